@@ -1,0 +1,243 @@
+"""What can go wrong, by name: refusals, broken deliveries and answers that are not as they should be."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from jsonschema import Draft202012Validator
+from pydantic_core import from_json
+
+from extract.emulator.wire import WireResponse, error_response, json_response, rpc_response
+from extract.errors import ConfigError
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Callable, Iterator
+
+    from extract.emulator.resource import Reply
+    from extract.types import JsonObject
+
+__all__ = ["FAULTS", "KINDS", "NO_FAULT", "Fault", "FaultKind", "FaultPlan"]
+
+SLOW_SECONDS = 1.0
+RETRY_INFO = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "0.5s"}
+TOO_FAST = "Too many requests. Slow down and send it again."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultKind:
+    """One fault: it answers in place of the model (`response`), bends the reply, or breaks the delivery.
+
+    `parts` above 1 spread the answer over as many interactions, which the client has to ask for one after the other.
+    A client that repeats, repairs or continues as documented loses nothing to a `transient` one.
+    """
+
+    says: str
+    transient: bool = True
+    response: WireResponse | None = None
+    bend: Callable[[Reply, JsonObject | None], Reply] | None = None
+    deliver: Callable[[WireResponse], WireResponse] | None = None
+    parts: int = 1
+
+
+NO_FAULT = FaultKind(says="nothing goes wrong")
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """A scripted answer that goes wrong by the fault `name`; `answer` is what the model would have said.
+
+    Without `answer` the emulator's reader answers. Raises ConfigError for an unknown name.
+    """
+
+    name: str
+    answer: str | JsonObject | list[Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.name not in KINDS:
+            raise ConfigError(f"no fault is called {self.name!r}; known: {', '.join(KINDS)}")
+
+    @property
+    def kind(self) -> FaultKind:
+        """What the fault does."""
+        return KINDS[self.name]
+
+
+def cut_in_half(response: WireResponse) -> WireResponse:
+    """Break the connection in the middle of the body."""
+    return replace(response, cut_after=len(response.body) // 2)
+
+
+def parses(text: str) -> bool:
+    """Tell whether `text` is JSON."""
+    try:
+        from_json(text)
+    except ValueError:
+        return False
+    return True
+
+
+def make_malformed(reply: Reply, schema: JsonObject | None) -> Reply:  # noqa: ARG001 - every bend has this shape
+    """Return the reply with a text that is not JSON: cut short, as models do it."""
+    text = reply.text[: -(-len(reply.text) * 2 // 3)]
+    return replace(reply, text='{"' + text if parses(text) else text)
+
+
+def make_mismatch(reply: Reply, schema: JsonObject | None) -> Reply:
+    """Return the reply with JSON that breaks `schema`; unchanged where nothing breaks it."""
+    if schema is None or not parses(reply.text):
+        return reply
+    validator = Draft202012Validator(schema)
+    for wrong in wrong_answers(from_json(reply.text)):
+        if not validator.is_valid(wrong):
+            return replace(reply, text=json.dumps(wrong))
+    return reply
+
+
+def wrong_answers(answer: Any) -> Iterator[Any]:
+    """Yield answers that are wrong in more and more of their parts."""
+    if isinstance(answer, dict):
+        for name, value in answer.items():
+            yield answer | {name: {"unexpected": value}}
+        for name in answer:
+            yield {key: value for key, value in answer.items() if key != name}
+        yield answer | {"unexpected": True}
+    yield [answer]
+    yield {"unexpected": answer}
+    yield "unexpected"
+    yield None
+
+
+def make_incomplete(reply: Reply, schema: JsonObject | None) -> Reply:  # noqa: ARG001 - every bend has this shape
+    """Return the reply as the output limit leaves it."""
+    return replace(reply, status="incomplete", text=reply.text[: len(reply.text) // 2])
+
+
+def changed(**changes: Any) -> Callable[[Reply, JsonObject | None], Reply]:
+    """Return a bend that sets fields of the reply."""
+
+    def bend(reply: Reply, schema: JsonObject | None) -> Reply:  # noqa: ARG001 - every bend has this shape
+        return replace(reply, **changes)
+
+    return bend
+
+
+def failing(code: str, message: str) -> Callable[[Reply, JsonObject | None], Reply]:
+    """Return a bend to status `failed` with one error and no output."""
+    return changed(status="failed", layout="empty", text="", errors=({"code": code, "message": message},))
+
+
+def throttled(*headers: tuple[str, str]) -> WireResponse:
+    """Return a documented 429 with extra headers."""
+    return error_response(429, "rate_limit_exceeded", TOO_FAST, headers)
+
+
+OVERLOADED = "The service is overloaded. Send it again later."
+HTML = b"<!doctype html><html><head><title>502</title></head><body><h1>Bad Gateway</h1></body></html>"
+BROKEN_HTML = WireResponse(status=502, headers=(("content-type", "text/html; charset=UTF-8"),), body=HTML)
+IN_ARRAY = json_response([{"error": {"code": 503, "message": OVERLOADED, "status": "UNAVAILABLE"}}], status=503)
+OUT_OF_CREDIT = error_response(402, "payment_required", "The prepaid credit of this project is used up.")
+
+KINDS: dict[str, FaultKind] = {
+    "429": FaultKind(says="429 that names no time", response=throttled()),
+    "429_retry_after": FaultKind(says="429 with Retry-After: 1", response=throttled(("retry-after", "1"))),
+    "429_retry_after_ms": FaultKind(says="429 with retry-after-ms: 200", response=throttled(("retry-after-ms", "200"))),
+    "429_retry_info": FaultKind(
+        says="429 with RetryInfo of 0.5 s in the body",
+        response=rpc_response(429, "RESOURCE_EXHAUSTED", TOO_FAST, [RETRY_INFO]),
+    ),
+    "500": FaultKind(says="500", response=error_response(500, "api_error", "An internal error occurred.")),
+    "503": FaultKind(says="503", response=error_response(503, "service_unavailable", OVERLOADED)),
+    "504": FaultKind(says="504", response=error_response(504, "deadline_exceeded", "The deadline passed.")),
+    "reset": FaultKind(says="connection reset before any answer", response=WireResponse(status=0, reset=True)),
+    "cut": FaultKind(says="connection cut in the middle of the body", deliver=cut_in_half),
+    "slow": FaultKind(
+        says=f"head at once, first byte of the body {SLOW_SECONDS:g} s later",
+        deliver=lambda response: replace(response, stall=SLOW_SECONDS),
+    ),
+    "html": FaultKind(says="502 with a page of HTML", response=BROKEN_HTML),
+    "array": FaultKind(says="503 whose error stands in a JSON array", response=IN_ARRAY),
+    "malformed": FaultKind(says="answer text that is not JSON", bend=make_malformed),
+    "mismatch": FaultKind(says="valid JSON that breaks the schema", bend=make_mismatch),
+    "empty_steps": FaultKind(says="completed, with no steps at all", bend=changed(layout="empty", text="")),
+    "failed": FaultKind(
+        says="status failed, malformed_function_call",
+        bend=failing("malformed_function_call", "The model produced a malformed function call."),
+    ),
+    "no_usage": FaultKind(says="no usage in the answer", bend=changed(usage=False)),
+    "split": FaultKind(says="text over two contents and two steps", bend=changed(layout="split")),
+    "thought_first": FaultKind(says="a thought step before the answer", bend=changed(thought="low")),
+    "unknown_extra": FaultKind(says="unknown fields, step and content types beside the answer", bend=changed(extras=True)),
+    "continuation": FaultKind(says="requires_continuation: the answer in three parts, two more requests", parts=3),
+    "blocked": FaultKind(
+        says="400 Request blocked due to safety",
+        transient=False,
+        response=error_response(400, "invalid_request", "Request blocked due to safety settings."),
+    ),
+    "blocked_failed": FaultKind(
+        says="status failed, safety",
+        transient=False,
+        bend=failing("safety", "The answer was blocked for safety reasons."),
+    ),
+    "incomplete": FaultKind(says="answer cut at the output limit", transient=False, bend=make_incomplete),
+    "unknown_status": FaultKind(says="a status nobody knows", transient=False, bend=changed(status="meditating")),
+    "quota_exceeded": FaultKind(
+        says="429 quota_exceeded: the daily quota is used up",
+        transient=False,
+        response=error_response(429, "quota_exceeded", "You exceeded your daily quota."),
+    ),
+    "402": FaultKind(says="402 payment_required", transient=False, response=OUT_OF_CREDIT),
+    "401": FaultKind(
+        says="401 authentication",
+        transient=False,
+        response=error_response(401, "authentication", "The API key is missing or not valid."),
+    ),
+}
+
+FAULTS: dict[str, str] = {name: kind.says for name, kind in KINDS.items()} | {
+    "mixed": "its rate spread evenly over all of the above that a good client survives without losing a row"
+}
+TRANSIENT = tuple(name for name, kind in KINDS.items() if kind.transient)
+Rates: TypeAlias = tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FaultPlan:
+    """How often each fault strikes: pairs of a name and its share of the requests. The shares sum to at most 1."""
+
+    rates: Rates = ()
+
+    @classmethod
+    def parse(cls, spec: str | None) -> FaultPlan:
+        """Read `name=rate[,name=rate...]`; ConfigError names what is wrong and which faults exist."""
+        rates = tuple(pair for item in (spec or "").split(",") if item.strip() for pair in parse_rate(item.strip()))
+        total = sum(rate for _, rate in rates)
+        if total > 1 + 1e-9:
+            raise ConfigError(f"the rates of the faults {spec!r} sum to {total:g}; at most 1 is possible")
+        return cls(rates)
+
+    def draw(self, random: random.Random) -> str | None:
+        """Return the fault that strikes one request, None where none does. Takes one random number."""
+        mark = random.random()
+        for name, rate in self.rates:
+            mark -= rate
+            if mark < 0:
+                return name
+        return None
+
+
+def parse_rate(item: str) -> Rates:
+    """Read one `name=rate`; `mixed` becomes all transient faults."""
+    name, _, number = item.partition("=")
+    if name not in FAULTS:
+        raise ConfigError(f"no fault is called {name!r}; known: {', '.join(FAULTS)}")
+    try:
+        rate = float(number)
+    except ValueError:
+        rate = -1.0
+    if not 0 <= rate <= 1:
+        raise ConfigError(f"the fault {item!r} needs a rate from 0 to 1, such as {name}=0.05")
+    names = TRANSIENT if name == "mixed" else (name,)
+    return tuple((one, rate / len(names)) for one in names)

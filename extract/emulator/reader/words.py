@@ -1,0 +1,167 @@
+"""Words: folded, lightly stemmed, and mapped to one name per business term in seven languages."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from functools import lru_cache
+
+__all__ = ["CUES", "NEGATIONS", "features", "fold", "split_name", "terms", "tokens"]
+
+SYNONYMS = """
+total: sum summe gesamt gesamtsumme endbetrag rechnungsbetrag totaal totale totales totals
+subtotal: subtotaal zwischensumme subtotale
+due: payable balance zahlen zahlbar zahlbetrag payer pagar pagare betalen fallig echeance vencimiento vencimento scadenza
+amount: betrag montant importe importo bedrag valor amt
+tax: vat gst sst mwst ust mehrwertsteuer umsatzsteuer steuer tva iva btw impuesto imposta taxe taxes
+net: netto neto ht excluding exclusive excl imponibile nettobetrag
+gross: brutto bruttobetrag ttc inclusive including incl inkl compris rounded grand
+discount: disc rabatt remise descuento sconto desconto korting saving savings
+change: wechselgeld ruckgeld rendu cambio vuelto troco wisselgeld
+cash: bar especes efectivo contanti contant tendered tender paid gegeben visa mastercard deposit
+rounding: rundung arrondi redondeo arrotondamento afronding adjustment adj
+shipping: delivery versand lieferung livraison envio spedizione entrega verzending levering
+date: datum fecha data dated
+time: uhrzeit zeit heure hora ora tijd
+number: no nr num nummer numero nro id code ref reference kennung nmr
+invoice: rechnung factura facture fattura fatura factuur bill receipt inv quittung recibo ricevuta beleg
+vendor: company seller merchant supplier shop store issuer firm firma lieferant verkaufer vendedor proveedor fournisseur
+vendor: vendeur fornitore venditore fornecedor leverancier verkoper bedrijf unternehmen empresa societe azienda emisor
+customer: client buyer kunde kunden kaufer cliente comprador acheteur klant koper recipient empfanger billed debtor
+address: adresse anschrift direccion indirizzo endereco morada adres
+phone: tel telephone mobile telefon telefono telefone telefoon fon handy telefonnummer rufnummer cell
+email: mail correo courriel mails emails
+url: website web site link homepage webseite internet
+currency: wahrung devise moneda valuta moeda munteenheid
+quantity: qty menge anzahl quantite cantidad quantita quantidade aantal pcs stk stuck units pieces qte qta cant hoeveelheid
+price: preis prix precio prezzo preco prijs rate einzelpreis stuckpreis
+description: item items desc beschreibung bezeichnung designation descripcion descrizione descricao omschrijving
+description: artikel article articolo product produkt produit producto prodotto produto position line
+name: nom nombre nome naam
+confidence: probability certainty likelihood sicherheit confianza
+reason: explanation rationale justification why evidence quote begrundung grund raison razon motivo motivazione reden
+summary: gist abstract overview zusammenfassung resume resumen riassunto resumo samenvatting snippet
+subject: betreff objet asunto oggetto assunto onderwerp title headline
+"""
+# Words that speak for a term without naming it; used for labels, yes/no fields and unions, never for labelled values.
+CUES = """
+urgent: asap immediately emergency critical now today deadline blocked dringend sofort eilig urgence immediatement
+urgent: urgente inmediatamente ya subito dringende spoed onmiddellijk quickly high
+spam: free winner won win prize click claim congratulations guaranteed casino lottery bitcoin crypto viagra gratis gewonnen
+spam: gagne ganado premio vinto ganhou promo discount subscribe cheap bonus followers earn unsolicited phishing scam
+phishing: password verify account login suspended confirm click bank credentials passwort konto compte contrasena senha
+scam: prize won claim million inheritance transfer lottery crypto bitcoin investment guaranteed prince fee cruise
+promotion: offer sale discount buy cheap deal subscribe promo followers angebot oferta offerta solde aanbieding
+bill: invoice charge charged payment pay paid card price subscription abbuchung zahlung paiement pago pagamento betaling
+refund: money back return reimburse ruckerstattung erstattung remboursement reembolso rimborso terugbetaling
+ship: package parcel arrive delivered delivery tracking courier paket lieferung colis livraison paquete pedido pacco pakket
+account: login password sign profile locked username konto passwort compte cuenta conta wachtwoord
+bug: error crash crashes broken fails fehler absturz erreur plante falla errore erro fout freeze exception
+technical: error crash bug broken fails install app website fehler erreur problema fout
+complaint: bad terrible worst disappointed unacceptable angry rude schlecht mauvais malo pessimo slecht
+negative: bad terrible worst hate awful poor disappointed broken schlecht furchtbar mauvais nul malo pessimo ruim slecht
+positive: good great love excellent perfect thanks happy amazing gut toll super parfait bon bueno buono bom goed
+praise: great love excellent thanks wonderful amazing danke merci gracias grazie obrigado bedankt
+cancel: stop terminate unsubscribe end kundigen stornieren annuler resilier cancelar cancelacion annullare disdire opzeggen
+question: how what when where why can wie wann comment como quando hoe
+unsafe: kill hate die attack idiot stupid weapon blood nazi sex nude drugs
+toxic: kill hate die idiot stupid moron trash ugly loser
+"""
+NEGATIONS = frozenset("not no non never without dont doesnt isnt arent cant didnt wont nicht kein keine ohne pas sans sin nao "
+                      "sem senza niet geen unless nunca mai".split())
+STOP = frozenset("a an the i is my to do it of for in on and that this have be was are you me with or as by at from der die das "
+                 "und le la les de des du et el los las y il lo e o os het een en whether if true one any which what".split())
+TOKEN = re.compile(r"[^\W\d_]+|\d+|#")
+HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_\-./]+")
+MARKS = re.compile(r"[\u0300-\u036f]+")
+JOINED = ((re.compile(r"\bsub[\s-]+total"), "subtotal"), (re.compile(r"\be-mail"), "email"), (re.compile(r"(?<=\w)['’](?=\w)"), ""),
+          (re.compile(r"\bn[°º]"), "no "), (re.compile(r"\bsous[\s-]total"), "subtotal"))
+ENDINGS = ("ings", "ing", "ions", "ion", "edly", "ed", "ies", "es", "en", "s", "ly")
+
+
+def parse_table(table: str) -> dict[str, list[str]]:
+    """Return head -> words of a table written as `head: words`, one or more lines per head."""
+    found: dict[str, list[str]] = {}
+    for line in filter(None, table.splitlines()):
+        head, _, words = line.partition(":")
+        found.setdefault(head, []).extend(words.split())
+    return found
+
+
+def fold(text: str) -> str:
+    """Return `text` in lower case without accents; short forms such as "sub total" joined."""
+    text = text.casefold() if text.isascii() else MARKS.sub("", unicodedata.normalize("NFKD", text.casefold()))
+    for pattern, joined in JOINED:
+        text = pattern.sub(joined, text)
+    return text
+
+
+def tokens(text: str) -> list[str]:
+    """Return folded words and numbers in order; scripts without blanks are cut into pairs of characters."""
+    found: list[str] = []
+    for word in TOKEN.findall(fold(text)):
+        wide = word[0] > "\u2e7f" and len(word) > 2
+        found.extend([word[i : i + 2] for i in range(len(word) - 1)] if wide else [word])
+    return found
+
+
+@lru_cache(maxsize=65536)
+def stem(word: str) -> str:
+    """Return `word` without its most common endings, so that forms of one word meet."""
+    for ending in ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= 3:
+            word = word[: -len(ending)]
+            break
+    if len(word) > 3 and (word[-1] == "e" or word[-1] == word[-2]):
+        word = word[:-1]
+    return word[:-1] + "i" if word.endswith("y") else word
+
+
+TERM_OF = {word: head for head, words in parse_table(SYNONYMS).items() for word in (head, *words)}
+LONG_WORDS = sorted((word for word in TERM_OF if len(word) >= 4), key=len, reverse=True)
+
+
+@lru_cache(maxsize=65536)
+def terms_of(word: str) -> tuple[str, ...]:
+    """Return the terms one token stands for: its own, those of a compound's two halves, else its stem."""
+    if word in TERM_OF:
+        return (TERM_OF[word],)
+    if word == "#":
+        return ("number",)
+    if len(word) >= 8:
+        for first in LONG_WORDS:
+            rest = word.removeprefix(first)
+            if rest != word and (second := next((rest[i:] for i in range(3) if rest[i:] in TERM_OF), "")):
+                return (TERM_OF[first], TERM_OF[second])
+    return (stem(word),)
+
+
+def terms(text: str) -> tuple[str, ...]:
+    """Return the terms of `text` in order, without words that say nothing."""
+    return tuple(term for word in tokens(text) if word not in STOP for term in terms_of(word))
+
+
+def split_name(name: str) -> str:
+    """Return a field name or label as words: `unitPrice`, `unit_price` -> "unit Price", "unit price"."""
+    return " ".join(filter(None, HUMP.split(name)))
+
+
+CUES_OF = {terms_of(head)[0]: frozenset(stem(word) for word in words) for head, words in parse_table(CUES).items()}
+
+
+def features(text: str) -> dict[str, float]:
+    """Return weighted features for comparing short texts: words, word pairs and letter groups."""
+    words = [stem(word) for word in tokens(text)]
+    found: dict[str, float] = {}
+    for word in words:
+        found[word] = found.get(word, 0.0) + 1.0
+    for pair in zip(words, words[1:], strict=False):
+        key = " ".join(pair)
+        found[key] = found.get(key, 0.0) + 0.3
+    for word in words:
+        framed = f"<{word}>"
+        for size in (3, 4):
+            for start in range(len(framed) - size + 1):
+                key = "#" + framed[start : start + size]
+                found[key] = found.get(key, 0.0) + 0.3
+    return found

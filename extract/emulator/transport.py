@@ -1,0 +1,87 @@
+"""The emulator as an httpx transport, sync and async: what the service would do on the socket, done in process."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING
+
+import httpx
+
+from extract.emulator.wire import WireRequest, WireResponse
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+    from contextlib import AbstractContextManager
+
+__all__ = ["EmulatorTransport"]
+
+
+class EmulatorTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
+    """Answers httpx requests from `exchange`, whose context lasts as long as the delivery.
+
+    A reset is raised as `httpx.ReadError`, a cut body as `httpx.RemoteProtocolError` while the body is read. `sleep`
+    and `wait` carry out delays, for async and for sync clients.
+    """
+
+    def __init__(
+        self,
+        exchange: Callable[[WireRequest], AbstractContextManager[WireResponse]],
+        *,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        wait: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._exchange = exchange
+        self._sleep = sleep
+        self._wait = wait
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await request.aread()
+        with self._exchange(wire_request(request)) as response:
+            if delay := response.latency + response.stall:
+                await self._sleep(delay)
+            return http_response(response, request)
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        request.read()
+        with self._exchange(wire_request(request)) as response:
+            if delay := response.latency + response.stall:
+                self._wait(delay)
+            return http_response(response, request)
+
+
+class PiecewiseBody(httpx.AsyncByteStream, httpx.SyncByteStream):
+    """A body that comes in pieces and may break off."""
+
+    def __init__(self, response: WireResponse, request: httpx.Request) -> None:
+        self._response = response
+        self._request = request
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._response.pieces()
+        if not self._response.whole:
+            whole, sent = len(self._response.body), self._response.cut_after
+            raise httpx.RemoteProtocolError(f"connection closed after {sent} of {whole} bytes", request=self._request)
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for piece in self:
+            yield piece
+
+
+def wire_request(request: httpx.Request) -> WireRequest:
+    """Return an httpx request, its body read, as the emulator takes it."""
+    url = request.url
+    query = dict(url.params) if url.query else {}
+    return WireRequest(request.method, url.path, query, request.headers, request.content)
+
+
+def http_response(response: WireResponse, request: httpx.Request) -> httpx.Response:
+    """Return what httpx gives its client, or raise what it raises."""
+    if response.reset:
+        raise httpx.ReadError("connection reset by peer", request=request)
+    headers = list(response.headers)
+    if response.frames or not response.whole:
+        if not response.frames:
+            headers.append(("content-length", str(len(response.body))))
+        return httpx.Response(response.status, headers=headers, stream=PiecewiseBody(response, request), request=request)
+    return httpx.Response(response.status, headers=headers, content=response.body, request=request)

@@ -1,0 +1,233 @@
+"""The one exception tree. Rows carry `code`; nobody reads a message to decide something.
+
+ExtractError
+├── ConfigError            the call cannot work as written: columns, arguments, files, key
+├── SchemaError            a schema that cannot be compiled; `path` says where
+├── OutputError            the result or the cache cannot be written: disk full, no permission
+├── BudgetExceeded         the money or request budget is used up
+├── LostRows               a row without an outcome: a bug of this library, never of the data
+├── ApiError               the service refused or could not be reached
+│   ├── BadRequest         this request is wrong; a repeat is useless
+│   │   └── SchemaTooComplex
+│   ├── Denied             every request would be refused: key, permission, unknown model
+│   │   └── QuotaExhausted daily quota or prepaid credit used up
+│   ├── RateLimited        too fast; `retry_after` in seconds where the service named one
+│   ├── Overloaded         the service failed or is shedding load
+│   └── Unreachable        no whole answer arrived; `maybe_sent` says whether it may be billed
+├── AnswerError            an answer came and cannot be used
+│   ├── Incomplete         cut at the output limit
+│   ├── Blocked            refused by a content filter
+│   ├── Unfinished         ended in a status that holds no answer; worth a plain repeat
+│   ├── InvalidAnswer      does not fit the schema; `issues` says where
+│   └── AnswerTimeout      not answered before the record's deadline
+├── BadRecord              the record itself cannot be sent: missing file, unreadable, too large
+└── NotRun                 the run stopped before this row; run again to take it up
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+__all__ = [
+    "AnswerError",
+    "AnswerTimeout",
+    "ApiError",
+    "BadRecord",
+    "BadRequest",
+    "Blocked",
+    "BudgetExceeded",
+    "ConfigError",
+    "Denied",
+    "ExtractError",
+    "Incomplete",
+    "InvalidAnswer",
+    "Issue",
+    "LostRows",
+    "NotRun",
+    "OutputError",
+    "Overloaded",
+    "QuotaExhausted",
+    "RateLimited",
+    "SchemaError",
+    "SchemaTooComplex",
+    "Unfinished",
+    "Unreachable",
+]
+
+
+class ExtractError(Exception):
+    """Root of every error this library raises on purpose."""
+
+    code: ClassVar[str] = "error"
+
+
+class ConfigError(ExtractError):
+    """The call cannot work as written; found before the first paid request."""
+
+    code = "config"
+
+
+class SchemaError(ExtractError):
+    """A schema that cannot be compiled. `path` is a JSON path such as `$.items[].price`."""
+
+    code = "schema"
+
+    def __init__(self, message: str, *, path: str = "$") -> None:
+        super().__init__(message if path == "$" else f"{path}: {message}")
+        self.path = path
+
+
+class OutputError(ExtractError):
+    """The output or the cache could not be written."""
+
+    code = "output"
+
+
+class BudgetExceeded(ExtractError):
+    """The next request would pass the budget."""
+
+    code = "budget"
+
+
+class LostRows(ExtractError):
+    """A row came in and no outcome came out. This is a bug in the library."""
+
+    code = "lost_rows"
+
+
+class ApiError(ExtractError):
+    """The service refused the request. `status` is the HTTP status, `reason` its own code string."""
+
+    code = "bad_request"
+
+    def __init__(self, message: str, *, status: int | None = None, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+
+
+class BadRequest(ApiError):
+    """This one request is wrong; sending it again is useless."""
+
+
+class SchemaTooComplex(BadRequest):
+    """The service will not serve a schema of this size."""
+
+
+class Denied(ApiError):
+    """Every request of this run would be refused: bad key, no permission, unknown model."""
+
+    code = "denied"
+
+
+class QuotaExhausted(Denied):
+    """The daily quota or the prepaid credit is used up; nothing helps but time or money."""
+
+    code = "quota"
+
+
+class RateLimited(ApiError):
+    """The service asks to slow down. `retry_after` is in seconds and `rpm` the quota; None where it named none."""
+
+    code = "rate_limited"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        reason: str | None = None,
+        retry_after: float | None = None,
+        rpm: float | None = None,
+    ) -> None:
+        super().__init__(message, status=status, reason=reason)
+        self.retry_after = retry_after
+        self.rpm = rpm
+
+
+class Overloaded(RateLimited):
+    """The service failed on its side (5xx, 408, 409) or sheds load. Only 503 is a throttle."""
+
+    code = "overloaded"
+
+
+class Unreachable(ApiError):
+    """No whole answer arrived. `maybe_sent` is True where the request may have been read and billed."""
+
+    code = "unreachable"
+
+    def __init__(self, message: str, *, maybe_sent: bool = True) -> None:
+        super().__init__(message)
+        self.maybe_sent = maybe_sent
+
+
+class AnswerError(ExtractError):
+    """An answer came and cannot be used."""
+
+    code = "invalid_answer"
+
+
+class Incomplete(AnswerError):
+    """The answer was cut at the output limit; a repeat of the same request is useless."""
+
+    code = "incomplete"
+
+
+class Blocked(AnswerError):
+    """A content filter refused the input or the answer. `reason` is the service's word for it."""
+
+    code = "blocked"
+
+    def __init__(self, message: str, *, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class Unfinished(AnswerError):
+    """HTTP said yes, but the interaction holds no answer: failed, cancelled, or of an unknown status."""
+
+    def __init__(self, message: str, *, status: str, reason: str | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Issue:
+    """One thing wrong with an answer: a JSON path (`$.items[0].price`) and a short message."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+class InvalidAnswer(AnswerError):
+    """The answer does not fit the schema. `issues` lists where, in the order of the schema."""
+
+    def __init__(self, issues: tuple[Issue, ...]) -> None:
+        super().__init__("; ".join(map(str, issues[:3])) + (f"; and {len(issues) - 3} more" if len(issues) > 3 else ""))
+        self.issues = issues
+
+    def __reduce__(self) -> tuple[type[InvalidAnswer], tuple[tuple[Issue, ...]]]:
+        return type(self), (self.issues,)
+
+
+class AnswerTimeout(AnswerError):
+    """The record was not answered before its deadline."""
+
+    code = "timeout"
+
+
+class BadRecord(ExtractError):
+    """The record cannot be sent: a missing or unreadable file, a type the API does not take."""
+
+    code = "bad_record"
+
+
+class NotRun(ExtractError):
+    """The run stopped before this row was asked."""
+
+    code = "not_run"

@@ -1,0 +1,137 @@
+"""The door that every request of a run goes through: slots, rates and pauses, shared by all records of a loop."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from extract.errors import ExtractError, NotRun, RateLimited
+from extract.limits import AdaptiveLimit, Limits, TokenBucket, is_throttle
+from extract.types import Usage
+
+__all__ = ["Gate", "Ticket"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """Leave to send one request: when it was given (monotonic seconds) and the input tokens set aside for it."""
+
+    at: float
+    tokens: int
+
+
+class Gate:
+    """Admits requests in the order they came. Nobody polls: a slot given back or one timer wakes the next in line."""
+
+    def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
+        self.limit = AdaptiveLimit(ceiling=max(1, limits.concurrency))
+        self.active = 0
+        self.paused_until = 0.0
+        self._clock = clock
+        self._requests = TokenBucket(limits.rpm) if limits.rpm else None
+        self._tokens = TokenBucket(limits.tpm, burst=10.0) if limits.tpm else None
+        self._may_learn = limits.rpm is None
+        self._halved_at = -1.0
+        self._waiting: deque[tuple[asyncio.Future[Ticket], int]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+        self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    @property
+    def slots(self) -> int:
+        """How many requests may be in flight now."""
+        return int(self.limit.slots)
+
+    def waiting_for(self) -> float:
+        """Seconds until the service or a quota lets the next request pass; 0 where only slots decide."""
+        return max(0.0, self._delay(self._clock()))
+
+    async def enter(self, tokens: int) -> Ticket:
+        """Wait for a slot, for room in the rates and for the end of a pause. `tokens` is the input's estimated size."""
+        if self._closed.done():
+            raise NotRun("the run was stopped")
+        now = self._clock()
+        if not self._waiting and self.active < self.slots and self._delay(now) <= 0:
+            return self._give(tokens, now)
+        waiter: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
+        self._waiting.append((waiter, tokens))
+        self._admit()
+        try:
+            return await waiter
+        except asyncio.CancelledError:
+            if waiter.done() and not waiter.cancelled():
+                self.leave(waiter.result(), None)
+            raise
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait outside of the door, without a slot. Raises NotRun as soon as the gate closes."""
+        if self._closed.done():
+            raise NotRun("the run was stopped")
+        done, _ = await asyncio.wait((self._closed,), timeout=seconds)
+        if done:
+            raise NotRun("the run was stopped")
+
+    def close(self) -> None:
+        """Let nobody in any more: who waits or comes later gets NotRun, who is inside may finish."""
+        if not self._closed.done():
+            self._closed.set_result(None)
+        while self._waiting:
+            waiter, _ = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_exception(NotRun("the run was stopped"))
+
+    def leave(self, ticket: Ticket, error: BaseException | None, usage: Usage | None = None) -> None:
+        """Give the slot back and take note of how the request went."""
+        self.active -= 1
+        now = self._clock()
+        if is_throttle(error):
+            self._slow_down(ticket, error, now)
+        elif error is None or isinstance(error, ExtractError):
+            self.limit.after(throttled=False)
+        if self._tokens and usage:
+            self._tokens.take(usage.input_tokens - ticket.tokens, now)
+        self._admit()
+
+    def _slow_down(self, ticket: Ticket, error: BaseException | None, now: float) -> None:
+        # A burst of refusals is one message: only a request sent after the last halving may halve again.
+        if ticket.at >= self._halved_at:
+            self.limit.after(throttled=True)
+            self._halved_at = now
+        if not isinstance(error, RateLimited):
+            return
+        if error.retry_after is not None:
+            self.paused_until = max(self.paused_until, now + error.retry_after)
+        if error.rpm and self._may_learn and (self._requests is None or self._requests.per_minute != error.rpm):
+            self._requests = TokenBucket(error.rpm, at=now, level=0.0)
+
+    def _delay(self, now: float) -> float:
+        rates = (bucket.delay(now) for bucket in (self._requests, self._tokens) if bucket)
+        return max(self.paused_until - now, *rates, 0.0)
+
+    def _give(self, tokens: int, now: float) -> Ticket:
+        self.active += 1
+        if self._requests:
+            self._requests.take(1, now)
+        if self._tokens:
+            self._tokens.take(tokens, now)
+        return Ticket(now, tokens)
+
+    def _admit(self) -> None:
+        while self._waiting and self.active < self.slots:
+            now = self._clock()
+            if (delay := self._delay(now)) > 0:
+                self._wake_in(delay)
+                return
+            waiter, tokens = self._waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(self._give(tokens, now))
+
+    def _wake_in(self, delay: float) -> None:
+        if self._timer is None:
+            # A timer may fire a moment early by the gate's clock: the rest of a millisecond keeps it from spinning.
+            self._timer = asyncio.get_running_loop().call_later(delay + 0.001, self._on_timer)
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._admit()

@@ -1,0 +1,264 @@
+"""The Interactions API, synchronous and asynchronous. Both clients only carry out what `protocols` decides."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import time
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import httpx
+from tenacity import AsyncRetrying, RetryCallState, Retrying
+
+from extract.errors import ConfigError, ExtractError
+from extract.interactions.dialects import DIALECTS, Dialect, DialectName
+from extract.interactions.failures import refusal
+from extract.interactions.protocols import create
+from extract.interactions.transport import async_transport, check_url, headers, is_loopback, read_timeout, translated
+from extract.interactions.wire import Call, Reply, drive, drive_async
+from extract.limits import Retry, retry_if_transient, stop_when_hopeless, wait_as_told, wait_with_jitter
+from extract.types import Interaction, Request
+
+__all__ = ["GOOGLE_URL", "AsyncClient", "Client", "Endpoint"]
+
+GOOGLE_URL = "https://generativelanguage.googleapis.com"
+_KEY_VARIABLES = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+_URL_VARIABLE = "GOOGLE_GEMINI_BASE_URL"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where calls go and with which key. The key never shows in a `repr`.
+
+    `read_timeout` is in seconds; None picks what the service tier needs.
+    """
+
+    api_key: str = field(repr=False)
+    base_url: str = GOOGLE_URL
+    dialect: DialectName = "steps"
+    read_timeout: float | None = None
+
+    def __post_init__(self) -> None:
+        if not self.api_key or not self.api_key.isascii() or any(character.isspace() for character in self.api_key):
+            raise ConfigError("the API key is empty or holds a character that no key has: check GEMINI_API_KEY")
+        if self.dialect not in DIALECTS:
+            raise ConfigError(f"no dialect {self.dialect!r}; there are {', '.join(DIALECTS)}")
+        check_url(self.base_url, with_key=True)
+
+    @classmethod
+    def from_env(cls, *, base_url: str | None = None, dialect: DialectName = "steps") -> Endpoint:
+        """Read the key from GEMINI_API_KEY, then GOOGLE_API_KEY; the URL from GOOGLE_GEMINI_BASE_URL if not given.
+
+        An endpoint on this machine needs no key. Raises ConfigError where a key is needed and there is none.
+        """
+        url = base_url or os.environ.get(_URL_VARIABLE) or GOOGLE_URL
+        key = next((os.environ[name].strip() for name in _KEY_VARIABLES if os.environ.get(name, "").strip()), None)
+        if key is None:
+            if not is_loopback(check_url(url, with_key=False).host):
+                raise ConfigError(
+                    "no API key: set GEMINI_API_KEY, or try it without one: --offline (in Python: offline=True)"
+                )
+            key = "none-needed-on-loopback"
+        return cls(api_key=key, base_url=url, dialect=dialect)
+
+    @property
+    def wire(self) -> Dialect:
+        return DIALECTS[self.dialect]
+
+    @property
+    def service(self) -> str:
+        """Who answers, as it stands in content keys: `google`, or the origin of another base URL."""
+        url = httpx.URL(self.base_url)
+        google = httpx.URL(GOOGLE_URL)
+        return (
+            "google"
+            if (url.scheme, url.host) == (google.scheme, google.host)
+            else f"{url.scheme}://{url.netloc.decode()}"
+        )
+
+    @property
+    def root(self) -> str:
+        return f"{self.base_url.rstrip('/')}/{self.wire.api_version}"
+
+    def http_options(self) -> dict[str, Any]:
+        read = self.read_timeout or read_timeout(None)
+        return {
+            "headers": headers(self.api_key, f"extract-interactions/{version('extract-interactions')}"),
+            "timeout": httpx.Timeout(read, connect=15.0),
+            "follow_redirects": False,
+        }
+
+    def checked(self, response: httpx.Response) -> Reply:
+        """Return the reply of a call that went well (200, exactly); raise what any other stands for."""
+        reply = Reply(response.status_code, response.headers, response.content)
+        if reply.status == 200:
+            return reply
+        error = refusal(reply)
+        error.args = tuple(str(argument).replace(self.api_key, "[key]") for argument in error.args)
+        raise error
+
+
+class _Patience:
+    """The retry policy of one call, in tenacity's words."""
+
+    def __init__(self, retry: Retry, uniform: Callable[[float, float], float]) -> None:
+        self.retry, self.uniform = retry, uniform
+
+    def options(self, before_sleep: Callable[[RetryCallState], None] | None = None) -> dict[str, Any]:
+        jitter = wait_with_jitter(self.retry.first_wait, self.retry.longest_wait, self.uniform)
+        return {
+            "retry": retry_if_transient(),
+            "wait": wait_as_told(jitter),
+            "stop": stop_when_hopeless(self.retry),
+            "before_sleep": before_sleep,
+            "reraise": True,
+        }
+
+
+async def insist(
+    attempt: Callable[[], Awaitable[T]],
+    retry: Retry,
+    *,
+    uniform: Callable[[float, float], float] = random.uniform,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    on_retry: Callable[[], None] | None = None,
+) -> T:
+    """Await `attempt`; where it fails in a way that another try may mend, wait and try again.
+
+    The first try is a plain call: tenacity is entered only once it has failed, and is shown that failure first.
+    """
+    try:
+        return await attempt()
+    except ExtractError as error:
+        failure: ExtractError | None = error
+
+    async def again() -> T:
+        nonlocal failure
+        if failure is not None:
+            first, failure = failure, None
+            raise first
+        return await attempt()
+
+    before_sleep = (lambda _: on_retry()) if on_retry else None
+    return await AsyncRetrying(sleep=sleep, **_Patience(retry, uniform).options(before_sleep))(again)
+
+
+class Client:
+    """The API for scripts: every method returns when the answer is there.
+
+    Calls that fail in passing are repeated as `retry` says. Use it as a context manager, or call `close`.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        dialect: DialectName = "steps",
+        base_url: str = GOOGLE_URL,
+        retry: Retry | None = None,
+        transport: httpx.BaseTransport | None = None,
+        endpoint: Endpoint | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.endpoint = endpoint or Endpoint(api_key=api_key or "", base_url=base_url, dialect=dialect)
+        self.retry = retry or Retry()
+        self._sleep = sleep
+        self._http = httpx.Client(transport=transport, **self.endpoint.http_options())
+
+    @classmethod
+    def from_env(cls, *, base_url: str | None = None, dialect: DialectName = "steps") -> Client:
+        """Return a client with the key and URL of the environment; see `Endpoint.from_env`."""
+        return cls(endpoint=Endpoint.from_env(base_url=base_url, dialect=dialect))
+
+    def create(self, request: Request) -> Interaction:
+        """Ask, and return the interaction whatever its status. Raises ApiError, or Blocked for a refused input."""
+        return drive(create(self.endpoint.wire.encode(request)), self._insist)
+
+    def exchange(self, call: Call) -> Reply:
+        """Send one call once. Raises what a refusal stands for, or Unreachable."""
+        with translated(call):
+            response = self._http.request(call.method, self.endpoint.root + call.path, content=call.body)
+        return self.endpoint.checked(response)
+
+    def _insist(self, call: Call) -> Reply:
+        options = _Patience(self.retry, random.uniform).options()
+        return Retrying(sleep=self._sleep, **options)(self.exchange, call)
+
+    def close(self) -> None:
+        self._http.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.endpoint!r})"
+
+
+class AsyncClient:
+    """The API for event loops, on a transport that stays fast at hundreds of connections.
+
+    `transport` replaces the default one; any `httpx.AsyncBaseTransport` will do.
+    """
+
+    def __init__(
+        self,
+        api_key: str | None = None,
+        *,
+        dialect: DialectName = "steps",
+        base_url: str = GOOGLE_URL,
+        retry: Retry | None = None,
+        transport: httpx.AsyncBaseTransport | None = None,
+        endpoint: Endpoint | None = None,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.endpoint = endpoint or Endpoint(api_key=api_key or "", base_url=base_url, dialect=dialect)
+        self.retry = retry or Retry()
+        self.transport = transport
+        self._sleep = sleep
+        self._http = httpx.AsyncClient(
+            transport=transport or async_transport(httpx.URL(self.endpoint.base_url)), **self.endpoint.http_options()
+        )
+
+    @classmethod
+    def from_env(cls, *, base_url: str | None = None, dialect: DialectName = "steps") -> AsyncClient:
+        """Return a client with the key and URL of the environment; see `Endpoint.from_env`."""
+        return cls(endpoint=Endpoint.from_env(base_url=base_url, dialect=dialect))
+
+    async def create(self, request: Request) -> Interaction:
+        """Ask, and return the interaction whatever its status. Raises ApiError, or Blocked for a refused input."""
+        return await drive_async(create(self.endpoint.wire.encode(request)), self._insist)
+
+    async def exchange(self, call: Call) -> Reply:
+        """Send one call once. Raises what a refusal stands for, or Unreachable."""
+        with translated(call):
+            response = await self._http.request(call.method, self.endpoint.root + call.path, content=call.body)
+        return self.endpoint.checked(response)
+
+    async def _insist(self, call: Call) -> Reply:
+        return await insist(lambda: self.exchange(call), self.retry, sleep=self._sleep)
+
+    async def aclose(self) -> None:
+        await self._http.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.endpoint!r})"

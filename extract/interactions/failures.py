@@ -1,0 +1,204 @@
+"""Refusals and unusable answers, told apart: HTTP replies and statuses in, errors of our tree out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Any
+
+from pydantic_core import from_json
+
+from extract.errors import (
+    AnswerError,
+    BadRequest,
+    Blocked,
+    Denied,
+    ExtractError,
+    Incomplete,
+    Overloaded,
+    QuotaExhausted,
+    RateLimited,
+    SchemaTooComplex,
+    Unfinished,
+)
+from extract.interactions.wire import Reply
+from extract.types import Interaction
+
+__all__ = ["judge", "refusal"]
+
+# Codes of the API's error page (autumn 2026) that mean: a filter refused this input or this answer.
+_BLOCKS = frozenset(
+    {
+        *("safety", "recitation", "language", "prohibited_content", "spii", "blocklist", "content_blocked"),
+        *("image_safety", "image_prohibited_content", "image_recitation", "image_other"),
+    }
+)
+_DENIALS = frozenset({"authentication", "permission_denied", "failed_precondition", "model_not_found"})
+_BLOCK_OPENING = "Request blocked due to"  # the one sign of a block that is answered with 400 `invalid_request`
+_TOO_COMPLEX = "too many states"  # the one sign of an over-complex schema; its code is that of any bad request
+_DELAY = re.compile(r"(\d+(?:\.\d+)?)s")
+
+
+@dataclass(frozen=True, slots=True)
+class _Refusal:
+    """The facts of an error body, whichever of its shapes it came in."""
+
+    status: int
+    reason: str
+    message: str
+    details: tuple[Mapping[str, Any], ...]
+
+    def detail(self, kind: str) -> Mapping[str, Any]:
+        """Return the first detail whose type ends in `kind`, or an empty mapping."""
+        return next((item for item in self.details if str(item.get("@type", "")).endswith(kind)), {})
+
+
+def refusal(reply: Reply, *, now: datetime | None = None) -> ExtractError:
+    """Return the error that a reply outside 200 stands for; `now` is for hints that name a date."""
+    facts = _read(reply)
+    said = f"{facts.status} {facts.reason}: {facts.message}"
+    if facts.reason in _BLOCKS or facts.message.startswith(_BLOCK_OPENING):
+        return Blocked(f"the service blocked this input ({said})", reason=facts.reason)
+    if facts.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return _too_many(facts, said, _retry_after(reply, facts, now or datetime.now(UTC)))
+    if facts.status == HTTPStatus.PAYMENT_REQUIRED:
+        return QuotaExhausted(f"prepaid credit is used up ({said})", status=facts.status, reason=facts.reason)
+    if advice := _denial(facts):
+        return Denied(f"{advice} ({said})", status=facts.status, reason=facts.reason)
+    if _is_passing(facts):
+        wait = _retry_after(reply, facts, now or datetime.now(UTC))
+        return Overloaded(f"the service failed ({said})", status=facts.status, reason=facts.reason, retry_after=wait)
+    if _TOO_COMPLEX in facts.message:
+        return SchemaTooComplex(
+            f"the schema is too complex for the service ({said})", status=facts.status, reason=facts.reason
+        )
+    return BadRequest(f"the service refused the request ({said})", status=facts.status, reason=facts.reason)
+
+
+def _read(reply: Reply) -> _Refusal:
+    body: Any = None
+    with suppress(ValueError):  # a proxy's page is no JSON: then the status alone must do
+        body = from_json(reply.body)
+    if isinstance(body, list) and body:
+        body = body[0]
+    error = body.get("error") if isinstance(body, dict) else None
+    if not isinstance(error, dict):
+        return _Refusal(reply.status, _phrase(reply.status), "no error body that can be read", ())
+    code = error.get("code")
+    reason = code if isinstance(code, str) else str(error.get("status") or _phrase(reply.status)).lower()
+    details = error.get("details")
+    known = tuple(item for item in details if isinstance(item, dict)) if isinstance(details, list) else ()
+    return _Refusal(reply.status, reason, _one_line(error.get("message")), known)
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase.lower().replace(" ", "_")
+    except ValueError:
+        return "unknown"
+
+
+def _one_line(message: Any) -> str:
+    return " ".join(str(message or "no message").split())[:300]
+
+
+def _too_many(facts: _Refusal, said: str, wait: float | None) -> ExtractError:
+    violations = facts.detail("QuotaFailure").get("violations")
+    quotas = [item for item in violations if isinstance(item, dict)] if isinstance(violations, list) else []
+    if facts.reason == "quota_exceeded" or any("PerDay" in str(quota.get("quotaId")) for quota in quotas):
+        return QuotaExhausted(f"the daily quota is used up ({said})", status=facts.status, reason=facts.reason)
+    per_minute = [
+        float(value)
+        for quota in quotas
+        if "RequestsPer" in str(quota.get("quotaId")) and (value := str(quota.get("quotaValue"))).isdecimal()
+    ]
+    return RateLimited(
+        f"the service asks to slow down ({said})",
+        status=facts.status,
+        reason=facts.reason,
+        retry_after=wait,
+        rpm=min(per_minute, default=None) or None,
+    )
+
+
+def _denial(facts: _Refusal) -> str | None:
+    """Return what the user can do where every request of the run would be refused alike."""
+    if facts.detail("ErrorInfo").get("reason") == "API_KEY_INVALID" or facts.status == HTTPStatus.UNAUTHORIZED:
+        return "the API key was refused: check GEMINI_API_KEY"
+    if facts.reason == "model_not_found":
+        return "the service does not know this model: check --model"
+    if facts.status == HTTPStatus.NOT_FOUND:
+        return "the service has no such address: check --base-url"
+    if facts.status == HTTPStatus.FORBIDDEN or facts.reason in _DENIALS:
+        return "the project may not do this: check the key's permissions, billing and region"
+    return None
+
+
+def _is_passing(facts: _Refusal) -> bool:
+    if facts.status == HTTPStatus.NOT_IMPLEMENTED or facts.reason == "already_exists":
+        return False
+    return facts.status >= 500 or facts.status in (408, 409, 499)
+
+
+def _retry_after(reply: Reply, facts: _Refusal, now: datetime) -> float | None:
+    """Return the wait in seconds that the service named: `retry-after-ms`, then `Retry-After`, then RetryInfo."""
+    named = (
+        _number(reply.headers.get("retry-after-ms"), 0.001),
+        _number(reply.headers.get("retry-after"), 1.0),
+        _until(reply.headers.get("retry-after"), now),
+        _number(_delay(facts.detail("RetryInfo").get("retryDelay")), 1.0),
+    )
+    return next((seconds for seconds in named if seconds is not None), None)
+
+
+def _number(text: str | None, unit: float) -> float | None:
+    try:
+        seconds = float(text or "") * unit
+    except ValueError:
+        return None
+    return seconds if 0 <= seconds < float("inf") else None
+
+
+def _until(text: str | None, now: datetime) -> float | None:
+    try:
+        when = parsedate_to_datetime(text or "")
+    except ValueError:
+        return None
+    return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - now).total_seconds())
+
+
+def _delay(text: Any) -> str | None:
+    found = _DELAY.fullmatch(str(text))
+    return found[1] if found else None
+
+
+def judge(interaction: Interaction) -> str:
+    """Return the answer's text where the status says that it is whole; otherwise raise what kept it from being so.
+
+    Raises Incomplete, Blocked or Unfinished. A cut, blocked or empty answer is never looked into.
+    """
+    if interaction.status == "completed":
+        if text := interaction.text:
+            return text
+        raise Unfinished("the interaction is completed and holds no text", status="completed")
+    raise _unusable(interaction)
+
+
+def _unusable(interaction: Interaction) -> AnswerError:
+    if interaction.status == "incomplete":
+        return Incomplete("the answer was cut at the output limit: raise max_output_tokens or lower thinking_level")
+    first = next((error for error in interaction.errors if error.code in _BLOCKS), None)
+    if first is not None:
+        return Blocked(f"the service blocked the answer ({first.code}: {_one_line(first.message)})", reason=first.code)
+    said = "; ".join(f"{error.code}: {_one_line(error.message)}" for error in interaction.errors[:2])
+    reason = interaction.errors[0].code if interaction.errors else None
+    return Unfinished(
+        f"the interaction ended as {interaction.status!r} without an answer" + (f" ({said})" if said else ""),
+        status=interaction.status,
+        reason=reason,
+    )

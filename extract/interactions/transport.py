@@ -1,0 +1,88 @@
+"""The HTTP transports under the clients, and the one place where their exceptions become ours.
+
+httpx's own pool scans all its connections for every request, so at hundreds of connections it reaches a few per cent of
+what the service would give. The asynchronous client therefore mounts aiohttp under httpx's API (httpx-aiohttp).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import aiohttp
+import httpx
+from httpx_aiohttp import AiohttpTransport
+
+from extract.errors import ConfigError, Unreachable
+from extract.interactions.wire import Call
+
+__all__ = ["async_transport", "check_url", "headers", "is_loopback", "read_timeout", "translated"]
+
+
+def async_transport(url: httpx.URL) -> httpx.AsyncBaseTransport:
+    """Return the default transport: as many connections as there are requests in flight, each kept for 30 seconds.
+
+    Proxies are read from the environment as curl does, but never asked for this machine's own addresses.
+    """
+    local = is_loopback(url.host)
+    return AiohttpTransport(client=lambda: _session(trust_env=not local))
+
+
+def _session(*, trust_env: bool) -> aiohttp.ClientSession:
+    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0)
+    return aiohttp.ClientSession(connector=connector, trust_env=trust_env, cookie_jar=aiohttp.DummyCookieJar())
+
+
+def read_timeout(service_tier: str | None) -> float:
+    """Seconds to wait for an answer. Flex requests queue for up to 15 minutes (Google's page on flex inference)."""
+    return 900.0 if service_tier == "flex" else 300.0
+
+
+@contextmanager
+def translated(call: Call) -> Iterator[None]:
+    """Raise Unreachable for whatever the transport raises.
+
+    The classes are not trusted: a reset after the request was read comes as a connect error from some transports. Only
+    a connection that was never made is known to have sent nothing.
+    """
+    try:
+        yield
+    except httpx.TransportError as error:
+        never_sent = isinstance(error.__cause__, aiohttp.ClientConnectorError)
+        raise Unreachable(f"{call.method} {call.path}: {_cause(error)}", maybe_sent=not never_sent) from error
+    except (httpx.InvalidURL, httpx.DecodingError) as error:
+        raise Unreachable(f"{call.method} {call.path}: {_cause(error)}") from error
+    except (aiohttp.ClientError, OSError) as error:
+        raise Unreachable(f"{call.method} {call.path}: {_cause(error)}") from error
+
+
+def _cause(error: BaseException) -> str:
+    return " ".join(f"{type(error).__name__} {error}".split())[:200]
+
+
+def check_url(base_url: str, *, with_key: bool) -> httpx.URL:
+    """Return the parsed URL. ConfigError where it is none, or where a key would travel in the clear."""
+    try:
+        url = httpx.URL(base_url.rstrip("/"))
+    except (httpx.InvalidURL, TypeError) as error:
+        raise ConfigError(f"the base URL {base_url!r} cannot be read: {error}") from None
+    if url.scheme not in ("http", "https") or not url.host:
+        raise ConfigError(f"the base URL {base_url!r} must begin with https:// (or http:// for this machine)")
+    if with_key and url.scheme != "https" and not is_loopback(url.host):
+        raise ConfigError(f"the key is sent only over https or to this machine, not to {base_url!r}")
+    return url
+
+
+def is_loopback(host: str) -> bool:
+    return host == "localhost" or host == "::1" or host.startswith("127.")
+
+
+def headers(api_key: str, agent: str) -> dict[str, Any]:
+    """Headers of every call; the key travels here and nowhere else."""
+    return {
+        "x-goog-api-key": api_key,
+        "content-type": "application/json",
+        "accept": "application/json",
+        "user-agent": agent,
+    }

@@ -1,0 +1,164 @@
+"""Whatever a user calls data, as batches of rows: frames, files, globs, cloud addresses, folders of documents."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from glob import glob, has_magic
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from extract.errors import ConfigError
+from extract.media import is_document, mime_type_of
+
+__all__ = ["Source", "open_source", "take_rows"]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Rows to be asked. `batches(n)` starts anew and yields frames of at most `n` rows; `height` is None if unknown."""
+
+    schema: pl.Schema
+    height: int | None
+    batches: Callable[[int], Iterator[pl.DataFrame]]
+
+
+def open_source(data: Any) -> Source:
+    """Return the source for a frame, a series, rows as mappings, a path, a glob or an address.
+
+    Text files are read through once, so that a broken row is a ConfigError before the first paid request.
+    """
+    if isinstance(data, str | os.PathLike):
+        return _from_address(os.fspath(data))
+    if isinstance(data, pl.DataFrame):
+        return _from_frame(data)
+    if isinstance(data, pl.LazyFrame):
+        with _told("the lazy frame"):
+            return Source(data.collect_schema(), None, lambda rows: _told_batches(data, rows, "the lazy frame"))
+    if isinstance(data, pl.Series):
+        return _from_frame(data.to_frame(data.name or "text"))
+    if isinstance(data, Sequence) and all(isinstance(row, Mapping) for row in data):
+        with _told("the rows"):
+            return _from_frame(pl.DataFrame(list(data), infer_schema_length=None))
+    raise ConfigError(f"a {type(data).__name__} is no input; give a Polars frame, a list of dicts, or a path")
+
+
+def take_rows(source: Source, limit: int) -> Source:
+    """Return the first `limit` rows of a source."""
+
+    def batches(rows: int) -> Iterator[pl.DataFrame]:
+        left = limit
+        for frame in source.batches(rows) if left else ():
+            yield frame.head(left)
+            left -= frame.height
+            if left <= 0:
+                return
+
+    return Source(source.schema, None if source.height is None else min(limit, source.height), batches)
+
+
+def _from_frame(frame: pl.DataFrame) -> Source:
+    return Source(frame.schema, frame.height, frame.iter_slices)
+
+
+def _from_address(address: str) -> Source:
+    if "://" in address:
+        return _from_table(address)
+    path = Path(address)
+    if has_magic(address) and not path.exists():
+        found = sorted(glob(address, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+        if not found:
+            raise ConfigError(f"no file matches {address!r}")
+        return _from_table(address) if _is_table(address) else _from_documents(map(Path, found), address)
+    if path.is_dir():
+        return _from_documents((item for item in sorted(path.rglob("*")) if item.is_file()), address)
+    if not path.is_file():
+        raise ConfigError(f"there is no file {address!r}")
+    if _is_table(address):
+        if path.stat().st_size == 0:
+            raise ConfigError(f"{address} is empty")
+        return _from_table(address)
+    return _from_documents([path], address)
+
+
+def _from_documents(paths: Iterable[Path], address: str) -> Source:
+    """One record per file: `path`, `name`, `mime_type`."""
+    documents = [path for path in paths if is_document(path)]
+    if not documents:
+        raise ConfigError(f"{address!r} holds no document: text, pdf, images, audio, video or office files")
+    columns = {
+        "path": [str(path) for path in documents],
+        "name": [path.name for path in documents],
+        "mime_type": [mime_type_of(path.name) for path in documents],
+    }
+    return _from_frame(pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)))
+
+
+_READERS: dict[str, Callable[[str], pl.LazyFrame]] = {
+    ".csv": lambda address: pl.scan_csv(address, infer_schema_length=None),
+    ".tsv": lambda address: pl.scan_csv(address, infer_schema_length=None, separator="\t"),
+    ".jsonl": lambda address: pl.scan_ndjson(address, infer_schema_length=None),
+    ".ndjson": lambda address: pl.scan_ndjson(address, infer_schema_length=None),
+    ".parquet": pl.scan_parquet,
+    ".xlsx": lambda address: pl.read_excel(address).lazy(),
+}
+
+
+def _ending(address: str) -> str:
+    return Path(address.partition("?")[0]).suffix.lower()
+
+
+def _is_table(address: str) -> bool:
+    return _ending(address) in _READERS
+
+
+def _from_table(address: str) -> Source:
+    reader = _READERS.get(_ending(address))
+    if reader is None:
+        raise ConfigError(f"{address!r} ends in none of {', '.join(_READERS)}")
+    with _told(address, _broken_row):
+        table = reader(address)
+        schema = table.collect_schema()
+        # Every column is parsed, not only counted: a broken row shows itself here and costs nothing.
+        checked = table.select(pl.len(), *(pl.col(name).null_count() for name in schema if name != "len"))
+        height = int(checked.collect(engine="streaming").item(0, 0))
+    if height == 0:
+        raise ConfigError(f"{address} holds no rows")
+    return Source(schema, height, lambda rows: _told_batches(table, rows, address))
+
+
+def _told_batches(table: pl.LazyFrame, rows: int, what: str) -> Iterator[pl.DataFrame]:
+    with _told(what):
+        for frame in table.collect_batches(chunk_size=rows, maintain_order=True):
+            yield from frame.iter_slices(rows)
+
+
+def _broken_row(address: str) -> str:
+    """Return which row of a csv file has more fields than its header, or ""."""
+    separator = {".csv": ",", ".tsv": "\t"}.get(_ending(address))
+    if separator is None or not Path(address).is_file():
+        return ""
+    with Path(address).open(encoding="utf-8", errors="replace", newline="") as file:
+        rows = csv.reader(file, delimiter=separator)
+        header = next(rows, [])
+        for row in rows:
+            if len(row) > len(header):
+                return f"; line {rows.line_num} has {len(row)} fields, the header {len(header)}"
+    return ""
+
+
+@contextmanager
+def _told(what: str, where: Callable[[str], str] = lambda _: "") -> Iterator[None]:
+    """Say in one line what Polars or the system found wrong with an input, and where if that can be found."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{what}: {error.name} is needed; pip install 'extract-interactions[excel]'") from None
+    except (pl.exceptions.PolarsError, OSError, UnicodeError) as error:
+        said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise ConfigError(f"{what} cannot be read: {said[:300]}{where(what)}") from None
