@@ -51,6 +51,7 @@ __all__ = [
     "RateLimited",
     "SchemaError",
     "SchemaTooComplex",
+    "TooManyFailures",
     "Unfinished",
     "Unreachable",
 ]
@@ -225,6 +226,12 @@ class BadRecord(ExtractError):
     """The record cannot be sent: a missing or unreadable file, a type the API does not take."""
 
     code = "bad_record"
+
+
+class TooManyFailures(ExtractError):
+    """Every row so far has failed; the run stops before it spends more on a wrong set-up."""
+
+    code = "too_many_failures"
 
 
 class NotRun(ExtractError):

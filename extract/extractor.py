@@ -78,8 +78,9 @@ class Extractor:
     repairs: int = 1
 
     def __post_init__(self) -> None:
-        if isinstance(self.media, str):
-            raise ConfigError(f"media takes a tuple of column names: media=({self.media!r},)")
+        media: Any = self.media
+        if isinstance(media, str):
+            raise ConfigError(f"media takes a tuple of column names: media=({media!r},)")
         object.__setattr__(self, "media", tuple(self.media))
         object.__setattr__(self, "examples", tuple(self.examples))
         if not self.model or not isinstance(self.model, str):
@@ -257,7 +258,7 @@ class Asker:
             cost=tally.cost,
             attempts=tally.attempts,
             retries=tally.retries,
-            repairs=tally.repairs,
+            repairs=tally.repairs if tally.asked else 0,
             unknown_attempts=tally.unknown_attempts,
             seconds=self.clock() - tally.started,
             cached=tally.answer is not None and not tally.asked,

@@ -5,20 +5,18 @@ from __future__ import annotations
 import json
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
+from typing import Any, Protocol, TypeAlias
 
+from extract.emulator.conversation import Ask
 from extract.emulator.faults import Fault
 from extract.errors import ConfigError
-
-if TYPE_CHECKING:
-    from extract.emulator.conversation import Ask
-    from extract.types import JsonObject
+from extract.types import JsonObject
 
 __all__ = ["Answer", "Answers", "Reader", "Script"]
 
-Answer: TypeAlias = "str | JsonObject | list[Any] | Fault"
-Answering: TypeAlias = Callable[["JsonObject"], "Answer"]
-Script: TypeAlias = "Sequence[Answer | Answering] | Answering"
+Answer: TypeAlias = str | JsonObject | list[Any] | Fault
+Answering: TypeAlias = Callable[[JsonObject], Answer]
+Script: TypeAlias = Sequence[Answer | Answering] | Answering
 
 
 class Reader(Protocol):

@@ -9,14 +9,12 @@ from __future__ import annotations
 import binascii
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from extract.emulator.wire import refusal
+from extract.types import JsonObject
 
-if TYPE_CHECKING:
-    from extract.types import JsonObject
-
-__all__ = ["CONTENT_TYPES", "check_create", "check_rules"]
+__all__ = ["check_create", "is_plain"]
 
 Check: TypeAlias = Callable[[Any, str], None]
 
@@ -148,7 +146,6 @@ CONTENTS: dict[str, Check] = {
     "video": media("name", "resolution", "processing"),
     "document": media("resolution", "processing"),
 }
-CONTENT_TYPES = frozenset(CONTENTS)
 TOOL_STEPS: dict[str, Check] = {
     "thought": step("signature", "summary"),
     "function_call": step(*CALL_ARGUMENTS, "name", required=("name", "arguments")),
@@ -197,16 +194,19 @@ tool = tagged(dict.fromkeys(TOOLS, anything))
 safety = record({"type": string, "threshold": string, "method": string}, "type", "threshold")
 
 
+STEP_KEYS, TEXT_KEYS = frozenset({"type", "content"}), frozenset({"type", "text"})
+
+
 def is_plain(value: Any) -> bool:
     """Tell a step that holds one piece of text and nothing else: most of what a few-shot request is made of."""
-    if value.keys() != {"type", "content"} or value["type"] not in ("user_input", "model_output"):
+    if not isinstance(value, dict) or value.keys() != STEP_KEYS or value["type"] not in ("user_input", "model_output"):
         return False
     contents = value["content"]
     return (
         isinstance(contents, list)
         and len(contents) == 1
         and isinstance(contents[0], dict)
-        and contents[0].keys() == {"type", "text"}
+        and contents[0].keys() == TEXT_KEYS
         and contents[0]["type"] == "text"
         and isinstance(contents[0]["text"], str)
     )
@@ -219,7 +219,7 @@ def steps_input(value: Any, path: str) -> None:
             parts(value, path)
             return
         for index, one in enumerate(value):
-            if not (isinstance(one, dict) and is_plain(one)):
+            if not is_plain(one):
                 a_step(one, f"{path}[{index}]")
     else:
         single_input(value, path)

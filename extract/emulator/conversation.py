@@ -1,36 +1,51 @@
-"""What a create request says: its turns, the examples among them, the record, and how many tokens all that counts as."""
+"""What a create request says: its turns, the examples among them, the record, and its size in tokens."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal, TypeAlias
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from extract.prompts import REPAIR_OPENING
+from extract.types import JsonObject
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
-
-    from extract.types import JsonObject
-
-__all__ = ["Ask", "ExampleCache", "Examples", "Kind", "Said", "count_tokens", "kind_of", "read_ask", "requested_schema", "turns_of"]
+__all__ = [
+    "CHARACTERS_PER_TOKEN",
+    "Ask",
+    "Examples",
+    "Kind",
+    "Opening",
+    "Said",
+    "count_tokens",
+    "kind_of",
+    "read_ask",
+    "read_opening",
+    "requested_schema",
+    "split_input",
+    "turns_of",
+]
 
 Kind: TypeAlias = Literal["ask", "repair", "continue"]
 Examples: TypeAlias = tuple[tuple[str, str], ...]
 
+CHARACTERS_PER_TOKEN = 4
 MEDIA_TOKENS = 258
 """Tokens of one image, page, or other file, whatever its size."""
-KEPT_EXAMPLE_SETS = 64
 
 
-@dataclass(frozen=True, slots=True)
-class Said:
+NO_MEDIA: Mapping[str, int] = MappingProxyType({})
+
+
+class Said(NamedTuple):
     """One side's turn: its text and how many files of each kind stood beside it."""
 
     role: Literal["user", "model"]
     text: str
-    media: Mapping[str, int] = field(default_factory=dict)
+    media: Mapping[str, int] = NO_MEDIA
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +64,7 @@ class Ask:
 
 def count_tokens(text: str) -> int:
     """Return a deterministic stand-in for a tokeniser: a token per four characters begun."""
-    return -(-len(text) // 4)
+    return -(-len(text) // CHARACTERS_PER_TOKEN)
 
 
 def requested_schema(body: JsonObject, *, legacy: bool) -> Any:
@@ -63,28 +78,53 @@ def requested_schema(body: JsonObject, *, legacy: bool) -> Any:
     return None
 
 
-def read_ask(body: JsonObject, *, legacy: bool, history: Iterable[Said] = ()) -> Ask:
+class Opening(NamedTuple):
+    """What stands before the last item of an input: its turns, the examples among them, their tokens by modality."""
+
+    turns: tuple[Said, ...] = ()
+    examples: Examples = ()
+    tokens: Mapping[str, int] = NO_MEDIA
+
+
+def split_input(given: Any) -> tuple[list[Any], Any]:
+    """Return all items of an input but the last, and the last as an input of its own."""
+    return (given[:-1], given[-1:]) if isinstance(given, list) else ([], given)
+
+
+def read_opening(items: list[Any]) -> Opening:
+    """Return what `items`, the beginning of an input, say."""
+    turns = tuple(turns_of(items)) if items else ()
+    return Opening(turns, tuple(pairs_of(turns)), tokens_of(turns, {}))
+
+
+def read_ask(
+    body: JsonObject,
+    opening: Opening,
+    schema: JsonObject | None,
+    *,
+    schema_tokens: int = 0,
+    history: tuple[Said, ...] = (),
+) -> Ask:
     """Return what `body` asks for. `history` are the turns of earlier, stored interactions, oldest first.
 
     Pairs of a user's and a model's turn before the record are its examples; the record is the last user's turn that is
     not a repair. Earlier stored turns are no examples: what users said there belongs to the text.
     """
-    turns = list(turns_of(body.get("input")))
-    schema = requested_schema(body, legacy=legacy)
-    earlier = list(history)
-    asked = [index for index, turn in enumerate(turns) if turn.role == "user" and not is_repair(turn)]
-    record = asked[-1] if asked else 0
-    texts = [turn.text for turn in earlier if turn.role == "user"]
-    texts += [turn.text for turn in turns[record : record + 1] if turn.role == "user"]
+    newest = tuple(turns_of(split_input(body.get("input"))[1]))
+    turns = (*opening.turns, *newest)
+    record = next((index for index in reversed(range(len(turns))) if is_record(turns[index])), 0)
+    texts = [turn.text for turn in (*history, *turns[record : record + 1]) if turn.role == "user"]
     generation = mapping(body.get("generation_config"))
     level, limit = generation.get("thinking_level"), generation.get("max_output_tokens")
+    tokens = tokens_of((*history, *newest), dict(opening.tokens))
+    tokens["text"] += schema_tokens + instruction_tokens(body)
     return Ask(
         kind=kind_of(body),
-        schema=schema if isinstance(schema, dict) else None,
+        schema=schema,
         system=system_text(body),
         text="\n\n".join(texts),
-        examples=tuple(pairs_of(turns[:record])),
-        input_tokens=tokens_of(body, schema, earlier + turns),
+        examples=opening.examples if record == len(opening.turns) else tuple(pairs_of(turns[:record])),
+        input_tokens=tokens,
         thinking_level=level if isinstance(level, str) else None,
         max_output_tokens=limit if isinstance(limit, int) else None,
     )
@@ -94,8 +134,7 @@ def kind_of(body: JsonObject) -> Kind:
     """Return whether `body` goes on with an answer, asks for one to be corrected, or asks anew."""
     if body.get("continuation_token"):
         return "continue"
-    given = body.get("input")
-    newest = turns_of(given[-1:] if isinstance(given, list) else given)
+    newest = turns_of(split_input(body.get("input"))[1])
     return "repair" if any(map(is_repair, newest)) else "ask"
 
 
@@ -104,9 +143,14 @@ def is_repair(turn: Said) -> bool:
     return turn.role == "user" and turn.text.startswith(REPAIR_OPENING)
 
 
-def pairs_of(turns: list[Said]) -> Iterator[tuple[str, str]]:
+def is_record(turn: Said) -> bool:
+    """Tell a user's turn that asks for an answer of its own."""
+    return turn.role == "user" and not is_repair(turn)
+
+
+def pairs_of(turns: Sequence[Said]) -> Iterator[tuple[str, str]]:
     """Yield each user's turn that the model answered, with that answer."""
-    for one, after in zip(turns, turns[1:], strict=False):
+    for one, after in pairwise(turns):
         if one.role == "user" and after.role == "model":
             yield one.text, after.text
 
@@ -117,15 +161,20 @@ def system_text(body: JsonObject) -> str:
     return system if isinstance(system, str) else ""
 
 
-def tokens_of(body: JsonObject, schema: Any, turns: Iterable[Said]) -> dict[str, int]:
-    """Return the input tokens by modality: system text, schema, tools and every turn."""
-    tokens: Counter[str] = Counter(text=count_tokens(system_text(body)))
-    tokens["text"] += sum(count_tokens(json.dumps(extra)) for extra in (schema, body.get("tools")) if extra)
+def instruction_tokens(body: JsonObject) -> int:
+    """Return the tokens of the system instruction and the tools."""
+    tools = body.get("tools")
+    return count_tokens(system_text(body)) + (count_tokens(json.dumps(tools)) if tools else 0)
+
+
+def tokens_of(turns: Iterable[Said], counted: dict[str, int]) -> dict[str, int]:
+    """Return the tokens of `turns` by modality, added to those already `counted`."""
+    tokens = {"text": 0} | counted
     for turn in turns:
-        tokens["text"] += -(-len(turn.text) // 4)
+        tokens["text"] += count_tokens(turn.text)
         for kind, number in turn.media.items():
-            tokens[kind] += number * MEDIA_TOKENS
-    return dict(tokens)
+            tokens[kind] = tokens.get(kind, 0) + number * MEDIA_TOKENS
+    return tokens
 
 
 def turns_of(given: Any) -> Iterator[Said]:
@@ -154,9 +203,12 @@ def said(role: Literal["user", "model"], content: Any) -> Said:
     """Return one turn from its content: a string or a list of contents."""
     if isinstance(content, str):
         return Said(role, content)
+    # Most turns are one piece of text, and a few-shot request has hundreds of them.
+    if isinstance(content, list) and len(content) == 1 and isinstance(content[0], dict):
+        text = content[0].get("text")
+        if isinstance(text, str):
+            return Said(role, text)
     contents = [one for one in content if isinstance(one, dict)] if isinstance(content, list) else []
-    if len(contents) == 1 and isinstance(text := contents[0].get("text"), str):
-        return Said(role, text)
     texts = [one["text"] for one in contents if one.get("type") == "text" and isinstance(one.get("text"), str)]
     media = Counter(one["type"] for one in contents if one.get("type") in ("image", "audio", "video", "document"))
     return Said(role, "\n".join(texts), media)
@@ -165,16 +217,3 @@ def said(role: Literal["user", "model"], content: Any) -> Said:
 def mapping(value: Any) -> JsonObject:
     """Return `value` where it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
-
-
-class ExampleCache:
-    """Returns the same tuple for equal examples, so that the reader's index of them is found again by a cheap key."""
-
-    def __init__(self) -> None:
-        self._known: dict[Examples, Examples] = {}
-
-    def intern(self, examples: Examples) -> Examples:
-        """Return the first tuple seen that equals `examples`."""
-        if len(self._known) >= KEPT_EXAMPLE_SETS and examples not in self._known:
-            self._known.clear()
-        return self._known.setdefault(examples, examples)

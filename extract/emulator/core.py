@@ -6,56 +6,48 @@ import base64
 import random
 import re
 import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from threading import Lock
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
-from extract.emulator.answers import Answers
-from extract.emulator.checks import check_create
-from extract.emulator.conversation import ExampleCache, Said, kind_of, read_ask, requested_schema, turns_of
+from extract.emulator.answers import Answer, Answers, Reader, Script
+from extract.emulator.checks import check_create, is_plain
+from extract.emulator.conversation import (
+    CHARACTERS_PER_TOKEN,
+    Ask,
+    Opening,
+    Said,
+    count_tokens,
+    kind_of,
+    read_ask,
+    read_opening,
+    requested_schema,
+    split_input,
+    turns_of,
+)
 from extract.emulator.faults import KINDS, NO_FAULT, Fault, FaultKind, FaultPlan
 from extract.emulator.gate import SchemaGate
 from extract.emulator.reader import RuleReader
-from extract.emulator.resource import (
-    Reply,
-    build_interaction,
-    fit_limit,
-    in_dialect,
-    in_progress,
-    stream_frames,
-    with_input,
-)
-from extract.emulator.state import Bounded, Counters, Kept, Pending, Quota, SeenRequest
+from extract.emulator.resource import Reply, build_interaction, fit_limit, in_progress, render, split_text
+from extract.emulator.shelf import NOT_ALLOWED, Kept, Pending, Shelf
+from extract.emulator.state import Bounded, Counters, Quota, SeenRequest
 from extract.emulator.transport import EmulatorTransport
-from extract.emulator.wire import (
-    STREAM_TYPE,
-    Refusal,
-    WireRequest,
-    WireResponse,
-    error_response,
-    json_response,
-    refusal,
-    rpc_response,
-)
+from extract.emulator.wire import Refusal, WireRequest, WireResponse, refusal, rpc_response
 from extract.errors import ConfigError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-
-    from extract.emulator.answers import Reader, Script
-    from extract.emulator.conversation import Ask
-    from extract.types import JsonObject
+from extract.types import JsonObject
 
 __all__ = ["Emulator"]
 
-KEPT_INTERACTIONS = KEPT_CONTINUATIONS = 10_000
 CALENDAR = datetime(2026, 1, 1, tzinfo=UTC)
 """Times in interactions are this plus the clock: the emulator has no time of day."""
+
+KEPT_OPENINGS = 64
 
 PATH = re.compile(r"/v1(?:beta)?/interactions(?:/(?P<id>[^/]+)(?P<cancel>/cancel)?)?")
 LEGACY_REVISION, CURRENT_REVISION = "2026-05-07", "2026-05-20"
@@ -108,11 +100,10 @@ class Emulator:
         self._gate = SchemaGate(max_schema_cost)
         self._quota = Quota(rpm=rpm, tpm=tpm, rpd=rpd, retry_after=retry_after)
         self._counters = Counters(keep_requests=keep_requests)
-        self._examples = ExampleCache()
-        self._kept: Bounded[Kept] = Bounded(KEPT_INTERACTIONS)
-        self._pending: Bounded[Pending] = Bounded(KEPT_CONTINUATIONS)
-        # Two sources, so that fault draws do not depend on how many names were given out.
-        self._draws, self._names = random.Random(seed), random.Random(seed)  # noqa: S311 - repeatable, guards nothing
+        self._shelf = Shelf()
+        self._openings: Bounded[tuple[bool, bytes], Opening] = Bounded(KEPT_OPENINGS)
+        # Two sources, so that the faults do not depend on how many names were given out. They guard nothing.
+        self._draws, self._names = random.Random(seed), random.Random(seed)  # noqa: S311
         self._lock = Lock()
         self.transport = EmulatorTransport(self.exchange)
 
@@ -120,7 +111,7 @@ class Emulator:
     def requests(self) -> list[SeenRequest]:
         """The create requests seen so far, in order of arrival; empty without `keep_requests`."""
         with self._lock:
-            return list(self._counters.seen)
+            return list(self._counters.seen or ())
 
     def stats(self) -> JsonObject:
         """Return the counters: requests, by_status, distinct, repeats, in flight, tokens billed, faults and more."""
@@ -138,7 +129,7 @@ class Emulator:
 
     @contextmanager
     def exchange(self, request: WireRequest) -> Iterator[WireResponse]:
-        """Yield the response to `request`; the request is in flight until the context ends.
+        """Yield the response to `request`, which is in flight until the context ends.
 
         Tokens are billed where it ends without an exception and the response was to be sent whole.
         """
@@ -146,24 +137,38 @@ class Emulator:
         with self._lock:
             self._counters.arrive()
         try:
-            response = self._respond(request)
+            response = self._route(request)
             yield response
             delivered = response
         finally:
             with self._lock:
                 self._counters.leave(delivered)
 
-    def _respond(self, request: WireRequest) -> WireResponse:
+    def _route(self, request: WireRequest) -> WireResponse:
         place = PATH.fullmatch(request.path)
         if place is not None and place["id"] is None and request.method == "POST":
-            return self._create(request)
-        with self._lock:
-            self._counters.note_other()
+            response = self._create(request)
+        else:
+            with self._lock:
+                self._counters.note_other()
+            response = self._serve_stored(request, place)
+        return replace(response, latency=self._latency) if self._latency else response
+
+    def _serve_stored(self, request: WireRequest, place: re.Match[str] | None) -> WireResponse:
+        """Return the response to a get, delete or cancel, or to a path that does not exist."""
         try:
             self._authorise(request)
             if place is None:
                 raise refusal(f"Path not found: {request.path}", status=HTTPStatus.NOT_FOUND, code="not_found")
-            return self._serve_kept(request, place["id"], cancel=bool(place["cancel"]))
+            legacy = self._is_legacy(request)
+            match request.method, place["id"], bool(place["cancel"]):
+                case "GET", str(identity), False:
+                    return self._shelf.get(identity, request.query, self._clock(), legacy=legacy)
+                case "DELETE", str(identity), False:
+                    return self._shelf.delete(identity)
+                case "POST", str(identity), True:
+                    return self._shelf.cancel(identity, self._clock(), legacy=legacy)
+            raise NOT_ALLOWED
         except Refusal as refused:
             return refused.response
 
@@ -192,6 +197,139 @@ class Emulator:
         known = body if isinstance(body, dict) else {}
         with self._lock:
             self._counters.note_status(response.status)
-            self._counters.note_seen(SeenRequest(known, kind_of(known), response.status or None, at))
-        return replace(response, latency=self._latency) if self._latency else response
+            if self._counters.seen is not None:
+                self._counters.seen.append(SeenRequest(known, kind_of(known), response.status or None, at))
+        return response
 
+    def _answer(self, body: Any, at: float, *, legacy: bool) -> WireResponse:
+        """Return the answer to a create request: checks first, then quota, then faults, then the model."""
+        body, opening = self._check(body, legacy=legacy)
+        rest, parent = self._shelf.rest_for(body), self._shelf.parent_of(body, at)
+        schema = requested_schema(body, legacy=legacy)
+        history = parent.turns if parent is not None and rest is None else ()
+        ask = read_ask(body, opening, schema, schema_tokens=self._check_schema(schema), history=history)
+        name, answer = self._choose(body, self._admit(ask, at), fresh=rest is None)
+        fault = KINDS[name] if name else NO_FAULT
+        if fault.response is not None:
+            return fault.response
+        reply, parts = self._speak(ask, answer, fault, rest)
+        interaction = build_interaction(reply, ask, body, identity=self._new_name("v1_"), now=timestamp(at))
+        self._remember(interaction, reply, parts, body, parent, at)
+        running = body.get("background") is True
+        shown = in_progress(interaction) if running else interaction
+        tokens = (sum(ask.input_tokens.values()), count_tokens(reply.text), reply.thought_tokens)
+        response = render(shown, legacy=legacy, stream=body.get("stream") is True, tokens=tokens)
+        return fault.deliver(response) if fault.deliver else response
+
+    def _check(self, body: Any, *, legacy: bool) -> tuple[JsonObject, Opening]:
+        """Return a request that the service would take and how its input opens; Refusal for one it would not take.
+
+        Few-shot requests open with the same hundreds of steps again and again: those are checked and read once.
+        """
+        items, last = split_input(body.get("input") if isinstance(body, dict) else None)
+        key = (legacy, to_json(items))
+        with self._lock:
+            opening = self._openings.find(key) if items and is_plain(last[0]) else None
+        if opening is not None:
+            check_create(body | {"input": last}, legacy=legacy, strict=self._strict)
+        else:
+            body = check_create(body, legacy=legacy, strict=self._strict)
+            opening = read_opening(items)
+            if items:
+                with self._lock:
+                    self._openings.put(key, opening)
+        check_names(body)
+        return body, opening
+
+    def _check_schema(self, schema: Any) -> int:
+        """Return the tokens of a schema that the service takes; Refusal for one that it does not take."""
+        if schema is None:
+            return 0
+        report = self._gate.check(schema, "response_format")
+        if report.ignored:
+            with self._lock:
+                self._counters.note_ignored(report.ignored)
+        return -(-report.length // CHARACTERS_PER_TOKEN)
+
+    def _admit(self, ask: Ask, at: float) -> str | None:
+        """Return the fault drawn for a request within the quota; raise Refusal for one beyond it."""
+        with self._lock:
+            refused = self._quota.admit(sum(ask.input_tokens.values()), at)
+            if refused is not None:
+                self._counters.note_quota_refusal()
+                raise Refusal(refused)
+            name = self._plan.draw(self._draws)
+        # What is left of an answer comes as it is: only its delivery can still go wrong.
+        bends = name is not None and (KINDS[name].bend is not None or KINDS[name].parts > 1)
+        return None if ask.kind == "continue" and bends else name
+
+    def _choose(self, body: JsonObject, drawn: str | None, *, fresh: bool) -> tuple[str | None, Answer | None]:
+        """Return the fault that strikes and the scripted answer; a refused request uses up no answer."""
+        refused = drawn is not None and KINDS[drawn].response is not None
+        answer = self._answers.take(body) if fresh and not refused else None
+        name = answer.name if isinstance(answer, Fault) else drawn
+        if name is not None:
+            with self._lock:
+                self._counters.note_fault(name)
+        return name, answer
+
+    def _speak(
+        self, ask: Ask, answer: Answer | None, fault: FaultKind, rest: Pending | None
+    ) -> tuple[Reply, tuple[str, ...]]:
+        """Return what the model says now, and the parts of its answer that are still to be asked for."""
+        if rest is None:
+            whole = Reply(text=self._answers.text(answer, ask), thought=ask.thinking_level)
+            whole = fit_limit(whole, ask.max_output_tokens)
+            reply = fault.bend(whole, ask.schema) if fault.bend else whole
+            first, *later = split_text(reply.text, fault.parts)
+        else:
+            first, *later = rest.parts
+            reply = Reply(text=first, thought=ask.thinking_level)
+        if later:
+            token = self._new_name("ct_")
+            reply = replace(reply, text=first, status="requires_continuation", continuation_token=token)
+        return reply, tuple(later)
+
+    def _remember(
+        self,
+        interaction: JsonObject,
+        reply: Reply,
+        parts: tuple[str, ...],
+        body: JsonObject,
+        parent: Kept | None,
+        at: float,
+    ) -> None:
+        """Keep what later requests may name: the rest of the answer, and the interaction where it may be stored."""
+        stored = body.get("store") is not False
+        if reply.continuation_token:
+            self._shelf.keep_rest(reply.continuation_token, Pending(parts, interaction["id"], stored))
+        if stored:
+            turns = (*(parent.turns if parent else ()), *turns_of(body.get("input")), Said("model", reply.text))
+            ready_at = at + self._background_seconds if body.get("background") else at
+            self._shelf.keep(Kept(interaction, body.get("input"), turns, ready_at))
+
+    def _new_name(self, prefix: str) -> str:
+        with self._lock:
+            return prefix + base64.urlsafe_b64encode(self._names.randbytes(24)).decode()
+
+
+def parse(body: bytes) -> Any:
+    """Return the JSON value in `body`, None where it is not JSON; NaN and lone surrogates are not."""
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError:
+        return None
+
+
+def check_names(body: JsonObject) -> None:
+    """Raise Refusal where model or agent does not exist. The list is open: a name that looks right is right."""
+    name = str(body.get("model", body.get("agent")))
+    missing = "unknown" in name or "no-such" in name
+    if missing or ("model" in body and not name.startswith(("gemini-", "gemma-"))):
+        code = "model_not_found" if "model" in body else "not_found"
+        raise refusal(f"{name!r} is not found or not supported.", status=HTTPStatus.NOT_FOUND, code=code)
+
+
+def timestamp(at: float) -> str:
+    """Return a time of the emulator's calendar as the API writes it."""
+    return (CALENDAR + timedelta(seconds=int(at))).isoformat().replace("+00:00", "Z")

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
+import random
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import Any, TypeAlias
 
 from jsonschema import Draft202012Validator
 from pydantic_core import from_json
 
+from extract.emulator.resource import Reply
 from extract.emulator.wire import WireResponse, error_response, json_response, rpc_response
 from extract.errors import ConfigError
-
-if TYPE_CHECKING:
-    import random
-    from collections.abc import Callable, Iterator
-
-    from extract.emulator.resource import Reply
-    from extract.types import JsonObject
+from extract.types import JsonObject
 
 __all__ = ["FAULTS", "KINDS", "NO_FAULT", "Fault", "FaultKind", "FaultPlan"]
 
@@ -169,7 +166,9 @@ KINDS: dict[str, FaultKind] = {
     "no_usage": FaultKind(says="no usage in the answer", bend=changed(usage=False)),
     "split": FaultKind(says="text over two contents and two steps", bend=changed(layout="split")),
     "thought_first": FaultKind(says="a thought step before the answer", bend=changed(thought="low")),
-    "unknown_extra": FaultKind(says="unknown fields, step and content types beside the answer", bend=changed(extras=True)),
+    "unknown_extra": FaultKind(
+        says="unknown fields, step and content types beside the answer", bend=changed(extras=True)
+    ),
     "continuation": FaultKind(says="requires_continuation: the answer in three parts, two more requests", parts=3),
     "blocked": FaultKind(
         says="400 Request blocked due to safety",

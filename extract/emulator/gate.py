@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import unquote
 
+from pydantic_core import to_json
+
 from extract.emulator.wire import refusal
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from extract.types import JsonObject
+from extract.types import JsonObject
 
 __all__ = ["SchemaGate", "SchemaReport"]
 
-ENFORCED = frozenset(
-    "type title description properties required additionalProperties enum format minimum maximum items prefixItems "
-    "minItems maxItems anyOf oneOf $ref $defs $id $anchor propertyOrdering".split()
-)
-TYPES = frozenset("string number integer boolean object array null".split())
+CONSTRAINTS = frozenset({"required", "enum", "format", "minimum", "maximum", "minItems", "maxItems", "type"})
+PLACES = frozenset({"properties", "additionalProperties", "items", "prefixItems", "anyOf", "oneOf", "$defs"})
+NOTES = frozenset({"title", "description", "propertyOrdering", "$ref", "$id", "$anchor"})
+READ = CONSTRAINTS | PLACES | NOTES
+"""The keywords that the service is documented to read; it ignores all others."""
+TYPES = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
 KEPT = 256
 """How many schemas the gate remembers: a run sends one, a test suite a few."""
 
@@ -34,9 +33,10 @@ OPTIONAL_COST, BOUND_COST, DEPTH_COST = 8, 16, 4
 
 @dataclass(frozen=True, slots=True)
 class SchemaReport:
-    """What one look at a schema found: its cost and the keywords that would be ignored, with their number."""
+    """What one look at a schema found: its cost, its length in bytes, how often each ignored keyword occurs."""
 
     cost: int
+    length: int
     ignored: Counter[str]
 
 
@@ -45,17 +45,18 @@ class SchemaGate:
 
     def __init__(self, limit: int | None = None) -> None:
         self.limit = limit
-        self._known: dict[str, SchemaReport] = {}
+        self._known: dict[bytes, SchemaReport] = {}
 
     def check(self, schema: Any, path: str) -> SchemaReport:
         """Return the report on `schema`, found at `path` of the request.
 
         Raises Refusal where the schema is malformed, refers to nothing, or costs too much.
         """
-        key = json.dumps(schema)
+        key = to_json(schema)
         report = self._known.get(key)
         if report is None:
-            report = survey(schema, path)
+            cost, ignored = survey(schema, path)
+            report = SchemaReport(cost, len(key), ignored)
             if len(self._known) >= KEPT:
                 self._known.clear()
             self._known[key] = report
@@ -64,7 +65,7 @@ class SchemaGate:
         return report
 
 
-def survey(schema: Any, path: str) -> SchemaReport:
+def survey(schema: Any, path: str) -> tuple[int, Counter[str]]:
     """Return cost and ignored keywords of `schema`; raise Refusal where it is malformed.
 
     The cost is the sum of: 1 per letter of an enum value; 8 per optional property; 16 per numeric bound; 4 per level
@@ -82,12 +83,12 @@ def survey(schema: Any, path: str) -> SchemaReport:
             continue
         check_node(node, here)
         check_reference(node, here, schema, anchors)
-        ignored.update(key for key in node if key not in ENFORCED)
+        ignored.update(key for key in node if key not in READ)
         items = node.get("maxItems", 0)
         cost += node_cost(node, level) + items * around
         below = around * max(1, items)
         todo += [(child, f"{here}.{name}", level + 1, below) for name, child in children(node)]
-    return SchemaReport(cost, ignored)
+    return cost, ignored
 
 
 def node_cost(node: JsonObject, level: int) -> int:

@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from itertools import count
-from typing import TYPE_CHECKING, Any, Literal
+from itertools import count, pairwise
+from typing import Any, Literal
 
-from extract.emulator.conversation import count_tokens
+from extract.emulator.conversation import Ask, count_tokens
+from extract.emulator.wire import JSON_TYPE, STREAM_TYPE, WireResponse, compact
+from extract.types import JsonObject
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
-
-    from extract.emulator.conversation import Ask
-    from extract.types import JsonObject
-
-__all__ = ["Reply", "as_outputs", "build_interaction", "fit_limit", "stream_frames"]
+__all__ = [
+    "Reply",
+    "build_interaction",
+    "fit_limit",
+    "in_progress",
+    "render",
+    "split_text",
+    "with_input",
+]
 
 SIGNATURE = "ZW11bGF0ZWQgdGhvdWdodA=="
 THOUGHT_TOKENS = {"minimal": 8, "low": 32, "medium": 128, "high": 512, "xhigh": 2048}
@@ -48,6 +52,12 @@ def fit_limit(reply: Reply, limit: int | None) -> Reply:
         return reply
     room = max(0, limit - reply.thought_tokens)
     return Reply(text=reply.text[: room * 4], status="incomplete", thought=reply.thought)
+
+
+def split_text(text: str, parts: int) -> tuple[str, ...]:
+    """Return `text` in so many parts of about the same length; joined they are `text`."""
+    marks = [len(text) * index // parts for index in range(parts + 1)]
+    return tuple(text[start:end] for start, end in pairwise(marks))
 
 
 def build_interaction(reply: Reply, ask: Ask, body: JsonObject, *, identity: str, now: str) -> JsonObject:
@@ -93,8 +103,7 @@ def steps_of(reply: Reply) -> Iterator[JsonObject]:
 
 def split_steps(text: str) -> Iterator[JsonObject]:
     """Yield `text` over two steps, the first with two contents."""
-    third = len(text) // 3
-    first, second, rest = text[:third], text[third : 2 * third], text[2 * third :]
+    first, second, rest = split_text(text, 3)
     yield {"type": "model_output", "content": [{"type": "text", "text": first}, {"type": "text", "text": second}]}
     yield {"type": "model_output", "content": [{"type": "text", "text": rest}]}
 
@@ -123,6 +132,53 @@ def as_outputs(interaction: JsonObject) -> JsonObject:
     return rest | {"role": "agent" if "agent" in interaction else "model", "outputs": outputs}
 
 
+def in_progress(interaction: JsonObject, status: str = "in_progress") -> JsonObject:
+    """Return an interaction without its results: what there is to see while it runs, or after it was cancelled."""
+    rest = {name: value for name, value in interaction.items() if name not in ("usage", "errors")}
+    return rest | {"status": status, "steps": []}
+
+
+def with_input(interaction: JsonObject, given: Any, *, legacy: bool) -> JsonObject:
+    """Return the interaction with the input it answered: as its first steps, or echoed in the `outputs` dialect."""
+    if legacy:
+        return interaction | {"input": given}
+    return interaction | {"steps": [*input_steps(given), *interaction["steps"]]}
+
+
+def input_steps(given: Any) -> list[JsonObject]:
+    """Return an `input` of any form as steps."""
+    if isinstance(given, str):
+        return [{"type": "user_input", "content": [{"type": "text", "text": given}]}]
+    if isinstance(given, list) and any("content" in one or "role" in one for one in given):
+        return [step_of(one) for one in given]
+    return [{"type": "user_input", "content": [given] if isinstance(given, dict) else given or []}]
+
+
+def step_of(one: JsonObject) -> JsonObject:
+    """Return a role turn as the step it is today; a step stays as it is."""
+    if "role" not in one:
+        return one
+    content = one["content"]
+    kind = "user_input" if one["role"] == "user" else "model_output"
+    return {"type": kind, "content": [{"type": "text", "text": content}] if isinstance(content, str) else content}
+
+
+def render(
+    interaction: JsonObject,
+    *,
+    legacy: bool,
+    stream: bool = False,
+    after: str | None = None,
+    tokens: tuple[int, int, int] = (0, 0, 0),
+) -> WireResponse:
+    """Return the response that carries an interaction in its dialect, as JSON or as events, and bills `tokens`."""
+    form = as_outputs(interaction) if legacy else interaction
+    headers = (STREAM_TYPE if stream else JSON_TYPE, ("x-gemini-service-tier", interaction["service_tier"]))
+    frames = stream_frames(form, legacy=legacy, after=after) if stream else ()
+    body = b"".join(frames) if stream else compact(form)
+    return WireResponse(status=200, headers=headers, body=body, frames=frames, tokens=tokens)
+
+
 def stream_frames(interaction: JsonObject, *, legacy: bool, after: str | None = None) -> tuple[bytes, ...]:
     """Return the server-sent events that tell `interaction`, each with its blank line, `[DONE]` last.
 
@@ -140,7 +196,7 @@ def stream_frames(interaction: JsonObject, *, legacy: bool, after: str | None = 
 
 def frame(name: str, data: JsonObject) -> bytes:
     """Return one server-sent event."""
-    return f"event: {name}\ndata: {json.dumps(data, separators=(',', ':'))}\n\n".encode()
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), compact(data))
 
 
 def events(interaction: JsonObject) -> Iterator[JsonObject]:
@@ -163,7 +219,11 @@ def legacy_events(interaction: JsonObject) -> Iterator[JsonObject]:
     yield {"event_type": "interaction.start", "interaction": head | {"status": "in_progress"}}
     for index, content in enumerate(interaction["outputs"]):
         streamed = content["type"] in ("thought", "text")
-        yield {"event_type": "content.start", "index": index, "content": {"type": content["type"]} if streamed else content}
+        yield {
+            "event_type": "content.start",
+            "index": index,
+            "content": {"type": content["type"]} if streamed else content,
+        }
         for delta in content_deltas(content) if streamed else ():
             yield {"event_type": "content.delta", "index": index, "delta": delta}
         yield {"event_type": "content.stop", "index": index}

@@ -1,77 +1,56 @@
-"""What the emulator remembers: counters, kept interactions, pending continuations, and how much quota is left."""
+"""What the emulator remembers of its requests: counters, how much quota is left, and a mapping that forgets."""
 
 from __future__ import annotations
 
 import hashlib
-import json
 import math
-from collections import Counter, OrderedDict, deque
+from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+from pydantic_core import to_json
+
+from extract.emulator.conversation import Kind
 from extract.emulator.wire import WireResponse, rpc_response
+from extract.errors import ConfigError
+from extract.types import JsonObject
 
-if TYPE_CHECKING:
-    from extract.emulator.conversation import Kind, Said
-    from extract.types import JsonObject
+__all__ = ["Bounded", "Counters", "Quota", "SeenRequest"]
 
-__all__ = ["Bounded", "Counters", "Kept", "Pending", "Quota", "SeenRequest"]
-
+Key = TypeVar("Key")
 Value = TypeVar("Value")
-MINUTE, DAY = 60.0, 86_400.0
+SECONDS = {"Minute": 60.0, "Day": 86_400.0}
 ROUNDING = 1e-6
 """A client that waits as long as told must not be refused for the last bits of a float."""
 
 
-class Bounded(Generic[Value]):
+class Bounded(Generic[Key, Value]):
     """A mapping that forgets what was used least recently once it holds `size` values."""
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._values: OrderedDict[str, Value] = OrderedDict()
+        self._values: OrderedDict[Key, Value] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._values)
 
-    def put(self, key: str, value: Value) -> None:
+    def put(self, key: Key, value: Value) -> None:
         """Remember `value` under `key`."""
         self._values[key] = value
         self._values.move_to_end(key)
         if len(self._values) > self._size:
             self._values.popitem(last=False)
 
-    def find(self, key: str) -> Value | None:
+    def find(self, key: Key) -> Value | None:
         """Return the value of `key`, None where there is none."""
         value = self._values.get(key)
         if value is not None:
             self._values.move_to_end(key)
         return value
 
-    def drop(self, key: str) -> Value | None:
+    def drop(self, key: Key) -> Value | None:
         """Forget `key` and return its value, None where there is none."""
         return self._values.pop(key, None)
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """A stored interaction: its final form, the input it answered as it came, and the turns up to and with it.
-
-    `ready_at` is when a background interaction ends, on the emulator's clock; None for one that ended at once.
-    """
-
-    interaction: JsonObject
-    given: Any
-    turns: tuple[Said, ...]
-    ready_at: float | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """What is left to say after a `requires_continuation`: the parts of the text still to come, in order."""
-
-    parts: tuple[str, ...]
-    identity: str
-    stored: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +80,7 @@ class Bucket:
         self.filled_at = float("-inf")
 
     def wait(self, amount: float, now: float) -> float:
-        """Return the seconds until `amount` may be taken, 0 for now. What is larger than the bucket needs a full one."""
+        """Return the seconds until `amount` may be taken; what is larger than the bucket needs a full one."""
         if self.filled_at != now:
             gain = (now - self.filled_at) * self.size / self.window
             self.level = min(self.size, self.level + max(0.0, gain))
@@ -135,10 +114,15 @@ class Quota:
     """
 
     def __init__(self, *, rpm: int | None, tpm: int | None, rpd: int | None, retry_after: bool = False) -> None:
+        for name, limit in (("rpm", rpm), ("tpm", tpm), ("rpd", rpd)):
+            if limit is not None and limit < 1:
+                raise ConfigError(f"{name} must be at least 1, not {limit}; leave it out for no limit")
         self._retry_after = retry_after
-        limits = [("Requests", "Minute", rpm, MINUTE), ("InputTokens", "Minute", tpm, MINUTE), ("Requests", "Day", rpd, DAY)]
+        limits = (("Requests", "Minute", rpm), ("InputTokens", "Minute", tpm), ("Requests", "Day", rpd))
         self._allowances = [
-            Allowance(metric, period, Bucket(limit, window)) for metric, period, limit, window in limits if limit is not None
+            Allowance(metric, period, Bucket(limit, SECONDS[period]))
+            for metric, period, limit in limits
+            if limit is not None
         ]
 
     def admit(self, tokens: int, now: float) -> WireResponse | None:
@@ -161,7 +145,7 @@ class Quota:
             "quotaId": spent.quota_id,
             "quotaValue": str(int(spent.bucket.size)),
         }
-        details = [
+        details: list[JsonObject] = [
             {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [violation]},
             {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay},
         ]
@@ -171,16 +155,15 @@ class Quota:
 
 
 def fingerprint(body: Any) -> int:
-    """Return 64 bits of the SHA-256 of the canonical JSON of `body`: equal for equal requests, however written."""
-    canonical = json.dumps(body, sort_keys=True, separators=(",", ":")).encode()
-    return int.from_bytes(hashlib.sha256(canonical).digest()[:8], "big")
+    """Return 64 bits of the SHA-256 of `body` as compact JSON: white space does not count, the order of keys does."""
+    return int.from_bytes(hashlib.sha256(to_json(body)).digest()[:8], "big")
 
 
 class Counters:
-    """What happened so far. One integer is kept per distinct request; bodies only while `keep_requests`."""
+    """What happened so far. Keeps one integer per distinct request; `seen` is None without `keep_requests`."""
 
     def __init__(self, *, keep_requests: bool) -> None:
-        self.seen: deque[SeenRequest] = deque(maxlen=None if keep_requests else 0)
+        self.seen: list[SeenRequest] | None = [] if keep_requests else None
         self._distinct: set[int] = set()
         self._status: Counter[str] = Counter()
         self._ignored: Counter[str] = Counter()
@@ -217,10 +200,6 @@ class Counters:
     def note_other(self) -> None:
         """Note a request that creates nothing: get, delete, cancel, unknown paths."""
         self._counts["other_requests"] += 1
-
-    def note_seen(self, request: SeenRequest) -> None:
-        """Keep a create request for `Emulator.requests`, where wanted."""
-        self.seen.append(request)
 
     def note_ignored(self, keywords: Counter[str]) -> None:
         """Note schema keywords that the service reads over."""

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from typing import TYPE_CHECKING
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager
 
 import httpx
 
 from extract.emulator.wire import WireRequest, WireResponse
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-    from contextlib import AbstractContextManager
 
 __all__ = ["EmulatorTransport"]
 
@@ -83,5 +80,6 @@ def http_response(response: WireResponse, request: httpx.Request) -> httpx.Respo
     if response.frames or not response.whole:
         if not response.frames:
             headers.append(("content-length", str(len(response.body))))
-        return httpx.Response(response.status, headers=headers, stream=PiecewiseBody(response, request), request=request)
+        body = PiecewiseBody(response, request)
+        return httpx.Response(response.status, headers=headers, stream=body, request=request)
     return httpx.Response(response.status, headers=headers, content=response.body, request=request)

@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+from pydantic_core import to_json
 
-    from extract.types import JsonObject
+from extract.types import JsonObject
 
-__all__ = ["Refusal", "WireRequest", "WireResponse", "error_response", "json_response", "refusal", "rpc_response"]
+__all__ = [
+    "JSON_TYPE",
+    "STREAM_TYPE",
+    "Refusal",
+    "WireRequest",
+    "WireResponse",
+    "compact",
+    "error_response",
+    "json_response",
+    "refusal",
+    "rpc_response",
+]
 
 JSON_TYPE = ("content-type", "application/json; charset=UTF-8")
+ENCODER = json.JSONEncoder(separators=(",", ":"))
 STREAM_TYPE = ("content-type", "text/event-stream")
 
 
@@ -63,7 +75,7 @@ class WireResponse:
             left -= len(frame)
 
 
-class Refusal(Exception):  # noqa: N818 - not an error of ours: it is the answer to the request
+class Refusal(Exception):
     """The request is refused; `response` is what the client gets."""
 
     def __init__(self, response: WireResponse) -> None:
@@ -71,9 +83,17 @@ class Refusal(Exception):  # noqa: N818 - not an error of ours: it is the answer
         self.response = response
 
 
+def compact(value: Any) -> bytes:
+    """Return `value` as compact JSON. A lone surrogate, which a script may hold, leaves as an escape."""
+    try:
+        return to_json(value)
+    except ValueError:
+        return ENCODER.encode(value).encode()
+
+
 def json_response(body: Any, *, status: int = 200, headers: tuple[tuple[str, str], ...] = ()) -> WireResponse:
-    """Return `body` as a compact JSON response; characters beyond ASCII are escaped, lone surrogates too."""
-    return WireResponse(status=status, headers=(JSON_TYPE, *headers), body=json.dumps(body, separators=(",", ":")).encode())
+    """Return `body` as a JSON response."""
+    return WireResponse(status=status, headers=(JSON_TYPE, *headers), body=compact(body))
 
 
 def error_response(status: int, code: str, message: str, headers: tuple[tuple[str, str], ...] = ()) -> WireResponse:

@@ -24,7 +24,7 @@ __all__ = ["Evaluation", "FieldScore", "LabelScore", "evaluate"]
 FieldKind: TypeAlias = Literal["label", "text", "value", "nested"]
 
 _MOST_LABELS: Final = 200
-"""A text column holds labels if gold has at most this many distinct values, and at most half as many as rows."""
+"""A text column holds labels if gold has at most this many distinct texts, each of them twice on average."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,16 +135,17 @@ def evaluate(
 ) -> Evaluation:
     """Return how well `predicted` agrees with `gold`, row by row where the column `on` has the same value.
 
-    `fields` names what is judged, `outer.inner` inside a struct; by default all that both frames have. Of nested
-    values only the names that gold has are judged. `day_first` reads 05/04/2026 in a text as 5 April.
+    `fields` names what is judged, by default all that both frames have. A struct is judged whole and by its fields,
+    `outer.inner`, which may also be named alone; names that only the prediction has are never judged.
+    `day_first` reads 05/04/2026 in a text as 5 April.
     Raises ConfigError for a missing, null or repeated key, an unknown field, and where there is nothing to judge.
     """
     predicted, gold = _with_equal_keys(predicted, gold, on)
     columns = _field_columns(predicted, gold, on)
-    names = _chosen_fields(fields, list(columns))
-    matched = gold.select(on).join(predicted.select(on), on=on, how="inner").height
-    scores = [_score_field(name, _paired(predicted, gold, on, columns[name]), day_first) for name in names]
-    return Evaluation(gold.height, gold.height - matched, predicted.height - matched, tuple(scores))
+    chosen = {name: columns[name] for name in _chosen_fields(fields, list(columns))}
+    matched, pairs = _paired(predicted, gold, on, list(chosen.values()))
+    scores = tuple(_score_field(name, pair, day_first) for name, pair in zip(chosen, pairs, strict=True))
+    return Evaluation(gold.height, gold.height - matched, predicted.height - matched, scores)
 
 
 # Keys and columns -----------------------------------------------------------------------------------------------------
@@ -203,7 +204,8 @@ def _chosen_fields(fields: Sequence[str] | None, known: list[str]) -> list[str]:
         return known
     if unknown := [name for name in fields if name not in known]:
         raise ConfigError(f"cannot judge {unknown!r}; fields that both frames have: {known!r}")
-    return list(dict.fromkeys(fields))
+    inside = {name: [path for path in known if path.startswith(f"{name}.")] for name in fields}
+    return list(dict.fromkeys(path for name in fields for path in (name, *inside[name])))
 
 
 @dataclass(frozen=True, slots=True)
@@ -221,12 +223,17 @@ class _Pairs:
         return zip(self.predicted.to_list(), self.gold.to_list(), strict=True)
 
 
-def _paired(predicted: pl.DataFrame, gold: pl.DataFrame, on: str, exprs: tuple[pl.Expr, pl.Expr]) -> _Pairs:
+def _paired(
+    predicted: pl.DataFrame, gold: pl.DataFrame, on: str, columns: Sequence[tuple[pl.Expr, pl.Expr]]
+) -> tuple[int, list[_Pairs]]:
+    """Return how many gold rows have a prediction, and the pairs of each column."""
     key = pl.col(on).alias("key")
-    ours = predicted.select(key, exprs[0].alias("predicted"))
-    theirs = gold.select(key, exprs[1].alias("gold"))
+    ours = predicted.select(key, *(column.alias(f"predicted {i}") for i, (column, _) in enumerate(columns)))
+    theirs = gold.select(key, *(column.alias(f"gold {i}") for i, (_, column) in enumerate(columns)))
     both = theirs.join(ours, on="key", how="inner")
-    return _Pairs(both["predicted"], both["gold"], theirs.join(ours, on="key", how="anti")["gold"])
+    alone = theirs.join(ours, on="key", how="anti")
+    names = [(f"predicted {i}", f"gold {i}") for i in range(len(columns))]
+    return both.height, [_Pairs(both[our], both[their], alone[their]) for our, their in names]
 
 
 # Scores ---------------------------------------------------------------------------------------------------------------
@@ -252,8 +259,8 @@ def _kind(pairs: _Pairs) -> FieldKind:
         return "label"
     if ours != pl.String or theirs != pl.String:
         return "value"
-    distinct = pl.concat([pairs.gold, pairs.unanswered]).n_unique()
-    return "label" if distinct <= min(_MOST_LABELS, len(pairs) // 2) else "text"
+    texts = pl.concat([pairs.gold, pairs.unanswered]).drop_nulls()
+    return "label" if 0 < texts.n_unique() <= min(_MOST_LABELS, len(texts) // 2) else "text"
 
 
 def _tally(pairs: _Pairs) -> list[tuple[Any, Any, int]]:

@@ -37,13 +37,15 @@ T = TypeVar("T")
 class Endpoint:
     """Where calls go and with which key. The key never shows in a `repr`.
 
-    `read_timeout` is in seconds; None picks what the service tier needs.
+    `read_timeout` is in seconds; None picks what the service tier needs. `name` tells apart in content keys who
+    answers; by default it is `google`, or the origin of another base URL.
     """
 
     api_key: str = field(repr=False)
     base_url: str = GOOGLE_URL
     dialect: DialectName = "steps"
     read_timeout: float | None = None
+    name: str | None = None
 
     def __post_init__(self) -> None:
         if not self.api_key or not self.api_key.isascii() or any(character.isspace() for character in self.api_key):
@@ -74,7 +76,9 @@ class Endpoint:
 
     @property
     def service(self) -> str:
-        """Who answers, as it stands in content keys: `google`, or the origin of another base URL."""
+        """Who answers, as it stands in content keys."""
+        if self.name is not None:
+            return self.name
         url = httpx.URL(self.base_url)
         google = httpx.URL(GOOGLE_URL)
         return (
@@ -169,6 +173,7 @@ class Client:
     ) -> None:
         self.endpoint = endpoint or Endpoint(api_key=api_key or "", base_url=base_url, dialect=dialect)
         self.retry = retry or Retry()
+        self.transport = transport
         self._sleep = sleep
         self._http = httpx.Client(transport=transport, **self.endpoint.http_options())
 

@@ -48,7 +48,8 @@ class Dialect:
     def envelope(self, request: Request) -> Envelope:
         """Encode all that `request` says once, with a place left after its turns for those of each record."""
         body = to_json(self._body(request, [*map(self.encode_turn, request.turns), _SPLICE]))
-        prefix, _, suffix = body.partition(to_json(_SPLICE))
+        # From the right: the place is the last thing in the body, and an example's text may look like it.
+        prefix, _, suffix = body.rpartition(to_json(_SPLICE))
         return Envelope(prefix, suffix, self)
 
     def _body(self, request: Request, turns: list[Any]) -> JsonObject:

@@ -6,7 +6,7 @@ import re
 import unicodedata
 from functools import lru_cache
 
-__all__ = ["CUES", "NEGATIONS", "features", "fold", "split_name", "terms", "tokens"]
+__all__ = ["CUES_OF", "NEGATIONS", "STOP", "features", "fold", "split_name", "stem", "terms", "terms_of", "tokens"]
 
 SYNONYMS = """
 total: sum summe gesamt gesamtsumme endbetrag rechnungsbetrag totaal totale totales totals
@@ -15,7 +15,7 @@ due: payable balance zahlen zahlbar zahlbetrag payer pagar pagare betalen fallig
 amount: betrag montant importe importo bedrag valor amt
 tax: vat gst sst mwst ust mehrwertsteuer umsatzsteuer steuer tva iva btw impuesto imposta taxe taxes
 net: netto neto ht excluding exclusive excl imponibile nettobetrag
-gross: brutto bruttobetrag ttc inclusive including incl inkl compris rounded grand
+gross: brutto bruttobetrag ttc inclusive including incl inkl compris rounded grand nett
 discount: disc rabatt remise descuento sconto desconto korting saving savings
 change: wechselgeld ruckgeld rendu cambio vuelto troco wisselgeld
 cash: bar especes efectivo contanti contant tendered tender paid gegeben visa mastercard deposit
@@ -67,10 +67,7 @@ question: how what when where why can wie wann comment como quando hoe
 unsafe: kill hate die attack idiot stupid weapon blood nazi sex nude drugs
 toxic: kill hate die idiot stupid moron trash ugly loser
 """
-NEGATIONS = frozenset("not no non never without dont doesnt isnt arent cant didnt wont nicht kein keine ohne pas sans sin nao "
-                      "sem senza niet geen unless nunca mai".split())
-STOP = frozenset("a an the i is my to do it of for in on and that this have be was are you me with or as by at from der die das "
-                 "und le la les de des du et el los las y il lo e o os het een en whether if true one any which what".split())
+STOP = frozenset(["a", "an", "the", "i", "is", "my", "to", "do", "it", "of", "for", "in", "on", "and", "that", "this", "have", "be", "was", "are", "you", "me", "with", "or", "as", "by", "at", "from", "der", "die", "das", "und", "le", "la", "les", "de", "des", "du", "et", "el", "los", "las", "y", "il", "lo", "e", "o", "os", "het", "een", "en", "whether", "if", "true", "one", "any", "which", "what"])
 TOKEN = re.compile(r"[^\W\d_]+|\d+|#")
 HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_\-./]+")
 MARKS = re.compile(r"[\u0300-\u036f]+")
@@ -117,6 +114,8 @@ def stem(word: str) -> str:
     return word[:-1] + "i" if word.endswith("y") else word
 
 
+NEGATIONS = frozenset(map(stem, "not no non never without dont doesnt isnt arent cant didnt wont nicht kein keine ohne pas sans sin "
+                                "nao sem senza niet geen unless nunca".split()))
 TERM_OF = {word: head for head, words in parse_table(SYNONYMS).items() for word in (head, *words)}
 LONG_WORDS = sorted((word for word in TERM_OF if len(word) >= 4), key=len, reverse=True)
 
@@ -146,7 +145,7 @@ def split_name(name: str) -> str:
     return " ".join(filter(None, HUMP.split(name)))
 
 
-CUES_OF = {terms_of(head)[0]: frozenset(stem(word) for word in words) for head, words in parse_table(CUES).items()}
+CUES_OF = {stem(head): frozenset(map(stem, words)) for head, words in parse_table(CUES).items()}
 
 
 def features(text: str) -> dict[str, float]:

@@ -1,0 +1,23 @@
+"""The command line: arguments and environment in, exit status out. A command's module is loaded when it is called."""
+
+from __future__ import annotations
+
+import sys
+
+from extract.cli.app import app
+from extract.errors import ExtractError
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Run the command; an error of ours is one line on stderr, never a traceback."""
+    try:
+        app()
+    except ExtractError as error:
+        from extract.cli.terminal import exit_status, say_error
+
+        say_error(error)
+        sys.exit(exit_status(error))
+    except KeyboardInterrupt:
+        sys.exit(130)

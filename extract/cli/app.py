@@ -1,0 +1,147 @@
+"""What can be typed. Only signatures: the work is in the module of each command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+
+app = typer.Typer(
+    name="extract",
+    help="Typed tables from texts and documents, through Google's Gemini Interactions API.",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+
+Pipeline = Annotated[
+    str, typer.Argument(help="A file.py or module:name that defines an Extractor.", show_default=False)
+]
+Input = Annotated[
+    str,
+    typer.Argument(
+        metavar="INPUT", help="csv, jsonl, parquet, xlsx, a glob, a cloud address, or a folder.", show_default=False
+    ),
+]
+Model = Annotated[str | None, typer.Option(help="Use this model instead of the pipeline's.")]
+Tier = Annotated[
+    Literal["standard", "flex", "priority"] | None,
+    typer.Option("--service-tier", help="flex costs half and may take 15 minutes."),
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
+
+
+@app.command()
+def run(
+    pipeline: Pipeline,
+    data: Input,
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="Ends in .parquet, .csv or .jsonl.", show_default=False)
+    ],
+    model: Model = None,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask the built-in emulator: no key, no network.")] = False,
+    base_url: Annotated[str | None, typer.Option(help="Another address of the API.")] = None,
+    dialect: Annotated[Literal["steps", "outputs"], typer.Option(help="Wire form; Google serves steps.")] = "steps",
+    id_column: Annotated[str | None, typer.Option("--id", help="Column that names rows in the errors file.")] = None,
+    concurrency: Annotated[int, typer.Option(min=1, help="Most requests in flight.")] = 64,
+    rpm: Annotated[float | None, typer.Option(min=1, help="Requests a minute; learned if not given.")] = None,
+    tpm: Annotated[float | None, typer.Option(min=1, help="Input tokens a minute.")] = None,
+    service_tier: Tier = None,
+    deadline: Annotated[str | None, typer.Option(help="Give a row up after so long: 90s, 15m, 2h.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
+    prefix: Annotated[str, typer.Option(help="Put before the names of the new columns.")] = "",
+    retry_rejected: Annotated[bool, typer.Option("--retry-rejected", help="Ask rows rejected before anew.")] = False,
+    stop_after_failures: Annotated[
+        int, typer.Option(min=0, help="Stop when so many rows fail before one succeeds; 0: never.")
+    ] = 20,
+    cache: Annotated[Path | None, typer.Option(help="Where answers are kept. [default: OUTPUT.cache]")] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no answers: a rerun pays again.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file this pipeline did not write.")] = False,
+    as_json: AsJson = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
+) -> None:
+    """Ask the pipeline of every row of INPUT and write a typed table.
+
+    Rejected rows go to OUTPUT's name + .errors.parquet. Run the same command again to go on where it stopped.
+
+    Exit status: 0 every row valid, 3 some rejected, 1 stopped, 2 wrong usage, 130 interrupted.
+    """
+    from extract.cli.run import Options, run_command
+
+    options = Options(
+        model=model,
+        offline=offline,
+        base_url=base_url,
+        dialect=dialect,
+        id_column=id_column,
+        concurrency=concurrency,
+        rpm=rpm,
+        tpm=tpm,
+        service_tier=service_tier,
+        deadline=deadline,
+        limit=limit,
+        prefix=prefix,
+        retry_rejected=retry_rejected,
+        stop_after_failures=stop_after_failures,
+        cache=None if no_cache else cache or output.with_name(output.name + ".cache"),
+        overwrite=overwrite,
+        as_json=as_json,
+        quiet=quiet,
+    )
+    raise typer.Exit(run_command(pipeline, data, output, options))
+
+
+@app.command()
+def estimate(
+    pipeline: Pipeline,
+    data: Input,
+    model: Model = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say what a run would send and cost, without sending anything."""
+    from extract.cli.estimate import estimate_command
+
+    estimate_command(pipeline, data, model=model, limit=limit, as_json=as_json)
+
+
+@app.command()
+def schema(pipeline: Pipeline, as_json: AsJson = False) -> None:
+    """Show what the service is sent, what only this library checks, and the columns that come out."""
+    from extract.cli.schema import schema_command
+
+    schema_command(pipeline, as_json=as_json)
+
+
+@app.command(name="eval")
+def evaluate(
+    pipeline: Pipeline,
+    predicted: Annotated[str, typer.Argument(help="What `extract run` wrote.", show_default=False)],
+    gold: Annotated[str, typer.Argument(help="The right answers, one row per record.", show_default=False)],
+    on: Annotated[str, typer.Option(help="Column that names a record in both files.", show_default=False)],
+    as_json: AsJson = False,
+) -> None:
+    """Compare an output with gold answers: exact and normalised matches per field, macro-F1 for labels."""
+    from extract.cli.evaluate import evaluate_command
+
+    evaluate_command(pipeline, predicted, gold, on=on, as_json=as_json)
+
+
+@app.command()
+def emulate(
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 8787,
+    dialect: Annotated[Literal["steps", "outputs"], typer.Option(help="Wire form to speak.")] = "steps",
+    latency_ms: Annotated[float, typer.Option(min=0, help="How long each answer takes.")] = 0.0,
+    rpm: Annotated[float | None, typer.Option(min=1, help="Quota: requests a minute, else 429.")] = None,
+    faults: Annotated[str, typer.Option(help="NAME=SHARE,... as in 503=0.05,mixed=0.1; 'list' shows all names.")] = "",
+    seed: Annotated[int, typer.Option(help="Seed of the faults.")] = 0,
+) -> None:
+    """Serve the Interactions API on this machine, without a model: answers come from a rule reader.
+
+    GET /stats shows what it has seen.
+    """
+    from extract.cli.emulate import emulate_command
+
+    emulate_command(port=port, dialect=dialect, latency=latency_ms / 1000, rpm=rpm, faults=faults, seed=seed)

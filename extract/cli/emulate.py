@@ -1,0 +1,39 @@
+"""`extract emulate`: the API in a box, on a port of this machine."""
+
+from __future__ import annotations
+
+import sys
+from typing import Literal
+
+from extract.emulator import FAULTS, Emulator
+from extract.errors import ConfigError
+
+__all__ = ["emulate_command"]
+
+
+def emulate_command(
+    *, port: int, dialect: Literal["steps", "outputs"], latency: float, rpm: float | None, faults: str, seed: int
+) -> None:
+    """Serve until interrupted; the first line on stdout is the base URL. `latency` is in seconds."""
+    if faults == "list":
+        width = max(map(len, FAULTS))
+        sys.stdout.writelines(f"{name:<{width}}  {description}\n" for name, description in FAULTS.items())
+        return
+    try:
+        from extract.emulator.server import serve
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{error.name} is needed: pip install 'extract-interactions[emulator]'") from None
+    emulator = Emulator(
+        dialect=dialect,
+        latency=latency,
+        rpm=int(rpm) if rpm else None,
+        faults=faults or None,
+        seed=seed,
+        keep_requests=False,
+    )
+    serve(emulator, port=port, on_ready=_say_ready)
+
+
+def _say_ready(url: str) -> None:
+    sys.stdout.write(f"{url}\n")
+    sys.stdout.flush()

@@ -1,0 +1,112 @@
+"""`extract run`: one pipeline over one input, into one file."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from extract.cli.pipelines import load_pipeline, pipeline_name
+from extract.cli.terminal import exit_status, say_summary, watched
+from extract.errors import ConfigError
+from extract.interactions.client import Client
+from extract.limits import Limits
+from extract.results import Run
+from extract.runs import offline_client, run
+
+__all__ = ["Options", "run_command"]
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)?")
+_SECONDS = {None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What was typed behind `extract run`; names as on the command line."""
+
+    model: str | None
+    offline: bool
+    base_url: str | None
+    dialect: Literal["steps", "outputs"]
+    id_column: str | None
+    concurrency: int
+    rpm: float | None
+    tpm: float | None
+    service_tier: Literal["standard", "flex", "priority"] | None
+    deadline: str | None
+    limit: int | None
+    prefix: str
+    retry_rejected: bool
+    stop_after_failures: int
+    cache: Path | None
+    overwrite: bool
+    as_json: bool
+    quiet: bool
+
+
+def run_command(pipeline: str, data: str, output: Path, options: Options) -> int:
+    """Run, print what came of it, and return the exit status."""
+    extractor = load_pipeline(pipeline)
+    if options.model:
+        extractor = replace(extractor, model=options.model)
+    with watched(quiet=options.quiet or options.as_json) as listener, _client(options) as client:
+        result = run(
+            data,
+            extractor,
+            client=client,
+            row_id=options.id_column,
+            cache=options.cache,
+            output=output,
+            overwrite=options.overwrite,
+            prefix=options.prefix,
+            limit=options.limit,
+            limits=_limits(options),
+            service_tier=options.service_tier,
+            retry_rejected=options.retry_rejected,
+            pipeline=pipeline_name(pipeline),
+            on_event=listener,
+        )
+    _report(result, options)
+    return exit_status(result)
+
+
+@contextmanager
+def _client(options: Options) -> Iterator[Client]:
+    """Give the client that the options name; a run takes over its endpoint and transport."""
+    if options.offline:
+        if options.base_url:
+            raise ConfigError("--offline brings its own service; leave out --base-url")
+        with offline_client(dialect=options.dialect) as client:
+            yield client
+        return
+    with Client.from_env(base_url=options.base_url, dialect=options.dialect) as client:
+        yield client
+
+
+def _limits(options: Options) -> Limits:
+    return Limits(
+        concurrency=options.concurrency,
+        rpm=options.rpm,
+        tpm=options.tpm,
+        deadline=_seconds(options.deadline) if options.deadline else None,
+        stop_after_failures=options.stop_after_failures,
+    )
+
+
+def _seconds(duration: str) -> float:
+    found = _DURATION.fullmatch(duration.strip())
+    if not found or float(found[1]) <= 0:
+        raise ConfigError(f"--deadline {duration!r} is no duration; write 90s, 15m or 2h")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def _report(result: Run, options: Options) -> None:
+    if options.as_json:
+        sys.stdout.write(json.dumps(result.summary()) + "\n")
+    if result.stopped is not None or not (options.quiet or options.as_json):
+        say_summary(result)

@@ -1,0 +1,73 @@
+"""The rule reader: offline answers that are read from the record by rules. It is not a language model."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from pydantic_core import from_json
+
+from extract.emulator.reader.grammar import Grammar, Impossible
+from extract.emulator.reader.labels import Exemplars
+from extract.emulator.reader.meaning import Wanted
+from extract.emulator.reader.record import Record, shared_frame, without_instruction
+from extract.emulator.reader.walk import Walk
+from extract.types import JsonObject
+
+__all__ = ["RuleReader"]
+
+NO_SCHEMA = "This is the offline rule reader, not a language model: it only answers requests that carry a JSON schema."
+
+
+class RuleReader:
+    """Answers a request without a model: labels, written forms, wording and like examples. Pure and deterministic."""
+
+    def __init__(self) -> None:
+        self._grammar = lru_cache(maxsize=64)(read_grammar)
+        self._exemplars = lru_cache(maxsize=8)(learn)
+
+    def read(
+        self, schema: JsonObject | None, text: str, examples: Sequence[tuple[str, str]] = (), *, system: str = ""
+    ) -> str:
+        """Return JSON text that is valid under `schema`, with what the record in `text` says.
+
+        `examples` are pairs of user text and answer; what all user texts share with `text` is taken for the prompt.
+        Without a schema the answer is a sentence; under a schema that nothing fits, it is "null".
+        """
+        if schema is None:
+            return NO_SCHEMA
+        text = text.encode("utf-8", "replace").decode()
+        shown = tuple(examples)
+        opening, ending = shared_frame([text, *(user for user, _ in shown)]) if shown else ("", "")
+        record = Record(cut(text, opening, ending))
+        exemplars = self._exemplars(shown, opening, ending) if shown else None
+        place = self._grammar(json.dumps(schema)).root
+        try:
+            value = None if place is None else Walk(record, exemplars, system).answer(place, Wanted.of(""))[0]
+        except Impossible:
+            value = None
+        return json.dumps(value, ensure_ascii=False)
+
+
+def read_grammar(schema: str) -> Grammar:
+    return Grammar(json.loads(schema))
+
+
+def cut(text: str, opening: str, ending: str) -> str:
+    """Return the record in `text`: without the prompt's shared opening and ending, or without an order before it."""
+    inner = text[len(opening) : len(text) - len(ending)]
+    return without_instruction(inner)
+
+
+def learn(examples: tuple[tuple[str, str], ...], opening: str, ending: str) -> Exemplars:
+    return Exemplars([cut(user, opening, ending) for user, _ in examples], [parse(answer) for _, answer in examples])
+
+
+def parse(answer: str) -> Any:
+    """Return an example's answer, or None where it is no JSON."""
+    try:
+        return from_json(answer)
+    except ValueError:
+        return None

@@ -1,0 +1,156 @@
+"""The record: cut out of its prompt, then lines, labelled entries and whatever else was asked for once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import groupby
+from os.path import commonprefix
+
+from extract.emulator.reader.values import DATE, ISO_CURRENCY, NUMBER, SYMBOL, numbers
+from extract.emulator.reader.words import NEGATIONS, stem, terms, tokens
+
+__all__ = ["Entry", "Record", "shared_frame", "without_instruction"]
+
+ORDERS = frozenset(
+    ["classify", "classification", "categorize", "categorise", "extract", "moderate", "sort", "label", "tag", "read", "analyse", "analyze", "summarise", "summarize", "find", "determine", "decide", "identify", "given", "please", "assign", "judge", "route", "translate", "evaluate", "parse", "return", "answer", "what", "which", "klassifiziere", "ordne", "extrahiere", "lies", "classe", "classez", "extrais", "extrayez", "lisez", "clasifica", "extrae", "lee", "classifica", "estrai", "leggi", "extraia", "leia"]
+)
+FENCE = re.compile(r"^\s*(?:```\w*|\"{3}|'{3}|<[\w-]{1,30}>|</[\w-]{1,30}>|-{3,}|={3,})\s*$", re.MULTILINE)
+LABELLED = re.compile(r"\W{0,4}([^\W\d][^:=\n]{0,47}?)\s{0,3}(?:[:：=]|\.{3,})(?!//)\s{0,40}(.*)", re.DOTALL)
+NEXT_LABEL = re.compile(r"\s{1,9}[^\W\d_a-z][\w.]{1,19}\s?:\s")
+CELLS = re.compile(r"\t+|\s?\|\s?| {3,}")
+HAS_LETTERS = re.compile(r"[^\W\d_]{2}")
+BARE_SIGN = re.compile(rf"\W{{0,3}}(?:{ISO_CURRENCY.pattern}|{SYMBOL.pattern})?\W{{0,3}}")
+SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
+NEAR = 3  # words between a negation and what it negates
+EARLY = 4000  # characters of a long record that are read as running text
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A value beside its label: the label's terms, the text of the value, its line; `stated` if a colon joins them."""
+
+    label: tuple[str, ...]
+    value: str
+    line: int
+    stated: bool
+
+    @property
+    def kind(self) -> str:
+        """"both", "label" or "value": what the cell holds."""
+        return "both" if self.label and self.value else "label" if self.label else "value"
+
+
+def shared_frame(texts: Sequence[str]) -> tuple[str, str]:
+    """Return the opening and the ending that all `texts` share, cut back to whole lines or to a colon."""
+    opening = commonprefix([min(texts), max(texts)])
+    opening = opening[: max(opening.rfind("\n") + 1, opening.rfind(": ") + 2 if ": " in opening else 0)]
+    turned = [text[len(opening) :][::-1] for text in texts]
+    ending = commonprefix([min(turned), max(turned)])[::-1]
+    return opening, ending[ending.find("\n") :] if "\n" in ending else ""
+
+
+def without_instruction(text: str) -> str:
+    """Return `text` without an order that stands before the record, and without fences and quotes around it."""
+    if not ORDERS.isdisjoint(tokens(text[:200])[:4]):
+        for mark, reach in (("\n\n", 2000), (":", 300), ("\n", 300)):
+            head, found, rest = text.partition(mark)
+            if found and rest.strip() and len(head) <= reach and head.count(" ") >= 2:
+                text = rest
+                break
+    text = FENCE.sub("", text).strip()
+    return text[1:-1] if len(text) > 2 and text[0] in "'\"“«" and text[-1] in "'\"”»" else text
+
+
+class Record:
+    """One record's text; everything found in it is found once."""
+
+    def __init__(self, text: str) -> None:
+        self.text = text
+        self.lines = [line.strip() for line in text.splitlines() if line.strip()]
+
+    @cached_property
+    def decimal_comma(self) -> bool:
+        """True where amounts are written 12,50 more often than 12.50."""
+        return len(re.findall(r"\d,\d\d(?!\d)", self.text)) > len(re.findall(r"\d\.\d\d(?!\d)", self.text))
+
+    def numbers(self, text: str) -> Iterator[tuple[int, int, float]]:
+        return numbers(text, decimal_comma=self.decimal_comma)
+
+    @cached_property
+    def early(self) -> str:
+        return self.text[:EARLY]
+
+    @cached_property
+    def sequence(self) -> list[str]:
+        """Stems of the opening of the text, in order, with the words that say nothing left in."""
+        return [stem(token) for token in tokens(self.early)]
+
+    @cached_property
+    def heard(self) -> dict[str, float]:
+        """How often each stem stands in the opening; an occurrence shortly after a negation counts as minus one."""
+        found: dict[str, float] = {}
+        since = NEAR + 1
+        for word in self.sequence:
+            found[word] = found.get(word, 0.0) + (1.0 if since > NEAR else -1.0)
+            since = 1 if word in NEGATIONS else since + 1
+        return found
+
+    @cached_property
+    def sentences(self) -> list[str]:
+        return [part.strip() for part in SENTENCE.split(self.early) if HAS_LETTERS.search(part)]
+
+    @cached_property
+    def entries(self) -> list[Entry]:
+        """Labels and values: on one line, on the next, or as runs of labels and values of the same length."""
+        found: list[Entry] = []
+        waiting: list[Entry] = []
+        for kind, group in groupby(self._cells(), key=lambda cell: cell.kind):
+            run = list(group)
+            if kind == "value":
+                labels = waiting if len(waiting) == len(run) else waiting[-1:]
+                found += [replace(cell, label=label.label) for label, cell in zip(labels, run, strict=False)]
+                found += run[len(labels) :]
+            elif kind == "both":
+                found += run
+            waiting = run if kind == "label" else []
+        return found
+
+    def _cells(self) -> Iterator[Entry]:
+        """Yield each cell of each line: with a label, a value, or both. A text below "Label:" is its value."""
+        open_label = False
+        for number, line in enumerate(self.lines):
+            for cell in filter(None, map(str.strip, CELLS.split(line))):
+                entry = read_cell(cell, number)
+                if open_label and not entry.stated and not entry.value:
+                    entry = Entry((), cell, number, False)
+                if (entry.label or entry.value) and not BARE_SIGN.fullmatch(cell):
+                    yield entry
+                open_label = entry.stated and not entry.value
+
+
+def read_cell(cell: str, line: int) -> Entry:
+    """Split one cell into label and value; either may be empty."""
+    if cell[0] in ":：" and cell[1:].strip():
+        return Entry((), cell[1:].strip(), line, False)
+    if (match := LABELLED.match(cell)) and (label := label_terms(match.group(1))):
+        value = NEXT_LABEL.split(match.group(2).strip(), maxsplit=1)[0]
+        return Entry(label, "" if BARE_SIGN.fullmatch(value) else value, line, True)
+    dated = DATE.search(cell[:200])
+    number = None if dated else next((found for found in NUMBER.finditer(cell[:200]) if "%" not in (found["after"] or "")), None)
+    first = dated or number
+    if first is None:
+        return Entry(label_terms(cell[:80]), "", line, False)
+    before = cell[: first.start()]
+    if HAS_LETTERS.search(before):
+        return Entry(label_terms(before) if len(before) <= 48 else (), cell[first.start() :], line, False)
+    letters = len(re.findall(r"[^\W\d_]", cell[first.end() :]))
+    return Entry((), cell, line, False) if dated or letters <= 3 else Entry(label_terms(cell[:80]), "", line, False)
+
+
+def label_terms(text: str) -> tuple[str, ...]:
+    """Return a label's terms: at most six, since a longer text is no label."""
+    found = tuple(term for term in terms(text) if len(term) > 1 and not term.isdigit())
+    return found if len(found) <= 6 else ()

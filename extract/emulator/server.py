@@ -1,0 +1,208 @@
+"""The emulator on a real port, for every program that can speak to the Interactions API.
+
+Beside the API itself: `GET /stats` returns the counters, `POST /faults` with a body such as `503=0.05,reset=0.02` lets
+those faults strike from then on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import struct
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import parse_qsl
+
+import uvicorn
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route, Router
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from extract.emulator.core import Emulator
+from extract.emulator.wire import WireRequest, WireResponse, error_response
+from extract.errors import ConfigError, ExtractError
+
+__all__ = ["build_app", "running_server", "serve"]
+
+BACKLOG = 4096
+KEEP_ALIVE_SECONDS = 300
+"""Longer than a client keeps a connection: one closed while a request is on its way looks like a fault."""
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+
+
+class ClientLeft(Exception):
+    """The client closed the connection before it had the whole response."""
+
+
+def build_app(emulator: Emulator) -> ASGIApp:
+    """Return the ASGI application that serves `emulator`. Broken deliveries need uvicorn to run it."""
+    control = build_control(emulator)
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http" or scope["path"] in ("/stats", "/faults"):
+            await control(scope, receive, send)
+            return
+        request = wire_request(scope, await read_body(receive))
+        try:
+            with emulator.exchange(request) as response:
+                await deliver(response, receive, send)
+        except ClientLeft:
+            return
+        except ExtractError as error:
+            await deliver(error_response(500, "api_error", str(error)), receive, send)
+
+    return app
+
+
+def build_control(emulator: Emulator) -> Router:
+    """Return the routes that are not part of the API."""
+
+    async def stats(_: Request) -> Response:
+        return JSONResponse(emulator.stats())
+
+    async def faults(request: Request) -> Response:
+        try:
+            emulator.set_faults((await request.body()).decode())
+        except (ConfigError, UnicodeDecodeError) as error:
+            return JSONResponse({"error": str(error)}, status_code=400)
+        return JSONResponse({})
+
+    return Router([Route("/stats", stats), Route("/faults", faults, methods=["POST"])])
+
+
+async def read_body(receive: Receive) -> bytes:
+    """Return the whole body of a request."""
+    message = await receive()
+    body: bytes = message.get("body", b"")
+    if not message.get("more_body"):
+        return body
+    parts = [body]
+    while message.get("more_body"):
+        message = await receive()
+        parts.append(message.get("body", b""))
+    return b"".join(parts)
+
+
+def wire_request(scope: Scope, body: bytes) -> WireRequest:
+    """Return an ASGI request as the emulator takes it."""
+    headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+    return WireRequest(scope["method"], scope["path"], query, headers, body)
+
+
+async def deliver(response: WireResponse, receive: Receive, send: Send) -> None:
+    """Send `response` as it is to be delivered. ClientLeft where the client did not wait for its end."""
+    connection = connection_of(send)
+    if response.latency:
+        await asyncio.sleep(response.latency)
+    if response.reset:
+        await hang_up(connection, receive, reset=True)
+        return
+    headers = [(name.encode(), value.encode()) for name, value in response.headers]
+    if not response.frames:
+        headers.append((b"content-length", b"%d" % len(response.body)))
+    await send({"type": "http.response.start", "status": response.status, "headers": headers})
+    if response.stall:
+        await asyncio.sleep(response.stall)
+    if response.whole and not response.frames:
+        await send({"type": "http.response.body", "body": response.body})
+    else:
+        for piece in response.pieces():
+            await send({"type": "http.response.body", "body": piece, "more_body": True})
+            # Each piece leaves by itself, and a client that has left is noticed.
+            await asyncio.sleep(0)
+        if not response.whole:
+            await hang_up(connection, receive, reset=False)
+            return
+        await send({"type": "http.response.body"})
+    if getattr(connection, "disconnected", False):
+        raise ClientLeft
+
+
+def connection_of(send: Send) -> Any:
+    """Return uvicorn's object behind `send`, which knows the socket; None under another server."""
+    return getattr(send, "__self__", None)
+
+
+async def hang_up(connection: Any, receive: Receive, *, reset: bool) -> None:
+    """Close the client's connection at once: by a reset, or after what was written has been sent."""
+    transport = getattr(connection, "transport", None)
+    if transport is None:
+        raise ConfigError("faults that break connections need the emulator to run under uvicorn")
+    if reset:
+        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        transport.abort()
+    else:
+        transport.close()
+    # uvicorn must have seen the end before the application returns, or it would answer by itself.
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+def open_socket(host: str, port: int) -> socket.socket:
+    """Return a listening socket. ConfigError where the address cannot be had."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # asyncio turns off Nagle's delay only where the protocol is named, and a delay of 40 ms per answer else follows.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listening.bind((host, port))
+        listening.listen(BACKLOG)
+    except OSError as error:
+        listening.close()
+        raise ConfigError(f"cannot listen on {host} port {port}: {error.strerror or error}") from error
+    return listening
+
+
+def url_of(listening: socket.socket) -> str:
+    """Return the base URL under which a socket is reached."""
+    host, port = listening.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def build_server(emulator: Emulator) -> uvicorn.Server:
+    """Return a quiet server that leaves the logging of the process alone."""
+    return uvicorn.Server(
+        uvicorn.Config(
+            build_app(emulator),
+            access_log=False,
+            log_config=None,
+            lifespan="off",
+            backlog=BACKLOG,
+            server_header=False,
+            date_header=False,
+            timeout_keep_alive=KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=1,
+        )
+    )
+
+
+def serve(
+    emulator: Emulator,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 0,
+    on_ready: Callable[[str], None] | None = None,
+) -> None:
+    """Serve until interrupted. `on_ready` gets the base URL once connections are taken; port 0 picks a free one."""
+    with open_socket(host, port) as listening:
+        if on_ready is not None:
+            on_ready(url_of(listening))
+        build_server(emulator).run(sockets=[listening])
+
+
+@contextmanager
+def running_server(emulator: Emulator) -> Iterator[str]:
+    """Serve `emulator` from a thread on a free loopback port; yield the base URL, stop at the end of the context."""
+    server = build_server(emulator)
+    with open_socket("127.0.0.1", 0) as listening:
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, name="emulator", daemon=True)
+        thread.start()
+        try:
+            yield url_of(listening)
+        finally:
+            server.should_exit = True
+            thread.join()

@@ -1,0 +1,24 @@
+"""`df.extract`: the same run, said from the frame's side. Registered with Polars by `import extract`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from extract.extractor import Extractor
+from extract.results import Run
+from extract.runs import run
+
+__all__ = ["FrameNamespace"]
+
+
+class FrameNamespace:
+    """Extraction over the rows of a DataFrame."""
+
+    def __init__(self, frame: pl.DataFrame) -> None:
+        self._frame = frame
+
+    def run(self, extractor: Extractor, **options: Any) -> Run:
+        """Ask `extractor` of every row; options as in `extract.run`."""
+        return run(self._frame, extractor, **options)

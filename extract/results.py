@@ -1,0 +1,206 @@
+"""What a run leaves behind: counts, money, the typed frame and the rows that failed, each with its reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from extract.errors import ExtractError, InvalidAnswer
+from extract.types import JsonObject, Loss, Outcome, Usage
+
+__all__ = ["Progress", "Run", "Totals", "error_frame", "error_schema", "provenance_frame"]
+
+_PROVENANCE = pl.Struct(
+    {
+        "model": pl.String,
+        "service_tier": pl.String,
+        "input_tokens": pl.Int64,
+        "output_tokens": pl.Int64,
+        "thought_tokens": pl.Int64,
+        "cached_tokens": pl.Int64,
+        "attempts": pl.Int64,
+        "repairs": pl.Int64,
+        "seconds": pl.Float64,
+        "cached": pl.Boolean,
+        "mended": pl.List(pl.String),
+    }
+)
+
+
+@dataclass(slots=True)
+class Totals:
+    """Counts of one run so far. `cost` is in US dollars for the answers that arrived, None where a price is unknown.
+
+    `unknown_attempts` are requests that may have been billed without an answer telling how much.
+    """
+
+    rows: int = 0
+    valid: int = 0
+    rejected: int = 0
+    not_run: int = 0
+    cached: int = 0
+    requests: int = 0
+    retries: int = 0
+    repairs: int = 0
+    unknown_attempts: int = 0
+    usage: Usage = Usage()
+    cost: Decimal | None = Decimal(0)
+    errors: Counter[str] = field(default_factory=Counter)
+
+    def add(self, outcome: Outcome) -> None:
+        """Take one record's outcome into account."""
+        self.rows += 1
+        if outcome.error is None:
+            self.valid += 1
+        else:
+            self.errors[outcome.error.code] += 1
+            if outcome.error.code == "not_run":
+                self.not_run += 1
+            else:
+                self.rejected += 1
+        self.cached += outcome.cached
+        self.requests += outcome.attempts
+        self.retries += outcome.retries
+        self.repairs += outcome.repairs
+        self.unknown_attempts += outcome.unknown_attempts
+        if outcome.attempts:
+            self.usage += outcome.usage
+            self.cost = None if self.cost is None or outcome.cost is None else self.cost + outcome.cost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A glance at a run: `total` rows are expected (None if unknown), `totals` are those done so far.
+
+    `waiting` is how many seconds a quota or the service holds the next request back; `stopping`: no new one is sent.
+    """
+
+    total: int | None
+    totals: Totals
+    seconds: float
+    in_flight: int
+    slots: int
+    waiting: float
+    stopping: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """The result of a run: `frame` for what was extracted, `errors` for what was not.
+
+    `stopped` is the error that ended the run early, `interrupted` is True after Ctrl-C; the rows not reached then have
+    the code `not_run`, and the same call takes them up. `output` is the file written, if any.
+    """
+
+    totals: Totals
+    errors: pl.DataFrame
+    losses: tuple[Loss, ...]
+    seconds: float
+    stopped: ExtractError | None = None
+    interrupted: bool = False
+    output: Path | None = None
+    errors_file: Path | None = None
+    _frame: pl.DataFrame | None = field(default=None, repr=False)
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """All input columns and one typed column per field of the schema."""
+        if self._frame is None:
+            if self.output is None:
+                raise ExtractError("this run wrote no rows")
+            readers = {".parquet": pl.read_parquet, ".csv": pl.read_csv}
+            self._frame = readers.get(self.output.suffix, pl.read_ndjson)(self.output)
+        return self._frame
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of the answers that this run paid for."""
+        return self.totals.usage
+
+    @property
+    def cost(self) -> Decimal | None:
+        """US dollars that this run has spent; None where the price is unknown."""
+        return self.totals.cost
+
+    @property
+    def complete(self) -> bool:
+        """True where every row was asked."""
+        return self.stopped is None and not self.interrupted
+
+    def summary(self) -> JsonObject:
+        """Return the counts as one flat JSON object."""
+        totals, usage = self.totals, self.totals.usage
+        return {
+            "rows": totals.rows,
+            "valid": totals.valid,
+            "rejected": totals.rejected,
+            "not_run": totals.not_run,
+            "cached": totals.cached,
+            "requests": totals.requests,
+            "retries": totals.retries,
+            "repairs": totals.repairs,
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "thought_tokens": usage.thought_tokens,
+            "cached_tokens": usage.cached_tokens,
+            "unknown_attempts": totals.unknown_attempts,
+            "cost_usd": None if totals.cost is None else float(totals.cost),
+            "seconds": round(self.seconds, 3),
+            "output": str(self.output) if self.output else None,
+            "errors": dict(sorted(totals.errors.items())),
+            "errors_file": str(self.errors_file) if self.errors_file else None,
+        }
+
+    def __repr__(self) -> str:
+        totals = self.totals
+        cost = "unknown cost" if totals.cost is None else f"${totals.cost:.4f}"
+        state = "" if self.complete else ", stopped early"
+        return f"Run({totals.valid} of {totals.rows} rows valid, {totals.rejected} rejected, {cost}{state})"
+
+
+def error_schema(row_id: pl.DataType) -> pl.Schema:
+    """Columns of `Run.errors`, for row ids of a type."""
+    strings = dict.fromkeys(("code", "message", "path", "answer"), pl.String())
+    return pl.Schema({"row_id": row_id, **strings, "attempts": pl.Int64()})
+
+
+def error_frame(outcomes: Sequence[Outcome], row_id: pl.DataType) -> pl.DataFrame:
+    """Return one row per failed outcome."""
+    rows = [
+        (outcome.row_id, *_reason(outcome.error), outcome.answer, outcome.attempts)
+        for outcome in outcomes
+        if outcome.error
+    ]
+    return pl.DataFrame(rows, schema=error_schema(row_id), orient="row")
+
+
+def _reason(error: ExtractError) -> tuple[str, str, str | None]:
+    path = error.issues[0].path if isinstance(error, InvalidAnswer) and error.issues else None
+    return error.code, str(error), path
+
+
+def provenance_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
+    """Return the struct column `_extract`: where each row's answer came from and what this run spent on it."""
+    rows: list[dict[str, Any]] = [
+        {
+            "model": outcome.model,
+            "service_tier": outcome.service_tier,
+            "input_tokens": outcome.usage.input_tokens,
+            "output_tokens": outcome.usage.output_tokens,
+            "thought_tokens": outcome.usage.thought_tokens,
+            "cached_tokens": outcome.usage.cached_tokens,
+            "attempts": outcome.attempts,
+            "repairs": outcome.repairs,
+            "seconds": outcome.seconds,
+            "cached": outcome.cached,
+            "mended": list(outcome.mended),
+        }
+        for outcome in outcomes
+    ]
+    return pl.Series("_extract", rows, dtype=_PROVENANCE).to_frame()

@@ -1,0 +1,281 @@
+"""`run` and its kin: from what a user has in hand to a finished Run. Works in scripts, threads and notebooks alike."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextvars import ContextVar
+from dataclasses import replace
+from functools import wraps
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, ParamSpec, TypeVar
+
+import httpx
+
+from extract.cache import ResponseCache
+from extract.emulator import Emulator
+from extract.errors import ConfigError, OutputError
+from extract.extractor import Asker, Extractor, Plan
+from extract.gate import Gate
+from extract.interactions.client import AsyncClient, Client, Endpoint
+from extract.interactions.dialects import DialectName
+from extract.interactions.transport import read_timeout
+from extract.limits import Limits
+from extract.prompts import check_columns
+from extract.results import Progress, Run
+from extract.runner import Runner, Shape
+from extract.sinks import FrameSink, Sink, check_output, footer, open_sink, write_errors
+from extract.sources import open_source, take_rows
+from extract.types import Outcome, ServiceTier
+
+__all__ = ["extract_one", "offline_client", "run", "run_async"]
+
+_OFFLINE = "offline"
+
+T = TypeVar("T")
+P = ParamSpec("P")
+# Who wants to hold a run that has begun: the blocking form, so that signals can reach it.
+_STARTED: ContextVar[Callable[[Runner], None]] = ContextVar("_STARTED", default=lambda _: None)
+
+
+def offline_client(*, dialect: DialectName = "steps") -> Client:
+    """Return a client whose service is the built-in emulator: no key, no network, no cost, and no language model."""
+    endpoint = Endpoint(api_key="offline", dialect=dialect, name=_OFFLINE)
+    return Client(endpoint=endpoint, transport=Emulator(dialect=dialect, keep_requests=False).transport)
+
+
+@asynccontextmanager
+async def _chosen(
+    client: Client | AsyncClient | None, *, offline: bool, service_tier: ServiceTier | None
+) -> AsyncIterator[AsyncClient]:
+    """Give the client of a run: a user's own transport is used as it is, the default one is made anew for its loop."""
+    if offline and client is not None:
+        raise ConfigError("offline=True brings its own service; leave out client=")
+    given = offline_client() if offline else client
+    endpoint = given.endpoint if given is not None else Endpoint.from_env()
+    if endpoint.read_timeout is None:
+        endpoint = replace(endpoint, read_timeout=read_timeout(service_tier))
+    transport = given.transport if given is not None else None
+    if transport is not None and not isinstance(transport, httpx.AsyncBaseTransport):
+        raise ConfigError(f"a run needs an asynchronous transport; {type(transport).__name__} is not one")
+    chosen = AsyncClient(endpoint=endpoint, transport=transport)
+    try:
+        yield chosen
+    finally:
+        if transport is None:
+            await chosen.aclose()
+
+
+async def run_async(
+    data: Any,
+    extractor: Extractor,
+    *,
+    client: Client | AsyncClient | None = None,
+    offline: bool = False,
+    row_id: str | None = None,
+    cache: ResponseCache | str | os.PathLike[str] | None = None,
+    output: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    errors: Literal["split", "null"] | None = None,
+    prefix: str = "",
+    provenance: bool = False,
+    limit: int | None = None,
+    limits: Limits | None = None,
+    service_tier: ServiceTier | None = None,
+    retry_rejected: bool = False,
+    pipeline: str | None = None,
+    on_event: Callable[[Progress], None] | None = None,
+) -> Run:
+    """Ask `extractor` of every row of `data` and return the Run: `run` for an event loop of your own.
+
+    - `data`: a Polars frame or series, a list of dicts, or a path: csv, jsonl, parquet, xlsx, a glob, a folder of
+      documents.
+    - `client`: a Client or AsyncClient; by default one from the environment. `offline=True` asks the built-in emulator.
+    - `cache`: a path or ResponseCache; answers found there are not asked again.
+    - `output`: a .parquet, .csv or .jsonl path to stream to; without it the rows come back in `Run.frame`.
+      `overwrite=True` lets it replace a file that this pipeline did not write; `pipeline` is the name in its footer.
+    - `errors`: "null" keeps rejected rows with nulls (default for frames), "split" leaves them out (default for files).
+    - `row_id`: the column that names rows in `Run.errors`; `prefix`: put before the new columns' names;
+      `provenance=True`: adds the struct column `_extract`; `limit`: only the first so many rows.
+    - `limits`: concurrency, rates, deadline; `service_tier`: the price class; `retry_rejected=True`: ask rejected rows
+      of an earlier run anew.
+    - `on_event`: called with a `Progress` about ten times a second, in the run's thread.
+
+    A run that is stopped (quota, credit, full disk) or interrupted returns what it has: see `Run.stopped`. Raises
+    ConfigError and SchemaError before the first request, and what stopped the run where not one row was answered.
+    """
+    path = None if output is None else Path(output)
+    shape = Shape(
+        row_id=row_id,
+        prefix=prefix,
+        split_errors=(errors or ("null" if path is None else "split")) == "split",
+        provenance=provenance,
+    )
+    async with AsyncExitStack() as stack:
+        asking = await stack.enter_async_context(_chosen(client, offline=offline, service_tier=service_tier))
+        plan = extractor.compile(asking.endpoint, service_tier=service_tier)
+        source = open_source(data) if limit is None else take_rows(open_source(data), limit)
+        check_columns(plan.columns, list(source.schema))
+        named = pipeline or plan.schema.name
+        sink = _sink(path, named, cache, overwrite=overwrite)
+        answers = stack.enter_context(ResponseCache(cache)) if isinstance(cache, str | os.PathLike) else cache
+        asker = _asker(plan, asking, answers, limits or Limits(), retry_rejected=retry_rejected)
+        runner = Runner(source, asker, sink, shape, on_event=on_event)
+        schema = runner.check()
+        sink.open(schema, footer(_description(named, plan)))
+        _STARTED.get()(runner)
+        try:
+            await runner.run()
+        except BaseException:
+            sink.abandon()
+            raise
+        return _finish(runner, sink, path)
+
+
+def _sink(
+    path: Path | None, pipeline: str, cache: ResponseCache | str | os.PathLike[str] | None, *, overwrite: bool
+) -> Sink:
+    if path is None:
+        return FrameSink()
+    kept = cache.path if isinstance(cache, ResponseCache) else None if cache is None else Path(cache)
+    check_output(path, pipeline=pipeline, cache=kept, overwrite=overwrite)
+    return open_sink(path)
+
+
+def _asker(
+    plan: Plan, client: AsyncClient, cache: ResponseCache | None, limits: Limits, *, retry_rejected: bool
+) -> Asker:
+    gate = Gate(limits, asyncio.get_running_loop().time)
+    free = client.endpoint.service == _OFFLINE
+    return Asker(plan, client, gate, cache=cache, limits=limits, retry_rejected=retry_rejected, free=free)
+
+
+def _description(pipeline: str, plan: Plan) -> dict[str, Any]:
+    return {
+        "pipeline": pipeline,
+        "extractor": plan.key.hex(),
+        "model": plan.extractor.model,
+        "version": version("extract-interactions"),
+        "schema": plan.schema.full,
+    }
+
+
+def _finish(runner: Runner, sink: Sink, path: Path | None) -> Run:
+    """Close the sink and gather the result. A stop before any row was judged is raised: there is nothing to return."""
+    totals = runner.totals
+    if runner.stopped is not None and totals.valid == totals.rejected == 0:
+        sink.abandon()
+        raise runner.stopped
+    written: Path | None = None
+    errors_file: Path | None = None
+    errors = runner.error_rows()
+    try:
+        if path is not None and totals.valid == 0 and not runner.whole:
+            sink.abandon()
+        else:
+            written = sink.close(whole=runner.whole)
+        if path is not None:
+            errors_file = write_errors(errors, path)
+    except OutputError as error:
+        runner.stopped = runner.stopped or error
+    return Run(
+        totals=totals,
+        errors=errors,
+        losses=runner.asker.plan.schema.losses,
+        seconds=runner.seconds,
+        stopped=runner.stopped,
+        interrupted=runner.interrupted,
+        output=written,
+        errors_file=errors_file,
+        _frame=sink.frame if isinstance(sink, FrameSink) else None,
+    )
+
+
+def _in_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine in a loop and thread of its own, so that a loop that already runs here is left in peace.
+
+    Ctrl-C and SIGTERM reach the run that is under way, if one is.
+    """
+    result: list[T] = []
+    failure: list[BaseException] = []
+    runners: list[tuple[asyncio.AbstractEventLoop, Runner]] = []
+
+    async def main() -> T:
+        _STARTED.set(lambda runner: runners.append((asyncio.get_running_loop(), runner)))
+        return await work()
+
+    def target() -> None:
+        try:
+            result.append(asyncio.run(main()))
+        except BaseException as error:
+            failure.append(error)
+
+    def interrupt() -> None:
+        for loop, runner in runners:
+            loop.call_soon_threadsafe(runner.interrupt)
+
+    thread = threading.Thread(target=target, name="extract-run")
+    with _signals(interrupt):
+        thread.start()
+        thread.join()
+    if failure:
+        raise failure[0]
+    return result[0]
+
+
+@contextmanager
+def _signals(interrupt: Callable[[], None]) -> Iterator[None]:
+    """Take SIGINT and SIGTERM over while a run lasts; only the main thread may, elsewhere they stay as they are."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    taken = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda *_: interrupt()) for number in taken}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _blocking(function: Callable[P, Coroutine[Any, Any, Run]]) -> Callable[P, Run]:
+    """Return the function that waits for another's result in a thread, with the same arguments."""
+
+    @wraps(function)
+    def call(*args: P.args, **options: P.kwargs) -> Run:
+        return _in_thread(lambda: function(*args, **options))
+
+    call.__name__ = call.__qualname__ = "run"
+    call.__doc__ = (function.__doc__ or "").replace(": `run` for an event loop of your own.", _RUN_OPENING, 1)
+    return call
+
+
+_RUN_OPENING = """, from a script, a thread or a notebook.
+
+    The first Ctrl-C stops sending and waits for what is in flight, the second gives up on that too; either way the
+    partial Run comes back."""
+
+run = _blocking(run_async)
+
+
+def extract_one(
+    record: Mapping[str, Any],
+    extractor: Extractor,
+    *,
+    client: Client | AsyncClient | None = None,
+    offline: bool = False,
+) -> Outcome:
+    """Return the outcome of one record, asked at once and without a cache. Raises only what would end a run."""
+
+    async def ask() -> Outcome:
+        async with _chosen(client, offline=offline, service_tier=None) as asking:
+            plan = extractor.compile(asking.endpoint)
+            check_columns(plan.columns, list(record))
+            return await _asker(plan, asking, None, Limits(), retry_rejected=False).ask(record, 0)
+
+    return _in_thread(ask)

@@ -1,0 +1,425 @@
+"""Codecs: how one kind of value becomes a Polars cell, JSON, and JSON again from the cell.
+
+A codec is built once per schema node; its functions are plain closures, called once per value. None passes every
+codec and is null in every column. A value that does not fit raises `Unfit`; nothing is rounded or cut.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from enum import Enum
+from typing import Any, TypeAlias
+
+import polars as pl
+from pydantic import RootModel, SecretBytes, SecretStr
+from pydantic_core import to_jsonable_python
+
+from extract.schema.keywords import json_text
+
+__all__ = [
+    "BOOLEAN",
+    "DATE",
+    "DURATION",
+    "FLOAT",
+    "INTEGER",
+    "LOCAL_DATETIME",
+    "LOCAL_TIME",
+    "TEXT",
+    "UTC_DATETIME",
+    "Codec",
+    "Unfit",
+    "alternatives",
+    "binary",
+    "decimal",
+    "each",
+    "embedded_json",
+    "json_column",
+    "labels",
+    "plain_json",
+    "sequence",
+    "text_column",
+    "unwrapped",
+]
+
+Convert: TypeAlias = Callable[[Any], Any]
+
+_INT64 = 2**63
+
+
+class Unfit(Exception):  # never leaves this package; becomes an InvalidAnswer
+    """A value does not fit its column. `path` is relative to the value that was converted."""
+
+    def __init__(self, message: str, path: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.path = path
+
+    def under(self, step: str) -> Unfit:
+        """Return the same finding, seen from one level further out."""
+        return Unfit(self.message, step + self.path)
+
+
+@dataclass(frozen=True, slots=True)
+class Codec:
+    """One node's dtype and three conversions.
+
+    `cell`: validated value -> what Polars takes; `plain`: validated value -> JSON value under wire keys;
+    `restore`: cell, as Polars gives it back -> JSON value. `is_json` tells a column of JSON texts from one of texts.
+    """
+
+    dtype: pl.DataType
+    cell: Convert
+    plain: Convert
+    restore: Convert
+    is_json: bool = False
+
+
+def unwrapped(value: Any) -> Any:
+    """Return what a chain of `RootModel`s, an `Enum` member or a secret holds; anything else as it is."""
+    while isinstance(value, RootModel):
+        value = value.root
+    if isinstance(value, Enum):
+        return value.value
+    return value.get_secret_value() if isinstance(value, SecretStr | SecretBytes) else value
+
+
+def plain_json(value: Any) -> Any:
+    """Return any Python value as JSON, aliases included. Raises Unfit where it has no JSON form."""
+    value = unwrapped(value)
+    try:
+        return to_jsonable_python(value, by_alias=True)
+    except ValueError as error:
+        raise Unfit(f"no JSON form: {error}") from None
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _unfit(value: Any, wanted: str) -> Unfit:
+    shown = repr(value)
+    return Unfit(f"{wanted} expected, got {shown if len(shown) <= 60 else type(value).__name__}")
+
+
+def _text(value: Any) -> str | None:
+    if type(value) is str or value is None:
+        return value
+    plain = plain_json(value)
+    if type(plain) is str:
+        return plain
+    raise _unfit(value, "text")
+
+
+def _integer(value: Any) -> int | None:
+    if type(value) is int:
+        if -_INT64 <= value < _INT64:
+            return value
+        raise Unfit("an integer within 64 bits expected")
+    if value is None:
+        return None
+    inner = unwrapped(value)
+    if type(inner) is float and inner.is_integer():
+        return _integer(int(inner))
+    if inner is not value or (isinstance(inner, int) and not isinstance(inner, bool)):
+        return _integer(int(inner) if isinstance(inner, int) else inner)
+    raise _unfit(value, "an integer")
+
+
+def _float(value: Any) -> float | None:
+    if type(value) is float:
+        if math.isfinite(value):
+            return value
+        raise Unfit("a finite number expected")
+    if value is None:
+        return None
+    inner = unwrapped(value)
+    if type(inner) is int:
+        return _exact_float(inner)
+    if isinstance(inner, float):
+        return _float(float(inner))
+    raise _unfit(value, "a number")
+
+
+def _exact_float(value: int) -> float:
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if number == value:
+        return number
+    raise Unfit("a number that 64-bit floats hold exactly expected")
+
+
+def _boolean(value: Any) -> bool | None:
+    if value is True or value is False or value is None:
+        return value
+    inner = unwrapped(value)
+    if type(inner) is bool:
+        return inner
+    raise _unfit(value, "true or false")
+
+
+def _date(value: Any) -> date | None:
+    if type(value) is date or value is None:
+        return value
+    inner = unwrapped(value)
+    try:
+        if type(inner) is str:
+            return date.fromisoformat(inner)
+    except ValueError:
+        pass
+    if type(inner) is date:
+        return inner
+    raise _unfit(value, "a date")
+
+
+def _utc_datetime(value: Any) -> datetime | None:
+    if value is None:
+        return None
+    inner = unwrapped(value)
+    try:
+        if type(inner) is str:
+            inner = _parsed_datetime(inner)
+        if isinstance(inner, datetime) and inner.tzinfo is not None:
+            return inner.astimezone(UTC)
+    except (ValueError, OverflowError):
+        pass
+    raise _unfit(value, "a date and time with a zone")
+
+
+def _parsed_datetime(text: str) -> datetime:
+    """Return an RFC 3339 date-time; raise ValueError where a microsecond could not hold it."""
+    head, dot, tail = text.upper().partition(".")
+    digits = len(tail) - len(tail.lstrip("0123456789"))
+    if dot and tail[6:digits].strip("0"):
+        raise ValueError("finer than a microsecond")
+    return datetime.fromisoformat(f"{head}.{tail[:digits][:6]}{tail[digits:]}" if dot else head)
+
+
+def _local_datetime(value: Any) -> datetime | None:
+    if value is None:
+        return None
+    inner = unwrapped(value)
+    if isinstance(inner, datetime) and inner.tzinfo is None:
+        return inner
+    raise _unfit(value, "a local date and time without a zone")
+
+
+def _local_time(value: Any) -> time | None:
+    if value is None:
+        return None
+    inner = unwrapped(value)
+    if isinstance(inner, time) and inner.tzinfo is None:
+        return inner
+    raise _unfit(value, "a local time of day without a zone")
+
+
+def _duration(value: Any) -> timedelta | None:
+    if value is None:
+        return None
+    inner = unwrapped(value)
+    if isinstance(inner, timedelta):
+        if -_INT64 <= inner // timedelta(microseconds=1) < _INT64:
+            return inner
+        raise Unfit("a duration of at most 292,000 years expected")
+    raise _unfit(value, "a duration")
+
+
+def _isoformat(value: Any) -> str | None:
+    inner = unwrapped(value)
+    return inner if inner is None or isinstance(inner, str) else str(inner.isoformat()).replace("+00:00", "Z")
+
+
+def _plain_as(cell: Convert) -> Convert:
+    """Return a `plain` that takes what `cell` takes and writes it the way JSON does."""
+
+    def plain(value: Any) -> Any:
+        cell(value)
+        return plain_json(value)
+
+    return plain
+
+
+TEXT = Codec(pl.String(), _text, _text, _same)
+INTEGER = Codec(pl.Int64(), _integer, _plain_as(_integer), _same)
+FLOAT = Codec(pl.Float64(), _float, _float, _same)
+BOOLEAN = Codec(pl.Boolean(), _boolean, _boolean, _same)
+DATE = Codec(pl.Date(), _date, _plain_as(_date), _isoformat)
+UTC_DATETIME = Codec(pl.Datetime("us", "UTC"), _utc_datetime, _plain_as(_utc_datetime), _isoformat)
+LOCAL_DATETIME = Codec(pl.Datetime("us"), _local_datetime, _plain_as(_local_datetime), _isoformat)
+LOCAL_TIME = Codec(pl.Time(), _local_time, _plain_as(_local_time), _isoformat)
+DURATION = Codec(pl.Duration("us"), _duration, _plain_as(_duration), plain_json)
+
+
+def labels(categories: Sequence[str]) -> Codec:
+    """Return the codec of a fixed set of texts: a Polars Enum in the given order."""
+    known = frozenset(categories)
+
+    def cell(value: Any) -> str | None:
+        label = _text(value)
+        if label is None or label in known:
+            return label
+        raise _unfit(label, "one of the schema's labels")
+
+    return Codec(pl.Enum(categories), cell, cell, _same)
+
+
+def decimal(scale: int) -> Codec:
+    """Return the codec of decimals with at most `scale` places and 38 digits in all."""
+    limit = Decimal(10) ** (38 - scale)
+
+    def cell(value: Any) -> Decimal | None:
+        if value is None:
+            return None
+        inner = unwrapped(value)
+        if not isinstance(inner, Decimal):
+            raise _unfit(value, "a decimal number")
+        if not inner.is_finite() or abs(inner) >= limit:
+            raise Unfit(f"a decimal number of at most {38 - scale} digits before the point expected")
+        if _places(inner) > scale:
+            raise Unfit(f"a decimal number of at most {scale} places expected")
+        return inner
+
+    def plain(value: Any) -> str | None:
+        inner = unwrapped(value)
+        if inner is None:
+            return None
+        if isinstance(inner, Decimal) and inner.is_finite():
+            return _digits(inner)
+        raise _unfit(value, "a decimal number")
+
+    return Codec(pl.Decimal(38, scale), cell, plain, plain)
+
+
+def _places(value: Decimal) -> int:
+    """Return how many digits after the point `value` needs."""
+    exponent = value.as_tuple().exponent
+    if not value or not isinstance(exponent, int) or exponent >= 0:
+        return 0
+    digits = value.as_tuple().digits
+    zeros = next(count for count, digit in enumerate(reversed(digits)) if digit)
+    return max(0, -exponent - zeros)
+
+
+def _digits(value: Decimal) -> str:
+    """Return a decimal without exponent and without trailing zeros after the point."""
+    text = format(value, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def binary(format_: str) -> Codec:
+    """Return the codec of bytes, which JSON holds as UTF-8 text, Base64 or hexadecimal digits."""
+    encode = _BYTES_ENCODERS.get(format_, bytes.decode)
+
+    def cell(value: Any) -> bytes | None:
+        inner = unwrapped(value)
+        if inner is None or isinstance(inner, bytes):
+            return inner
+        raise _unfit(value, "bytes")
+
+    def plain(value: Any) -> str | None:
+        inner = cell(value)
+        try:
+            return None if inner is None else encode(inner)
+        except UnicodeDecodeError:
+            raise Unfit("bytes that are UTF-8 text expected; set val_json_bytes to base64 for others") from None
+
+    return Codec(pl.Binary(), cell, plain, plain)
+
+
+_BYTES_ENCODERS: Mapping[str, Callable[[bytes], str]] = {
+    "base64": lambda value: base64.b64encode(value).decode(),
+    "base64url": lambda value: base64.urlsafe_b64encode(value).decode(),
+    "hex": bytes.hex,
+}
+
+
+def json_column(plain: Convert) -> Codec:
+    """Return the codec of values of no fixed shape: a text column that holds JSON."""
+
+    def cell(value: Any) -> str | None:
+        return None if value is None else _json_text(plain(value))
+
+    return Codec(pl.String(), cell, plain, _parsed, is_json=True)
+
+
+def embedded_json(plain: Convert) -> Codec:
+    """Return the codec of pydantic's `Json[X]`: a string whose content is JSON, parsed by the validation."""
+
+    def text(value: Any) -> str | None:
+        return None if value is None else _json_text(plain(value))
+
+    return Codec(pl.String(), text, text, _same)
+
+
+def _json_text(value: Any) -> str:
+    try:
+        return json_text(value)
+    except ValueError:
+        raise Unfit("a finite number expected") from None
+
+
+def _parsed(cell: str | None) -> Any:
+    return None if cell is None else json.loads(cell)
+
+
+def alternatives(options: Sequence[Codec]) -> Convert:
+    """Return the `plain` of a value that one of several codecs takes: the first that does writes it."""
+
+    def plain(value: Any) -> Any:
+        for option in options:
+            try:
+                return option.plain(value)
+            except Unfit:  # noqa: PERF203
+                continue
+        return plain_json(value)
+
+    return plain
+
+
+def text_column(plain: Convert) -> Codec:
+    """Return the codec of values of several types that JSON all writes as strings."""
+    return Codec(pl.String(), plain, plain, _same)
+
+
+def sequence(item: Codec) -> Codec:
+    """Return the codec of a list, tuple or set of equal items; a set comes in the order of its items' JSON."""
+
+    def cell(value: Any) -> list[Any] | None:
+        return None if value is None else each(_ordered(value, item.plain), item.cell)
+
+    def plain(value: Any) -> list[Any] | None:
+        return None if value is None else each(_ordered(value, item.plain), item.plain)
+
+    def restore(cell: Any) -> list[Any] | None:
+        return None if cell is None else [item.restore(inner) for inner in cell]
+
+    return Codec(pl.List(item.dtype), cell, plain, restore)
+
+
+def _ordered(value: Any, plain: Convert) -> Iterable[Any]:
+    if type(value) is list:
+        return value
+    value = unwrapped(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=lambda inner: _json_text(plain(inner)))
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        raise _unfit(value, "a list")
+    return value
+
+
+def each(values: Iterable[Any], convert: Convert) -> list[Any]:
+    """Return every value converted; Unfit names the index."""
+    done: list[Any] = []
+    try:
+        for value in values:
+            done.append(convert(value))  # noqa: PERF401  # its length is the index where one fails
+    except Unfit as unfit:
+        raise unfit.under(f"[{len(done)}]") from None
+    return done

@@ -1,0 +1,214 @@
+"""Any source -> one `OutputSchema`: the local truth, the wire form, and the columns of the same thing."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any, Literal, TypeAlias, get_origin
+
+import polars as pl
+from pydantic import ConfigDict, TypeAdapter, create_model
+from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
+
+from extract.errors import InvalidAnswer, Issue, SchemaError
+from extract.schema.codecs import Unfit
+from extract.schema.dtypes import VALUE, Fits, Layout, layout
+from extract.schema.keywords import json_text
+from extract.schema.marks import MarkedJsonSchema, without_marks
+from extract.schema.merge import simplify
+from extract.schema.normalise import DIALECTS, LATEST_FORMATS, Dialect, Document, allow_null, dialect_of, normalise
+from extract.schema.subset import to_wire
+from extract.schema.validate import python_reader, schema_reader, schema_validator
+from extract.types import JsonObject, Loss
+
+__all__ = ["OutputSchema", "compile_schema"]
+
+Row: TypeAlias = tuple[Any, ...]
+
+_DEFAULT_NAME = "Answer"
+_LATEST = DIALECTS["https://json-schema.org/draft/2020-12/schema"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputSchema:
+    """What an answer must look like, in three forms, and the way from an answer's text to columns.
+
+    `full` is the whole JSON Schema, `wire` the part of it that the service reads, `losses` the difference; `dtypes`
+    gives the columns in order. `wrapped` is True where the root is not an object: the answer travels as
+    `{"value": ...}`, and values are handed out and taken without that wrapper.
+    """
+
+    name: str
+    full: JsonObject
+    wire: JsonObject
+    losses: tuple[Loss, ...]
+    dtypes: dict[str, pl.DataType]
+    wrapped: bool
+    _read: Callable[[str], Any] = field(repr=False)
+    _layout: Layout = field(repr=False)
+
+    def validate(self, text: str) -> Any:
+        """Return the value of an answer: a model instance, a Python value, or JSON for a raw schema.
+
+        Raises InvalidAnswer with every issue's JSON path, keys as on the wire.
+        """
+        return self._read(text)
+
+    def row(self, value: Any) -> Row:
+        """Return a validated value as one cell per column, in the order of `dtypes`.
+
+        Raises InvalidAnswer where a value does not fit its dtype; nothing is rounded.
+        """
+        try:
+            return tuple(self._layout.cells(value))
+        except Unfit as unfit:
+            raise self._unfitting(unfit) from None
+
+    def frame(self, rows: Sequence[Row | None]) -> pl.DataFrame:
+        """Return a typed frame of what `row` returned; None becomes a row of nulls."""
+        blank = (None,) * len(self.dtypes)
+        columns = zip(*(blank if row is None else row for row in rows), strict=True) if rows else iter([()] * len(blank))
+        return pl.DataFrame(
+            [
+                pl.Series(name, cells, dtype=dtype, strict=True)
+                for (name, dtype), cells in zip(self.dtypes.items(), columns, strict=True)
+            ]
+        )
+
+    def models(self, frame: pl.DataFrame) -> list[Any]:
+        """Return the validated values of a frame's rows, None for a row whose columns are all null.
+
+        Raises InvalidAnswer for a row that no longer fits the schema.
+        """
+        rows = frame.select(list(self.dtypes)).iter_rows(named=True)
+        return [
+            None if all(cell is None for cell in row.values()) else self._read(json_text(self._layout.restore(row)))
+            for row in rows
+        ]
+
+    def to_json(self, value: Any) -> str:
+        """Return a validated value as the JSON text that `validate` accepts, keys as on the wire."""
+        try:
+            return json_text(self._layout.plain(value))
+        except Unfit as unfit:
+            raise self._unfitting(unfit) from None
+        except ValueError:
+            raise InvalidAnswer((Issue("$", "a finite number expected"),)) from None
+
+    def _unfitting(self, unfit: Unfit) -> InvalidAnswer:
+        root = f"$.{VALUE}" if self.wrapped else "$"
+        return InvalidAnswer((Issue(root + unfit.path, unfit.message),))
+
+
+def compile_schema(source: Any, *, name: str | None = None, assert_formats: bool = True) -> OutputSchema:
+    """Return the `OutputSchema` of a model class, any type that pydantic understands, labels, or a JSON Schema.
+
+    A list or tuple of strings is a set of labels; a dict (or a bool) is a JSON Schema of draft 4 to 2020-12. With
+    `assert_formats=False` the formats of a JSON Schema are notes, neither checked nor typed. Raises SchemaError, with
+    the JSON path where there is one, for what cannot be compiled; nothing is ever fetched.
+    """
+    if isinstance(source, dict | bool):
+        return _compile_json(source, name, assert_formats=assert_formats)
+    if isinstance(source, list | tuple):
+        return _compile_python(_labels(source), name or "Label")
+    return _compile_python(source, name or _name_of(source))
+
+
+def _labels(labels: Sequence[Any]) -> Any:
+    if not labels or not all(isinstance(label, str) for label in labels):
+        raise SchemaError("a list of labels must hold at least one string, and only strings")
+    if len(set(labels)) < len(labels):
+        twice = next(label for label in labels if list(labels).count(label) > 1)
+        raise SchemaError(f"the label {twice!r} stands in the list twice")
+    return Literal[tuple(labels)]
+
+
+def _name_of(source: Any) -> str:
+    if get_origin(source) in (None, Annotated) and isinstance(getattr(source, "__name__", None), str):
+        return str(source.__name__)
+    return _DEFAULT_NAME
+
+
+def _compile_python(source: Any, name: str) -> OutputSchema:
+    adapter, marked = _adapted(source)
+    document = simplify(normalise(marked, _LATEST))
+    wrapped = not document.has_columns
+    if wrapped:
+        wrapper = create_model(name, __config__=ConfigDict(extra="forbid"), **{VALUE: (source, ...)})
+        adapter, marked = _adapted(wrapper)
+        document = simplify(normalise(marked, _LATEST))
+    read = python_reader(adapter)
+    wire, losses = to_wire(document, asserted_formats=None)
+    built = layout(document, wrapped=wrapped, python=True)
+    return OutputSchema(
+        name=name,
+        full=without_marks(marked),
+        wire=wire,
+        losses=losses,
+        dtypes=built.columns,
+        wrapped=wrapped,
+        _read=(lambda text: getattr(read(text), VALUE)) if wrapped else read,
+        _layout=built,
+    )
+
+
+def _adapted(source: Any) -> tuple[TypeAdapter[Any], JsonObject]:
+    """Return the adapter and the marked schema of a type. Raises SchemaError in words of one line."""
+    try:
+        adapter = TypeAdapter(source)
+        return adapter, adapter.json_schema(schema_generator=MarkedJsonSchema)
+    except (PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError, NameError, TypeError) as error:
+        if getattr(error, "code", None) == "typed-dict-version":
+            raise SchemaError("before Python 3.12, import TypedDict from typing_extensions, not from typing") from error
+        message = str(getattr(error, "message", error)).split("\n")[0]
+        raise SchemaError(f"{_name_of(source)} cannot be compiled: {message}") from error
+
+
+def _compile_json(schema: JsonObject | bool, name: str | None, *, assert_formats: bool) -> OutputSchema:
+    dialect = dialect_of(schema)
+    full = allow_null(copy.deepcopy(schema))
+    document = simplify(normalise(full, dialect))
+    wrapped = not document.has_columns
+    if wrapped:
+        document = document.wrapped(VALUE)
+    formats = frozenset(LATEST_FORMATS.checkers) if assert_formats else frozenset[str]()
+    wire, losses = to_wire(document, asserted_formats=formats)
+    fits = _branch_check(document, assert_formats=assert_formats)
+    built = layout(document, wrapped=wrapped, python=False, formats=formats, fits=fits)
+    validator = schema_validator(full, dialect, assert_formats=assert_formats)
+    title = schema.get("title") if isinstance(schema, dict) else None
+    return OutputSchema(
+        name=name or (title if isinstance(title, str) and title else _DEFAULT_NAME),
+        full=_wrapped(full, dialect) if wrapped else full,
+        wire=wire,
+        losses=losses,
+        dtypes=built.columns,
+        wrapped=wrapped,
+        _read=schema_reader(validator, inside=VALUE if wrapped else None),
+        _layout=built,
+    )
+
+
+def _wrapped(schema: JsonObject | bool, dialect: Dialect) -> JsonObject:
+    """Return the schema of `{"value": ...}`; the inner schema becomes a resource, so that its references still hold."""
+    if isinstance(schema, dict):
+        if "$ref" in schema and not dialect.siblings_count:  # there, an identifier beside $ref would go unread
+            kept = {key: value for key, value in schema.items() if key in ("$schema", "definitions", "$defs")}
+            schema = {**kept, "allOf": [{"$ref": schema["$ref"]}]}
+        identifier = "id" if dialect.name == "draft-4" else "$id"
+        schema = {identifier: "urn:extract:value", **schema}
+    outer = {"$schema": schema["$schema"]} if isinstance(schema, dict) and "$schema" in schema else {}
+    root = {"type": "object", "properties": {VALUE: schema}, "required": [VALUE], "additionalProperties": False}
+    return {**outer, **root}
+
+
+def _branch_check(document: Document, *, assert_formats: bool) -> Fits:
+    """Return the maker of checks that choose, for a JSON value, among the alternatives of a union."""
+    definitions = without_marks(document.definitions)
+
+    def check(node: JsonObject) -> Callable[[Any], bool]:
+        schema = {**without_marks(node), "$defs": definitions}
+        return schema_validator(schema, _LATEST, assert_formats=assert_formats).is_valid
+
+    return check

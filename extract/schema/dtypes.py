@@ -1,0 +1,394 @@
+"""Normal form -> Polars dtypes, and the functions that fill them: static, known before the first answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from extract.errors import SchemaError
+from extract.schema import codecs
+from extract.schema.codecs import Codec, Convert, plain_json
+from extract.schema.keywords import MARK, subschemas, types_of
+from extract.schema.marks import Mark
+from extract.schema.merge import disjoint
+from extract.schema.normalise import Document, child_path
+from extract.schema.records import EXTRA, Branch, Field, Record, mapping, record_codec, tuple_record, union_codec
+from extract.types import JsonObject
+
+__all__ = ["VALUE", "Layout", "layout"]
+
+#: The one column of a root that is not an object, and the key it travels under.
+VALUE = "value"
+_TAG = "type"
+_DEFAULT_SCALE = 9
+#: How many recursive definitions may stand inside one another as Structs before the rest becomes JSON.
+_DEEPEST = 3
+
+Fits = Callable[[JsonObject], Callable[[Any], bool]]
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The columns of one answer: `cells` fills a row, `plain` writes the answer's JSON, `restore` reads a row back."""
+
+    columns: dict[str, pl.DataType]
+    cells: Callable[[Any], list[Any]]
+    plain: Convert
+    restore: Callable[[Mapping[str, Any]], Any]
+
+
+def layout(
+    document: Document, *, wrapped: bool, python: bool, formats: frozenset[str] = frozenset(), fits: Fits | None = None
+) -> Layout:
+    """Return the columns of a normal document whose root has columns.
+
+    `wrapped`: values come without the wrapper object. `python`: values are Python objects described by marks; else
+    they are JSON, and a string whose format is in `formats` is typed by it. `fits` makes the check that chooses among
+    alternatives, for JSON values. Raises SchemaError, with the JSON path, where column names clash.
+    """
+    try:
+        return _Builder(document, python, formats, fits).layout(wrapped)
+    except RecursionError:
+        raise SchemaError("nested too deeply to be laid out as columns") from None
+
+
+class _Builder:
+    def __init__(self, document: Document, python: bool, formats: frozenset[str], fits: Fits | None) -> None:
+        self._document = document
+        self._python = python
+        self._formats = formats
+        self._fits = fits or _fits_shape
+        self._recursive = frozenset(_recursive(document))
+        self._open: list[str] = []
+        self._done: dict[str, Codec] = {}
+        self._plains: dict[str, Convert] = {}
+        self._late: dict[str, str] = {}
+
+    def layout(self, wrapped: bool) -> Layout:
+        record, _ = self._with_open(self._document.root, lambda node: self._record(node, "$"))
+        if wrapped:
+            value = record.fields[0].codec
+            built = Layout(
+                {VALUE: value.dtype},
+                lambda answer: [value.cell(answer)],
+                lambda answer: {VALUE: value.plain(answer)},
+                lambda row: {VALUE: value.restore(row[VALUE])},
+            )
+        else:
+            built = Layout(record.columns, record.cells(), record.plain(), record.restore)
+        for name, path in list(self._late.items()):  # JSON columns still need a writer for these
+            if name not in self._plains:
+                self._definition(name, path)
+        return built
+
+    def _with_open(self, node: JsonObject, build: Callable[[JsonObject], Any]) -> tuple[Any, list[str]]:
+        """Build from what `node` refers to, with every definition on the way marked as open."""
+        names = []
+        while (name := self._document.target(node)) is not None:
+            names.append(name)
+            node = self._document.definitions[name]
+        self._open += names
+        try:
+            return build(node), names
+        finally:
+            del self._open[len(self._open) - len(names) :]
+
+    def codec(self, node: JsonObject, path: str) -> Codec:
+        """Return the codec of any node."""
+        name = self._document.target(node)
+        if name is not None:
+            return self._definition(name, path)
+        if "anyOf" in node:
+            return self._union(node, path)
+        mark = node.get(MARK)
+        if isinstance(mark, Mark) and mark.kind in _MARKED:
+            return _MARKED[mark.kind](self, node, mark, path)
+        return self._enum(node) if "enum" in node else self._typed(node, path)
+
+    def _definition(self, name: str, path: str) -> Codec:
+        if name in self._done:
+            return self._done[name]
+        nested = sum(opened in self._recursive for opened in self._open)
+        if name in self._open or (name in self._recursive and nested >= _DEEPEST):
+            self._late.setdefault(name, path)
+            return codecs.json_column(lambda value: self._plains[name](value))
+        self._open.append(name)
+        try:
+            codec = self.codec(self._document.definitions[name], path)
+        finally:
+            self._open.pop()
+        self._plains.setdefault(name, codec.plain)
+        if name not in self._recursive:
+            self._done[name] = codec
+        return codec
+
+    def _typed(self, node: JsonObject, path: str) -> Codec:
+        declared = set(types_of(node))
+        types = declared - {"null"}
+        if declared == {"null"}:
+            return codecs.TEXT
+        if types == {"integer", "number"}:
+            types = {"number"}
+        build = _TYPED.get(types.pop()) if len(types) == 1 else None
+        return self._json() if build is None else build(self, node, path)
+
+    def _json(self) -> Codec:
+        return codecs.json_column(plain_json if self._python else _same)
+
+    def _string(self, node: JsonObject, _path: str) -> Codec:
+        format_ = None if self._python else node.get("format")
+        if format_ in self._formats:
+            return {"date": codecs.DATE, "date-time": codecs.UTC_DATETIME}.get(format_, codecs.TEXT)
+        return codecs.TEXT
+
+    def _enum(self, node: JsonObject) -> Codec:
+        values = [value for value in node["enum"] if value is not None]
+        kinds = {type(value) for value in values}
+        if kinds == {str}:
+            return codecs.labels(list(dict.fromkeys(values)))
+        if kinds == {bool}:
+            return codecs.BOOLEAN
+        if kinds == {int} and all(-(2**63) <= value < 2**63 for value in values):
+            return codecs.INTEGER
+        if kinds and kinds <= {int, float} and all(float(value) == value for value in values):
+            return codecs.FLOAT
+        return self._json()
+
+    def _array(self, node: JsonObject, path: str) -> Codec:
+        parts = node.get("prefixItems", [])
+        if parts:
+            fixed = node.get("maxItems") == len(parts) and node.get("minItems", 0) >= len(parts)
+            return self._tuple(node, [f"f{index}" for index in range(len(parts))], path) if fixed else self._json()
+        if node.get("maxItems") == 0:
+            return self._json()
+        where = child_path(path, "items", None)
+        return codecs.sequence(self.codec(node["items"], where) if "items" in node else self._json())
+
+    def _tuple(self, node: JsonObject, names: Sequence[str], path: str) -> Codec:
+        parts = enumerate(zip(node.get("prefixItems", ()), names, strict=True))
+        fields = tuple(
+            Field(str(index), name, self.codec(part, child_path(path, "prefixItems", index)))
+            for index, (part, name) in parts
+        )
+        return tuple_record(fields) if fields else self._json()
+
+    def _object(self, node: JsonObject, path: str) -> Codec:
+        if node.get("properties"):
+            return record_codec(self._record(node, path))
+        rest = node.get("additionalProperties", {})
+        if not rest or rest.get("not") == {}:
+            return self._json()
+        return mapping(self.codec(rest, f"{path}.*"))
+
+    def _record(self, node: JsonObject, path: str) -> Record:
+        mark = node.get(MARK)
+        mark = mark if isinstance(mark, Mark) else Mark("mapping")
+        names = dict(mark.names)
+        properties = node.get("properties", {})
+        # A null cell of a member that may be absent: for Python the value is known to be None, for JSON it is not.
+        sure = properties if self._python else node.get("required", ())
+        fields = tuple(
+            Field(
+                key,
+                names.get(key, key),
+                self.codec(item, child_path(path, "properties", key)),
+                emits_null=key in sure and self._nullable(item),
+            )
+            for key, item in properties.items()
+        )
+        rest = node.get("additionalProperties")
+        extra = rest is not None and rest.get("not") != {}
+        if extra and any(field.name == EXTRA for field in fields):
+            raise SchemaError(f"a field named {EXTRA!r} clashes with the column for further members; rename it", path=path)
+        access = "attribute" if mark.kind == "object" else "item"
+        return Record(fields, access, cls=mark.cls, extra=extra, as_is=not self._python)
+
+    def _nullable(self, node: JsonObject) -> bool:
+        node = self._document.resolved(node)
+        if "anyOf" in node:
+            return any(map(self._nullable, node["anyOf"]))
+        types = types_of(node)
+        return (not types or "null" in types) and ("enum" not in node or None in node["enum"])
+
+    def _union(self, node: JsonObject, path: str) -> Codec:
+        options = [option for option in node["anyOf"] if self._document.resolved(option).get("type") != "null"]
+        if not any(self._document.target(option) in self._open for option in options):
+            if options and all(map(self._has_members, options)):
+                return self._union_of_records(node, options, path)
+        parts = [self.codec(option, path) for option in options]
+        if len(parts) == 1:
+            return parts[0]
+        return _joined(parts) or codecs.json_column(codecs.alternatives(parts) if self._python else _same)
+
+    def _has_members(self, node: JsonObject) -> bool:
+        node = self._document.resolved(node)
+        mark = node.get(MARK)
+        marked = isinstance(mark, Mark) and mark.kind in ("object", "mapping")
+        return node.get("type") == "object" and (bool(node.get("properties")) or marked)
+
+    def _union_of_records(self, node: JsonObject, options: list[JsonObject], path: str) -> Codec:
+        branches = []
+        for index, option in enumerate(options, start=1):
+            record, names = self._with_open(option, lambda inner: self._record(inner, path))
+            title = self._document.resolved(option).get("title")
+            name = record.cls.__name__ if record.cls else (names[0] if names else title or f"option_{index}")
+            branches.append(Branch(name, record, self._fits(self._document.resolved(option))))
+            for opened in names:
+                self._plains.setdefault(opened, record.plain())
+        columns = _merged_columns([branch.record for branch in branches])
+        tag = None
+        if self._python and not self._tells_apart(node, options):
+            tag = _TAG
+            if tag in columns:
+                raise SchemaError(
+                    f"a field named {tag!r} clashes with the column that tells the union's classes apart; "
+                    "add a discriminator",
+                    path=path,
+                )
+        return union_codec(_with_own_names(branches), columns, tag)
+
+    def _tells_apart(self, node: JsonObject, options: list[JsonObject]) -> bool:
+        """Whether some member, by its fixed values, tells the alternatives apart."""
+        shapes = [self._document.resolved(option).get("properties", {}) for option in options]
+        shared = [name for name in shapes[0] if all(name in shape for shape in shapes)]
+        declared = node.get("discriminator", {}).get("propertyName")
+        if declared in shared:
+            return True
+        literals = ([self._document.resolved(shape[name]) for shape in shapes] for name in shared)
+        return any(
+            all("enum" in literal for literal in each) and disjoint([{"enum": x["enum"]} for x in each], _same)
+            for each in literals
+        )
+
+
+def _same(value: Any) -> Any:
+    return value
+
+
+def _recursive(document: Document) -> Iterable[str]:
+    """Yield the definitions that reach themselves."""
+    direct = {name: set(_references(document, node)) for name, node in document.definitions.items()}
+    for name in direct:
+        reached: set[str] = set()
+        waiting = list(direct[name])
+        while waiting:
+            if (step := waiting.pop()) not in reached:
+                reached.add(step)
+                waiting += direct[step]
+        if name in reached:
+            yield name
+
+
+def _references(document: Document, node: Any) -> Iterable[str]:
+    if not isinstance(node, dict):
+        return
+    if (name := document.target(node)) is not None:
+        yield name
+    for inner in subschemas(node):
+        yield from _references(document, inner)
+
+
+def _fits_shape(node: JsonObject) -> Callable[[Any], bool]:
+    """Return whether an object has the members that `node` requires, and its fixed values."""
+    needed = node.get("required", ())
+    fixed = {name: item["enum"] for name, item in node.get("properties", {}).items() if "enum" in item}
+    return lambda value: all(name in value for name in needed) and all(
+        value[name] in options for name, options in fixed.items() if name in value
+    )
+
+
+def _joined(parts: Sequence[Codec]) -> Codec | None:
+    """Return one codec for alternatives that share a column type, None where only JSON can hold them."""
+    if any(part.is_json for part in parts):
+        return None
+    enums = [part.dtype for part in parts if isinstance(part.dtype, pl.Enum)]
+    if len(enums) == len(parts):
+        return codecs.labels(list(dict.fromkeys(label for dtype in enums for label in dtype.categories)))
+    if {part.dtype for part in parts} <= {pl.Int64(), pl.Float64()} and any(part is codecs.FLOAT for part in parts):
+        return codecs.FLOAT
+    if all(part in _SIMPLE and part is parts[0] for part in parts):
+        return parts[0]
+    texts = (pl.String, pl.Enum, pl.Date, pl.Datetime, pl.Time, pl.Duration, pl.Binary)
+    return codecs.text_column(codecs.alternatives(parts)) if all(isinstance(p.dtype, texts) for p in parts) else None
+
+
+def _merged_columns(records: Sequence[Record]) -> dict[str, Codec | None]:
+    """Return the fields of all records by name: one codec each, None where their types differ."""
+    merged: dict[str, Codec | None] = {}
+    for record in records:
+        for field in record.fields:
+            if field.name not in merged:
+                merged[field.name] = field.codec
+            elif (known := merged[field.name]) is not None:
+                merged[field.name] = _one_column(known, field.codec)
+    if any(record.extra for record in records):
+        merged[EXTRA] = codecs.json_column(plain_json)
+    return merged
+
+
+def _one_column(first: Codec, second: Codec) -> Codec | None:
+    if first.is_json != second.is_json:
+        return None
+    if first.dtype == second.dtype:
+        return first
+    both = (first.dtype, second.dtype)
+    if all(isinstance(dtype, pl.Enum) for dtype in both):
+        return _joined([first, second])
+    return codecs.TEXT if all(isinstance(dtype, pl.Enum | pl.String) for dtype in both) else None
+
+
+def _with_own_names(branches: Sequence[Branch]) -> list[Branch]:
+    names: list[str] = []
+    for branch in branches:
+        taken = sum(name == branch.name for name in names)
+        names.append(f"{branch.name}_{taken + 1}" if taken else branch.name)
+    return [Branch(name, branch.record, branch.fits) for name, branch in zip(names, branches, strict=True)]
+
+
+def _decimal(_builder: _Builder, _node: JsonObject, mark: Mark, _path: str) -> Codec:
+    return codecs.decimal(_DEFAULT_SCALE if mark.scale is None else min(mark.scale, 38))
+
+
+def _bytes(_builder: _Builder, node: JsonObject, _mark: Mark, _path: str) -> Codec:
+    return codecs.binary(node.get("format", "binary"))
+
+
+def _embedded(_builder: _Builder, _node: JsonObject, _mark: Mark, _path: str) -> Codec:
+    return codecs.embedded_json(plain_json)
+
+
+def _named_tuple(builder: _Builder, node: JsonObject, mark: Mark, path: str) -> Codec:
+    return builder._tuple(node, [name for _, name in mark.names], path)
+
+
+def _always(codec: Codec) -> Callable[..., Codec]:
+    return lambda *_: codec
+
+
+_SIMPLE = (codecs.TEXT, codecs.INTEGER, codecs.FLOAT, codecs.BOOLEAN, codecs.DATE, codecs.UTC_DATETIME,
+           codecs.LOCAL_DATETIME, codecs.LOCAL_TIME, codecs.DURATION)  # fmt: skip
+
+_MARKED: dict[str, Callable[[_Builder, JsonObject, Mark, str], Codec]] = {
+    "aware_datetime": _always(codecs.UTC_DATETIME),
+    "aware_time": _always(codecs.TEXT),
+    "bytes": _bytes,
+    "date": _always(codecs.DATE),
+    "decimal": _decimal,
+    "duration": _always(codecs.DURATION),
+    "json": _embedded,
+    "local_datetime": _always(codecs.LOCAL_DATETIME),
+    "local_time": _always(codecs.LOCAL_TIME),
+    "named_tuple": _named_tuple,
+}
+
+_TYPED: dict[str, Callable[[_Builder, JsonObject, str], Codec]] = {
+    "string": _Builder._string,
+    "integer": _always(codecs.INTEGER),
+    "number": _always(codecs.FLOAT),
+    "boolean": _always(codecs.BOOLEAN),
+    "array": _Builder._array,
+    "object": _Builder._object,
+}

@@ -1,0 +1,92 @@
+"""The keywords of JSON Schema: which hold schemas, which the service reads, which only annotate; and JSON paths."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from extract.types import JsonObject
+
+__all__ = [
+    "ANNOTATIONS",
+    "LOST",
+    "MARK",
+    "WIRE_KEYWORDS",
+    "element",
+    "json_text",
+    "map_subschemas",
+    "member",
+    "subschemas",
+    "types_of",
+]
+
+#: Key of a `Mark`: what a JSON Schema cannot say about the Python value behind a node.
+MARK = "x-extract"
+#: Key of the constraints, as (keyword, value) pairs, that a rewriting step could not keep in place.
+LOST = "x-lost"
+
+#: What the service reads (interactions-api, section E).
+WIRE_KEYWORDS = frozenset(
+    ["type", "properties", "required", "additionalProperties", "enum", "format", "minimum", "maximum", "items", "prefixItems", "minItems", "maxItems", "anyOf", "$ref", "$defs", "description"]
+)
+
+#: Keywords that no validator asserts; dropping one loses nothing.
+ANNOTATIONS = frozenset(
+    ["title", "description", "default", "examples", "example", "deprecated", "readOnly", "writeOnly", "discriminator", "$schema", "$id", "id", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$vocabulary", "$comment", "contentMediaType", "contentEncoding", "contentSchema", "$defs", "definitions", "nullable"]
+)
+
+_ONE_SCHEMA = frozenset(
+    ["additionalProperties", "additionalItems", "items", "contains", "not", "if", "then", "else", "propertyNames", "unevaluatedItems", "unevaluatedProperties"]
+)
+_MANY_SCHEMAS = frozenset(["allOf", "anyOf", "oneOf", "prefixItems", "items"])
+_NAMED_SCHEMAS = frozenset(["properties", "patternProperties", "dependentSchemas", "dependencies", "$defs", "definitions"])
+
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+
+
+def map_subschemas(node: JsonObject, change: Callable[[Any, str, str | int | None], Any]) -> JsonObject:
+    """Return a copy of `node` in which `change(subschema, keyword, name or index)` stands for each subschema."""
+    copy: JsonObject = {}
+    for keyword, value in node.items():
+        if keyword in _NAMED_SCHEMAS and isinstance(value, dict):
+            copy[keyword] = {
+                name: change(item, keyword, name) if isinstance(item, dict | bool) else item
+                for name, item in value.items()
+            }
+        elif keyword in _MANY_SCHEMAS and isinstance(value, list):
+            copy[keyword] = [change(item, keyword, index) for index, item in enumerate(value)]
+        elif keyword in _ONE_SCHEMA and isinstance(value, dict | bool):
+            copy[keyword] = change(value, keyword, None)
+        else:
+            copy[keyword] = value
+    return copy
+
+
+def subschemas(node: JsonObject) -> Iterator[Any]:
+    """Yield the direct subschemas of `node`, definitions included."""
+    found: list[Any] = []
+    map_subschemas(node, lambda item, _keyword, _name: found.append(item))
+    return iter(found)
+
+
+def types_of(node: JsonObject) -> tuple[str, ...]:
+    """Return the node's types as a tuple, () where it names none."""
+    types = node.get("type", ())
+    return (types,) if isinstance(types, str) else tuple(types)
+
+
+def member(path: str, name: str) -> str:
+    """Return the JSON path of a member: `$.price`, or `$["unit price"]` for a name that is no identifier."""
+    return f"{path}.{name}" if _PLAIN_NAME.fullmatch(name) else f"{path}[{json.dumps(name, ensure_ascii=False)}]"
+
+
+def element(path: str, index: int | None = None) -> str:
+    """Return the JSON path of one element, or of every element where `index` is None."""
+    return f"{path}[{'' if index is None else index}]"
+
+
+def json_text(value: Any) -> str:
+    """Return compact JSON. Raises ValueError for NaN and infinities, which are not JSON."""
+    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

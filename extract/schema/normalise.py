@@ -1,0 +1,334 @@
+"""Any dialect of JSON Schema -> one flat document: 2020-12 keywords, and every reference local and bare."""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, cast
+from urllib.parse import unquote
+
+from jsonschema import Draft4Validator, Draft6Validator, Draft7Validator, Draft201909Validator, Draft202012Validator
+from jsonschema.exceptions import SchemaError as InvalidSchema
+from jsonschema.protocols import Validator
+from jsonschema_specifications import REGISTRY
+from referencing import Registry, Specification
+from referencing.exceptions import Unresolvable
+from referencing.jsonschema import DRAFT4, DRAFT6, DRAFT7, DRAFT201909, DRAFT202012
+
+from extract.errors import SchemaError
+from extract.schema.keywords import LOST, MARK, element, map_subschemas, member
+from extract.types import JsonObject
+
+__all__ = ["DIALECTS", "LATEST_FORMATS", "Dialect", "Document", "allow_null", "dialect_of", "normalise"]
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One draft of JSON Schema: its validator and its rules for identifiers."""
+
+    name: str
+    validator: type[Validator]
+    specification: Specification[Any]
+
+    @property
+    def siblings_count(self) -> bool:
+        """Whether keywords beside `$ref` are read; before 2019-09 they are not."""
+        return self.name in ("2019-09", "2020-12")
+
+    @property
+    def keywords(self) -> frozenset[str]:
+        """The keywords this draft asserts; any other is only a note."""
+        asserted = set(self.validator.VALIDATORS)
+        if "if" in asserted:
+            asserted |= {"then", "else"}
+        if self.siblings_count:
+            asserted |= {"minContains", "maxContains"}
+        return frozenset(asserted | {MARK, "description", "title", "discriminator"})
+
+
+DIALECTS = {
+    "http://json-schema.org/draft-04/schema": Dialect("draft-4", Draft4Validator, DRAFT4),
+    "http://json-schema.org/draft-06/schema": Dialect("draft-6", Draft6Validator, DRAFT6),
+    "http://json-schema.org/draft-07/schema": Dialect("draft-7", Draft7Validator, DRAFT7),
+    "https://json-schema.org/draft/2019-09/schema": Dialect("2019-09", Draft201909Validator, DRAFT201909),
+    "https://json-schema.org/draft/2020-12/schema": Dialect("2020-12", Draft202012Validator, DRAFT202012),
+}
+_LATEST = DIALECTS["https://json-schema.org/draft/2020-12/schema"]
+#: Tried in this order for a schema that names no dialect; the first whose meta-schema it obeys is taken.
+_GUESSES = [_LATEST, DIALECTS["http://json-schema.org/draft-07/schema"], DIALECTS["http://json-schema.org/draft-04/schema"]]
+#: Formats mean the same in every draft here, so that `date` in draft 4 is a date.
+LATEST_FORMATS = Draft202012Validator.FORMAT_CHECKER
+_LATEST_ALIASES = {"http://json-schema.org/schema", "https://json-schema.org/schema"}
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """A root schema and the definitions it reaches; every `$ref` in either is `#/$defs/` plus a definition's name."""
+
+    root: JsonObject
+    definitions: dict[str, JsonObject]
+
+    def target(self, node: JsonObject) -> str | None:
+        """Return the name of the definition that `node` refers to, None where it is no reference."""
+        reference = node.get("$ref")
+        return None if reference is None else str(reference).removeprefix("#/$defs/")
+
+    def resolved(self, node: JsonObject) -> JsonObject:
+        """Return what `node` refers to in the end, itself where it is no reference."""
+        while (name := self.target(node)) is not None:
+            node = self.definitions[name]
+        return node
+
+    def wrapped(self, key: str) -> Document:
+        """Return the document of an object whose only member, `key`, is this document's root."""
+        members = {"type": "object", "properties": {key: self.root}, "required": [key]}
+        return Document({**members, "additionalProperties": {"not": {}}}, self.definitions)
+
+    @property
+    def has_columns(self) -> bool:
+        """Whether the root is an object with declared members, which can be columns."""
+        root = self.resolved(self.root)
+        return root.get("type") == "object" and bool(root.get("properties"))
+
+
+def dialect_of(schema: JsonObject | bool) -> Dialect:
+    """Return the dialect of a root schema, having checked the schema against it.
+
+    Raises SchemaError for an unknown dialect and for a schema that its own dialect forbids.
+    """
+    declared = schema.get("$schema") if isinstance(schema, dict) else None
+    if declared is not None:
+        dialect = _declared(declared)
+        if broken := _broken(schema, dialect):
+            raise broken
+        return dialect
+    errors = []
+    for dialect in _GUESSES:
+        if (broken := _broken(schema, dialect)) is None:
+            return dialect
+        errors.append(broken)
+    raise errors[0]
+
+
+def _declared(uri: Any) -> Dialect:
+    name = str(uri).rstrip("#").strip()
+    if name in _LATEST_ALIASES:
+        return _LATEST
+    known = DIALECTS.get(name) or DIALECTS.get(name.replace("https:", "http:", 1).rstrip("/"))
+    if known is None:
+        raise SchemaError(f"$schema {name!r} is not a dialect known here; use draft 4 to 2020-12, or leave it out")
+    return known
+
+
+def _broken(schema: JsonObject | bool, dialect: Dialect) -> SchemaError | None:
+    try:
+        dialect.validator.check_schema(schema)
+    except InvalidSchema as error:
+        message = f"not a valid {dialect.name} JSON Schema: {error.message[:200]}"
+        return SchemaError(message, path=_instance_path(error.absolute_path))
+    except RecursionError:
+        return SchemaError("nested too deeply to be read")
+    return None
+
+
+def _instance_path(steps: Iterable[str | int]) -> str:
+    """Return the JSON path of the values that the place `steps`, inside a schema, speaks about."""
+    path, rest = "$", iter(steps)
+    for keyword in rest:
+        name = next(rest, None) if keyword in ("properties", "patternProperties", "prefixItems") else None
+        path = path if keyword == "properties" and name is None else child_path(path, str(keyword), name)
+    return path
+
+
+def allow_null(schema: Any) -> Any:
+    """Return `schema` with OpenAPI's `nullable: true` spelled in JSON Schema, at every depth."""
+    if not isinstance(schema, dict):
+        return schema
+    node = map_subschemas(schema, lambda item, _keyword, _name: allow_null(item))
+    if node.pop("nullable", False) is not True:
+        return node
+    if "$ref" in node or "type" not in node:
+        return {"anyOf": [node, {"type": "null"}]}
+    types = [node["type"]] if isinstance(node["type"], str) else list(node["type"])
+    node["type"] = types if "null" in types else [*types, "null"]
+    if "enum" in node and None not in node["enum"]:
+        node["enum"] = [*node["enum"], None]
+    return node
+
+
+def normalise(schema: JsonObject | bool, dialect: Dialect) -> Document:
+    """Return `schema` as a flat 2020-12 document; only definitions that are reached stay.
+
+    The document accepts every instance that `schema` accepts. Raises SchemaError, with the JSON path, for a reference
+    that leads outside the schema or nowhere, and for a pattern that is no regular expression here.
+    """
+    try:
+        return _Normaliser(schema, dialect).document()
+    except RecursionError:
+        raise SchemaError("nested too deeply to be read") from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Scope:
+    """Where a node stands: what its references resolve against, its dialect, its JSON path."""
+
+    resolver: Any
+    dialect: Dialect
+    path: str
+
+    def inside(self, node: JsonObject) -> _Scope:
+        dialect = _declared(node["$schema"]) if isinstance(node.get("$schema"), str) else self.dialect
+        resolver = self.resolver.in_subresource(dialect.specification.create_resource(node))
+        return _Scope(resolver, dialect, self.path)
+
+    def at(self, path: str) -> _Scope:
+        return _Scope(self.resolver, self.dialect, path)
+
+
+class _Normaliser:
+    def __init__(self, schema: JsonObject | bool, dialect: Dialect) -> None:
+        resource = dialect.specification.create_resource(schema)
+        registry: Registry[Any] = REGISTRY.with_resource("", resource)
+        self._schema = schema
+        self._scope = _Scope(registry.resolver_with_root(resource), dialect, "$")
+        self._names: dict[int, str] = {}
+        self._definitions: dict[str, JsonObject] = {}
+        self._waiting: deque[tuple[str, JsonObject, _Scope]] = deque()
+
+    def document(self) -> Document:
+        root = self._resource(self._schema, self._scope)
+        while self._waiting:
+            name, node, scope = self._waiting.popleft()
+            self._definitions[name] = self._resource(node, scope)
+        return Document(root, self._definitions)
+
+    def _node(self, node: Any, scope: _Scope) -> JsonObject:
+        return self._resource(node, scope.inside(node) if isinstance(node, dict) else scope)
+
+    def _resource(self, node: Any, scope: _Scope) -> JsonObject:
+        """Return the flat form of a node whose own identifier is part of `scope` already."""
+        if isinstance(node, bool):
+            return {} if node else {"not": {}}
+        if "$ref" in node and not scope.dialect.siblings_count:
+            node = {"$ref": node["$ref"]}
+        known = scope.dialect.keywords
+        node = {key: value for key, value in node.items() if key in known and key not in ("$defs", "definitions")}
+        _check_patterns(node, scope.path)
+        rewritten = map_subschemas(_modern(node), lambda item, keyword, name: self._child(item, scope, keyword, name))
+        if "$ref" in rewritten:
+            rewritten |= self._reference(rewritten.pop("$ref"), scope)
+        return rewritten
+
+    def _child(self, node: Any, scope: _Scope, keyword: str, name: str | int | None) -> JsonObject:
+        return self._node(node, scope.at(child_path(scope.path, keyword, name)))
+
+    def _reference(self, reference: str, scope: _Scope) -> JsonObject:
+        try:
+            found = scope.resolver.lookup(reference)
+        except (Unresolvable, ValueError) as error:
+            raise SchemaError(
+                f"$ref {reference!r} leads to nothing inside this schema, and nothing is fetched; put its target under $defs",
+                path=scope.path,
+            ) from error
+        if isinstance(found.contents, bool):
+            return {} if found.contents else {"not": {}}
+        if not isinstance(found.contents, dict):
+            raise SchemaError(f"$ref {reference!r} does not lead to a schema", path=scope.path)
+        return {"$ref": f"#/$defs/{self._name(reference, found, scope)}"}
+
+    def _name(self, reference: str, found: Any, scope: _Scope) -> str:
+        name = self._names.get(id(found.contents))
+        if name is None:
+            name = self._free_name(reference, found.contents)
+            self._names[id(found.contents)] = name
+            self._waiting.append((name, found.contents, _Scope(found.resolver, scope.dialect, scope.path)))
+        return name
+
+    def _free_name(self, reference: str, contents: JsonObject) -> str:
+        last = re.split(r"[/#]", unquote(reference))[-1] or str(contents.get("title") or "Root")
+        stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", last) or "Definition"
+        taken = set(self._names.values())
+        return next(name for name in _numbered(stem) if name not in taken)
+
+
+def child_path(path: str, keyword: str, name: str | int | None) -> str:
+    """Return the JSON path of the values that the subschema under `keyword` speaks about."""
+    if keyword == "properties":
+        return member(path, cast(str, name))
+    if keyword == "prefixItems":
+        return element(path, cast(int, name))
+    if keyword in ("items", "additionalItems", "contains", "unevaluatedItems"):
+        return element(path)
+    if keyword in ("additionalProperties", "patternProperties", "unevaluatedProperties"):
+        return f"{path}.*"
+    return path
+
+
+def _numbered(stem: str) -> Iterator[str]:
+    yield stem
+    number = 2
+    while True:
+        yield f"{stem}_{number}"
+        number += 1
+
+
+def _check_patterns(node: JsonObject, path: str) -> None:
+    patterns = [node["pattern"]] if isinstance(node.get("pattern"), str) else []
+    for pattern in [*patterns, *node.get("patternProperties", ())]:
+        try:
+            re.compile(pattern)
+        except re.error as error:
+            raise SchemaError(f"pattern {pattern!r} is no regular expression of Python: {error}", path=path) from None
+
+
+def _modern(node: JsonObject) -> JsonObject:
+    """Return `node`, of any dialect, in the keywords of 2020-12; its subschemas are left as they are."""
+    node = dict(node)
+    for rewrite in _REWRITES:
+        rewrite(node)
+    return node
+
+
+def _modern_const(node: JsonObject) -> None:
+    if "const" in node:
+        value = node.pop("const")
+        node["enum"] = [value] if "enum" not in node or value in node["enum"] else []
+
+
+def _modern_bounds(node: JsonObject) -> None:
+    for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        if isinstance(node.get(exclusive), bool):
+            if node.pop(exclusive) and bound in node:
+                node[exclusive] = node.pop(bound)
+
+
+def _modern_items(node: JsonObject) -> None:
+    if isinstance(node.get("items"), list):
+        node["prefixItems"] = node.pop("items")
+        if "additionalItems" in node:
+            node["items"] = node["additionalItems"]
+    node.pop("additionalItems", None)
+
+
+def _modern_dependencies(node: JsonObject) -> None:
+    for name, needed in node.pop("dependencies", {}).items():
+        keyword = "dependentRequired" if isinstance(needed, list) else "dependentSchemas"
+        node[keyword] = {**node.get(keyword, {}), name: needed}
+
+
+def _modern_dynamic_references(node: JsonObject) -> None:
+    # Where a dynamic reference leads depends on the path of the evaluation; only the local validator can follow it.
+    for keyword in ("$dynamicRef", "$recursiveRef"):
+        if keyword in node:
+            node.setdefault(LOST, []).append((keyword, node.pop(keyword)))
+
+
+_REWRITES: tuple[Callable[[JsonObject], None], ...] = (
+    _modern_const,
+    _modern_bounds,
+    _modern_items,
+    _modern_dependencies,
+    _modern_dynamic_references,
+)

@@ -1,0 +1,289 @@
+"""Codecs of what has members: objects, tuples, maps, and unions of objects."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal, TypeAlias
+
+import polars as pl
+
+from extract.schema.codecs import Codec, Convert, Unfit, json_column, plain_json, unwrapped
+from extract.schema.keywords import element, member
+
+__all__ = ["EXTRA", "Branch", "Field", "Record", "mapping", "record_codec", "tuple_record", "union_codec"]
+
+EXTRA = "_extra"
+
+Access: TypeAlias = Literal["attribute", "item", "index"]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One member: its key on the wire, its column's name, its codec.
+
+    `emits_null` tells whether a null cell is written as null when the JSON is restored, or left out.
+    """
+
+    key: str
+    name: str
+    codec: Codec
+    emits_null: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """How one class of objects is read. `cls` None takes any value that has the shape.
+
+    `extra` is True where members beyond the declared ones are kept, as JSON, in the column `_extra`.
+    `as_is` is True where validated values are JSON already.
+    """
+
+    fields: tuple[Field, ...]
+    access: Access
+    cls: type | None = None
+    extra: bool = False
+    as_is: bool = False
+
+    @property
+    def columns(self) -> dict[str, pl.DataType]:
+        columns = {field.name: field.codec.dtype for field in self.fields}
+        return columns | ({EXTRA: pl.String()} if self.extra else {})
+
+    def steps(self) -> list[str]:
+        """Return the last step of each member's JSON path."""
+        if self.access == "index":
+            return [element("", index) for index in range(len(self.fields))]
+        return [member("", field.key) for field in self.fields]
+
+    def cells(self) -> Convert:
+        """Return the function from a value to the list of its cells, in the order of `columns`."""
+        steps = self.steps()
+        converts = [field.codec.cell for field in self.fields]
+        rest = self._extra_cell() if self.extra else None
+        read = self.reader()
+
+        def cells(value: Any) -> list[Any]:
+            done: list[Any] = []
+            try:
+                for convert, part in zip(converts, read(value), strict=True):
+                    done.append(convert(part))  # its length tells which member failed
+            except Unfit as unfit:
+                raise unfit.under(steps[len(done)]) from None if len(done) < len(steps) else unfit
+            if rest is not None:
+                done.append(rest(value))
+            return done
+
+        return cells
+
+    def reader(self) -> Callable[[Any], Iterable[Any]]:
+        """Return the function from a value to its members, None for absent ones."""
+        read = _reader(self.access, [field.name if self.access == "attribute" else field.key for field in self.fields])
+        cls = self.cls
+
+        def checked(value: Any) -> Iterable[Any]:
+            if type(value) is cls:
+                return read(value)
+            value = unwrapped(value)
+            if not self.takes(value):
+                raise Unfit(f"{cls.__name__ if cls else 'an object'} expected, got {type(value).__name__}")
+            return read(value)
+
+        return checked
+
+    def takes(self, value: Any) -> bool:
+        """Whether a value is of this class, or at least of this kind."""
+        if self.access == "item":
+            return isinstance(value, Mapping)
+        if self.access == "index":
+            return isinstance(value, tuple | list) and len(value) == len(self.fields)
+        return self.cls is not None and isinstance(value, self.cls)
+
+    def plain(self) -> Convert:
+        """Return the function from a value to its JSON."""
+        if self.as_is:
+            return plain_json
+        read = self.reader()
+        keys = [field.key for field in self.fields]
+        steps = self.steps()
+        converts = [field.codec.plain for field in self.fields]
+        optional = self.access == "item"
+
+        def plain(value: Any) -> Any:
+            if value is None:
+                return None
+            parts = list(read(value))
+            done: dict[str, Any] = {}
+            for step, key, convert, part in zip(steps, keys, converts, parts, strict=True):
+                if part is None and optional and key not in unwrapped(value):
+                    continue
+                try:
+                    done[key] = convert(part)
+                except Unfit as unfit:
+                    raise unfit.under(step) from None
+            return done | self._extras(value) if self.extra else done
+
+        if self.access == "index":
+            return lambda value: None if value is None else list(plain(value).values())
+        return plain
+
+    def restore(self, cell: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the JSON object of the cells of one value, by column name."""
+        out = {
+            field.key: field.codec.restore(cell[field.name])
+            for field in self.fields
+            if cell[field.name] is not None or field.emits_null
+        }
+        return out | (json_column(plain_json).restore(cell[EXTRA]) or {} if self.extra else {})
+
+    def _extra_cell(self) -> Convert:
+        column = json_column(plain_json)
+        return lambda value: column.cell(self._extras(value) or None)
+
+    def _extras(self, value: Any) -> dict[str, Any]:
+        value = unwrapped(value)
+        if self.access == "item":
+            declared: set[str] = {field.key for field in self.fields}
+            members = value
+        else:
+            declared = {field.name for field in self.fields}
+            extra = getattr(value, "__pydantic_extra__", None)
+            members = vars(value) if extra is None else extra
+        return {key: plain_json(part) for key, part in members.items() if key not in declared}
+
+
+def _reader(access: Access, names: Sequence[str]) -> Callable[[Any], Iterable[Any]]:
+    if access == "index":
+        return lambda value: value
+    if access == "item":
+        return lambda value: [value.get(name) for name in names]
+    if len(names) == 1:
+        read = operator.attrgetter(names[0])
+        return lambda value: (read(value),)
+    return operator.attrgetter(*names) if names else lambda _: ()
+
+
+def record_codec(record: Record) -> Codec:
+    """Return the codec of a Struct column."""
+    cells, plain, restore = record.cells(), record.plain(), record.restore
+    names = tuple(record.columns)
+
+    def cell(value: Any) -> dict[str, Any] | None:
+        return None if value is None else dict(zip(names, cells(value), strict=True))
+
+    return Codec(pl.Struct(record.columns), cell, plain, lambda cell: None if cell is None else restore(cell))
+
+
+def tuple_record(fields: tuple[Field, ...]) -> Codec:
+    """Return the codec of a tuple of fixed length: a Struct that is an array in JSON."""
+    codec = record_codec(Record(fields, "index"))
+
+    def restore(cell: Any) -> list[Any] | None:
+        return None if cell is None else [field.codec.restore(cell[field.name]) for field in fields]
+
+    return Codec(codec.dtype, codec.cell, codec.plain, restore)
+
+
+def mapping(value_codec: Codec) -> Codec:
+    """Return the codec of a dict: a list of (key, value) pairs, in the dict's order."""
+
+    def pairs(value: Any, convert: Convert) -> Iterable[tuple[str, Any]]:
+        value = unwrapped(value)
+        if not isinstance(value, Mapping):
+            raise Unfit(f"an object expected, got {type(value).__name__}")
+        for key, item in value.items():
+            name = key if type(key) is str else next(iter(plain_json({unwrapped(key): None})))
+            try:
+                yield name, convert(item)
+            except Unfit as unfit:
+                raise unfit.under(member("", name)) from None
+
+    def cell(value: Any) -> list[dict[str, Any]] | None:
+        return None if value is None else [{"key": key, "value": item} for key, item in pairs(value, value_codec.cell)]
+
+    def plain(value: Any) -> dict[str, Any] | None:
+        return None if value is None else dict(pairs(value, value_codec.plain))
+
+    def restore(cell: Any) -> dict[str, Any] | None:
+        return None if cell is None else {pair["key"]: value_codec.restore(pair["value"]) for pair in cell}
+
+    dtype = pl.List(pl.Struct({"key": pl.String(), "value": value_codec.dtype}))
+    return Codec(dtype, cell, plain, restore)
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """One alternative of a union of objects; `fits` judges a restored or raw JSON value."""
+
+    name: str
+    record: Record
+    fits: Callable[[Any], bool]
+
+
+def union_codec(branches: Sequence[Branch], columns: Mapping[str, Codec | None], tag: str | None) -> Codec:
+    """Return the codec of a union of objects: one Struct of the tag, if any, and every branch's fields.
+
+    `columns` gives each field's codec, None for a field that the branches type differently: it holds JSON.
+    """
+    choose = _chooser(branches)
+    records = [_merged(branch.record, columns) for branch in branches]
+    cells = [_tagged_cells(record, tag, branch.name) for record, branch in zip(records, branches, strict=True)]
+    plains = [branch.record.plain() for branch in branches]
+    dtypes: dict[str, pl.DataType] = {} if tag is None else {tag: pl.Enum([branch.name for branch in branches])}
+    dtypes |= {name: pl.String() if codec is None else codec.dtype for name, codec in columns.items()}
+
+    def cell(value: Any) -> dict[str, Any] | None:
+        return None if value is None else dict.fromkeys(dtypes) | cells[choose(value)](value)
+
+    def plain(value: Any) -> Any:
+        return None if value is None else plains[choose(value)](value)
+
+    restores = [record.restore for record in records]
+
+    def restore(cell: Any) -> Any:
+        if cell is None:
+            return None
+        if tag is not None:
+            return next(back for branch, back in zip(branches, restores, strict=True) if branch.name == cell[tag])(cell)
+        options = [back(cell) for back in restores]
+        return next((option for option, branch in zip(options, branches, strict=True) if branch.fits(option)), options[0])
+
+    return Codec(pl.Struct(dtypes), cell, plain, restore)
+
+
+def _merged(record: Record, columns: Mapping[str, Codec | None]) -> Record:
+    """Return `record` with JSON in the columns that the branches type differently."""
+    fields = (
+        field if columns[field.name] is not None else replace(field, codec=json_column(field.codec.plain))
+        for field in record.fields
+    )
+    return replace(record, fields=tuple(fields))
+
+
+def _tagged_cells(record: Record, tag: str | None, name: str) -> Convert:
+    columns = tuple(record.columns)
+    cells = record.cells()
+    tagged = {} if tag is None else {tag: name}
+    return lambda value: {**tagged, **dict(zip(columns, cells(value), strict=True))}
+
+
+def _chooser(branches: Sequence[Branch]) -> Callable[[Any], int]:
+    """Return the function from a value to the index of its branch: by class, else by shape."""
+    by_class = {branch.record.cls: index for index, branch in enumerate(branches) if branch.record.access == "attribute"}
+
+    def choose(value: Any) -> int:
+        index = by_class.get(type(value))
+        if index is not None:
+            return index
+        value = unwrapped(value)
+        taking = [index for index, branch in enumerate(branches) if branch.record.takes(value)]
+        if isinstance(value, Mapping):
+            # Among the branches whose constraints hold, the one that declares most of the members.
+            taking = [i for i in taking if branches[i].fits(value)] or taking
+            taking.sort(key=lambda i: -sum(field.key in value for field in branches[i].record.fields))
+        if not taking:
+            raise Unfit(f"none of the alternatives takes {type(value).__name__}")
+        return taking[0]
+
+    return choose

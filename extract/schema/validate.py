@@ -1,0 +1,146 @@
+"""The text of an answer -> a validated value, or the issues by JSON path, in words fit for a repair."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+from jsonschema.exceptions import ValidationError as SchemaViolation
+from jsonschema.exceptions import best_match
+from jsonschema.protocols import Validator
+from jsonschema_specifications import REGISTRY
+from pydantic import TypeAdapter, ValidationError
+from pydantic_core import ErrorDetails, from_json
+
+from extract.errors import InvalidAnswer, Issue
+from extract.schema.keywords import element, json_text, member
+from extract.schema.normalise import LATEST_FORMATS, Dialect
+from extract.types import JsonObject
+
+__all__ = ["issue_of", "parse", "python_reader", "schema_reader", "schema_validator"]
+
+_LONGEST = 200
+
+
+def parse(text: str) -> Any:
+    """Return the JSON value of `text`. Raises InvalidAnswer for anything that is not one whole JSON value."""
+    try:
+        return from_json(text, allow_inf_nan=False)
+    except ValueError as error:
+        raise InvalidAnswer((Issue("$", f"not JSON: {error}"),)) from None
+
+
+def python_reader(adapter: TypeAdapter[Any]) -> Callable[[str], Any]:
+    """Return the function from text to a value of the adapter's type.
+
+    Strict about shape, lax where JSON has no type of its own (dates, decimals, enums, tuples, sets, bytes). It raises
+    InvalidAnswer; whatever a validator of the user raises becomes an issue too.
+    """
+
+    def read(text: str) -> Any:
+        answer = parse(text)
+        try:
+            return adapter.validate_json(text, strict=True)
+        except ValidationError as error:
+            raise InvalidAnswer(_python_issues(error.errors(include_url=False), answer)) from error
+        except Exception as error:  # a row's fault must not become the run's
+            raise InvalidAnswer((Issue("$", _short(f"a validator raised {type(error).__name__}: {error}")),)) from error
+
+    return read
+
+
+def schema_validator(schema: JsonObject | bool, dialect: Dialect, *, assert_formats: bool) -> Validator:
+    """Return a validator that resolves nothing outside `schema` and the meta-schemas."""
+    return dialect.validator(schema, registry=REGISTRY, format_checker=LATEST_FORMATS if assert_formats else None)
+
+
+def schema_reader(validator: Validator, *, inside: str | None = None) -> Callable[[str], Any]:
+    """Return the function from text to a JSON value that fits the validator's schema. It raises InvalidAnswer.
+
+    With `inside`, the answer is an object whose only member, of that name, holds the value.
+    """
+    root = "$" if inside is None else member("$", inside)
+
+    def read(text: str) -> Any:
+        answer = parse(text)
+        value = answer if inside is None else _only_member(answer, inside)
+        try:
+            violations = list(validator.iter_errors(value))
+        except RecursionError:
+            raise InvalidAnswer((Issue(root, "nested too deeply to be checked"),)) from None
+        if violations:
+            raise InvalidAnswer(_unique(issue_of(violation, root) for violation in violations))
+        return value
+
+    return read
+
+
+def _only_member(answer: Any, name: str) -> Any:
+    if isinstance(answer, dict) and list(answer) == [name]:
+        return answer[name]
+    raise InvalidAnswer((Issue("$", f"must be an object with the one member {name!r}"),))
+
+
+def _unique(issues: Iterable[Issue]) -> tuple[Issue, ...]:
+    return tuple(dict.fromkeys(issues))
+
+
+def _short(message: str) -> str:
+    return message if len(message) <= _LONGEST else message[: _LONGEST - 3] + "..."
+
+
+def _python_issues(errors: Sequence[ErrorDetails], answer: Any) -> tuple[Issue, ...]:
+    issues = []
+    for error in errors:
+        path, labels = _path(error["loc"], answer, missing=error["type"] == "missing")
+        message = _short(error["msg"])
+        issues.append(Issue(path, f"{message} (as {', '.join(labels)})" if labels else message))
+    return _unique(issues)
+
+
+def _path(location: Sequence[str | int], answer: Any, *, missing: bool) -> tuple[str, list[str]]:
+    """Return the JSON path of a pydantic location, and the names of union members that stand in it."""
+    path, labels = "$", []
+    for position, step in enumerate(location):
+        last = position == len(location) - 1
+        if isinstance(answer, dict) and isinstance(step, str) and (step in answer or (missing and last)):
+            path, answer = member(path, step), answer.get(step)
+        elif isinstance(answer, list) and isinstance(step, int):
+            path, answer = element(path, step), answer[step] if step < len(answer) else None
+        else:
+            labels.append(str(step))
+    return path, labels
+
+
+def issue_of(violation: SchemaViolation, root: str = "$") -> Issue:
+    """Return what a violation says, at the deepest place that explains it."""
+    deepest = best_match([violation]) or violation
+    path = root
+    for step in deepest.absolute_path:
+        path = element(path, step) if isinstance(step, int) else member(path, str(step))
+    phrase = _PHRASES.get(str(deepest.validator))
+    return Issue(path, _short(phrase(deepest.validator_value) if phrase else deepest.message))
+
+
+def _types(value: Any) -> str:
+    return value if isinstance(value, str) else " or ".join(value)
+
+
+_PHRASES: dict[str, Callable[[Any], str]] = {
+    "type": lambda value: f"must be {_types(value)}",
+    "enum": lambda value: f"must be one of {json_text(value)}",
+    "const": lambda value: f"must be {json_text(value)}",
+    "format": lambda value: f"must be a valid {value}",
+    "pattern": lambda value: f"must match the regular expression {value}",
+    "minimum": lambda value: f"must be at least {value}",
+    "maximum": lambda value: f"must be at most {value}",
+    "exclusiveMinimum": lambda value: f"must be greater than {value}",
+    "exclusiveMaximum": lambda value: f"must be less than {value}",
+    "multipleOf": lambda value: f"must be a multiple of {value}",
+    "minLength": lambda value: f"must have at least {value} characters",
+    "maxLength": lambda value: f"must have at most {value} characters",
+    "minItems": lambda value: f"must have at least {value} items",
+    "maxItems": lambda value: f"must have at most {value} items",
+    "uniqueItems": lambda _: "must have no repeated items",
+    "not": lambda value: f"must not fit {json_text(value)}",
+}

@@ -1,0 +1,77 @@
+"""Constraints in words: what the service will not enforce is at least said to the model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from extract.schema.keywords import json_text
+from extract.schema.marks import without_marks
+
+__all__ = ["described", "say"]
+
+_LONGEST = 160
+
+_FORMATS = {
+    "email": "An e-mail address.",
+    "uri": "A URI.",
+    "uuid": "A UUID.",
+    "date": "A date, such as 2024-05-01.",
+    "date-time": "A date and time with a zone, such as 2024-05-01T09:30:00Z.",
+    "time": "A time of day with a zone, such as 09:30:00Z.",
+    "duration": "An ISO 8601 duration, such as PT1H30M.",
+    "hostname": "A host name.",
+    "ipv4": "An IPv4 address.",
+    "ipv6": "An IPv6 address.",
+    "base64": "Base64 text.",
+    "base64url": "URL-safe Base64 text.",
+    "hex": "Hexadecimal digits.",
+    "regex": "A regular expression.",
+    "json-pointer": "A JSON pointer.",
+}
+
+
+
+def _count(number: Any, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+_PHRASES: dict[str, Callable[[Any], str]] = {
+    "const": lambda value: f"Exactly {json_text(value)}.",
+    "enum": lambda value: f"One of {json_text(value)}.",
+    "format": lambda value: _FORMATS.get(value, f"Format: {value}."),
+    "minLength": lambda value: f"At least {_count(value, 'character')}.",
+    "maxLength": lambda value: f"At most {_count(value, 'character')}.",
+    "minProperties": lambda value: f"At least {_count(value, 'member')}.",
+    "maxProperties": lambda value: f"At most {_count(value, 'member')}.",
+    "pattern": lambda value: f"Matches the regular expression {value}",
+    "patternProperties": lambda value: f"Names of other members match {' or '.join(value)}",
+    "propertyNames": lambda value: f"Names of members fit {json_text(value)}.",
+    "exclusiveMinimum": lambda value: f"Greater than {value}.",
+    "exclusiveMaximum": lambda value: f"Less than {value}.",
+    "multipleOf": lambda value: f"A multiple of {value}.",
+    "uniqueItems": lambda value: "No repeated items." if value else "",
+    "contains": lambda value: f"Some item fits {json_text(value)}.",
+    "not": lambda value: f"Must not fit {json_text(value)}.",
+    "oneOf": lambda _: "Exactly one of the alternatives fits.",
+    "dependentRequired": lambda value: " ".join(
+        f"With {name} there must be {', '.join(needed)}." for name, needed in value.items()
+    ),
+}
+
+
+def say(keyword: str, value: Any) -> str:
+    """Return one short sentence for a constraint, "" for one that says nothing or would be too long to help."""
+    value = without_marks(value)
+    phrase = _PHRASES.get(keyword)
+    sentence = phrase(value) if phrase else f"{keyword}: {json_text(value)}"
+    return sentence if len(sentence) <= _LONGEST else ""
+
+
+def described(description: str | None, sentences: list[str]) -> str:
+    """Return a description with sentences added at its end, each once."""
+    said = list(dict.fromkeys(sentence for sentence in sentences if sentence))
+    text = (description or "").rstrip()
+    if text and said and text[-1] not in ".!?:;":
+        text += "."
+    return " ".join(part for part in (text, *said) if part)

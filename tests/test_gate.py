@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from extract import Limits, NotRun, Overloaded, RateLimited
+from extract.gate import Gate
+
+
+def gate(**limits: float) -> Gate:
+    return Gate(Limits(**limits), asyncio.get_running_loop().time)  # type: ignore[arg-type]
+
+
+async def test_no_more_are_inside_than_there_are_slots() -> None:
+    door = gate(concurrency=3)
+    inside = peak = 0
+
+    async def visit() -> None:
+        nonlocal inside, peak
+        ticket = await door.enter(1)
+        inside += 1
+        peak = max(peak, inside)
+        await asyncio.sleep(0)
+        inside -= 1
+        door.leave(ticket, None)
+
+    await asyncio.gather(*(visit() for _ in range(50)))
+    assert peak == 3
+    assert door.active == 0
+
+
+async def test_who_waits_longest_enters_first() -> None:
+    door = gate(concurrency=1)
+    first = await door.enter(1)
+    order: list[int] = []
+
+    async def visit(number: int) -> None:
+        ticket = await door.enter(1)
+        order.append(number)
+        door.leave(ticket, None)
+
+    tasks = [asyncio.create_task(visit(number)) for number in range(5)]
+    await asyncio.sleep(0)
+    door.leave(first, None)
+    await asyncio.gather(*tasks)
+    assert order == [0, 1, 2, 3, 4]
+
+
+async def test_a_named_delay_holds_everybody_back() -> None:
+    door = gate(concurrency=10)
+    ticket = await door.enter(1)
+    started = asyncio.get_running_loop().time()
+    door.leave(ticket, RateLimited("slow", status=429, retry_after=0.05))
+    assert 0.04 < door.waiting_for() <= 0.05
+    await asyncio.gather(*(door.enter(1) for _ in range(2)))
+    assert asyncio.get_running_loop().time() - started >= 0.05
+
+
+async def test_a_burst_of_refusals_halves_the_slots_once() -> None:
+    door = gate(concurrency=16)
+    door.limit.slots = 16
+    tickets = [await door.enter(1) for _ in range(16)]
+    for ticket in tickets:
+        door.leave(ticket, Overloaded("busy", status=503))
+    assert door.slots == 8
+
+
+async def test_a_quota_named_in_a_refusal_is_kept_from_then_on() -> None:
+    door = gate(concurrency=100)
+    ticket = await door.enter(1)
+    door.leave(ticket, RateLimited("slow", status=429, rpm=1200))
+    started = asyncio.get_running_loop().time()
+    for _ in range(4):  # the bucket was empty, and fills with 20 a second
+        door.leave(await door.enter(1), None)
+    assert 0.15 <= asyncio.get_running_loop().time() - started < 2
+
+
+async def test_a_cancelled_visitor_leaves_no_slot_behind() -> None:
+    door = gate(concurrency=1)
+    ticket = await door.enter(1)
+    waiting = asyncio.create_task(door.enter(1))
+    await asyncio.sleep(0)
+    door.leave(ticket, None)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert door.active == 0
+    door.leave(await door.enter(1), None)
+
+
+async def test_a_closed_gate_sends_everybody_home_but_those_inside() -> None:
+    door = gate(concurrency=1)
+    ticket = await door.enter(1)
+    waiting = asyncio.create_task(door.enter(1))
+    sleeping = asyncio.create_task(door.sleep(60))
+    await asyncio.sleep(0)
+    door.close()
+    for task in (waiting, sleeping):
+        with pytest.raises(NotRun):
+            await task
+    with pytest.raises(NotRun):
+        await door.enter(1)
+    door.leave(ticket, None)
+    assert door.active == 0
