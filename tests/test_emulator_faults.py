@@ -39,6 +39,7 @@ REFUSALS = {
 
 def create(emulator: Emulator, **fields: Any) -> WireResponse:
     body = {"model": "gemini-3.5-flash-lite", "input": "hi", "store": False, "response_format": FORMAT} | fields
+    body = {name: value for name, value in body.items() if value is not ...}
     request = WireRequest("POST", "/v1/interactions", {}, {"x-goog-api-key": "k"}, json.dumps(body).encode())
     return emulator.handle(request)
 
@@ -148,9 +149,8 @@ def follow(emulator: Emulator, **fields: Any) -> list[dict[str, Any]]:
     hops = [json.loads(create(emulator, **fields).body)]
     while token := hops[-1].get("continuation_token"):
         if fields.get("store"):
-            fields = fields | {"input": [], "previous_interaction_id": hops[-1]["id"]}
+            fields = fields | {"input": ..., "previous_interaction_id": hops[-1]["id"]}
         hops.append(json.loads(create(emulator, **fields, continuation_token=token).body))
-        fields.pop("continuation_token", None)
     return hops
 
 
@@ -175,7 +175,7 @@ def test_a_continuation_may_be_asked_for_again_and_is_never_bent() -> None:
 def test_a_continuation_needs_what_the_first_request_had(store: bool) -> None:
     emulator = Emulator(answers=[Fault("continuation", ANSWER)])
     token = json.loads(create(emulator, store=store).body)["continuation_token"]
-    response = create(emulator, store=store, input=[], continuation_token=token)
+    response = create(emulator, store=store, input=..., continuation_token=token)
     assert (response.status, json.loads(response.body)["error"]["code"]) == (400, "invalid_request")
 
 

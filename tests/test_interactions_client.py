@@ -76,7 +76,9 @@ async def test_a_bad_key_is_refused_once_and_shown_nowhere(kind: str) -> None:
 
 def test_a_key_echoed_by_the_service_is_struck_out() -> None:
     def echo(request: httpx.Request) -> httpx.Response:
-        return httpx.Response(401, json={"error": {"code": "authentication", "message": f"{request.headers['x-goog-api-key']} is bad"}})
+        return httpx.Response(
+            401, json={"error": {"code": "authentication", "message": f"{request.headers['x-goog-api-key']} is bad"}}
+        )
 
     with pytest.raises(Denied) as caught:
         Client("secret-key", transport=httpx.MockTransport(echo)).create(REQUEST)

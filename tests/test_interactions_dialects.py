@@ -83,7 +83,10 @@ def steps_of(*steps: Any) -> Interaction:
 
 
 def output(*contents: Any) -> dict[str, Any]:
-    return {"type": "model_output", "content": [{"type": "text", "text": c} if isinstance(c, str) else c for c in contents]}
+    return {
+        "type": "model_output",
+        "content": [{"type": "text", "text": c} if isinstance(c, str) else c for c in contents],
+    }
 
 
 IMAGE = {"type": "image", "data": ""}
@@ -115,7 +118,11 @@ def test_the_text_is_the_last_unbroken_run(steps: list[Any], text: str) -> None:
 def test_the_outputs_form_is_lifted_into_steps() -> None:
     legacy = {
         "status": "completed",
-        "outputs": [{"type": "thought", "signature": "s"}, {"type": "text", "text": "a"}, {"type": "text", "text": "b"}],
+        "outputs": [
+            {"type": "thought", "signature": "s"},
+            {"type": "text", "text": "a"},
+            {"type": "text", "text": "b"},
+        ],
         "usage": {"total_input_tokens": 14, "total_output_tokens": 8, "total_reasoning_tokens": 30},
     }
     interaction = decode(json.dumps(legacy).encode())

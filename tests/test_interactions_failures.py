@@ -53,7 +53,10 @@ QUOTA = {"@type": "type.googleapis.com/google.rpc.QuotaFailure"}
         (reply(400, coded("invalid_request", "Request blocked due to SAFETY")), Blocked),
         (reply(400, coded("prohibited_content")), Blocked),
         (reply(400, coded("invalid_request", "a constraint that has too many states for serving")), SchemaTooComplex),
-        (reply(400, rpc(400, "INVALID_ARGUMENT", {"@type": "x/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"})), Denied),
+        (
+            reply(400, rpc(400, "INVALID_ARGUMENT", {"@type": "x/google.rpc.ErrorInfo", "reason": "API_KEY_INVALID"})),
+            Denied,
+        ),
         (reply(401, coded("authentication")), Denied),
         (reply(402, coded("payment_required")), QuotaExhausted),
         (reply(403, [rpc(403, "PERMISSION_DENIED")]), Denied),
@@ -117,7 +120,9 @@ def test_a_quota_per_minute_is_read_and_one_for_tokens_is_not_taken_for_it() -> 
     assert error.rpm == 600
 
 
-@given(st.integers(300, 599), st.binary(), st.dictionaries(st.sampled_from(["retry-after", "retry-after-ms"]), st.text()))
+@given(
+    st.integers(300, 599), st.binary(), st.dictionaries(st.sampled_from(["retry-after", "retry-after-ms"]), st.text())
+)
 def test_no_reply_is_too_strange_to_be_told(status: int, body: bytes, headers: dict[str, str]) -> None:
     assert isinstance(refusal(Reply(status, headers, body), now=NOW), ExtractError)
 

@@ -89,7 +89,9 @@ class Service:
 
 
 async def test_a_wait_named_by_the_service_is_obeyed() -> None:
-    service = Service(RateLimited("slow", status=429, retry_after=12.5), Overloaded("busy", status=503, retry_after=0.25))
+    service = Service(
+        RateLimited("slow", status=429, retry_after=12.5), Overloaded("busy", status=503, retry_after=0.25)
+    )
     assert await service.insist() == "done"
     assert service.slept == [12.5, 0.25]
 

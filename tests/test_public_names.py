@@ -42,7 +42,10 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 def loaded_by(statement: str) -> set[str]:
     done = subprocess.run(
-        [sys.executable, "-c", f"{statement}\nimport sys\nprint(*sys.modules)"], capture_output=True, text=True, check=True
+        [sys.executable, "-c", f"{statement}\nimport sys\nprint(*sys.modules)"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
     return set(done.stdout.split())
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -33,16 +33,16 @@ __all__ = [
     "TEXT",
     "UTC_DATETIME",
     "Codec",
+    "Convert",
     "Unfit",
     "alternatives",
     "binary",
     "decimal",
-    "each",
     "embedded_json",
+    "finite_json",
     "json_column",
     "labels",
     "plain_json",
-    "sequence",
     "text_column",
     "unwrapped",
 ]
@@ -344,7 +344,7 @@ def json_column(plain: Convert) -> Codec:
     """Return the codec of values of no fixed shape: a text column that holds JSON."""
 
     def cell(value: Any) -> str | None:
-        return None if value is None else _json_text(plain(value))
+        return None if value is None else finite_json(plain(value))
 
     return Codec(pl.String(), cell, plain, _parsed, is_json=True)
 
@@ -353,12 +353,12 @@ def embedded_json(plain: Convert) -> Codec:
     """Return the codec of pydantic's `Json[X]`: a string whose content is JSON, parsed by the validation."""
 
     def text(value: Any) -> str | None:
-        return None if value is None else _json_text(plain(value))
+        return None if value is None else finite_json(plain(value))
 
     return Codec(pl.String(), text, text, _same)
 
 
-def _json_text(value: Any) -> str:
+def finite_json(value: Any) -> str:
     try:
         return json_text(value)
     except ValueError:
@@ -376,7 +376,7 @@ def alternatives(options: Sequence[Codec]) -> Convert:
         for option in options:
             try:
                 return option.plain(value)
-            except Unfit:  # noqa: PERF203
+            except Unfit:
                 continue
         return plain_json(value)
 
@@ -386,40 +386,3 @@ def alternatives(options: Sequence[Codec]) -> Convert:
 def text_column(plain: Convert) -> Codec:
     """Return the codec of values of several types that JSON all writes as strings."""
     return Codec(pl.String(), plain, plain, _same)
-
-
-def sequence(item: Codec) -> Codec:
-    """Return the codec of a list, tuple or set of equal items; a set comes in the order of its items' JSON."""
-
-    def cell(value: Any) -> list[Any] | None:
-        return None if value is None else each(_ordered(value, item.plain), item.cell)
-
-    def plain(value: Any) -> list[Any] | None:
-        return None if value is None else each(_ordered(value, item.plain), item.plain)
-
-    def restore(cell: Any) -> list[Any] | None:
-        return None if cell is None else [item.restore(inner) for inner in cell]
-
-    return Codec(pl.List(item.dtype), cell, plain, restore)
-
-
-def _ordered(value: Any, plain: Convert) -> Iterable[Any]:
-    if type(value) is list:
-        return value
-    value = unwrapped(value)
-    if isinstance(value, set | frozenset):
-        return sorted(value, key=lambda inner: _json_text(plain(inner)))
-    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
-        raise _unfit(value, "a list")
-    return value
-
-
-def each(values: Iterable[Any], convert: Convert) -> list[Any]:
-    """Return every value converted; Unfit names the index."""
-    done: list[Any] = []
-    try:
-        for value in values:
-            done.append(convert(value))  # noqa: PERF401  # its length is the index where one fails
-    except Unfit as unfit:
-        raise unfit.under(f"[{len(done)}]") from None
-    return done

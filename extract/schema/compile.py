@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias, get_origin
 
 import polars as pl
 from pydantic import ConfigDict, TypeAdapter, create_model
-from pydantic.errors import PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError
+from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 
 from extract.errors import InvalidAnswer, Issue, SchemaError
 from extract.schema.codecs import Unfit
@@ -68,13 +68,10 @@ class OutputSchema:
     def frame(self, rows: Sequence[Row | None]) -> pl.DataFrame:
         """Return a typed frame of what `row` returned; None becomes a row of nulls."""
         blank = (None,) * len(self.dtypes)
-        columns = zip(*(blank if row is None else row for row in rows), strict=True) if rows else iter([()] * len(blank))
-        return pl.DataFrame(
-            [
-                pl.Series(name, cells, dtype=dtype, strict=True)
-                for (name, dtype), cells in zip(self.dtypes.items(), columns, strict=True)
-            ]
-        )
+        whole = [blank if row is None else row for row in rows]
+        columns = zip(*whole, strict=True) if whole else [()] * len(blank)
+        typed = zip(self.dtypes.items(), columns, strict=True)
+        return pl.DataFrame([pl.Series(name, cells, dtype=dtype, strict=True) for (name, dtype), cells in typed])
 
     def models(self, frame: pl.DataFrame) -> list[Any]:
         """Return the validated values of a frame's rows, None for a row whose columns are all null.
@@ -135,8 +132,8 @@ def _compile_python(source: Any, name: str) -> OutputSchema:
     document = simplify(normalise(marked, _LATEST))
     wrapped = not document.has_columns
     if wrapped:
-        wrapper = create_model(name, __config__=ConfigDict(extra="forbid"), **{VALUE: (source, ...)})
-        adapter, marked = _adapted(wrapper)
+        members: dict[str, Any] = {VALUE: (source, ...)}
+        adapter, marked = _adapted(create_model(name, __config__=ConfigDict(extra="forbid"), **members))
         document = simplify(normalise(marked, _LATEST))
     read = python_reader(adapter)
     wire, losses = to_wire(document, asserted_formats=None)
@@ -158,7 +155,7 @@ def _adapted(source: Any) -> tuple[TypeAdapter[Any], JsonObject]:
     try:
         adapter = TypeAdapter(source)
         return adapter, adapter.json_schema(schema_generator=MarkedJsonSchema)
-    except (PydanticInvalidForJsonSchema, PydanticSchemaGenerationError, PydanticUserError, NameError, TypeError) as error:
+    except (PydanticInvalidForJsonSchema, PydanticUserError, NameError, TypeError) as error:
         if getattr(error, "code", None) == "typed-dict-version":
             raise SchemaError("before Python 3.12, import TypedDict from typing_extensions, not from typing") from error
         message = str(getattr(error, "message", error)).split("\n")[0]

@@ -11,11 +11,22 @@ import polars as pl
 from extract.errors import SchemaError
 from extract.schema import codecs
 from extract.schema.codecs import Codec, Convert, plain_json
+from extract.schema.containers import (
+    EXTRA,
+    Access,
+    Branch,
+    Field,
+    Record,
+    mapping,
+    record_codec,
+    sequence,
+    tuple_record,
+    union_codec,
+)
 from extract.schema.keywords import MARK, subschemas, types_of
 from extract.schema.marks import Mark
 from extract.schema.merge import disjoint
 from extract.schema.normalise import Document, child_path
-from extract.schema.records import EXTRA, Branch, Field, Record, mapping, record_codec, tuple_record, union_codec
 from extract.types import JsonObject
 
 __all__ = ["VALUE", "Layout", "layout"]
@@ -114,7 +125,7 @@ class _Builder:
         nested = sum(opened in self._recursive for opened in self._open)
         if name in self._open or (name in self._recursive and nested >= _DEEPEST):
             self._late.setdefault(name, path)
-            return codecs.json_column(lambda value: self._plains[name](value))
+            return codecs.json_column(lambda value: self._plains[name](value))  # noqa: PLW0108  # not known yet
         self._open.append(name)
         try:
             codec = self.codec(self._document.definitions[name], path)
@@ -165,7 +176,7 @@ class _Builder:
         if node.get("maxItems") == 0:
             return self._json()
         where = child_path(path, "items", None)
-        return codecs.sequence(self.codec(node["items"], where) if "items" in node else self._json())
+        return sequence(self.codec(node["items"], where) if "items" in node else self._json())
 
     def _tuple(self, node: JsonObject, names: Sequence[str], path: str) -> Codec:
         parts = enumerate(zip(node.get("prefixItems", ()), names, strict=True))
@@ -202,8 +213,10 @@ class _Builder:
         rest = node.get("additionalProperties")
         extra = rest is not None and rest.get("not") != {}
         if extra and any(field.name == EXTRA for field in fields):
-            raise SchemaError(f"a field named {EXTRA!r} clashes with the column for further members; rename it", path=path)
-        access = "attribute" if mark.kind == "object" else "item"
+            raise SchemaError(
+                f"a field named {EXTRA!r} clashes with the column for further members; rename it", path=path
+            )
+        access: Access = "attribute" if mark.kind == "object" else "item"
         return Record(fields, access, cls=mark.cls, extra=extra, as_is=not self._python)
 
     def _nullable(self, node: JsonObject) -> bool:
@@ -215,9 +228,9 @@ class _Builder:
 
     def _union(self, node: JsonObject, path: str) -> Codec:
         options = [option for option in node["anyOf"] if self._document.resolved(option).get("type") != "null"]
-        if not any(self._document.target(option) in self._open for option in options):
-            if options and all(map(self._has_members, options)):
-                return self._union_of_records(node, options, path)
+        inside = any(self._document.target(option) in self._open for option in options)
+        if options and not inside and all(map(self._has_members, options)):
+            return self._union_of_records(node, options, path)
         parts = [self.codec(option, path) for option in options]
         if len(parts) == 1:
             return parts[0]
@@ -271,9 +284,9 @@ def _same(value: Any) -> Any:
 def _recursive(document: Document) -> Iterable[str]:
     """Yield the definitions that reach themselves."""
     direct = {name: set(_references(document, node)) for name, node in document.definitions.items()}
-    for name in direct:
+    for name, steps in direct.items():
         reached: set[str] = set()
-        waiting = list(direct[name])
+        waiting = list(steps)
         while waiting:
             if (step := waiting.pop()) not in reached:
                 reached.add(step)
@@ -295,8 +308,9 @@ def _fits_shape(node: JsonObject) -> Callable[[Any], bool]:
     """Return whether an object has the members that `node` requires, and its fixed values."""
     needed = node.get("required", ())
     fixed = {name: item["enum"] for name, item in node.get("properties", {}).items() if "enum" in item}
-    return lambda value: all(name in value for name in needed) and all(
-        value[name] in options for name, options in fixed.items() if name in value
+    return lambda value: (
+        all(name in value for name in needed)
+        and all(value[name] in options for name, options in fixed.items() if name in value)
     )
 
 

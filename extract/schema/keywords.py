@@ -28,20 +28,28 @@ MARK = "x-extract"
 LOST = "x-lost"
 
 #: What the service reads (interactions-api, section E).
-WIRE_KEYWORDS = frozenset(
-    ["type", "properties", "required", "additionalProperties", "enum", "format", "minimum", "maximum", "items", "prefixItems", "minItems", "maxItems", "anyOf", "$ref", "$defs", "description"]
-)
+WIRE_KEYWORDS = frozenset({
+    "type", "properties", "required", "additionalProperties", "enum", "format", "minimum", "maximum", "items",
+    "prefixItems", "minItems", "maxItems", "anyOf", "$ref", "$defs", "description",
+})  # fmt: skip
 
 #: Keywords that no validator asserts; dropping one loses nothing.
-ANNOTATIONS = frozenset(
-    ["title", "description", "default", "examples", "example", "deprecated", "readOnly", "writeOnly", "discriminator", "$schema", "$id", "id", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$vocabulary", "$comment", "contentMediaType", "contentEncoding", "contentSchema", "$defs", "definitions", "nullable"]
-)
+ANNOTATIONS = frozenset({
+    "title", "description", "default", "examples", "example", "deprecated", "readOnly", "writeOnly",
+    "discriminator", "$schema", "$id", "id", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$vocabulary",
+    "$comment", "contentMediaType", "contentEncoding", "contentSchema", "$defs", "definitions", "nullable",
+})  # fmt: skip
 
-_ONE_SCHEMA = frozenset(
-    ["additionalProperties", "additionalItems", "items", "contains", "not", "if", "then", "else", "propertyNames", "unevaluatedItems", "unevaluatedProperties"]
-)
-_MANY_SCHEMAS = frozenset(["allOf", "anyOf", "oneOf", "prefixItems", "items"])
-_NAMED_SCHEMAS = frozenset(["properties", "patternProperties", "dependentSchemas", "dependencies", "$defs", "definitions"])
+_ONE_SCHEMA = frozenset({
+    "additionalProperties", "additionalItems", "items", "contains", "not", "if", "then", "else", "propertyNames",
+    "unevaluatedItems", "unevaluatedProperties",
+})  # fmt: skip
+_MANY_SCHEMAS = frozenset({
+    "allOf", "anyOf", "oneOf", "prefixItems", "items",
+})  # fmt: skip
+_NAMED_SCHEMAS = frozenset({
+    "properties", "patternProperties", "dependentSchemas", "dependencies", "$defs", "definitions",
+})  # fmt: skip
 
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 

@@ -16,8 +16,8 @@ from extract.types import JsonObject
 __all__ = ["Mark", "MarkedJsonSchema", "without_marks"]
 
 Kind: TypeAlias = Literal[
-    "aware_datetime", "aware_time", "bytes", "date", "decimal", "duration", "json", "local_datetime", "local_time", "object",
-    "mapping", "named_tuple",
+    "aware_datetime", "aware_time", "bytes", "date", "decimal", "duration", "json", "local_datetime", "local_time",
+    "mapping", "named_tuple", "object",
 ]  # fmt: skip
 
 _BYTES_FORMATS = {"utf8": "binary", "base64": "base64url", "hex": "hex"}
@@ -43,9 +43,7 @@ class Mark:
 def without_marks(node: Any) -> Any:
     """Return a deep copy of a marked schema as plain JSON."""
     if isinstance(node, dict):
-        return {
-            key: without_marks(value) for key, value in node.items() if key != LOST and not isinstance(value, Mark)
-        }
+        return {key: without_marks(value) for key, value in node.items() if key != LOST and not isinstance(value, Mark)}
     return [without_marks(item) for item in node] if isinstance(node, list | tuple) else node
 
 

@@ -58,12 +58,14 @@ class _Simplifier:
                 self.node(item, child_path(path, keyword, name)) if _is_merged(keyword) else item
             ),
         )
-        node = _close_patterns({key: value for key, value in node.items() if key != "patternProperties"}, [
-            self.node(item, f"{path}.*") for item in node.get("patternProperties", {}).values()
-        ], node.get("patternProperties"))
+        node = _close_patterns(
+            {key: value for key, value in node.items() if key != "patternProperties"},
+            [self.node(item, f"{path}.*") for item in node.get("patternProperties", {}).values()],
+            node.get("patternProperties"),
+        )
         if "$ref" in node:
             return self._with_target(node, path)
-        return self._combined(node, path)
+        return self._combined(node)
 
     def _definition(self, name: str, path: str) -> JsonObject | None:
         """Return the normal form of a definition, None while that is still being worked out."""
@@ -95,9 +97,9 @@ class _Simplifier:
         if target is None:  # inside its own definition: the siblings cannot be inlined without end
             dropped = [(key, value) for key, value in rest.items() if key not in _NOTES | {LOST, MARK}]
             return _noting(reference, dropped + rest.get(LOST, []))
-        return self.merged(self._combined(rest, path), target)
+        return self.merged(self._combined(rest), target)
 
-    def _combined(self, node: JsonObject, path: str) -> JsonObject:
+    def _combined(self, node: JsonObject) -> JsonObject:
         """Return `node` with its `allOf`, `anyOf` and `oneOf` worked in."""
         base = {key: value for key, value in node.items() if key not in ("allOf", "anyOf", "oneOf")}
         for branch in node.get("allOf", ()):
@@ -214,7 +216,8 @@ def _is_never(node: JsonObject) -> bool:
 def _member(node: JsonObject, name: str) -> JsonObject:
     """Return what `node` says of the member `name`, declared or not."""
     found = node.get("properties", {}).get(name)
-    return node.get("additionalProperties", {}) if found is None else found
+    member: JsonObject = node.get("additionalProperties", {}) if found is None else found
+    return member
 
 
 def _possible(members: JsonObject, required: Sequence[str]) -> JsonObject:
@@ -223,7 +226,7 @@ def _possible(members: JsonObject, required: Sequence[str]) -> JsonObject:
 
 
 def _constraints(node: JsonObject) -> list[tuple[str, Any]]:
-    return [(key, value) for key, value in node.items() if key not in _NOTES | {LOST, MARK}] + node.get(LOST, [])
+    return [*((key, value) for key, value in node.items() if key not in _NOTES | {LOST, MARK}), *node.get(LOST, [])]
 
 
 def _noting(node: JsonObject, lost: Sequence[tuple[str, Any]]) -> JsonObject:
@@ -237,7 +240,10 @@ def _unique(nodes: list[JsonObject]) -> list[JsonObject]:
 
 def _spliced(branches: list[JsonObject]) -> list[JsonObject]:
     """Return the alternatives with nested pure alternatives taken apart."""
-    nested = [branch["anyOf"] if "anyOf" in branch and branch.keys() <= {"anyOf", "title"} else [branch] for branch in branches]
+    nested = [
+        branch["anyOf"] if "anyOf" in branch and branch.keys() <= {"anyOf", "title"} else [branch]
+        for branch in branches
+    ]
     return [inner for inners in nested for inner in inners]
 
 

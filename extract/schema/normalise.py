@@ -12,7 +12,7 @@ from urllib.parse import unquote
 from jsonschema import Draft4Validator, Draft6Validator, Draft7Validator, Draft201909Validator, Draft202012Validator
 from jsonschema.exceptions import SchemaError as InvalidSchema
 from jsonschema.protocols import Validator
-from jsonschema_specifications import REGISTRY
+from jsonschema_specifications import REGISTRY as META_SCHEMAS  # type: ignore[import-untyped]  # it ships no types
 from referencing import Registry, Specification
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT4, DRAFT6, DRAFT7, DRAFT201909, DRAFT202012
@@ -21,7 +21,17 @@ from extract.errors import SchemaError
 from extract.schema.keywords import LOST, MARK, element, map_subschemas, member
 from extract.types import JsonObject
 
-__all__ = ["DIALECTS", "LATEST_FORMATS", "Dialect", "Document", "allow_null", "dialect_of", "normalise"]
+__all__ = [
+    "DIALECTS",
+    "LATEST_FORMATS",
+    "META_SCHEMAS",
+    "Dialect",
+    "Document",
+    "allow_null",
+    "child_path",
+    "dialect_of",
+    "normalise",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +67,11 @@ DIALECTS = {
 }
 _LATEST = DIALECTS["https://json-schema.org/draft/2020-12/schema"]
 #: Tried in this order for a schema that names no dialect; the first whose meta-schema it obeys is taken.
-_GUESSES = [_LATEST, DIALECTS["http://json-schema.org/draft-07/schema"], DIALECTS["http://json-schema.org/draft-04/schema"]]
+_GUESSES = [
+    _LATEST,
+    DIALECTS["http://json-schema.org/draft-07/schema"],
+    DIALECTS["http://json-schema.org/draft-04/schema"],
+]
 #: Formats mean the same in every draft here, so that `date` in draft 4 is a date.
 LATEST_FORMATS = Draft202012Validator.FORMAT_CHECKER
 _LATEST_ALIASES = {"http://json-schema.org/schema", "https://json-schema.org/schema"}
@@ -124,7 +138,7 @@ def _declared(uri: Any) -> Dialect:
 
 def _broken(schema: JsonObject | bool, dialect: Dialect) -> SchemaError | None:
     try:
-        dialect.validator.check_schema(schema)
+        dialect.validator.check_schema(cast(JsonObject, schema))
     except InvalidSchema as error:
         message = f"not a valid {dialect.name} JSON Schema: {error.message[:200]}"
         return SchemaError(message, path=_instance_path(error.absolute_path))
@@ -190,7 +204,7 @@ class _Scope:
 class _Normaliser:
     def __init__(self, schema: JsonObject | bool, dialect: Dialect) -> None:
         resource = dialect.specification.create_resource(schema)
-        registry: Registry[Any] = REGISTRY.with_resource("", resource)
+        registry: Registry[Any] = META_SCHEMAS.with_resource("", resource)
         self._schema = schema
         self._scope = _Scope(registry.resolver_with_root(resource), dialect, "$")
         self._names: dict[int, str] = {}
@@ -229,7 +243,7 @@ class _Normaliser:
             found = scope.resolver.lookup(reference)
         except (Unresolvable, ValueError) as error:
             raise SchemaError(
-                f"$ref {reference!r} leads to nothing inside this schema, and nothing is fetched; put its target under $defs",
+                f"$ref {reference!r} leads out of this schema or nowhere; nothing is fetched: put its target in $defs",
                 path=scope.path,
             ) from error
         if isinstance(found.contents, bool):
@@ -299,9 +313,8 @@ def _modern_const(node: JsonObject) -> None:
 
 def _modern_bounds(node: JsonObject) -> None:
     for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
-        if isinstance(node.get(exclusive), bool):
-            if node.pop(exclusive) and bound in node:
-                node[exclusive] = node.pop(bound)
+        if isinstance(node.get(exclusive), bool) and node.pop(exclusive) and bound in node:
+            node[exclusive] = node.pop(bound)
 
 
 def _modern_items(node: JsonObject) -> None:

@@ -8,13 +8,12 @@ from typing import Any
 from jsonschema.exceptions import ValidationError as SchemaViolation
 from jsonschema.exceptions import best_match
 from jsonschema.protocols import Validator
-from jsonschema_specifications import REGISTRY
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from extract.errors import InvalidAnswer, Issue
 from extract.schema.keywords import element, json_text, member
-from extract.schema.normalise import LATEST_FORMATS, Dialect
+from extract.schema.normalise import LATEST_FORMATS, META_SCHEMAS, Dialect
 from extract.types import JsonObject
 
 __all__ = ["issue_of", "parse", "python_reader", "schema_reader", "schema_validator"]
@@ -51,7 +50,7 @@ def python_reader(adapter: TypeAdapter[Any]) -> Callable[[str], Any]:
 
 def schema_validator(schema: JsonObject | bool, dialect: Dialect, *, assert_formats: bool) -> Validator:
     """Return a validator that resolves nothing outside `schema` and the meta-schemas."""
-    return dialect.validator(schema, registry=REGISTRY, format_checker=LATEST_FORMATS if assert_formats else None)
+    return dialect.validator(schema, registry=META_SCHEMAS, format_checker=LATEST_FORMATS if assert_formats else None)
 
 
 def schema_reader(validator: Validator, *, inside: str | None = None) -> Callable[[str], Any]:

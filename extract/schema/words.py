@@ -31,7 +31,6 @@ _FORMATS = {
 }
 
 
-
 def _count(number: Any, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 

@@ -252,6 +252,15 @@ class Place:
                 continue
         raise Impossible(self.title)
 
+    @cached_property
+    def possible(self) -> bool:
+        """True where some value fits."""
+        try:
+            self.plain()
+        except Impossible:
+            return False
+        return True
+
     def plain_within(self, depth: int) -> Any:
         if depth not in self._plain:
             self._plain[depth] = next(self._plain_values(depth), Impossible)

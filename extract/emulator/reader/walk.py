@@ -149,7 +149,7 @@ class Walk:
 
     def _union(self, branches: tuple[Place, ...], wanted: Wanted) -> Found:
         """Return the reading of the branch that like examples took, else of the one with the most evidence."""
-        choices = [branch for branch in branches if branch.kinds != ("null",) or branch.branches is not None]
+        choices = [branch for branch in branches if branch.possible and branch.kinds != ("null",)]
         if len(choices) < 2:
             return self.find(choices[0], wanted) if choices else NOTHING
         votes = self._votes(wanted, lambda value: [] if value is None else [str(next((i for i, branch in enumerate(choices) if branch.fits(value)), ""))])
@@ -198,9 +198,10 @@ class Walk:
         values = [] if element is None else [value for value in self._elements(element, wanted) if element.fits(value)]
         values = values[: int(min(place.max_items, len(values)))]
         score = 0.7 if values else 0.0
-        if len(values) < place.min_items:
-            values += place.plain()[len(values) :]
-        return values, score
+        missing = place.min_items - len(values)
+        if missing > 0 and element is None or place.min_items > place.max_items:
+            raise Impossible(place.title)
+        return values + [element.plain() for _ in range(missing) if element], score
 
     def _tuple(self, place: Place, parts: list[Place | None], wanted: Wanted) -> Found:
         whole = [part for part in parts if part is not None]
@@ -270,8 +271,11 @@ class Walk:
     def _blocks(self, element: Place, wanted: Wanted) -> Iterator[Any]:
         """Yield an object for each paragraph, else each line, that says at least half of its fields."""
         paragraphs = re.split(r"\n\s*\n", self.record.text)
-        for block in (paragraphs if len(paragraphs) > 1 else self.record.lines)[:BLOCKS]:
-            value, score = Walk(Record(block), None, self._system).find(element, wanted)
+        blocks = paragraphs if len(paragraphs) > 1 else self.record.lines
+        for block in blocks[:BLOCKS] if len(blocks) > 1 else ():
+            inner = Walk(Record(block), None, self._system)
+            inner._open = self._open
+            value, score = inner.find(element, wanted)
             if score >= 0.4:
                 yield value
 

@@ -1,4 +1,4 @@
-"""Codecs of what has members: objects, tuples, maps, and unions of objects."""
+"""Codecs of what holds other values: lists, maps, tuples, objects, and unions of objects."""
 
 from __future__ import annotations
 
@@ -9,14 +9,72 @@ from typing import Any, Literal, TypeAlias
 
 import polars as pl
 
-from extract.schema.codecs import Codec, Convert, Unfit, json_column, plain_json, unwrapped
+from extract.schema.codecs import Codec, Convert, Unfit, finite_json, json_column, plain_json, unwrapped
 from extract.schema.keywords import element, member
 
-__all__ = ["EXTRA", "Branch", "Field", "Record", "mapping", "record_codec", "tuple_record", "union_codec"]
+__all__ = [
+    "EXTRA",
+    "Access",
+    "Branch",
+    "Field",
+    "Record",
+    "mapping",
+    "record_codec",
+    "sequence",
+    "tuple_record",
+    "union_codec",
+]
 
 EXTRA = "_extra"
 
 Access: TypeAlias = Literal["attribute", "item", "index"]
+
+
+def sequence(item: Codec) -> Codec:
+    """Return the codec of a list, tuple or set of equal items; a set comes in the order of its items' JSON."""
+
+    def cell(value: Any) -> list[Any] | None:
+        return None if value is None else _each(item.cell, _ordered(value, item.plain))
+
+    def plain(value: Any) -> list[Any] | None:
+        return None if value is None else _each(item.plain, _ordered(value, item.plain))
+
+    def restore(cell: Any) -> list[Any] | None:
+        return None if cell is None else [item.restore(inner) for inner in cell]
+
+    return Codec(pl.List(item.dtype), cell, plain, restore)
+
+
+def _ordered(value: Any, plain: Convert) -> list[Any]:
+    if type(value) is list:
+        return value
+    value = unwrapped(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value, key=lambda inner: finite_json(plain(inner)))
+    if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+        raise Unfit(f"a list expected, got {type(value).__name__}")
+    return list(value)
+
+
+def _each(convert: Convert, values: Sequence[Any]) -> list[Any]:
+    """Return every value converted; Unfit names the index."""
+    try:
+        return [convert(value) for value in values]
+    except Unfit:
+        raise _located([convert] * len(values), values, [element("", index) for index in range(len(values))]) from None
+
+
+def _located(converts: Sequence[Convert], values: Sequence[Any], steps: Sequence[str]) -> Unfit:
+    """Return what is wrong with the first value that its conversion refuses, under that value's step.
+
+    The quick way keeps no count; a conversion is pure, so the slow way finds the same.
+    """
+    for convert, value, step in zip(converts, values, steps, strict=True):
+        try:
+            convert(value)
+        except Unfit as unfit:
+            return unfit.under(step)
+    raise AssertionError("a conversion failed once and not again")
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,30 +117,25 @@ class Record:
 
     def cells(self) -> Convert:
         """Return the function from a value to the list of its cells, in the order of `columns`."""
-        steps = self.steps()
-        converts = [field.codec.cell for field in self.fields]
+        converts, steps, read = [field.codec.cell for field in self.fields], self.steps(), self.reader()
         rest = self._extra_cell() if self.extra else None
-        read = self.reader()
 
         def cells(value: Any) -> list[Any]:
-            done: list[Any] = []
+            parts = read(value)
             try:
-                for convert, part in zip(converts, read(value), strict=True):
-                    done.append(convert(part))  # its length tells which member failed
-            except Unfit as unfit:
-                raise unfit.under(steps[len(done)]) from None if len(done) < len(steps) else unfit
-            if rest is not None:
-                done.append(rest(value))
-            return done
+                done = [convert(part) for convert, part in zip(converts, parts, strict=True)]
+            except Unfit:
+                raise _located(converts, parts, steps) from None
+            return done if rest is None else [*done, rest(value)]
 
         return cells
 
-    def reader(self) -> Callable[[Any], Iterable[Any]]:
+    def reader(self) -> Callable[[Any], Sequence[Any]]:
         """Return the function from a value to its members, None for absent ones."""
-        read = _reader(self.access, [field.name if self.access == "attribute" else field.key for field in self.fields])
+        read = _reader(self.access, [field.name for field in self.fields])
         cls = self.cls
 
-        def checked(value: Any) -> Iterable[Any]:
+        def checked(value: Any) -> Sequence[Any]:
             if type(value) is cls:
                 return read(value)
             value = unwrapped(value)
@@ -104,29 +157,29 @@ class Record:
         """Return the function from a value to its JSON."""
         if self.as_is:
             return plain_json
-        read = self.reader()
-        keys = [field.key for field in self.fields]
-        steps = self.steps()
-        converts = [field.codec.plain for field in self.fields]
-        optional = self.access == "item"
+        converts, steps, read = [field.codec.plain for field in self.fields], self.steps(), self.reader()
+
+        def parts_of(value: Any) -> list[Any]:
+            parts = read(value)
+            try:
+                return [convert(part) for convert, part in zip(converts, parts, strict=True)]
+            except Unfit:
+                raise _located(converts, parts, steps) from None
+
+        if self.access == "index":
+            return lambda value: None if value is None else parts_of(value)
 
         def plain(value: Any) -> Any:
             if value is None:
                 return None
-            parts = list(read(value))
-            done: dict[str, Any] = {}
-            for step, key, convert, part in zip(steps, keys, converts, parts, strict=True):
-                if part is None and optional and key not in unwrapped(value):
-                    continue
-                try:
-                    done[key] = convert(part)
-                except Unfit as unfit:
-                    raise unfit.under(step) from None
+            pairs = zip(self.fields, parts_of(value), strict=True)
+            done = {field.key: part for field, part in pairs if part is not None or self._has(value, field)}
             return done | self._extras(value) if self.extra else done
 
-        if self.access == "index":
-            return lambda value: None if value is None else list(plain(value).values())
         return plain
+
+    def _has(self, value: Any, field: Field) -> bool:
+        return self.access != "item" or field.name in unwrapped(value)
 
     def restore(self, cell: Mapping[str, Any]) -> dict[str, Any]:
         """Return the JSON object of the cells of one value, by column name."""
@@ -144,16 +197,15 @@ class Record:
     def _extras(self, value: Any) -> dict[str, Any]:
         value = unwrapped(value)
         if self.access == "item":
-            declared: set[str] = {field.key for field in self.fields}
             members = value
         else:
-            declared = {field.name for field in self.fields}
             extra = getattr(value, "__pydantic_extra__", None)
-            members = vars(value) if extra is None else extra
+            members = getattr(value, "__dict__", {}) if extra is None else extra
+        declared = {field.name for field in self.fields}
         return {key: plain_json(part) for key, part in members.items() if key not in declared}
 
 
-def _reader(access: Access, names: Sequence[str]) -> Callable[[Any], Iterable[Any]]:
+def _reader(access: Access, names: Sequence[str]) -> Callable[[Any], Sequence[Any]]:
     if access == "index":
         return lambda value: value
     if access == "item":
@@ -247,7 +299,9 @@ def union_codec(branches: Sequence[Branch], columns: Mapping[str, Codec | None],
         if tag is not None:
             return next(back for branch, back in zip(branches, restores, strict=True) if branch.name == cell[tag])(cell)
         options = [back(cell) for back in restores]
-        return next((option for option, branch in zip(options, branches, strict=True) if branch.fits(option)), options[0])
+        return next(
+            (option for option, branch in zip(options, branches, strict=True) if branch.fits(option)), options[0]
+        )
 
     return Codec(pl.Struct(dtypes), cell, plain, restore)
 
@@ -270,7 +324,9 @@ def _tagged_cells(record: Record, tag: str | None, name: str) -> Convert:
 
 def _chooser(branches: Sequence[Branch]) -> Callable[[Any], int]:
     """Return the function from a value to the index of its branch: by class, else by shape."""
-    by_class = {branch.record.cls: index for index, branch in enumerate(branches) if branch.record.access == "attribute"}
+    by_class = {
+        branch.record.cls: index for index, branch in enumerate(branches) if branch.record.access == "attribute"
+    }
 
     def choose(value: Any) -> int:
         index = by_class.get(type(value))

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import stat
+from pathlib import Path
+
+import pytest
+
+from extract import ConfigError, OutputError, ResponseCache
+
+
+async def keep(path: Path, *keys: bytes) -> None:
+    with ResponseCache(path) as cache:
+        await asyncio.gather(*(cache.keep(key, b'{"n":' + key + b"}") for key in keys))
+
+
+async def test_what_was_kept_is_found_again_in_another_process_life(tmp_path: Path) -> None:
+    await keep(tmp_path / "c", b"1", b"2")
+    with ResponseCache(tmp_path / "c") as cache:
+        assert (cache.get(b"1"), cache.get(b"3"), len(cache)) == (b'{"n":1}', None, 2)
+
+
+async def test_an_answer_is_committed_before_keep_returns(tmp_path: Path) -> None:
+    with ResponseCache(tmp_path / "c") as cache:
+        await cache.keep(b"k", b"{}")
+        other = sqlite3.connect(tmp_path / "c")
+        assert other.execute("SELECT count(*) FROM answers").fetchone() == (1,)
+        other.close()
+
+
+async def test_the_first_answer_under_a_key_stays(tmp_path: Path) -> None:
+    with ResponseCache(tmp_path / "c") as one, ResponseCache(tmp_path / "c") as two:
+        await one.keep(b"k", b"first")
+        await two.keep(b"k", b"second")
+        assert (one.get(b"k"), two.get(b"k")) == (b"first", b"first")
+
+
+async def test_answers_are_private(tmp_path: Path) -> None:
+    with ResponseCache(tmp_path / "c") as cache:
+        await cache.keep(b"k", b"{}")
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
+    assert set(modes) >= {"c", "c-wal"}
+    assert set(modes.values()) == {0o600}
+
+
+@pytest.mark.parametrize("content", [b"not a database at all, but long enough to be read as one" * 20, b"short"])
+def test_a_file_of_another_kind_is_refused_and_left_alone(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "c").write_bytes(content)
+    with pytest.raises(ConfigError, match="--cache"):
+        ResponseCache(tmp_path / "c")
+    assert (tmp_path / "c").read_bytes() == content
+
+
+def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
+    other = sqlite3.connect(tmp_path / "c")
+    other.execute("CREATE TABLE mine (a)")
+    other.commit()
+    other.close()
+    with pytest.raises(ConfigError, match="another program"):
+        ResponseCache(tmp_path / "c")
+
+
+def test_a_cache_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    ResponseCache(tmp_path / "c").close()
+    newer = sqlite3.connect(tmp_path / "c")
+    newer.execute("PRAGMA user_version = 999")
+    newer.close()
+    with pytest.raises(ConfigError, match="newer"):
+        ResponseCache(tmp_path / "c")
+
+
+def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="No such file"):
+        ResponseCache(tmp_path / "missing" / "c")
+
+
+async def test_a_full_disk_is_told_and_earlier_answers_stay(tmp_path: Path) -> None:
+    with ResponseCache(tmp_path / "c") as cache:
+        await cache.keep(b"k", b"{}")
+        cache._database.execute("PRAGMA max_page_count = 4")  # SQLite's own way to run out of room
+        with pytest.raises(OutputError, match="full"):
+            await cache.keep(b"large", b"x" * 100_000)
+        assert cache.get(b"k") == b"{}"

@@ -1,0 +1,478 @@
+"""Whole runs by the front door: data in, frame out, the emulator as the service."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from collections import Counter
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel, Field
+
+from extract import (
+    Client,
+    ConfigError,
+    Denied,
+    Emulator,
+    Example,
+    Extractor,
+    Limits,
+    Progress,
+    QuotaExhausted,
+    ResponseCache,
+    Retry,
+    Run,
+    TooManyFailures,
+    extract_one,
+    run,
+    run_async,
+)
+from extract.emulator.server import running_server
+
+
+class Label(BaseModel):
+    """Spam or not."""
+
+    label: Literal["spam", "ham"]
+    score: int = Field(ge=0, le=10)
+
+
+SPAM = Extractor(Label, "{body}")
+QUICK = Limits(concurrency=8, retry=Retry(first_wait=0.001, longest_wait=0.01))
+GOOD = '{"label": "ham", "score": 3}'
+
+
+def record_of(body: dict[str, Any]) -> str:
+    """Return the text of a request's first user input."""
+    return str(body["input"][0]["content"][-1]["text"])
+
+
+def score_by_length(body: dict[str, Any]) -> str:
+    return json.dumps({"label": "ham", "score": len(record_of(body)) % 11})
+
+
+def client_of(emulator: Emulator, **options: Any) -> Client:
+    return Client("key", transport=emulator.transport, **options)
+
+
+def ask(data: Any, emulator: Emulator, extractor: Extractor = SPAM, **options: Any) -> Run:
+    return run(data, extractor, client=client_of(emulator), **({"limits": QUICK} | options))
+
+
+def texts(count: int) -> pl.DataFrame:
+    return pl.DataFrame({"id": [f"r{n}" for n in range(count)], "body": ["x" * n for n in range(count)]})
+
+
+def test_all_input_columns_come_back_with_typed_columns_beside_them() -> None:
+    result = ask(texts(3), Emulator(answers=score_by_length))
+    assert dict(result.frame.schema) == {
+        "id": pl.String,
+        "body": pl.String,
+        "label": pl.Enum(["spam", "ham"]),
+        "score": pl.Int64,
+    }
+    assert result.frame["score"].to_list() == [0, 1, 2]
+    assert result.errors.is_empty()
+    assert result.complete
+
+
+def test_every_request_is_stateless() -> None:
+    emulator = Emulator(answers=score_by_length)
+    ask(texts(20), emulator)
+    assert emulator.stats()["store_true"] == 0
+    assert all(request.body["store"] is False for request in emulator.requests)
+
+
+@pytest.mark.parametrize("count", [1, 127, 128, 129, 1000])
+def test_order_is_that_of_the_input_however_late_answers_come(count: int) -> None:
+    result = ask(texts(count), Emulator(answers=score_by_length, faults="mixed=0.05", seed=count))
+    assert result.frame["id"].to_list() == texts(count)["id"].to_list()
+    assert result.frame["score"].to_list() == [n % 11 for n in range(count)]
+
+
+@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    bodies=st.lists(st.text(max_size=5) | st.none(), min_size=1, max_size=300),
+    seed=st.integers(0, 1000),
+    concurrency=st.integers(1, 40),
+)
+def test_one_row_out_for_every_row_in(bodies: list[str | None], seed: int, concurrency: int) -> None:
+    emulator = Emulator(answers=score_by_length, faults="mixed=0.2,blocked=0.1,incomplete=0.1", seed=seed)
+    data = pl.DataFrame({"body": bodies}, schema={"body": pl.String})
+    limits = Limits(concurrency=concurrency, retry=Retry(first_wait=0.0001, longest_wait=0.001))
+    result = ask(data, emulator, limits=limits)
+    assert result.frame["body"].to_list() == bodies
+    rejected = set(result.errors["row_id"].to_list())
+    for row, body in enumerate(bodies):
+        expected = None if row in rejected else len(body or "") % 11
+        assert result.frame["score"][row] == expected
+
+
+def test_a_broken_answer_is_asked_again_once_with_its_errors() -> None:
+    emulator = Emulator(answers=["{oops", GOOD])
+    result = ask(texts(1), emulator)
+    assert result.frame["score"].to_list() == [3]
+    assert [request.kind for request in emulator.requests] == ["ask", "repair"]
+    asked, answered, corrected = emulator.requests[1].body["input"]
+    assert asked == emulator.requests[0].body["input"][0]
+    assert answered["content"][0]["text"] == "{oops"
+    assert corrected["type"] == "user_input"
+    assert (result.totals.requests, result.totals.repairs) == (2, 1)
+
+
+def test_a_repair_names_the_path_and_keeps_the_context_constant() -> None:
+    emulator = Emulator(answers=['{"label": "ham", "score": 99}'] * 3)
+    result = ask(texts(1), emulator, Extractor(Label, "{body}", repairs=2))
+    assert "$.score" in emulator.requests[1].body["input"][-1]["content"][0]["text"]
+    assert [len(request.body["input"]) for request in emulator.requests] == [1, 3, 3]
+    assert result.errors.select("code", "path", "answer").row(0) == (
+        "invalid_answer",
+        "$.score",
+        '{"label": "ham", "score": 99}',
+    )
+
+
+def test_without_repairs_a_wrong_answer_is_an_error_row_at_once() -> None:
+    emulator = Emulator(answers=["{}"])
+    result = ask(texts(1), emulator, Extractor(Label, "{body}", repairs=0))
+    assert result.errors["code"].to_list() == ["invalid_answer"]
+    assert len(emulator.requests) == 1
+
+
+def test_rejected_rows_stay_as_nulls_or_leave() -> None:
+    def answer(body: dict[str, Any]) -> str:
+        return "{}" if record_of(body) == "xx" else GOOD
+
+    kept = ask(texts(4), Emulator(answers=answer))
+    assert kept.frame["score"].to_list() == [3, 3, None, 3]
+    split = ask(texts(4), Emulator(answers=answer), errors="split", row_id="id")
+    assert split.frame["id"].to_list() == ["r0", "r1", "r3"]
+    assert split.errors.select("row_id", "attempts").rows() == [("r2", 2)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "code", "requests"),
+    [
+        ("blocked", "blocked", 1),
+        ("blocked_failed", "blocked", 1),
+        ("incomplete", "incomplete", 1),
+        ("unknown_status", "invalid_answer", 3),
+        ("empty_steps", "invalid_answer", 3),
+        ("failed", "invalid_answer", 3),
+        ("malformed", "invalid_answer", 2),
+        ("mismatch", "invalid_answer", 2),
+        ("500", "overloaded", 6),
+        ("504", "overloaded", 6),
+        ("html", "overloaded", 6),
+        ("reset", "unreachable", 6),
+        ("cut", "unreachable", 6),
+    ],
+)
+def test_every_lasting_fault_has_its_code(fault: str, code: str, requests: int) -> None:
+    emulator = Emulator(answers=lambda _: GOOD, faults=f"{fault}=1")
+    result = ask(texts(2), emulator)
+    assert result.errors["code"].to_list() == [code, code]
+    assert result.frame["score"].to_list() == [None, None]
+    assert len(emulator.requests) == 2 * requests == result.totals.requests
+    assert result.errors["message"].str.len_chars().min() > 10  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("fault", ["no_usage", "split", "unknown_extra", "continuation"])
+def test_an_odd_but_whole_answer_is_taken(fault: str) -> None:
+    result = ask(texts(30), Emulator(answers=score_by_length, faults=f"{fault}=1"))
+    assert result.frame["score"].to_list() == [n % 11 for n in range(30)]
+
+
+def test_the_ledger_is_the_services_bill() -> None:
+    emulator = Emulator(answers=score_by_length, faults="500=0.1,malformed=0.1,failed=0.1,continuation=0.1", seed=5)
+    result = ask(texts(300), emulator)
+    bill = emulator.stats()
+    assert result.usage.input_tokens == bill["input_tokens"]
+    assert result.usage.output_tokens == bill["output_tokens"]
+    assert result.totals.requests == bill["requests"]
+    assert result.cost is not None
+    assert result.cost > 0
+
+
+def test_an_unknown_price_is_none_and_an_answer_without_usage_is_counted() -> None:
+    unpriced = ask(texts(3), Emulator(answers=score_by_length), Extractor(Label, "{body}", model="gemini-unpriced-1"))
+    assert unpriced.cost is None
+    silent = ask(texts(3), Emulator(answers=score_by_length, faults="no_usage=1"))
+    assert silent.totals.unknown_attempts == 3
+
+
+def test_offline_costs_nothing_and_needs_no_key() -> None:
+    result = run(texts(2), SPAM, offline=True)
+    assert result.cost == 0
+    assert result.totals.valid == 2
+
+
+@pytest.mark.parametrize("fault", ["401", "402", "quota_exceeded"])
+def test_what_no_request_can_pass_stops_the_run_at_once(fault: str) -> None:
+    emulator = Emulator(answers=lambda _: GOOD, faults=f"{fault}=1")
+    with pytest.raises(Denied if fault == "401" else QuotaExhausted):
+        ask(texts(1000), emulator)
+    assert len(emulator.requests) <= 4
+
+
+def test_an_unknown_model_stops_the_run_at_once() -> None:
+    emulator = Emulator(answers=lambda _: GOOD)
+    with pytest.raises(Denied, match="--model"):
+        ask(texts(100), emulator, Extractor(Label, "{body}", model="no-such-model"))
+
+
+def test_a_stop_half_way_returns_what_there_is_and_marks_the_rest() -> None:
+    seen = Counter[str]()
+
+    def answer(body: dict[str, Any]) -> Any:
+        seen["asked"] += 1
+        if seen["asked"] == 40:
+            emulator.set_faults("quota_exceeded=1")
+        return score_by_length(body)
+
+    emulator = Emulator(answers=answer)
+    result = ask(texts(500), emulator)
+    assert isinstance(result.stopped, QuotaExhausted)
+    assert result.totals.valid + result.totals.not_run == 500
+    assert 40 <= result.totals.valid < 100
+    assert set(result.errors["code"]) == {"not_run"}
+    assert result.frame.height == 500
+
+
+def test_a_set_up_that_never_works_is_given_up_after_twenty_rows() -> None:
+    emulator = Emulator(answers=lambda _: "{}")
+    result = ask(texts(1000), emulator)
+    assert isinstance(result.stopped, TooManyFailures)
+    assert result.totals.rejected < 60
+    assert result.totals.not_run == 1000 - result.totals.rejected
+
+
+def test_blocked_rows_never_stop_a_run() -> None:
+    def answer(body: dict[str, Any]) -> Any:
+        return score_by_length(body)
+
+    emulator = Emulator(answers=answer, faults="blocked=0.9", seed=1)
+    result = ask(texts(400), emulator)
+    assert result.complete
+    assert result.totals.rejected > 300
+
+
+def test_a_success_ends_the_watch_for_a_wrong_set_up() -> None:
+    def answer(body: dict[str, Any]) -> str:
+        return GOOD if len(record_of(body)) < 3 else "{}"
+
+    result = ask(texts(200), Emulator(answers=answer))
+    assert result.complete
+    assert (result.totals.valid, result.totals.rejected) == (3, 197)
+
+
+def test_a_deadline_makes_an_error_row_not_a_wait() -> None:
+    result = ask(texts(3), Emulator(answers=lambda _: GOOD, latency=5.0), limits=Limits(deadline=0.05))
+    assert result.errors["code"].to_list() == ["timeout"] * 3
+    assert result.totals.unknown_attempts == 3
+
+
+def test_a_second_run_with_the_same_cache_asks_nothing(tmp_path: Path) -> None:
+    emulator = Emulator(answers=score_by_length, faults="malformed=0.2", seed=2)
+    first = ask(texts(50), emulator, cache=tmp_path / "c")
+    asked = len(emulator.requests)
+    second = ask(texts(50), emulator, cache=tmp_path / "c")
+    assert len(emulator.requests) == asked
+    assert second.totals.cached == 50
+    assert second.cost == 0
+    assert second.frame.equals(first.frame)
+
+
+def test_only_new_rows_are_asked(tmp_path: Path) -> None:
+    emulator = Emulator(answers=score_by_length)
+    ask(texts(50), emulator, cache=tmp_path / "c")
+    ask(texts(60), emulator, cache=tmp_path / "c")
+    assert len(emulator.requests) == 60
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        Extractor(Label, "{body}!"),
+        Extractor(Label, "{body}", model="gemini-3.8-flash"),
+        Extractor(Label, "{body}", system="Be strict."),
+        Extractor(Label, "{body}", examples=(Example({"body": "a"}, Label(label="ham", score=1)),)),
+    ],
+)
+def test_another_question_is_another_key(tmp_path: Path, other: Extractor) -> None:
+    emulator = Emulator(answers=lambda _: GOOD)
+    ask(texts(5), emulator, cache=tmp_path / "c")
+    ask(texts(5), emulator, other, cache=tmp_path / "c")
+    assert len(emulator.requests) == 10
+
+
+def test_the_wire_form_is_not_part_of_the_key(tmp_path: Path) -> None:
+    steps = Emulator(answers=lambda _: GOOD)
+    outputs = Emulator(dialect="outputs", answers=lambda _: GOOD)
+    ask(texts(5), steps, cache=tmp_path / "c")
+    result = run(
+        texts(5), SPAM, client=Client("key", dialect="outputs", transport=outputs.transport), cache=tmp_path / "c"
+    )
+    assert (result.totals.cached, outputs.requests) == (5, [])
+
+
+def test_an_offline_answer_never_passes_for_a_paid_one(tmp_path: Path) -> None:
+    run(texts(5), SPAM, offline=True, cache=tmp_path / "c")
+    emulator = Emulator(answers=lambda _: GOOD)
+    ask(texts(5), emulator, cache=tmp_path / "c")
+    assert len(emulator.requests) == 5
+
+
+def test_equal_rows_in_flight_are_asked_once() -> None:
+    emulator = Emulator(answers=lambda _: GOOD, latency=0.02)
+    result = ask(pl.DataFrame({"body": ["same"] * 8}), emulator, limits=Limits(concurrency=8))
+    assert len(emulator.requests) == 1
+    assert result.totals.valid == 8
+
+
+def test_a_rejected_row_is_asked_anew_only_on_request(tmp_path: Path) -> None:
+    emulator = Emulator(answers=["{}", "{}", GOOD])
+    for _ in range(2):
+        rejected = ask(texts(1), emulator, cache=tmp_path / "c")
+        assert rejected.errors["code"].to_list() == ["invalid_answer"]
+        assert len(emulator.requests) == 2
+    mended = ask(texts(1), emulator, cache=tmp_path / "c", retry_rejected=True)
+    assert mended.frame["score"].to_list() == [3]
+    again = ask(texts(1), emulator, cache=tmp_path / "c")
+    assert (again.frame["score"].to_list(), len(emulator.requests)) == ([3], 3)
+
+
+async def test_a_run_inside_a_running_loop_leaves_it_in_peace() -> None:
+    emulator = Emulator(answers=score_by_length)
+    ticks = 0
+
+    async def tick() -> None:
+        nonlocal ticks
+        while True:
+            ticks += 1
+            await asyncio.sleep(0)
+
+    ticking = asyncio.create_task(tick())
+    blocking = ask(texts(20), emulator)  # as in a notebook's cell: the loop is there, and is not touched
+    awaited = await run_async(texts(20), SPAM, client=client_of(emulator), limits=QUICK)
+    ticking.cancel()
+    assert blocking.frame.equals(awaited.frame)
+    assert ticks > 0
+
+
+def test_a_run_works_in_a_thread() -> None:
+    results: list[Run] = []
+    thread = threading.Thread(target=lambda: results.append(ask(texts(5), Emulator(answers=score_by_length))))
+    thread.start()
+    thread.join()
+    assert results[0].totals.valid == 5
+
+
+def test_progress_is_told_and_ends_with_all_rows() -> None:
+    told: list[tuple[int, int | None]] = []
+
+    def listen(progress: Progress) -> None:
+        told.append((progress.totals.rows, progress.total))
+
+    ask(texts(300), Emulator(answers=score_by_length, latency=0.01), on_event=listen)
+    assert told[-1] == (300, 300)
+    assert len(told) > 1
+    assert told == sorted(told)
+
+
+def test_a_clash_of_names_is_refused_before_anything_is_sent() -> None:
+    emulator = Emulator(answers=lambda _: GOOD)
+    data = texts(2).with_columns(label=pl.lit("old"))
+    with pytest.raises(ConfigError, match="prefix="):
+        ask(data, emulator)
+    assert emulator.requests == []
+    assert ask(data, emulator, prefix="new_").frame.columns == ["id", "body", "label", "new_label", "new_score"]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"row_id": "nope"}, "nope"),
+        ({"extractor": Extractor(Label, "{nope}")}, "nope"),
+        ({"offline": True}, "client="),
+        ({"output": "out.txt"}, "parquet"),
+        ({"output": "missing/out.parquet"}, "no folder"),
+    ],
+)
+def test_a_call_that_cannot_work_is_refused_before_anything_is_sent(options: dict[str, Any], said: str) -> None:
+    emulator = Emulator(answers=lambda _: GOOD)
+    with pytest.raises(ConfigError, match=said):
+        ask(texts(2), emulator, **options)
+    assert emulator.requests == []
+
+
+def test_provenance_is_one_struct_column() -> None:
+    result = ask(texts(2), Emulator(answers=score_by_length), provenance=True)
+    origin = result.frame["_extract"].struct.unnest()
+    assert origin["model"].to_list() == ["gemini-3.5-flash-lite"] * 2
+    assert origin["attempts"].to_list() == [1, 1]
+    assert origin["input_tokens"].sum() == result.usage.input_tokens
+
+
+def test_media_go_before_the_prompt_and_a_missing_file_is_one_bad_row(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    (tmp_path / "b.txt").write_text("words")
+    data = pl.DataFrame({"path": [str(tmp_path / name) for name in ("a.png", "b.txt", "missing.pdf")]})
+    emulator = Emulator(answers=lambda _: GOOD)
+    result = ask(data, emulator, Extractor(Label, "Sort it.", media=("path",)), limits=Limits(concurrency=1))
+    sent = [request.body["input"][0]["content"] for request in emulator.requests]
+    assert [part["type"] for part in sent[0]] == ["image", "text"]
+    assert [part["text"] for part in sent[1]] == ["words", "Sort it."]
+    assert result.errors.select("row_id", "code", "attempts").rows() == [(2, "bad_record", 0)]
+
+
+def test_examples_are_turns_before_the_record() -> None:
+    emulator = Emulator(answers=lambda _: GOOD)
+    examples = (
+        Example({"body": "win!!"}, Label(label="spam", score=9)),
+        Example({"body": "hi"}, {"label": "ham", "score": 0}),
+    )
+    ask(texts(1), emulator, Extractor(Label, "<{body}>", examples=examples))
+    said = [(turn["type"], turn["content"][0]["text"]) for turn in emulator.requests[0].body["input"]]
+    assert said[0] == ("user_input", "<win!!>")
+    assert json.loads(said[1][1]) == {"label": "spam", "score": 9}
+    assert said[-1] == ("user_input", "<>")
+
+
+def test_an_example_that_does_not_fit_is_refused() -> None:
+    with pytest.raises(ConfigError, match="example 1"):
+        run(texts(1), Extractor(Label, "{body}", examples=(Example({"body": "a"}, {"label": "eggs"}),)), offline=True)
+
+
+def test_one_record_can_be_asked_alone() -> None:
+    emulator = Emulator(answers=["{oops", GOOD])
+    outcome = extract_one({"body": "win!!"}, SPAM, client=client_of(emulator))
+    assert outcome.value == Label(label="ham", score=3)
+    assert (outcome.attempts, outcome.repairs, outcome.ok) == (2, 1, True)
+
+
+def test_labels_alone_make_a_schema() -> None:
+    result = ask(texts(2), Emulator(answers=lambda _: '{"value": "b"}'), Extractor(["a", "b"], "{body}"))
+    assert result.frame["value"].to_list() == ["b", "b"]
+    assert result.frame["value"].dtype == pl.Enum(["a", "b"])
+
+
+def test_concurrency_is_a_ceiling_on_a_real_socket() -> None:
+    emulator = Emulator(answers=score_by_length, latency=0.01, keep_requests=False)
+    with running_server(emulator) as url:
+        result = run(texts(400), SPAM, client=Client("key", base_url=url), limits=Limits(concurrency=24))
+    assert result.totals.valid == 400
+    assert 12 <= emulator.stats()["peak_in_flight"] <= 24
+
+
+def test_a_cache_object_may_be_shared_between_runs(tmp_path: Path) -> None:
+    emulator = Emulator(answers=score_by_length)
+    with ResponseCache(tmp_path / "c") as cache:
+        ask(texts(5), emulator, cache=cache)
+        assert ask(texts(5), emulator, cache=cache).totals.cached == 5
