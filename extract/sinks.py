@@ -7,6 +7,7 @@ import os
 import queue
 import threading
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import IO, Protocol
 
@@ -170,7 +171,8 @@ class TextSink:
 
     def abandon(self) -> None:
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):  # what is still to be written has no room either
+                self._file.close()
         self._destination.temporary.unlink(missing_ok=True)
 
 
@@ -251,6 +253,7 @@ def write_errors(errors: pl.DataFrame, output: Path) -> Path | None:
     try:
         errors.write_parquet(temporary)
         temporary.replace(path)
-    except OSError as error:
+    except (OSError, pl.exceptions.PolarsError) as error:
+        temporary.unlink(missing_ok=True)
         raise _unwritable(path, error) from None
     return path

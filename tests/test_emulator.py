@@ -222,6 +222,19 @@ def test_a_repair_reads_the_record_again_and_is_told_apart() -> None:
     assert [request.kind for request in emulator.requests] == ["repair", "ask"]
 
 
+def test_contents_side_by_side_are_one_record() -> None:
+    parts = [{"type": "text", "text": "the letter"}, {"type": "text", "text": "the question"}]
+    answer = json.loads(text_of(create(Emulator(reader=Echo()), input=parts)))
+    assert (answer["text"], answer["examples"]) == ("the letter\nthe question", [])
+
+
+def test_a_tool_result_at_the_end_leaves_the_question_as_the_record() -> None:
+    call = {"type": "function_call", "id": "c", "name": "f", "arguments": {}}
+    result = {"type": "function_result", "call_id": "c", "name": "f", "result": "18"}
+    answer = json.loads(text_of(create(Emulator(reader=Echo()), input=[said("user_input", "How old?"), call, result])))
+    assert answer["text"] == "How old?"
+
+
 def test_the_schema_of_either_dialect_reaches_the_reader() -> None:
     new = create(Emulator(reader=Echo()), **STEPS)
     old = create(Emulator(reader=Echo(), dialect="outputs"), **OUTPUTS)

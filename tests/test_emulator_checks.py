@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from extract.emulator import Emulator, WireRequest
 
+KEY = {"x-goog-api-key": "k"}
 TEXT = {"type": "text", "text": "hi"}
 IMAGE = {"type": "image", "mime_type": "image/png", "data": "AAAA"}
 
@@ -20,7 +21,7 @@ def send(
 ) -> tuple[int, Any]:
     """Return status and error (or interaction) for a request body."""
     emulator = Emulator(answers=lambda _: "{}", strict=strict, dialect=dialect, max_schema_cost=max_schema_cost)
-    request = WireRequest("POST", "/v1/interactions", {}, {"x-goog-api-key": "k"}, json.dumps(body).encode())
+    request = WireRequest("POST", "/v1/interactions", {}, KEY, json.dumps(body).encode())
     response = emulator.handle(request)
     answer = json.loads(response.body)
     return response.status, answer.get("error", answer)
@@ -150,7 +151,7 @@ def test_a_few_shot_opening_seen_before_excuses_nothing_after_it() -> None:
 
     def status(last: Any, **fields: Any) -> int:
         body = json.dumps(ask(input=[*opening, last], **fields)).encode()
-        return emulator.handle(WireRequest("POST", "/v1/interactions", {}, {"x-goog-api-key": "k"}, body)).status
+        return emulator.handle(WireRequest("POST", "/v1/interactions", {}, KEY, body)).status
 
     plain = {"type": "user_input", "content": [TEXT]}
     assert [status(plain), status(plain), status(TEXT), status(plain, mood=1), status("hi")] == [
@@ -203,7 +204,7 @@ def test_keywords_beyond_the_subset_are_taken_and_counted() -> None:
     emulator = Emulator(answers=lambda _: "{}")
     schema = {"type": "string", "maxLength": 3, "anyOf": [{"pattern": "a"}, {"pattern": "b"}]}
     body = json.dumps(schema_request(schema)).encode()
-    emulator.handle(WireRequest("POST", "/v1/interactions", {}, {"x-goog-api-key": "k"}, body))
+    emulator.handle(WireRequest("POST", "/v1/interactions", {}, KEY, body))
     assert emulator.stats()["ignored_keywords"] == {"maxLength": 1, "pattern": 2}
 
 
@@ -235,15 +236,23 @@ JSON = st.recursive(
     ),
     max_leaves=12,
 )
-FIELDS = ["model", "input", "response_format", "generation_config", "tools", "store", "continuation_token", "labels"]
+FIELDS = ["model", "agent", "input", "response_format", "generation_config", "tools", "store", "stream", "background"]
+FIELDS += ["continuation_token", "previous_interaction_id", "labels", "service_tier", "system_instruction"]
 
 
 @given(
-    body=st.dictionaries(st.sampled_from(FIELDS), JSON) | JSON,
+    body=st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=4) | JSON,
+    given_input=JSON,
     strict=st.booleans(),
     dialect=st.sampled_from(["steps", "outputs"]),
 )
-def test_no_json_makes_the_emulator_fail(body: Any, strict: bool, dialect: str) -> None:
-    base = {"model": "gemini-3.5-flash-lite", "input": "hi"}
-    status, _ = send(base | body if isinstance(body, dict) else body, strict=strict, dialect=dialect)
-    assert status in (200, 400, 404)
+def test_no_json_makes_the_emulator_fail(body: Any, given_input: Any, strict: bool, dialect: Any) -> None:
+    base = {"model": "gemini-3.5-flash-lite", "input": given_input}
+    emulator = Emulator(answers=lambda _: "{}", strict=strict, dialect=dialect)
+    content = json.dumps(base | body if isinstance(body, dict) else body).encode()
+    response = emulator.handle(WireRequest("POST", "/v1/interactions", {}, KEY, content))
+    assert response.status in (200, 400, 404)
+    if response.status == 200 and not response.frames:
+        path = f"/v1/interactions/{json.loads(response.body)['id']}"
+        shown = emulator.handle(WireRequest("GET", path, {"include_input": "true"}, KEY))
+        assert shown.status in (200, 404)

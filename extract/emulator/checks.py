@@ -194,6 +194,7 @@ tool = tagged(dict.fromkeys(TOOLS, anything))
 safety = record({"type": string, "threshold": string, "method": string}, "type", "threshold")
 
 
+CONTENT_TYPES = tuple(CONTENTS)
 STEP_KEYS, TEXT_KEYS = frozenset({"type", "content"}), frozenset({"type", "text"})
 
 
@@ -215,7 +216,7 @@ def is_plain(value: Any) -> bool:
 def steps_input(value: Any, path: str) -> None:
     """Check the `input` of the `steps` dialect: text, a content, contents or steps."""
     if isinstance(value, list) and value:
-        if all(isinstance(one, dict) and one.get("type") in CONTENTS for one in value):
+        if all(isinstance(one, dict) and one.get("type") in CONTENT_TYPES for one in value):
             parts(value, path)
             return
         for index, one in enumerate(value):

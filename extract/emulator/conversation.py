@@ -21,6 +21,7 @@ __all__ = [
     "Opening",
     "Said",
     "count_tokens",
+    "is_turn",
     "kind_of",
     "read_ask",
     "read_opening",
@@ -87,13 +88,18 @@ class Opening(NamedTuple):
 
 
 def split_input(given: Any) -> tuple[list[Any], Any]:
-    """Return all items of an input but the last, and the last as an input of its own."""
-    return (given[:-1], given[-1:]) if isinstance(given, list) else ([], given)
+    """Return the steps or turns of an input but the last, and the last as an input of its own.
+
+    Where the last item is no turn (a content beside others, a tool's result) nothing is split off.
+    """
+    if isinstance(given, list) and given and is_turn(given[-1]):
+        return given[:-1], given[-1:]
+    return [], given
 
 
 def read_opening(items: list[Any]) -> Opening:
     """Return what `items`, the beginning of an input, say."""
-    turns = tuple(turns_of(items)) if items else ()
+    turns = tuple(turns_in(items))
     return Opening(turns, tuple(pairs_of(turns)), tokens_of(turns, {}))
 
 
@@ -179,17 +185,22 @@ def tokens_of(turns: Iterable[Said], counted: dict[str, int]) -> dict[str, int]:
 
 def turns_of(given: Any) -> Iterator[Said]:
     """Yield the turns of an `input`, in either dialect. What is neither text nor a known file is passed over."""
-    if isinstance(given, list) and any(isinstance(one, dict) and is_turn(one) for one in given):
-        for one in given:
-            if isinstance(one, dict) and (role := role_of(one)):
-                yield said(role, one.get("content"))
-    else:
+    if isinstance(given, list) and any(map(is_turn, given)):
+        yield from turns_in(given)
+    elif given is not None:
         yield said("user", [given] if isinstance(given, dict) else given)
 
 
-def is_turn(one: JsonObject) -> bool:
+def turns_in(items: list[Any]) -> Iterator[Said]:
+    """Yield the turns among steps or role turns."""
+    for one in items:
+        if isinstance(one, dict) and (role := role_of(one)):
+            yield said(role, one.get("content"))
+
+
+def is_turn(one: Any) -> bool:
     """Tell a step or a role turn from a bare content."""
-    return "role" in one or "content" in one
+    return isinstance(one, dict) and ("role" in one or "content" in one)
 
 
 def role_of(one: JsonObject) -> Literal["user", "model"] | None:

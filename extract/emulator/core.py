@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import random
 import re
 import time
@@ -35,7 +34,7 @@ from extract.emulator.faults import KINDS, NO_FAULT, Fault, FaultKind, FaultPlan
 from extract.emulator.gate import SchemaGate
 from extract.emulator.reader import RuleReader
 from extract.emulator.resource import Reply, build_interaction, fit_limit, in_progress, render, split_text
-from extract.emulator.shelf import NOT_ALLOWED, Kept, Pending, Shelf
+from extract.emulator.shelf import Kept, Pending, Shelf
 from extract.emulator.state import Bounded, Counters, Quota, SeenRequest
 from extract.emulator.transport import EmulatorTransport
 from extract.emulator.wire import Refusal, WireRequest, WireResponse, refusal, rpc_response
@@ -168,7 +167,7 @@ class Emulator:
                     return self._shelf.delete(identity)
                 case "POST", str(identity), True:
                     return self._shelf.cancel(identity, self._clock(), legacy=legacy)
-            raise NOT_ALLOWED
+            raise refusal("Method not allowed here.", status=HTTPStatus.METHOD_NOT_ALLOWED, code="method_not_allowed")
         except Refusal as refused:
             return refused.response
 
@@ -227,15 +226,15 @@ class Emulator:
         Few-shot requests open with the same hundreds of steps again and again: those are checked and read once.
         """
         items, last = split_input(body.get("input") if isinstance(body, dict) else None)
-        key = (legacy, to_json(items))
+        key = (legacy, to_json(items)) if items and is_plain(last[0]) else None
         with self._lock:
-            opening = self._openings.find(key) if items and is_plain(last[0]) else None
+            opening = self._openings.find(key) if key else None
         if opening is not None:
             check_create(body | {"input": last}, legacy=legacy, strict=self._strict)
         else:
             body = check_create(body, legacy=legacy, strict=self._strict)
-            opening = read_opening(items)
-            if items:
+            opening = read_opening(items) if items else Opening()
+            if key:
                 with self._lock:
                     self._openings.put(key, opening)
         check_names(body)
@@ -310,7 +309,7 @@ class Emulator:
 
     def _new_name(self, prefix: str) -> str:
         with self._lock:
-            return prefix + base64.urlsafe_b64encode(self._names.randbytes(24)).decode()
+            return f"{prefix}{self._names.getrandbits(160):040x}"
 
 
 def parse(body: bytes) -> Any:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import count, pairwise
 from typing import Any, Literal
 
-from extract.emulator.conversation import Ask, count_tokens
+from extract.emulator.conversation import CHARACTERS_PER_TOKEN, Ask, count_tokens, is_turn
 from extract.emulator.wire import JSON_TYPE, STREAM_TYPE, WireResponse, compact
 from extract.types import JsonObject
 
@@ -51,7 +51,7 @@ def fit_limit(reply: Reply, limit: int | None) -> Reply:
     if limit is None or count_tokens(reply.text) + reply.thought_tokens <= limit:
         return reply
     room = max(0, limit - reply.thought_tokens)
-    return Reply(text=reply.text[: room * 4], status="incomplete", thought=reply.thought)
+    return Reply(text=reply.text[: room * CHARACTERS_PER_TOKEN], status="incomplete", thought=reply.thought)
 
 
 def split_text(text: str, parts: int) -> tuple[str, ...]:
@@ -149,8 +149,8 @@ def input_steps(given: Any) -> list[JsonObject]:
     """Return an `input` of any form as steps."""
     if isinstance(given, str):
         return [{"type": "user_input", "content": [{"type": "text", "text": given}]}]
-    if isinstance(given, list) and any("content" in one or "role" in one for one in given):
-        return [step_of(one) for one in given]
+    if isinstance(given, list) and any(map(is_turn, given)):
+        return [step_of(one) for one in given if isinstance(one, dict)]
     return [{"type": "user_input", "content": [given] if isinstance(given, dict) else given or []}]
 
 
@@ -158,7 +158,7 @@ def step_of(one: JsonObject) -> JsonObject:
     """Return a role turn as the step it is today; a step stays as it is."""
     if "role" not in one:
         return one
-    content = one["content"]
+    content = one.get("content")
     kind = "user_input" if one["role"] == "user" else "model_output"
     return {"type": kind, "content": [{"type": "text", "text": content}] if isinstance(content, str) else content}
 
@@ -173,7 +173,7 @@ def render(
 ) -> WireResponse:
     """Return the response that carries an interaction in its dialect, as JSON or as events, and bills `tokens`."""
     form = as_outputs(interaction) if legacy else interaction
-    headers = (STREAM_TYPE if stream else JSON_TYPE, ("x-gemini-service-tier", interaction["service_tier"]))
+    headers = (STREAM_TYPE if stream else JSON_TYPE, ("x-gemini-service-tier", str(interaction["service_tier"])))
     frames = stream_frames(form, legacy=legacy, after=after) if stream else ()
     body = b"".join(frames) if stream else compact(form)
     return WireResponse(status=200, headers=headers, body=body, frames=frames, tokens=tokens)

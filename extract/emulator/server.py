@@ -11,7 +11,7 @@ import socket
 import struct
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -89,7 +89,8 @@ async def read_body(receive: Receive) -> bytes:
 def wire_request(scope: Scope, body: bytes) -> WireRequest:
     """Return an ASGI request as the emulator takes it."""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-    query = dict(parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True))
+    text = scope["query_string"].decode("latin-1")
+    query = dict(parse_qsl(text, keep_blank_values=True)) if text else {}
     return WireRequest(scope["method"], scope["path"], query, headers, body)
 
 
@@ -187,11 +188,12 @@ def serve(
     port: int = 0,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve until interrupted. `on_ready` gets the base URL once connections are taken; port 0 picks a free one."""
+    """Serve until interrupted, then return; port 0 picks a free one. `on_ready` gets the URL when clients may connect."""
     with open_socket(host, port) as listening:
         if on_ready is not None:
             on_ready(url_of(listening))
-        build_server(emulator).run(sockets=[listening])
+        with suppress(KeyboardInterrupt):
+            build_server(emulator).run(sockets=[listening])
 
 
 @contextmanager

@@ -11,13 +11,12 @@ from typing import Any
 from extract.emulator.conversation import Said
 from extract.emulator.resource import in_progress, render, with_input
 from extract.emulator.state import Bounded
-from extract.emulator.wire import Refusal, WireResponse, error_response, json_response, refusal
+from extract.emulator.wire import WireResponse, json_response, refusal
 from extract.types import JsonObject
 
-__all__ = ["NOT_ALLOWED", "Kept", "Pending", "Shelf"]
+__all__ = ["Kept", "Pending", "Shelf"]
 
 KEPT_INTERACTIONS = KEPT_CONTINUATIONS = 10_000
-NOT_ALLOWED = Refusal(error_response(HTTPStatus.METHOD_NOT_ALLOWED, "method_not_allowed", "Method not allowed here."))
 
 
 @dataclass(frozen=True, slots=True)

@@ -103,7 +103,7 @@ def _same(value: Any) -> Any:
 
 
 def _unfit(value: Any, wanted: str) -> Unfit:
-    shown = repr(value)
+    shown = str(value) if isinstance(value, date | time | timedelta | Decimal) else repr(value)
     return Unfit(f"{wanted} expected, got {shown if len(shown) <= 60 else type(value).__name__}")
 
 

@@ -14,7 +14,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 from extract.errors import InvalidAnswer, Issue, SchemaError
 from extract.schema.codecs import Unfit
 from extract.schema.dtypes import VALUE, Fits, Layout, layout
-from extract.schema.keywords import json_text
+from extract.schema.keywords import json_text, member
 from extract.schema.marks import MarkedJsonSchema, without_marks
 from extract.schema.merge import simplify
 from extract.schema.normalise import DIALECTS, LATEST_FORMATS, Dialect, Document, allow_null, dialect_of, normalise
@@ -27,6 +27,13 @@ __all__ = ["OutputSchema", "compile_schema"]
 Row: TypeAlias = tuple[Any, ...]
 
 _DEFAULT_NAME = "Answer"
+_REFUSALS = (PydanticInvalidForJsonSchema, PydanticUserError, NameError, TypeError)
+#: Pydantic's own code for a refusal -> what to do about it.
+_REASONS: dict[str | None, str] = {
+    "typed-dict-version": "before Python 3.12, import TypedDict from typing_extensions, not from typing",
+    "class-not-fully-defined": "it names a type that is not defined yet; define that, then call model_rebuild()",
+    "invalid-for-json-schema": "a type that JSON cannot hold; use another, or leave the field out",
+}
 _LATEST = DIALECTS["https://json-schema.org/draft/2020-12/schema"]
 
 
@@ -155,11 +162,19 @@ def _adapted(source: Any) -> tuple[TypeAdapter[Any], JsonObject]:
     try:
         adapter = TypeAdapter(source)
         return adapter, adapter.json_schema(schema_generator=MarkedJsonSchema)
-    except (PydanticInvalidForJsonSchema, PydanticUserError, NameError, TypeError) as error:
-        if getattr(error, "code", None) == "typed-dict-version":
-            raise SchemaError("before Python 3.12, import TypedDict from typing_extensions, not from typing") from error
-        message = str(getattr(error, "message", error)).split("\n")[0]
-        raise SchemaError(f"{_name_of(source)} cannot be compiled: {message}") from error
+    except _REFUSALS as error:
+        message = _REASONS.get(getattr(error, "code", None)) or str(getattr(error, "message", error)).split("\n")[0]
+        raise SchemaError(f"{_name_of(source)} cannot be compiled: {message}", path=_refused_path(source)) from error
+
+
+def _refused_path(source: Any, path: str = "$") -> str:
+    """Return the JSON path of the innermost field that pydantic refuses, as far as models nest directly."""
+    for name, field_ in getattr(source, "model_fields", {}).items():
+        try:
+            TypeAdapter(field_.annotation).json_schema(schema_generator=MarkedJsonSchema)
+        except _REFUSALS:
+            return _refused_path(field_.annotation, member(path, field_.alias or name))
+    return path
 
 
 def _compile_json(schema: JsonObject | bool, name: str | None, *, assert_formats: bool) -> OutputSchema:

@@ -81,7 +81,7 @@ def _located(converts: Sequence[Convert], values: Sequence[Any], steps: Sequence
 class Field:
     """One member: its key on the wire, its column's name, its codec.
 
-    `emits_null` tells whether a null cell is written as null when the JSON is restored, or left out.
+    `emits_null` tells whether None becomes null in JSON; otherwise the member is left out.
     """
 
     key: str
@@ -173,13 +173,14 @@ class Record:
             if value is None:
                 return None
             pairs = zip(self.fields, parts_of(value), strict=True)
-            done = {field.key: part for field, part in pairs if part is not None or self._has(value, field)}
+            done = {field.key: part for field, part in pairs if part is not None or self._is_null(value, field)}
             return done | self._extras(value) if self.extra else done
 
         return plain
 
-    def _has(self, value: Any, field: Field) -> bool:
-        return self.access != "item" or field.name in unwrapped(value)
+    def _is_null(self, value: Any, field: Field) -> bool:
+        """Whether a member that reads as None is null, rather than absent."""
+        return field.emits_null and (self.access != "item" or field.name in unwrapped(value))
 
     def restore(self, cell: Mapping[str, Any]) -> dict[str, Any]:
         """Return the JSON object of the cells of one value, by column name."""

@@ -228,12 +228,12 @@ class _Builder:
 
     def _union(self, node: JsonObject, path: str) -> Codec:
         options = [option for option in node["anyOf"] if self._document.resolved(option).get("type") != "null"]
+        if len(options) == 1:
+            return self.codec(options[0], path)
         inside = any(self._document.target(option) in self._open for option in options)
         if options and not inside and all(map(self._has_members, options)):
             return self._union_of_records(node, options, path)
         parts = [self.codec(option, path) for option in options]
-        if len(parts) == 1:
-            return parts[0]
         return _joined(parts) or codecs.json_column(codecs.alternatives(parts) if self._python else _same)
 
     def _has_members(self, node: JsonObject) -> bool:

@@ -10,6 +10,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, JsonSchemaWarningKind
 from pydantic_core import core_schema
 
+from extract.errors import SchemaError
 from extract.schema.keywords import LOST, MARK
 from extract.types import JsonObject
 
@@ -155,4 +156,4 @@ def _wire_key(name: str, alias: str | list[Any]) -> str:
     for path in paths:
         if len(path) == 1 and isinstance(path[0], str):
             return path[0]
-    raise PydanticInvalidForJsonSchema(f"field {name!r} has only an AliasPath, which cannot be asked for; use an alias")
+    raise SchemaError(f"field {name!r} has only an AliasPath, which cannot be asked for; give it a plain alias")

@@ -12,7 +12,7 @@ noted under the key `LOST` of its node.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import combinations
 from typing import Any
 
@@ -31,8 +31,12 @@ _MERGED_CHILDREN = frozenset({"properties", "items", "prefixItems", "additionalP
 
 
 def simplify(document: Document) -> Document:
-    """Return the normal form of `document`. Raises SchemaError for references that only lead in a circle."""
+    """Return the normal form of `document`.
+
+    Raises SchemaError where references lead in a circle without a step into the value: nothing could check that.
+    """
     try:
+        _check_circles(document)
         return _Simplifier(document).document()
     except RecursionError:
         raise SchemaError("nested too deeply to be read") from None
@@ -74,18 +78,10 @@ class _Simplifier:
         if name in self._open:
             return None
         self._open.append(name)
-        self._check_circle(name, path)
         done = self.node(self._source.definitions[name], path)
         self._open.pop()
         self._definitions[name] = done
         return done
-
-    def _check_circle(self, name: str, path: str) -> None:
-        seen = [name]
-        while (target := self._source.target(self._source.definitions[seen[-1]])) is not None:
-            if target in seen:
-                raise SchemaError(f"$ref goes in a circle: {' -> '.join([*seen, target])}", path=path)
-            seen.append(target)
 
     def _with_target(self, node: JsonObject, path: str) -> JsonObject:
         """Return a reference as it is, or merged with what stands beside it."""
@@ -200,6 +196,33 @@ class _Simplifier:
             merged.pop("items", None)
 
 
+def _check_circles(document: Document) -> None:
+    steps = {name: list(_in_place(document, node)) for name, node in document.definitions.items()}
+    done: set[str] = set()
+
+    def follow(name: str, trail: tuple[str, ...]) -> None:
+        if name in trail:
+            circle = " -> ".join((*trail[trail.index(name) :], name))
+            raise SchemaError(f"$ref goes in a circle without a step into the value: {circle}")
+        if name not in done:
+            for step in steps[name]:
+                follow(step, (*trail, name))
+            done.add(name)
+
+    for name in steps:
+        follow(name, ())
+
+
+def _in_place(document: Document, node: JsonObject) -> Iterator[str]:
+    """Yield the definitions that speak about the same value as `node`."""
+    if (name := document.target(node)) is not None:
+        yield name
+    branches = [branch for keyword in ("allOf", "anyOf", "oneOf") for branch in node.get(keyword, ())]
+    branches += [node[keyword] for keyword in ("not", "if", "then", "else") if keyword in node]
+    for branch in (*branches, *node.get("dependentSchemas", {}).values()):
+        yield from _in_place(document, branch)
+
+
 def _is_merged(keyword: str) -> bool:
     return keyword in _MERGED_CHILDREN
 
@@ -241,7 +264,7 @@ def _unique(nodes: list[JsonObject]) -> list[JsonObject]:
 def _spliced(branches: list[JsonObject]) -> list[JsonObject]:
     """Return the alternatives with nested pure alternatives taken apart."""
     nested = [
-        branch["anyOf"] if "anyOf" in branch and branch.keys() <= {"anyOf", "title"} else [branch]
+        branch["anyOf"] if "anyOf" in branch and branch.keys() <= {"anyOf", "title", "discriminator"} else [branch]
         for branch in branches
     ]
     return [inner for inners in nested for inner in inners]

@@ -14,7 +14,7 @@ from extract.types import JsonObject
 
 __all__ = ["Grammar", "Impossible", "Place"]
 
-KINDS = ("null", "object", "array", "string", "number", "integer", "boolean")
+KINDS = ("null", "object", "array", "integer", "number", "boolean", "string")
 IMPLIED = {"properties": "object", "required": "object", "additionalProperties": "object", "items": "array", "prefixItems": "array",
            "minItems": "array", "maxItems": "array", "minimum": "number", "maximum": "number"}
 PLAIN_TEXT = {"date": "1970-01-01", "date-time": "1970-01-01T00:00:00Z", "time": "00:00:00Z"}

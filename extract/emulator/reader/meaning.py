@@ -15,7 +15,7 @@ ROLES = {"vendor": "company", "phon": "phone", "reason": "snippet", "summary": "
     name: name for name in ("address", "email", "phone", "url", "currency", "date", "time", "confidence", "name")}
 GENERIC = frozenset(("amount", "name", "valu", "of", "full", "text", "field", "is", "ha", "number"))
 KIN = {head: frozenset(words.split()) for head, words in {
-    "total": "due amount", "due": "total amount", "amount": "total due price", "price": "amount", "vendor": "from", "customer": "to",
+    "total": "due amount", "due": "total amount", "amount": "total due price", "price": "amount", "number": "invoice", "vendor": "from", "customer": "to",
     "description": "name", "gross": "total", "net": "subtotal", "subtotal": "net"}.items()}
 RIVALS = frozenset(["subtotal", "tax", "discount", "change", "cash", "rounding", "shipping", "quantity", "net", "due", "birth", "expiri", "price", "phone", "email"])
 
@@ -35,10 +35,11 @@ class Wanted:
     @lru_cache(maxsize=4096)
     def of(name: str, description: str = "", path: tuple[str, ...] = ()) -> Wanted:
         named = terms(split_name(name))
-        role = next((ROLES[term] for term in reversed(named) if term in ROLES), "")
+        roles = [ROLES[term] for term in reversed(named) if term in ROLES]
+        role = next((role for role in roles if role != "name"), roles[0] if roles else "")
         told = frozenset(term for term in terms(description) if len(term) > 2)
         stems = tuple(stem(token) for token in tokens(split_name(name)))
-        specific = tuple(term for term in named if term not in GENERIC)
+        specific = tuple(term for term in named if term not in GENERIC and term != role) or (role,) * (role in named)
         return Wanted(specific or named, stems, told, role, description, path)
 
 

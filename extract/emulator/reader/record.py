@@ -10,7 +10,7 @@ from itertools import groupby
 from os.path import commonprefix
 
 from extract.emulator.reader.values import DATE, ISO_CURRENCY, NUMBER, SYMBOL, numbers
-from extract.emulator.reader.words import NEGATIONS, stem, terms, tokens
+from extract.emulator.reader.words import NEGATIONS, fold, folded_tokens, stem, terms, tokens
 
 __all__ = ["Entry", "Record", "shared_frame", "without_instruction"]
 
@@ -23,6 +23,7 @@ NEXT_LABEL = re.compile(r"\s{1,9}[^\W\d_a-z][\w.]{1,19}\s?:\s")
 CELLS = re.compile(r"\t+|\s?\|\s?| {3,}")
 HAS_LETTERS = re.compile(r"[^\W\d_]{2}")
 BARE_SIGN = re.compile(rf"\W{{0,3}}(?:{ISO_CURRENCY.pattern}|{SYMBOL.pattern})?\W{{0,3}}")
+CLAUSE = re.compile(r"[.!?;,:\n]+")
 SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
 NEAR = 3  # words between a negation and what it negates
 EARLY = 4000  # characters of a long record that are read as running text
@@ -84,18 +85,14 @@ class Record:
         return self.text[:EARLY]
 
     @cached_property
-    def sequence(self) -> list[str]:
-        """Stems of the opening of the text, in order, with the words that say nothing left in."""
-        return [stem(token) for token in tokens(self.early)]
-
-    @cached_property
     def heard(self) -> dict[str, float]:
         """How often each stem stands in the opening; an occurrence shortly after a negation counts as minus one."""
         found: dict[str, float] = {}
-        since = NEAR + 1
-        for word in self.sequence:
-            found[word] = found.get(word, 0.0) + (1.0 if since > NEAR else -1.0)
-            since = 1 if word in NEGATIONS else since + 1
+        for clause in CLAUSE.split(fold(self.early)):
+            since = NEAR + 1
+            for word in map(stem, folded_tokens(clause)):
+                found[word] = found.get(word, 0.0) + (1.0 if since > NEAR else -1.0)
+                since = 1 if word in NEGATIONS else since + 1
         return found
 
     @cached_property
@@ -110,7 +107,7 @@ class Record:
         for kind, group in groupby(self._cells(), key=lambda cell: cell.kind):
             run = list(group)
             if kind == "value":
-                labels = waiting if len(waiting) == len(run) else waiting[-1:]
+                labels = waiting if len(waiting) == len(run) else waiting[-1:] if not is_header(waiting, run[0]) else []
                 found += [replace(cell, label=label.label) for label, cell in zip(labels, run, strict=False)]
                 found += run[len(labels) :]
             elif kind == "both":
@@ -131,6 +128,11 @@ class Record:
                 open_label = entry.stated and not entry.value
 
 
+def is_header(labels: list[Entry], value: Entry) -> bool:
+    """True where the last label is one of several on a line above the value, as in the head of a table."""
+    return len(labels) > 1 and labels[-2].line == labels[-1].line != value.line
+
+
 def read_cell(cell: str, line: int) -> Entry:
     """Split one cell into label and value; either may be empty."""
     if cell[0] in ":：" and cell[1:].strip():
@@ -143,9 +145,9 @@ def read_cell(cell: str, line: int) -> Entry:
     first = dated or number
     if first is None:
         return Entry(label_terms(cell[:80]), "", line, False)
-    before = cell[: first.start()]
+    before = cell[: cell.rfind(" ", 0, first.start()) + 1] if first.start() and cell[first.start() - 1] != " " else cell[: first.start()]
     if HAS_LETTERS.search(before):
-        return Entry(label_terms(before) if len(before) <= 48 else (), cell[first.start() :], line, False)
+        return Entry(label_terms(before) if len(before) <= 48 else (), cell[len(before) :], line, False)
     letters = len(re.findall(r"[^\W\d_]", cell[first.end() :]))
     return Entry((), cell, line, False) if dated or letters <= 3 else Entry(label_terms(cell[:80]), "", line, False)
 

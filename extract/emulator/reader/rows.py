@@ -4,26 +4,32 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import combinations
 
 from extract.emulator.reader.meaning import Wanted
-from extract.emulator.reader.record import CELLS, Record
-from extract.emulator.reader.values import CENTS, dates
+from extract.emulator.reader.record import Record
+from extract.emulator.reader.values import CENTS, DATE
 from extract.emulator.reader.words import terms
 
 __all__ = ["Row", "read_rows", "slots"]
 
 Row = dict[str, str | float]  # slot -> value
-SLOTS = {"quantity": "quantity", "price": "price", "total": "amount", "amount": "amount", "due": "amount", "description": "text", "name": "text"}
-CLOSING = frozenset("total subtotal tax net gross due cash change rounding discount shipping date time phone invoice balance".split())
-COUNTED = re.compile(r"^\W{0,3}(\d{1,4})\s?[x×*]?\s+(?=[^\W\d_])|\s[x×]\s?(\d{1,4})(?!\d|[.,]\d)", re.IGNORECASE)
+SLOTS = {"quantity": "quantity", "price": "price", "total": "amount", "amount": "amount", "due": "amount",
+         "description": "text", "name": "text"}  # fmt: skip
+CLOSING = frozenset("total subtotal tax net gross due cash change rounding date time phone invoice balance".split())
+COUNT = re.compile(r"\W{0,3}(\d{1,4})\s?(?:[x×*]\s?|\s)(?=[^\W\d_])", re.IGNORECASE)
+COUNT_AFTER = re.compile(r"\s[x×](\d{1,4})(?!\d|[.,]\d)", re.IGNORECASE)
+OPENING = re.compile(rf"\s*(?:\d{{1,3}}[.)]\s+|(?:{DATE.pattern})\s)", re.IGNORECASE)
+GAP = re.compile(r"\s{2,}|\s?\|\s?|\t")
+LETTERS = re.compile(r"[^\W\d_]{2}")
 
 
 def slots(fields: Mapping[str, Wanted]) -> dict[str, str]:
     """Return slot -> field name for the fields that a row of a bill can fill."""
     found: dict[str, str] = {}
     for name, wanted in fields.items():
-        slot = next((SLOTS[word] for word in ("quantity", "price", *wanted.words) if word in wanted.words and word in SLOTS), None)
-        found.setdefault(slot or "", name)
+        words = [word for word in ("quantity", "price", *wanted.words) if word in wanted.words and word in SLOTS]
+        found.setdefault(SLOTS[words[0]] if words else "", name)
     found.pop("", None)
     return found
 
@@ -31,37 +37,59 @@ def slots(fields: Mapping[str, Wanted]) -> dict[str, str]:
 def read_rows(record: Record) -> Iterator[Row]:
     """Yield the rows of the record's table, from its header, if there is one, to its totals."""
     header: list[str] = []
+    seen: list[float] = []
+    held = ""
     for line in record.lines:
         said = [SLOTS[term] for term in terms(line[:200]) if term in SLOTS]
         if len(set(said)) >= 2 and not any(map(str.isdigit, line)):
             header = [slot for slot in dict.fromkeys(said) if slot != "text"]
-        elif row := read_row(record, line, header):
+            held = ""
+            continue
+        row = read_row(record, line if LETTERS.search(line) else f"{held}  {line}", header)
+        held = line if len(line) < 80 and not any(map(str.isdigit, line)) else ""
+        closing = not CLOSING.isdisjoint(terms(line[:80])[:3])
+        if row and not closing and not (len(seen) > 1 and row.get("amount") == round(sum(seen), 2)):
+            seen.append(float(row.get("amount", 0.0)))
             yield row
+        elif seen and (row or closing):
+            return
 
 
 def read_row(record: Record, line: str, header: Sequence[str]) -> Row | None:
     """Return the row that `line` holds, or None where it is something else."""
-    line = "  ".join(CELLS.split(line[:400]))
-    counted = COUNTED.search(line)
-    rest = line if counted is None else line[: counted.start()] + " " + line[counted.end() :] if counted.group(2) else line[counted.end() :]
+    line = OPENING.sub("", line[:400], count=1)
+    before, after = COUNT.match(line), COUNT_AFTER.search(line)
+    rest = line[before.end() :] if before else line[: after.start()] + "  " + line[after.end() :] if after else line
     found = list(record.numbers(rest))
-    text = rest[: found[0][0]] if found else ""
-    trailing = [value for start, end, value in found if start >= len(text)]
-    cents = any(CENTS.search(rest[start:end]) for start, end, _ in found)
-    if not trailing or not re.search(r"[^\W\d_]{2}", text) or not (cents or header) or ": " in text or next(dates(line), None):
+    start = LETTERS.search(rest)
+    if start is None or not found or DATE.search(line) or re.search(r"[^\W\d_]{4}", rest[found[-1][1] :]):
         return None
-    if not CLOSING.isdisjoint(terms(text)[:3]) or re.search(r"[^\W\d_]{4}", rest[found[-1][1] :]):
+    lead = [float(match.group(1)) for match in (before or after,) if match] + [v for _, end, v in found if end <= start.start()]
+    text, values = divide(rest[start.start() :], [(at - start.start(), v) for at, _, v in found if at > start.start()], lead)
+    if not values or ": " in text or not (header or any(CENTS.search(rest[at:end]) for at, end, _ in found)):
         return None
-    values = ([float(counted.group(1) or counted.group(2))] if counted else []) + trailing
-    return {"text": text.strip(" -–•*.:@x×\t")} | complete(assign(values, header, counted=counted is not None))
+    return {"text": text.strip(" -–•*.:@x×=\t")} | assign(lead + values, header, counted=bool(lead))
+
+
+def divide(rest: str, found: Sequence[tuple[int, float]], lead: Sequence[float]) -> tuple[str, list[float]]:
+    """Return a row's text and the numbers after it; one inside the text counts only where the arithmetic asks for it."""
+    values = [value for _, value in found]
+    gap = GAP.search(rest)
+    late = [value for at, value in found if gap and at >= gap.end()]
+    if gap is None or not late or (product([*lead, *values]) and not product([*lead, *late])):
+        return rest[: found[0][0]] if found else rest, values
+    return rest[: gap.start()], late
+
+
+def product(values: Sequence[float]) -> tuple[float, float, float] | None:
+    """Return the first three of `values`, in order, whose last is the product of the others."""
+    return next((trio for trio in combinations(values[:8], 3) if abs(trio[0] * trio[1] - trio[2]) < 0.0051 and trio[2]), None)
 
 
 def assign(values: Sequence[float], header: Sequence[str], *, counted: bool) -> Row:
     """Give each number its slot: by arithmetic, else by the header, else by custom."""
-    for first, quantity in enumerate(values):
-        for price, amount in zip(values[first + 1 :], values[first + 2 :], strict=False):
-            if abs(quantity * price - amount) < 0.011:
-                return {"quantity": quantity, "price": price, "amount": amount}
+    if trio := product(values):
+        return dict(zip(("quantity", "price", "amount"), trio, strict=True))
     if len(header) == len(values):
         return dict(zip(header, values, strict=True))
     if len(values) == 1:
@@ -69,13 +97,3 @@ def assign(values: Sequence[float], header: Sequence[str], *, counted: bool) -> 
     if counted or values[0].is_integer():
         return {"quantity": values[0], "amount": values[-1]}
     return {"price": values[0], "amount": values[-1]}
-
-
-def complete(row: Row) -> Row:
-    """Fill the third of quantity, price and amount from the other two."""
-    quantity, price, amount = (row.get(slot) for slot in ("quantity", "price", "amount"))
-    if isinstance(quantity, float) and quantity > 0 and isinstance(amount, float) and price is None:
-        return row | {"price": round(amount / quantity, 4)}
-    if isinstance(quantity, float) and isinstance(price, float) and amount is None:
-        return row | {"amount": round(quantity * price, 4)}
-    return row

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Collection, Iterator
 from datetime import date
+from functools import lru_cache
 from typing import Any
 
 from extract.emulator.reader.labels import polarity
@@ -24,10 +25,13 @@ YES = frozenset(["yes", "y", "true", "ja", "oui", "si", "sim", "da", "是", "✓
 NO = frozenset(["no", "n", "false", "nein", "non", "nee", "nao", "нет", "否"])
 ANY_DATE = frozenset(["date", "time", "invoice", "issu", "document", "order", "purchase", "transaction", "creat", "receiv", "sent", "post"])
 ASIDE = frozenset("is ha need want requir wa are contain ask mention".split())
+OTHER_DATE = frozenset(("due", "birth", "expiri", "shipping"))
 MONEY = frozenset(["total", "due", "amount", "subtotal", "tax", "net", "gross", "price", "discount", "change", "cash", "shipping"])
 HEADINGS = frozenset(["invoice", "tax", "simplified", "copy", "original", "duplicate", "official", "sale", "cash", "welcome", "thank", "you", "page", "order", "date", "number", "customer", "statement", "credit", "note", "guest", "check", "pro", "forma", "delivery"])
 FIRM = frozenset(["ltd", "limited", "gmbh", "inc", "llc", "corp", "corporation", "company", "co", "ag", "kg", "ug", "ohg", "sa", "sas", "sarl", "eurl", "srl", "spa", "snc", "bv", "nv", "oy", "ab", "aps", "plc", "llp", "pte", "pty", "sdn", "bhd", "berhad", "lda", "ltda", "eirl", "kft", "doo", "sro", "enterprise", "enterprises", "trading", "restaurant", "cafe", "store", "stores", "shop", "mart", "market", "supermarket", "hotel", "pharmacy", "bakery", "studio", "group", "holdings", "industries", "bros", "hardware"])
 STREET = frozenset(["street", "st", "road", "rd", "avenue", "ave", "lane", "ln", "drive", "dr", "boulevard", "blvd", "square", "court", "way", "highway", "suite", "floor", "level", "building", "block", "unit", "lot", "strasse", "str", "weg", "platz", "allee", "gasse", "rue", "place", "quai", "chemin", "calle", "avenida", "plaza", "paseo", "carrera", "via", "viale", "piazza", "corso", "rua", "travessa", "praca", "straat", "laan", "plein", "jalan", "jln", "lorong", "taman", "bandar", "kampung", "box", "no"])
+BREAK = re.compile(r"\s[·•|–—-]\s|\s{3,}")
+NO_ADDRESS = frozenset(("invoice", "date", "phone", "tax"))
 POSTCODE = re.compile(r"(?<![\d.,(-])\d{4,6}(?![\d.,]*\d|-[A-Z])|\b[A-Z]{1,2}\d[A-Z\d]?\s?\d[A-Z]{2}\b")
 NUMBERED = re.compile(r"^(?:no\.?|lot|unit|\W)?\s?\w{0,3}\d", re.IGNORECASE)
 FOLLOWS = r"\s(?:is|are|was|ist|lautet|est|es|è|é|heet|:)\s{1,3}([^\n.,;!?]{1,80})"
@@ -90,30 +94,40 @@ def near_words(record: Record, wanted: Wanted, accepts: Callable[[float], bool])
 def read_moment(record: Record, wanted: Wanted, form: str) -> Found:
     """Return a date, time or both, written as `form` asks: "date", "time", "date-time", or "" for as it stands."""
     if form == "time" or (wanted.role == "time" and form == ""):
-        written = next((clock for text in (*(entry.value for _, entry in labelled(record, wanted)), record.early) if (clock := time_of_day(text))), None)
-        return (written + ("Z" if form else ""), 0.7) if written else NOTHING
+        found = next(((clock, score) for score, text in spoken(record, wanted) if (clock := time_of_day(text))), None)
+        return (found[0] + ("Z" if form else ""), found[1]) if found else NOTHING
     place = find_date(record, wanted)
     if place is None:
         return NOTHING
     written, after, day, score = place
     if form == "date":
         return day.isoformat(), score
-    if form == "date-time" or "time" in wanted.words or "time" in wanted.said:
+    if form == "date-time" or "time" in wanted.stems or "time" in wanted.said:
         return f"{day.isoformat()}T{time_of_day(after) or '00:00:00'}{'Z' if form else ''}", score
     return (day.isoformat() if wanted.said & {"iso", "yyyi"} else written), score
 
 
+def spoken(record: Record, wanted: Wanted) -> Iterator[tuple[float, str]]:
+    """Yield the texts that may hold the field's value: under its label, in a sentence with its words, anywhere."""
+    for score, entry in labelled(record, wanted):
+        yield min(score, 1.0), " ".join([entry.value, *record.lines[entry.line + 1 : entry.line + 2]])
+    specific = frozenset(wanted.stems) - {"dat", "tim", "at", "on"}
+    for sentence in record.sentences:
+        if not specific.isdisjoint(map(stem, tokens(sentence))):
+            yield 0.6, sentence
+    yield 0.4, record.early
+
+
 def find_date(record: Record, wanted: Wanted) -> tuple[str, str, date, float] | None:
     """Return the date as written, the text after it, its value and its score; the first of equals."""
-    for score, entry in labelled(record, wanted):
-        for start, end, day in dates(entry.value):
-            return entry.value[start:end], " ".join([entry.value[end:], *record.lines[entry.line + 1 : entry.line + 2]]), day, min(score, 1.0)
-    if wanted.words and not ANY_DATE.issuperset(wanted.words) and wanted.role == "date":
-        return None
-    other = {entry.line for entry in record.entries if {"due", "birth", "expiri", "shipping"} & set(entry.label)}
-    for index, line in enumerate(record.lines):
-        for start, end, day in dates(line) if index not in other else ():
-            return line[start:end], " ".join([line[end:], *record.lines[index + 1 : index + 2]]), day, 0.5
+    general = ANY_DATE.issuperset(wanted.words)
+    for score, text in spoken(record, wanted):
+        if score > 0.4 and (found := next(dates(text), None)):
+            return text[found[0] : found[1]], text[found[1] :], found[2], score
+    other = {entry.line for entry in record.entries if not OTHER_DATE.isdisjoint(entry.label)}
+    for index, line in enumerate(record.lines if general or wanted.role != "date" else ()):
+        if index not in other and (found := next(dates(line), None)):
+            return line[found[0] : found[1]], " ".join([line[found[1] :], *record.lines[index + 1 : index + 2]]), found[2], 0.5
     return None
 
 
@@ -150,7 +164,7 @@ def under_label(record: Record, wanted: Wanted) -> Found:
         if entry.stated or len(entry.label) <= len(wanted.words) + 1:
             return entry.value[:400].strip(" ,;"), min(score, 1.0)
     for term in wanted.stems:
-        if term in record.sequence and (said := re.search(rf"(?<!\w){re.escape(term)}\w{{0,4}}{FOLLOWS}", record.early, re.IGNORECASE)):
+        if term in record.heard and (said := re.search(rf"(?<!\w){re.escape(term)}\w{{0,4}}{FOLLOWS}", record.early, re.IGNORECASE)):
             return said.group(1).strip(), 0.5
     return NOTHING
 
@@ -181,18 +195,21 @@ def read_company(record: Record, wanted: Wanted) -> Found:
     if said[1] >= 0.8 and not any(map(str.isdigit, said[0][:3])):
         return said
     named = {entry.line for entry in record.entries if entry.stated}
-    scored = [(firm_score(line) - 0.15 * index, -index) for index, line in enumerate(record.lines[:9]) if index not in named]
+    heads = [BREAK.split(line, maxsplit=1)[0] for line in record.lines[:9]]
+    scored = [(firm_score(line) - 0.15 * index, -index) for index, line in enumerate(heads) if index not in named]
     best, place = max(scored, default=(0.0, 0))
     if best <= 0.0 or wanted.role != "company":
         return NOTHING
-    line = record.lines[-place]
+    line = heads[-place]
     if place and FIRM.issuperset(tokens(line)):  # a legal form on a line of its own belongs to the line before
-        line = f"{record.lines[-place - 1]} {line}"
+        line = f"{heads[-place - 1]} {line}"
     return re.sub(r"\s*\([^()]*\d[^()]*\)\s*$", "", line).strip(" ,*#-"), 0.4
 
 
 def firm_score(line: str) -> float:
     """Return how well a line can be a firm's name; 0 or less where it cannot."""
+    if len(line) > 120:
+        return -9.0
     words = frozenset(tokens(line))
     letters = sum(map(str.isalpha, line))
     other = words <= HEADINGS or HEADINGS.issuperset(terms(line)) or is_address(line) or is_dated(line)
@@ -201,13 +218,15 @@ def firm_score(line: str) -> float:
     return 1.0 + 2.0 * (not words.isdisjoint(FIRM)) - 0.2 * max(0, len(words) - 8)
 
 
+@lru_cache(maxsize=1024)
 def is_address(line: str) -> bool:
     """True for a line with a house number beside a street's word, or with a postcode beside a name."""
+    if len(line) > 120 or line[0] == "(" or ":" in line or "@" in line or not NO_ADDRESS.isdisjoint(terms(line)):
+        return False
     words = tokens(line)
     street = any(word in STREET or word.endswith(("strasse", "straat", "weg", "gasse")) for word in words)
-    if ":" in line or line[0] == "(" or "@" in line or len(line) > 120 or not any(len(word) > 2 and word.isalpha() for word in words):
-        return False
-    return (street and any(map(str.isdigit, line))) or bool(POSTCODE.search(line)) or (street and len(words) > 2)
+    named = any(len(word) > 2 and word.isalpha() for word in words)
+    return named and bool(street and any(map(str.isdigit, line)) or POSTCODE.search(line))
 
 
 def read_address(record: Record, wanted: Wanted) -> Found:

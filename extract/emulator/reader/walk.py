@@ -132,9 +132,10 @@ class Walk:
         if not best:
             best, margin = decide(self._votes(wanted, lambda value: [value] if value in labels else [], labels))
         if not best:
-            scores = {label: score for label, score in wording(self.record, words).items() if score > 0.0}
-            best, margin = decide(scores)
+            scores = wording(self.record, words)
+            best, margin = decide(scores if max(scores.values()) > 0.0 else {})
         if not best:
+            self._margins.append(1 / len(labels))
             return next((label for label in labels if not UNDECIDED.isdisjoint(tokens(split_name(label)))), labels[0]), 0.0
         self._evidence.update(words[best])
         self._margins.append(margin)

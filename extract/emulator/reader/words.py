@@ -6,14 +6,14 @@ import re
 import unicodedata
 from functools import lru_cache
 
-__all__ = ["CUES_OF", "NEGATIONS", "STOP", "features", "fold", "split_name", "stem", "terms", "terms_of", "tokens"]
+__all__ = ["CUES_OF", "NEGATIONS", "STOP", "features", "fold", "folded_tokens", "split_name", "stem", "terms", "terms_of", "tokens"]
 
 SYNONYMS = """
-total: sum summe gesamt gesamtsumme endbetrag rechnungsbetrag totaal totale totales totals
-subtotal: subtotaal zwischensumme subtotale
+total: sum summe 合計 総計 총액 总计 gesamt gesamtsumme endbetrag rechnungsbetrag totaal totale totales totals
+subtotal: 小計 subtotaal zwischensumme subtotale
 due: payable balance zahlen zahlbar zahlbetrag payer pagar pagare betalen fallig echeance vencimiento vencimento scadenza
-amount: betrag montant importe importo bedrag valor amt
-tax: vat gst sst mwst ust mehrwertsteuer umsatzsteuer steuer tva iva btw impuesto imposta taxe taxes
+amount: 金額 betrag montant importe importo bedrag valor amt
+tax: 消費税 vat gst sst mwst ust mehrwertsteuer umsatzsteuer steuer tva iva btw impuesto imposta taxe taxes
 net: netto neto ht excluding exclusive excl imponibile nettobetrag
 gross: brutto bruttobetrag ttc inclusive including incl inkl compris rounded grand nett
 discount: disc rabatt remise descuento sconto desconto korting saving savings
@@ -21,10 +21,10 @@ change: wechselgeld ruckgeld rendu cambio vuelto troco wisselgeld
 cash: bar especes efectivo contanti contant tendered tender paid gegeben visa mastercard deposit
 rounding: rundung arrondi redondeo arrotondamento afronding adjustment adj
 shipping: delivery versand lieferung livraison envio spedizione entrega verzending levering
-date: datum fecha data dated
+date: 発行日 日付 datum fecha data dated
 time: uhrzeit zeit heure hora ora tijd
-number: no nr num nummer numero nro id code ref reference kennung nmr
-invoice: rechnung factura facture fattura fatura factuur bill receipt inv quittung recibo ricevuta beleg
+number: n no nr num nummer numero nro id code ref reference kennung nmr
+invoice: rechnung factura facture fattura fatura factuur bill receipt inv quittung recibo ricevuta beleg doc document documento kassabon bon slip nota note 領収書 請求書 レシート
 vendor: company seller merchant supplier shop store issuer firm firma lieferant verkaufer vendedor proveedor fournisseur
 vendor: vendeur fornitore venditore fornecedor leverancier verkoper bedrijf unternehmen empresa societe azienda emisor
 customer: client buyer kunde kunden kaufer cliente comprador acheteur klant koper recipient empfanger billed debtor
@@ -33,9 +33,9 @@ phone: tel telephone mobile telefon telefono telefone telefoon fon handy telefon
 email: mail correo courriel mails emails
 url: website web site link homepage webseite internet
 currency: wahrung devise moneda valuta moeda munteenheid
-quantity: qty menge anzahl quantite cantidad quantita quantidade aantal pcs stk stuck units pieces qte qta cant hoeveelheid
-price: preis prix precio prezzo preco prijs rate einzelpreis stuckpreis
-description: item items desc beschreibung bezeichnung designation descripcion descrizione descricao omschrijving
+quantity: 数量 qty menge anzahl quantite cantidad quantita quantidade aantal pcs stk stuck units pieces qte qta cant hoeveelheid
+price: 単価 preis prix precio prezzo preco prijs rate einzelpreis stuckpreis
+description: 品名 item items desc beschreibung bezeichnung designation descripcion descrizione descricao omschrijving
 description: artikel article articolo product produkt produit producto prodotto produto position line
 name: nom nombre nome naam
 confidence: probability certainty likelihood sicherheit confianza
@@ -52,51 +52,53 @@ spam: gagne ganado premio vinto ganhou promo discount subscribe cheap bonus foll
 phishing: password verify account login suspended confirm click bank credentials passwort konto compte contrasena senha
 scam: prize won claim million inheritance transfer lottery crypto bitcoin investment guaranteed prince fee cruise
 promotion: offer sale discount buy cheap deal subscribe promo followers angebot oferta offerta solde aanbieding
-bill: invoice charge charged payment pay paid card price subscription abbuchung zahlung paiement pago pagamento betaling
+billing payment: invoice charge charged payment pay paid card price subscription abbuchung zahlung paiement pago pagamento betaling
 refund: money back return reimburse ruckerstattung erstattung remboursement reembolso rimborso terugbetaling
-ship: package parcel arrive delivered delivery tracking courier paket lieferung colis livraison paquete pedido pacco pakket
+shipping delivery: package parcel arrive delivered delivery tracking courier paket lieferung colis livraison paquete pedido pacco pakket
 account: login password sign profile locked username konto passwort compte cuenta conta wachtwoord
-bug: error crash crashes broken fails fehler absturz erreur plante falla errore erro fout freeze exception
-technical: error crash bug broken fails install app website fehler erreur problema fout
-complaint: bad terrible worst disappointed unacceptable angry rude schlecht mauvais malo pessimo slecht
-negative: bad terrible worst hate awful poor disappointed broken schlecht furchtbar mauvais nul malo pessimo ruim slecht
-positive: good great love excellent perfect thanks happy amazing gut toll super parfait bon bueno buono bom goed
-praise: great love excellent thanks wonderful amazing danke merci gracias grazie obrigado bedankt
+bug technical: error crash crashes broken fails install app website fehler absturz erreur plante falla errore erro fout freeze exception
+complaint negative: bad terrible worst hate awful poor disappointed broken unacceptable angry rude schlecht mauvais malo pessimo slecht
+positive praise: good great love excellent perfect thanks happy amazing wonderful danke merci gracias grazie obrigado bedankt gut toll super parfait bon bueno buono bom goed
 cancel: stop terminate unsubscribe end kundigen stornieren annuler resilier cancelar cancelacion annullare disdire opzeggen
 question: how what when where why can wie wann comment como quando hoe
-unsafe: kill hate die attack idiot stupid weapon blood nazi sex nude drugs
-toxic: kill hate die idiot stupid moron trash ugly loser
+unsafe toxic: kill hate die moron trash ugly loser attack idiot stupid weapon blood nazi sex nude drugs
 """
 STOP = frozenset(["a", "an", "the", "i", "is", "my", "to", "do", "it", "of", "for", "in", "on", "and", "that", "this", "have", "be", "was", "are", "you", "me", "with", "or", "as", "by", "at", "from", "der", "die", "das", "und", "le", "la", "les", "de", "des", "du", "et", "el", "los", "las", "y", "il", "lo", "e", "o", "os", "het", "een", "en", "whether", "if", "true", "one", "any", "which", "what"])
 TOKEN = re.compile(r"[^\W\d_]+|\d+|#")
 HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_\-./]+")
 MARKS = re.compile(r"[\u0300-\u036f]+")
-JOINED = ((re.compile(r"\bsub[\s-]+total"), "subtotal"), (re.compile(r"\be-mail"), "email"), (re.compile(r"(?<=\w)['’](?=\w)"), ""),
-          (re.compile(r"\bn[°º]"), "no "), (re.compile(r"\bsous[\s-]total"), "subtotal"))
+SHORT_FORMS = {"subtotal": r"\b(?:sub|sous)[ -]+total", "customer": r"\b(?:bill(?:ed)?|sold|invoiced?) to\b", "email": r"\be-mail", "no ": r"\bn[°º]",
+               "": r"(?<=\w)['’](?=\w)"}
+SHORT_FORM = re.compile("|".join(f"({form})" for form in SHORT_FORMS.values()))
+LONG_FORMS = tuple(SHORT_FORMS)
 ENDINGS = ("ings", "ing", "ions", "ion", "edly", "ed", "ies", "es", "en", "s", "ly")
 
 
 def parse_table(table: str) -> dict[str, list[str]]:
-    """Return head -> words of a table written as `head: words`, one or more lines per head."""
+    """Return head -> words of a table written as `heads: words`; a head may have several lines."""
     found: dict[str, list[str]] = {}
     for line in filter(None, table.splitlines()):
-        head, _, words = line.partition(":")
-        found.setdefault(head, []).extend(words.split())
+        heads, _, words = line.partition(":")
+        for head in heads.split():
+            found.setdefault(head, []).extend(words.split())
     return found
 
 
 def fold(text: str) -> str:
-    """Return `text` in lower case without accents; short forms such as "sub total" joined."""
+    """Return `text` in lower case without accents; with short forms such as "sub total" made one word."""
     text = text.casefold() if text.isascii() else MARKS.sub("", unicodedata.normalize("NFKD", text.casefold()))
-    for pattern, joined in JOINED:
-        text = pattern.sub(joined, text)
-    return text
+    return SHORT_FORM.sub(lambda match: LONG_FORMS[(match.lastindex or 1) - 1], text)
 
 
 def tokens(text: str) -> list[str]:
-    """Return folded words and numbers in order; scripts without blanks are cut into pairs of characters."""
+    """Return the folded words and numbers of `text` in order."""
+    return folded_tokens(fold(text))
+
+
+def folded_tokens(text: str) -> list[str]:
+    """Return the tokens of a folded text; scripts without blanks are cut into pairs of characters."""
     found: list[str] = []
-    for word in TOKEN.findall(fold(text)):
+    for word in TOKEN.findall(text):
         wide = word[0] > "\u2e7f" and len(word) > 2
         found.extend([word[i : i + 2] for i in range(len(word) - 1)] if wide else [word])
     return found
@@ -135,8 +137,9 @@ def terms_of(word: str) -> tuple[str, ...]:
     return (stem(word),)
 
 
+@lru_cache(maxsize=4096)
 def terms(text: str) -> tuple[str, ...]:
-    """Return the terms of `text` in order, without words that say nothing."""
+    """Return the terms of `text` in order, without words that say nothing. Kept, so meant for lines, not for pages."""
     return tuple(term for word in tokens(text) if word not in STOP for term in terms_of(word))
 
 

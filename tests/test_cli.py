@@ -1,0 +1,328 @@
+"""The command line as a person types it: exit status, stdout for data, stderr for people."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from extract import Emulator
+from extract.cli import main
+from extract.emulator.server import running_server
+
+PIPELINE = """
+from typing import Literal
+from pydantic import BaseModel
+from extract import Extractor
+
+class Label(BaseModel):
+    label: Literal["spam", "ham"]
+    score: int
+
+extractor = Extractor(Label, "{body}")
+"""
+GOOD = '{"label": "ham", "score": 3}'
+
+Extract = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "spam.py").write_text(PIPELINE)
+    pl.DataFrame({"id": range(30), "body": [f"text {n}" for n in range(30)]}).write_csv(tmp_path / "in.csv")
+    return tmp_path
+
+
+@pytest.fixture
+def extract(folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Extract:
+    """The command in this process: the same `main`, without the second that a new interpreter takes."""
+    monkeypatch.chdir(folder)
+
+    def call(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+        monkeypatch.setattr(sys, "argv", ["extract", *arguments])
+        for name, value in variables.items():
+            monkeypatch.setenv(name, value)
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as left:
+            main()
+        out, err = capfd.readouterr()
+        assert "Traceback" not in err
+        return subprocess.CompletedProcess(arguments, int(left.value.code or 0), out, err)
+
+    return call
+
+
+def test_the_command_and_the_module_are_the_same(folder: Path, environment: dict[str, str]) -> None:
+    for command in ([str(Path(sys.executable).with_name("extract"))], [sys.executable, "-m", "extract"]):
+        arguments = [*command, "run", "missing.py", "in.csv", "-o", "out.parquet", "--offline"]
+        done = subprocess.run(arguments, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        assert (done.returncode, done.stderr) == (2, "error: there is no pipeline 'missing.py'\n")
+
+
+@pytest.fixture
+def emulator() -> Emulator:
+    return Emulator(answers=lambda _: GOOD)
+
+
+@pytest.fixture
+def url(emulator: Emulator) -> Iterator[str]:
+    with running_server(emulator) as url:
+        yield url
+
+
+def test_a_run_writes_a_typed_table_and_says_how_it_went(folder: Path, extract: Extract) -> None:
+    done = extract("run", "spam.py", "in.csv", "-o", "out.parquet", "--offline")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert "30 of 30 rows valid" in done.stderr
+    assert "wrote out.parquet" in done.stderr
+    frame = pl.read_parquet(folder / "out.parquet")
+    assert frame.columns == ["id", "body", "label", "score"]
+    assert frame["id"].to_list() == list(range(30))
+    assert frame["label"].dtype == pl.Enum(["spam", "ham"])
+    assert json.loads(pl.read_parquet_metadata(folder / "out.parquet")["extract"])["pipeline"] == "spam"
+
+
+def test_json_is_one_object_on_stdout_and_nothing_on_stderr(extract: Extract, url: str) -> None:
+    done = extract("run", "spam.py", "in.csv", "-o", "out.parquet", "--base-url", url, "--json")
+    assert done.stderr == ""
+    summary = json.loads(done.stdout)
+    assert (summary["rows"], summary["valid"], summary["requests"], summary["errors"]) == (30, 30, 30, {})
+    assert summary["output"] == "out.parquet"
+    assert summary["cost_usd"] > 0
+
+
+def test_quiet_says_nothing(extract: Extract) -> None:
+    done = extract("run", "spam.py", "in.csv", "-o", "out.parquet", "--offline", "--quiet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_same_command_again_asks_nothing(extract: Extract, emulator: Emulator, url: str) -> None:
+    for _ in range(2):
+        done = extract("run", "spam.py", "in.csv", "-o", "out.parquet", "--base-url", url)
+        assert done.returncode == 0
+    assert "30 from the cache" in done.stderr
+    assert len(emulator.requests) == 30
+
+
+def test_rejected_rows_go_to_a_file_beside_the_output(folder: Path, extract: Extract) -> None:
+    with running_server(Emulator(answers=lambda body: "{}" if "text 7" in json.dumps(body["input"]) else GOOD)) as url:
+        done = extract("run", "spam.py", "in.csv", "-o", "out.parquet", "--base-url", url, "--id", "id")
+    assert done.returncode == 3
+    assert "1 rejected (1 invalid_answer)" in done.stderr
+    assert pl.read_parquet(folder / "out.parquet").height == 29
+    errors = pl.read_parquet(folder / "out.errors.parquet")
+    assert errors.select("row_id", "code", "path").row(0) == (7, "invalid_answer", "$.label")
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_other_endings_choose_other_formats(folder: Path, extract: Extract, ending: str) -> None:
+    assert extract("run", "spam.py", "in.csv", "-o", f"out.{ending}", "--offline").returncode == 0
+    read = pl.read_csv if ending == "csv" else pl.read_ndjson
+    assert read(folder / f"out.{ending}").height == 30
+
+
+def test_a_pipeline_may_be_a_name_in_a_module(extract: Extract) -> None:
+    assert extract("run", "spam:extractor", "in.csv", "-o", "out.parquet", "--offline").returncode == 0
+
+
+RUN = ("run", "spam.py", "in.csv", "-o", "out.parquet")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "said"),
+    [
+        (("run", "spam.py", "missing.csv", "-o", "out.parquet", "--offline"), 2, "missing.csv"),
+        (("run", "spam.py", "in.docm", "-o", "out.parquet", "--offline"), 2, "in.docm"),
+        (("run", "spam.py", "empty.csv", "-o", "out.parquet", "--offline"), 2, "empty"),
+        (("run", "spam.py", "broken.csv", "-o", "out.parquet", "--offline"), 2, "line 3 has 3 fields"),
+        (("run", "spam.py", "other.csv", "-o", "out.parquet", "--offline"), 2, "'body'"),
+        (("run", "missing.py", "in.csv", "-o", "out.parquet", "--offline"), 2, "missing.py"),
+        (("run", "broken.py", "in.csv", "-o", "out.parquet", "--offline"), 2, "line 2: NameError"),
+        (("run", "syntax.py", "in.csv", "-o", "out.parquet", "--offline"), 2, "line 1: SyntaxError"),
+        (("run", "schema.py", "in.csv", "-o", "out.parquet", "--offline"), 2, "$"),
+        (("run", "nothing.py", "in.csv", "-o", "out.parquet", "--offline"), 2, "extractor"),
+        (("run", "spam", "in.csv", "-o", "out.parquet", "--offline"), 2, "module:name"),
+        (("run", "spam.py", "in.csv", "-o", "out.pdf", "--offline"), 2, ".parquet"),
+        (("run", "spam.py", "in.csv", "-o", "no/out.parquet", "--offline"), 2, "no folder"),
+        ((*RUN,), 2, "--offline"),
+        ((*RUN, "--offline", "--id", "nope"), 2, "nope"),
+        ((*RUN, "--offline", "--deadline", "soon"), 2, "90s"),
+        ((*RUN, "--offline", "--no-such-flag"), 2, "no-such-flag"),
+        ((*RUN, "--offline", "--budget", "3"), 2, "budget"),
+        ((*RUN, "--base-url", "http://example.com"), 2, "https"),
+        ((*RUN, "--base-url", "http://127.0.0.1:9", "--deadline", "0.2s", "--stop-after-failures", "0"), 3, "timeout"),
+        ((*RUN, "--offline", "--model", "no-such-model"), 1, "--model"),
+    ],
+)
+def test_bad_input_is_one_or_two_lines_and_the_right_status(
+    folder: Path, extract: Extract, arguments: tuple[str, ...], status: int, said: str
+) -> None:
+    (folder / "in.docm").write_bytes(b"\x00\x01")
+    (folder / "empty.csv").touch()
+    (folder / "broken.csv").write_text("id,body\n1,a\n2,b,c\n")
+    (folder / "other.csv").write_text("id,text\n1,a\n")
+    (folder / "broken.py").write_text("x = 1\nnonsense\n")
+    (folder / "syntax.py").write_text("def\n")
+    (folder / "schema.py").write_text(
+        "from extract import Extractor\nextractor = Extractor({'$ref': 'https://example.com/x.json'}, '{body}')\n"
+    )
+    (folder / "nothing.py").touch()
+    done = extract(*arguments, GEMINI_API_KEY="secret-key" if "http://example.com" in arguments else "")
+    assert done.returncode == status, done.stderr
+    assert said in done.stderr
+    assert "secret-key" not in done.stderr + done.stdout
+    assert not (folder / "out.parquet").exists() or status == 3
+
+
+def test_a_bad_key_stops_at_once(extract: Extract) -> None:
+    with running_server(Emulator(api_key="right", answers=lambda _: GOOD)) as url:
+        done = extract(*RUN, "--base-url", url, GEMINI_API_KEY="wrong-secret")
+    assert done.returncode == 1
+    assert "GEMINI_API_KEY" in done.stderr
+    assert "wrong-secret" not in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_an_answer_cut_at_half_is_retried_and_one_that_stays_cut_is_a_row(folder: Path, extract: Extract) -> None:
+    with running_server(Emulator(answers=lambda _: GOOD, faults="cut=0.3,malformed=0.1", seed=4)) as url:
+        done = extract(*RUN, "--base-url", url)
+    assert done.returncode == 0, done.stderr
+    assert pl.read_parquet(folder / "out.parquet").height == 30
+
+
+def test_a_foreign_output_stays_unless_told(folder: Path, extract: Extract) -> None:
+    pl.DataFrame({"mine": [1]}).write_parquet(folder / "out.parquet")
+    done = extract(*RUN, "--offline")
+    assert done.returncode == 2
+    assert "--overwrite" in done.stderr
+    assert pl.read_parquet(folder / "out.parquet").columns == ["mine"]
+    assert extract(*RUN, "--offline", "--overwrite").returncode == 0
+
+
+@pytest.mark.parametrize("what", ["out.parquet.part", "out.errors.parquet.part"])
+def test_a_full_disk_stops_the_run_and_keeps_what_was_paid(folder: Path, extract: Extract, what: str) -> None:
+    emulator = Emulator(answers=lambda body: "{}" if "text 7" in json.dumps(body["input"]) else GOOD)
+    with running_server(emulator) as url:
+        (folder / what).symlink_to("/dev/full")
+        done = extract(*RUN, "--base-url", url)
+        assert done.returncode == 1
+        assert "cannot be written" in done.stderr
+        asked = len(emulator.requests)
+        (folder / what).unlink(missing_ok=True)
+        assert extract(*RUN, "--base-url", url).returncode == 3
+        assert len(emulator.requests) == asked
+
+
+@pytest.mark.parametrize(("number", "times"), [(signal.SIGINT, 1), (signal.SIGTERM, 1), (signal.SIGINT, 2)])
+def test_an_interrupt_keeps_what_was_paid(
+    folder: Path, extract: Extract, environment: dict[str, str], number: int, times: int
+) -> None:
+    pl.DataFrame({"id": range(600), "body": [f"text {n}" for n in range(600)]}).write_csv(folder / "in.csv")
+    emulator = Emulator(answers=lambda _: GOOD, latency=0.05)
+    with running_server(emulator) as url:
+        arguments = [sys.executable, "-m", "extract", *RUN, "--base-url", url, "--concurrency", "8"]
+        process = subprocess.Popen(arguments, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+        wait_for(lambda: len(emulator.requests) >= 60)
+        for _ in range(times):
+            os.kill(process.pid, number)
+            time.sleep(0.01)
+        _, said = process.communicate(timeout=30)
+        assert process.returncode == 130, said
+        assert "run the same command again" in said
+        assert not (folder / "out.parquet").exists()
+        kept = pl.read_parquet(folder / "out.partial.parquet")
+        paid = len(emulator.requests)
+        assert 60 - 8 * (times - 1) <= kept.height <= paid < 600
+        assert extract(*RUN, "--base-url", url).returncode == 0
+        repeated = len(emulator.requests) - 600
+        assert repeated <= (0 if times == 1 else 8)
+    assert pl.read_parquet(folder / "out.parquet").height == 600
+    assert not (folder / "out.partial.parquet").exists()
+
+
+def wait_for(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < deadline, "waited for too long"
+        time.sleep(0.01)
+
+
+def test_a_killed_run_is_taken_up_where_it_stopped(folder: Path, extract: Extract, environment: dict[str, str]) -> None:
+    pl.DataFrame({"id": range(400), "body": [f"text {n}" for n in range(400)]}).write_csv(folder / "in.csv")
+    emulator = Emulator(
+        answers=lambda body: json.dumps({"label": "ham", "score": len(json.dumps(body["input"]))}), latency=0.02
+    )
+    with running_server(emulator) as url:
+        arguments = [sys.executable, "-m", "extract", *RUN, "--base-url", url, "--concurrency", "16"]
+        process = subprocess.Popen(arguments, cwd=folder, env=environment, stderr=subprocess.DEVNULL)
+        wait_for(lambda: len(emulator.requests) >= 130)
+        process.kill()
+        process.wait()
+        assert extract(*RUN, "--base-url", url).returncode == 0
+        assert len(emulator.requests) <= 400 + 16
+        assert extract("run", "spam.py", "in.csv", "-o", "whole.parquet", "--base-url", url).returncode == 0
+    assert pl.read_parquet(folder / "out.parquet").equals(pl.read_parquet(folder / "whole.parquet"))
+
+
+def test_estimate_sends_nothing_and_names_the_price(extract: Extract) -> None:
+    done = extract("estimate", "spam.py", "in.csv", "--json")
+    found = json.loads(done.stdout)
+    assert (found["rows"], found["requests"], found["sampled_rows"]) == (30, 30, 30)
+    assert 0 < found["cost_usd"]["flex"] < found["cost_usd"]["standard"]
+    unknown = json.loads(extract("estimate", "spam.py", "in.csv", "--model", "gemini-unpriced", "--json").stdout)
+    assert unknown["cost_usd"] == {"standard": None, "flex": None}
+    assert "30 rows" in extract("estimate", "spam.py", "in.csv").stdout
+
+
+def test_the_estimate_is_near_what_a_run_then_takes(extract: Extract, url: str) -> None:
+    estimated = json.loads(extract("estimate", "spam.py", "in.csv", "--json").stdout)
+    run = json.loads(extract(*RUN, "--base-url", url, "--json").stdout)
+    assert 0.5 < estimated["input_tokens"] / run["input_tokens"] < 2
+
+
+def test_schema_shows_all_three_forms(extract: Extract) -> None:
+    shown = json.loads(extract("schema", "spam.py", "--json").stdout)
+    assert shown["columns"] == {"label": "Enum(categories=['spam', 'ham'])", "score": "Int64"}
+    assert shown["wire"]["required"] == ["label", "score"]
+    text = extract("schema", "spam.py").stdout
+    assert "sent to the service" in text
+    assert "Int64" in text
+
+
+def test_eval_scores_an_output_against_gold(folder: Path, extract: Extract) -> None:
+    pl.DataFrame({"id": [1, 2], "label": ["spam", "ham"], "score": [1, 2]}).write_parquet(folder / "out.parquet")
+    pl.DataFrame({"id": [1, 2], "label": ["spam", "spam"], "score": [1, 2]}).write_csv(folder / "gold.csv")
+    done = extract("eval", "spam.py", "out.parquet", "gold.csv", "--on", "id", "--json")
+    scores: dict[str, Any] = {score["field"]: score for score in json.loads(done.stdout)}
+    assert scores["label"]["exact"] == 0.5
+    assert scores["score"]["exact"] == 1.0
+    assert "label" in extract("eval", "spam.py", "out.parquet", "gold.csv", "--on", "id").stdout
+    assert extract("eval", "spam.py", "out.parquet", "gold.csv", "--on", "nope").returncode == 2
+
+
+def test_emulate_serves_on_a_port_and_lists_its_faults(
+    folder: Path, extract: Extract, environment: dict[str, str]
+) -> None:
+    assert "mixed" in extract("emulate", "--faults", "list").stdout
+    wrong = extract("emulate", "--faults", "nonsense=1")
+    assert (wrong.returncode, "nonsense" in wrong.stderr) == (2, True)
+    arguments = [sys.executable, "-m", "extract", "emulate", "--port", "0"]
+    with subprocess.Popen(
+        arguments, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None
+        url = process.stdout.readline().strip()
+        assert extract(*RUN, "--base-url", url).returncode == 0
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=10)
+        assert process.stderr is not None
+        assert "Traceback" not in process.stderr.read()

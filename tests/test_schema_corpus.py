@@ -1,0 +1,119 @@
+"""The compiler against 106 schemas from public projects and against the official conformance suite."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from jsonschema import Draft202012Validator
+
+from extract.errors import InvalidAnswer, SchemaError
+from extract.schema import OutputSchema, compile_schema
+from extract.schema.keywords import WIRE_KEYWORDS, subschemas
+
+DATA = Path(__file__).parents[1] / ".." / "shared" / "data"
+PROJECTS = DATA / "json_schemas"
+SUITE = DATA / "json_schema_test_suite" / "draft2020-12"
+
+#: Cases that need documents of the suite's own server, which is not here, or a dialect described there.
+REMOTE = ("localhost:1234", "tree.json", "extendible-dynamic-ref.json", "remote ref", "base URI change", "retrieved nested")
+#: `\p{...}` is no regular expression of Python.
+FOREIGN_PATTERN = r"\p{Letter}"
+
+
+def _files(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*.json"))
+
+
+def _suite_cases() -> Iterator[Any]:
+    for path in _files(SUITE):
+        for case in json.loads(path.read_text()):
+            yield pytest.param(case, id=f"{path.stem}: {case['description']}")
+
+
+def _nodes(node: Any) -> Iterator[dict[str, Any]]:
+    if isinstance(node, dict):
+        yield node
+        for inner in subschemas(node):
+            yield from _nodes(inner)
+
+
+def _verdict(schema: OutputSchema, answer: Any) -> bool:
+    try:
+        schema.validate(json.dumps(answer))
+    except InvalidAnswer as error:
+        assert error.issues
+        return False
+    return True
+
+
+def _check(schema: OutputSchema, tests: list[dict[str, Any]], formats: Any) -> Counter[str]:
+    """Check one compiled schema against its instances; return how many were valid and invalid."""
+    for node in _nodes(schema.wire):
+        assert node.keys() <= WIRE_KEYWORDS
+        assert "$ref" not in node or len(node) == 1
+    Draft202012Validator.check_schema(schema.wire)
+    wire, counts, rows = Draft202012Validator(schema.wire, format_checker=formats), Counter[str](), []
+    for test in tests:
+        answer = {"value": test["data"]} if schema.wrapped else test["data"]
+        assert _verdict(schema, answer) == test["valid"], test
+        counts["valid" if test["valid"] else "invalid"] += 1
+        if test["valid"]:
+            assert wire.is_valid(answer), test
+            rows.append(schema.row(schema.validate(json.dumps(answer))))
+    _check_frame(schema, rows)
+    return counts
+
+
+def _check_frame(schema: OutputSchema, rows: list[tuple[Any, ...]]) -> None:
+    frame = schema.frame([*rows, None])
+    assert frame.schema == schema.frame([]).schema == pl.Schema(schema.dtypes)
+    stored = io.BytesIO()
+    frame.write_parquet(stored)
+    stored.seek(0)
+    assert pl.read_parquet(stored).equals(frame)
+
+
+@pytest.mark.skipif(not PROJECTS.exists(), reason="the schemas of public projects are not beside this checkout")
+@pytest.mark.parametrize("path", _files(PROJECTS), ids=lambda path: path.stem)
+def test_a_real_schema_compiles_judges_its_instances_and_holds_them_in_columns(path: Path) -> None:
+    case = json.loads(path.read_text())
+    counts = _check(compile_schema(case["schema"]), case["tests"], Draft202012Validator.FORMAT_CHECKER)
+    assert counts["valid"] >= 1
+
+
+@pytest.mark.skipif(not PROJECTS.exists(), reason="the schemas of public projects are not beside this checkout")
+def test_all_real_schemas_were_found() -> None:
+    assert len(_files(PROJECTS)) == 106
+
+
+@pytest.mark.skipif(not SUITE.exists(), reason="the conformance suite is not beside this checkout")
+@pytest.mark.parametrize("case", _suite_cases())
+def test_the_conformance_suite_gets_its_verdicts(case: dict[str, Any]) -> None:
+    try:
+        schema = compile_schema(case["schema"], assert_formats=False)
+    except SchemaError as error:
+        text = json.dumps(case["schema"]) + case["description"]
+        assert FOREIGN_PATTERN in json.dumps(case["schema"]).replace("\\\\", "\\") or any(
+            word in text for word in REMOTE
+        ), f"refused without need: {error}"
+        return
+    _check(schema, case["tests"], None)
+
+
+@pytest.mark.skipif(not SUITE.exists(), reason="the conformance suite is not beside this checkout")
+def test_the_suite_is_refused_only_where_it_needs_remote_documents_or_foreign_patterns() -> None:
+    refused = 0
+    for path in _files(SUITE):
+        for case in json.loads(path.read_text()):
+            try:
+                compile_schema(case["schema"], assert_formats=False)
+            except SchemaError:
+                refused += 1
+    assert refused <= 24

@@ -1,0 +1,180 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import polars as pl
+import pyarrow.parquet as pq
+import pytest
+from polars.testing import assert_frame_equal
+
+from extract import ConfigError, OutputError
+from extract.sinks import FrameSink, check_output, footer, open_sink, write_errors
+
+SCHEMA = pl.Schema(
+    {
+        "id": pl.Int64,
+        "label": pl.Enum(["a", "b"]),
+        "price": pl.Decimal(38, 2),
+        "day": pl.Date,
+        "at": pl.Datetime("us", "UTC"),
+        "clock": pl.Time,
+        "lasts": pl.Duration("us"),
+        "data": pl.Binary,
+        "items": pl.List(pl.Struct({"name": pl.String, "price": pl.Decimal(38, 2)})),
+        "box": pl.Struct({"x": pl.Float64, "tags": pl.List(pl.String)}),
+    }
+)
+ROW: dict[str, Any] = {
+    "id": 1,
+    "label": "b",
+    "price": Decimal("12.50"),
+    "day": date(2026, 1, 2),
+    "at": datetime(2026, 1, 2, 3, 4, tzinfo=UTC),
+    "clock": time(5, 6),
+    "lasts": timedelta(seconds=90),
+    "data": b"\x00\xff",
+    "items": [{"name": 'a "quoted", piece', "price": Decimal("1.25")}],
+    "box": {"x": 0.5, "tags": ["ü"]},
+}
+FRAME = pl.DataFrame([ROW, {"id": 2}], schema=SCHEMA)
+
+
+def write(path: Path, *frames: pl.DataFrame, whole: bool = True) -> Path:
+    sink = open_sink(path)
+    sink.open(SCHEMA, footer({"pipeline": "p", "model": "m"}))
+    for frame in frames:
+        sink.write(frame)
+    return sink.close(whole=whole)
+
+
+def test_parquet_keeps_every_type(tmp_path: Path) -> None:
+    assert_frame_equal(pl.read_parquet(write(tmp_path / "o.parquet", FRAME, FRAME)), pl.concat([FRAME, FRAME]))
+
+
+def test_other_readers_see_the_same_parquet(tmp_path: Path) -> None:
+    path = write(tmp_path / "o.parquet", FRAME, FRAME)
+    by_arrow = pq.read_table(path)
+    assert by_arrow.num_rows == 4
+    assert by_arrow.column("items")[0].as_py() == ROW["items"]
+    assert by_arrow.column("price")[0].as_py() == Decimal("12.50")
+    by_duckdb = duckdb.sql(f"SELECT id, label, price, day, box.x FROM '{path}' ORDER BY id").fetchall()
+    assert by_duckdb[0] == (1, "b", Decimal("12.50"), date(2026, 1, 2), 0.5)
+
+
+def test_the_footer_says_where_a_file_came_from(tmp_path: Path) -> None:
+    path = write(tmp_path / "o.parquet", FRAME)
+    assert json.loads(pl.read_parquet_metadata(path)["extract"]) == {"pipeline": "p", "model": "m"}
+    assert json.loads(pq.read_metadata(path).metadata[b"extract"])["pipeline"] == "p"
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
+def test_no_rows_still_make_a_readable_file(tmp_path: Path, ending: str) -> None:
+    path = write(tmp_path / f"o.{ending}")
+    if ending == "parquet":
+        assert pl.read_parquet(path).schema == SCHEMA
+    elif ending == "csv":
+        assert pl.read_csv(path).columns == list(SCHEMA)
+    else:
+        assert path.read_bytes() == b""
+
+
+def test_csv_holds_nested_values_as_json_text(tmp_path: Path) -> None:
+    frame = pl.read_csv(write(tmp_path / "o.csv", FRAME, FRAME))
+    assert frame.height == 4
+    first = frame.row(0, named=True)
+    assert json.loads(first["items"]) == [{"name": 'a "quoted", piece', "price": "1.25"}]
+    assert json.loads(first["box"]) == {"x": 0.5, "tags": ["ü"]}
+    assert (first["data"], first["lasts"], first["day"]) == ("AP8=", "PT90S", "2026-01-02")
+    assert set(frame.row(1, named=True).values()) == {2, None}
+
+
+def test_jsonl_holds_one_object_a_row(tmp_path: Path) -> None:
+    lines = write(tmp_path / "o.jsonl", FRAME).read_text().splitlines()
+    first = json.loads(lines[0])
+    assert (first["label"], first["data"], first["items"][0]["name"]) == ("b", "AP8=", 'a "quoted", piece')
+    assert len(lines) == 2
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
+def test_a_reader_never_sees_half_a_file(tmp_path: Path, ending: str) -> None:
+    path = tmp_path / f"o.{ending}"
+    path.write_text("the last run's result")
+    sink = open_sink(path)
+    sink.open(SCHEMA, {})
+    sink.write(FRAME)
+    assert path.read_text() == "the last run's result"
+    assert sink.close(whole=False) == tmp_path / f"o.partial.{ending}"
+    assert path.read_text() == "the last run's result"
+    write(path, FRAME)
+    assert path.read_bytes() != b"the last run's result"
+    assert sorted(item.name for item in tmp_path.iterdir()) == [f"o.{ending}"]
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
+def test_an_abandoned_output_leaves_nothing(tmp_path: Path, ending: str) -> None:
+    sink = open_sink(tmp_path / f"o.{ending}")
+    sink.open(SCHEMA, {})
+    sink.write(FRAME)
+    sink.abandon()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_frame_sink_is_typed_without_rows() -> None:
+    sink = FrameSink()
+    sink.open(SCHEMA, {})
+    assert sink.frame.schema == SCHEMA
+
+
+@pytest.mark.parametrize("name", ["o.txt", "o", "missing/o.parquet"])
+def test_an_output_that_cannot_be_is_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ConfigError):
+        open_sink(tmp_path / name)
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
+def test_a_full_disk_is_one_line(ending: str, tmp_path: Path) -> None:
+    (tmp_path / f"o.{ending}.part").symlink_to("/dev/full")
+    sink = open_sink(tmp_path / f"o.{ending}")
+    with pytest.raises(OutputError, match="cannot be written") as caught:
+        fill(sink)
+    sink.abandon()
+    assert "\n" not in str(caught.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def fill(sink: Any) -> None:
+    sink.open(SCHEMA, {})
+    for _ in range(400):
+        sink.write(FRAME.sample(2000, with_replacement=True))
+    sink.close(whole=True)
+
+
+def test_only_what_this_pipeline_wrote_is_replaced(tmp_path: Path) -> None:
+    path, cache = tmp_path / "o.parquet", tmp_path / "o.parquet.cache"
+    check_output(path, pipeline="p", cache=cache, overwrite=False)  # nothing there yet
+    write(path, FRAME)
+    check_output(path, pipeline="p", cache=cache, overwrite=False)
+    with pytest.raises(ConfigError, match="--overwrite"):
+        check_output(path, pipeline="other", cache=cache, overwrite=False)
+    check_output(path, pipeline="other", cache=cache, overwrite=True)
+    cache.touch()
+    check_output(path, pipeline="other", cache=cache, overwrite=False)
+
+
+@pytest.mark.parametrize("content", [b"no parquet", b""])
+def test_a_foreign_file_is_never_replaced_unasked(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "o.parquet").write_bytes(content)
+    with pytest.raises(ConfigError, match="--overwrite"):
+        check_output(tmp_path / "o.parquet", pipeline="p", cache=None, overwrite=False)
+
+
+def test_the_errors_file_goes_when_there_are_no_errors(tmp_path: Path) -> None:
+    errors = pl.DataFrame({"row_id": [1]})
+    assert write_errors(errors, tmp_path / "o.parquet") == tmp_path / "o.errors.parquet"
+    assert write_errors(errors.clear(), tmp_path / "o.parquet") is None
+    assert list(tmp_path.iterdir()) == []
