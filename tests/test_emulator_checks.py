@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from extract.emulator import Emulator, WireRequest
@@ -246,6 +246,9 @@ FIELDS += ["continuation_token", "previous_interaction_id", "labels", "service_t
     strict=st.booleans(),
     dialect=st.sampled_from(["steps", "outputs"]),
 )
+@example(body={}, given_input=[{"type": []}], strict=True, dialect="steps")
+@example(body={}, given_input=[None, {"content": None}], strict=False, dialect="steps")
+@settings(max_examples=300)
 def test_no_json_makes_the_emulator_fail(body: Any, given_input: Any, strict: bool, dialect: Any) -> None:
     base = {"model": "gemini-3.5-flash-lite", "input": given_input}
     emulator = Emulator(answers=lambda _: "{}", strict=strict, dialect=dialect)

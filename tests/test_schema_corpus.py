@@ -31,10 +31,12 @@ def _files(folder: Path) -> list[Path]:
     return sorted(folder.rglob("*.json"))
 
 
-def _suite_cases() -> Iterator[Any]:
-    for path in _files(SUITE):
-        for case in json.loads(path.read_text()):
-            yield pytest.param(case, id=f"{path.stem}: {case['description']}")
+def _suite_cases() -> list[Any]:
+    return [
+        pytest.param(case, id=f"{path.stem}: {case['description']}")
+        for path in _files(SUITE)
+        for case in json.loads(path.read_text())
+    ]
 
 
 def _nodes(node: Any) -> Iterator[dict[str, Any]]:

@@ -188,7 +188,7 @@ def serve(
     port: int = 0,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
-    """Serve until interrupted, then return; port 0 picks a free one. `on_ready` gets the URL when clients may connect."""
+    """Serve until interrupted. Port 0 picks a free one; `on_ready` gets the base URL once clients may connect."""
     with open_socket(host, port) as listening:
         if on_ready is not None:
             on_ready(url_of(listening))

@@ -16,7 +16,7 @@ __all__ = ["Row", "read_rows", "slots"]
 Row = dict[str, str | float]  # slot -> value
 SLOTS = {"quantity": "quantity", "price": "price", "total": "amount", "amount": "amount", "due": "amount",
          "description": "text", "name": "text"}  # fmt: skip
-CLOSING = frozenset("total subtotal tax net gross due cash change rounding date time phone invoice balance".split())
+CLOSING = frozenset("total subtotal tax net gross due cash change rounding phone invoice balance".split())
 COUNT = re.compile(r"\W{0,3}(\d{1,4})\s?(?:[x×*]\s?|\s)(?=[^\W\d_])", re.IGNORECASE)
 COUNT_AFTER = re.compile(r"\s[x×](\d{1,4})(?!\d|[.,]\d)", re.IGNORECASE)
 OPENING = re.compile(rf"\s*(?:\d{{1,3}}[.)]\s+|(?:{DATE.pattern})\s)", re.IGNORECASE)
@@ -57,7 +57,8 @@ def read_rows(record: Record) -> Iterator[Row]:
 
 def read_row(record: Record, line: str, header: Sequence[str]) -> Row | None:
     """Return the row that `line` holds, or None where it is something else."""
-    line = OPENING.sub("", line[:400], count=1)
+    opening = OPENING.match(line)
+    line = line[opening.end() if opening else 0 : 400]
     before, after = COUNT.match(line), COUNT_AFTER.search(line)
     rest = line[before.end() :] if before else line[: after.start()] + "  " + line[after.end() :] if after else line
     found = list(record.numbers(rest))

@@ -31,6 +31,7 @@ from extract.emulator.reader.words import CUES_OF, NEGATIONS, STOP, features, sp
 __all__ = ["Walk"]
 
 UNDECIDED = frozenset("other others unknown none neutral general misc unclear undetermined sonstiges autre otro altro".split())
+SAID = 2.0  # weight of a label's wording beside the vote of the examples
 FAMILIAR = 2000  # characters of a record that are compared with the examples
 BLOCKS = 100  # blocks or lines of a record that are read as elements of a list
 LATE = ("snippet", "confidence")  # roles that speak of the other fields, and are read after them
@@ -130,10 +131,10 @@ class Walk:
         words = lexicon(labels, f"{place.description}\n{wanted.description}\n{self._system}")
         best, margin = named_label(self.record, wanted, labels), 1.0
         if not best:
-            best, margin = decide(self._votes(wanted, lambda value: [value] if value in labels else [], labels))
-        if not best:
-            scores = wording(self.record, words)
-            best, margin = decide(scores if max(scores.values()) > 0.0 else {})
+            votes = self._votes(wanted, lambda value: [value] if value in labels else [], labels)
+            said = wording(self.record, words)
+            scores = {label: votes.get(label, 0.0) + SAID * said[label] for label in labels}
+            best, margin = decide(scores if votes or max(said.values()) > 0.0 else {})
         if not best:
             self._margins.append(1 / len(labels))
             return next((label for label in labels if not UNDECIDED.isdisjoint(tokens(split_name(label)))), labels[0]), 0.0
@@ -252,7 +253,9 @@ class Walk:
         names = slots(fields)
         if "text" not in names or len(names) < 2:
             return
+        counting = element.properties.get(names.get("quantity", "")) or element
         for row in read_rows(self.record):
+            row = row if row.get("quantity") or counting.nullable else row | {"quantity": 1.0}  # printed without a number: one
             values = {name: row.get(slot) for slot, name in names.items()}
             yield {name: value for name in element.properties if (value := self._fitted(element, name, values.get(name))) is not MISSING}
 
