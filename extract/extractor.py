@@ -18,12 +18,15 @@ from pydantic_core import to_json
 from extract.cache import ResponseCache
 from extract.errors import (
     AnswerTimeout,
+    Blocked,
     BudgetExceeded,
     ConfigError,
     Denied,
     ExtractError,
+    Incomplete,
     InvalidAnswer,
     OutputError,
+    SchemaError,
     SchemaTooComplex,
     Unfinished,
     Unreachable,
@@ -55,7 +58,7 @@ __all__ = ["Asker", "Extractor", "Plan"]
 
 _KEY_TAG = "x1"
 # What makes every further request useless: the run ends, and the record it happened to is taken up by a rerun.
-STOPS = (Denied, SchemaTooComplex, BudgetExceeded, ConfigError)
+STOPS = (Denied, SchemaTooComplex, BudgetExceeded, ConfigError, SchemaError, OutputError)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,7 @@ class Extractor:
     media: tuple[str, ...] = ()
     examples: tuple[Example, ...] = ()
     generation: Generation = Generation()
-    repairs: int = 1
+    repairs: int = 2
 
     def __post_init__(self) -> None:
         media: Any = self.media
@@ -275,7 +278,7 @@ class Asker:
         while True:
             try:
                 return await self._valid(turns, retry_round, tally)
-            except InvalidAnswer:
+            except (InvalidAnswer, Incomplete, Blocked):
                 following = self.plan.answer_key(turns, retry_round + 1)
                 if tally.asked or not (self.retry_rejected or self._known(following)):
                     raise

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, cast
 
 import polars as pl
 
@@ -72,7 +72,7 @@ class Runner:
         self._feeding = asyncio.Lock()
         window = max(4, 8 * asker.limits.concurrency // _BLOCK_ROWS)
         self._blocks: asyncio.Queue[_Block | None] = asyncio.Queue(maxsize=window)
-        self._workers: list[asyncio.Task[None]] = []
+        self._asking: set[asyncio.Task[None]] = set()
         self._streak: int | None = 0
         asker.on_output_error = self.stop
 
@@ -104,14 +104,14 @@ class Runner:
     async def run(self) -> None:
         """Ask every record and hand every block to the sink, in order."""
         workers = max(1, self.asker.limits.concurrency)
-        self._workers = [asyncio.create_task(self._work()) for _ in range(workers)]
+        tasks = [asyncio.create_task(self._work()) for _ in range(workers)]
         writer = asyncio.create_task(self._write_all())
         try:
-            await asyncio.gather(*self._workers)
+            await asyncio.gather(*tasks)
             await self._blocks.put(None)
             await writer
         finally:
-            for task in (*self._workers, writer):
+            for task in (*tasks, writer):
                 task.cancel()
         if self.totals.rows != self._read:
             raise LostRows(f"{self._read} rows came in and {self.totals.rows} went out; please report this")
@@ -126,8 +126,8 @@ class Runner:
     def interrupt(self) -> None:
         """Drain at the first call; at the second give up what is in flight as well."""
         if self.interrupted:
-            for worker in self._workers:
-                worker.cancel()
+            for task in self._asking:
+                task.cancel()
         self.interrupted = True
         self.asker.gate.close()
         self._tell()
@@ -137,9 +137,13 @@ class Runner:
         return self.interrupted or self.stopped is not None
 
     async def _work(self) -> None:
+        this = cast("asyncio.Task[None]", asyncio.current_task())
         while (job := await self._next()) is not None:
             block, index = job
-            self._settle(block, index, await self._outcome(block.records[index], block.row_ids[index]))
+            self._asking.add(this)  # only here may a second interrupt cancel: elsewhere rows would be lost
+            outcome = await self._outcome(block.records[index], block.row_ids[index])
+            self._asking.discard(this)
+            self._settle(block, index, outcome)
 
     async def _outcome(self, record: Mapping[str, Any], row_id: Any) -> Outcome:
         if not self._stopping:
@@ -166,7 +170,7 @@ class Runner:
     async def _feed(self) -> bool:
         """Open the next block; waits while the window is full. False at the end of the source."""
         try:
-            frame = next(self._frames, None)
+            frame = await asyncio.to_thread(next, self._frames, None)
         except ConfigError as error:  # a source that breaks half way
             self.stop(error)
             frame = None

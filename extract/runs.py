@@ -216,10 +216,12 @@ def _in_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
             failure.append(error)
 
     def interrupt() -> None:
+        if not runners:  # nothing was sent yet
+            raise KeyboardInterrupt
         for loop, runner in runners:
             loop.call_soon_threadsafe(runner.interrupt)
 
-    thread = threading.Thread(target=target, name="extract-run")
+    thread = threading.Thread(target=target, name="extract-run", daemon=True)
     with _signals(interrupt):
         thread.start()
         thread.join()

@@ -193,7 +193,7 @@ def test_a_bad_key_stops_at_once(extract: Extract) -> None:
 
 
 def test_an_answer_cut_at_half_is_retried_and_one_that_stays_cut_is_a_row(folder: Path, extract: Extract) -> None:
-    with running_server(Emulator(answers=lambda _: GOOD, faults="cut=0.3,malformed=0.1", seed=4)) as url:
+    with running_server(Emulator(answers=lambda _: GOOD, faults="cut=0.1,malformed=0.02", seed=4)) as url:
         done = extract(*RUN, "--base-url", url)
     assert done.returncode == 0, done.stderr
     assert pl.read_parquet(folder / "out.parquet").height == 30

@@ -153,7 +153,7 @@ def test_rejected_rows_stay_as_nulls_or_leave() -> None:
     assert kept.frame["score"].to_list() == [3, 3, None, 3]
     split = ask(texts(4), Emulator(answers=answer), errors="split", row_id="id")
     assert split.frame["id"].to_list() == ["r0", "r1", "r3"]
-    assert split.errors.select("row_id", "attempts").rows() == [("r2", 2)]
+    assert split.errors.select("row_id", "attempts").rows() == [("r2", 3)]
 
 
 @pytest.mark.parametrize(
@@ -165,8 +165,8 @@ def test_rejected_rows_stay_as_nulls_or_leave() -> None:
         ("unknown_status", "invalid_answer", 3),
         ("empty_steps", "invalid_answer", 3),
         ("failed", "invalid_answer", 3),
-        ("malformed", "invalid_answer", 2),
-        ("mismatch", "invalid_answer", 2),
+        ("malformed", "invalid_answer", 3),
+        ("mismatch", "invalid_answer", 3),
         ("500", "overloaded", 6),
         ("504", "overloaded", 6),
         ("html", "overloaded", 6),
@@ -338,13 +338,14 @@ def test_equal_rows_in_flight_are_asked_once() -> None:
 
 def test_a_rejected_row_is_asked_anew_only_on_request(tmp_path: Path) -> None:
     emulator = Emulator(answers=["{}", "{}", GOOD])
+    once = Extractor(Label, "{body}", repairs=1)
     for _ in range(2):
-        rejected = ask(texts(1), emulator, cache=tmp_path / "c")
+        rejected = ask(texts(1), emulator, once, cache=tmp_path / "c")
         assert rejected.errors["code"].to_list() == ["invalid_answer"]
         assert len(emulator.requests) == 2
-    mended = ask(texts(1), emulator, cache=tmp_path / "c", retry_rejected=True)
+    mended = ask(texts(1), emulator, once, cache=tmp_path / "c", retry_rejected=True)
     assert mended.frame["score"].to_list() == [3]
-    again = ask(texts(1), emulator, cache=tmp_path / "c")
+    again = ask(texts(1), emulator, once, cache=tmp_path / "c")
     assert (again.frame["score"].to_list(), len(emulator.requests)) == ([3], 3)
 
 

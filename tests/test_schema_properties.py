@@ -19,7 +19,7 @@ from pydantic import AwareDatetime, BaseModel, Field, NaiveDatetime, create_mode
 from typing_extensions import TypedDict
 
 from extract.errors import InvalidAnswer, SchemaError
-from extract.schema import compile_schema
+from extract.schema import OutputSchema, compile_schema
 
 WORDS = st.sampled_from(["", "a", "b", "ab", "abc"])
 NUMBERS = st.sampled_from([-1, 0, 1, 2, 3, 0.5, 2.0])
@@ -88,28 +88,27 @@ LEAVES = st.one_of(
 SCHEMAS = st.recursive(LEAVES, _schemas, max_leaves=8)
 
 
-def _is_valid(validator: Any, value: Any) -> bool:
-    try:
-        return bool(validator.is_valid(value))
-    except RecursionError:  # a reference that leads back without taking a step into the value
-        return False
-
-
-@settings(max_examples=400, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
 @given(root=SCHEMAS, p=SCHEMAS, q=SCHEMAS, values=st.lists(VALUES, min_size=1, max_size=8))
+@pytest.mark.parametrize("as_member", [False, True])
 def test_the_wire_form_and_the_columns_take_every_value_that_the_schema_takes(
-    root: Any, p: Any, q: Any, values: list[Any]
+    as_member: bool, root: Any, p: Any, q: Any, values: list[Any]
 ) -> None:
-    source = {"$defs": {"P": p, "Q": q}} | (root if isinstance(root, dict) else {"allOf": [root]})
+    node = root if isinstance(root, dict) else {"allOf": [root]}
+    if as_member:
+        node = {"type": "object", "properties": {"x": node, "y": p}, "additionalProperties": False}
+        values = [{"x": value} for value in values]
+    source = {"$defs": {"P": p, "Q": q}} | node
     try:
         schema = compile_schema(source)
     except SchemaError as error:
-        assert "circle" in str(error)  # noqa: PT017  # the only way such a schema is refused
+        refusal = str(error)
+        assert "circle" in refusal  # the only reason to refuse such a schema
         return
     truth, wire = Draft202012Validator(source), Draft202012Validator(schema.wire)
     rows = []
     for value in values:
-        if _is_valid(truth, value):
+        if truth.is_valid(value):
             answer = {"value": value} if schema.wrapped else value
             assert wire.is_valid(answer), (schema.wire, answer)
             assert Draft202012Validator(schema.full).is_valid(answer)
@@ -126,15 +125,15 @@ def test_the_wire_form_and_the_columns_take_every_value_that_the_schema_takes(
 ])  # fmt: skip
 def test_older_drafts_keep_their_own_meaning(uri: str, validator: Any, node: Any, values: list[Any]) -> None:
     source = {"$schema": uri, "type": "object", "properties": {"x": node}}
+    assume(validator(validator.META_SCHEMA).is_valid(source))  # not every generated schema is one of an older draft
     try:
-        validator.check_schema(source)
         schema = compile_schema(source)
-    except Exception:
-        assume(False)
+    except SchemaError as error:
+        assume("leads out" in str(error))
+        return
     truth, wire = validator(source), Draft202012Validator(schema.wire)
     for value in values:
-        fits = _is_valid(truth, {"x": value})
-        if fits:
+        if truth.is_valid({"x": value}):
             assert wire.is_valid({"x": value})
             assert len(schema.frame([schema.row({"x": value})])) == 1
 
@@ -262,11 +261,16 @@ def test_values_come_back_from_json_and_from_parquet_as_they_were(data: st.DataO
 @given(text=st.text(max_size=40) | VALUES.map(json.dumps))
 def test_no_text_makes_validation_raise_anything_but_an_invalid_answer(text: str) -> None:
     for schema in _SOME_SCHEMAS:
-        try:
-            schema.row(schema.validate(text))
-        except InvalidAnswer as error:
-            assert error.issues
-            assert all(issue.path.startswith("$") for issue in error.issues)
+        fault = _fault(schema, text)
+        assert fault is None or (fault.issues and all(issue.path.startswith("$") for issue in fault.issues))
+
+
+def _fault(schema: OutputSchema, text: str) -> InvalidAnswer | None:
+    try:
+        schema.row(schema.validate(text))
+    except InvalidAnswer as error:
+        return error
+    return None
 
 
 _SOME_SCHEMAS = [

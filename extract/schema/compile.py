@@ -27,7 +27,7 @@ __all__ = ["OutputSchema", "compile_schema"]
 Row: TypeAlias = tuple[Any, ...]
 
 _DEFAULT_NAME = "Answer"
-_REFUSALS = (PydanticInvalidForJsonSchema, PydanticUserError, NameError, TypeError)
+_REFUSALS = (PydanticInvalidForJsonSchema, PydanticUserError, ImportError, NameError, TypeError)
 #: Pydantic's own code for a refusal -> what to do about it.
 _REASONS: dict[str | None, str] = {
     "typed-dict-version": "before Python 3.12, import TypedDict from typing_extensions, not from typing",

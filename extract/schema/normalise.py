@@ -50,7 +50,7 @@ class Dialect:
     @property
     def keywords(self) -> frozenset[str]:
         """The keywords this draft asserts; any other is only a note."""
-        asserted = set(self.validator.VALIDATORS)
+        asserted = set(self.validator.VALIDATORS) | {"exclusiveMinimum", "exclusiveMaximum"}  # flags in draft 4
         if "if" in asserted:
             asserted |= {"then", "else"}
         if self.siblings_count:

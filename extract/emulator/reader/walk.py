@@ -31,7 +31,7 @@ from extract.emulator.reader.words import CUES_OF, NEGATIONS, STOP, features, sp
 __all__ = ["Walk"]
 
 UNDECIDED = frozenset("other others unknown none neutral general misc unclear undetermined sonstiges autre otro altro".split())
-SAID = 2.0  # weight of a label's wording beside the vote of the examples
+SAID = 4.0  # weight of a label's wording beside the vote of the examples
 FAMILIAR = 2000  # characters of a record that are compared with the examples
 BLOCKS = 100  # blocks or lines of a record that are read as elements of a list
 LATE = ("snippet", "confidence")  # roles that speak of the other fields, and are read after them

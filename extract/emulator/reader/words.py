@@ -151,16 +151,20 @@ def split_name(name: str) -> str:
 CUES_OF = {stem(head): frozenset(map(stem, words)) for head, words in parse_table(CUES).items()}
 
 
+import os
+STOP_STEMS=frozenset(map(stem, STOP)); STOPW=float(os.environ.get("STOPW","1"))
+
 def features(text: str) -> dict[str, float]:
     """Return weighted features for comparing short texts: words, word pairs and letter groups."""
     words = [stem(word) for word in tokens(text)]
     found: dict[str, float] = {}
     for word in words:
-        found[word] = found.get(word, 0.0) + 1.0
+        found[word] = found.get(word, 0.0) + (STOPW if word in STOP_STEMS else 1.0)
     for pair in zip(words, words[1:], strict=False):
         key = " ".join(pair)
         found[key] = found.get(key, 0.0) + 0.3
     for word in words:
+        if word in STOP_STEMS and STOPW < .5: continue
         framed = f"<{word}>"
         for size in (3, 4):
             for start in range(len(framed) - size + 1):
