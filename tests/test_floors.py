@@ -10,10 +10,11 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "extract"
 FLOORS = (
-    "errors types",
+    "errors",
+    "types",
     "schema prompts usage limits evaluation results",
-    "interactions media cache sources sinks gate",
-    "extractor emulator",
+    "interactions media cache sinks gate",
+    "sources extractor emulator",
     "runner estimate",
     "runs",
     "frame",

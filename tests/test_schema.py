@@ -344,6 +344,54 @@ def test_recursion_keeps_its_definition() -> None:
     assert wire["$defs"]["Node"]["properties"]["children"]["items"] == {"$ref": "#/$defs/Node"}
 
 
+def test_what_stands_beside_a_reference_into_its_own_definition_is_lost_and_not_the_reference() -> None:
+    node = {
+        "type": "object",
+        "properties": {"next": {"$ref": "#/$defs/node", "description": "The next one", "minProperties": 1}},
+    }
+    schema = compile_schema(
+        {"type": "object", "properties": {"first": {"$ref": "#/$defs/node"}}, "$defs": {"node": node}}
+    )
+    assert schema.wire["$defs"]["node"]["properties"]["next"] == {"$ref": "#/$defs/node"}
+    assert schema.losses == (Loss("$.first.next", "minProperties", 1),)
+
+
+def test_descriptions_beside_references_do_not_multiply_the_schema() -> None:
+    definitions: dict[str, Any] = {"level0": {"type": "string"}}
+    for level in range(1, 15):
+        inner = {"$ref": f"#/$defs/level{level - 1}", "description": "Said here"}
+        definitions[f"level{level}"] = {"type": "object", "properties": dict.fromkeys("abc", inner)}
+    schema = compile_schema({"$ref": "#/$defs/level14", "$defs": definitions})
+    assert len(json.dumps(schema.wire)) < 60_000
+    assert schema.wire["properties"]["a"] == {"description": "Said here", "anyOf": [{"$ref": "#/$defs/level13"}]}
+
+
+def test_before_2019_what_stands_beside_a_reference_is_not_read() -> None:
+    source = {
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "type": "object",
+        "properties": {"a": {"$ref": "#/definitions/word", "maxLength": 1}},
+        "definitions": {"word": {"type": "string"}},
+    }
+    schema = compile_schema(source)
+    assert schema.losses == ()
+    assert schema.validate('{"a": "long"}') == {"a": "long"}
+
+
+def test_one_and_true_are_different_alternatives() -> None:
+    wire = compile_schema({"type": "object", "properties": {"a": {"anyOf": [{"enum": [1]}, {"enum": [True]}]}}}).wire
+    assert repr(wire["properties"]["a"]) == "{'anyOf': [{'enum': [1]}, {'enum': [True]}]}"
+
+
+def test_two_conditions_stay_two_losses() -> None:
+    first = {"if": {"required": ["a"]}, "then": {"required": ["b"]}}
+    second = {"if": {"required": ["c"]}, "else": {"required": ["d"]}}
+    schema = compile_schema({"type": "object", "properties": {"a": {}}, "allOf": [first, second]})
+    assert sorted((loss.keyword, str(loss.value)) for loss in schema.losses) == sorted(
+        (keyword, str(value)) for condition in (first, second) for keyword, value in condition.items()
+    )
+
+
 def test_formats_that_are_not_asserted_are_only_said() -> None:
     source = {"type": "object", "properties": {"d": {"type": "string", "format": "date"}}}
     schema = compile_schema(source, assert_formats=False)
@@ -665,6 +713,7 @@ def test_an_absent_default_and_a_null_come_back_as_they_were() -> None:
     schema = compile_schema(Defaults)
     for value in (Defaults(), Defaults(a=None), Defaults(b="x", c=2)):
         assert schema.models(schema.frame([schema.row(value)])) == [value]
+        assert schema.validate(schema.to_json(value)) == value
 
 
 # --- refusals -------------------------------------------------------------------------------------------------------

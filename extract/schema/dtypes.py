@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +23,7 @@ from extract.schema.containers import (
     tuple_record,
     union_codec,
 )
-from extract.schema.keywords import MARK, subschemas, types_of
+from extract.schema.keywords import MARK, types_of
 from extract.schema.marks import Mark
 from extract.schema.merge import disjoint
 from extract.schema.normalise import Document, child_path
@@ -72,7 +72,7 @@ class _Builder:
         self._python = python
         self._formats = formats
         self._fits = fits or _fits_shape
-        self._recursive = frozenset(_recursive(document))
+        self._recursive = document.recursive()
         self._open: list[str] = []
         self._done: dict[str, Codec] = {}
         self._plains: dict[str, Convert] = {}
@@ -279,29 +279,6 @@ class _Builder:
 
 def _same(value: Any) -> Any:
     return value
-
-
-def _recursive(document: Document) -> Iterable[str]:
-    """Yield the definitions that reach themselves."""
-    direct = {name: set(_references(document, node)) for name, node in document.definitions.items()}
-    for name, steps in direct.items():
-        reached: set[str] = set()
-        waiting = list(steps)
-        while waiting:
-            if (step := waiting.pop()) not in reached:
-                reached.add(step)
-                waiting += direct[step]
-        if name in reached:
-            yield name
-
-
-def _references(document: Document, node: Any) -> Iterable[str]:
-    if not isinstance(node, dict):
-        return
-    if (name := document.target(node)) is not None:
-        yield name
-    for inner in subschemas(node):
-        yield from _references(document, inner)
 
 
 def _fits_shape(node: JsonObject) -> Callable[[Any], bool]:

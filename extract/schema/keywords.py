@@ -1,4 +1,4 @@
-"""The keywords of JSON Schema: which hold schemas, which the service reads, which only annotate; and JSON paths."""
+"""The keywords of JSON Schema: which hold schemas, which the service reads; and JSON paths."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from typing import Any
 from extract.types import JsonObject
 
 __all__ = [
-    "ANNOTATIONS",
     "LOST",
     "MARK",
     "WIRE_KEYWORDS",
@@ -31,13 +30,6 @@ LOST = "x-lost"
 WIRE_KEYWORDS = frozenset({
     "type", "properties", "required", "additionalProperties", "enum", "format", "minimum", "maximum", "items",
     "prefixItems", "minItems", "maxItems", "anyOf", "$ref", "$defs", "description",
-})  # fmt: skip
-
-#: Keywords that no validator asserts; dropping one loses nothing.
-ANNOTATIONS = frozenset({
-    "title", "description", "default", "examples", "example", "deprecated", "readOnly", "writeOnly",
-    "discriminator", "$schema", "$id", "id", "$anchor", "$dynamicAnchor", "$recursiveAnchor", "$vocabulary",
-    "$comment", "contentMediaType", "contentEncoding", "contentSchema", "$defs", "definitions", "nullable",
 })  # fmt: skip
 
 _ONE_SCHEMA = frozenset({

@@ -17,14 +17,16 @@ from itertools import combinations
 from typing import Any
 
 from extract.errors import SchemaError
-from extract.schema.keywords import LOST, MARK, map_subschemas, types_of
-from extract.schema.normalise import Document, child_path
+from extract.schema.keywords import LOST, MARK, map_subschemas, subschemas, types_of
+from extract.schema.normalise import Document
 from extract.types import JsonObject
 
 __all__ = ["disjoint", "simplify"]
 
 #: Never accepts anything.
 _NEVER: JsonObject = {"not": {}}
+#: How many nodes are copied so that a reference can carry a description; above that it stands alone in an `anyOf`.
+_HEAVIEST = 40
 _NOTES = frozenset({"title", "description", "discriminator"})
 _DESCRIBING = frozenset({"$ref", "additionalProperties", "anyOf", "enum", "items", "prefixItems", "properties"})
 _MERGED_CHILDREN = frozenset({"properties", "items", "prefixItems", "additionalProperties", "anyOf", "oneOf", "allOf"})
@@ -49,50 +51,44 @@ class _Simplifier:
         self._open: list[str] = []
 
     def document(self) -> Document:
-        root = self.node(self._source.root, "$")
+        root = self.node(self._source.root)
         for name in self._source.definitions:
-            self._definition(name, "$")
+            self._definition(name)
         return Document(root, {name: self._definitions[name] for name in self._source.definitions})
 
-    def node(self, node: JsonObject, path: str) -> JsonObject:
+    def node(self, node: JsonObject) -> JsonObject:
         """Return the normal form of one node."""
-        node = map_subschemas(
-            {key: value for key, value in node.items() if key != "description" or value},
-            lambda item, keyword, name: (
-                self.node(item, child_path(path, keyword, name)) if _is_merged(keyword) else item
-            ),
-        )
-        node = _close_patterns(
-            {key: value for key, value in node.items() if key != "patternProperties"},
-            [self.node(item, f"{path}.*") for item in node.get("patternProperties", {}).values()],
-            node.get("patternProperties"),
-        )
-        if "$ref" in node:
-            return self._with_target(node, path)
-        return self._combined(node)
+        patterns = node.get("patternProperties", {})
+        kept = {key: value for key, value in node.items() if key != "patternProperties"}
+        node = map_subschemas(kept, lambda item, keyword, _: self.node(item) if keyword in _MERGED_CHILDREN else item)
+        if patterns:
+            node = _close_patterns(node, patterns, [self.node(value) for value in patterns.values()])
+        return self._with_target(node) if "$ref" in node else self._combined(node)
 
-    def _definition(self, name: str, path: str) -> JsonObject | None:
+    def _definition(self, name: str) -> JsonObject | None:
         """Return the normal form of a definition, None while that is still being worked out."""
         if name in self._definitions:
             return self._definitions[name]
         if name in self._open:
             return None
         self._open.append(name)
-        done = self.node(self._source.definitions[name], path)
+        done = self.node(self._source.definitions[name])
         self._open.pop()
         self._definitions[name] = done
         return done
 
-    def _with_target(self, node: JsonObject, path: str) -> JsonObject:
+    def _with_target(self, node: JsonObject) -> JsonObject:
         """Return a reference as it is, or merged with what stands beside it."""
         reference = {"$ref": node["$ref"]}
         rest = {key: value for key, value in node.items() if key not in ("$ref", "title")}
-        target = self._definition(str(self._source.target(node)), path)
+        target = self._definition(str(self._source.target(node)))
         if not rest:
             return reference
         if target is None:  # inside its own definition: the siblings cannot be inlined without end
             dropped = [(key, value) for key, value in rest.items() if key not in _NOTES | {LOST, MARK}]
             return _noting(reference, dropped + rest.get(LOST, []))
+        if rest.keys() <= _NOTES and _weight(target) > _HEAVIEST:
+            return {**rest, "anyOf": [reference]}
         return self.merged(self._combined(rest), target)
 
     def _combined(self, node: JsonObject) -> JsonObject:
@@ -121,7 +117,7 @@ class _Simplifier:
 
     def _resolved(self, node: JsonObject) -> JsonObject | None:
         target = self._source.target(node)
-        return node if target is None else self._definition(target, "$")
+        return node if target is None else self._definition(target)
 
     def merged(self, first: JsonObject, second: JsonObject) -> JsonObject:
         """Return a node that accepts every instance both accept; notes of `first` win."""
@@ -223,8 +219,8 @@ def _in_place(document: Document, node: JsonObject) -> Iterator[str]:
         yield from _in_place(document, branch)
 
 
-def _is_merged(keyword: str) -> bool:
-    return keyword in _MERGED_CHILDREN
+def _weight(node: JsonObject) -> int:
+    return 1 + sum(map(_weight, (inner for inner in subschemas(node) if isinstance(inner, dict))))
 
 
 def _describes(branch: JsonObject, base: JsonObject) -> bool:
@@ -293,10 +289,8 @@ def _nullable(node: JsonObject) -> JsonObject:
     return node
 
 
-def _close_patterns(node: JsonObject, values: list[JsonObject], patterns: JsonObject | None) -> JsonObject:
+def _close_patterns(node: JsonObject, patterns: JsonObject, values: list[JsonObject]) -> JsonObject:
     """Return `node` in which `additionalProperties` speaks for the members that patterns spoke for."""
-    if not patterns:
-        return node
     rest = node.get("additionalProperties", {})
     options = _unique([*values, *([] if _is_never(rest) else [rest])])
     node["additionalProperties"] = {} if {} in options else _folded(_spliced(options), {})

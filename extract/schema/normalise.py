@@ -18,7 +18,7 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT4, DRAFT6, DRAFT7, DRAFT201909, DRAFT202012
 
 from extract.errors import SchemaError
-from extract.schema.keywords import LOST, MARK, element, map_subschemas, member
+from extract.schema.keywords import LOST, MARK, element, map_subschemas, member, subschemas
 from extract.types import JsonObject
 
 __all__ = [
@@ -94,6 +94,29 @@ class Document:
         while (name := self.target(node)) is not None:
             node = self.definitions[name]
         return node
+
+    def references(self, node: JsonObject) -> Iterator[str]:
+        """Yield the definitions that `node` names, at any depth."""
+        if (name := self.target(node)) is not None:
+            yield name
+        for inner in subschemas(node):
+            if isinstance(inner, dict):
+                yield from self.references(inner)
+
+    def recursive(self) -> frozenset[str]:
+        """Return the definitions that reach themselves."""
+        direct = {name: set(self.references(node)) for name, node in self.definitions.items()}
+        found = set()
+        for name, steps in direct.items():
+            reached: set[str] = set()
+            waiting = list(steps)
+            while waiting:
+                if (step := waiting.pop()) not in reached:
+                    reached.add(step)
+                    waiting += direct[step]
+            if name in reached:
+                found.add(name)
+        return frozenset(found)
 
     def wrapped(self, key: str) -> Document:
         """Return the document of an object whose only member, `key`, is this document's root."""

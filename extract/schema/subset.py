@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from extract.schema.keywords import ANNOTATIONS, LOST, MARK, types_of
+from extract.schema.keywords import LOST, MARK, types_of
 from extract.schema.marks import Mark, without_marks
 from extract.schema.normalise import Document, child_path
 from extract.schema.words import described, say
@@ -101,7 +101,7 @@ class _Subset:
                     dropped.append((keyword, value))
                 else:
                     out["enum"] = list(value)
-            elif keyword not in _HANDLED and keyword not in ANNOTATIONS:
+            elif keyword not in _HANDLED:
                 dropped.append((keyword, value))
         return dropped + list(node.get(LOST, []))
 
@@ -122,7 +122,7 @@ class _Subset:
         self._losses += [Loss(path, keyword, without_marks(value)) for keyword, value in lost]
 
 
-_HANDLED = frozenset({*_ORDER, LOST, MARK, "$ref"})
+_HANDLED = frozenset({*_ORDER, LOST, MARK, "$ref", "title", "discriminator"})
 
 
 def _move_bound(node: JsonObject, out: JsonObject, keyword: str) -> bool:

@@ -15,8 +15,17 @@ from extract.types import JsonObject
 __all__ = ["Grammar", "Impossible", "Place"]
 
 KINDS = ("null", "object", "array", "integer", "number", "boolean", "string")
-IMPLIED = {"properties": "object", "required": "object", "additionalProperties": "object", "items": "array", "prefixItems": "array",
-           "minItems": "array", "maxItems": "array", "minimum": "number", "maximum": "number"}
+IMPLIED = {
+    "properties": "object",
+    "required": "object",
+    "additionalProperties": "object",
+    "items": "array",
+    "prefixItems": "array",
+    "minItems": "array",
+    "maxItems": "array",
+    "minimum": "number",
+    "maximum": "number",
+}
 PLAIN_TEXT = {"date": "1970-01-01", "date-time": "1970-01-01T00:00:00Z", "time": "00:00:00Z"}
 DEPTHS = (4, 12, 36)  # a plain value is sought no deeper than needed
 
@@ -101,11 +110,17 @@ def merge(first: JsonObject, second: JsonObject) -> JsonObject:
     for key, merger in MERGERS.items():
         if key in first and key in second:
             merged[key] = merger(first[key], second[key])
-    if ("properties" in first and "properties" in second) or ("additionalProperties" in first and "properties" in second) or (
-        "properties" in first and "additionalProperties" in second
+    if (
+        ("properties" in first and "properties" in second)
+        or ("additionalProperties" in first and "properties" in second)
+        or ("properties" in first and "additionalProperties" in second)
     ):
         merged["properties"] = merge_properties(first, second)
-    if "prefixItems" in merged and ("prefixItems" in first or "items" in first) and ("prefixItems" in second or "items" in second):
+    if (
+        "prefixItems" in merged
+        and ("prefixItems" in first or "items" in first)
+        and ("prefixItems" in second or "items" in second)
+    ):
         merged["prefixItems"] = merge_prefix(first, second)
     return merged
 
@@ -149,7 +164,13 @@ class Grammar:
         found: Any = self.schema
         for step in filter(None, unquote(ref.removeprefix("#")).split("/")):
             name = step.replace("~1", "/").replace("~0", "~")
-            found = found[int(name)] if isinstance(found, list) and name.isdigit() else found.get(name, True) if isinstance(found, dict) else True
+            found = (
+                found[int(name)]
+                if isinstance(found, list) and name.isdigit()
+                else found.get(name, True)
+                if isinstance(found, dict)
+                else True
+            )
         return found
 
 
@@ -233,7 +254,9 @@ class Place:
         if isinstance(value, str):
             return well_formed(value, self.format)
         if isinstance(value, dict):
-            return all(name in value for name in self.required) and self._all_fit((self.property(name), item) for name, item in value.items())
+            return all(name in value for name in self.required) and self._all_fit(
+                (self.property(name), item) for name, item in value.items()
+            )
         if isinstance(value, list):
             sized = self.min_items <= len(value) <= self.max_items
             return sized and self._all_fit((self.item(index), item) for index, item in enumerate(value))

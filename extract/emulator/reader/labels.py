@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import Any
 
 from extract.emulator.reader.record import Record
-from extract.emulator.reader.words import CUES_OF, NEGATIONS, STOP, features, split_name, stem, tokens
+from extract.emulator.reader.words import CUES_OF, STOP, features, split_name, stem, tokens
 
 __all__ = ["Exemplars", "content", "lexicon", "polarity", "wording"]
 
@@ -32,11 +32,18 @@ def lexicon(labels: tuple[str, ...], text: str) -> Mapping[str, Mapping[str, flo
     said = describe_labels(labels, text)
     named = {label: content(split_name(label)) for label in labels}
     told = {label: content(said.get(label, "")) - named[label] for label in labels}
-    cued = {label: frozenset[str]().union(*(CUES_OF.get(word, ()) for word in named[label])) - named[label] for label in labels}
+    cued = {
+        label: frozenset[str]().union(*(CUES_OF.get(word, ()) for word in named[label])) - named[label]
+        for label in labels
+    }
     weighted = ((cued, 0.6), (told, 0.5), (named, 1.0))
     owners = Counter(word for group, _ in weighted for words in group.values() for word in words)
     return {
-        label: {word: weight / owners[word] / math.sqrt(1 + 0.2 * len(named[label])) for group, weight in weighted for word in group[label]}
+        label: {
+            word: weight / owners[word] / math.sqrt(1 + 0.2 * len(named[label]))
+            for group, weight in weighted
+            for word in group[label]
+        }
         for label in labels
     }
 
@@ -51,7 +58,10 @@ def describe_labels(labels: Sequence[str], text: str) -> dict[str, str]:
     if not names or not text:
         return {}
     parts = re.split(rf"(?<!\w)[`'\"]?({names})[`'\"]?\s{{0,3}}(?:[:=]|[-–—]\s|\()", text)
-    return {label: re.split(r"[;\n]|\.\s", said, maxsplit=1)[0] for label, said in zip(parts[1::2], parts[2::2], strict=True)}
+    return {
+        label: re.split(r"[;\n]|\.\s", said, maxsplit=1)[0]
+        for label, said in zip(parts[1::2], parts[2::2], strict=True)
+    }
 
 
 def wording(record: Record, words: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
@@ -71,14 +81,24 @@ class Exemplars:
         self._features = [features(text) for text in texts]
         self._models: dict[Hashable, Model | None] = {}
 
-    def vote(self, asked: Mapping[str, float], key: Hashable, teach: Callable[[Any], Iterable[str]], names: Sequence[str] = ()) -> dict[str, float]:
+    def vote(
+        self,
+        asked: Mapping[str, float],
+        key: Hashable,
+        teach: Callable[[Any], Iterable[str]],
+        names: Sequence[str] = (),
+    ) -> dict[str, float]:
         """Return each label's score, best is highest; {} where the examples say nothing about it.
 
         `teach` gives the labels that an example's answer holds, `key` names what is asked, `names` are labels whose
         own words count as examples.
         """
         if key not in self._models:
-            taught = [(found, label, 1.0) for found, answer in zip(self._features, self.answers, strict=True) for label in teach(answer)]
+            taught = [
+                (found, label, 1.0)
+                for found, answer in zip(self._features, self.answers, strict=True)
+                for label in teach(answer)
+            ]
             named = [(features(split_name(name)), name, NAME_WEIGHT) for name in names]
             self._models[key] = Model([*taught, *named]) if taught else None
         model = self._models[key]
@@ -105,7 +125,11 @@ class Model:
 
     def _weigh(self, found: Mapping[str, float]) -> dict[str, float]:
         """Return the TF-IDF vector of the known features, of length 1."""
-        vector = {feature: math.sqrt(count) * self._rarity[feature] for feature, count in found.items() if feature in self._rarity}
+        vector = {
+            feature: math.sqrt(count) * self._rarity[feature]
+            for feature, count in found.items()
+            if feature in self._rarity
+        }
         length = math.sqrt(sum(value * value for value in vector.values())) or 1.0
         return {feature: value / length for feature, value in vector.items()}
 

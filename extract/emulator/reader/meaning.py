@@ -10,14 +10,54 @@ from extract.emulator.reader.words import split_name, stem, terms, tokens
 
 __all__ = ["RIVALS", "Wanted", "match"]
 
-ROLES = {"vendor": "company", "phon": "phone", "reason": "snippet", "summary": "snippet", "subject": "snippet", "text": "snippet",
-         "content": "snippet", "message": "snippet", "comment": "snippet", "number": "code"} | {
-    name: name for name in ("address", "email", "phone", "url", "currency", "date", "time", "confidence", "name")}
+ROLES = {
+    "vendor": "company",
+    "phon": "phone",
+    "reason": "snippet",
+    "summary": "snippet",
+    "subject": "snippet",
+    "text": "snippet",
+    "content": "snippet",
+    "message": "snippet",
+    "comment": "snippet",
+    "number": "code",
+} | {name: name for name in ("address", "email", "phone", "url", "currency", "date", "time", "confidence", "name")}
 GENERIC = frozenset(("amount", "name", "valu", "of", "full", "text", "field", "is", "ha", "number"))
-KIN = {head: frozenset(words.split()) for head, words in {
-    "total": "due amount", "due": "total amount", "amount": "total due price", "price": "amount", "number": "invoice", "vendor": "from", "customer": "to",
-    "description": "name", "gross": "total", "net": "subtotal", "subtotal": "net"}.items()}
-RIVALS = frozenset(["subtotal", "tax", "discount", "change", "cash", "rounding", "shipping", "quantity", "net", "due", "birth", "expiri", "price", "phone", "email"])
+KIN = {
+    head: frozenset(words.split())
+    for head, words in {
+        "total": "due amount",
+        "due": "total amount",
+        "amount": "total due price",
+        "price": "amount",
+        "number": "invoice",
+        "vendor": "from",
+        "customer": "to",
+        "description": "name",
+        "gross": "total",
+        "net": "subtotal",
+        "subtotal": "net",
+    }.items()
+}
+RIVALS = frozenset(
+    [
+        "subtotal",
+        "tax",
+        "discount",
+        "change",
+        "cash",
+        "rounding",
+        "shipping",
+        "quantity",
+        "net",
+        "due",
+        "birth",
+        "expiri",
+        "price",
+        "phone",
+        "email",
+    ]
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +88,10 @@ def match(words: Collection[str], label: Collection[str]) -> float:
     if not words or not label:
         return 0.0
     kin = [KIN.get(word, frozenset()) for word in words]
-    hits = sum(1.0 if word in label else 0.6 if not near.isdisjoint(label) else 0.0 for word, near in zip(words, kin, strict=True))
+    hits = sum(
+        1.0 if word in label else 0.6 if not near.isdisjoint(label) else 0.0
+        for word, near in zip(words, kin, strict=True)
+    )
     others = frozenset(label).difference(words)
     rivals = RIVALS.intersection(others).difference(*kin, ("tax",) if "gross" in others else ())
     return hits and hits / len(words) - 0.3 * len(rivals) - 0.03 * len(others) + 0.12 * ("gross" in others)

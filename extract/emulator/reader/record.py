@@ -9,13 +9,61 @@ from functools import cached_property
 from itertools import groupby
 from os.path import commonprefix
 
-from extract.emulator.reader.values import DATE, ISO_CURRENCY, NUMBER, SYMBOL, numbers
+from extract.emulator.reader.values import DATE, ISO_CURRENCY, NUMBER, SYMBOL, currency, numbers
 from extract.emulator.reader.words import NEGATIONS, fold, folded_tokens, stem, terms, tokens
 
 __all__ = ["Entry", "Record", "shared_frame", "without_instruction"]
 
 ORDERS = frozenset(
-    ["classify", "classification", "categorize", "categorise", "extract", "moderate", "sort", "label", "tag", "read", "analyse", "analyze", "summarise", "summarize", "find", "determine", "decide", "identify", "given", "please", "assign", "judge", "route", "translate", "evaluate", "parse", "return", "answer", "what", "which", "klassifiziere", "ordne", "extrahiere", "lies", "classe", "classez", "extrais", "extrayez", "lisez", "clasifica", "extrae", "lee", "classifica", "estrai", "leggi", "extraia", "leia"]
+    [
+        "classify",
+        "classification",
+        "categorize",
+        "categorise",
+        "extract",
+        "moderate",
+        "sort",
+        "label",
+        "tag",
+        "read",
+        "analyse",
+        "analyze",
+        "summarise",
+        "summarize",
+        "find",
+        "determine",
+        "decide",
+        "identify",
+        "given",
+        "please",
+        "assign",
+        "judge",
+        "route",
+        "translate",
+        "evaluate",
+        "parse",
+        "return",
+        "answer",
+        "what",
+        "which",
+        "klassifiziere",
+        "ordne",
+        "extrahiere",
+        "lies",
+        "classe",
+        "classez",
+        "extrais",
+        "extrayez",
+        "lisez",
+        "clasifica",
+        "extrae",
+        "lee",
+        "classifica",
+        "estrai",
+        "leggi",
+        "extraia",
+        "leia",
+    ]
 )
 FENCE = re.compile(r"^\s*(?:```\w*|\"{3}|'{3}|<[\w-]{1,30}>|</[\w-]{1,30}>|-{3,}|={3,})\s*$", re.MULTILINE)
 LABELLED = re.compile(r"\W{0,4}([^\W\d][^:=\n]{0,47}?)\s{0,3}(?:[:：=]|\.{3,})(?!//)\s{0,40}(.*)", re.DOTALL)
@@ -40,7 +88,7 @@ class Entry:
 
     @property
     def kind(self) -> str:
-        """"both", "label" or "value": what the cell holds."""
+        """ "both", "label" or "value": what the cell holds."""
         return "both" if self.label and self.value else "label" if self.label else "value"
 
 
@@ -140,16 +188,26 @@ def read_cell(cell: str, line: int) -> Entry:
     if (match := LABELLED.match(cell)) and (label := label_terms(match.group(1))):
         value = NEXT_LABEL.split(match.group(2).strip(), maxsplit=1)[0]
         return Entry(label, "" if BARE_SIGN.fullmatch(value) else value, line, True)
-    dated = DATE.search(cell[:200])
-    number = None if dated else next((found for found in NUMBER.finditer(cell[:200]) if "%" not in (found["after"] or "")), None)
-    first = dated or number
-    if first is None:
+    span = first_value(cell[:200])
+    if span is None:
         return Entry(label_terms(cell[:80]), "", line, False)
-    before = cell[: cell.rfind(" ", 0, first.start()) + 1] if first.start() and cell[first.start() - 1] != " " else cell[: first.start()]
-    if HAS_LETTERS.search(before):
-        return Entry(label_terms(before) if len(before) <= 48 else (), cell[len(before) :], line, False)
-    letters = len(re.findall(r"[^\W\d_]", cell[first.end() :]))
+    start, end, dated = span
+    if HAS_LETTERS.search(before := cell[:start]):
+        return Entry(label_terms(before) if start <= 48 else (), cell[start:], line, False)
+    letters = len(re.findall(r"[^\W\d_]", cell[end:]))
     return Entry((), cell, line, False) if dated or letters <= 3 else Entry(label_terms(cell[:80]), "", line, False)
+
+
+def first_value(cell: str) -> tuple[int, int, bool] | None:
+    """Return start and end of the first date or, without one, the first number that is no percentage; True for a date."""
+    if dated := DATE.search(cell):
+        return dated.start(), dated.end(), True
+    for found in NUMBER.finditer(cell):
+        if "%" not in (found["after"] or ""):
+            unit = found["unit"] or ""
+            start = found.start() if not unit or currency(unit) else found.start("digits")
+            return cell.rfind(" ", 0, start) + 1, found.end(), False
+    return None
 
 
 def label_terms(text: str) -> tuple[str, ...]:

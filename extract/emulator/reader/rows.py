@@ -16,7 +16,9 @@ __all__ = ["Row", "read_rows", "slots"]
 Row = dict[str, str | float]  # slot -> value
 SLOTS = {"quantity": "quantity", "price": "price", "total": "amount", "amount": "amount", "due": "amount",
          "description": "text", "name": "text"}  # fmt: skip
-CLOSING = frozenset("total subtotal tax net gross due cash change rounding phone invoice balance".split())
+CLOSING = frozenset(
+    ["total", "subtotal", "tax", "net", "gross", "due", "cash", "change", "rounding", "phone", "invoice", "balance"]
+)
 COUNT = re.compile(r"\W{0,3}(\d{1,4})\s?(?:[x×*]\s?|\s)(?=[^\W\d_])", re.IGNORECASE)
 COUNT_AFTER = re.compile(r"\s[x×](\d{1,4})(?!\d|[.,]\d)", re.IGNORECASE)
 OPENING = re.compile(rf"\s*(?:\d{{1,3}}[.)]\s+|(?:{DATE.pattern})\s)", re.IGNORECASE)
@@ -65,8 +67,12 @@ def read_row(record: Record, line: str, header: Sequence[str]) -> Row | None:
     start = LETTERS.search(rest)
     if start is None or not found or DATE.search(line) or re.search(r"[^\W\d_]{4}", rest[found[-1][1] :]):
         return None
-    lead = [float(match.group(1)) for match in (before or after,) if match] + [v for _, end, v in found if end <= start.start()]
-    text, values = divide(rest[start.start() :], [(at - start.start(), v) for at, _, v in found if at > start.start()], lead)
+    lead = [float(match.group(1)) for match in (before or after,) if match] + [
+        v for _, end, v in found if end <= start.start()
+    ]
+    text, values = divide(
+        rest[start.start() :], [(at - start.start(), v) for at, _, v in found if at > start.start()], lead
+    )
     if not values or ": " in text or not (header or any(CENTS.search(rest[at:end]) for at, end, _ in found)):
         return None
     return {"text": text.strip(" -–•*.:@x×=\t")} | assign(lead + values, header, counted=bool(lead))
@@ -84,7 +90,9 @@ def divide(rest: str, found: Sequence[tuple[int, float]], lead: Sequence[float])
 
 def product(values: Sequence[float]) -> tuple[float, float, float] | None:
     """Return the first three of `values`, in order, whose last is the product of the others."""
-    return next((trio for trio in combinations(values[:8], 3) if abs(trio[0] * trio[1] - trio[2]) < 0.0051 and trio[2]), None)
+    return next(
+        (trio for trio in combinations(values[:8], 3) if abs(trio[0] * trio[1] - trio[2]) < 0.0051 and trio[2]), None
+    )
 
 
 def assign(values: Sequence[float], header: Sequence[str], *, counted: bool) -> Row:

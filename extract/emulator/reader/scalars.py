@@ -14,7 +14,18 @@ from extract.emulator.reader.record import Entry, Record
 from extract.emulator.reader.values import CENTS, CODE, EMAIL, URL, currency, dates, phones, time_of_day
 from extract.emulator.reader.words import CUES_OF, fold, stem, terms, tokens
 
-__all__ = ["FINDERS", "NOTHING", "Found", "labelled", "read_moment", "read_number", "read_text", "snippet", "stated_boolean", "worded_boolean"]
+__all__ = [
+    "FINDERS",
+    "NOTHING",
+    "Found",
+    "labelled",
+    "read_moment",
+    "read_number",
+    "read_text",
+    "snippet",
+    "stated_boolean",
+    "worded_boolean",
+]
 
 Found = tuple[Any, float]  # a value, and how surely the record says it: 0 not at all, 1 under its own label
 NOTHING: Found = (None, 0.0)
@@ -23,13 +34,178 @@ SLACK = 0.08  # labels this close to the best speak of the same total
 ENOUGH = 0.45  # match of a label that answers a field
 YES = frozenset(["yes", "y", "true", "ja", "oui", "si", "sim", "da", "是", "✓", "x"])
 NO = frozenset(["no", "n", "false", "nein", "non", "nee", "nao", "нет", "否"])
-ANY_DATE = frozenset(["date", "time", "invoice", "issu", "document", "order", "purchase", "transaction", "creat", "receiv", "sent", "post"])
-ASIDE = frozenset("is ha need want requir wa are contain ask mention".split())
+ANY_DATE = frozenset(
+    [
+        "date",
+        "time",
+        "invoice",
+        "issu",
+        "document",
+        "order",
+        "purchase",
+        "transaction",
+        "creat",
+        "receiv",
+        "sent",
+        "post",
+    ]
+)
+ASIDE = frozenset(["is", "ha", "need", "want", "requir", "wa", "are", "contain", "ask", "mention"])
 OTHER_DATE = frozenset(("due", "birth", "expiri", "shipping"))
-MONEY = frozenset(["total", "due", "amount", "subtotal", "tax", "net", "gross", "price", "discount", "change", "cash", "shipping"])
-HEADINGS = frozenset(["invoice", "tax", "simplified", "copy", "original", "duplicate", "official", "sale", "cash", "welcome", "thank", "you", "page", "order", "date", "number", "customer", "statement", "credit", "note", "guest", "check", "pro", "forma", "delivery"])
-FIRM = frozenset(["ltd", "limited", "gmbh", "inc", "llc", "corp", "corporation", "company", "co", "ag", "kg", "ug", "ohg", "sa", "sas", "sarl", "eurl", "srl", "spa", "snc", "bv", "nv", "oy", "ab", "aps", "plc", "llp", "pte", "pty", "sdn", "bhd", "berhad", "lda", "ltda", "eirl", "kft", "doo", "sro", "enterprise", "enterprises", "trading", "restaurant", "cafe", "store", "stores", "shop", "mart", "market", "supermarket", "hotel", "pharmacy", "bakery", "studio", "group", "holdings", "industries", "bros", "hardware"])
-STREET = frozenset(["street", "st", "road", "rd", "avenue", "ave", "lane", "ln", "drive", "dr", "boulevard", "blvd", "square", "court", "way", "highway", "suite", "floor", "level", "building", "block", "unit", "lot", "strasse", "str", "weg", "platz", "allee", "gasse", "rue", "place", "quai", "chemin", "calle", "avenida", "plaza", "paseo", "carrera", "via", "viale", "piazza", "corso", "rua", "travessa", "praca", "straat", "laan", "plein", "jalan", "jln", "lorong", "taman", "bandar", "kampung", "box", "no"])
+MONEY = frozenset(
+    ["total", "due", "amount", "subtotal", "tax", "net", "gross", "price", "discount", "change", "cash", "shipping"]
+)
+HEADINGS = frozenset(
+    [
+        "invoice",
+        "tax",
+        "simplified",
+        "copy",
+        "original",
+        "duplicate",
+        "official",
+        "sale",
+        "cash",
+        "welcome",
+        "thank",
+        "you",
+        "page",
+        "order",
+        "date",
+        "number",
+        "customer",
+        "statement",
+        "credit",
+        "note",
+        "guest",
+        "check",
+        "pro",
+        "forma",
+        "delivery",
+    ]
+)
+FIRM = frozenset(
+    [
+        "ltd",
+        "limited",
+        "gmbh",
+        "inc",
+        "llc",
+        "corp",
+        "corporation",
+        "company",
+        "co",
+        "ag",
+        "kg",
+        "ug",
+        "ohg",
+        "sa",
+        "sas",
+        "sarl",
+        "eurl",
+        "srl",
+        "spa",
+        "snc",
+        "bv",
+        "nv",
+        "oy",
+        "ab",
+        "aps",
+        "plc",
+        "llp",
+        "pte",
+        "pty",
+        "sdn",
+        "bhd",
+        "berhad",
+        "lda",
+        "ltda",
+        "eirl",
+        "kft",
+        "doo",
+        "sro",
+        "enterprise",
+        "enterprises",
+        "trading",
+        "restaurant",
+        "cafe",
+        "store",
+        "stores",
+        "shop",
+        "mart",
+        "market",
+        "supermarket",
+        "hotel",
+        "pharmacy",
+        "bakery",
+        "studio",
+        "group",
+        "holdings",
+        "industries",
+        "bros",
+        "hardware",
+    ]
+)
+STREET = frozenset(
+    [
+        "street",
+        "st",
+        "road",
+        "rd",
+        "avenue",
+        "ave",
+        "lane",
+        "ln",
+        "drive",
+        "dr",
+        "boulevard",
+        "blvd",
+        "square",
+        "court",
+        "way",
+        "highway",
+        "suite",
+        "floor",
+        "level",
+        "building",
+        "block",
+        "unit",
+        "lot",
+        "strasse",
+        "str",
+        "weg",
+        "platz",
+        "allee",
+        "gasse",
+        "rue",
+        "place",
+        "quai",
+        "chemin",
+        "calle",
+        "avenida",
+        "plaza",
+        "paseo",
+        "carrera",
+        "via",
+        "viale",
+        "piazza",
+        "corso",
+        "rua",
+        "travessa",
+        "praca",
+        "straat",
+        "laan",
+        "plein",
+        "jalan",
+        "jln",
+        "lorong",
+        "taman",
+        "bandar",
+        "kampung",
+        "box",
+        "no",
+    ]
+)
 BREAK = re.compile(r"\s[·•|–—-]\s|\s{3,}")
 NO_ADDRESS = frozenset(("invoice", "date", "phone", "tax"))
 POSTCODE = re.compile(r"(?<![\d.,(-])\d{4,6}(?![\d.,]*\d|-[A-Z])|\b[A-Z]{1,2}\d[A-Z\d]?\s?\d[A-Z]{2}\b")
@@ -45,25 +221,33 @@ def labelled(record: Record, wanted: Wanted) -> list[tuple[float, Entry]]:
 
 def read_number(record: Record, wanted: Wanted, accepts: Callable[[float], bool]) -> Found:
     """Return the number under the best label that `accepts` takes, else the nearest one in running text."""
-    if "total" in wanted.words:
-        return read_total(record, wanted, accepts)
+    if not MONEY.isdisjoint(wanted.words):
+        return read_money(record, wanted, accepts)
     for score, entry in labelled(record, wanted):
         for _, _, value in record.numbers(entry.value) if not is_dated(entry.value) else ():
             if accepts(value):
                 return value, min(score, 1.0)
-    return near_words(record, wanted, accepts) if MONEY.isdisjoint(wanted.words) else NOTHING
+    return near_words(record, wanted, accepts)
 
 
-def read_total(record: Record, wanted: Wanted, accepts: Callable[[float], bool]) -> Found:
-    """Return the largest amount under the best labels, one with cents if there is any; else the record's largest."""
-    found = [(score, *amount) for score, entry in labelled(record, wanted) for amount in amounts(record, entry, accepts)]
-    found = [amount for amount in found if amount[1]] or found
-    best = max((score for score, _, _ in found), default=0.0)
-    if not found:
+def read_money(record: Record, wanted: Wanted, accepts: Callable[[float], bool]) -> Found:
+    """Return the amount under the best label, one with cents if there is any.
+
+    Of several totals the largest is meant; without a label, the largest amount that no rival label claims.
+    """
+    total = "total" in wanted.words
+    found = [
+        (score, *amount) for score, entry in labelled(record, wanted) for amount in amounts(record, entry, accepts)
+    ]
+    if not found and total:
         entries = (entry for entry in record.entries if RIVALS.isdisjoint(entry.label))
         found = [(0.3, cents, value) for entry in entries for cents, value in amounts(record, entry, accepts) if cents]
-        best = 0.3
-    return max((value, min(best, 1.0)) for score, _, value in found if score >= best - SLACK) if found else NOTHING
+    found = [amount for amount in found if amount[1]] or found
+    if not found:
+        return NOTHING
+    best = max(score for score, _, _ in found)
+    values = [value for score, _, value in found if score >= best - (SLACK if total else 0.0)]
+    return (max(values) if total else values[0]), min(best, 1.0)
 
 
 def amounts(record: Record, entry: Entry, accepts: Callable[[float], bool]) -> Iterator[tuple[bool, float]]:
@@ -80,7 +264,11 @@ def is_dated(text: str) -> bool:
 
 def near_words(record: Record, wanted: Wanted, accepts: Callable[[float], bool]) -> Found:
     """Return the number in running text that stands nearest to a word of the field, at most three words away."""
-    pieces = [(piece, match_) for match_ in re.finditer(r"\d[\d.,]{0,15}\d|\d|[^\W\d_]+", record.early) for piece in [match_.group()]]
+    pieces = [
+        (piece, match_)
+        for match_ in re.finditer(r"\d[\d.,]{0,15}\d|\d|[^\W\d_]+", record.early)
+        for piece in [match_.group()]
+    ]
     places = [index for index, (piece, _) in enumerate(pieces) if stem(fold(piece)) in wanted.stems]
     best: tuple[int, float] | None = None
     for index in places:
@@ -127,7 +315,12 @@ def find_date(record: Record, wanted: Wanted) -> tuple[str, str, date, float] | 
     other = {entry.line for entry in record.entries if not OTHER_DATE.isdisjoint(entry.label)}
     for index, line in enumerate(record.lines if general or wanted.role != "date" else ()):
         if index not in other and (found := next(dates(line), None)):
-            return line[found[0] : found[1]], " ".join([line[found[1] :], *record.lines[index + 1 : index + 2]]), found[2], 0.5
+            return (
+                line[found[0] : found[1]],
+                " ".join([line[found[1] :], *record.lines[index + 1 : index + 2]]),
+                found[2],
+                0.5,
+            )
     return None
 
 
@@ -164,7 +357,9 @@ def under_label(record: Record, wanted: Wanted) -> Found:
         if entry.stated or len(entry.label) <= len(wanted.words) + 1:
             return entry.value[:400].strip(" ,;"), min(score, 1.0)
     for term in wanted.stems:
-        if term in record.heard and (said := re.search(rf"(?<!\w){re.escape(term)}\w{{0,4}}{FOLLOWS}", record.early, re.IGNORECASE)):
+        if term in record.heard and (
+            said := re.search(rf"(?<!\w){re.escape(term)}\w{{0,4}}{FOLLOWS}", record.early, re.IGNORECASE)
+        ):
             return said.group(1).strip(), 0.5
     return NOTHING
 
@@ -226,7 +421,7 @@ def is_address(line: str) -> bool:
     words = tokens(line)
     street = any(word in STREET or word.endswith(("strasse", "straat", "weg", "gasse")) for word in words)
     named = any(len(word) > 2 and word.isalpha() for word in words)
-    return named and bool(street and any(map(str.isdigit, line)) or POSTCODE.search(line))
+    return named and bool((street and any(map(str.isdigit, line))) or POSTCODE.search(line))
 
 
 def read_address(record: Record, wanted: Wanted) -> Found:
@@ -245,8 +440,20 @@ def address_lines(record: Record, first: int) -> list[str]:
     found: list[str] = []
     for line in record.lines[first : first + 5]:
         words = set(tokens(line))
-        place = bool(found) and line.isupper() == found[0].isupper() and len(words) <= 5 and not (words & HEADINGS or set(terms(line)) & HEADINGS)
-        if not (is_address(line) or (place and not re.search(r"[:#@]|\d{3}-?\d{3}", line) and (found[-1].endswith(",") or not POSTCODE.search(" ".join(found))))):
+        place = (
+            bool(found)
+            and line.isupper() == found[0].isupper()
+            and len(words) <= 5
+            and not (words & HEADINGS or set(terms(line)) & HEADINGS)
+        )
+        if not (
+            is_address(line)
+            or (
+                place
+                and not re.search(r"[:#@]|\d{3}-?\d{3}", line)
+                and (found[-1].endswith(",") or not POSTCODE.search(" ".join(found)))
+            )
+        ):
             break
         found.append(line)
     return found

@@ -8,7 +8,19 @@ from datetime import date
 
 from extract.emulator.reader.words import fold
 
-__all__ = ["CENTS", "CODE", "EMAIL", "NUMBER", "URL", "currency", "dates", "numbers", "phones", "time_of_day", "to_number"]
+__all__ = [
+    "CENTS",
+    "CODE",
+    "EMAIL",
+    "NUMBER",
+    "URL",
+    "currency",
+    "dates",
+    "numbers",
+    "phones",
+    "time_of_day",
+    "to_number",
+]
 
 MONTH_NAMES = """
 january januar janvier enero janeiro gennaio januari jan
@@ -40,20 +52,45 @@ DATE = re.compile(
     r"|(?P<gy>\d{4})\s?[年년]\s?(?P<gm>\d{1,2})\s?[月월]\s?(?P<gd>\d{1,2})\s?[日일]",
     re.IGNORECASE,
 )
-TIME = re.compile(r"(?<![\d.:])([01]?\d|2[0-3])[:h]([0-5]\d)(?::([0-5]\d))?(?!\d)\s?([ap]\.?m\b)?|(?<!\d)(1[0-2]|[1-9])\s?([ap]\.?m)\b", re.IGNORECASE)
-NUMBER = re.compile(r"(?<![\w.,])(?P<sign>[-−(]?)(?P<unit>[^\W\d_]{1,3}(?:\s|(?=[\d$]))|[$€£¥₹]\s?)?(?P<minus>[-−]?)"
-                    r"(?P<digits>\d{1,3}(?:[,.' ’]\d{3}){1,5}(?:[.,]\d{1,4})?|\d{1,15}(?:[.,]\d{1,9})?)(?P<after>\s?%|-(?![\w-])|\))?(?![\d,.]*\d)")
+TIME = re.compile(
+    r"(?<![\d.:])([01]?\d|2[0-3])[:h]([0-5]\d)(?::([0-5]\d))?(?!\d)\s?([ap]\.?m\b)?|(?<!\d)(1[0-2]|[1-9])\s?([ap]\.?m)\b",
+    re.IGNORECASE,
+)
+NUMBER = re.compile(
+    r"(?<![\w.,])(?P<sign>[-−(]?)(?P<unit>[^\W\d_]{1,3}(?:\s|(?=[\d$]))|[$€£¥₹]\s?)?(?P<minus>[-−]?)"
+    r"(?P<digits>\d{1,3}(?:[,.' ’]\d{3}){1,5}(?:[.,]\d{1,4})?|\d{1,15}(?:[.,]\d{1,9})?)(?P<after>\s?%|-(?![\w-])|\))?(?![\d,.]*\d)"
+)
 CENTS = re.compile(r"[.,]\d\d(?!\d)")
 EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")
 URL = re.compile(r"(?:https?://|(?<![\w.@])www\.)[^\s<>\"')\]]{1,2000}", re.IGNORECASE)
 PHONE = re.compile(r"(?<![\w.,/-])(?:\+\s?)?\(?\d[\d ()./-]{5,17}\d(?!\w)")
 CODE = re.compile(r"(?<![\w-])(?=[\w/.-]{0,30}\d)[^\W_][\w/.-]{0,40}")
-SYMBOLS = {"R$": "BRL", "US$": "USD", "C$": "CAD", "A$": "AUD", "€": "EUR", "$": "USD", "£": "GBP", "¥": "JPY", "₹": "INR", "円": "JPY",
-           "zł": "PLN", "Kč": "CZK", "RM": "MYR", "Fr.": "CHF", "₩": "KRW", "₺": "TRY"}
+SYMBOLS = {
+    "R$": "BRL",
+    "US$": "USD",
+    "C$": "CAD",
+    "A$": "AUD",
+    "€": "EUR",
+    "$": "USD",
+    "£": "GBP",
+    "¥": "JPY",
+    "₹": "INR",
+    "円": "JPY",
+    "zł": "PLN",
+    "Kč": "CZK",
+    "RM": "MYR",
+    "Fr.": "CHF",
+    "₩": "KRW",
+    "₺": "TRY",
+}
 CODES = "USD EUR GBP JPY CHF CAD AUD NZD CNY INR BRL MXN SEK NOK DKK PLN CZK HUF MYR SGD HKD THB IDR KRW TRY ZAR AED SAR ILS RON"
 ISO_CURRENCY = re.compile(rf"(?<![^\W\d_])(?:{'|'.join(CODES.split())})(?![^\W\d_])")
-SYMBOL = re.compile("|".join((r"(?<!\w)" if sign.isalpha() else "") + re.escape(sign) + (r"(?!\w(?<!\d))" if sign == "RM" else "")
-                             for sign in SYMBOLS))
+SYMBOL = re.compile(
+    "|".join(
+        (r"(?<!\w)" if sign.isalpha() else "") + re.escape(sign) + (r"(?!\w(?<!\d))" if sign == "RM" else "")
+        for sign in SYMBOLS
+    )
+)
 
 
 def dates(text: str) -> Iterator[tuple[int, int, date]]:
@@ -103,7 +140,9 @@ def numbers(text: str, *, decimal_comma: bool = False) -> Iterator[tuple[int, in
         if after and after.endswith("%"):
             continue
         value = to_number(digits, decimal_comma=decimal_comma)
-        negative = sign in ("-", "−") or minus or after == "-" or (sign == "(" and after == ")")
+        negative = (
+            sign in ("-", "−") or minus or (after == "-" and CENTS.search(digits)) or (sign == "(" and after == ")")
+        )
         yield match.start(), match.end(), -value if negative and value else value
 
 
@@ -129,7 +168,11 @@ def phones(text: str) -> Iterator[tuple[int, str]]:
     for match in PHONE.finditer(text):
         written = match.group().strip(" ./-")
         count = sum(map(str.isdigit, written))
-        if 7 <= count <= 15 and not DATE.match(written) and not re.fullmatch(r"\d{1,3}(?:[.,]?\d{3})*[.,]\d\d|\d{11,}", written):
+        if (
+            7 <= count <= 15
+            and not DATE.match(written)
+            and not re.fullmatch(r"\d{1,3}(?:[.,]?\d{3})*[.,]\d\d|\d{11,}", written)
+        ):
             yield match.start(), written + (")" if written.count("(") > written.count(")") else "")
 
 

@@ -30,8 +30,25 @@ from extract.emulator.reader.words import CUES_OF, NEGATIONS, STOP, features, sp
 
 __all__ = ["Walk"]
 
-UNDECIDED = frozenset("other others unknown none neutral general misc unclear undetermined sonstiges autre otro altro".split())
-SAID = 4.0  # weight of a label's wording beside the vote of the examples
+UNDECIDED = frozenset(
+    [
+        "other",
+        "others",
+        "unknown",
+        "none",
+        "neutral",
+        "general",
+        "misc",
+        "unclear",
+        "undetermined",
+        "sonstiges",
+        "autre",
+        "otro",
+        "altro",
+    ]
+)
+SHARPNESS = 0.75  # makes the margin of a decision come near to how often such a decision is right
+SAID = 2.0  # weight of a label's wording beside the vote of the examples
 FAMILIAR = 2000  # characters of a record that are compared with the examples
 BLOCKS = 100  # blocks or lines of a record that are read as elements of a list
 LATE = ("snippet", "confidence")  # roles that speak of the other fields, and are read after them
@@ -100,7 +117,9 @@ class Walk:
     def _number(self, kind: str, place: Place, wanted: Wanted) -> Found:
         if wanted.role == "confidence":
             return self._confidence(kind, place)
-        found, score = read_number(self.record, wanted, lambda value: place.fits(value) and (kind == "number" or value.is_integer()))
+        found, score = read_number(
+            self.record, wanted, lambda value: place.fits(value) and (kind == "number" or value.is_integer())
+        )
         return (int(found) if kind == "integer" and score else found), score
 
     def _confidence(self, kind: str, place: Place) -> Found:
@@ -126,18 +145,23 @@ class Walk:
         """Return the member that the record names: under the field's label, as in like examples, or by wording."""
         labels = tuple(member for member in members if isinstance(member, str))
         if not labels:
-            found, score = read_number(self.record, wanted, lambda value: any(same(value, member) for member in members))
+            found, score = read_number(
+                self.record, wanted, lambda value: any(same(value, member) for member in members)
+            )
             return next(((member, score) for member in members if score and same(member, found)), NOTHING)
         words = lexicon(labels, f"{place.description}\n{wanted.description}\n{self._system}")
         best, margin = named_label(self.record, wanted, labels), 1.0
         if not best:
             votes = self._votes(wanted, lambda value: [value] if value in labels else [], labels)
             said = wording(self.record, words)
-            scores = {label: votes.get(label, 0.0) + SAID * said[label] for label in labels}
+            weight = self._said(len(labels))
+            scores = {label: votes.get(label, 0.0) + weight * said[label] for label in labels}
             best, margin = decide(scores if votes or max(said.values()) > 0.0 else {})
         if not best:
             self._margins.append(1 / len(labels))
-            return next((label for label in labels if not UNDECIDED.isdisjoint(tokens(split_name(label)))), labels[0]), 0.0
+            return next(
+                (label for label in labels if not UNDECIDED.isdisjoint(tokens(split_name(label)))), labels[0]
+            ), 0.0
         self._evidence.update(words[best])
         self._margins.append(margin)
         return best, max(margin, 0.05)
@@ -150,29 +174,39 @@ class Walk:
         return self._exemplars.vote(self._asked, key, lambda answer: teach(reach(answer, wanted.path)), names)
 
     def _union(self, branches: tuple[Place, ...], wanted: Wanted) -> Found:
-        """Return the reading of the branch that like examples took, else of the one with the most evidence."""
+        """Return the reading of the branch that its words, its fields and the examples speak for most."""
         choices = [branch for branch in branches if branch.possible and branch.kinds != ("null",)]
         if len(choices) < 2:
             return self.find(choices[0], wanted) if choices else NOTHING
-        votes = self._votes(wanted, lambda value: [] if value is None else [str(next((i for i, branch in enumerate(choices) if branch.fits(value)), ""))])
-        best, margin = decide({index: vote for index, vote in votes.items() if index})
-        if best:
-            self._margins.append(margin)
-            return self._take(choices[int(best)], wanted, margin)
-        return self._weigh(choices, wanted)
 
-    def _weigh(self, choices: list[Place], wanted: Wanted) -> Found:
-        """Return the reading of the branch whose words and fields the record supports best."""
-        hints = [hint(self.record, branch) for branch in choices]
-        margins = list(self._margins)
-        scored = [(hints[index] + self.find(branch, wanted)[1], index) for index, branch in enumerate(choices)]
-        self._margins = margins  # only the chosen branch's decisions count
-        support, index = max(scored, key=lambda pair: (round(pair[0], 6), is_negated(choices[pair[1]]), -pair[1]))
-        return self._take(choices[index], wanted, max(support, 0.0))
+        def teach(value: Any) -> list[str]:
+            return (
+                [] if value is None else [str(index) for index, branch in enumerate(choices) if branch.fits(value)][:1]
+            )
 
-    def _take(self, branch: Place, wanted: Wanted, score: float) -> Found:
-        value, found = self.answer(branch, wanted)
-        return value, max(score, found)
+        votes = self._votes(wanted, teach)
+        support = [self._support(branch, wanted) for branch in choices]
+        scores = {
+            str(index): votes.get(str(index), 0.0) + self._said(len(choices)) * said
+            for index, said in enumerate(support)
+        }
+        best = max(scores, key=lambda index: (round(scores[index], 6), is_negated(choices[int(index)]), -int(index)))
+        if votes or max(support) > 0.0:
+            self._margins.append(decide(scores)[1])
+        value, score = self.answer(choices[int(best)], wanted)
+        return value, max(score, *support) if max(support) > 0.0 else 0.3 if votes else score
+
+    def _support(self, branch: Place, wanted: Wanted) -> float:
+        """Return how far the record speaks for a branch; what is noted on the way is forgotten."""
+        margins, evidence = list(self._margins), set(self._evidence)
+        support = hint(self.record, branch) + self.find(branch, wanted)[1]
+        self._margins, self._evidence = margins, evidence
+        return support
+
+    def _said(self, labels: int) -> float:
+        """Return the weight of wording beside the examples' votes: the fewer examples, the more it counts."""
+        shown = len(self._exemplars.answers) if self._exemplars else 1
+        return SAID * (1.0 + 3.0 * (labels / shown) ** 2)
 
     def _object(self, place: Place, wanted: Wanted) -> Found:
         names = list(dict.fromkeys([*place.properties, *place.required]))
@@ -201,7 +235,7 @@ class Walk:
         values = values[: int(min(place.max_items, len(values)))]
         score = 0.7 if values else 0.0
         missing = place.min_items - len(values)
-        if missing > 0 and element is None or place.min_items > place.max_items:
+        if (missing > 0 and element is None) or place.min_items > place.max_items:
             raise Impossible(place.title)
         return values + [element.plain() for _ in range(missing) if element], score
 
@@ -223,7 +257,9 @@ class Walk:
         if element.branches is None and "string" in element.kinds:
             return list(self._texts(element, wanted))
         if element.branches is None and not {"number", "integer"}.isdisjoint(element.kinds):
-            values = [value for _, entry in labelled(self.record, wanted) for _, _, value in self.record.numbers(entry.value)]
+            values = [
+                value for _, entry in labelled(self.record, wanted) for _, _, value in self.record.numbers(entry.value)
+            ]
             return values if "number" in element.kinds else [int(value) for value in values if value.is_integer()]
         value, score = self.find(element, wanted)
         return [value] if score > 0.0 else []
@@ -245,7 +281,11 @@ class Walk:
             for entry in stated[:1]:
                 yield from filter(None, map(str.strip, re.split(r"[,;、]|\s(?:and|und|et|y|e|en)\s", entry.value)))
             if not stated:
-                yield from (bullet.group(1) for line in self.record.lines if (bullet := re.match(r"(?:[-*•–]|\d{1,2}[.)])\s+(.{1,300})", line)))
+                yield from (
+                    bullet.group(1)
+                    for line in self.record.lines
+                    if (bullet := re.match(r"(?:[-*•–]|\d{1,2}[.)])\s+(.{1,300})", line))
+                )
 
     def _rows(self, element: Place, wanted: Wanted) -> Iterator[dict[str, Any]]:
         """Yield a row of a bill as an object, where the element has fields for one."""
@@ -255,9 +295,15 @@ class Walk:
             return
         counting = element.properties.get(names.get("quantity", "")) or element
         for row in read_rows(self.record):
-            row = row if row.get("quantity") or counting.nullable else row | {"quantity": 1.0}  # printed without a number: one
+            row = (
+                row if row.get("quantity") or counting.nullable else row | {"quantity": 1.0}
+            )  # printed without a number: one
             values = {name: row.get(slot) for slot, name in names.items()}
-            yield {name: value for name in element.properties if (value := self._fitted(element, name, values.get(name))) is not MISSING}
+            yield {
+                name: value
+                for name in element.properties
+                if (value := self._fitted(element, name, values.get(name))) is not MISSING
+            }
 
     @staticmethod
     def _fitted(element: Place, name: str, value: Any) -> Any:
@@ -265,7 +311,9 @@ class Walk:
         child = element.properties[name]
         if child is None:
             return MISSING
-        forms = [value, int(value), str(value)] if isinstance(value, float) and value.is_integer() else [value, str(value)]
+        forms = (
+            [value, int(value), str(value)] if isinstance(value, float) and value.is_integer() else [value, str(value)]
+        )
         if value is not None and (fitting := [form for form in forms if child.fits(form)]):
             return fitting[0]
         if name not in element.required:
@@ -292,7 +340,7 @@ def decide(scores: dict[str, float]) -> tuple[str, float]:
     if not scores:
         return "", 0.0
     best = max(scores, key=lambda label: scores[label])
-    return best, 1.0 / sum(math.exp(3.0 * (score - scores[best])) for score in scores.values())
+    return best, 1.0 / sum(math.exp(SHARPNESS * (score - scores[best])) for score in scores.values())
 
 
 def named_label(record: Record, wanted: Wanted, labels: Iterable[str]) -> str:
@@ -310,7 +358,11 @@ def child_of(parent: Wanted, name: str, child: Place | None) -> Wanted:
     path = (*parent.path, name)
     description = "" if child is None else child.description
     own = Wanted.of(name, description, path)
-    if parent.path and own.role in ("name", "address", "email", "phone", "code", "url") and not parent.path[-1].isdigit():
+    if (
+        parent.path
+        and own.role in ("name", "address", "email", "phone", "code", "url")
+        and not parent.path[-1].isdigit()
+    ):
         return Wanted.of(f"{parent.path[-1]} {name}", description, path)
     return own
 
@@ -346,4 +398,7 @@ def is_negated(branch: Place) -> bool:
 
 def hint(record: Record, branch: Place) -> float:
     """Return how far the record speaks for what the branch is called and said to be."""
-    return sum(sign * math.tanh(polarity(record, CUES_OF.get(word, frozenset()) | {word})) for word, sign in claims(words_of(branch)))
+    return sum(
+        sign * math.tanh(polarity(record, CUES_OF.get(word, frozenset()) | {word}))
+        for word, sign in claims(words_of(branch))
+    )
