@@ -114,8 +114,7 @@ class Run:
         if self._frame is None:
             if self.output is None:
                 raise ExtractError("this run wrote no rows")
-            readers = {".parquet": pl.read_parquet, ".csv": pl.read_csv}
-            self._frame = readers.get(self.output.suffix, pl.read_ndjson)(self.output)
+            self._frame = _read(self.output)
         return self._frame
 
     @property
@@ -162,6 +161,12 @@ class Run:
         cost = "unknown cost" if totals.cost is None else f"${totals.cost:.4f}"
         state = "" if self.complete else ", stopped early"
         return f"Run({totals.valid} of {totals.rows} rows valid, {totals.rejected} rejected, {cost}{state})"
+
+
+def _read(path: Path) -> pl.DataFrame:
+    if path.suffix.lower() == ".parquet":
+        return pl.read_parquet(path)
+    return pl.read_csv(path) if path.suffix.lower() == ".csv" else pl.read_ndjson(path)
 
 
 def error_schema(row_id: pl.DataType) -> pl.Schema:

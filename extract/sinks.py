@@ -199,7 +199,12 @@ def _unwritable(path: Path, error: BaseException) -> OutputError:
     return OutputError(f"{path} cannot be written: {said[:300]}; what was paid for is kept in the cache")
 
 
-FORMATS = {".parquet": ParquetSink, ".csv": TextSink, ".jsonl": TextSink, ".ndjson": TextSink}
+FORMATS: dict[str, type[ParquetSink | TextSink]] = {
+    ".parquet": ParquetSink,
+    ".csv": TextSink,
+    ".jsonl": TextSink,
+    ".ndjson": TextSink,
+}
 
 
 def open_sink(path: Path) -> ParquetSink | TextSink:

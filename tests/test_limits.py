@@ -111,7 +111,7 @@ async def test_what_cannot_be_mended_is_not_repeated() -> None:
 
 async def test_failures_are_bounded_and_the_last_one_is_raised() -> None:
     service = Service(*(Unreachable(str(number)) for number in range(10)))
-    with pytest.raises(Unreachable, match="^2$"):
+    with pytest.raises(Unreachable, match=r"^2$"):
         await service.insist(Retry(failures=3))
     assert service.tries == 3
 

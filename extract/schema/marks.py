@@ -71,7 +71,8 @@ class MarkedJsonSchema(GenerateJsonSchema):
         number, text = super().decimal_schema(schema)["anyOf"]
         merged = {**number, **text, "type": ["number", "string"]}
         places = schema.get("decimal_places")
-        words = "" if places is None else f"At most {places} decimal places."
+        # Text is taken too, so that no digit is lost; without a word, models write "486,50 EUR" into it.
+        words = "A plain decimal number" + ("." if places is None else f" of at most {places} decimal places.")
         return merged | {MARK: Mark("decimal", scale=places, words=words)}
 
     def date_schema(self, schema: core_schema.DateSchema) -> JsonSchemaValue:
