@@ -7,7 +7,6 @@ import json
 import random
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, nullcontext
 from dataclasses import KW_ONLY, dataclass, field
 from decimal import Decimal
 from hashlib import sha256
@@ -202,6 +201,7 @@ class _Tally:
     """What one record has taken so far."""
 
     started: float
+    timeout: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
     attempts: int = 0
     retries: int = 0
     repairs: int = 0
@@ -240,7 +240,7 @@ class Asker:
         """Return the outcome of one record. Raises only what ends the whole run (`STOPS`)."""
         tally = _Tally(self.clock())
         try:
-            async with self._deadline():
+            async with tally.timeout:
                 value, row = await self._value(record, tally)
         except TimeoutError:
             return self._outcome(row_id, tally, error=AnswerTimeout(f"no answer within {self.limits.deadline:g} s"))
@@ -249,9 +249,6 @@ class Asker:
         except ExtractError as error:
             return self._outcome(row_id, tally, error=error)
         return self._outcome(row_id, tally, value=value, row=row)
-
-    def _deadline(self) -> AbstractAsyncContextManager[Any]:
-        return nullcontext() if self.limits.deadline is None else asyncio.timeout(self.limits.deadline)
 
     def _outcome(self, row_id: Any, tally: _Tally, **result: Any) -> Outcome:
         return Outcome(
@@ -372,6 +369,9 @@ class Asker:
         if not call.body.startswith(b'{"store":false,'):
             raise ConfigError("a batch request must carry store=false; background and stored calls go through Client")
         ticket = await self.gate.enter(len(call.body) // 4)
+        if self.limits.deadline is not None and tally.attempts == 0:
+            # Counted from the first request: a row is not given up for having waited its turn.
+            tally.timeout.reschedule(asyncio.get_running_loop().time() + self.limits.deadline)
         tally.attempts += 1
         try:
             reply = await self.client.exchange(call)

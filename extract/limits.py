@@ -39,10 +39,11 @@ class Retry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """What a run may use. `concurrency` is a ceiling, `rpm` and `tpm` are per minute, `deadline` is seconds per record.
+    """What a run may use.
 
-    Limits that are None are learned from the service's refusals. `stop_after_failures` counts failures in a row while
-    no record has succeeded yet; 0 never stops.
+    `concurrency` is a ceiling; `rpm` and `tpm` are requests and input tokens per minute, learned from the service's
+    refusals where None. `deadline` is seconds per record, counted from its first request. `stop_after_failures` counts
+    failures in a row while no record has succeeded yet; 0 never stops.
     """
 
     concurrency: int = 64
@@ -57,11 +58,12 @@ class Limits:
 class AdaptiveLimit:
     """Double per round until the first throttle, then one slot per round; halve on a throttle.
 
-    The caller reports every answer, and at most one throttle per round trip.
+    It begins with one slot, so that a wrong key or schema costs one request, not a crowd of them. The caller reports
+    every answer, and at most one throttle per round trip.
     """
 
     ceiling: int
-    slots: float = 4.0
+    slots: float = 1.0
     steep: bool = True
 
     def __post_init__(self) -> None:

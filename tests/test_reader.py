@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -167,3 +168,473 @@ def test_every_answer_is_valid_under_its_schema(
 ) -> None:
     answer = READER.read(schema, text, shown)
     assert is_valid(schema, json.loads(answer)), answer
+
+
+NEVER = {"type": "string", "enum": []}
+RECURSIVE = {
+    "$ref": "#/$defs/Node",
+    "$defs": {
+        "Node": obj(name={"type": "string"}, children={"type": "array", "items": {"$ref": "#/$defs/Node"}}),
+        "Chain": obj(next={"anyOf": [{"$ref": "#/$defs/Chain"}, {"type": "null"}]}),
+    },
+}
+
+
+@pytest.mark.parametrize("name", ["Node", "Chain"])
+def test_recursive_schemas_end(name: str) -> None:
+    schema = RECURSIVE | {"$ref": f"#/$defs/{name}"}
+    assert is_valid(schema, read(schema, "Name: root\n\nName: leaf\n\nName: twig"))
+
+
+def test_a_required_recursion_is_cut_at_its_shortest_end() -> None:
+    link = obj(next={"anyOf": [{"$ref": "#/$defs/Link"}, obj(end={"type": "boolean"})]})
+    schema = {"$ref": "#/$defs/Link", "$defs": {"Link": link}}
+    assert is_valid(schema, read(schema, ""))
+
+
+@pytest.mark.parametrize("schema", [NEVER, obj(x=NEVER), {"type": "integer", "minimum": 0.2, "maximum": 0.8}])
+def test_a_schema_that_nothing_fits_is_answered_with_null(schema: dict[str, Any]) -> None:
+    assert read(schema, "anything") is None
+
+
+def test_a_bottomless_nesting_is_answered_with_null() -> None:
+    schema: dict[str, Any] = {"type": "string"}
+    for _ in range(400):
+        schema = obj(part=schema)
+    assert read(schema, "Part: x") is None
+
+
+def test_without_a_schema_the_reader_says_what_it_is() -> None:
+    assert "offline rule reader" in READER.read(None, "Who are you?")
+
+
+KEPT = {"type", "required", "enum", "minimum", "maximum", "minItems", "maxItems", "$ref", "description"}
+
+
+def to_wire(schema: Any) -> Any:
+    """Return a schema with the keywords of the wire only."""
+    if not isinstance(schema, dict):
+        return schema
+    kept: dict[str, Any] = {}
+    for key, value in schema.items():
+        if key in ("properties", "$defs", "definitions"):
+            kept[key] = {name: to_wire(part) for name, part in value.items()}
+        elif key in ("items", "additionalProperties") and not isinstance(value, list):
+            kept[key] = to_wire(value)
+        elif key in ("anyOf", "prefixItems"):
+            kept[key] = [to_wire(part) for part in value]
+        elif key in KEPT and (key != "required" or isinstance(value, list)):
+            kept[key] = value
+    return kept
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="the shared data set of real schemas is not here")
+@pytest.mark.parametrize(
+    "folder", ["BFCL", "Github_easy", "Github_hard", "Glaiveai2K", "JME", "SchemaStore", "Snowplow"]
+)
+def test_real_schemas_are_answered_validly(folder: str) -> None:
+    text = "Name: Bob\nDate: 1 May 2020\nVersion: 1.2\nEnabled: yes\nUrl: https://example.com\n- a\n- b"
+    paths = sorted((DATA / "json_schemas" / folder).glob("*.json"))
+    for path in paths:
+        schema = to_wire(json.loads(path.read_text(encoding="utf-8"))["schema"])
+        assert is_valid(schema, read(schema, text)), path.name
+    assert paths
+
+
+@given(text=RECORDS, examples=st.lists(st.tuples(RECORDS, st.just('{"label": "a"}')), max_size=2))
+def test_the_same_request_has_the_same_answer(text: str, examples: list[tuple[str, str]]) -> None:
+    schema = obj(label={"enum": ["a", "b"]}, total=NUMBER, tags={"type": "array", "items": {"type": "string"}})
+    assert RuleReader().read(schema, text, examples) == READER.read(schema, text, examples)
+
+
+# Values, by kind ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("Date: 25/12/2018", "2018-12-25"),
+        ("Date: 12/25/2018", "2018-12-25"),
+        ("Date: 03/04/2018", "2018-04-03"),
+        ("DATE 18-04-19", "2019-04-18"),
+        ("10 MAR 2018 18:24", "2018-03-10"),
+        ("2018-04-01", "2018-04-01"),
+        ("printed 20180401", "2018-04-01"),
+        ("Mar 10, 2018", "2018-03-10"),
+        ("30 DEC 17", "2017-12-30"),
+        ("Rechnungsdatum: 3. Oktober 2023", "2023-10-03"),
+        ("Berlin, den 12. März 2021", "2021-03-12"),
+        ("Date : 5 février 2024", "2024-02-05"),
+        ("1er août 2022", "2022-08-01"),
+        ("Fecha: 5 de mayo de 2019", "2019-05-05"),
+        ("Data: 9 luglio 2020", "2020-07-09"),
+        ("Datum: 7 maart 2020", "2020-03-07"),
+        ("2024年3月5日", "2024-03-05"),
+        ("31/02/2018", None),
+        ("10 market 2018", None),
+        ("no day at all", None),
+    ],
+)
+def test_dates_are_read_in_many_forms(text: str, day: str | None) -> None:
+    assert field("date", DATE, text) == day
+
+
+def test_each_date_field_gets_its_own_date() -> None:
+    schema = obj(invoice_date=DATE, due_date=DATE, birth_date=DATE)
+    text = "Invoice date: 1 March 2024\nDue date: 31 March 2024"
+    assert read(schema, text) == {"invoice_date": "2024-03-01", "due_date": "2024-03-31", "birth_date": None}
+
+
+def test_moments_follow_their_format() -> None:
+    schema = obj(
+        start={"type": "string", "format": "date-time"},
+        arrival={"type": "string", "format": "time"},
+        date={"type": "string"},
+        clock={"type": "string", "description": "Local time of day without a zone."},
+        local={"type": "string", "description": "Local date and time without a zone."},
+    )
+    answer = read(
+        schema,
+        "Date: 1 May 2024\nStart: 2024-05-02 14:30\nWe plan our arrival at 5pm.\nLocal: 3.5.2024 08:15\nClock: 9:05 pm",
+    )
+    assert answer["start"] == "2024-05-02T14:30:00Z"
+    assert answer["arrival"] == "17:00:00Z"
+    assert answer["date"] == "1 May 2024"
+    assert answer["local"] == "2024-05-03T08:15:00"
+    assert answer["clock"] == "21:05:00"
+
+
+@pytest.mark.parametrize(
+    ("text", "total"),
+    [
+        ("TOTAL RM9.00", 9.0),
+        ("Total: $1,234.50", 1234.5),
+        ("Gesamtbetrag: 1.234,50 EUR", 1234.5),
+        ("Summe 12,50 EUR", 12.5),
+        ("Total TTC : 21,52 €", 21.52),
+        ("Importe total: 77,00", 77.0),
+        ("Totale 1'234.50", 1234.5),
+        ("Totaal: € 3,00", 3.0),
+        ("Total (5.00)", -5.0),
+        ("Total: -5.00", -5.0),
+        ("Total\n\n42", 42.0),
+        ("合計 ¥13,970", 13970.0),
+        ("SUBTOTAL 8.00\nTAX 1.00\nTOTAL 9.00\nCASH 20.00\nCHANGE 11.00", 9.0),
+        ("Subtotal\nTax\nTotal\n8.00\n1.00\n9.00", 9.0),
+        ("TOTAL 9.02\nROUNDING -0.02\nTOTAL ROUNDED 9.00", 9.0),
+        ("Amount due: 12.00\nSubtotal: 10.00", 12.0),
+        ("nothing to pay", None),
+    ],
+)
+def test_the_total_is_told_from_its_rivals(text: str, total: float | None) -> None:
+    assert field("total", NUMBER, text) == total
+
+
+def test_amounts_belong_to_their_labels() -> None:
+    text = "Net 100.00\nVAT 20 % 20.00\nShipping 5.00\nDiscount -3.00\nTotal 122.00"
+    schema = obj(tax=NUMBER, shipping_cost=NUMBER, discount=NUMBER, net_amount=NUMBER)
+    assert read(schema, text) == {"tax": 20.0, "shipping_cost": 5.0, "discount": -3.0, "net_amount": 100.0}
+
+
+def test_numbers_are_found_near_the_words_of_the_field() -> None:
+    schema = obj(adults={"type": "integer"}, children={"type": "integer"}, pets={"type": ["integer", "null"]})
+    assert read(schema, "We are 2 adults with 3 children.") == {"adults": 2, "children": 3, "pets": None}
+
+
+def test_a_number_out_of_bounds_is_not_taken() -> None:
+    rating = {"type": ["integer", "null"], "minimum": 1, "maximum": 5}
+    assert field("rating", rating, "Rating: 4") == 4
+    assert field("rating", rating, "Rating: 40") is None
+    assert field("rating", rating, "Rating: 3.5") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("Invoice No: INV-2024-017", "INV-2024-017"),
+        ("INVOICE #1047", "1047"),
+        ("Rechnungsnummer: 2023/118", "2023/118"),
+        ("Rechnung Nr. 2026/0178", "2026/0178"),
+        ("Facture n° F-0042", "F-0042"),
+        ("Factura Nº: 77", "77"),
+        ("Fattura numero 12/A", "12/A"),
+        ("DOC NO\nCS00031663", "CS00031663"),
+        ("Tel. No: 555 0100", None),
+    ],
+)
+def test_invoice_numbers_are_read_in_several_languages(text: str, number: str | None) -> None:
+    assert field("invoiceNumber", TEXT, text) == number
+
+
+def test_forms_are_found_without_labels() -> None:
+    schema = obj(email=TEXT, phone=TEXT, website=TEXT, currency=TEXT)
+    text = (
+        "Write to ann@example.org or call +49 (0)30 555 0100 (not 25/12/2018 or 1234.50). See www.example.org/x. 12 €"
+    )
+    assert read(schema, text) == {
+        "email": "ann@example.org",
+        "phone": "+49 (0)30 555 0100",
+        "website": "www.example.org/x",
+        "currency": "EUR",
+    }
+
+
+def test_a_letterhead_gives_company_and_address() -> None:
+    text = "Anna Example\nBlue Door Trading Ltd (55501-X)\nNo 5, Mill Road,\nHarrowby,\n50010 Northtown\nTel: 555-0100"
+    answer = read(obj(company=TEXT, address=TEXT), text)
+    assert answer == {"company": "Blue Door Trading Ltd", "address": "No 5, Mill Road, Harrowby, 50010 Northtown"}
+
+
+def test_labelled_parties_are_kept_apart() -> None:
+    text = "Vendor: Acme Ltd\nBill to: Jane Roe\nVendor address: 1 High Street"
+    schema = obj(vendor=obj(name=TEXT, address=TEXT), customer=TEXT)
+    assert read(schema, text) == {"vendor": {"name": "Acme Ltd", "address": "1 High Street"}, "customer": "Jane Roe"}
+
+
+@pytest.mark.parametrize(
+    ("text", "urgent"),
+    [
+        ("Urgent: yes", True),
+        ("Urgent: nein", False),
+        ("This is urgent!", True),
+        ("This is not urgent.", False),
+        ("Es ist nicht da. Bitte dringend antworten", True),
+        ("Please answer immediately", True),
+        ("Take your time", False),
+    ],
+)
+def test_booleans_follow_words_and_negations(text: str, urgent: bool) -> None:
+    assert field("is_urgent", {"type": "boolean"}, text) is urgent
+
+
+def test_optional_fields_without_a_finding_are_left_out_and_required_ones_plain() -> None:
+    properties = {
+        "city": {"type": "string"},
+        "age": {"type": "integer", "minimum": 18},
+        "colour": {"enum": ["red", "other"]},
+    }
+    assert read({"type": "object", "properties": properties}, "hello") == {}
+    assert read(obj(**properties), "hello") == {"city": "", "age": 18, "colour": "other"}
+
+
+# Labels ---------------------------------------------------------------------------------------------------------------
+
+TOPIC = {
+    "enum": ["billing", "delivery", "technical_problem", "other"],
+    "description": "billing: charges and invoices; delivery: parcels; technical_problem: crashes; other: anything else",
+}
+
+
+@pytest.mark.parametrize(
+    ("text", "topic"),
+    [
+        ("I was charged twice, see my invoices", "billing"),
+        ("Wo ist meine Lieferung?", "delivery"),
+        ("The app crashes", "technical_problem"),
+        ("Topic: technical problem\nIt is about billing", "technical_problem"),
+        ("hm", "other"),
+        ("", "other"),
+    ],
+)
+def test_labels_are_chosen_by_wording(text: str, topic: str) -> None:
+    assert field("topic", TOPIC, text) == topic
+
+
+@pytest.mark.parametrize(
+    "instruction", ["Sort this message into billing, delivery or other:\n\n", "Classify as billing or not: "]
+)
+def test_labels_in_the_instruction_do_not_win_over_the_record(instruction: str) -> None:
+    assert read(obj(topic=TOPIC), f"{instruction}The app crashes")["topic"] == "technical_problem"
+
+
+def examples_of(
+    pairs: dict[str, Any], prompt: str = "Which kind of billing is this?\n\n{}\n\nAnswer now."
+) -> list[tuple[str, str]]:
+    return [(prompt.format(text), json.dumps(answer)) for text, answer in pairs.items()]
+
+
+KINDS_SEEN = examples_of(
+    {
+        "the lamp arrived in pieces": {"kind": "b", "refund": False},
+        "my lamp is broken": {"kind": "b", "refund": False},
+        "I want my money back": {"kind": "a", "refund": True},
+        "give me the money for the chair": {"kind": "a", "refund": True},
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("a broken chair in pieces", {"kind": "b", "refund": False}),
+        ("where is the money", {"kind": "a", "refund": True}),
+    ],
+)
+def test_labels_without_meaning_are_learned_from_examples(text: str, answer: dict[str, Any]) -> None:
+    schema = obj(kind={"enum": ["a", "b", "c"]}, refund={"type": "boolean"})
+    assert read(schema, f"Which kind of billing is this?\n\n{text}\n\nAnswer now.", KINDS_SEEN) == answer
+
+
+def test_broken_examples_do_no_harm() -> None:
+    schema = obj(kind={"enum": ["a", "b"]})
+    assert read(schema, "x y", [("x y", "{oops"), ("z", '{"kind": 7}'), ("x y", '{"kind": "b"}')]) == {"kind": "b"}
+
+
+def test_confidence_is_in_bounds_and_grows_with_the_evidence() -> None:
+    schema = obj(topic=TOPIC, confidence={"type": "number", "minimum": 0, "maximum": 100})
+    clear, vague = (read(schema, text)["confidence"] for text in ("crashes, a technical problem, it crashes", "hm"))
+    assert 0 <= vague < clear <= 100
+
+
+def test_the_reason_is_the_sentence_that_decided() -> None:
+    schema = obj(reason={"type": "string"}, topic=TOPIC)
+    answer = read(schema, "Hello there. I hope you are well. My parcel is lost. Bye")
+    assert answer == {"reason": "My parcel is lost.", "topic": "delivery"}
+
+
+# Lists, objects, unions -----------------------------------------------------------------------------------------------
+
+ITEM = obj(description={"type": "string"}, quantity=NUMBER, unit_price=NUMBER, amount=NUMBER)
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "Item            Qty   Unit price   Amount\nBlue pen  2  4.50  9.00\nInk, 30 ml  10  1.25  12.50",
+        "Artikel | Menge | Einzelpreis | Betrag\nBlue pen | 2 | 4,50 | 9,00\nInk, 30 ml | 10 | 1,25 | 12,50",
+        "2 x Blue pen   4.50   9.00\n10 x Ink, 30 ml   1.25   12.50",
+    ],
+    ids=["columns", "bars", "counts"],
+)
+def test_rows_of_a_bill_become_objects(table: str) -> None:
+    rows = field(
+        "items", {"type": "array", "items": ITEM}, f"Acme Ltd\n\n{table}\n\nTotal   21.50\nThank you 1.00 2.00"
+    )
+    assert [tuple(row.values()) for row in rows] == [("Blue pen", 2.0, 4.5, 9.0), ("Ink, 30 ml", 10.0, 1.25, 12.5)]
+
+
+def test_paragraphs_become_objects_where_there_is_no_table() -> None:
+    people = field(
+        "people",
+        {"type": "array", "items": obj(name=TEXT, age=NUMBER)},
+        "Name: Ann\nAge: 40\n\nName: Bo\nAge: 7\n\nEnd",
+    )
+    assert people == [{"name": "Ann", "age": 40.0}, {"name": "Bo", "age": 7.0}]
+
+
+def test_lists_of_texts_dates_numbers_and_labels() -> None:
+    schema = obj(
+        tags={"type": "array", "items": {"type": "string"}},
+        emails={"type": "array", "items": {"type": "string"}},
+        days={"type": "array", "items": {"type": "string", "format": "date"}},
+        scores={"type": "array", "items": {"type": "integer"}, "maxItems": 2},
+        topics={"type": "array", "items": {"enum": ["billing", "delivery", "garden"]}},
+    )
+    text = "Tags: red, green and blue\na@example.org b@example.org\n1/2/2020, 3/2/2020\nScores: 4, 5, 6"
+    text += "\nbilling and delivery"
+    assert read(schema, text) == {
+        "tags": ["red", "green", "blue"],
+        "emails": ["a@example.org", "b@example.org"],
+        "days": ["2020-02-01", "2020-02-03"],
+        "scores": [4, 5],
+        "topics": ["billing", "delivery"],
+    }
+
+
+def test_bullets_are_a_list() -> None:
+    assert field("steps", {"type": "array", "items": {"type": "string"}}, "Do this:\n- mix\n- bake\n2) eat") == [
+        "mix",
+        "bake",
+        "eat",
+    ]
+
+
+SPAM = {
+    "SpamDetails": obj(
+        spam_type={"enum": ["phishing", "scam", "unsolicited promotion", "other"]}, reason={"type": "string"}
+    ),
+    "NotSpamDetails": obj(
+        summary={"type": "string"},
+        is_safe={"type": "boolean", "description": "Whether the text is safe for everybody."},
+    ),
+}
+MODERATION = obj(decision={"anyOf": [{"$ref": f"#/$defs/{name}"} for name in SPAM]}) | {"$defs": SPAM}
+
+
+@pytest.mark.parametrize(
+    ("text", "decision"),
+    [
+        ("You won a prize! Claim it now", {"spam_type": "scam"}),
+        ("Please verify your password or your account will be suspended", {"spam_type": "phishing"}),
+        ("Lovely photo, where was it taken?", {"summary": "Lovely photo, where was it taken?", "is_safe": True}),
+        ("I will kill you", {"is_safe": False}),
+    ],
+)
+def test_a_union_takes_the_branch_with_the_evidence(text: str, decision: dict[str, Any]) -> None:
+    assert read(MODERATION, f"Moderate the following content: '{text}'")["decision"].items() >= decision.items()
+
+
+def test_a_union_follows_the_examples() -> None:
+    shown = examples_of(
+        {
+            "knives at blades.example.com": {"decision": {"spam_type": "other", "reason": "x"}},
+            "forks at forks.example.com": {"decision": {"spam_type": "other", "reason": "x"}},
+            "the soup was too salty": {"decision": {"summary": "x", "is_safe": True}},
+        },
+        "{}",
+    )
+    assert "spam_type" in read(MODERATION, "spoons at spoons.example.com", shown)["decision"]
+    assert "is_safe" in read(MODERATION, "the cake was salty", shown)["decision"]
+
+
+def test_a_nullable_union_is_null_when_nothing_is_found() -> None:
+    schema = {"anyOf": [obj(iban=TEXT), {"type": "null"}]}
+    assert field("account", schema, "hello") is None
+    assert field("account", schema, "IBAN: XX00 5550") == {"iban": "XX00 5550"}
+
+
+# Odd texts ------------------------------------------------------------------------------------------------------------
+
+INVOICE = obj(
+    company=TEXT,
+    address=TEXT,
+    date=DATE,
+    total=NUMBER,
+    items={"type": "array", "items": ITEM},
+    urgent={"type": "boolean"},
+    topic=TOPIC,
+)
+
+
+REPEATED = ["a.", "1 ", "1,", "a@", "(", " ", "9", "ab ", "a:", "\n", "\n ", "|", "\t", "x. ", "```\n", "Total: 5.00\n"]
+
+
+@pytest.mark.parametrize("piece", [*REPEATED, "1/1/2020 ", "- x 1.00 2.00\n"])
+def test_long_repetitive_texts_are_read(piece: str) -> None:
+    text = piece * (60_000 // len(piece))
+    assert is_valid(INVOICE, read(INVOICE, text))
+
+
+def test_lone_surrogates_do_not_reach_the_answer() -> None:
+    READER.read(obj(name=TEXT), "Name: \ud800 Bob").encode("utf-8")
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="the shared receipts are not here")
+def test_most_dates_and_totals_of_real_receipts_are_read() -> None:
+    lines = (DATA / "sroie2019" / "receipts.jsonl").read_text(encoding="utf-8").splitlines()
+    receipts = [json.loads(line) for line in lines[::10]]
+    answers = [read(obj(company=TEXT, date=DATE, address=TEXT, total=NUMBER), receipt["text"]) for receipt in receipts]
+    golds = [receipt["gold"] for receipt in receipts]
+    totals = [answer["total"] == to_number(gold["total"]) for answer, gold in zip(answers, golds, strict=True)]
+    days = [
+        answer["date"] == "-".join(reversed(gold["date"].split("/")))
+        for answer, gold in zip(answers, golds, strict=True)
+        if re.fullmatch(r"\d\d/\d\d/\d{4}", gold["date"])
+    ]
+    assert sum(totals) / len(totals) >= 0.6
+    assert sum(days) / len(days) >= 0.6
+
+
+def to_number(written: str) -> float | None:
+    digits = re.sub(r"[^\d.-]", "", written)
+    return float(digits) if digits else None

@@ -34,7 +34,8 @@ class RuleReader:
         """Return JSON text that is valid under `schema`, with what the record in `text` says.
 
         `examples` are pairs of user text and answer; what all user texts share with `text` is taken for the prompt.
-        Without a schema the answer is a sentence; under a schema that nothing fits, it is "null".
+        Without a schema the answer is a sentence. Under a schema that nothing fits, or one nested deeper than Python
+        can follow (some 200 levels), it is "null".
         """
         if schema is None:
             return NO_SCHEMA
@@ -43,10 +44,10 @@ class RuleReader:
         opening, ending = shared_frame([text, *(user for user, _ in shown)]) if shown else ("", "")
         record = Record(cut(text, opening, ending))
         exemplars = self._exemplars(shown, opening, ending) if shown else None
-        place = self._grammar(json.dumps(schema)).root
         try:
+            place = self._grammar(json.dumps(schema)).root
             value = None if place is None else Walk(record, exemplars, system).answer(place, Wanted.of(""))[0]
-        except Impossible:
+        except (Impossible, RecursionError):
             value = None
         return json.dumps(value, ensure_ascii=False)
 
@@ -57,8 +58,7 @@ def read_grammar(schema: str) -> Grammar:
 
 def cut(text: str, opening: str, ending: str) -> str:
     """Return the record in `text`: without the prompt's shared opening and ending, or without an order before it."""
-    inner = text[len(opening) : len(text) - len(ending)]
-    return without_instruction(inner)
+    return without_instruction(text[len(opening) : len(text) - len(ending)])
 
 
 def learn(examples: tuple[tuple[str, str], ...], opening: str, ending: str) -> Exemplars:

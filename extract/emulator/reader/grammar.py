@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, time
 from functools import cached_property
 from typing import Any
@@ -12,19 +12,14 @@ from urllib.parse import unquote
 
 from extract.types import JsonObject
 
-__all__ = ["Grammar", "Impossible", "Place"]
+__all__ = ["Grammar", "Impossible", "Place", "same"]
 
+#: JSON types in the order in which they are tried.
 KINDS = ("null", "object", "array", "integer", "number", "boolean", "string")
 IMPLIED = {
-    "properties": "object",
-    "required": "object",
-    "additionalProperties": "object",
-    "items": "array",
-    "prefixItems": "array",
-    "minItems": "array",
-    "maxItems": "array",
-    "minimum": "number",
-    "maximum": "number",
+    **dict.fromkeys(("properties", "required", "additionalProperties"), "object"),
+    **dict.fromkeys(("items", "prefixItems", "minItems", "maxItems"), "array"),
+    **dict.fromkeys(("minimum", "maximum"), "number"),
 }
 PLAIN_TEXT = {"date": "1970-01-01", "date-time": "1970-01-01T00:00:00Z", "time": "00:00:00Z"}
 DEPTHS = (4, 12, 36)  # a plain value is sought no deeper than needed
@@ -35,61 +30,30 @@ class Impossible(Exception):
 
 
 def same(first: Any, second: Any) -> bool:
-    """JSON equality: 1 equals 1.0, and True equals neither."""
-    return canonical(first) == canonical(second)
-
-
-def canonical(value: Any) -> str:
-    return json.dumps(plain_numbers(value), sort_keys=True)
-
-
-def plain_numbers(value: Any) -> Any:
-    if isinstance(value, float) and value.is_integer():
-        return int(value)
-    if isinstance(value, list):
-        return [plain_numbers(item) for item in value]
-    return {name: plain_numbers(item) for name, item in value.items()} if isinstance(value, dict) else value
+    """JSON equality of plain values: 1 equals 1.0, and True equals neither."""
+    return bool(first == second) and isinstance(first, bool) == isinstance(second, bool)
 
 
 def kind_of(value: Any) -> str:
     if isinstance(value, bool):
         return "boolean"
-    if value is None:
-        return "null"
-    if isinstance(value, int) or (isinstance(value, float) and value.is_integer()):
-        return "integer"
-    names: dict[type, str] = {float: "number", str: "string", list: "array"}
+    if isinstance(value, float) and not value.is_integer():
+        return "number"
+    names: dict[type, str] = {type(None): "null", int: "integer", float: "integer", str: "string", list: "array"}
     return names.get(type(value), "object")
 
 
 def both(first: Any, second: Any) -> Any:
-    return first if first == second else {"allOf": [first, second]}
-
-
-def at(schema: JsonObject, name: str) -> Any:
-    """Return the schema that `schema` gives to property `name`."""
-    return schema.get("properties", {}).get(name, schema.get("additionalProperties", True))
-
-
-def merge_properties(first: JsonObject, second: JsonObject) -> JsonObject:
-    names = dict.fromkeys([*first.get("properties", {}), *second.get("properties", {})])
-    return {name: both(at(first, name), at(second, name)) for name in names}
-
-
-def position(schema: JsonObject, index: int) -> Any:
-    prefix = schema.get("prefixItems", [])
-    return prefix[index] if index < len(prefix) else schema.get("items", True)
-
-
-def merge_prefix(first: JsonObject, second: JsonObject) -> list[Any]:
-    size = max(len(first.get("prefixItems", [])), len(second.get("prefixItems", [])))
-    return [both(position(first, index), position(second, index)) for index in range(size)]
+    """Return the schema of what fits both."""
+    if first is True or first == second:
+        return second
+    return first if second is True else {"allOf": [first, second]}
 
 
 def merge_types(first: Any, second: Any) -> list[str]:
     mine, yours = ([kind] if isinstance(kind, str) else list(kind) for kind in (first, second))
-    wide = [kind for kind in mine if kind in yours or (kind == "integer" and "number" in yours)]
-    return wide + [kind for kind in yours if kind == "integer" and "number" in mine and kind not in wide]
+    shared = [kind for kind in mine if kind in yours or (kind == "integer" and "number" in yours)]
+    return shared + [kind for kind in yours if kind == "integer" and "number" in mine and kind not in shared]
 
 
 MERGERS: dict[str, Callable[[Any, Any], Any]] = {
@@ -98,79 +62,80 @@ MERGERS: dict[str, Callable[[Any, Any], Any]] = {
     "required": lambda first, second: list(dict.fromkeys([*first, *second])),
     "additionalProperties": both,
     "items": both,
-    "minimum": max, "minItems": max,
-    "maximum": min, "maxItems": min,
+    "minimum": max,
+    "minItems": max,
+    "maximum": min,
+    "maxItems": min,
     "anyOf": lambda first, second: [both(one, other) for one in first for other in second],
-}  # fmt: skip
+}
+
+
+def property_of(schema: JsonObject, name: str) -> Any:
+    return schema.get("properties", {}).get(name, schema.get("additionalProperties", True))
+
+
+def item_of(schema: JsonObject, index: int) -> Any:
+    prefix = schema.get("prefixItems", [])
+    return prefix[index] if index < len(prefix) else schema.get("items", True)
 
 
 def merge(first: JsonObject, second: JsonObject) -> JsonObject:
     """Return a schema that holds where both hold; words such as `description` come from `second`."""
     merged = first | second
-    for key, merger in MERGERS.items():
-        if key in first and key in second:
-            merged[key] = merger(first[key], second[key])
-    if (
-        ("properties" in first and "properties" in second)
-        or ("additionalProperties" in first and "properties" in second)
-        or ("properties" in first and "additionalProperties" in second)
-    ):
-        merged["properties"] = merge_properties(first, second)
-    if (
-        "prefixItems" in merged
-        and ("prefixItems" in first or "items" in first)
-        and ("prefixItems" in second or "items" in second)
-    ):
-        merged["prefixItems"] = merge_prefix(first, second)
+    for key in MERGERS.keys() & first.keys() & second.keys():
+        merged[key] = MERGERS[key](first[key], second[key])
+    if "properties" in merged:
+        names = [*first.get("properties", {}), *second.get("properties", {})]
+        merged["properties"] = {name: both(property_of(first, name), property_of(second, name)) for name in names}
+    if "prefixItems" in merged:
+        size = max(len(part.get("prefixItems", [])) for part in (first, second))
+        merged["prefixItems"] = [both(item_of(first, index), item_of(second, index)) for index in range(size)]
     return merged
 
 
 class Grammar:
-    """All places of one schema, each built when first asked for. Equal places are one object, so recursion is finite."""
+    """All places of one schema, built when first asked for. Equal places are one object: recursion stays finite."""
 
     def __init__(self, schema: JsonObject) -> None:
-        self.schema = schema
+        self._schema = schema
         self._places: dict[str, Place] = {}
-        self._raw: dict[int, tuple[Any, Place | None]] = {}
+        self._known: dict[int, tuple[Any, Place | None]] = {}
         self.root = self.place(schema)
 
     def place(self, raw: Any) -> Place | None:
         """Return the place that `raw` describes, or None where nothing is allowed."""
-        if id(raw) not in self._raw:  # `raw` is kept beside the place, so that its id stays its own
-            flat = self.flatten(raw, ())
-            key = json.dumps(flat)
-            self._raw[id(raw)] = raw, None if flat is None else self._places.setdefault(key, Place(self, flat))
-        return self._raw[id(raw)][1]
+        if id(raw) not in self._known:  # `raw` is kept beside its place, so that the id stays its own
+            flat = self._flatten(raw, ())
+            known = None if flat is None else self._places.setdefault(json.dumps(flat), Place(self, flat))
+            self._known[id(raw)] = raw, known
+        return self._known[id(raw)][1]
 
-    def flatten(self, raw: Any, seen: tuple[str, ...]) -> JsonObject | None:
+    def _flatten(self, raw: Any, seen: tuple[str, ...]) -> JsonObject | None:
         """Return `raw` without `$ref` and `allOf`; None for the schema that allows nothing."""
         if not isinstance(raw, dict):
             return None if raw is False else {}
-        parts: list[JsonObject | None] = []
+        parts = [self._flatten(part, seen) for part in raw.get("allOf", ())]
         ref = raw.get("$ref")
         if isinstance(ref, str) and ref not in seen:
-            target = self.flatten(self.resolve(ref), (*seen, ref))
+            target = self._flatten(self._resolve(ref), (*seen, ref))
             parts.append(None if target is None else {"title": ref.rpartition("/")[2].strip("#")} | target)
-        parts += [self.flatten(part, seen) for part in raw.get("allOf", ())]
         flat: JsonObject = {}
-        for part in [*parts, {key: value for key, value in raw.items() if key not in ("$ref", "allOf", "$defs")}]:
+        own = {key: value for key, value in raw.items() if key not in ("$ref", "allOf", "$defs", "definitions")}
+        for part in (*parts, own):
             if part is None:
                 return None
-            flat = merge(flat, part) if flat else part
+            flat = merge(flat, part) if flat and part else flat or part
         return flat
 
-    def resolve(self, ref: str) -> Any:
+    def _resolve(self, ref: str) -> Any:
         """Return what a local reference points at; True (anything) where it points at nothing."""
-        found: Any = self.schema
+        found: Any = self._schema
         for step in filter(None, unquote(ref.removeprefix("#")).split("/")):
             name = step.replace("~1", "/").replace("~0", "~")
-            found = (
-                found[int(name)]
-                if isinstance(found, list) and name.isdigit()
-                else found.get(name, True)
-                if isinstance(found, dict)
-                else True
-            )
+            if isinstance(found, list) and name.isdecimal() and int(name) < len(found):
+                found = found[int(name)]
+            else:
+                found = found.get(name, True) if isinstance(found, dict) else True
         return found
 
 
@@ -178,102 +143,94 @@ class Place:
     """One place of a schema: which values fit it, and the plainest of them."""
 
     def __init__(self, grammar: Grammar, schema: JsonObject) -> None:
-        self.schema = schema
         self._grammar = grammar
+        self._schema = schema
         self._plain: dict[int, Any] = {}
-        self.title: str = str(schema.get("title", ""))
-        self.description: str = str(schema.get("description", ""))
-        self.format: str = str(schema.get("format", ""))
+        self.title = str(schema.get("title", ""))
+        self.description = str(schema.get("description", ""))
+        self.format = str(schema.get("format", ""))
         self.required: tuple[str, ...] = tuple(schema.get("required", ()))
         self.minimum: float = schema.get("minimum", -math.inf)
         self.maximum: float = schema.get("maximum", math.inf)
-        self.min_items: int = int(schema.get("minItems", 0))
+        self.min_items = int(schema.get("minItems", 0))
         self.max_items: float = schema.get("maxItems", math.inf)
 
     @cached_property
     def kinds(self) -> tuple[str, ...]:
-        """The JSON types to write here; null first. An untyped place takes what its keywords speak of, else text."""
-        told = self.schema.get("type")
+        """The JSON types to write here, null first. An untyped place takes what its keywords speak of, else text."""
+        told = self._schema.get("type")
         if told is None:
-            implied = dict.fromkeys(kind for key, kind in IMPLIED.items() if key in self.schema)
+            implied = dict.fromkeys(IMPLIED[key] for key in self._schema if key in IMPLIED)
             return ("null", *(implied or ("string",)))
         return tuple(sorted([told] if isinstance(told, str) else told, key=KINDS.index))
 
-    @property
+    @cached_property
     def nullable(self) -> bool:
         return self.fits(None)
 
     @cached_property
     def branches(self) -> tuple[Place, ...] | None:
         """The alternatives of `anyOf`, each merged with what stands beside it; None where there is no `anyOf`."""
-        if "anyOf" not in self.schema:
+        if "anyOf" not in self._schema:
             return None
-        base = {key: value for key, value in self.schema.items() if key not in ("anyOf", "title")}
-        places = (self._grammar.place({"allOf": [base, branch]}) for branch in self.schema["anyOf"])
+        beside = {key: value for key, value in self._schema.items() if key not in ("anyOf", "title")}
+        places = (self._grammar.place({"allOf": [beside, branch]}) for branch in self._schema["anyOf"])
         return tuple(place for place in places if place is not None and place is not self)
 
     @cached_property
     def members(self) -> tuple[Any, ...] | None:
         """The values of `enum` that fit the rest of the place; None where there is no `enum`."""
-        if "enum" not in self.schema:
+        if "enum" not in self._schema:
             return None
-        rest = self._grammar.place({key: value for key, value in self.schema.items() if key != "enum"})
-        return tuple(value for value in self.schema["enum"] if rest is not None and rest.fits(value))
+        rest = self._grammar.place({key: value for key, value in self._schema.items() if key != "enum"})
+        return tuple(value for value in self._schema["enum"] if rest is not None and rest.fits(value))
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """The texts among the members."""
+        return tuple(member for member in self.members or () if isinstance(member, str))
 
     @cached_property
     def properties(self) -> dict[str, Place | None]:
-        return {name: self._grammar.place(raw) for name, raw in self.schema.get("properties", {}).items()}
+        return {name: self._grammar.place(raw) for name, raw in self._schema.get("properties", {}).items()}
+
+    def property(self, name: str) -> Place | None:
+        return self.properties.get(name, self._extra)
 
     @cached_property
-    def extra(self) -> Place | None:
-        return self._grammar.place(self.schema.get("additionalProperties", True))
+    def _extra(self) -> Place | None:
+        return self._grammar.place(self._schema.get("additionalProperties", True))
 
     @cached_property
     def prefix(self) -> tuple[Place | None, ...]:
-        return tuple(map(self._grammar.place, self.schema.get("prefixItems", ())))
+        return tuple(map(self._grammar.place, self._schema.get("prefixItems", ())))
 
     @cached_property
-    def items(self) -> Place | None:
-        return self._grammar.place(self.schema.get("items", True))
+    def element(self) -> Place | None:
+        """The place of every item after the prefix."""
+        return self._grammar.place(self._schema.get("items", True))
 
     def item(self, index: int) -> Place | None:
-        return self.prefix[index] if index < len(self.prefix) else self.items
-
-    def property(self, name: str) -> Place | None:
-        return self.properties.get(name, None) if name in self.properties else self.extra
+        return self.prefix[index] if index < len(self.prefix) else self.element
 
     def fits(self, value: Any) -> bool:
         """True where `value` is valid here."""
-        if "enum" in self.schema and not any(same(value, member) for member in self.schema["enum"]):
-            return False
         if self.branches is not None and not any(branch.fits(value) for branch in self.branches):
             return False
-        kind = kind_of(value)
-        if "type" in self.schema and not (kind in self.kinds or (kind == "integer" and "number" in self.kinds)):
+        if "enum" in self._schema and not any(same(value, member) for member in self._schema["enum"]):
             return False
-        if isinstance(value, str):
+        kind = kind_of(value)
+        if "type" in self._schema and kind not in self.kinds and (kind != "integer" or "number" not in self.kinds):
+            return False
+        if kind == "object":
+            parts = ((self.property(name), item) for name, item in value.items())
+            return all(name in value for name in self.required) and all_fit(parts)
+        if kind == "array":
+            parts = ((self.item(index), item) for index, item in enumerate(value))
+            return self.min_items <= len(value) <= self.max_items and all_fit(parts)
+        if kind == "string":
             return well_formed(value, self.format)
-        if isinstance(value, dict):
-            return all(name in value for name in self.required) and self._all_fit(
-                (self.property(name), item) for name, item in value.items()
-            )
-        if isinstance(value, list):
-            sized = self.min_items <= len(value) <= self.max_items
-            return sized and self._all_fit((self.item(index), item) for index, item in enumerate(value))
         return kind in ("null", "boolean") or self.minimum <= value <= self.maximum
-
-    @staticmethod
-    def _all_fit(pairs: Iterator[tuple[Place | None, Any]]) -> bool:
-        return all(place is not None and place.fits(item) for place, item in pairs)
-
-    def plain(self) -> Any:
-        """Return a value that says nothing and fits: null, "", 0, the first label. Raises Impossible."""
-        for depth in DEPTHS:
-            try:
-                return self.plain_within(depth)
-            except Impossible:
-                continue
-        raise Impossible(self.title)
 
     @cached_property
     def possible(self) -> bool:
@@ -284,7 +241,17 @@ class Place:
             return False
         return True
 
+    def plain(self) -> Any:
+        """Return a value that says nothing and fits: null, "", 0, the first label. Raises Impossible."""
+        for depth in DEPTHS:
+            try:
+                return self.plain_within(depth)
+            except Impossible:
+                continue
+        raise Impossible(self.title)
+
     def plain_within(self, depth: int) -> Any:
+        """Return a plain value that is nested no deeper than `depth`. Raises Impossible."""
         if depth not in self._plain:
             self._plain[depth] = next(self._plain_values(depth), Impossible)
         if self._plain[depth] is Impossible:
@@ -299,36 +266,41 @@ class Place:
             yield from self.members
             return
         branches = None if self.branches is None else sorted(self.branches, key=lambda branch: not branch.nullable)
-        for choice in self.kinds if branches is None else branches:
+        choices: Iterable[Place | str] = self.kinds if branches is None else branches
+        for choice in choices:
             try:
-                yield choice.plain_within(depth - 1) if isinstance(choice, Place) else self._plain_of(choice, depth - 1)
+                yield self._plain_of(choice, depth - 1) if isinstance(choice, str) else choice.plain_within(depth - 1)
             except Impossible:
                 continue
 
     def _plain_of(self, kind: str, depth: int) -> Any:
         if kind == "object":
-            return {name: self._part(self.property(name), depth) for name in self.required}
+            return {name: part(self.property(name)).plain_within(depth) for name in self.required}
         if kind == "array":
             if self.min_items > self.max_items:
                 raise Impossible(self.title)
-            return [self._part(self.item(index), depth) for index in range(self.min_items)]
+            return [part(self.item(index)).plain_within(depth) for index in range(self.min_items)]
         if kind in ("number", "integer"):
-            return self._plain_number(kind)
-        values: dict[str, Any] = {"null": None, "boolean": False}
-        return values[kind] if kind in values else PLAIN_TEXT.get(self.format, "")
+            return self._plain_number(whole=kind == "integer")
+        return {"null": None, "boolean": False}.get(kind, PLAIN_TEXT.get(self.format, ""))
 
-    @staticmethod
-    def _part(place: Place | None, depth: int) -> Any:
-        if place is None:
-            raise Impossible
-        return place.plain_within(depth)
-
-    def _plain_number(self, kind: str) -> float:
+    def _plain_number(self, *, whole: bool) -> float:
         nearest = min(max(0, self.minimum), self.maximum)
-        value = math.ceil(nearest) if kind == "integer" else nearest
+        value = math.ceil(nearest) if whole else nearest
         if not self.minimum <= value <= self.maximum:
             raise Impossible(self.title)
         return value
+
+
+def part(place: Place | None) -> Place:
+    """Return `place`. Raises Impossible where nothing is allowed."""
+    if place is None:
+        raise Impossible
+    return place
+
+
+def all_fit(parts: Iterable[tuple[Place | None, Any]]) -> bool:
+    return all(place is not None and place.fits(item) for place, item in parts)
 
 
 def well_formed(text: str, form: str) -> bool:

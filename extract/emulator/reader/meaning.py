@@ -6,92 +6,64 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from functools import lru_cache
 
+from extract.emulator.reader.lexicon import KIN, RIVALS, vocabulary
 from extract.emulator.reader.words import split_name, stem, terms, tokens
 
-__all__ = ["RIVALS", "Wanted", "match"]
+__all__ = ["Wanted", "match"]
 
-ROLES = {
-    "vendor": "company",
-    "phon": "phone",
-    "reason": "snippet",
-    "summary": "snippet",
-    "subject": "snippet",
-    "text": "snippet",
-    "content": "snippet",
-    "message": "snippet",
-    "comment": "snippet",
-    "number": "code",
-} | {name: name for name in ("address", "email", "phone", "url", "currency", "date", "time", "confidence", "name")}
-GENERIC = frozenset(("amount", "name", "valu", "of", "full", "text", "field", "is", "ha", "number"))
-KIN = {
-    head: frozenset(words.split())
-    for head, words in {
-        "total": "due amount",
-        "due": "total amount",
-        "amount": "total due price",
-        "price": "amount",
-        "number": "invoice",
-        "vendor": "from",
-        "customer": "to",
-        "description": "name",
-        "gross": "total",
-        "net": "subtotal",
-        "subtotal": "net",
-    }.items()
+SNIPPETS = vocabulary("reason summary subject text content message comment")
+ROLES = {"vendor": "company", "number": "code", **dict.fromkeys(SNIPPETS, "snippet")} | {
+    role: role for role in ("address", "email", "phone", "url", "currency", "date", "time", "confidence", "name")
 }
-RIVALS = frozenset(
-    [
-        "subtotal",
-        "tax",
-        "discount",
-        "change",
-        "cash",
-        "rounding",
-        "shipping",
-        "quantity",
-        "net",
-        "due",
-        "birth",
-        "expiri",
-        "price",
-        "phone",
-        "email",
-    ]
-)
+PARTIES = vocabulary("vendor customer invoice shipping")
+OF_A_PARTY = vocabulary("name address email phone code url")
+GENERIC = vocabulary("amount name valu of full text field is ha number")
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A field as the record may speak of it: terms of its name, stems of its description, its role."""
+    """A field as the record may speak of it.
+
+    `words` are the telling terms of its name, `stems` all stems of it, `said` the terms of its description; `role` is
+    the kind of value (company, email, snippet ...) or "", `path` the names that lead to it from the root.
+    """
 
     words: tuple[str, ...]
     stems: tuple[str, ...]
     said: frozenset[str]
     role: str
     description: str
-    path: tuple[str, ...] = ()
+    path: tuple[str, ...]
 
     @staticmethod
     @lru_cache(maxsize=4096)
     def of(name: str, description: str = "", path: tuple[str, ...] = ()) -> Wanted:
+        """Return what a field of this name and description asks for."""
         named = terms(split_name(name))
         roles = [ROLES[term] for term in reversed(named) if term in ROLES]
         role = next((role for role in roles if role != "name"), roles[0] if roles else "")
-        told = frozenset(term for term in terms(description) if len(term) > 2)
-        stems = tuple(stem(token) for token in tokens(split_name(name)))
-        specific = tuple(term for term in named if term not in GENERIC and term != role) or (role,) * (role in named)
-        return Wanted(specific or named, stems, told, role, description, path)
+        telling = tuple(term for term in named if term not in GENERIC)
+        if role in ("date", "time"):  # "due date" asks for what is due, however the record puts it
+            telling = tuple(term for term in telling if term != role) or telling
+        stems = tuple(map(stem, tokens(split_name(name))))
+        return Wanted(telling or named, stems, frozenset(terms(description)), role, description, path)
+
+    def child(self, name: str, description: str) -> Wanted:
+        """Return what a property asks for; one such as `address` is read together with its object's name."""
+        path = (*self.path, name)
+        own = Wanted.of(name, description, path)
+        if own.role in OF_A_PARTY and not PARTIES.isdisjoint(terms(self.path[-1] if self.path else "")):
+            return Wanted.of(f"{self.path[-1]} {name}", description, path)
+        return own
 
 
 def match(words: Collection[str], label: Collection[str]) -> float:
     """Return how well `label` names `words`: 1 for all and nothing else, 0 for none; lower where it names a rival."""
-    if not words or not label:
+    kin = {word: KIN.get(word, ()) for word in words}
+    hits = sum(1.0 if word in label else 0.6 * any(near in label for near in kin[word]) for word in words)
+    if not hits:
         return 0.0
-    kin = [KIN.get(word, frozenset()) for word in words]
-    hits = sum(
-        1.0 if word in label else 0.6 if not near.isdisjoint(label) else 0.0
-        for word, near in zip(words, kin, strict=True)
-    )
     others = frozenset(label).difference(words)
-    rivals = RIVALS.intersection(others).difference(*kin, ("tax",) if "gross" in others else ())
-    return hits and hits / len(words) - 0.3 * len(rivals) - 0.03 * len(others) + 0.12 * ("gross" in others)
+    gross = "gross" in others  # "total including tax" is a total, not a tax
+    rivals = RIVALS.intersection(others).difference(*kin.values(), ("tax",) if gross else ())
+    return hits / len(words) - 0.3 * len(rivals) - 0.03 * len(others) + 0.12 * gross

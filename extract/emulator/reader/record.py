@@ -1,4 +1,4 @@
-"""The record: cut out of its prompt, then lines, labelled entries and whatever else was asked for once."""
+"""The record: cut out of its prompt; its lines, sentences, and labels beside their values."""
 
 from __future__ import annotations
 
@@ -6,75 +6,24 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import groupby
-from os.path import commonprefix
+from itertools import groupby, takewhile
 
-from extract.emulator.reader.values import DATE, ISO_CURRENCY, NUMBER, SYMBOL, currency, numbers
-from extract.emulator.reader.words import NEGATIONS, fold, folded_tokens, stem, terms, tokens
+from extract.emulator.reader.lexicon import ORDERS
+from extract.emulator.reader.values import CURRENCY, DATE, NUMBER, currency, numbers
+from extract.emulator.reader.words import fold, folded_tokens, is_negation, stem, terms, tokens
 
 __all__ = ["Entry", "Record", "shared_frame", "without_instruction"]
 
-ORDERS = frozenset(
-    [
-        "classify",
-        "classification",
-        "categorize",
-        "categorise",
-        "extract",
-        "moderate",
-        "sort",
-        "label",
-        "tag",
-        "read",
-        "analyse",
-        "analyze",
-        "summarise",
-        "summarize",
-        "find",
-        "determine",
-        "decide",
-        "identify",
-        "given",
-        "please",
-        "assign",
-        "judge",
-        "route",
-        "translate",
-        "evaluate",
-        "parse",
-        "return",
-        "answer",
-        "what",
-        "which",
-        "klassifiziere",
-        "ordne",
-        "extrahiere",
-        "lies",
-        "classe",
-        "classez",
-        "extrais",
-        "extrayez",
-        "lisez",
-        "clasifica",
-        "extrae",
-        "lee",
-        "classifica",
-        "estrai",
-        "leggi",
-        "extraia",
-        "leia",
-    ]
-)
-FENCE = re.compile(r"^\s*(?:```\w*|\"{3}|'{3}|<[\w-]{1,30}>|</[\w-]{1,30}>|-{3,}|={3,})\s*$", re.MULTILINE)
+FENCE = re.compile(r"^[ \t]{0,9}(?:```\w{0,20}|\"{3}|'{3}|</?[\w-]{1,30}>|-{3,}|={3,})[ \t]{0,9}$", re.MULTILINE)
 LABELLED = re.compile(r"\W{0,4}([^\W\d][^:=\n]{0,47}?)\s{0,3}(?:[:：=]|\.{3,})(?!//)\s{0,40}(.*)", re.DOTALL)
 NEXT_LABEL = re.compile(r"\s{1,9}[^\W\d_a-z][\w.]{1,19}\s?:\s")
 CELLS = re.compile(r"\t+|\s?\|\s?| {3,}")
-HAS_LETTERS = re.compile(r"[^\W\d_]{2}")
-BARE_SIGN = re.compile(rf"\W{{0,3}}(?:{ISO_CURRENCY.pattern}|{SYMBOL.pattern})?\W{{0,3}}")
+LETTERS = re.compile(r"[^\W\d_]{2}")
+BARE_SIGN = re.compile(rf"\W{{0,3}}(?:{CURRENCY.pattern})?\W{{0,3}}")
 CLAUSE = re.compile(r"[.!?;,:\n]+")
 SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
-NEAR = 3  # words between a negation and what it negates
 EARLY = 4000  # characters of a long record that are read as running text
+NEAR = 3  # words between a negation and what it negates
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,21 +33,25 @@ class Entry:
     label: tuple[str, ...]
     value: str
     line: int
-    stated: bool
+    stated: bool = False
 
     @property
     def kind(self) -> str:
-        """ "both", "label" or "value": what the cell holds."""
+        """What the cell holds: "both", "label" or "value"."""
         return "both" if self.label and self.value else "label" if self.label else "value"
 
 
 def shared_frame(texts: Sequence[str]) -> tuple[str, str]:
     """Return the opening and the ending that all `texts` share, cut back to whole lines or to a colon."""
-    opening = commonprefix([min(texts), max(texts)])
+    opening = common_opening(texts)
     opening = opening[: max(opening.rfind("\n") + 1, opening.rfind(": ") + 2 if ": " in opening else 0)]
-    turned = [text[len(opening) :][::-1] for text in texts]
-    ending = commonprefix([min(turned), max(turned)])[::-1]
+    ending = common_opening([text[len(opening) :][::-1] for text in texts])[::-1]
     return opening, ending[ending.find("\n") :] if "\n" in ending else ""
+
+
+def common_opening(texts: Sequence[str]) -> str:
+    first, last = min(texts), max(texts)
+    return first[: sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(first, last, strict=False)))]
 
 
 def without_instruction(text: str) -> str:
@@ -118,6 +71,7 @@ class Record:
 
     def __init__(self, text: str) -> None:
         self.text = text
+        self.early = text[:EARLY]
         self.lines = [line.strip() for line in text.splitlines() if line.strip()]
 
     @cached_property
@@ -126,26 +80,23 @@ class Record:
         return len(re.findall(r"\d,\d\d(?!\d)", self.text)) > len(re.findall(r"\d\.\d\d(?!\d)", self.text))
 
     def numbers(self, text: str) -> Iterator[tuple[int, int, float]]:
+        """Yield start, end and value of the numbers in a part of this record."""
         return numbers(text, decimal_comma=self.decimal_comma)
 
     @cached_property
-    def early(self) -> str:
-        return self.text[:EARLY]
+    def sentences(self) -> list[str]:
+        return [part.strip() for part in SENTENCE.split(self.early) if LETTERS.search(part)]
 
     @cached_property
     def heard(self) -> dict[str, float]:
-        """How often each stem stands in the opening; an occurrence shortly after a negation counts as minus one."""
+        """How often each stem stands in the early text; shortly after a negation an occurrence counts as minus one."""
         found: dict[str, float] = {}
         for clause in CLAUSE.split(fold(self.early)):
             since = NEAR + 1
             for word in map(stem, folded_tokens(clause)):
                 found[word] = found.get(word, 0.0) + (1.0 if since > NEAR else -1.0)
-                since = 1 if word in NEGATIONS else since + 1
+                since = 1 if is_negation(word) else since + 1
         return found
-
-    @cached_property
-    def sentences(self) -> list[str]:
-        return [part.strip() for part in SENTENCE.split(self.early) if HAS_LETTERS.search(part)]
 
     @cached_property
     def entries(self) -> list[Entry]:
@@ -155,7 +106,7 @@ class Record:
         for kind, group in groupby(self._cells(), key=lambda cell: cell.kind):
             run = list(group)
             if kind == "value":
-                labels = waiting if len(waiting) == len(run) else waiting[-1:] if not is_header(waiting, run[0]) else []
+                labels = answered(waiting, run)
                 found += [replace(cell, label=label.label) for label, cell in zip(labels, run, strict=False)]
                 found += run[len(labels) :]
             elif kind == "both":
@@ -170,36 +121,39 @@ class Record:
             for cell in filter(None, map(str.strip, CELLS.split(line))):
                 entry = read_cell(cell, number)
                 if open_label and not entry.stated and not entry.value:
-                    entry = Entry((), cell, number, False)
+                    entry = Entry((), cell, number)
                 if (entry.label or entry.value) and not BARE_SIGN.fullmatch(cell):
                     yield entry
                 open_label = entry.stated and not entry.value
 
 
-def is_header(labels: list[Entry], value: Entry) -> bool:
-    """True where the last label is one of several on a line above the value, as in the head of a table."""
-    return len(labels) > 1 and labels[-2].line == labels[-1].line != value.line
+def answered(labels: list[Entry], values: list[Entry]) -> list[Entry]:
+    """Return the labels that a run of values answers: all of them one by one, else the last."""
+    if len(labels) == len(values):
+        return labels
+    # The last of several labels on one line is the end of a table's head, not the label of the line below.
+    head = len(labels) > 1 and labels[-2].line == labels[-1].line != values[0].line
+    return [] if head else labels[-1:]
 
 
 def read_cell(cell: str, line: int) -> Entry:
     """Split one cell into label and value; either may be empty."""
     if cell[0] in ":：" and cell[1:].strip():
-        return Entry((), cell[1:].strip(), line, False)
+        return Entry((), cell[1:].strip(), line)
     if (match := LABELLED.match(cell)) and (label := label_terms(match.group(1))):
         value = NEXT_LABEL.split(match.group(2).strip(), maxsplit=1)[0]
-        return Entry(label, "" if BARE_SIGN.fullmatch(value) else value, line, True)
-    span = first_value(cell[:200])
-    if span is None:
-        return Entry(label_terms(cell[:80]), "", line, False)
+        return Entry(label, "" if BARE_SIGN.fullmatch(value) else value, line, stated=True)
+    if (span := first_value(cell[:200])) is None:
+        return Entry(label_terms(cell[:80]), "", line)
     start, end, dated = span
-    if HAS_LETTERS.search(before := cell[:start]):
-        return Entry(label_terms(before) if start <= 48 else (), cell[start:], line, False)
-    letters = len(re.findall(r"[^\W\d_]", cell[end:]))
-    return Entry((), cell, line, False) if dated or letters <= 3 else Entry(label_terms(cell[:80]), "", line, False)
+    if LETTERS.search(cell[:start]):
+        return Entry(label_terms(cell[:start]) if start <= 48 else (), cell[start:], line)
+    letters = sum(map(str.isalpha, cell[end:]))
+    return Entry((), cell, line) if dated or letters <= 3 else Entry(label_terms(cell[:80]), "", line)
 
 
 def first_value(cell: str) -> tuple[int, int, bool] | None:
-    """Return start and end of the first date or, without one, the first number that is no percentage; True for a date."""
+    """Return start and end of the first date (True) or, without one, of the first number that is no percentage."""
     if dated := DATE.search(cell):
         return dated.start(), dated.end(), True
     for found in NUMBER.finditer(cell):

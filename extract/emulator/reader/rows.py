@@ -6,24 +6,22 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import combinations
 
+from extract.emulator.reader.lexicon import CLOSING
 from extract.emulator.reader.meaning import Wanted
-from extract.emulator.reader.record import Record
+from extract.emulator.reader.record import LETTERS, Record
 from extract.emulator.reader.values import CENTS, DATE
 from extract.emulator.reader.words import terms
 
 __all__ = ["Row", "read_rows", "slots"]
 
 Row = dict[str, str | float]  # slot -> value
-SLOTS = {"quantity": "quantity", "price": "price", "total": "amount", "amount": "amount", "due": "amount",
-         "description": "text", "name": "text"}  # fmt: skip
-CLOSING = frozenset(
-    ["total", "subtotal", "tax", "net", "gross", "due", "cash", "change", "rounding", "phone", "invoice", "balance"]
-)
+SLOTS = {"quantity": "quantity", "price": "price", "total": "amount", "amount": "amount", "due": "amount"}
+SLOTS |= {"description": "text", "name": "text"}
 COUNT = re.compile(r"\W{0,3}(\d{1,4})\s?(?:[x×*]\s?|\s)(?=[^\W\d_])", re.IGNORECASE)
 COUNT_AFTER = re.compile(r"\s[x×](\d{1,4})(?!\d|[.,]\d)", re.IGNORECASE)
 OPENING = re.compile(rf"\s*(?:\d{{1,3}}[.)]\s+|(?:{DATE.pattern})\s)", re.IGNORECASE)
 GAP = re.compile(r"\s{2,}|\s?\|\s?|\t")
-LETTERS = re.compile(r"[^\W\d_]{2}")
+SENTENCE_AFTER = re.compile(r"[^\W\d_]{4}")
 
 
 def slots(fields: Mapping[str, Wanted]) -> dict[str, str]:
@@ -31,8 +29,8 @@ def slots(fields: Mapping[str, Wanted]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name, wanted in fields.items():
         words = [word for word in ("quantity", "price", *wanted.words) if word in wanted.words and word in SLOTS]
-        found.setdefault(SLOTS[words[0]] if words else "", name)
-    found.pop("", None)
+        if words:
+            found.setdefault(SLOTS[words[0]], name)
     return found
 
 
@@ -40,15 +38,15 @@ def read_rows(record: Record) -> Iterator[Row]:
     """Yield the rows of the record's table, from its header, if there is one, to its totals."""
     header: list[str] = []
     seen: list[float] = []
-    held = ""
+    held = ""  # a text without numbers, whose numbers may stand on the next line
     for line in record.lines:
+        numberless = not any(map(str.isdigit, line))
         said = [SLOTS[term] for term in terms(line[:200]) if term in SLOTS]
-        if len(set(said)) >= 2 and not any(map(str.isdigit, line)):
-            header = [slot for slot in dict.fromkeys(said) if slot != "text"]
-            held = ""
+        if numberless and len(set(said)) >= 2:
+            header, held = [slot for slot in dict.fromkeys(said) if slot != "text"], ""
             continue
         row = read_row(record, line if LETTERS.search(line) else f"{held}  {line}", header)
-        held = line if len(line) < 80 and not any(map(str.isdigit, line)) else ""
+        held = line if numberless and len(line) < 80 else ""
         closing = not CLOSING.isdisjoint(terms(line[:80])[:3])
         if row and not closing and not (len(seen) > 1 and row.get("amount") == round(sum(seen), 2)):
             seen.append(float(row.get("amount", 0.0)))
@@ -60,39 +58,44 @@ def read_rows(record: Record) -> Iterator[Row]:
 def read_row(record: Record, line: str, header: Sequence[str]) -> Row | None:
     """Return the row that `line` holds, or None where it is something else."""
     opening = OPENING.match(line)
-    line = line[opening.end() if opening else 0 : 400]
-    before, after = COUNT.match(line), COUNT_AFTER.search(line)
-    rest = line[before.end() :] if before else line[: after.start()] + "  " + line[after.end() :] if after else line
-    found = list(record.numbers(rest))
-    start = LETTERS.search(rest)
-    if start is None or not found or DATE.search(line) or re.search(r"[^\W\d_]{4}", rest[found[-1][1] :]):
+    lead, line = leading_count(line[opening.end() if opening else 0 : 400])
+    found = list(record.numbers(line))
+    start = LETTERS.search(line)
+    if start is None or not found or DATE.search(line) or SENTENCE_AFTER.search(line, found[-1][1]):
         return None
-    lead = [float(match.group(1)) for match in (before or after,) if match] + [
-        v for _, end, v in found if end <= start.start()
-    ]
-    text, values = divide(
-        rest[start.start() :], [(at - start.start(), v) for at, _, v in found if at > start.start()], lead
-    )
-    if not values or ": " in text or not (header or any(CENTS.search(rest[at:end]) for at, end, _ in found)):
+    first = start.start()
+    lead += [value for _, end, value in found if end <= first]
+    text, values = divide(line[first:], [(at - first, value) for at, _, value in found if at > first], lead)
+    if not values or ": " in text or not (header or any(CENTS.search(line[at:end]) for at, end, _ in found)):
         return None
     return {"text": text.strip(" -–•*.:@x×=\t")} | assign(lead + values, header, counted=bool(lead))
 
 
+def leading_count(line: str) -> tuple[list[float], str]:
+    """Return the quantity written as "2 x tea", "2 tea" or "tea x2", if there is one, and the line without it."""
+    if match := COUNT.match(line):
+        return [float(match.group(1))], line[match.end() :]
+    if match := COUNT_AFTER.search(line):
+        return [float(match.group(1))], f"{line[: match.start()]}  {line[match.end() :]}"
+    return [], line
+
+
 def divide(rest: str, found: Sequence[tuple[int, float]], lead: Sequence[float]) -> tuple[str, list[float]]:
-    """Return a row's text and the numbers after it; one inside the text counts only where the arithmetic asks for it."""
+    """Return a row's text and the numbers after it; one inside the text counts only where the sums ask for it."""
     values = [value for _, value in found]
     gap = GAP.search(rest)
     late = [value for at, value in found if gap and at >= gap.end()]
     if gap is None or not late or (product([*lead, *values]) and not product([*lead, *late])):
-        return rest[: found[0][0]] if found else rest, values
+        return (rest[: found[0][0]] if found else rest), values
     return rest[: gap.start()], late
 
 
 def product(values: Sequence[float]) -> tuple[float, float, float] | None:
     """Return the first three of `values`, in order, whose last is the product of the others."""
-    return next(
-        (trio for trio in combinations(values[:8], 3) if abs(trio[0] * trio[1] - trio[2]) < 0.0051 and trio[2]), None
-    )
+    for first, second, third in combinations(values[:8], 3):
+        if third and abs(first * second - third) < 0.0051:
+            return first, second, third
+    return None
 
 
 def assign(values: Sequence[float], header: Sequence[str], *, counted: bool) -> Row:

@@ -1,0 +1,84 @@
+"""Lists: the rows of a bill as objects, and series of texts, dates and numbers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from extract.emulator.reader.grammar import Place
+from extract.emulator.reader.meaning import Wanted
+from extract.emulator.reader.record import Record
+from extract.emulator.reader.rows import Row, read_rows, slots
+from extract.emulator.reader.scalars import FINDERS, labelled
+from extract.emulator.reader.values import dates
+
+__all__ = ["blocks", "read_bill", "read_series"]
+
+BLOCKS = 100  # paragraphs or lines of a record that are read as elements
+COMMA = re.compile(r"[,;、]|\s(?:and|und|et|y|e|en)\s")
+BULLET = re.compile(r"(?:[-*•–]|\d{1,2}[.)])\s+(.{1,300})")
+PARAGRAPH = re.compile(r"\n\s*\n")
+
+
+def blocks(record: Record) -> list[str]:
+    """Return the record's paragraphs, else its lines; nothing where it has but one."""
+    paragraphs = PARAGRAPH.split(record.text)
+    found = paragraphs if len(paragraphs) > 1 else record.lines
+    return found[:BLOCKS] if len(found) > 1 else []
+
+
+def read_bill(record: Record, element: Place, fields: Mapping[str, Wanted]) -> Iterator[dict[str, Any]]:
+    """Yield each row of a bill as an object, where `fields` has a text and a number for one."""
+    names = slots(fields)
+    if "text" in names and len(names) > 1:
+        for row in read_rows(record):
+            yield to_object(row, element, names)
+
+
+def to_object(row: Row, element: Place, names: Mapping[str, str]) -> dict[str, Any]:
+    """Return a row as the element asks for it; a row printed without a quantity is one of its kind."""
+    values = {name: row.get(slot) for slot, name in names.items()}
+    found: dict[str, Any] = {}
+    for name, child in element.properties.items():
+        if child is None:
+            continue
+        fitting = [form for form in forms(values.get(name)) if child.fits(form)]
+        if not fitting and name in element.required:
+            counted = name == names.get("quantity") and not child.nullable and child.fits(1)
+            fitting = [None if child.nullable else 1 if counted else child.plain()]
+        if fitting:
+            found[name] = fitting[0]
+    return found
+
+
+def forms(value: str | float | None) -> list[Any]:
+    """Return the ways to write one value in JSON."""
+    if value is None or isinstance(value, str):
+        return [] if value is None else [value]
+    return [value, *([int(value)] if value.is_integer() else []), str(value)]
+
+
+def read_series(record: Record, element: Place, wanted: Wanted) -> Iterator[Any]:
+    """Yield the texts, dates or numbers that the record gives for a list of them."""
+    if not {"number", "integer"}.isdisjoint(element.kinds):
+        for _, entry in labelled(record, wanted):
+            for _, _, value in record.numbers(entry.value):
+                yield value if "number" in element.kinds or not value.is_integer() else int(value)
+    elif element.format == "date":
+        yield from dict.fromkeys(day.isoformat() for _, _, day in dates(record.text))
+    elif wanted.role in FINDERS:
+        yield from dict.fromkeys(FINDERS[wanted.role](record.text))
+    else:
+        yield from listed(record, wanted)
+
+
+def listed(record: Record, wanted: Wanted) -> Iterator[str]:
+    """Yield the parts of the labelled value, else the lines that begin with a bullet or a number."""
+    stated = next((entry for _, entry in labelled(record, wanted) if entry.stated), None)
+    if stated is not None:
+        yield from filter(None, map(str.strip, COMMA.split(stated.value)))
+        return
+    for line in record.lines:
+        if bullet := BULLET.match(line):
+            yield bullet.group(1)
