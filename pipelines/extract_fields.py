@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 from extract import Extractor
 
 Money = Annotated[Decimal, Field(max_digits=14, decimal_places=2)]
+Price = Annotated[Decimal, Field(max_digits=14, decimal_places=4)]
 Quantity = Annotated[Decimal, Field(max_digits=12, decimal_places=3)]
 
 
@@ -17,7 +18,7 @@ class LineItem(BaseModel):
 
     description: str = Field(description="The name of the goods or the service, as printed, without codes.")
     quantity: Quantity = Field(description="How many, or how much; 1 if nothing is printed.")
-    unit_price: Money | None = Field(description="The price of one; null if it is not printed.")
+    unit_price: Price | None = Field(description="The price of one; null if it is not printed.")
     amount: Money = Field(description="The price of the position as printed; negative for a discount.")
 
 

@@ -638,3 +638,10 @@ def test_most_dates_and_totals_of_real_receipts_are_read() -> None:
 def to_number(written: str) -> float | None:
     digits = re.sub(r"[^\d.-]", "", written)
     return float(digits) if digits else None
+
+
+def test_a_decimal_that_may_come_as_text_is_read_as_a_number_or_not_at_all() -> None:
+    decimal = {"type": ["number", "string", "null"], "description": "A plain decimal number of at most 2 decimal places."}
+    schema = {"type": "object", "properties": {"total": decimal}, "required": ["total"]}
+    assert json.loads(RuleReader().read(schema, "Total: 486,50 €")) == {"total": 486.5}
+    assert json.loads(RuleReader().read(schema, "Total: CHANGE")) == {"total": None}

@@ -19,6 +19,7 @@ __all__ = [
     "FINDERS",
     "NOTHING",
     "Found",
+    "asks_for_decimal",
     "labelled",
     "local_form",
     "read_moment",
@@ -121,6 +122,11 @@ def read_moment(record: Record, wanted: Wanted, form: str) -> Found:
     if form == "date-time" or "tim" in wanted.stems:
         return f"{day.isoformat()}T{time_of_day(after) or '00:00:00'}{'Z' if form else ''}", score
     return (day.isoformat() if wanted.said & {"iso", "yyyi"} else written), score
+
+
+def asks_for_decimal(wanted: Wanted) -> bool:
+    """True where text is only another way to write a number: a decimal may come as either."""
+    return {"decimal", "number"} <= wanted.said
 
 
 def local_form(wanted: Wanted) -> str:

@@ -17,6 +17,7 @@ from extract.emulator.reader.scalars import (
     HINTED,
     NOTHING,
     Found,
+    asks_for_decimal,
     labelled,
     local_form,
     read_moment,
@@ -82,7 +83,9 @@ class Walk:
             return self._boolean(wanted)
         if kind in ("number", "integer"):
             return self._number(place, wanted, whole=kind == "integer")
-        return self._string(place, wanted) if kind == "string" else NOTHING
+        if kind == "string" and not ("number" in place.kinds and asks_for_decimal(wanted)):
+            return self._string(place, wanted)
+        return NOTHING
 
     # Single values
 
