@@ -55,6 +55,14 @@ class ResponseCache:
             raise OutputError(f"the cache {self.path} cannot be read: {error}") from None
         return row[0] if row else None
 
+    def forget(self, key: bytes) -> None:
+        """Drop an answer that cannot be read any more, so that a new one can take its place."""
+        try:
+            with self._database:
+                self._database.execute("DELETE FROM answers WHERE key = ?", (key,))
+        except sqlite3.Error as error:
+            raise OutputError(f"the cache {self.path} cannot be written: {error}") from None
+
     async def keep(self, key: bytes, interaction: bytes) -> None:
         """Return once the answer is committed. All answers of one turn of the event loop share one commit."""
         loop = asyncio.get_running_loop()

@@ -188,7 +188,7 @@ class Blocked(AnswerError):
 class Unfinished(AnswerError):
     """HTTP said yes, but the interaction holds no answer: failed, cancelled, or of an unknown status."""
 
-    def __init__(self, message: str, *, status: str, reason: str | None = None) -> None:
+    def __init__(self, message: str, *, status: str = "", reason: str | None = None) -> None:
         super().__init__(message)
         self.status = status
         self.reason = reason

@@ -9,20 +9,20 @@ from itertools import chain, islice
 from typing import Any
 
 import polars as pl
+from polars.selectors import by_name
 
 from extract.errors import BadRecord
 from extract.extractor import Extractor, Plan
 from extract.interactions.client import GOOGLE_URL, Endpoint
 from extract.prompts import check_columns
 from extract.sources import Source
-from extract.types import JsonObject, TextPart, Usage
+from extract.types import JsonObject, Usage
 from extract.usage import find_price
 
 __all__ = ["Estimate", "estimate"]
 
 _SAMPLE_ROWS = 2_000
-_BYTES_PER_TOKEN = 4  # of UTF-8: the rule of thumb for English; other scripts take more bytes and more tokens
-_TOKENS_PER_FILE = 258  # one image or one PDF page, by Google's page on documents
+_BYTES_PER_TOKEN = 4  # of UTF-8, as for prompts
 _TIERS = ("standard", "flex")
 
 
@@ -60,13 +60,12 @@ def estimate(source: Source, extractor: Extractor) -> Estimate:
     rows = source.height
     if rows is None:
         rows = sum(frame.height for frame in source.batches(65_536))
-    frames = (frame.select(plan.columns) if plan.columns else frame for frame in source.batches(_SAMPLE_ROWS))
+    frames = (frame.select(by_name(*plan.columns)) if plan.columns else frame for frame in source.batches(_SAMPLE_ROWS))
     sample = list(islice(chain.from_iterable(frame.to_dicts() for frame in frames), min(rows, _SAMPLE_ROWS)))
-    constant = len(plan.envelope.prefix) + len(plan.envelope.suffix)
-    per_row = sum(_input_tokens(plan, record, constant) for record in sample) / max(1, len(sample))
+    per_row = sum(_input_tokens(plan, record) for record in sample) / max(1, len(sample))
     usage = Usage(
         input_tokens=round(per_row * rows),
-        output_tokens=rows * _tokens(sum(_answer_bytes(name, dtype) for name, dtype in plan.schema.dtypes.items()) + 2),
+        output_tokens=rows * _answer_tokens(plan.schema.dtypes),
     )
     prices = {tier: find_price(extractor.model, tier) for tier in _TIERS}
     return Estimate(
@@ -79,18 +78,15 @@ def estimate(source: Source, extractor: Extractor) -> Estimate:
     )
 
 
-def _input_tokens(plan: Plan, record: Mapping[str, Any], constant: int) -> int:
+def _input_tokens(plan: Plan, record: Mapping[str, Any]) -> int:
     try:
-        parts = [part for turn in plan.turns(record) for part in turn.parts]
+        return plan.input_tokens(plan.turns(record))
     except BadRecord:
         return 0  # it would not be sent either
-    texts = [part.text for part in parts if isinstance(part, TextPart)]
-    files = len(parts) - len(texts)
-    return _tokens(constant + sum(len(text.encode()) for text in texts)) + files * _TOKENS_PER_FILE
 
 
-def _tokens(size: int) -> int:
-    return -(-size // _BYTES_PER_TOKEN)
+def _answer_tokens(dtypes: Mapping[str, pl.DataType]) -> int:
+    return -(-(2 + sum(_answer_bytes(name, dtype) for name, dtype in dtypes.items())) // _BYTES_PER_TOKEN)
 
 
 def _answer_bytes(name: str, dtype: pl.DataType) -> int:

@@ -33,6 +33,7 @@ class Gate:
         self._requests = TokenBucket(limits.rpm) if limits.rpm else None
         self._tokens = TokenBucket(limits.tpm, burst=10.0) if limits.tpm else None
         self._may_learn = limits.rpm is None
+        self._patience = limits.retry.patience
         self._halved_at = -1.0
         self._waiting: deque[tuple[asyncio.Future[Ticket], int]] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -101,7 +102,7 @@ class Gate:
         if not isinstance(error, RateLimited):
             return
         if error.retry_after is not None:
-            self.paused_until = max(self.paused_until, now + error.retry_after)
+            self.paused_until = max(self.paused_until, now + min(error.retry_after, self._patience))
         if error.rpm and self._may_learn and (self._requests is None or self._requests.per_minute != error.rpm):
             self._requests = TokenBucket(error.rpm, at=now, level=0.0)
 

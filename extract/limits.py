@@ -10,7 +10,7 @@ from tenacity.retry import retry_if_exception
 from tenacity.stop import stop_base
 from tenacity.wait import wait_base
 
-from extract.errors import ExtractError, Overloaded, RateLimited, Unfinished, Unreachable
+from extract.errors import ConfigError, ExtractError, Overloaded, RateLimited, Unfinished, Unreachable
 
 __all__ = [
     "AdaptiveLimit",
@@ -41,9 +41,9 @@ class Retry:
 class Limits:
     """What a run may use.
 
-    `concurrency` is a ceiling; `rpm` and `tpm` are requests and input tokens per minute, learned from the service's
-    refusals where None. `deadline` is seconds per record, counted from its first request. `stop_after_failures` counts
-    failures in a row while no record has succeeded yet; 0 never stops.
+    `concurrency` is a ceiling; `rpm` and `tpm` are requests and input tokens per minute; `rpm` is learned from the
+    service's refusals where None. `deadline` is seconds per record, counted from its first request.
+    `stop_after_failures` counts failures in a row while no record has succeeded yet; 0 never stops.
     """
 
     concurrency: int = 64
@@ -52,6 +52,13 @@ class Limits:
     deadline: float | None = None
     stop_after_failures: int = 20
     retry: Retry = field(default_factory=Retry)
+
+    def __post_init__(self) -> None:
+        least = {"concurrency": 1, "rpm": 1, "tpm": 1, "deadline": 0.001, "stop_after_failures": 0}
+        for name, low in least.items():
+            value = getattr(self, name)
+            if value is not None and not value >= low:
+                raise ConfigError(f"limits: {name} must be at least {low:g}, not {value!r}")
 
 
 @dataclass(slots=True)
@@ -163,7 +170,7 @@ class stop_when_hopeless(stop_base):  # noqa: N801 - as above
 
     def __call__(self, retry_state: RetryCallState) -> bool:
         if is_throttle(_failure(retry_state)):
-            return (retry_state.seconds_since_start or 0.0) >= self.retry.patience
+            return (retry_state.seconds_since_start or 0.0) + retry_state.upcoming_sleep > self.retry.patience
         self.failures += 1
         # An unfinished answer is usually deterministic: one plain repeat, not the whole patience.
         most = 3 if isinstance(_failure(retry_state), Unfinished) else self.retry.failures

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mimetypes
 import os
+import stat
 from pathlib import Path
 from typing import Any, cast
 
@@ -91,7 +92,10 @@ def _remote(uri: str) -> MediaPart:
 
 def _from_path(path: Path) -> Part:
     try:
-        size = path.stat().st_size
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # reading a pipe or a device would never end
+            raise BadRecord(f"{path}: not a regular file")
+        size = found.st_size
         if size > _MOST_BYTES:  # judged before reading, so that no giant is pulled into memory
             raise BadRecord(f"{path}: {size:,} bytes is too large to send inline (at most {_MOST_BYTES:,})")
         data = path.read_bytes()

@@ -28,7 +28,6 @@ _PROVENANCE = pl.Struct(
         "repairs": pl.Int64,
         "seconds": pl.Float64,
         "cached": pl.Boolean,
-        "mended": pl.List(pl.String),
     }
 )
 
@@ -106,6 +105,7 @@ class Run:
     interrupted: bool = False
     output: Path | None = None
     errors_file: Path | None = None
+    _schema: pl.Schema = field(default_factory=pl.Schema, repr=False)
     _frame: pl.DataFrame | None = field(default=None, repr=False)
 
     @property
@@ -114,7 +114,7 @@ class Run:
         if self._frame is None:
             if self.output is None:
                 raise ExtractError("this run wrote no rows")
-            self._frame = _read(self.output)
+            self._frame = _read(self.output) if self.output.stat().st_size else self._schema.to_frame()
         return self._frame
 
     @property
@@ -204,7 +204,6 @@ def provenance_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
             "repairs": outcome.repairs,
             "seconds": outcome.seconds,
             "cached": outcome.cached,
-            "mended": list(outcome.mended),
         }
         for outcome in outcomes
     ]

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 import polars as pl
+from polars.selectors import by_name
 
+from extract.asker import Asker
 from extract.errors import ConfigError, ExtractError, LostRows, NotRun, OutputError, TooManyFailures
-from extract.extractor import STOPS, Asker
 from extract.limits import next_streak
 from extract.results import Progress, Totals, error_frame, error_schema, provenance_frame
 from extract.sinks import Sink
@@ -74,7 +75,7 @@ class Runner:
         self._blocks: asyncio.Queue[_Block | None] = asyncio.Queue(maxsize=window)
         self._asking: set[asyncio.Task[None]] = set()
         self._streak: int | None = 0
-        asker.on_output_error = self.stop
+        asker.on_stop = self.stop
 
     @property
     def id_type(self) -> pl.DataType:
@@ -95,27 +96,29 @@ class Runner:
         if self.shape.row_id and self.shape.row_id not in taken:
             raise ConfigError(f"there is no id column {self.shape.row_id!r}; the input has {list(taken)!r}")
         columns = {self.shape.prefix + name: dtype for name, dtype in self.asker.plan.schema.dtypes.items()}
-        if self.shape.provenance:
-            columns |= provenance_frame(()).schema
-        if clash := [name for name in columns if name in taken]:
-            raise ConfigError(f"the input already has the columns {clash!r}; name ours apart with prefix= (--prefix)")
-        return pl.Schema({**taken, **columns})
+        provenance = provenance_frame(()).schema if self.shape.provenance else pl.Schema()
+        if clash := [name for name in columns if name in taken or name in provenance]:
+            raise ConfigError(f"there are already columns named {clash!r}; name ours apart with prefix= (--prefix)")
+        return pl.Schema({**taken, **columns, **provenance})
 
     async def run(self) -> None:
         """Ask every record and hand every block to the sink, in order."""
-        workers = max(1, self.asker.limits.concurrency)
-        tasks = [asyncio.create_task(self._work()) for _ in range(workers)]
+        workers = min(self.asker.limits.concurrency, self.source.height or self.asker.limits.concurrency)
+        tasks = [asyncio.create_task(self._work()) for _ in range(max(1, workers))]
         writer = asyncio.create_task(self._write_all())
         try:
-            await asyncio.gather(*tasks)
-            await self._blocks.put(None)
-            await writer
+            # Together: a writer that fails must end the workers, which would wait for room in its queue for ever.
+            await asyncio.gather(self._until_done(tasks), writer)
         finally:
             for task in (*tasks, writer):
                 task.cancel()
         if self.totals.rows != self._read:
             raise LostRows(f"{self._read} rows came in and {self.totals.rows} went out; please report this")
         self._tell()
+
+    async def _until_done(self, tasks: list[asyncio.Task[None]]) -> None:
+        await asyncio.gather(*tasks)
+        await self._blocks.put(None)
 
     def stop(self, error: ExtractError) -> None:
         """End the run for a reason: nothing new is sent, what is in flight may finish."""
@@ -126,6 +129,7 @@ class Runner:
     def interrupt(self) -> None:
         """Drain at the first call; at the second give up what is in flight as well."""
         if self.interrupted:
+            self.asker.abandoned = True
             for task in self._asking:
                 task.cancel()
         self.interrupted = True
@@ -147,13 +151,7 @@ class Runner:
 
     async def _outcome(self, record: Mapping[str, Any], row_id: Any) -> Outcome:
         if not self._stopping:
-            try:
-                return await self.asker.ask(record, row_id)
-            except STOPS as error:
-                self.stop(error)
-            except asyncio.CancelledError:
-                if not self.interrupted:
-                    raise
+            return await self.asker.ask(record, row_id)
         return Outcome(row_id=row_id, error=NotRun("the run ended before this row; run again to take it up"))
 
     async def _next(self) -> tuple[_Block, int] | None:
@@ -179,7 +177,7 @@ class Runner:
         first, self._read = self._read, self._read + frame.height
         row_ids = frame[self.shape.row_id].to_list() if self.shape.row_id else list(range(first, self._read))
         columns = list(self.asker.plan.columns)
-        records = frame.select(columns).to_dicts() if columns else [{}] * frame.height
+        records = frame.select(by_name(*columns)).to_dicts() if columns else [{}] * frame.height
         block = _Block(frame, row_ids, records, [], frame.height)
         await self._blocks.put(block)
         self._block = block
@@ -191,7 +189,8 @@ class Runner:
         self.totals.add(outcome)
         if block.left == 0:
             block.done.set()
-        self._streak = next_streak(self._streak, outcome.error)
+        if outcome.ok or not outcome.cached:  # what an earlier run was told says nothing about this one's set-up
+            self._streak = next_streak(self._streak, outcome.error)
         most = self.asker.limits.stop_after_failures
         if most and self._streak is not None and self._streak >= most and not self._stopping:
             self.stop(TooManyFailures(f"{most} rows failed and none succeeded; the last said: {outcome.error}"))
@@ -203,17 +202,20 @@ class Runner:
         if self._on_event is None:
             return
         gate = self.asker.gate
-        self._on_event(
-            Progress(
-                total=self.source.height,
-                totals=self.totals,
-                seconds=self.seconds,
-                in_flight=gate.active,
-                slots=gate.slots,
-                waiting=gate.waiting_for(),
-                stopping=self._stopping,
-            )
+        progress = Progress(
+            total=self.source.height,
+            totals=self.totals,
+            seconds=self.seconds,
+            in_flight=gate.active,
+            slots=gate.slots,
+            waiting=gate.waiting_for(),
+            stopping=self._stopping,
         )
+        try:
+            self._on_event(progress)
+        except Exception as error:  # the listener is not ours, and what is in flight is paid for
+            self._on_event = None
+            self.stop(ConfigError(f"on_event raised {type(error).__name__}: {error}"))
 
     async def _write_all(self) -> None:
         """Hand the blocks to the sink in the order of the input, each as soon as it and those before it are done."""

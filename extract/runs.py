@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from functools import wraps
@@ -16,11 +16,13 @@ from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar
 
 import httpx
+import polars as pl
 
+from extract.asker import Asker
 from extract.cache import ResponseCache
 from extract.emulator import Emulator
 from extract.errors import ConfigError, OutputError
-from extract.extractor import Asker, Extractor, Plan
+from extract.extractor import Extractor, Plan
 from extract.gate import Gate
 from extract.interactions.client import AsyncClient, Client, Endpoint
 from extract.interactions.dialects import DialectName
@@ -53,7 +55,7 @@ def offline_client(*, dialect: DialectName = "steps") -> Client:
 async def _chosen(
     client: Client | AsyncClient | None, *, offline: bool, service_tier: ServiceTier | None
 ) -> AsyncIterator[AsyncClient]:
-    """Give the client of a run: a user's own transport is used as it is, the default one is made anew for its loop."""
+    """Give the client of a run: with a user's own transport, or with a default one made anew for the run's loop."""
     if offline and client is not None:
         raise ConfigError("offline=True brings its own service; leave out client=")
     given = offline_client() if offline else client
@@ -63,12 +65,9 @@ async def _chosen(
     transport = given.transport if given is not None else None
     if transport is not None and not isinstance(transport, httpx.AsyncBaseTransport):
         raise ConfigError(f"a run needs an asynchronous transport; {type(transport).__name__} is not one")
-    chosen = AsyncClient(endpoint=endpoint, transport=transport)
-    try:
+    # Closed with the run in any case: connections belong to the loop they were opened in, and this one ends.
+    async with AsyncClient(endpoint=endpoint, retry=given.retry if given else None, transport=transport) as chosen:
         yield chosen
-    finally:
-        if transport is None:
-            await chosen.aclose()
 
 
 async def run_async(
@@ -102,14 +101,16 @@ async def run_async(
     - `errors`: "null" keeps rejected rows with nulls (default for frames), "split" leaves them out (default for files).
     - `row_id`: the column that names rows in `Run.errors`; `prefix`: put before the new columns' names;
       `provenance=True`: adds the struct column `_extract`; `limit`: only the first so many rows.
-    - `limits`: concurrency, rates, deadline; `service_tier`: the price class; `retry_rejected=True`: ask rejected rows
-      of an earlier run anew.
+    - `limits`: concurrency, rates, deadline, retries (by default those of the client); `service_tier`: the price
+      class; `retry_rejected=True`: ask rejected rows of an earlier run anew.
     - `on_event`: called with a `Progress` about ten times a second, in the run's thread.
 
     A run that is stopped (quota, credit, full disk) or interrupted returns what it has: see `Run.stopped`. Raises
     ConfigError and SchemaError before the first request, and what stopped the run where not one row was answered.
     """
     path = None if output is None else Path(output)
+    if errors not in (None, "split", "null"):
+        raise ConfigError(f"errors is 'split' or 'null', not {errors!r}")
     shape = Shape(
         row_id=row_id,
         prefix=prefix,
@@ -122,9 +123,9 @@ async def run_async(
         source = open_source(data) if limit is None else take_rows(open_source(data), limit)
         check_columns(plan.columns, list(source.schema))
         named = pipeline or plan.schema.name
-        sink = _sink(path, named, cache, overwrite=overwrite)
+        sink = _sink(path, named, cache, data, overwrite=overwrite)
         answers = stack.enter_context(ResponseCache(cache)) if isinstance(cache, str | os.PathLike) else cache
-        asker = _asker(plan, asking, answers, limits or Limits(), retry_rejected=retry_rejected)
+        asker = _asker(plan, asking, answers, limits or Limits(retry=asking.retry), retry_rejected=retry_rejected)
         runner = Runner(source, asker, sink, shape, on_event=on_event)
         schema = runner.check()
         sink.open(schema, footer(_description(named, plan)))
@@ -134,15 +135,26 @@ async def run_async(
         except BaseException:
             sink.abandon()
             raise
-        return _finish(runner, sink, path)
+        return _finish(runner, sink, path, schema)
 
 
 def _sink(
-    path: Path | None, pipeline: str, cache: ResponseCache | str | os.PathLike[str] | None, *, overwrite: bool
+    path: Path | None,
+    pipeline: str,
+    cache: ResponseCache | str | os.PathLike[str] | None,
+    data: Any,
+    *,
+    overwrite: bool,
 ) -> Sink:
     if path is None:
         return FrameSink()
     kept = cache.path if isinstance(cache, ResponseCache) else None if cache is None else Path(cache)
+    if kept is not None and kept.resolve() == path.resolve():
+        raise ConfigError(f"{path} cannot be both the output and the cache")
+    if isinstance(data, str | os.PathLike) and "://" not in os.fspath(data):
+        source = Path(data).resolve()
+        if source == path.resolve() or (source.is_dir() and source in path.resolve().parents):
+            raise ConfigError(f"{path} would become part of the input {source.name!r}; write it somewhere else")
     check_output(path, pipeline=pipeline, cache=kept, overwrite=overwrite)
     return open_sink(path)
 
@@ -165,7 +177,7 @@ def _description(pipeline: str, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _finish(runner: Runner, sink: Sink, path: Path | None) -> Run:
+def _finish(runner: Runner, sink: Sink, path: Path | None, schema: pl.Schema) -> Run:
     """Close the sink and gather the result. A stop before any row was judged is raised: there is nothing to return."""
     totals = runner.totals
     if runner.stopped is not None and totals.valid == totals.rejected == 0:
@@ -192,6 +204,7 @@ def _finish(runner: Runner, sink: Sink, path: Path | None) -> Run:
         interrupted=runner.interrupted,
         output=written,
         errors_file=errors_file,
+        _schema=schema,
         _frame=sink.frame if isinstance(sink, FrameSink) else None,
     )
 
@@ -204,9 +217,15 @@ def _in_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     result: list[T] = []
     failure: list[BaseException] = []
     runners: list[tuple[asyncio.AbstractEventLoop, Runner]] = []
+    given_up = threading.Event()
+
+    def started(runner: Runner) -> None:
+        if given_up.is_set():
+            raise KeyboardInterrupt
+        runners.append((asyncio.get_running_loop(), runner))
 
     async def main() -> T:
-        _STARTED.set(lambda runner: runners.append((asyncio.get_running_loop(), runner)))
+        _STARTED.set(started)
         return await work()
 
     def target() -> None:
@@ -216,10 +235,12 @@ def _in_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
             failure.append(error)
 
     def interrupt() -> None:
-        if not runners:  # nothing was sent yet
+        if not runners:  # nothing was sent yet, and nothing will be
+            given_up.set()
             raise KeyboardInterrupt
         for loop, runner in runners:
-            loop.call_soon_threadsafe(runner.interrupt)
+            with suppress(RuntimeError):  # the loop has just come to its end
+                loop.call_soon_threadsafe(runner.interrupt)
 
     thread = threading.Thread(target=target, name="extract-run", daemon=True)
     with _signals(interrupt):

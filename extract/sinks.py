@@ -8,8 +8,9 @@ import queue
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
+from glob import escape
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Any, Protocol
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -58,19 +59,67 @@ class FrameSink:
 
 
 class _Destination:
-    """A file that appears under its name only when it is whole; an unfinished run leaves `NAME.partial.ENDING`."""
+    """A file that appears under its name only when it is whole; an unfinished run leaves `NAME.partial.ENDING`.
+
+    The temporary name holds the process's number, so that two runs into one output do not write into each other.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.temporary = path.with_name(path.name + ".part")
+        self.temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
         self.partial = path.with_name(f"{path.stem}.partial{path.suffix}")
 
     def finish(self, *, whole: bool) -> Path:
         target = self.path if whole else self.partial
-        self.temporary.replace(target)
-        if whole:
-            self.partial.unlink(missing_ok=True)
+        try:
+            self.temporary.replace(target)
+            if whole:
+                self.partial.unlink(missing_ok=True)
+                self._sweep()
+        except OSError as error:
+            raise _unwritable(target, error) from None
         return target
+
+    def drop(self) -> None:
+        with suppress(OSError):
+            self.temporary.unlink(missing_ok=True)
+
+    def _sweep(self) -> None:
+        """Take away what killed runs have left of this output."""
+        for left in self.path.parent.glob(f"{escape(self.path.name)}.*.part"):
+            number = left.name.removeprefix(self.path.name).split(".")[1]
+            if number.isdecimal() and not _is_alive(int(number)):
+                left.unlink(missing_ok=True)
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return True  # somebody else's
+    return True
+
+
+def _check_types(path: Path, schema: pl.Schema, *, binary_inside: bool) -> None:
+    """Refuse before anything is paid for what a format cannot hold, or what Polars cannot write to it."""
+    for name, dtype in schema.items():
+        for inner, nested in _types_in(dtype):
+            if isinstance(inner, pl.Object) or (isinstance(inner, pl.Struct) and not inner.fields):
+                raise ConfigError(f"{path}: column {name!r} of type {dtype} cannot be written; drop or cast it first")
+            if nested and isinstance(inner, pl.Binary) and not binary_inside:
+                raise ConfigError(f"{path}: column {name!r} holds bytes inside of {dtype}; write .parquet instead")
+
+
+def _types_in(dtype: Any, *, nested: bool = False) -> Iterator[tuple[pl.DataType, bool]]:
+    made: pl.DataType = dtype() if isinstance(dtype, type) else dtype
+    yield made, nested
+    if isinstance(made, pl.Struct):
+        for item in made.fields:
+            yield from _types_in(item.dtype, nested=True)
+    elif isinstance(made, pl.List | pl.Array):
+        yield from _types_in(made.inner, nested=True)
 
 
 class ParquetSink:
@@ -86,6 +135,7 @@ class ParquetSink:
         self._thread: threading.Thread | None = None
 
     def open(self, schema: pl.Schema, metadata: Mapping[str, str]) -> None:
+        _check_types(self._destination.path, schema, binary_inside=True)
         self._thread = threading.Thread(target=self._sink, args=(schema, dict(metadata)), name="extract-parquet")
         self._thread.start()
 
@@ -100,13 +150,13 @@ class ParquetSink:
     def close(self, *, whole: bool) -> Path:
         self._end()
         if self._failure is not None:
-            self._destination.temporary.unlink(missing_ok=True)
+            self._destination.drop()
             raise _unwritable(self._destination.path, self._failure)
         return self._destination.finish(whole=whole)
 
     def abandon(self) -> None:
         self._end()
-        self._destination.temporary.unlink(missing_ok=True)
+        self._destination.drop()
 
     def _end(self) -> None:
         """Let the writer come to its end, also where it has failed and empties the queue no more."""
@@ -141,6 +191,7 @@ class TextSink:
         self._rows = 0
 
     def open(self, schema: pl.Schema, metadata: Mapping[str, str]) -> None:  # noqa: ARG002 - text has no footer
+        _check_types(self._destination.path, schema, binary_inside=False)
         try:
             self._file = self._destination.temporary.open("wb")
         except OSError as error:
@@ -173,25 +224,26 @@ class TextSink:
         if self._file is not None:
             with suppress(OSError):  # what is still to be written has no room either
                 self._file.close()
-        self._destination.temporary.unlink(missing_ok=True)
+        self._destination.drop()
 
 
 def _flat(frame: pl.DataFrame) -> pl.DataFrame:
     """Return a frame that csv can hold."""
-    return frame.select(_flat_column(name, dtype) for name, dtype in frame.schema.items())
+    return pl.DataFrame([_flat_column(column) for column in frame.get_columns()])
 
 
-def _flat_column(name: str, dtype: pl.DataType) -> pl.Expr:
-    column = pl.col(name)
-    if isinstance(dtype, pl.Binary):
+def _flat_column(column: pl.Series) -> pl.Series:
+    if isinstance(column.dtype, pl.Binary):
         return column.bin.encode("base64")
-    if dtype.is_nested() or isinstance(dtype, pl.Duration):
-        # Polars encodes structs only: the value stands between `{"v":` and `}`; a duration also has quotes.
-        quotes = 1 if isinstance(dtype, pl.Duration) else 0
-        text = pl.struct(column.alias("v")).struct.json_encode()
-        value = text.str.slice(5 + quotes, text.str.len_chars() - 6 - 2 * quotes)
-        return pl.when(column.is_null()).then(None).otherwise(value).alias(name)
-    return column
+    is_duration = isinstance(column.dtype, pl.Duration)
+    if not is_duration and not column.dtype.is_nested():
+        return column
+    # Polars encodes structs only: the value stands between `{"v":` and `}`; a duration also has quotes.
+    quotes = 1 if is_duration else 0
+    text = pl.struct("v").struct.json_encode()
+    value = text.str.slice(5 + quotes, text.str.len_chars() - 6 - 2 * quotes)
+    encoded = column.alias("v").to_frame().select(pl.when(pl.col("v").is_null()).then(None).otherwise(value))
+    return encoded.to_series().alias(column.name)
 
 
 def _unwritable(path: Path, error: BaseException) -> OutputError:
@@ -223,7 +275,8 @@ def open_sink(path: Path) -> ParquetSink | TextSink:
 
 def check_output(path: Path, *, pipeline: str, cache: Path | None, overwrite: bool) -> None:
     """Refuse to replace what this pipeline did not write: no cache beside it, no footer that names the pipeline."""
-    if overwrite or not path.exists() or (cache is not None and cache.exists()):
+    beside = path.with_name(path.name + ".cache")
+    if overwrite or not path.exists() or (cache == beside and cache.exists()):
         return
     if path.suffix.lower() == ".parquet" and _pipeline_of(path) == pipeline:
         return
@@ -250,15 +303,13 @@ def errors_path(output: Path) -> Path:
 
 def write_errors(errors: pl.DataFrame, output: Path) -> Path | None:
     """Write the rejected rows beside an output, or take away those of an earlier run; return the path if written."""
-    path = errors_path(output)
-    if errors.is_empty():
-        path.unlink(missing_ok=True)
-        return None
-    temporary = path.with_name(path.name + ".part")
+    destination = _Destination(errors_path(output))
     try:
-        errors.write_parquet(temporary)
-        temporary.replace(path)
+        if errors.is_empty():
+            destination.path.unlink(missing_ok=True)
+            return None
+        errors.write_parquet(destination.temporary)
     except (OSError, pl.exceptions.PolarsError) as error:
-        temporary.unlink(missing_ok=True)
-        raise _unwritable(path, error) from None
-    return path
+        destination.drop()
+        raise _unwritable(destination.path, error) from None
+    return destination.finish(whole=True)

@@ -5,15 +5,16 @@ from __future__ import annotations
 import csv
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from glob import glob, has_magic
+from glob import escape, glob, has_magic
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from polars.selectors import by_name
 
-from extract.errors import ConfigError
+from extract.errors import ConfigError, ExtractError
 from extract.media import is_document, mime_type_of
 
 __all__ = ["Source", "open_source", "take_rows"]
@@ -34,7 +35,8 @@ def open_source(data: Any) -> Source:
     Text files are read through once, so that a broken row is a ConfigError before the first paid request.
     """
     if isinstance(data, str | os.PathLike):
-        return _from_address(os.fspath(data))
+        with _told(str(data), _broken_row):
+            return _from_address(os.fspath(data))
     if isinstance(data, pl.DataFrame):
         return _from_frame(data)
     if isinstance(data, pl.LazyFrame):
@@ -49,7 +51,9 @@ def open_source(data: Any) -> Source:
 
 
 def take_rows(source: Source, limit: int) -> Source:
-    """Return the first `limit` rows of a source."""
+    """Return the first `limit` rows of a source. ConfigError for less than one."""
+    if limit < 1:
+        raise ConfigError(f"limit must be at least 1, not {limit}")
 
     def batches(rows: int) -> Iterator[pl.DataFrame]:
         left = limit
@@ -99,12 +103,29 @@ def _from_documents(paths: Iterable[Path], address: str) -> Source:
     return _from_frame(pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)))
 
 
+def _scan_csv(address: str, separator: str = ",") -> pl.LazyFrame:
+    """Scan text columns by type, but leave as text what a number would not give back: 007 is a name, not a 7."""
+    is_glob = not Path(address).exists()
+    table = pl.scan_csv(address, infer_schema_length=None, separator=separator, glob=is_glob)
+    numbers = [name for name, dtype in table.collect_schema().items() if dtype.is_integer()]
+    if not numbers:
+        return table
+    texts = pl.scan_csv(address, infer_schema=False, separator=separator, glob=is_glob)
+    padded = texts.select(by_name(*numbers).str.contains(r"^[+-]?0\d|^\+").any()).collect(engine="streaming")
+    kept = {column.name: pl.String for column in padded.get_columns() if column.item()}
+    return pl.scan_csv(address, infer_schema_length=None, separator=separator, glob=is_glob, schema_overrides=kept)
+
+
+def _scan_json_lines(address: str) -> pl.LazyFrame:
+    return pl.scan_ndjson(escape(address) if Path(address).exists() else address, infer_schema_length=None)
+
+
 _READERS: dict[str, Callable[[str], pl.LazyFrame]] = {
-    ".csv": lambda address: pl.scan_csv(address, infer_schema_length=None),
-    ".tsv": lambda address: pl.scan_csv(address, infer_schema_length=None, separator="\t"),
-    ".jsonl": lambda address: pl.scan_ndjson(address, infer_schema_length=None),
-    ".ndjson": lambda address: pl.scan_ndjson(address, infer_schema_length=None),
-    ".parquet": pl.scan_parquet,
+    ".csv": _scan_csv,
+    ".tsv": lambda address: _scan_csv(address, "\t"),
+    ".jsonl": _scan_json_lines,
+    ".ndjson": _scan_json_lines,
+    ".parquet": lambda address: pl.scan_parquet(address, glob=not Path(address).exists()),
     ".xlsx": lambda address: pl.read_excel(address).lazy(),
 }
 
@@ -121,12 +142,11 @@ def _from_table(address: str) -> Source:
     reader = _READERS.get(_ending(address))
     if reader is None:
         raise ConfigError(f"{address!r} ends in none of {', '.join(_READERS)}")
-    with _told(address, _broken_row):
-        table = reader(address)
-        schema = table.collect_schema()
-        # Every column is parsed, not only counted: a broken row shows itself here and costs nothing.
-        checked = table.select(pl.len(), *(pl.col(name).null_count() for name in schema if name != "len"))
-        height = int(checked.collect(engine="streaming").item(0, 0))
+    table = reader(address)
+    schema = table.collect_schema()
+    # Every column is parsed, not only counted: a broken row shows itself here and costs nothing.
+    checked = table.select(pl.len().alias("\0rows"), pl.all().null_count()).collect(engine="streaming")
+    height = int(checked.item(0, 0))
     if height == 0:
         raise ConfigError(f"{address} holds no rows")
     return Source(schema, height, lambda rows: _told_batches(table, rows, address))
@@ -141,14 +161,15 @@ def _told_batches(table: pl.LazyFrame, rows: int, what: str) -> Iterator[pl.Data
 def _broken_row(address: str) -> str:
     """Return which row of a csv file has more fields than its header, or ""."""
     separator = {".csv": ",", ".tsv": "\t"}.get(_ending(address))
-    if separator is None or not Path(address).is_file():
+    if separator is None or not os.path.isfile(address):  # noqa: PTH113 - it never raises, whatever the name
         return ""
     with Path(address).open(encoding="utf-8", errors="replace", newline="") as file:
         rows = csv.reader(file, delimiter=separator)
         header = next(rows, [])
-        for row in rows:
-            if len(row) > len(header):
-                return f"; line {rows.line_num} has {len(row)} fields, the header {len(header)}"
+        with suppress(csv.Error):  # a field too large for this reader: then the place stays unknown
+            for row in rows:
+                if len(row) > len(header):
+                    return f"; line {rows.line_num} has {len(row)} fields, the header {len(header)}"
     return ""
 
 
@@ -157,8 +178,10 @@ def _told(what: str, where: Callable[[str], str] = lambda _: "") -> Iterator[Non
     """Say in one line what Polars or the system found wrong with an input, and where if that can be found."""
     try:
         yield
+    except ExtractError:
+        raise
     except ModuleNotFoundError as error:
         raise ConfigError(f"{what}: {error.name} is needed; pip install 'extract-interactions[excel]'") from None
-    except (pl.exceptions.PolarsError, OSError, UnicodeError) as error:
+    except Exception as error:  # readers raise classes of their own, and a lazy frame's functions anything at all
         said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise ConfigError(f"{what} cannot be read: {said[:300]}{where(what)}") from None
+        raise ConfigError(f"{what!r} cannot be read: {said[:300]}{where(what)}") from None

@@ -205,7 +205,6 @@ class Outcome:
     cached: bool = False
     model: str | None = None
     service_tier: str | None = None
-    mended: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:

@@ -208,16 +208,17 @@ def test_a_foreign_output_stays_unless_told(folder: Path, extract: Extract) -> N
     assert extract(*RUN, "--offline", "--overwrite").returncode == 0
 
 
-@pytest.mark.parametrize("what", ["out.parquet.part", "out.errors.parquet.part"])
+@pytest.mark.parametrize("what", ["out.parquet", "out.errors.parquet"])
 def test_a_full_disk_stops_the_run_and_keeps_what_was_paid(folder: Path, extract: Extract, what: str) -> None:
     emulator = Emulator(answers=lambda body: "{}" if "text 7" in json.dumps(body["input"]) else GOOD)
     with running_server(emulator) as url:
-        (folder / what).symlink_to("/dev/full")
+        full = folder / f"{what}.{os.getpid()}.part"
+        full.symlink_to("/dev/full")
         done = extract(*RUN, "--base-url", url)
         assert done.returncode == 1
         assert "cannot be written" in done.stderr
         asked = len(emulator.requests)
-        (folder / what).unlink(missing_ok=True)
+        full.unlink(missing_ok=True)
         assert extract(*RUN, "--base-url", url).returncode == 3
         assert len(emulator.requests) == asked
 

@@ -15,6 +15,7 @@ FLOORS = (
     "schema prompts usage limits evaluation results",
     "interactions media cache sinks gate",
     "sources extractor emulator",
+    "asker",
     "runner estimate",
     "runs",
     "frame",

@@ -85,7 +85,7 @@ def test_a_key_echoed_by_the_service_is_struck_out() -> None:
     assert "secret-key" not in str(caught.value)
 
 
-@pytest.mark.parametrize("url", ["http://example.com", "http://10.0.0.1", "ftp://example.com", "example.com", ""])
+@pytest.mark.parametrize("url", ["http://example.com", "http://10.0.0.1", "ftp://example.com", "https://a..b", "x", ""])
 def test_the_key_travels_only_over_https_or_to_this_machine(url: str) -> None:
     with pytest.raises(ConfigError):
         Client("key", base_url=url)
@@ -147,3 +147,41 @@ async def test_a_host_that_is_not_there_is_known_to_have_got_nothing() -> None:
         with pytest.raises(Unreachable) as caught:
             await client.create(REQUEST)
     assert not caught.value.maybe_sent
+
+
+@pytest.mark.parametrize("host", ["127.evil.example", "127.0.0.1.evil.example", "localhost.evil.example"])
+def test_a_name_that_begins_like_this_machine_is_not_this_machine(host: str) -> None:
+    with pytest.raises(ConfigError, match="https"):
+        Client("key", base_url=f"http://{host}")
+
+
+def test_a_proxy_never_sees_what_goes_to_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    with running_server(Emulator(answers=lambda _: '{"total": 7}')) as url, Client("key", base_url=url) as client:
+        assert client.create(REQUEST).text == '{"total": 7}'
+
+
+@BOTH
+async def test_a_key_in_a_transports_message_is_struck_out(kind: str) -> None:
+    def fail(request: httpx.Request) -> httpx.Response:
+        raise httpx.ConnectError(f"{request.headers['x-goog-api-key']} was refused")
+
+    with pytest.raises(Unreachable) as caught:
+        if kind == "sync":
+            Client("secret-key", transport=httpx.MockTransport(fail), retry=Retry(failures=1)).create(REQUEST)
+        else:
+            client = AsyncClient("secret-key", transport=httpx.MockTransport(fail), retry=Retry(failures=1))
+            await client.create(REQUEST)
+    assert "secret-key" not in str(caught.value)
+
+
+@BOTH
+async def test_a_body_cut_after_a_200_is_repeated(kind: str) -> None:
+    whole = {"status": "completed", "steps": [{"type": "model_output", "content": [{"type": "text", "text": "x"}]}]}
+    replies = [httpx.Response(200, content=b'{"sta'), httpx.Response(200, json=whole)]
+    transport = httpx.MockTransport(lambda _: replies.pop(0))
+    if kind == "sync":
+        interaction = Client("key", transport=transport, sleep=lambda _: None).create(REQUEST)
+    else:
+        interaction = await AsyncClient("key", transport=transport, retry=QUICK).create(REQUEST)
+    assert interaction.text == "x"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -81,3 +82,10 @@ def test_hidden_and_unknown_files_are_no_documents() -> None:
     assert not is_document(Path(".hidden.txt"))
     assert not is_document(Path("program.exe"))
     assert not is_document(Path("noending"))
+
+
+def test_a_pipe_is_not_read(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.txt")
+    for path in (str(tmp_path / "pipe.txt"), "/dev/zero"):
+        with pytest.raises(BadRecord, match="regular"):
+            load_part(path, "path")

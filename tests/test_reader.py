@@ -641,7 +641,10 @@ def to_number(written: str) -> float | None:
 
 
 def test_a_decimal_that_may_come_as_text_is_read_as_a_number_or_not_at_all() -> None:
-    decimal = {"type": ["number", "string", "null"], "description": "A plain decimal number of at most 2 decimal places."}
+    decimal = {
+        "type": ["number", "string", "null"],
+        "description": "A plain decimal number of at most 2 decimal places.",
+    }
     schema = {"type": "object", "properties": {"total": decimal}, "required": ["total"]}
     assert json.loads(RuleReader().read(schema, "Total: 486,50 €")) == {"total": 486.5}
     assert json.loads(RuleReader().read(schema, "Total: CHANGE")) == {"total": None}

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import signal
 import threading
+import time
 from collections import Counter
 from pathlib import Path
 from typing import Any, Literal
 
+import httpx
 import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -16,6 +20,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, Field
 
 from extract import (
+    AsyncClient,
     Client,
     ConfigError,
     Denied,
@@ -34,6 +39,7 @@ from extract import (
     run_async,
 )
 from extract.emulator.server import running_server
+from extract.sources import Source, open_source
 
 
 class Label(BaseModel):
@@ -478,3 +484,201 @@ def test_a_cache_object_may_be_shared_between_runs(tmp_path: Path) -> None:
     with ResponseCache(tmp_path / "c") as cache:
         ask(texts(5), emulator, cache=cache)
         assert ask(texts(5), emulator, cache=cache).totals.cached == 5
+
+
+def test_an_interrupt_before_the_first_request_sends_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    emulator = Emulator(answers=lambda _: GOOD)
+    opened = threading.Event()
+
+    def interrupted(data: Any) -> Source:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.2)
+        opened.set()
+        return open_source(data)
+
+    monkeypatch.setattr("extract.runs.open_source", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        ask(texts(5), emulator)
+    assert opened.wait(5)
+    time.sleep(0.2)
+    assert emulator.requests == []
+
+
+def test_equal_rows_share_a_deadline_and_are_not_answered_after_it() -> None:
+    emulator = Emulator(answers=lambda _: GOOD, latency=1.0)
+    result = ask(pl.DataFrame({"body": ["same"] * 3}), emulator, limits=Limits(concurrency=8, deadline=0.2))
+    assert result.errors["code"].to_list() == ["timeout"] * 3
+    assert result.seconds < 1
+
+
+def test_rows_rejected_by_an_earlier_run_do_not_stop_a_later_one(tmp_path: Path) -> None:
+    def answer(body: dict[str, Any]) -> str:
+        return "{}" if len(record_of(body)) < 25 else GOOD
+
+    emulator = Emulator(answers=answer)
+    options: dict[str, Any] = {"cache": tmp_path / "c", "limits": Limits(stop_after_failures=0)}
+    first = ask(texts(60), emulator, **options)
+    again = ask(texts(60), emulator, cache=tmp_path / "c")
+    assert first.totals.rejected == again.totals.rejected == 25
+    assert again.complete
+
+
+def test_equal_rejected_rows_are_asked_anew_once(tmp_path: Path) -> None:
+    emulator = Emulator(answers=lambda _: "{}", latency=0.01)
+    data = pl.DataFrame({"body": ["same"] * 10})
+    once = Extractor(Label, "{body}", repairs=0)
+    result = ask(data, emulator, once, cache=tmp_path / "c", retry_rejected=True)
+    assert (len(emulator.requests), result.totals.rejected) == (1, 10)
+    ask(data, emulator, once, cache=tmp_path / "c", retry_rejected=True)
+    assert len(emulator.requests) == 2
+
+
+def test_what_a_stop_cost_is_in_the_ledger() -> None:
+    def answer(body: dict[str, Any]) -> Any:
+        if len(emulator.requests) == 20:
+            emulator.set_faults("quota_exceeded=1")
+        return "{}"
+
+    emulator = Emulator(answers=answer)
+    result = ask(texts(100), emulator, limits=Limits(concurrency=4, stop_after_failures=0))
+    bill = emulator.stats()
+    assert isinstance(result.stopped, QuotaExhausted)
+    assert result.totals.requests == bill["requests"]
+    assert result.usage.input_tokens == bill["input_tokens"]
+
+
+def test_a_body_that_is_no_json_is_retried_and_counted() -> None:
+    step = {"type": "model_output", "content": [{"type": "text", "text": GOOD}]}
+    whole = httpx.Response(200, json={"status": "completed", "steps": [step]})
+    replies = [httpx.Response(200, content=b'{"status":"comp'), whole]
+    client = AsyncClient("key", transport=httpx.MockTransport(lambda _: replies.pop(0)))
+    result = run(texts(1), SPAM, client=client, limits=QUICK)
+    assert (result.totals.valid, result.totals.requests) == (1, 2)
+    assert result.totals.unknown_attempts == 2  # one garbled, one without usage
+
+
+def test_a_hiccup_in_a_continuation_does_not_pay_for_the_first_part_again() -> None:
+    emulator = Emulator(answers=score_by_length, faults="continuation=0.6,503=0.3", seed=2)
+    result = ask(texts(40), emulator)
+    firsts = [request for request in emulator.requests if request.kind == "ask" and request.status == 200]
+    assert result.totals.valid == len(firsts) == 40
+
+
+def test_a_wait_longer_than_the_patience_stops_the_run() -> None:
+    def slow_down(_: httpx.Request) -> httpx.Response:
+        return httpx.Response(429, headers={"retry-after": "3600"}, json={"error": {"code": "rate_limit_exceeded"}})
+
+    client = AsyncClient("key", transport=httpx.MockTransport(slow_down))
+    with pytest.raises(QuotaExhausted, match="3,600 s"):
+        run(texts(50), SPAM, client=client)
+
+
+def test_the_clients_retries_hold_for_its_runs() -> None:
+    emulator = Emulator(answers=lambda _: GOOD, faults="500=1")
+    run(texts(1), SPAM, client=client_of(emulator, retry=Retry(failures=1)))
+    assert len(emulator.requests) == 1
+
+
+def test_a_transport_of_the_users_own_serves_many_runs() -> None:
+    with running_server(Emulator(answers=score_by_length)) as url:
+        client = AsyncClient("key", base_url=url, transport=httpx.AsyncHTTPTransport())
+        for _ in range(2):
+            assert run(texts(5), SPAM, client=client, limits=Limits(concurrency=4)).totals.valid == 5
+
+
+def test_whatever_a_users_transport_raises_is_a_row_not_a_crash() -> None:
+    def broken(_: httpx.Request) -> httpx.Response:
+        raise LookupError("mine")
+
+    client = AsyncClient("key", transport=httpx.MockTransport(broken))
+    assert run(texts(2), SPAM, client=client, limits=QUICK).errors["code"].to_list() == ["unreachable"] * 2
+
+
+def test_a_listener_that_raises_stops_the_run_and_keeps_its_rows() -> None:
+    def listen(progress: Progress) -> None:
+        raise ValueError("mine")
+
+    result = ask(texts(600), Emulator(answers=score_by_length, latency=0.01), on_event=listen)
+    assert "on_event raised ValueError" in str(result.stopped)
+    assert result.totals.valid > 0
+    assert result.totals.rows == 600
+
+
+@pytest.mark.parametrize("names", [["*"], ["^b$", "b"], ["len", "literal"], ["a b", "ä"]])
+def test_a_column_may_have_any_name(names: list[str], tmp_path: Path) -> None:
+    data = pl.DataFrame({name: ["x", "yy"] for name in names})
+    data.write_csv(tmp_path / "in.csv")
+    extractor = Extractor(Label, "".join(f"{{{name}}}" for name in names))
+    for output in ("o.parquet", "o.csv", "o.jsonl"):
+        result = ask(tmp_path / "in.csv", Emulator(answers=score_by_length), extractor, output=tmp_path / output)
+        assert result.frame.columns == [*names, "label", "score"]
+        assert result.frame["score"].to_list() == [len(names), 2 * len(names)]
+
+
+@pytest.mark.parametrize("provenance", [True, False])
+def test_a_clash_with_provenance_is_refused(provenance: bool) -> None:
+    class Odd(BaseModel):
+        extract_: str = Field(alias="_extract")
+
+    schema = {"type": "object", "properties": {"_extract": {"type": "string"}}, "required": ["_extract"]}
+    emulator = Emulator(answers=lambda _: '{"_extract": "x"}')
+    if provenance:
+        with pytest.raises(ConfigError, match="_extract"):
+            ask(texts(1), emulator, Extractor(schema, "{body}"), provenance=True)
+        assert emulator.requests == []
+    else:
+        assert ask(texts(1), emulator, Extractor(schema, "{body}")).frame["_extract"].to_list() == ["x"]
+
+
+def test_what_a_format_cannot_hold_is_refused_before_anything_is_sent(tmp_path: Path) -> None:
+    emulator = Emulator(answers=lambda _: GOOD)
+    data = texts(2).with_columns(blob=pl.Series([[b"a"], [b"b"]]))
+    for ending in ("csv", "jsonl"):
+        with pytest.raises(ConfigError, match="blob"):
+            ask(data, emulator, output=tmp_path / f"o.{ending}")
+    assert emulator.requests == []
+    assert list(tmp_path.iterdir()) == []
+    assert ask(data, emulator, output=tmp_path / "o.parquet").frame["blob"].to_list() == [[b"a"], [b"b"]]
+
+
+def test_an_output_never_lands_in_its_input_or_its_cache(tmp_path: Path) -> None:
+    texts(2).write_csv(tmp_path / "in.csv")
+    emulator = Emulator(answers=lambda _: GOOD)
+    for output, cache in ((tmp_path / "in.csv", None), (tmp_path / "o.csv", tmp_path / "o.csv")):
+        with pytest.raises(ConfigError):
+            ask(tmp_path / "in.csv", emulator, output=output, cache=cache, overwrite=True)
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.txt").write_text("x")
+    with pytest.raises(ConfigError, match="part of the input"):
+        documents = Extractor(Label, "", media=("path",))
+        ask(tmp_path / "docs", emulator, documents, output=tmp_path / "docs" / "o.csv")
+    assert emulator.requests == []
+
+
+def test_a_damaged_answer_in_the_cache_is_asked_again(tmp_path: Path) -> None:
+    emulator = Emulator(answers=score_by_length)
+    ask(texts(3), emulator, cache=tmp_path / "c")
+    with ResponseCache(tmp_path / "c") as cache:
+        cache._database.execute("UPDATE answers SET interaction = x'7b'")
+        cache._database.commit()
+    for expected in (6, 6):
+        assert ask(texts(3), emulator, cache=tmp_path / "c").totals.valid == 3
+        assert len(emulator.requests) == expected
+
+
+def test_text_that_is_no_unicode_is_a_bad_record() -> None:
+    outcome = extract_one({"body": "\ud800"}, SPAM, client=client_of(Emulator(answers=[GOOD])))
+    assert outcome.error is not None
+    assert outcome.error.code == "bad_record"
+
+
+@pytest.mark.parametrize("option", [{"errors": "Split"}, {"limit": 0}, {"limit": -1}])
+def test_an_option_that_means_nothing_is_refused(option: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError):
+        ask(texts(2), Emulator(answers=[GOOD]), **option)
+
+
+@pytest.mark.parametrize("limit", [{"concurrency": 0}, {"rpm": -1}, {"deadline": 0}, {"tpm": float("nan")}])
+def test_limits_that_cannot_be_are_refused(limit: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(limit))):
+        Limits(**limit)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -138,7 +139,7 @@ def test_an_output_that_cannot_be_is_refused(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
 def test_a_full_disk_is_one_line(ending: str, tmp_path: Path) -> None:
-    (tmp_path / f"o.{ending}.part").symlink_to("/dev/full")
+    (tmp_path / f"o.{ending}.{os.getpid()}.part").symlink_to("/dev/full")
     sink = open_sink(tmp_path / f"o.{ending}")
     with pytest.raises(OutputError, match="cannot be written") as caught:
         fill(sink)
@@ -164,6 +165,10 @@ def test_only_what_this_pipeline_wrote_is_replaced(tmp_path: Path) -> None:
     check_output(path, pipeline="other", cache=cache, overwrite=True)
     cache.touch()
     check_output(path, pipeline="other", cache=cache, overwrite=False)
+    (tmp_path / "shared.cache").touch()
+    cache.unlink()
+    with pytest.raises(ConfigError, match="--overwrite"):
+        check_output(path, pipeline="other", cache=tmp_path / "shared.cache", overwrite=False)
 
 
 @pytest.mark.parametrize("content", [b"no parquet", b""])
@@ -177,4 +182,41 @@ def test_the_errors_file_goes_when_there_are_no_errors(tmp_path: Path) -> None:
     errors = pl.DataFrame({"row_id": [1]})
     assert write_errors(errors, tmp_path / "o.parquet") == tmp_path / "o.errors.parquet"
     assert write_errors(errors.clear(), tmp_path / "o.parquet") is None
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("what", ["o.errors.parquet", "o.parquet", "o.partial.parquet"])
+def test_a_folder_in_the_way_is_one_line(tmp_path: Path, what: str) -> None:
+    sink = open_sink(tmp_path / "o.parquet")
+    sink.open(SCHEMA, {})
+    sink.write(FRAME)
+    (tmp_path / what).mkdir()
+    with pytest.raises(OutputError, match="cannot be written"):
+        sink.close(whole=what != "o.partial.parquet")
+        write_errors(pl.DataFrame(), tmp_path / "o.parquet")
+
+
+def test_two_runs_into_one_output_do_not_write_into_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = open_sink(tmp_path / "o.csv")
+    monkeypatch.setattr(os, "getpid", lambda: 999_999_999)
+    two = open_sink(tmp_path / "o.csv")
+    for sink in (one, two):
+        sink.open(SCHEMA, {})
+    one.write(FRAME)
+    two.write(FRAME)
+    two.write(FRAME)
+    assert [pl.read_csv(sink.close(whole=True)).height for sink in (two, one)] == [4, 2]
+
+
+def test_what_a_killed_run_left_is_taken_away(tmp_path: Path) -> None:
+    (tmp_path / "o.parquet.999999999.part").touch()
+    (tmp_path / f"o.parquet.{os.getppid()}.part").touch()
+    write(tmp_path / "o.parquet", FRAME)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["o.parquet", f"o.parquet.{os.getppid()}.part"]
+
+
+@pytest.mark.parametrize("dtype", [pl.Object, pl.Struct({}), pl.List(pl.Struct({}))])
+def test_a_type_that_no_file_holds_is_refused_at_once(tmp_path: Path, dtype: Any) -> None:
+    with pytest.raises(ConfigError, match="odd"):
+        open_sink(tmp_path / "o.parquet").open(pl.Schema({"odd": dtype}), {})
     assert list(tmp_path.iterdir()) == []

@@ -70,7 +70,8 @@ def test_types_are_inferred_from_all_rows(tmp_path: Path) -> None:
 def test_a_limit_cuts_within_a_batch() -> None:
     assert whole(take_rows(open_source(FRAME), 5))["id"].to_list() == [0, 1, 2, 3, 4]
     assert take_rows(open_source(FRAME), 99).height == 10
-    assert list(take_rows(open_source(FRAME), 0).batches(3)) == []
+    with pytest.raises(ConfigError, match="limit"):
+        take_rows(open_source(FRAME), 0)
 
 
 @pytest.mark.parametrize(
@@ -100,3 +101,44 @@ def test_what_is_no_input_is_told(data: Any) -> None:
 def test_an_empty_folder_is_told(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no document"):
         open_source(tmp_path)
+
+
+def test_a_number_that_would_lose_its_zeros_stays_text(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("zip,n,phone\n00123,1,+49\n10115,0,7\n")
+    frame = whole(open_source(tmp_path / "t.csv"))
+    assert frame.rows() == [("00123", 1, "+49"), ("10115", 0, "7")]
+
+
+def test_a_file_is_read_and_not_what_its_name_would_match(tmp_path: Path) -> None:
+    for name, value in (("data[1].csv", "right"), ("data1.csv", "wrong")):
+        (tmp_path / name).write_text(f"a\n{value}\n")
+    assert whole(open_source(tmp_path / "data[1].csv"))["a"].to_list() == ["right"]
+    (tmp_path / "data[1].jsonl").write_text('{"a": "right"}\n')
+    assert whole(open_source(tmp_path / "data[1].jsonl"))["a"].to_list() == ["right"]
+
+
+def test_a_lazy_frame_that_raises_is_told_in_one_line() -> None:
+    def fail(_: pl.Series) -> pl.Series:
+        raise ZeroDivisionError("mine")
+
+    source = open_source(FRAME.lazy().with_columns(pl.col("id").map_batches(fail, return_dtype=pl.Int64)))
+    with pytest.raises(ConfigError, match="mine"):
+        whole(source)
+
+
+@pytest.mark.parametrize("name", ["x" * 300 + ".csv", "a\0b.csv"])
+def test_a_name_that_cannot_be_is_told(name: str) -> None:
+    with pytest.raises(ConfigError):
+        open_source(name)
+
+
+def test_a_broken_workbook_is_told(tmp_path: Path) -> None:
+    (tmp_path / "t.xlsx").write_bytes(b"no workbook")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        open_source(tmp_path / "t.xlsx")
+
+
+def test_a_huge_field_before_a_broken_row_is_told(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("a,b\n" + "x" * 200_000 + ",1\n1,2,3\n")
+    with pytest.raises(ConfigError, match="cannot be read"):
+        open_source(tmp_path / "t.csv")

@@ -7,7 +7,7 @@ import os
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -16,7 +16,7 @@ import httpx
 from tenacity import AsyncRetrying, RetryCallState, Retrying
 
 from extract.errors import ConfigError, ExtractError
-from extract.interactions.dialects import DIALECTS, Dialect, DialectName
+from extract.interactions.dialects import DIALECTS, Dialect, DialectName, decode
 from extract.interactions.failures import refusal
 from extract.interactions.protocols import create
 from extract.interactions.transport import async_transport, check_url, headers, is_loopback, read_timeout, translated
@@ -48,7 +48,7 @@ class Endpoint:
     name: str | None = None
 
     def __post_init__(self) -> None:
-        if not self.api_key or not self.api_key.isascii() or any(character.isspace() for character in self.api_key):
+        if not self.api_key.isascii() or not self.api_key.isprintable() or not self.api_key or " " in self.api_key:
             raise ConfigError("the API key is empty or holds a character that no key has: check GEMINI_API_KEY")
         if self.dialect not in DIALECTS:
             raise ConfigError(f"no dialect {self.dialect!r}; there are {', '.join(DIALECTS)}")
@@ -104,9 +104,8 @@ class Endpoint:
         reply = Reply(response.status_code, response.headers, response.content)
         if reply.status == 200:
             return reply
-        error = refusal(reply)
-        error.args = tuple(str(argument).replace(self.api_key, "[key]") for argument in error.args)
-        raise error
+        # A service may echo what it was sent: the key is struck out before anything is made of the body.
+        raise refusal(replace(reply, body=reply.body.replace(self.api_key.encode(), b"[key]")))
 
 
 class _Patience:
@@ -175,7 +174,8 @@ class Client:
         self.retry = retry or Retry()
         self.transport = transport
         self._sleep = sleep
-        self._http = httpx.Client(transport=transport, **self.endpoint.http_options())
+        proxies = not is_loopback(httpx.URL(self.endpoint.base_url).host)
+        self._http = httpx.Client(transport=transport, trust_env=proxies, **self.endpoint.http_options())
 
     @classmethod
     def from_env(cls, *, base_url: str | None = None, dialect: DialectName = "steps") -> Client:
@@ -186,15 +186,19 @@ class Client:
         """Ask, and return the interaction whatever its status. Raises ApiError, or Blocked for a refused input."""
         return drive(create(self.endpoint.wire.encode(request)), self._insist)
 
+    def ask(self, call: Call) -> Interaction:
+        """Send one create call once and return what came. Raises as `exchange` does."""
+        return decode(self.exchange(call).body)
+
     def exchange(self, call: Call) -> Reply:
         """Send one call once. Raises what a refusal stands for, or Unreachable."""
-        with translated(call):
+        with translated(call, secret=self.endpoint.api_key):
             response = self._http.request(call.method, self.endpoint.root + call.path, content=call.body)
         return self.endpoint.checked(response)
 
-    def _insist(self, call: Call) -> Reply:
+    def _insist(self, call: Call) -> Interaction:
         options = _Patience(self.retry, random.uniform).options()
-        return Retrying(sleep=self._sleep, **options)(self.exchange, call)
+        return Retrying(sleep=self._sleep, **options)(self.ask, call)
 
     def close(self) -> None:
         self._http.close()
@@ -245,14 +249,18 @@ class AsyncClient:
         """Ask, and return the interaction whatever its status. Raises ApiError, or Blocked for a refused input."""
         return await drive_async(create(self.endpoint.wire.encode(request)), self._insist)
 
+    async def ask(self, call: Call) -> Interaction:
+        """Send one create call once and return what came. Raises as `exchange` does."""
+        return decode((await self.exchange(call)).body)
+
     async def exchange(self, call: Call) -> Reply:
         """Send one call once. Raises what a refusal stands for, or Unreachable."""
-        with translated(call):
+        with translated(call, secret=self.endpoint.api_key):
             response = await self._http.request(call.method, self.endpoint.root + call.path, content=call.body)
         return self.endpoint.checked(response)
 
-    async def _insist(self, call: Call) -> Reply:
-        return await insist(lambda: self.exchange(call), self.retry, sleep=self._sleep)
+    async def _insist(self, call: Call) -> Interaction:
+        return await insist(lambda: self.ask(call), self.retry, sleep=self._sleep)
 
     async def aclose(self) -> None:
         await self._http.aclose()

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from pydantic_core import from_json, to_json
 
-from extract.interactions.dialects import decode, merge
+from extract.interactions.dialects import merge
 from extract.interactions.wire import Call, Protocol
 from extract.types import Interaction
 
@@ -16,21 +14,18 @@ CREATE_PATH = "/interactions"
 _MOST_HOPS = 64  # against a service that hands out tokens for ever
 
 
-def create(body: bytes, arrived: Callable[[Interaction], None] = lambda _: None) -> Protocol[Interaction]:
+def create(body: bytes) -> Protocol[Interaction, Interaction]:
     """Ask once, and follow `requires_continuation` to its end: steps joined, usage added up.
 
-    The chain ends when the service stops handing out a new token; the status of its last hop is the result's. `arrived`
-    is told of each hop by itself, for each is billed by itself.
+    The chain ends when the service stops handing out a new token; the status of its last hop is the result's.
     """
-    interaction = decode((yield Call("POST", CREATE_PATH, body)).body)
-    arrived(interaction)
+    interaction = yield Call("POST", CREATE_PATH, body)
     sent = None
     for _ in range(_MOST_HOPS):
         token = interaction.continuation_token
         if interaction.status != "requires_continuation" or not token or token == sent:
             break
-        hop = decode((yield Call("POST", CREATE_PATH, _next_hop(body, interaction, token))).body)
-        arrived(hop)
+        hop = yield Call("POST", CREATE_PATH, _next_hop(body, interaction, token))
         interaction, sent = merge(interaction, hop), token
     return interaction
 

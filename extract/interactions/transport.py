@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address
 from typing import Any
 
 import aiohttp
@@ -40,32 +41,26 @@ def read_timeout(service_tier: str | None) -> float:
 
 
 @contextmanager
-def translated(call: Call) -> Iterator[None]:
-    """Raise Unreachable for whatever the transport raises.
+def translated(call: Call, *, secret: str) -> Iterator[None]:
+    """Raise Unreachable for whatever the transport raises, without `secret`.
 
-    The classes are not trusted: a reset after the request was read comes as a connect error from some transports. Only
-    a connection that was never made is known to have sent nothing.
+    The classes are not trusted: a reset after the request was read comes as a connect error from some transports, and a
+    user's own transport may raise anything. Only a connection that was never made is known to have sent nothing.
     """
     try:
         yield
-    except httpx.TransportError as error:
+    except Exception as error:
+        said = " ".join(f"{type(error).__name__} {error}".replace(secret, "[key]").split())[:200]
         never_sent = isinstance(error.__cause__, aiohttp.ClientConnectorError)
-        raise Unreachable(f"{call.method} {call.path}: {_cause(error)}", maybe_sent=not never_sent) from error
-    except (httpx.InvalidURL, httpx.DecodingError) as error:
-        raise Unreachable(f"{call.method} {call.path}: {_cause(error)}") from error
-    except (aiohttp.ClientError, OSError) as error:
-        raise Unreachable(f"{call.method} {call.path}: {_cause(error)}") from error
-
-
-def _cause(error: BaseException) -> str:
-    return " ".join(f"{type(error).__name__} {error}".split())[:200]
+        raise Unreachable(f"{call.method} {call.path}: {said}", maybe_sent=not never_sent) from None
 
 
 def check_url(base_url: str, *, with_key: bool) -> httpx.URL:
     """Return the parsed URL. ConfigError where it is none, or where a key would travel in the clear."""
     try:
         url = httpx.URL(base_url.rstrip("/"))
-    except (httpx.InvalidURL, TypeError) as error:
+        url.host.encode("idna")  # a label may be empty or too long: looking it up would fail later, and oddly
+    except (httpx.InvalidURL, TypeError, AttributeError, UnicodeError) as error:
         raise ConfigError(f"the base URL {base_url!r} cannot be read: {error}") from None
     if url.scheme not in ("http", "https") or not url.host:
         raise ConfigError(f"the base URL {base_url!r} must begin with https:// (or http:// for this machine)")
@@ -75,7 +70,11 @@ def check_url(base_url: str, *, with_key: bool) -> httpx.URL:
 
 
 def is_loopback(host: str) -> bool:
-    return host == "localhost" or host == "::1" or host.startswith("127.")
+    """True for addresses of this machine; a name that only begins like one is somebody else's."""
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def headers(api_key: str, agent: str) -> dict[str, Any]:

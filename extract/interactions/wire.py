@@ -27,12 +27,13 @@ class Reply:
     body: bytes = field(repr=False)
 
 
+R = TypeVar("R")
 T = TypeVar("T")
-Protocol: TypeAlias = Generator[Call, Reply, T]
+Protocol: TypeAlias = Generator[Call, R, T]
 
 
-def drive(protocol: Protocol[T], send: Callable[[Call], Reply]) -> T:
-    """Run a protocol to its end: each call it yields is sent, each reply handed back."""
+def drive(protocol: Protocol[R, T], send: Callable[[Call], R]) -> T:
+    """Run a protocol to its end: each call it yields is sent, and what `send` makes of it handed back."""
     try:
         call = next(protocol)
         while True:
@@ -42,7 +43,7 @@ def drive(protocol: Protocol[T], send: Callable[[Call], Reply]) -> T:
         return result
 
 
-async def drive_async(protocol: Protocol[T], send: Callable[[Call], Awaitable[Reply]]) -> T:
+async def drive_async(protocol: Protocol[R, T], send: Callable[[Call], Awaitable[R]]) -> T:
     """`drive` for a `send` that is awaited."""
     try:
         call = next(protocol)
