@@ -160,22 +160,22 @@ class Asker:
     async def _valid(self, turns: tuple[Turn, ...], retry_round: int, tally: _Tally) -> tuple[Any, tuple[Any, ...]]:
         """Ask, and show a wrong answer its errors as often as `repairs` allows. The context does not grow."""
         asked = turns
-        left = self.plan.extractor.repairs
+        repair = 0
         while True:
-            tally.answer = text = judge(await self._interaction(asked, retry_round, tally))
+            key = self.plan.answer_key(asked, retry_round, repair)
+            tally.answer = text = judge(await self._interaction(key, asked, tally))
             try:
                 value = self.plan.schema.validate(text)
                 return value, self.plan.schema.row(value)
             except InvalidAnswer as error:
-                if not left:
+                if repair == self.plan.extractor.repairs:
                     raise
-                left -= 1
+                repair += 1
                 tally.repairs += 1
                 asked = (*turns, Turn.model(text), Turn.user(repair_text(error.issues)))
 
-    async def _interaction(self, turns: Sequence[Turn], retry_round: int, tally: _Tally) -> Interaction:
+    async def _interaction(self, key: bytes, turns: Sequence[Turn], tally: _Tally) -> Interaction:
         """Return the interaction for one request: from the cache, from an equal request in flight, or asked."""
-        key = self.plan.answer_key(turns, retry_round)
         if (kept := self._known(key)) is not None:
             return kept
         while (flying := self._flying.get(key)) is not None:

@@ -122,9 +122,12 @@ class Plan:
         constant = len(self.envelope.prefix) + len(self.envelope.suffix)
         return -(-(constant + sum(texts)) // _BYTES_PER_TOKEN) + _TOKENS_PER_FILE * (len(parts) - len(texts))
 
-    def answer_key(self, turns: Sequence[Turn], retry_round: int) -> bytes:
-        """Return the content key of one request: equal requests have equal keys, on every machine and in every run."""
-        said = _canonical([retry_round, [_turn_identity(turn) for turn in turns]])
+    def answer_key(self, turns: Sequence[Turn], retry_round: int, repair: int = 0) -> bytes:
+        """Return the content key of one request: equal requests have equal keys, on every machine and in every run.
+
+        The number of the repair is part of it: a model that gives the same wrong answer twice is asked a third time.
+        """
+        said = _canonical([retry_round, repair, [_turn_identity(turn) for turn in turns]])
         return sha256(self.key + said).digest()
 
 

@@ -144,6 +144,12 @@ def test_a_repair_names_the_path_and_keeps_the_context_constant() -> None:
     )
 
 
+def test_a_model_that_errs_the_same_way_twice_is_asked_a_third_time(tmp_path: Path) -> None:
+    emulator = Emulator(answers=["{oops", "{oops", GOOD])
+    result = ask(texts(1), emulator, cache=tmp_path / "c")
+    assert (result.frame["score"].to_list(), len(emulator.requests)) == ([3], 3)
+
+
 def test_without_repairs_a_wrong_answer_is_an_error_row_at_once() -> None:
     emulator = Emulator(answers=["{}"])
     result = ask(texts(1), emulator, Extractor(Label, "{body}", repairs=0))
