@@ -35,7 +35,7 @@ from extract.errors import (
 from extract.extractor import Plan
 from extract.gate import Gate
 from extract.interactions.client import AsyncClient, insist
-from extract.interactions.dialects import decode
+from extract.interactions.dialects import Envelope, decode
 from extract.interactions.failures import judge
 from extract.interactions.protocols import create
 from extract.interactions.wire import Call, drive_async
@@ -67,6 +67,7 @@ class _Tally:
     answer: str | None = None
     model: str | None = None
     service_tier: str | None = None
+    mended: tuple[str, ...] = ()
 
     @property
     def fresh(self) -> bool:
@@ -79,7 +80,7 @@ class Asker:
     """Asks records one by one; all workers of a run share one, so that limits, cache and prices are shared too.
 
     `free` says that answers cost nothing (the offline service). `on_stop` hears of what ends the run: every further
-    request would be refused, or answers can no longer be kept.
+    request would be refused, or answers can no longer be kept. `rung` is how far the schema is relaxed.
     """
 
     plan: Plan
@@ -93,9 +94,15 @@ class Asker:
     clock: Callable[[], float] = time.monotonic
     uniform: Callable[[float, float], float] = random.uniform
     abandoned: bool = False
+    rung: int = 0
     _flying: dict[bytes, asyncio.Future[Interaction]] = field(default_factory=dict)
+    _envelopes: dict[int, Envelope] = field(default_factory=dict)
     _rejected: set[bytes] = field(default_factory=set)
     _prices: dict[tuple[str, str | None], Price | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.cache is not None:
+            self.rung = min(self.cache.rung(self.plan.schema_key), self.plan.schema.rungs - 1)
 
     async def ask(self, record: Mapping[str, Any], row_id: Any) -> Outcome:
         """Return the outcome of one record: `not_run` where it met what ends the run, which `on_stop` is told."""
@@ -133,6 +140,7 @@ class Asker:
             cached=tally.answer is not None and not tally.fresh,
             model=tally.model,
             service_tier=tally.service_tier,
+            mended=tally.mended,
             **result,
         )
 
@@ -165,7 +173,7 @@ class Asker:
             key = self.plan.answer_key(asked, retry_round, repair)
             tally.answer = text = judge(await self._interaction(key, asked, tally))
             try:
-                value = self.plan.schema.validate(text)
+                value, tally.mended = self.plan.schema.read(text)
                 return value, self.plan.schema.row(value)
             except InvalidAnswer as error:
                 if repair == self.plan.extractor.repairs:
@@ -198,10 +206,8 @@ class Asker:
     async def _lead(self, key: bytes, turns: Sequence[Turn], tally: _Tally) -> Interaction:
         """Ask on behalf of all records that need this very request."""
         flying = self._flying[key] = asyncio.get_running_loop().create_future()
-        tokens = self.plan.input_tokens(turns)
-        body = self.plan.envelope.body(turns)
         try:
-            interaction = await drive_async(create(body), lambda call: self._insist(call, tokens, tally))
+            interaction = await self._climbing(turns, tally)
             await self._keep(key, interaction)
         except ExtractError as error:
             flying.set_exception(error)
@@ -215,11 +221,37 @@ class Asker:
         flying.set_result(interaction)
         return interaction
 
+    async def _climbing(self, turns: Sequence[Turn], tally: _Tally) -> Interaction:
+        """Ask, with a simpler schema each time the service finds it too complex: once for the run, not per row."""
+        while True:
+            rung = self.rung
+            try:
+                return await self._follow(self._envelope(rung), turns, tally)
+            except SchemaTooComplex:
+                if rung + 1 >= self.plan.schema.rungs:
+                    raise
+                if rung == self.rung:  # else another row has climbed meanwhile
+                    self._climb(rung + 1)
+
+    async def _follow(self, envelope: Envelope, turns: Sequence[Turn], tally: _Tally) -> Interaction:
+        tokens = envelope.tokens + self.plan.input_tokens(turns)
+        return await drive_async(create(envelope.body(turns)), lambda call: self._insist(call, tokens, tally))
+
+    def _climb(self, rung: int) -> None:
+        self.rung = rung
+        if self.cache is not None:
+            self.cache.remember_rung(self.plan.schema_key, rung)
+
+    def _envelope(self, rung: int) -> Envelope:
+        if rung not in self._envelopes:
+            self._envelopes[rung] = self.plan.envelope(rung)
+        return self._envelopes[rung]
+
     async def _keep(self, key: bytes, interaction: Interaction) -> None:
         if self.cache is None:
             return
         try:
-            await self.cache.keep(key, to_json(interaction.raw))
+            await self.cache.keep(key, to_json(interaction.raw), rung=self.rung)
         except OutputError as error:
             self.on_stop(error)  # the answer in hand still counts
 
@@ -278,7 +310,7 @@ class Asker:
         tally.usage += interaction.usage
         if self.free or tally.cost is None:
             return
-        price = self._price(tally.model, interaction.service_tier or self.plan.service_tier)
+        price = self._price(tally.model, interaction.service_tier or self.plan.request.service_tier)
         tally.cost = None if price is None else tally.cost + price.cost(interaction.usage)
 
     def _price(self, model: str, tier: str | None) -> Price | None:

@@ -24,6 +24,12 @@ _MIGRATIONS = (
         at REAL NOT NULL
     )
     """,
+    """
+    CREATE TABLE rungs (
+        schema BLOB PRIMARY KEY,
+        rung INTEGER NOT NULL
+    )
+    """,
 )
 
 
@@ -35,7 +41,7 @@ class ResponseCache:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path = Path(path)
-        self._pending: list[tuple[bytes, bytes, float, asyncio.Future[None]]] = []
+        self._pending: list[tuple[bytes, bytes, int, float, asyncio.Future[None]]] = []
         try:
             self._database = _open(self.path)
         except sqlite3.OperationalError as error:
@@ -63,13 +69,29 @@ class ResponseCache:
         except sqlite3.Error as error:
             raise OutputError(f"the cache {self.path} cannot be written: {error}") from None
 
-    async def keep(self, key: bytes, interaction: bytes) -> None:
+    def rung(self, schema: bytes) -> int:
+        """Return how far a schema had to be relaxed for the service to take it; 0 where nobody has found out."""
+        try:
+            row = self._database.execute("SELECT rung FROM rungs WHERE schema = ?", (schema,)).fetchone()
+        except sqlite3.Error as error:
+            raise OutputError(f"the cache {self.path} cannot be read: {error}") from None
+        return int(row[0]) if row else 0
+
+    def remember_rung(self, schema: bytes, rung: int) -> None:
+        """Keep what `rung` returns, for the runs to come."""
+        try:
+            with self._database:
+                self._database.execute("INSERT OR REPLACE INTO rungs (schema, rung) VALUES (?, ?)", (schema, rung))
+        except sqlite3.Error as error:
+            raise OutputError(f"the cache {self.path} cannot be written: {error}") from None
+
+    async def keep(self, key: bytes, interaction: bytes, *, rung: int = 0) -> None:
         """Return once the answer is committed. All answers of one turn of the event loop share one commit."""
         loop = asyncio.get_running_loop()
         kept: asyncio.Future[None] = loop.create_future()
         if not self._pending:
             loop.call_soon(self._commit)
-        self._pending.append((key, interaction, time.time(), kept))
+        self._pending.append((key, interaction, rung, time.time(), kept))
         await kept
 
     def _commit(self) -> None:
@@ -79,8 +101,8 @@ class ResponseCache:
             with self._database:
                 # First come, first kept: another process may have paid for the same answer meanwhile.
                 self._database.executemany(
-                    "INSERT OR IGNORE INTO answers (key, interaction, at) VALUES (?, ?, ?)",
-                    [(key, interaction, at) for key, interaction, at, _ in group],
+                    "INSERT OR IGNORE INTO answers (key, interaction, rung, at) VALUES (?, ?, ?, ?)",
+                    [answer for *answer, _ in group],
                 )
         except sqlite3.Error as error:
             failure = OutputError(f"the cache {self.path} cannot be written ({error}): is the disk full?")

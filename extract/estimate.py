@@ -62,7 +62,7 @@ def estimate(source: Source, extractor: Extractor) -> Estimate:
         rows = sum(frame.height for frame in source.batches(65_536))
     frames = (frame.select(by_name(*plan.columns)) if plan.columns else frame for frame in source.batches(_SAMPLE_ROWS))
     sample = list(islice(chain.from_iterable(frame.to_dicts() for frame in frames), min(rows, _SAMPLE_ROWS)))
-    per_row = sum(_input_tokens(plan, record) for record in sample) / max(1, len(sample))
+    per_row = plan.envelope().tokens + sum(_input_tokens(plan, record) for record in sample) / max(1, len(sample))
     usage = Usage(
         input_tokens=round(per_row * rows),
         output_tokens=rows * _answer_tokens(plan.schema.dtypes),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, replace
 from hashlib import sha256
 from typing import Any
 
@@ -12,7 +12,7 @@ from pydantic_core import to_json
 
 from extract.errors import ConfigError, InvalidAnswer
 from extract.interactions.client import Endpoint
-from extract.interactions.dialects import Envelope
+from extract.interactions.dialects import Dialect, Envelope
 from extract.media import load_part
 from extract.prompts import Example, Template, check_columns
 from extract.schema import OutputSchema, compile_schema
@@ -86,27 +86,36 @@ class Extractor:
             extractor=self,
             schema=schema,
             template=template,
-            envelope=endpoint.wire.envelope(request),
+            dialect=endpoint.wire,
+            request=request,
             key=sha256(_canonical([_KEY_TAG, constant])).digest(),
-            service_tier=service_tier,
+            schema_key=sha256(_canonical([constant["service"], self.model, schema.full])).digest(),
         )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """An extractor made ready for one service: compiled schema and prompt, the request's constant bytes and key."""
+    """An extractor made ready for one service: compiled schema and prompt, what all requests share, and its keys.
+
+    `schema_key` stands for the schema as one model of one service sees it: how far it must be relaxed depends on these.
+    """
 
     extractor: Extractor
     schema: OutputSchema
     template: Template
-    envelope: Envelope
+    dialect: Dialect
+    request: Request
     key: bytes
-    service_tier: ServiceTier | None = None
+    schema_key: bytes
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The input columns that are read."""
         return tuple(dict.fromkeys((*self.template.columns, *self.extractor.media)))
+
+    def envelope(self, rung: int = 0) -> Envelope:
+        """Return the constant bytes of every request, with the schema relaxed to a rung of its ladder."""
+        return self.dialect.envelope(replace(self.request, schema=self.schema.relaxed(rung)))
 
     def turns(self, record: Mapping[str, Any]) -> tuple[Turn, ...]:
         """Return what the user says for one record. Reads media files; raises BadRecord."""
@@ -116,11 +125,10 @@ class Plan:
         return (Turn("user", (*media, TextPart(text)) if text or not media else tuple(media)),)
 
     def input_tokens(self, turns: Sequence[Turn]) -> int:
-        """Return about how many input tokens a request with these turns takes."""
+        """Return about how many input tokens these turns add to the constant part of a request."""
         parts = [part for turn in turns for part in turn.parts]
         texts = [len(part.text.encode()) for part in parts if isinstance(part, TextPart)]
-        constant = len(self.envelope.prefix) + len(self.envelope.suffix)
-        return -(-(constant + sum(texts)) // _BYTES_PER_TOKEN) + _TOKENS_PER_FILE * (len(parts) - len(texts))
+        return -(-sum(texts) // _BYTES_PER_TOKEN) + _TOKENS_PER_FILE * (len(parts) - len(texts))
 
     def answer_key(self, turns: Sequence[Turn], retry_round: int, repair: int = 0) -> bytes:
         """Return the content key of one request: equal requests have equal keys, on every machine and in every run.

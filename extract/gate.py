@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from extract.errors import ExtractError, NotRun, RateLimited
+from extract.errors import Blocked, NotRun, RateLimited
 from extract.limits import AdaptiveLimit, Limits, TokenBucket, is_throttle
 from extract.types import Usage
 
@@ -88,7 +88,8 @@ class Gate:
         now = self._clock()
         if is_throttle(error):
             self._slow_down(ticket, error, now)
-        elif error is None or isinstance(error, ExtractError):
+        elif error is None or isinstance(error, Blocked):
+            # Other failures say nothing about room for more, and a wrong schema should meet one request at a time.
             self.limit.after(throttled=False)
         if self._tokens and usage:
             self._tokens.take(usage.input_tokens - ticket.tokens, now)

@@ -28,6 +28,7 @@ _PROVENANCE = pl.Struct(
         "repairs": pl.Int64,
         "seconds": pl.Float64,
         "cached": pl.Boolean,
+        "mended": pl.List(pl.String),
     }
 )
 
@@ -47,6 +48,7 @@ class Totals:
     requests: int = 0
     retries: int = 0
     repairs: int = 0
+    mended: int = 0
     unknown_attempts: int = 0
     usage: Usage = Usage()
     cost: Decimal | None = Decimal(0)
@@ -67,6 +69,7 @@ class Totals:
         self.requests += outcome.attempts
         self.retries += outcome.retries
         self.repairs += outcome.repairs
+        self.mended += bool(outcome.mended)
         self.unknown_attempts += outcome.unknown_attempts
         if outcome.attempts:
             self.usage += outcome.usage
@@ -94,7 +97,8 @@ class Run:
     """The result of a run: `frame` for what was extracted, `errors` for what was not.
 
     `stopped` is the error that ended the run early, `interrupted` is True after Ctrl-C; the rows not reached then have
-    the code `not_run`, and the same call takes them up. `output` is the file written, if any.
+    the code `not_run`, and the same call takes them up. `output` is the file written, if any. `rung` is how far the
+    schema had to be relaxed for the service to take it; what was dropped is checked locally all the same.
     """
 
     totals: Totals
@@ -103,6 +107,7 @@ class Run:
     seconds: float
     stopped: ExtractError | None = None
     interrupted: bool = False
+    rung: int = 0
     output: Path | None = None
     errors_file: Path | None = None
     _schema: pl.Schema = field(default_factory=pl.Schema, repr=False)
@@ -204,6 +209,7 @@ def provenance_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
             "repairs": outcome.repairs,
             "seconds": outcome.seconds,
             "cached": outcome.cached,
+            "mended": list(outcome.mended),
         }
         for outcome in outcomes
     ]

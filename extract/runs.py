@@ -202,6 +202,7 @@ def _finish(runner: Runner, sink: Sink, path: Path | None, schema: pl.Schema) ->
         seconds=runner.seconds,
         stopped=runner.stopped,
         interrupted=runner.interrupted,
+        rung=runner.asker.rung,
         output=written,
         errors_file=errors_file,
         _schema=schema,

@@ -187,7 +187,8 @@ class Outcome:
 
     `row` is the value as one cell per output column. `attempts` counts requests sent for this record in this run (0
     where the cache knew the answer); `unknown_attempts` those among them that may have been billed without telling how
-    much. `usage` and `cost` (US dollars, None where the price is unknown) are what this run has spent on the record.
+    much. `mended` names what was put right in the answer without asking again. `usage` and `cost` (US dollars, None
+    where the price is unknown) are what this run has spent on the record.
     """
 
     row_id: Any
@@ -205,6 +206,7 @@ class Outcome:
     cached: bool = False
     model: str | None = None
     service_tier: str | None = None
+    mended: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:

@@ -82,3 +82,26 @@ async def test_a_full_disk_is_told_and_earlier_answers_stay(tmp_path: Path) -> N
         with pytest.raises(OutputError, match="full"):
             await cache.keep(b"large", b"x" * 100_000)
         assert cache.get(b"k") == b"{}"
+
+
+def test_how_far_a_schema_was_relaxed_is_remembered(tmp_path: Path) -> None:
+    with ResponseCache(tmp_path / "c") as cache:
+        assert cache.rung(b"s") == 0
+        cache.remember_rung(b"s", 2)
+        cache.remember_rung(b"s", 3)
+    with ResponseCache(tmp_path / "c") as cache:
+        assert (cache.rung(b"s"), cache.rung(b"other")) == (3, 0)
+
+
+async def test_a_cache_of_the_first_form_is_brought_up_to_date(tmp_path: Path) -> None:
+    old = sqlite3.connect(tmp_path / "c")
+    old.execute("CREATE TABLE answers (key BLOB PRIMARY KEY, interaction BLOB NOT NULL, rung INTEGER, at REAL)")
+    old.execute("INSERT INTO answers VALUES (x'6b', x'7b7d', 0, 0)")
+    old.execute("PRAGMA user_version = 1")
+    old.execute(f"PRAGMA application_id = {0x65787472}")
+    old.commit()
+    old.close()
+    with ResponseCache(tmp_path / "c") as cache:
+        assert (cache.get(b"k"), cache.rung(b"s")) == (b"{}", 0)
+        await cache.keep(b"new", b"{}", rung=2)
+        assert len(cache) == 2

@@ -33,11 +33,14 @@ from extract import (
     ResponseCache,
     Retry,
     Run,
+    SchemaTooComplex,
     TooManyFailures,
+    compile_schema,
     extract_one,
     run,
     run_async,
 )
+from extract.emulator.gate import survey
 from extract.emulator.server import running_server
 from extract.sources import Source, open_source
 
@@ -688,3 +691,55 @@ def test_an_option_that_means_nothing_is_refused(option: dict[str, Any]) -> None
 def test_limits_that_cannot_be_are_refused(limit: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match=next(iter(limit))):
         Limits(**limit)
+
+
+class Wide(BaseModel):
+    """A schema with something to drop on every rung."""
+
+    score: int = Field(ge=0, le=1000)
+    tags: list[Literal["a", "b"]] = Field(max_length=50)
+    label: Literal[tuple(f"label_{number:04}" for number in range(400))]  # type: ignore[valid-type]
+
+
+def wide(body: dict[str, Any]) -> str:
+    return json.dumps({"score": len(record_of(body)) % 1001, "tags": ["a"], "label": "label_0007"})
+
+
+def costs(source: Any) -> list[int]:
+    """Return what the emulator's own gate makes of each rung of a schema."""
+    schema = compile_schema(source)
+    return [survey(schema.relaxed(rung), "schema")[0] for rung in range(schema.rungs)]
+
+
+@pytest.mark.parametrize("rung", [1, 2, 3])
+def test_a_schema_that_is_too_complex_is_relaxed_once_for_the_run(rung: int, tmp_path: Path) -> None:
+    limit = costs(Wide)[rung]
+    emulator = Emulator(answers=wide, max_schema_cost=limit)
+    result = ask(texts(200), emulator, Extractor(Wide, "{body}"), cache=tmp_path / "c")
+    assert (result.totals.valid, result.rung) == (200, rung)
+    assert emulator.stats()["by_status"] == {"400": rung, "200": 200}
+    assert result.frame["label"].dtype == pl.Enum([f"label_{number:04}" for number in range(400)])
+    again = ask(texts(210), emulator, Extractor(Wide, "{body}"), cache=tmp_path / "c")
+    assert (again.totals.cached, again.rung) == (200, rung)
+    assert emulator.stats()["by_status"] == {"400": rung, "200": 210}
+
+
+def test_what_a_rung_drops_is_still_checked_here() -> None:
+    wrong = '{"score": 5000, "tags": [], "label": "label_0001"}'
+    emulator = Emulator(answers=lambda _: wrong, max_schema_cost=costs(Wide)[2])
+    result = ask(texts(1), emulator, Extractor(Wide, "{body}", repairs=0))
+    assert result.errors["path"].to_list() == ["$.score"]
+
+
+def test_a_schema_refused_on_every_rung_stops_the_run() -> None:
+    emulator = Emulator(answers=wide, max_schema_cost=0)
+    with pytest.raises(SchemaTooComplex):
+        ask(texts(50), emulator, Extractor(Wide, "{body}"))
+    assert len(emulator.requests) == len(costs(Wide))
+
+
+def test_a_mended_answer_costs_no_request_and_is_told() -> None:
+    emulator = Emulator(answers=lambda _: f"```json\n{GOOD}\n```")
+    result = ask(texts(3), emulator, provenance=True)
+    assert (result.totals.valid, result.totals.mended, len(emulator.requests)) == (3, 3, 3)
+    assert result.frame["_extract"].struct.field("mended").to_list() == [["fence"]] * 3

@@ -378,6 +378,12 @@ def test_before_2019_what_stands_beside_a_reference_is_not_read() -> None:
     assert schema.validate('{"a": "long"}') == {"a": "long"}
 
 
+def test_alternatives_that_nothing_fits_are_no_empty_union() -> None:
+    never = {"anyOf": [True], "allOf": [False]}
+    schema = compile_schema({"type": "object", "properties": {"a": never, "b": {}}, "required": ["a"]})
+    assert "anyOf" not in schema.wire["properties"]["a"]
+
+
 def test_one_and_true_are_different_alternatives() -> None:
     wire = compile_schema({"type": "object", "properties": {"a": {"anyOf": [{"enum": [1]}, {"enum": [True]}]}}}).wire
     assert repr(wire["properties"]["a"]) == "{'anyOf': [{'enum': [1]}, {'enum': [True]}]}"

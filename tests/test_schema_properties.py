@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft4Validator, Draft7Validator, Draft202012Validator
-from pydantic import AwareDatetime, BaseModel, Field, NaiveDatetime, create_model
+from pydantic import AwareDatetime, BaseModel, Field, NaiveDatetime, computed_field, create_model
 from typing_extensions import TypedDict
 
 from extract.errors import InvalidAnswer, SchemaError
@@ -88,7 +88,7 @@ LEAVES = st.one_of(
 SCHEMAS = st.recursive(LEAVES, _schemas, max_leaves=8)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=200, deadline=None, suppress_health_check=list(HealthCheck))
 @given(root=SCHEMAS, p=SCHEMAS, q=SCHEMAS, values=st.lists(VALUES, min_size=1, max_size=8))
 @pytest.mark.parametrize("as_member", [False, True])
 def test_the_wire_form_and_the_columns_take_every_value_that_the_schema_takes(
@@ -172,6 +172,21 @@ class Dog(BaseModel):
     age: timedelta
 
 
+class Line(BaseModel):
+    quantity: int
+    prices: list[Decimal]
+
+    @computed_field
+    @property
+    def total(self) -> Decimal | None:
+        return max(self.prices, default=None)
+
+    @computed_field
+    @property
+    def corner(self) -> Point:
+        return Point(x=self.quantity)
+
+
 class Left(BaseModel):
     l: str  # noqa: E741
     shared: int
@@ -214,6 +229,7 @@ SIMPLE: list[tuple[Any, st.SearchStrategy[Any]]] = [
     (Point, POINTS),
     (Named, st.fixed_dictionaries({"name": TEXTS, "when": st.dates()})),
     (Pair, st.builds(Pair, left=TEXTS, right=DECIMALS)),
+    (Line, st.builds(Line, quantity=INTEGERS, prices=st.lists(DECIMALS, max_size=2))),
     (Union[Cat, Dog], PETS),  # noqa: UP007
     (Union[Left, Right], st.builds(Left, l=TEXTS, shared=INTEGERS) | st.builds(Right, r=st.booleans(), shared=TEXTS)),  # noqa: UP007
     (Union[Point, list[Point]], POINTS | st.lists(POINTS, max_size=2)),  # noqa: UP007

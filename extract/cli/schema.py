@@ -1,39 +1,141 @@
-"""`extract schema`: the three forms of a schema: what is sent, what is checked here, what comes out."""
+"""`extract schema`: the three forms of a schema side by side: what is sent, what is checked here, what comes out."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from extract.cli.pipelines import load_pipeline
 from extract.schema import OutputSchema, compile_schema
+from extract.types import JsonObject
 
 __all__ = ["schema_command"]
 
+_DEEPEST = 6  # rows of the table are indented per level; a recursive schema has no end
+
 
 def schema_command(pipeline: str, *, as_json: bool) -> None:
-    """Print the forms, as text for people or as one JSON object."""
+    """Print the forms, as a table for people or as one JSON object."""
     schema = compile_schema(load_pipeline(pipeline).schema)
-    write = sys.stdout.write
     if as_json:
-        write(json.dumps(_described(schema), ensure_ascii=False) + "\n")
+        sys.stdout.write(json.dumps(_described(schema), ensure_ascii=False, default=str) + "\n")
         return
-    write(f"{schema.name}: sent to the service\n{json.dumps(schema.wire, indent=2, ensure_ascii=False)}\n\n")
-    write("Checked here only, because the service does not enforce it\n")
-    for loss in schema.losses:
-        write(f"  {loss.path}  {loss.keyword}: {json.dumps(loss.value, ensure_ascii=False, default=str)}\n")
-    write("" if schema.losses else "  nothing\n")
-    write("\nColumns\n")
-    width = max(map(len, schema.dtypes), default=0)
-    for name, dtype in schema.dtypes.items():
-        write(f"  {name:<{width}}  {dtype}\n")
+    console = Console(file=sys.stdout)
+    console.print(_table(schema))
+    for line in _notes(schema):
+        console.print(Text(line))
 
 
-def _described(schema: OutputSchema) -> dict[str, object]:
+def _described(schema: OutputSchema) -> JsonObject:
     return {
         "name": schema.name,
         "wire": schema.wire,
         "full": schema.full,
         "losses": [{"path": loss.path, "keyword": loss.keyword, "value": loss.value} for loss in schema.losses],
         "columns": {name: str(dtype) for name, dtype in schema.dtypes.items()},
+        "complexity": {"cost": schema.complexity.cost, "warnings": list(schema.complexity.warnings)},
+        "rungs": schema.rungs,
     }
+
+
+def _notes(schema: OutputSchema) -> Iterator[str]:
+    yield f"Complexity {schema.complexity.cost:,}" + ("" if schema.complexity.warnings else ", nothing to warn of.")
+    for warning in schema.complexity.warnings:
+        yield f"  {warning}"
+    if schema.rungs > 1:
+        simpler = "one simpler form is tried" if schema.rungs == 2 else f"{schema.rungs - 1} simpler forms are tried"
+        yield f"Should the service find it too complex, {simpler}."
+    yield "The whole of each form: --json."
+
+
+def _table(schema: OutputSchema) -> Table:
+    table = Table(title=schema.name, title_justify="left", show_lines=False)
+    for heading in ("field", "sent to the service", "checked here only", "column"):
+        table.add_column(heading, overflow="fold")
+    losses: dict[str, list[str]] = {}
+    for loss in schema.losses:
+        losses.setdefault(loss.path, []).append(f"{loss.keyword} {_brief(loss.value)}")
+    dtypes = dict(_columns(schema.dtypes.items(), "$"))
+    for path, depth, name, node in _fields(schema.wire, schema.wire, "$", 0):
+        column = _dtype(dtypes.get(path))
+        table.add_row(Text("  " * depth + name), Text(_kind(node)), Text("\n".join(losses.pop(path, ()))), Text(column))
+    for path, left in losses.items():
+        table.add_row(Text(path), Text(""), Text("\n".join(left)), Text(""))
+    return table
+
+
+def _fields(node: Any, root: JsonObject, path: str, depth: int) -> Iterator[tuple[str, int, str, JsonObject]]:
+    """Yield path, depth, name and wire form of each property, in order; alternatives one after the other."""
+    if depth > _DEEPEST or not isinstance(node, dict):
+        return
+    node = _resolved(node, root)
+    for name, member in node.get("properties", {}).items():
+        yield f"{path}.{name}", depth, name, member
+        yield from _fields(member, root, f"{path}.{name}", depth + 1)
+    if isinstance(node.get("items"), dict):
+        yield from _fields(node["items"], root, f"{path}[]", depth)
+    for branch in node.get("anyOf", ()):
+        yield from _fields(branch, root, path, depth)
+
+
+def _columns(dtypes: Iterable[tuple[str, Any]], path: str) -> Iterator[tuple[str, Any]]:
+    """Yield the path of each column and struct field, as the wire form has it, with its dtype."""
+    for name, dtype in dtypes:
+        yield f"{path}.{name}", dtype
+        inner, below = dtype, f"{path}.{name}"
+        while isinstance(inner, pl.List):
+            inner, below = inner.inner, below + "[]"
+        if isinstance(inner, pl.Struct):
+            yield from _columns(((item.name, item.dtype) for item in inner.fields), below)
+
+
+def _resolved(node: JsonObject, root: JsonObject) -> JsonObject:
+    reference = node.get("$ref")
+    if not isinstance(reference, str):
+        return node
+    found: Any = root
+    for step in reference.removeprefix("#").split("/")[1:]:
+        found = found.get(step.replace("~1", "/").replace("~0", "~"), {})
+    return found if isinstance(found, dict) else {}
+
+
+def _kind(node: Any) -> str:
+    """Return a node's type in a few words: `string or null`, `list of LineItem`, `one of 8 labels`."""
+    if not isinstance(node, dict) or not node:
+        return "anything"
+    if "$ref" in node:
+        return str(node["$ref"]).rpartition("/")[2] or "the whole again"
+    if "anyOf" in node:
+        return " or ".join(dict.fromkeys(_kind(branch) for branch in node["anyOf"]))
+    if "enum" in node:
+        return f"one of {len(node['enum'])}: {_brief(node['enum'])}"
+    kinds = node.get("type", "anything")
+    words = [kinds] if isinstance(kinds, str) else list(kinds)
+    if "items" in node:
+        words = [f"list of {_kind(node['items'])}" if word == "array" else word for word in words]
+    limits = [f"{key} {node[key]}" for key in ("format", "minimum", "maximum", "minItems", "maxItems") if key in node]
+    return ", ".join([" or ".join(words), *limits])
+
+
+def _dtype(dtype: Any) -> str:
+    if isinstance(dtype, pl.Enum):
+        return f"Enum of {len(dtype.categories)}"
+    if isinstance(dtype, pl.List):
+        return f"List({_dtype(dtype.inner)})"
+    if isinstance(dtype, pl.Struct):
+        return f"Struct of {len(dtype.fields)}"
+    if isinstance(dtype, pl.Decimal):
+        return f"Decimal, {dtype.scale} places"
+    return "" if dtype is None else str(dtype)
+
+
+def _brief(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."

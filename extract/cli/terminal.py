@@ -102,6 +102,10 @@ def _summary_lines(run: Run) -> Iterator[str]:
         f"{usage.input_tokens:,} tokens in, {usage.output_tokens + usage.thought_tokens:,} out, "
         f"{_money(totals.cost)}, {run.seconds:.1f} s"
     )
+    if run.rung:
+        yield f"the schema was too complex for the service: sent {run.rung} rungs simpler, and checked here in full"
+    if totals.mended:
+        yield f"{totals.mended:,} answers were mended without asking again (fences, commas, numbers as text)"
     if totals.unknown_attempts:
         yield f"{totals.unknown_attempts:,} requests may have been billed without an answer arriving"
     if run.output is not None:

@@ -71,6 +71,11 @@ class Envelope:
     suffix: bytes
     dialect: Dialect
 
+    @property
+    def tokens(self) -> int:
+        """About how many input tokens the constant part takes: four bytes each, the rule of thumb for English."""
+        return (len(self.prefix) + len(self.suffix)) // 4
+
     def body(self, turns: Iterable[Turn]) -> bytes:
         return self.prefix + b",".join(to_json(self.dialect.encode_turn(turn)) for turn in turns) + self.suffix
 

@@ -8,18 +8,21 @@ from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias, get_origin
 
 import polars as pl
-from pydantic import ConfigDict, TypeAdapter, create_model
+from pydantic import ConfigDict, Field, TypeAdapter, create_model
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 
 from extract.errors import InvalidAnswer, Issue, SchemaError
 from extract.schema.codecs import Unfit
+from extract.schema.complexity import Complexity, survey
 from extract.schema.dtypes import VALUE, Fits, Layout, layout
 from extract.schema.keywords import json_text, member
 from extract.schema.marks import MarkedJsonSchema, without_marks
+from extract.schema.mends import Mender
 from extract.schema.merge import simplify
-from extract.schema.normalise import DIALECTS, LATEST_FORMATS, Dialect, Document, allow_null, dialect_of, normalise
+from extract.schema.normalise import LATEST, LATEST_FORMATS, Dialect, Document, allow_null, dialect_of, normalise
+from extract.schema.relax import ladder
 from extract.schema.subset import to_wire
-from extract.schema.validate import python_reader, schema_reader, schema_validator
+from extract.schema.validate import python_places, python_reader, schema_places, schema_reader, schema_validator
 from extract.types import JsonObject, Loss
 
 __all__ = ["OutputSchema", "compile_schema"]
@@ -34,7 +37,6 @@ _REASONS: dict[str | None, str] = {
     "class-not-fully-defined": "it names a type that is not defined yet; define that, then call model_rebuild()",
     "invalid-for-json-schema": "a type that JSON cannot hold; use another, or leave the field out",
 }
-_LATEST = DIALECTS["https://json-schema.org/draft/2020-12/schema"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +55,50 @@ class OutputSchema:
     dtypes: dict[str, pl.DataType]
     wrapped: bool
     _read: Callable[[str], Any] = field(repr=False)
+    _mender: Mender = field(repr=False)
     _layout: Layout = field(repr=False)
+    _rungs: tuple[JsonObject, ...] = field(repr=False)
+
+    @property
+    def complexity(self) -> Complexity:
+        """What the wire form costs the service, with warnings about what may get it refused."""
+        return survey(self.wire)
+
+    @property
+    def rungs(self) -> int:
+        """How many forms `relaxed` knows, the wire form counted."""
+        return len(self._rungs)
+
+    def relaxed(self, rung: int) -> JsonObject:
+        """Return the wire form relaxed to a rung: 0 is `wire`, each further one accepts more than the one before.
+
+        In turn are dropped: bounds and date formats, numbers of items, large enums, recursion and deep objects. The
+        descriptions say what was dropped, and `validate` enforces it. Raises IndexError for a rung there is not.
+        """
+        if not 0 <= rung < self.rungs:
+            raise IndexError(f"rung {rung} asked for; this schema has {self.rungs}, from 0")
+        return self._rungs[rung]
 
     def validate(self, text: str) -> Any:
         """Return the value of an answer: a model instance, a Python value, or JSON for a raw schema.
 
-        Raises InvalidAnswer with every issue's JSON path, keys as on the wire.
+        Raises InvalidAnswer with the issues' JSON paths, keys as on the wire: all of them, or the first hundred.
         """
         return self._read(text)
+
+    def read(self, text: str) -> tuple[Any, tuple[str, ...]]:
+        """Return the value of an answer and the names of the local mends it took, () for one that is valid as it is.
+
+        A mend changes the form of an answer, never its content (`extract.schema.mends` lists them); the mended answer
+        passes the same validation. Raises InvalidAnswer, about the answer as it came, where no mend makes it valid.
+        """
+        try:
+            return self._read(text), ()
+        except InvalidAnswer:
+            mended = self._mender.mend(text)
+            if mended is None:
+                raise
+            return mended
 
     def row(self, value: Any) -> Row:
         """Return a validated value as one cell per column, in the order of `dtypes`.
@@ -108,9 +146,10 @@ class OutputSchema:
 def compile_schema(source: Any, *, name: str | None = None, assert_formats: bool = True) -> OutputSchema:
     """Return the `OutputSchema` of a model class, any type that pydantic understands, labels, or a JSON Schema.
 
-    A list or tuple of strings is a set of labels; a dict (or a bool) is a JSON Schema of draft 4 to 2020-12. With
-    `assert_formats=False` the formats of a JSON Schema are notes, neither checked nor typed. Raises SchemaError, with
-    the JSON path where there is one, for what cannot be compiled; nothing is ever fetched.
+    A list or tuple of strings is a set of labels, each alone or with a description: `["bug", ("billing", "money")]`; a
+    dict (or a bool) is a JSON Schema of draft 4 to 2020-12. With `assert_formats=False` the formats of a JSON Schema
+    are notes, neither checked nor typed. Raises SchemaError, with the JSON path where there is one, for what cannot be
+    compiled; nothing is ever fetched.
     """
     if isinstance(source, dict | bool):
         return _compile_json(source, name, assert_formats=assert_formats)
@@ -119,13 +158,21 @@ def compile_schema(source: Any, *, name: str | None = None, assert_formats: bool
     return _compile_python(source, name or _name_of(source))
 
 
-def _labels(labels: Sequence[Any]) -> Any:
-    if not labels or not all(isinstance(label, str) for label in labels):
-        raise SchemaError("a list of labels must hold at least one string, and only strings")
+def _labels(source: Sequence[Any]) -> Any:
+    """Return the type of one label, its descriptions in words. Raises SchemaError for what is no list of labels."""
+    pairs = [item if isinstance(item, list | tuple) else (item, None) for item in source]
+    if not pairs or not all(_is_label(*pair) for pair in pairs):
+        raise SchemaError("a list of labels must hold at least one, and only strings or pairs (label, description)")
+    labels = [label for label, _ in pairs]
     if len(set(labels)) < len(labels):
-        twice = next(label for label in labels if list(labels).count(label) > 1)
+        twice = next(label for label in labels if labels.count(label) > 1)
         raise SchemaError(f"the label {twice!r} stands in the list twice")
-    return Literal[tuple(labels)]
+    words = "\n".join(f"{label}: {description}" for label, description in pairs if description)
+    return Annotated[Literal[tuple(labels)], Field(description=words)] if words else Literal[tuple(labels)]
+
+
+def _is_label(*pair: Any) -> bool:
+    return len(pair) == 2 and isinstance(pair[0], str) and isinstance(pair[1], str | None)
 
 
 def _name_of(source: Any) -> str:
@@ -136,13 +183,14 @@ def _name_of(source: Any) -> str:
 
 def _compile_python(source: Any, name: str) -> OutputSchema:
     adapter, marked = _adapted(source)
-    document = simplify(normalise(marked, _LATEST))
+    document = simplify(normalise(marked, LATEST))
     wrapped = not document.has_columns
     if wrapped:
         members: dict[str, Any] = {VALUE: (source, ...)}
         adapter, marked = _adapted(create_model(name, __config__=ConfigDict(extra="forbid"), **members))
-        document = simplify(normalise(marked, _LATEST))
-    read = python_reader(adapter)
+        document = simplify(normalise(marked, LATEST))
+    whole = python_reader(adapter)
+    read = (lambda text: getattr(whole(text), VALUE)) if wrapped else whole
     wire, losses = to_wire(document, asserted_formats=None)
     built = layout(document, wrapped=wrapped, python=True)
     return OutputSchema(
@@ -152,8 +200,10 @@ def _compile_python(source: Any, name: str) -> OutputSchema:
         losses=losses,
         dtypes=built.columns,
         wrapped=wrapped,
-        _read=(lambda text: getattr(read(text), VALUE)) if wrapped else read,
+        _read=read,
+        _mender=Mender(document, read, python_places(adapter), wrapper=VALUE, wrapped=wrapped),
         _layout=built,
+        _rungs=ladder(wire),
     )
 
 
@@ -189,6 +239,8 @@ def _compile_json(schema: JsonObject | bool, name: str | None, *, assert_formats
     fits = _branch_check(document, assert_formats=assert_formats)
     built = layout(document, wrapped=wrapped, python=False, formats=formats, fits=fits)
     validator = schema_validator(full, dialect, assert_formats=assert_formats)
+    inside = VALUE if wrapped else None
+    read = schema_reader(validator, inside=inside)
     title = schema.get("title") if isinstance(schema, dict) else None
     return OutputSchema(
         name=name or (title if isinstance(title, str) and title else _DEFAULT_NAME),
@@ -197,8 +249,10 @@ def _compile_json(schema: JsonObject | bool, name: str | None, *, assert_formats
         losses=losses,
         dtypes=built.columns,
         wrapped=wrapped,
-        _read=schema_reader(validator, inside=VALUE if wrapped else None),
+        _read=read,
+        _mender=Mender(document, read, schema_places(validator, inside=inside), wrapper=VALUE, wrapped=wrapped),
         _layout=built,
+        _rungs=ladder(wire),
     )
 
 
@@ -221,6 +275,6 @@ def _branch_check(document: Document, *, assert_formats: bool) -> Fits:
 
     def check(node: JsonObject) -> Callable[[Any], bool]:
         schema = {**without_marks(node), "$defs": definitions}
-        return schema_validator(schema, _LATEST, assert_formats=assert_formats).is_valid
+        return schema_validator(schema, LATEST, assert_formats=assert_formats).is_valid
 
     return check

@@ -95,7 +95,8 @@ class Record:
     """How one class of objects is read. `cls` None takes any value that has the shape.
 
     `extra` is True where members beyond the declared ones are kept, as JSON, in the column `_extra`.
-    `as_is` is True where validated values are JSON already.
+    `as_is` is True where validated values are JSON already. `computed` are columns that instances fill by themselves:
+    no part of the JSON.
     """
 
     fields: tuple[Field, ...]
@@ -103,10 +104,11 @@ class Record:
     cls: type | None = None
     extra: bool = False
     as_is: bool = False
+    computed: tuple[Field, ...] = ()
 
     @property
     def columns(self) -> dict[str, pl.DataType]:
-        columns = {field.name: field.codec.dtype for field in self.fields}
+        columns = {field.name: field.codec.dtype for field in (*self.fields, *self.computed)}
         return columns | ({EXTRA: pl.String()} if self.extra else {})
 
     def steps(self) -> list[str]:
@@ -118,7 +120,7 @@ class Record:
     def cells(self) -> Convert:
         """Return the function from a value to the list of its cells, in the order of `columns`."""
         converts, steps, read = [field.codec.cell for field in self.fields], self.steps(), self.reader()
-        rest = self._extra_cell() if self.extra else None
+        rest = [*map(_computed_cell, self.computed), *([self._extra_cell()] if self.extra else [])]
 
         def cells(value: Any) -> list[Any]:
             parts = read(value)
@@ -126,7 +128,7 @@ class Record:
                 done = [convert(part) for convert, part in zip(converts, parts, strict=True)]
             except Unfit:
                 raise _located(converts, parts, steps) from None
-            return done if rest is None else [*done, rest(value)]
+            return [*done, *[fill(value) for fill in rest]] if rest else done
 
         return cells
 
@@ -204,6 +206,20 @@ class Record:
             members = getattr(value, "__dict__", {}) if extra is None else extra
         declared = {field.name for field in self.fields}
         return {key: plain_json(part) for key, part in members.items() if key not in declared}
+
+
+def _computed_cell(field: Field) -> Convert:
+    """Return the function from an instance to a computed field's cell; the user's code in it may raise anything."""
+
+    def cell(value: Any) -> Any:
+        try:
+            return field.codec.cell(getattr(unwrapped(value), field.name))
+        except Unfit as unfit:
+            raise unfit.under(member("", field.name)) from None
+        except Exception as error:  # a row's fault must not become the run's
+            raise Unfit(f"computing it raised {type(error).__name__}: {error}", member("", field.name)) from error
+
+    return cell
 
 
 def _reader(access: Access, names: Sequence[str]) -> Callable[[Any], Sequence[Any]]:
@@ -309,11 +325,14 @@ def union_codec(branches: Sequence[Branch], columns: Mapping[str, Codec | None],
 
 def _merged(record: Record, columns: Mapping[str, Codec | None]) -> Record:
     """Return `record` with JSON in the columns that the branches type differently."""
-    fields = (
-        field if columns[field.name] is not None else replace(field, codec=json_column(field.codec.plain))
-        for field in record.fields
-    )
-    return replace(record, fields=tuple(fields))
+
+    def merged(fields: Sequence[Field]) -> tuple[Field, ...]:
+        return tuple(
+            field if columns[field.name] is not None else replace(field, codec=json_column(field.codec.plain))
+            for field in fields
+        )
+
+    return replace(record, fields=merged(record.fields), computed=merged(record.computed))
 
 
 def _tagged_cells(record: Record, tag: str | None, name: str) -> Convert:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
+from pydantic import TypeAdapter
+from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 
 from extract.errors import SchemaError
 from extract.schema import codecs
@@ -24,9 +26,10 @@ from extract.schema.containers import (
     union_codec,
 )
 from extract.schema.keywords import MARK, types_of
-from extract.schema.marks import Mark
-from extract.schema.merge import disjoint
-from extract.schema.normalise import Document, child_path
+from extract.schema.marks import Mark, MarkedJsonSchema
+from extract.schema.merge import disjoint, simplify
+from extract.schema.normalise import LATEST, Document, child_path, normalise
+from extract.schema.unions import joined, merged_columns, with_own_names
 from extract.types import JsonObject
 
 __all__ = ["VALUE", "Layout", "layout"]
@@ -67,7 +70,15 @@ def layout(
 
 
 class _Builder:
-    def __init__(self, document: Document, python: bool, formats: frozenset[str], fits: Fits | None) -> None:
+    def __init__(
+        self,
+        document: Document,
+        python: bool,
+        formats: frozenset[str],
+        fits: Fits | None,
+        computing: tuple[type | None, ...] = (),
+    ) -> None:
+        self._computing = computing
         self._document = document
         self._python = python
         self._formats = formats
@@ -90,10 +101,19 @@ class _Builder:
             )
         else:
             built = Layout(record.columns, record.cells(), record.plain(), record.restore)
+        self._write_late()
+        return built
+
+    def whole(self) -> Codec:
+        """Return the one codec of a document that need not have columns."""
+        codec = self.codec(self._document.root, "$")
+        self._write_late()
+        return codec
+
+    def _write_late(self) -> None:
         for name, path in list(self._late.items()):  # JSON columns still need a writer for these
             if name not in self._plains:
                 self._definition(name, path)
-        return built
 
     def _with_open(self, node: JsonObject, build: Callable[[JsonObject], Any]) -> tuple[Any, list[str]]:
         """Build from what `node` refers to, with every definition on the way marked as open."""
@@ -189,6 +209,9 @@ class _Builder:
     def _object(self, node: JsonObject, path: str) -> Codec:
         if node.get("properties"):
             return record_codec(self._record(node, path))
+        mark = node.get(MARK)
+        if isinstance(mark, Mark) and mark.computed:  # else pydantic would write computed fields into the JSON
+            return codecs.json_column(self._record(node, path).plain())
         rest = node.get("additionalProperties", {})
         if not rest or rest.get("not") == {}:
             return self._json()
@@ -210,14 +233,22 @@ class _Builder:
             )
             for key, item in properties.items()
         )
+        computed = self._computed(mark)
         rest = node.get("additionalProperties")
         extra = rest is not None and rest.get("not") != {}
-        if extra and any(field.name == EXTRA for field in fields):
+        if extra and any(field.name == EXTRA for field in (*fields, *computed)):
             raise SchemaError(
                 f"a field named {EXTRA!r} clashes with the column for further members; rename it", path=path
             )
         access: Access = "attribute" if mark.kind == "object" else "item"
-        return Record(fields, access, cls=mark.cls, extra=extra, as_is=not self._python)
+        return Record(fields, access, mark.cls, extra=extra, as_is=not self._python, computed=computed)
+
+    def _computed(self, mark: Mark) -> tuple[Field, ...]:
+        """Return the computed fields of a class; none where the class stands in a computed field of its own."""
+        if mark.cls in self._computing:
+            return ()
+        inside = (*self._computing, mark.cls)
+        return tuple(Field(name, name, _codec_of(kind, inside)) for name, kind in mark.computed)
 
     def _nullable(self, node: JsonObject) -> bool:
         node = self._document.resolved(node)
@@ -234,7 +265,7 @@ class _Builder:
         if options and not inside and all(map(self._has_members, options)):
             return self._union_of_records(node, options, path)
         parts = [self.codec(option, path) for option in options]
-        return _joined(parts) or codecs.json_column(codecs.alternatives(parts) if self._python else _same)
+        return joined(parts) or codecs.json_column(codecs.alternatives(parts) if self._python else _same)
 
     def _has_members(self, node: JsonObject) -> bool:
         node = self._document.resolved(node)
@@ -251,7 +282,7 @@ class _Builder:
             branches.append(Branch(name, record, self._fits(self._document.resolved(option))))
             for opened in names:
                 self._plains.setdefault(opened, record.plain())
-        columns = _merged_columns([branch.record for branch in branches])
+        columns = merged_columns([branch.record for branch in branches])
         tag = None
         if self._python and not self._tells_apart(node, options):
             tag = _TAG
@@ -261,7 +292,7 @@ class _Builder:
                     "add a discriminator",
                     path=path,
                 )
-        return union_codec(_with_own_names(branches), columns, tag)
+        return union_codec(with_own_names(branches), columns, tag)
 
     def _tells_apart(self, node: JsonObject, options: list[JsonObject]) -> bool:
         """Whether some member, by its fixed values, tells the alternatives apart."""
@@ -277,6 +308,15 @@ class _Builder:
         )
 
 
+def _codec_of(kind: Any, computing: tuple[type | None, ...]) -> Codec:
+    """Return the codec of a computed field of type `kind`; JSON where the type has no schema."""
+    try:
+        document = simplify(normalise(TypeAdapter(kind).json_schema(schema_generator=MarkedJsonSchema), LATEST))
+        return _Builder(document, True, frozenset(), None, computing).whole()
+    except (PydanticInvalidForJsonSchema, PydanticUserError, SchemaError):
+        return codecs.json_column(plain_json)
+
+
 def _same(value: Any) -> Any:
     return value
 
@@ -289,54 +329,6 @@ def _fits_shape(node: JsonObject) -> Callable[[Any], bool]:
         all(name in value for name in needed)
         and all(value[name] in options for name, options in fixed.items() if name in value)
     )
-
-
-def _joined(parts: Sequence[Codec]) -> Codec | None:
-    """Return one codec for alternatives that share a column type, None where only JSON can hold them."""
-    if any(part.is_json for part in parts):
-        return None
-    enums = [part.dtype for part in parts if isinstance(part.dtype, pl.Enum)]
-    if len(enums) == len(parts):
-        return codecs.labels(list(dict.fromkeys(label for dtype in enums for label in dtype.categories)))
-    if {part.dtype for part in parts} <= {pl.Int64(), pl.Float64()} and any(part is codecs.FLOAT for part in parts):
-        return codecs.FLOAT
-    if all(part in _SIMPLE and part is parts[0] for part in parts):
-        return parts[0]
-    texts = (pl.String, pl.Enum, pl.Date, pl.Datetime, pl.Time, pl.Duration, pl.Binary)
-    return codecs.text_column(codecs.alternatives(parts)) if all(isinstance(p.dtype, texts) for p in parts) else None
-
-
-def _merged_columns(records: Sequence[Record]) -> dict[str, Codec | None]:
-    """Return the fields of all records by name: one codec each, None where their types differ."""
-    merged: dict[str, Codec | None] = {}
-    for record in records:
-        for field in record.fields:
-            if field.name not in merged:
-                merged[field.name] = field.codec
-            elif (known := merged[field.name]) is not None:
-                merged[field.name] = _one_column(known, field.codec)
-    if any(record.extra for record in records):
-        merged[EXTRA] = codecs.json_column(plain_json)
-    return merged
-
-
-def _one_column(first: Codec, second: Codec) -> Codec | None:
-    if first.is_json != second.is_json:
-        return None
-    if first.dtype == second.dtype:
-        return first
-    both = (first.dtype, second.dtype)
-    if all(isinstance(dtype, pl.Enum) for dtype in both):
-        return _joined([first, second])
-    return codecs.TEXT if all(isinstance(dtype, pl.Enum | pl.String) for dtype in both) else None
-
-
-def _with_own_names(branches: Sequence[Branch]) -> list[Branch]:
-    names: list[str] = []
-    for branch in branches:
-        taken = sum(name == branch.name for name in names)
-        names.append(f"{branch.name}_{taken + 1}" if taken else branch.name)
-    return [Branch(name, branch.record, branch.fits) for name, branch in zip(names, branches, strict=True)]
 
 
 def _decimal(_builder: _Builder, _node: JsonObject, mark: Mark, _path: str) -> Codec:
@@ -358,9 +350,6 @@ def _named_tuple(builder: _Builder, node: JsonObject, mark: Mark, path: str) -> 
 def _always(codec: Codec) -> Callable[..., Codec]:
     return lambda *_: codec
 
-
-_SIMPLE = (codecs.TEXT, codecs.INTEGER, codecs.FLOAT, codecs.BOOLEAN, codecs.DATE, codecs.UTC_DATETIME,
-           codecs.LOCAL_DATETIME, codecs.LOCAL_TIME, codecs.DURATION)  # fmt: skip
 
 _MARKED: dict[str, Callable[[_Builder, JsonObject, Mark, str], Codec]] = {
     "aware_datetime": _always(codecs.UTC_DATETIME),

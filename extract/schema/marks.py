@@ -32,6 +32,7 @@ class Mark:
 
     `names` pairs each key on the wire with the field's name; `cls` is the class whose instances the node yields.
     `scale` counts decimal places, None where the type sets no limit. `words` tell the model what the wire cannot.
+    `computed` pairs the name of each computed field with its type.
     """
 
     kind: Kind
@@ -39,6 +40,7 @@ class Mark:
     names: tuple[tuple[str, str], ...] = ()
     scale: int | None = None
     words: str = ""
+    computed: tuple[tuple[str, Any], ...] = ()
 
 
 def without_marks(node: Any) -> Any:
@@ -103,7 +105,7 @@ class MarkedJsonSchema(GenerateJsonSchema):
             generated = super().model_schema(schema)
         finally:
             self._bytes_mode.pop()
-        return generated if schema.get("root_model") else _with_class(generated, schema["cls"])
+        return generated if schema.get("root_model") else _with_computed(_with_class(generated, schema["cls"]))
 
     def model_fields_schema(self, schema: core_schema.ModelFieldsSchema) -> JsonSchemaValue:
         return _with_names(super().model_fields_schema(schema), "object", schema["fields"].items())
@@ -140,6 +142,15 @@ def _named_tuple(cls: Any) -> Mark:
 def _with_class(generated: JsonObject, cls: type | None) -> JsonObject:
     mark = generated.get(MARK)
     return generated | {MARK: replace(mark, cls=cls)} if isinstance(mark, Mark) else generated
+
+
+def _with_computed(generated: JsonObject) -> JsonObject:
+    mark = generated.get(MARK)
+    if not isinstance(mark, Mark):
+        return generated
+    fields = getattr(mark.cls, "model_computed_fields", {})
+    computed = tuple((name, field.return_type) for name, field in fields.items())
+    return generated | {MARK: replace(mark, computed=computed)}
 
 
 def _with_names(generated: JsonObject, kind: Kind, fields: Iterable[tuple[str, Any]]) -> JsonObject:

@@ -112,6 +112,8 @@ class _Simplifier:
         constraints = {key: value for key, value in base.items() if key not in notes}
         if constraints:
             branches = [branch for branch in (self.merged(constraints, b) for b in branches) if not _is_never(branch)]
+            if not branches:
+                return dict(_NEVER)
         union = _folded(_unique(branches), notes)
         return _noting(union, [("oneOf", branches)]) if exclusive else union
 

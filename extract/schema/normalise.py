@@ -23,6 +23,7 @@ from extract.types import JsonObject
 
 __all__ = [
     "DIALECTS",
+    "LATEST",
     "LATEST_FORMATS",
     "META_SCHEMAS",
     "Dialect",
@@ -65,10 +66,10 @@ DIALECTS = {
     "https://json-schema.org/draft/2019-09/schema": Dialect("2019-09", Draft201909Validator, DRAFT201909),
     "https://json-schema.org/draft/2020-12/schema": Dialect("2020-12", Draft202012Validator, DRAFT202012),
 }
-_LATEST = DIALECTS["https://json-schema.org/draft/2020-12/schema"]
+LATEST = DIALECTS["https://json-schema.org/draft/2020-12/schema"]
 #: Tried in this order for a schema that names no dialect; the first whose meta-schema it obeys is taken.
 _GUESSES = [
-    _LATEST,
+    LATEST,
     DIALECTS["http://json-schema.org/draft-07/schema"],
     DIALECTS["http://json-schema.org/draft-04/schema"],
 ]
@@ -152,7 +153,7 @@ def dialect_of(schema: JsonObject | bool) -> Dialect:
 def _declared(uri: Any) -> Dialect:
     name = str(uri).rstrip("#").strip()
     if name in _LATEST_ALIASES:
-        return _LATEST
+        return LATEST
     known = DIALECTS.get(name) or DIALECTS.get(name.replace("https:", "http:", 1).rstrip("/"))
     if known is None:
         raise SchemaError(f"$schema {name!r} is not a dialect known here; use draft 4 to 2020-12, or leave it out")

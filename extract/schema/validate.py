@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, TypeAlias
 
 from jsonschema.exceptions import ValidationError as SchemaViolation
 from jsonschema.exceptions import best_match
@@ -16,17 +18,50 @@ from extract.schema.keywords import element, json_text, member
 from extract.schema.normalise import LATEST_FORMATS, META_SCHEMAS, Dialect
 from extract.types import JsonObject
 
-__all__ = ["issue_of", "parse", "python_reader", "schema_reader", "schema_validator"]
+__all__ = [
+    "Place",
+    "issue_of",
+    "parse",
+    "python_places",
+    "python_reader",
+    "schema_places",
+    "schema_reader",
+    "schema_validator",
+]
+
+#: Where in a JSON value: the members' names and the elements' positions on the way there, () for the whole.
+Place: TypeAlias = tuple[str | int, ...]
 
 _LONGEST = 200
+#: An answer of a million faults is not worth a million issues: as many are named, in the order of the answer.
+_MOST_ISSUES = 100
 
 
 def parse(text: str) -> Any:
-    """Return the JSON value of `text`. Raises InvalidAnswer for anything that is not one whole JSON value."""
+    """Return the JSON value of `text`.
+
+    Raises InvalidAnswer for anything that is not one whole JSON value, and where an object names a member twice:
+    parsers keep the last and say nothing, but which one was meant would be a guess.
+    """
     try:
-        return from_json(text, allow_inf_nan=False)
-    except ValueError as error:
+        value = from_json(text, allow_inf_nan=False)
+    except (ValueError, TypeError) as error:  # a TypeError where the text itself is no Unicode
         raise InvalidAnswer((Issue("$", f"not JSON: {error}"),)) from None
+    _NAMES.decode(text)
+    return value
+
+
+def _once(members: list[tuple[str, Any]]) -> JsonObject:
+    found = dict(members)
+    if len(found) < len(members):
+        names = [name for name, _ in members]
+        twice = next(name for name in found if names.count(name) > 1)
+        raise InvalidAnswer((Issue("$", _short(f"an object names the member {json_text(twice)} twice")),))
+    return found
+
+
+#: Sees every member, which `from_json` does not show. Numbers are read as floats: no integer is too long for that.
+_NAMES = json.JSONDecoder(object_pairs_hook=_once, parse_int=float, strict=False)
 
 
 def python_reader(adapter: TypeAdapter[Any]) -> Callable[[str], Any]:
@@ -41,11 +76,50 @@ def python_reader(adapter: TypeAdapter[Any]) -> Callable[[str], Any]:
         try:
             return adapter.validate_json(text, strict=True)
         except ValidationError as error:
-            raise InvalidAnswer(_python_issues(error.errors(include_url=False), answer)) from error
+            raise InvalidAnswer(_python_issues(error.errors(include_url=False)[:_MOST_ISSUES], answer)) from error
         except Exception as error:  # a row's fault must not become the run's
             raise InvalidAnswer((Issue("$", _short(f"a validator raised {type(error).__name__}: {error}")),)) from error
 
     return read
+
+
+def python_places(adapter: TypeAdapter[Any]) -> Callable[[Any], Iterator[Place]]:
+    """Return the function from a JSON value to the places where it does not fit the adapter's type."""
+
+    def places(answer: Any) -> Iterator[Place]:
+        try:
+            adapter.validate_json(json_text(answer), strict=True)
+        except ValidationError as error:
+            for item in error.errors(include_url=False, include_context=False, include_input=False):
+                yield _place(item["loc"], answer, missing=item["type"] == "missing")[0]
+        except Exception:  # a validator of the user raised, and names no place
+            return
+
+    return places
+
+
+def schema_places(validator: Validator, *, inside: str | None = None) -> Callable[[Any], Iterator[Place]]:
+    """Return the function from a JSON value to the places where it does not fit the validator's schema.
+
+    `inside` as in `schema_reader`; places are seen from the whole answer. It raises what `schema_reader` raises, and
+    RecursionError for a value too deep to be checked.
+    """
+    root: Place = () if inside is None else (inside,)
+
+    def places(answer: Any) -> Iterator[Place]:
+        value = answer if inside is None else _only_member(answer, inside)
+        for violation in validator.iter_errors(value):
+            yield from (root + place for place in _violated(violation))
+
+    return places
+
+
+def _violated(violation: SchemaViolation) -> Iterator[Place]:
+    """Yield where a violation lies: for alternatives, where each of them is violated."""
+    for inner in violation.context or ():
+        yield from _violated(inner)
+    if not violation.context:
+        yield tuple(violation.absolute_path)
 
 
 def schema_validator(schema: JsonObject | bool, dialect: Dialect, *, assert_formats: bool) -> Validator:
@@ -64,7 +138,7 @@ def schema_reader(validator: Validator, *, inside: str | None = None) -> Callabl
         answer = parse(text)
         value = answer if inside is None else _only_member(answer, inside)
         try:
-            violations = list(validator.iter_errors(value))
+            violations = list(islice(validator.iter_errors(value), _MOST_ISSUES))
         except RecursionError:
             raise InvalidAnswer((Issue(root, "nested too deeply to be checked"),)) from None
         if violations:
@@ -91,32 +165,40 @@ def _short(message: str) -> str:
 def _python_issues(errors: Sequence[ErrorDetails], answer: Any) -> tuple[Issue, ...]:
     issues = []
     for error in errors:
-        path, labels = _path(error["loc"], answer, missing=error["type"] == "missing")
+        place, labels = _place(error["loc"], answer, missing=error["type"] == "missing")
         message = _short(error["msg"])
-        issues.append(Issue(path, f"{message} (as {', '.join(labels)})" if labels else message))
+        issues.append(Issue(_path(place), f"{message} (as {', '.join(labels)})" if labels else message))
     return _unique(issues)
 
 
-def _path(location: Sequence[str | int], answer: Any, *, missing: bool) -> tuple[str, list[str]]:
-    """Return the JSON path of a pydantic location, and the names of union members that stand in it."""
-    path, labels = "$", []
+def _place(location: Sequence[str | int], answer: Any, *, missing: bool) -> tuple[Place, list[str]]:
+    """Return the place of a pydantic location, and the names of union members that stand in it."""
+    place: list[str | int] = []
+    labels = []
     for position, step in enumerate(location):
         last = position == len(location) - 1
         if isinstance(answer, dict) and isinstance(step, str) and (step in answer or (missing and last)):
-            path, answer = member(path, step), answer.get(step)
+            place.append(step)
+            answer = answer.get(step)
         elif isinstance(answer, list) and isinstance(step, int):
-            path, answer = element(path, step), answer[step] if step < len(answer) else None
+            place.append(step)
+            answer = answer[step] if step < len(answer) else None
         else:
             labels.append(str(step))
-    return path, labels
+    return tuple(place), labels
+
+
+def _path(place: Iterable[str | int], root: str = "$") -> str:
+    """Return a place as a JSON path."""
+    for step in place:
+        root = element(root, step) if isinstance(step, int) else member(root, str(step))
+    return root
 
 
 def issue_of(violation: SchemaViolation, root: str = "$") -> Issue:
     """Return what a violation says, at the deepest place that explains it."""
     deepest = best_match([violation]) or violation
-    path = root
-    for step in deepest.absolute_path:
-        path = element(path, step) if isinstance(step, int) else member(path, str(step))
+    path = _path(deepest.absolute_path, root)
     phrase = _PHRASES.get(str(deepest.validator))
     return Issue(path, _short(phrase(deepest.validator_value) if phrase else deepest.message))
 
