@@ -29,9 +29,9 @@ _TOKENS_PER_FILE = 258  # one image or one PDF page, by Google's page on documen
 class Extractor:
     """What to ask of each record, as one frozen value: no key, no socket, no clock.
 
-    `schema` is a Pydantic model, TypedDict, dataclass, any type Pydantic takes, a list of labels, or a JSON Schema.
-    `prompt` holds `{column}` places. `media` names columns with a path, an URI or bytes; their parts go before the
-    prompt. `repairs` is how often a wrong answer is shown its errors and asked again.
+    `schema` is a Pydantic model, TypedDict, dataclass, any type Pydantic takes, a list of labels, a JSON Schema, or
+    what `compile_schema` made of one. `prompt` holds `{column}` places. `media` names columns with a path, an URI or
+    bytes; their parts go before the prompt. `repairs` is how often a wrong answer is shown its errors and asked again.
     """
 
     schema: Any

@@ -327,3 +327,14 @@ def test_emulate_serves_on_a_port_and_lists_its_faults(
         process.wait(timeout=10)
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()
+
+
+def test_a_schema_that_may_be_refused_is_warned_of_before_anything_is_sent(folder: Path, extract: Extract) -> None:
+    labels = [f"label number {number} of a long list" for number in range(300)]
+    (folder / "many.py").write_text(f"from extract import Extractor\nextractor = Extractor({labels!r}, '{{body}}')\n")
+    done = extract("run", "many.py", "in.csv", "-o", "out.parquet", "--offline")
+    assert done.returncode == 0
+    assert done.stderr.startswith("warning: ")
+    assert "warning: " in extract("estimate", "many.py", "in.csv").stderr
+    assert json.loads(extract("schema", "many.py", "--json").stdout)["complexity"]["warnings"]
+    assert "Enum of 300" in extract("schema", "many.py").stdout

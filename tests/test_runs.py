@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, computed_field
 
 from extract import (
     AsyncClient,
@@ -743,3 +743,25 @@ def test_a_mended_answer_costs_no_request_and_is_told() -> None:
     result = ask(texts(3), emulator, provenance=True)
     assert (result.totals.valid, result.totals.mended, len(emulator.requests)) == (3, 3, 3)
     assert result.frame["_extract"].struct.field("mended").to_list() == [["fence"]] * 3
+
+
+def test_a_schema_may_be_compiled_beforehand() -> None:
+    schema = compile_schema({"type": "object", "properties": {"at": {"format": "date"}}}, assert_formats=False)
+    result = ask(texts(1), Emulator(answers=lambda _: '{"at": "soon"}'), Extractor(schema, "{body}"))
+    assert result.totals.valid == 1
+
+
+def test_a_computed_field_is_a_column_that_nobody_was_asked_for() -> None:
+    class Line(BaseModel):
+        price: float
+        count: int
+
+        @computed_field  # type: ignore[prop-decorator]
+        @property
+        def total(self) -> float:
+            return self.price * self.count
+
+    emulator = Emulator(answers=lambda _: '{"price": 2.5, "count": 4}')
+    result = ask(texts(1), emulator, Extractor(Line, "{body}"))
+    assert result.frame["total"].to_list() == [10.0]
+    assert "total" not in json.dumps(emulator.requests[0].body["response_format"])

@@ -7,7 +7,9 @@ import sys
 from dataclasses import replace
 
 from extract.cli.pipelines import load_pipeline
+from extract.cli.terminal import say_warnings
 from extract.estimate import Estimate, estimate
+from extract.schema import compile_schema
 from extract.sources import open_source, take_rows
 
 __all__ = ["estimate_command"]
@@ -20,6 +22,8 @@ def estimate_command(pipeline: str, data: str, *, model: str | None, limit: int 
         extractor = replace(extractor, model=model)
     source = open_source(data)
     found = estimate(source if limit is None else take_rows(source, limit), extractor)
+    if not as_json:
+        say_warnings(compile_schema(extractor.schema))
     sys.stdout.write(json.dumps(found.as_json()) + "\n" if as_json else _text(found))
 
 

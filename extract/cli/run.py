@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Literal
 
 from extract.cli.pipelines import load_pipeline, pipeline_name
-from extract.cli.terminal import exit_status, say_summary, watched
+from extract.cli.terminal import exit_status, say_summary, say_warnings, watched
 from extract.errors import ConfigError
 from extract.interactions.client import Client
 from extract.limits import Limits
 from extract.results import Run
 from extract.runs import offline_client, run
+from extract.schema import compile_schema
 
 __all__ = ["Options", "run_command"]
 
@@ -54,6 +55,8 @@ def run_command(pipeline: str, data: str, output: Path, options: Options) -> int
     extractor = load_pipeline(pipeline)
     if options.model:
         extractor = replace(extractor, model=options.model)
+    if not (options.quiet or options.as_json):
+        say_warnings(compile_schema(extractor.schema))
     with watched(quiet=options.quiet or options.as_json) as listener, _client(options) as client:
         result = run(
             data,

@@ -14,8 +14,9 @@ from rich.progress import Progress as Bar
 
 from extract.errors import ConfigError, ExtractError, SchemaError
 from extract.results import Progress, Run
+from extract.schema import OutputSchema
 
-__all__ = ["exit_status", "say_error", "say_summary", "watched"]
+__all__ = ["exit_status", "say_error", "say_summary", "say_warnings", "watched"]
 
 STOPPED, WRONG_USAGE, SOME_REJECTED, INTERRUPTED = 1, 2, 3, 130
 
@@ -34,6 +35,13 @@ def exit_status(result: Run | ExtractError) -> int:
 def say_error(error: ExtractError) -> None:
     """Print an error in one line that says what to do."""
     _console().print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+
+
+def say_warnings(schema: OutputSchema) -> None:
+    """Print what may get a schema refused, before anything is sent."""
+    console = _console()
+    for warning in schema.complexity.warnings:
+        console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
 
 
 @contextmanager

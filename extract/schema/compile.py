@@ -149,8 +149,10 @@ def compile_schema(source: Any, *, name: str | None = None, assert_formats: bool
     A list or tuple of strings is a set of labels, each alone or with a description: `["bug", ("billing", "money")]`; a
     dict (or a bool) is a JSON Schema of draft 4 to 2020-12. With `assert_formats=False` the formats of a JSON Schema
     are notes, neither checked nor typed. Raises SchemaError, with the JSON path where there is one, for what cannot be
-    compiled; nothing is ever fetched.
+    compiled; nothing is ever fetched. What is compiled already comes back as it is.
     """
+    if isinstance(source, OutputSchema):
+        return source
     if isinstance(source, dict | bool):
         return _compile_json(source, name, assert_formats=assert_formats)
     if isinstance(source, list | tuple):
