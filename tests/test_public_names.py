@@ -69,3 +69,7 @@ def test_frames_get_their_namespace_whichever_is_imported_first() -> None:
             check=True,
         )
         assert done.stdout.strip() == "FrameNamespace"
+
+
+def test_the_package_says_that_it_is_typed() -> None:
+    assert INIT.with_name("py.typed").is_file()
