@@ -58,6 +58,8 @@ class Extractor:
             raise ConfigError(f"the prompt must be text with {{column}} places, not a {type(self.prompt).__name__}")
         if not self.prompt.strip() and not self.media:
             raise ConfigError("the prompt is empty and there are no media columns: nothing would be sent")
+        if not Template.parse(self.prompt).columns and not self.media:
+            raise ConfigError("the prompt names no {column} and there are no media columns: all rows would be alike")
 
     def compile(
         self, endpoint: Endpoint, *, service: str | None = None, service_tier: ServiceTier | None = None

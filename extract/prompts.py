@@ -92,7 +92,8 @@ def value_text(value: Any, column: str = "value") -> str:
 def check_columns(needed: Iterable[str], columns: Collection[str]) -> None:
     """Refuse a run that cannot work before its first request is paid for: ConfigError names the columns."""
     if missing := [name for name in needed if name not in columns]:
-        raise ConfigError(f"the prompt needs the columns {missing!r}; the input has {list(columns)!r}")
+        hint = "" if all(name.isidentifier() for name in missing) else "; for a brace that stays write {{ or }}"
+        raise ConfigError(f"the prompt needs the columns {missing!r}; the input has {list(columns)!r}{hint}")
 
 
 @dataclass(frozen=True, slots=True)

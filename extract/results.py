@@ -164,7 +164,7 @@ class Run:
     def __repr__(self) -> str:
         totals = self.totals
         cost = "unknown cost" if totals.cost is None else f"${totals.cost:.4f}"
-        state = "" if self.complete else ", stopped early"
+        state = "" if self.complete else f", {totals.not_run} not run: {self.stopped or 'interrupted'}"
         return f"Run({totals.valid} of {totals.rows} rows valid, {totals.rejected} rejected, {cost}{state})"
 
 

@@ -92,8 +92,8 @@ async def run_async(
 ) -> Run:
     """Ask `extractor` of every row of `data` and return the Run: `run` for an event loop of your own.
 
-    - `data`: a Polars frame or series, a list of dicts, or a path: csv, jsonl, parquet, xlsx, a glob, a folder of
-      documents.
+    - `data`: a Polars frame or series, a list of dicts or of texts, or a path: csv, jsonl, parquet, xlsx, a glob, a
+      folder of documents.
     - `client`: a Client or AsyncClient; by default one from the environment. `offline=True` asks the built-in emulator.
     - `cache`: a path or ResponseCache; answers found there are not asked again.
     - `output`: a .parquet, .csv or .jsonl path to stream to; without it the rows come back in `Run.frame`.
@@ -108,6 +108,7 @@ async def run_async(
     A run that is stopped (quota, credit, full disk) or interrupted returns what it has: see `Run.stopped`. Raises
     ConfigError and SchemaError before the first request, and what stopped the run where not one row was answered.
     """
+    _check_kinds(extractor, limits)
     path = None if output is None else Path(output)
     if errors not in (None, "split", "null"):
         raise ConfigError(f"errors is 'split' or 'null', not {errors!r}")
@@ -136,6 +137,14 @@ async def run_async(
             sink.abandon()
             raise
         return _finish(runner, sink, path, schema)
+
+
+def _check_kinds(extractor: Any, limits: Any) -> None:
+    """Say in one line what a mistaken argument should have been."""
+    if not isinstance(extractor, Extractor):
+        raise ConfigError(f"run(data, extractor): the second is an Extractor, not {type(extractor).__name__}")
+    if limits is not None and not isinstance(limits, Limits):
+        raise ConfigError(f"limits is a Limits, such as Limits(concurrency=8), not a {type(limits).__name__}")
 
 
 def _sink(

@@ -274,11 +274,17 @@ def open_sink(path: Path) -> ParquetSink | TextSink:
 
 
 def check_output(path: Path, *, pipeline: str, cache: Path | None, overwrite: bool) -> None:
-    """Refuse to replace what this pipeline did not write: no cache beside it, no footer that names the pipeline."""
-    beside = path.with_name(path.name + ".cache")
-    if overwrite or not path.exists() or (cache == beside and cache.exists()):
+    """Refuse to replace what this pipeline did not write.
+
+    A Parquet file says in its footer which pipeline wrote it; text has no footer, so there a cache beside it must do.
+    """
+    if overwrite or not path.exists():
         return
-    if path.suffix.lower() == ".parquet" and _pipeline_of(path) == pipeline:
+    if path.suffix.lower() == ".parquet":
+        ours = _pipeline_of(path) == pipeline
+    else:
+        ours = cache == path.with_name(path.name + ".cache") and cache.exists()
+    if ours:
         return
     raise ConfigError(f"{path} exists and was not written by this pipeline; choose another name or add --overwrite")
 

@@ -44,10 +44,14 @@ def open_source(data: Any) -> Source:
             return Source(data.collect_schema(), None, lambda rows: _told_batches(data, rows, "the lazy frame"))
     if isinstance(data, pl.Series):
         return _from_frame(data.to_frame(data.name or "text"))
+    if isinstance(data, Sequence) and data and all(isinstance(row, str) for row in data):
+        return _from_frame(pl.DataFrame({"text": list(data)}))
     if isinstance(data, Sequence) and all(isinstance(row, Mapping) for row in data):
         with _told("the rows"):
             return _from_frame(pl.DataFrame(list(data), infer_schema_length=None))
-    raise ConfigError(f"a {type(data).__name__} is no input; give a Polars frame, a list of dicts, or a path")
+    raise ConfigError(
+        f"a {type(data).__name__} is no input; give a Polars frame, a list of dicts or of texts, or a path"
+    )
 
 
 def take_rows(source: Source, limit: int) -> Source:

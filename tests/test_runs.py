@@ -765,3 +765,22 @@ def test_a_computed_field_is_a_column_that_nobody_was_asked_for() -> None:
     result = ask(texts(1), emulator, Extractor(Line, "{body}"))
     assert result.frame["total"].to_list() == [10.0]
     assert "total" not in json.dumps(emulator.requests[0].body["response_format"])
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda: run(texts(1), Label, offline=True), "Extractor"),  # type: ignore[arg-type]
+        (lambda: run(texts(1), SPAM, offline=True, limits={"concurrency": 4}), "Limits"),  # type: ignore[arg-type]
+        (lambda: Extractor(Label, "Classify the text."), "names no"),
+        (lambda: run(texts(1), Extractor(Label, '{body} as {"a": 1}'), offline=True), "{{"),
+    ],
+)
+def test_a_mistaken_argument_is_told_in_one_line(call: Any, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        call()
+
+
+def test_a_run_says_in_its_repr_why_it_stopped() -> None:
+    result = ask(texts(60), Emulator(answers=lambda _: "{}"))
+    assert "20 rows failed" in repr(result)

@@ -164,11 +164,19 @@ def test_only_what_this_pipeline_wrote_is_replaced(tmp_path: Path) -> None:
         check_output(path, pipeline="other", cache=cache, overwrite=False)
     check_output(path, pipeline="other", cache=cache, overwrite=True)
     cache.touch()
-    check_output(path, pipeline="other", cache=cache, overwrite=False)
-    (tmp_path / "shared.cache").touch()
-    cache.unlink()
     with pytest.raises(ConfigError, match="--overwrite"):
-        check_output(path, pipeline="other", cache=tmp_path / "shared.cache", overwrite=False)
+        check_output(path, pipeline="other", cache=cache, overwrite=False)
+
+
+def test_a_text_output_is_replaced_only_with_its_own_cache_beside_it(tmp_path: Path) -> None:
+    path, beside, shared = tmp_path / "o.csv", tmp_path / "o.csv.cache", tmp_path / "shared.cache"
+    path.touch()
+    shared.touch()
+    for cache in (None, beside, shared):
+        with pytest.raises(ConfigError, match="--overwrite"):
+            check_output(path, pipeline="p", cache=cache, overwrite=False)
+    beside.touch()
+    check_output(path, pipeline="p", cache=beside, overwrite=False)
 
 
 @pytest.mark.parametrize("content", [b"no parquet", b""])

@@ -46,6 +46,10 @@ def test_a_series_is_a_column() -> None:
     assert open_source(pl.Series(["a"])).schema == {"text": pl.String}
 
 
+def test_a_list_of_texts_is_a_column() -> None:
+    assert whole(open_source(["a", "b"])).to_dict(as_series=False) == {"text": ["a", "b"]}
+
+
 def test_a_glob_reads_all_tables_that_match(tmp_path: Path) -> None:
     FRAME.head(4).write_csv(tmp_path / "a.csv")
     FRAME.tail(6).write_csv(tmp_path / "b.csv")
@@ -92,7 +96,7 @@ def test_a_broken_file_is_one_line_before_anything_is_sent(tmp_path: Path, name:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("data", ["missing.csv", "no*match.csv", 17, None, ["text"]])
+@pytest.mark.parametrize("data", ["missing.csv", "no*match.csv", 17, None, [1], ["text", 1]])
 def test_what_is_no_input_is_told(data: Any) -> None:
     with pytest.raises(ConfigError):
         open_source(data)

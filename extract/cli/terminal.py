@@ -116,14 +116,18 @@ def _summary_lines(run: Run) -> Iterator[str]:
         yield f"{totals.mended:,} answers were mended without asking again (fences, commas, numbers as text)"
     if totals.unknown_attempts:
         yield f"{totals.unknown_attempts:,} requests may have been billed without an answer arriving"
-    if run.output is not None:
-        yield f"wrote {escape(str(run.output))}" + (
-            f", rejected rows in {escape(str(run.errors_file))}" if run.errors_file else ""
-        )
+    yield from _written(run)
     if run.interrupted:
         yield "[yellow]interrupted:[/] run the same command again to go on; what was paid for is in the cache"
     elif run.stopped is not None:
         yield f"[bold red]stopped:[/] {escape(str(run.stopped))}"
+
+
+def _written(run: Run) -> Iterator[str]:
+    if run.output is not None:
+        yield f"wrote {escape(str(run.output))}"
+    if run.errors_file is not None:
+        yield f"wrote {escape(str(run.errors_file))}: the rows without an answer, and why"
 
 
 def _reasons(run: Run) -> str:
