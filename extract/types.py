@@ -164,7 +164,8 @@ class Interaction:
                 if pieces:
                     break
                 continue
-            for content in reversed(step.get("content") or ()):
+            contents = step.get("content")
+            for content in reversed(contents) if isinstance(contents, list) else ():
                 if isinstance(content, dict) and content.get("type") == "text":
                     pieces.append(str(content.get("text") or ""))
                 elif pieces:

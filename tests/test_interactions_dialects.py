@@ -109,6 +109,7 @@ CALL = {"type": "google_search_call", "id": "1"}
         ([output("text", IMAGE)], "text"),
         ([{"type": "model_output"}], ""),
         ([{"type": "brand_new"}, output("a")], "a"),
+        ([{"type": "model_output", "content": True}, {"type": "model_output", "content": "x"}], ""),
     ],
 )
 def test_the_text_is_the_last_unbroken_run(steps: list[Any], text: str) -> None:
