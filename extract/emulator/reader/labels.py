@@ -116,7 +116,7 @@ class Model:
         for found, label, weight in taught:
             for feature, value in self._vector(found).items():
                 masses[feature][label] += weight * value  # type: ignore[assignment]  # Counter is typed for ints
-                whole[label] += weight * value  # type: ignore[assignment]
+                whole[label] += weight * value  # type: ignore[assignment]  # as above
         rest, prior = sum(whole.values()), PRIOR * len(held)
         self._base = {label: math.log((rest - mass + prior) / (mass + prior)) for label, mass in whole.items()}
         self._gains = {feature: gains(by_label) for feature, by_label in masses.items()}
