@@ -29,6 +29,8 @@ class Gate:
         self.limit = AdaptiveLimit(ceiling=max(1, limits.concurrency))
         self.active = 0
         self.paused_until = 0.0
+        self.asleep = 0
+        self.on_sleep: Callable[[], None] = lambda: None
         self._clock = clock
         self._requests = TokenBucket(limits.rpm) if limits.rpm else None
         self._tokens = TokenBucket(limits.tpm, burst=10.0) if limits.tpm else None
@@ -66,10 +68,18 @@ class Gate:
             raise
 
     async def sleep(self, seconds: float) -> None:
-        """Wait outside of the door, without a slot. Raises NotRun as soon as the gate closes."""
+        """Wait outside of the door, without a slot. Raises NotRun as soon as the gate closes.
+
+        `asleep` counts who does so now; `on_sleep` hears of each, so that somebody else can use the slot.
+        """
         if self._closed.done():
             raise NotRun("the run was stopped")
-        done, _ = await asyncio.wait((self._closed,), timeout=seconds)
+        self.asleep += 1
+        self.on_sleep()
+        try:
+            done, _ = await asyncio.wait((self._closed,), timeout=seconds)
+        finally:
+            self.asleep -= 1
         if done:
             raise NotRun("the run was stopped")
 

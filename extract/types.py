@@ -10,6 +10,7 @@ from typing import Any, Literal, TypeAlias
 from extract.errors import ExtractError
 
 __all__ = [
+    "Attempt",
     "Failure",
     "Generation",
     "Interaction",
@@ -28,6 +29,7 @@ __all__ = [
 JsonObject: TypeAlias = dict[str, Any]
 MediaKind: TypeAlias = Literal["image", "audio", "video", "document"]
 ServiceTier: TypeAlias = Literal["standard", "flex", "priority"]
+AttemptKind: TypeAlias = Literal["ask", "retry", "repair", "continuation"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +173,24 @@ class Interaction:
                 elif pieces:
                     return "".join(reversed(pieces))
         return "".join(reversed(pieces))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One request that was, or may have been, billed.
+
+    `usage` is None where no whole answer arrived to tell; `bound` (US dollars) is then the most it can have cost, and
+    `cost` is None. `tier` is the service tier that really served it. `code` is None for an answer that could be judged,
+    else what came in its place.
+    """
+
+    kind: AttemptKind
+    model: str
+    tier: str | None = None
+    usage: Usage | None = None
+    cost: Decimal | None = None
+    bound: Decimal | None = None
+    code: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
