@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from extract.budget import Budget as Budget
     from extract.cache import ResponseCache as ResponseCache
     from extract.emulator import Emulator as Emulator
     from extract.errors import AnswerError as AnswerError
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from extract.runs import run_async as run_async
     from extract.schema import OutputSchema as OutputSchema
     from extract.schema import compile_schema as compile_schema
+    from extract.types import Attempt as Attempt
     from extract.types import Generation as Generation
     from extract.types import Interaction as Interaction
     from extract.types import Loss as Loss
@@ -68,6 +70,7 @@ if TYPE_CHECKING:
     from extract.types import Usage as Usage
 
 _NAMES_OF = {
+    "budget": "Budget",
     "cache": "ResponseCache",
     "emulator": "Emulator",
     "errors": """AnswerError AnswerTimeout ApiError BadRecord BadRequest Blocked BudgetExceeded ConfigError Denied
@@ -81,7 +84,7 @@ _NAMES_OF = {
     "results": "Progress Run",
     "runs": "extract_one offline_client run run_async",
     "schema": "OutputSchema compile_schema",
-    "types": "Generation Interaction Loss MediaPart Outcome Request TextPart Turn Usage",
+    "types": "Attempt Generation Interaction Loss MediaPart Outcome Request TextPart Turn Usage",
 }
 _MODULE_OF = {name: f"extract.{module}" for module, names in _NAMES_OF.items() for name in names.split()}
 

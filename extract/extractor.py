@@ -115,9 +115,20 @@ class Plan:
         """The input columns that are read."""
         return tuple(dict.fromkeys((*self.template.columns, *self.extractor.media)))
 
-    def envelope(self, rung: int = 0) -> Envelope:
-        """Return the constant bytes of every request, with the schema relaxed to a rung of its ladder."""
-        return self.dialect.envelope(replace(self.request, schema=self.schema.relaxed(rung)))
+    def envelope(self, rung: int = 0, *, tier: ServiceTier | None = None, limit: int | None = None) -> Envelope:
+        """Return the constant bytes of every request, with the schema relaxed to a rung of its ladder.
+
+        `tier` and `limit` (of output tokens) replace those of the request.
+        """
+        generation = self.request.generation
+        return self.dialect.envelope(
+            replace(
+                self.request,
+                schema=self.schema.relaxed(rung),
+                service_tier=tier or self.request.service_tier,
+                generation=replace(generation, max_output_tokens=limit, if_cut=None) if limit else generation,
+            )
+        )
 
     def turns(self, record: Mapping[str, Any]) -> tuple[Turn, ...]:
         """Return what the user says for one record. Reads media files; raises BadRecord."""
@@ -132,12 +143,15 @@ class Plan:
         texts = [len(part.text.encode()) for part in parts if isinstance(part, TextPart)]
         return -(-sum(texts) // _BYTES_PER_TOKEN) + _TOKENS_PER_FILE * (len(parts) - len(texts))
 
-    def answer_key(self, turns: Sequence[Turn], retry_round: int, repair: int = 0) -> bytes:
+    def answer_key(
+        self, turns: Sequence[Turn], retry_round: int, repair: int = 0, *, limit: int | None = None
+    ) -> bytes:
         """Return the content key of one request: equal requests have equal keys, on every machine and in every run.
 
         The number of the repair is part of it: a model that gives the same wrong answer twice is asked a third time.
         """
-        said = _canonical([retry_round, repair, [_turn_identity(turn) for turn in turns]])
+        widened = [limit] if limit else []  # the second try of an answer that was cut
+        said = _canonical([retry_round, repair, [_turn_identity(turn) for turn in turns], *widened])
         return sha256(self.key + said).digest()
 
 

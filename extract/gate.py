@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from extract.budget import Amount, Purse
 from extract.errors import Blocked, NotRun, RateLimited
 from extract.limits import AdaptiveLimit, Limits, TokenBucket, is_throttle
 from extract.types import Usage
@@ -16,28 +17,33 @@ __all__ = ["Gate", "Ticket"]
 
 @dataclass(frozen=True, slots=True)
 class Ticket:
-    """Leave to send one request: when it was given (monotonic seconds) and the input tokens set aside for it."""
+    """Leave to send one request: when it was given (monotonic seconds), and what was set aside for it."""
 
     at: float
     tokens: int
+    reserved: Amount
+
+
+_NOTHING = Amount()
 
 
 class Gate:
     """Admits requests in the order they came. Nobody polls: a slot given back or one timer wakes the next in line."""
 
-    def __init__(self, limits: Limits, clock: Callable[[], float]) -> None:
+    def __init__(self, limits: Limits, clock: Callable[[], float], purse: Purse | None = None) -> None:
         self.limit = AdaptiveLimit(ceiling=max(1, limits.concurrency))
         self.active = 0
         self.paused_until = 0.0
         self.asleep = 0
         self.on_sleep: Callable[[], None] = lambda: None
         self._clock = clock
+        self.purse = purse
         self._requests = TokenBucket(limits.rpm) if limits.rpm else None
         self._tokens = TokenBucket(limits.tpm, burst=10.0) if limits.tpm else None
         self._may_learn = limits.rpm is None
         self._patience = limits.retry.patience
         self._halved_at = -1.0
-        self._waiting: deque[tuple[asyncio.Future[Ticket], int]] = deque()
+        self._waiting: deque[tuple[asyncio.Future[Ticket], int, Amount]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
@@ -46,25 +52,34 @@ class Gate:
         """How many requests may be in flight now."""
         return int(self.limit.slots)
 
+    @property
+    def budgeted(self) -> bool:
+        """True where requests must say what they may take at most."""
+        return self.purse is not None
+
     def waiting_for(self) -> float:
         """Seconds until the service or a quota lets the next request pass; 0 where only slots decide."""
         return max(0.0, self._delay(self._clock()))
 
-    async def enter(self, tokens: int) -> Ticket:
-        """Wait for a slot, for room in the rates and for the end of a pause. `tokens` is the input's estimated size."""
+    async def enter(self, tokens: int, worst: Amount = _NOTHING) -> Ticket:
+        """Wait for a slot, for room in the rates and the budget, and for the end of a pause.
+
+        `tokens` is the input's estimated size, `worst` the most that the request may take. Raises BudgetExceeded where
+        that does not fit and nothing in flight can give anything back.
+        """
         if self._closed.done():
             raise NotRun("the run was stopped")
         now = self._clock()
-        if not self._waiting and self.active < self.slots and self._delay(now) <= 0:
-            return self._give(tokens, now)
+        if not self._waiting and self.active < self.slots and self._delay(now) <= 0 and self._fits(worst):
+            return self._give(tokens, worst, now)
         waiter: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
-        self._waiting.append((waiter, tokens))
+        self._waiting.append((waiter, tokens, worst))
         self._admit()
         try:
             return await waiter
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():
-                self.leave(waiter.result(), None)
+                self.leave(waiter.result(), None, spent=_NOTHING)  # it was never sent
             raise
 
     async def sleep(self, seconds: float) -> None:
@@ -88,12 +103,16 @@ class Gate:
         if not self._closed.done():
             self._closed.set_result(None)
         while self._waiting:
-            waiter, _ = self._waiting.popleft()
+            waiter, *_ = self._waiting.popleft()
             if not waiter.done():
                 waiter.set_exception(NotRun("the run was stopped"))
 
-    def leave(self, ticket: Ticket, error: BaseException | None, usage: Usage | None = None) -> None:
-        """Give the slot back and take note of how the request went."""
+    def leave(
+        self, ticket: Ticket, error: BaseException | None, usage: Usage | None = None, *, spent: Amount | None = None
+    ) -> None:
+        """Give the slot back and take note of how the request went; `spent` is None where nobody knows how much."""
+        if self.purse is not None:
+            self.purse.settle(ticket.reserved, ticket.reserved if spent is None else spent)
         self.active -= 1
         now = self._clock()
         if is_throttle(error):
@@ -121,13 +140,18 @@ class Gate:
         rates = (bucket.delay(now) for bucket in (self._requests, self._tokens) if bucket)
         return max(self.paused_until - now, *rates, 0.0)
 
-    def _give(self, tokens: int, now: float) -> Ticket:
+    def _fits(self, worst: Amount) -> bool:
+        return self.purse is None or self.purse.fits(worst)
+
+    def _give(self, tokens: int, worst: Amount, now: float) -> Ticket:
         self.active += 1
+        if self.purse is not None:
+            self.purse.reserve(worst)
         if self._requests:
             self._requests.take(1, now)
         if self._tokens:
             self._tokens.take(tokens, now)
-        return Ticket(now, tokens)
+        return Ticket(now, tokens, worst)
 
     def _admit(self) -> None:
         while self._waiting and self.active < self.slots:
@@ -135,9 +159,17 @@ class Gate:
             if (delay := self._delay(now)) > 0:
                 self._wake_in(delay)
                 return
-            waiter, tokens = self._waiting.popleft()
-            if not waiter.done():
-                waiter.set_result(self._give(tokens, now))
+            waiter, tokens, worst = self._waiting[0]
+            if waiter.done():
+                self._waiting.popleft()
+            elif self._fits(worst):
+                self._waiting.popleft()
+                waiter.set_result(self._give(tokens, worst, now))
+            elif self.purse is None or self.purse.waits:
+                return  # until an answer in flight has given back what it did not need
+            else:
+                self._waiting.popleft()
+                waiter.set_exception(self.purse.exceeded(worst))
 
     def _wake_in(self, delay: float) -> None:
         if self._timer is None:

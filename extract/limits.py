@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta, timezone, tzinfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tenacity import RetryCallState
 from tenacity.retry import retry_if_exception
@@ -18,6 +20,7 @@ __all__ = [
     "Retry",
     "TokenBucket",
     "is_throttle",
+    "pacific_midnight",
     "retry_if_transient",
     "stop_when_hopeless",
     "wait_as_told",
@@ -41,20 +44,22 @@ class Retry:
 class Limits:
     """What a run may use.
 
-    `concurrency` is a ceiling; `rpm` and `tpm` are requests and input tokens per minute; `rpm` is learned from the
-    service's refusals where None. `deadline` is seconds per record, counted from its first request.
+    `concurrency` is a ceiling; `rpm` and `tpm` are requests and input tokens per minute, learned from the service's
+    refusals where None; `rpd` is requests per day, Pacific time, those of earlier runs with the same cache counted.
+    `deadline` is seconds per record, counted from its first request.
     `stop_after_failures` counts failures in a row while no record has succeeded yet; 0 never stops.
     """
 
     concurrency: int = 64
     rpm: float | None = None
     tpm: float | None = None
+    rpd: float | None = None
     deadline: float | None = None
     stop_after_failures: int = 20
     retry: Retry = field(default_factory=Retry)
 
     def __post_init__(self) -> None:
-        least = {"concurrency": 1, "rpm": 1, "tpm": 1, "deadline": 0.001, "stop_after_failures": 0}
+        least = {"concurrency": 1, "rpm": 1, "tpm": 1, "rpd": 1, "deadline": 0.001, "stop_after_failures": 0}
         for name, low in least.items():
             value = getattr(self, name)
             if value is not None and not value >= low:
@@ -121,6 +126,15 @@ class TokenBucket:
     def _fill(self, now: float) -> None:
         self.level = min(self._capacity, self._filled + max(0.0, now - self.at) * self.per_minute / 60)
         self.at = now
+
+
+def pacific_midnight(now: datetime) -> datetime:
+    """Return when the day of the daily quota began (Google's page on rate limits: midnight Pacific time)."""
+    try:
+        pacific: tzinfo = ZoneInfo("America/Los_Angeles")
+    except ZoneInfoNotFoundError:  # no time zones on this machine: right in winter, an hour late in summer
+        pacific = timezone(timedelta(hours=-8))
+    return now.astimezone(pacific).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 def is_throttle(error: BaseException | None) -> bool:

@@ -11,11 +11,25 @@ from typing import Any
 
 import polars as pl
 
+from extract.budget import Purse
 from extract.errors import ExtractError, InvalidAnswer
-from extract.types import JsonObject, Loss, Outcome, Usage
+from extract.types import Attempt, AttemptKind, JsonObject, Loss, Outcome, Usage
 
 __all__ = ["Progress", "Run", "Totals", "error_frame", "error_schema", "provenance_frame"]
 
+_ATTEMPT = pl.Struct(
+    {
+        "kind": pl.String,
+        "code": pl.String,
+        "model": pl.String,
+        "service_tier": pl.String,
+        "input_tokens": pl.Int64,
+        "output_tokens": pl.Int64,
+        "thought_tokens": pl.Int64,
+        "cached_tokens": pl.Int64,
+        "cost_usd": pl.Float64,
+    }
+)
 _PROVENANCE = pl.Struct(
     {
         "model": pl.String,
@@ -24,11 +38,13 @@ _PROVENANCE = pl.Struct(
         "output_tokens": pl.Int64,
         "thought_tokens": pl.Int64,
         "cached_tokens": pl.Int64,
+        "cost_usd": pl.Float64,
         "attempts": pl.Int64,
         "repairs": pl.Int64,
         "seconds": pl.Float64,
         "cached": pl.Boolean,
         "mended": pl.List(pl.String),
+        "ledger": pl.List(_ATTEMPT),
     }
 )
 
@@ -37,7 +53,8 @@ _PROVENANCE = pl.Struct(
 class Totals:
     """Counts of one run so far. `cost` is in US dollars for the answers that arrived, None where a price is unknown.
 
-    `unknown_attempts` are requests that may have been billed without an answer telling how much.
+    `unknown_attempts` are requests that may have been billed without an answer telling how much, and `unknown_cost` is
+    the most that they can have taken. `by_kind` is the usage of first asks, retries, repairs and continuations apart.
     """
 
     rows: int = 0
@@ -52,6 +69,8 @@ class Totals:
     unknown_attempts: int = 0
     usage: Usage = Usage()
     cost: Decimal | None = Decimal(0)
+    unknown_cost: Decimal | None = Decimal(0)
+    by_kind: dict[AttemptKind, Usage] = field(default_factory=dict)
     errors: Counter[str] = field(default_factory=Counter)
 
     def add(self, outcome: Outcome) -> None:
@@ -74,6 +93,11 @@ class Totals:
         if outcome.attempts:
             self.usage += outcome.usage
             self.cost = None if self.cost is None or outcome.cost is None else self.cost + outcome.cost
+        for attempt in outcome.ledger:
+            if attempt.usage is not None:
+                self.by_kind[attempt.kind] = self.by_kind.get(attempt.kind, Usage()) + attempt.usage
+            elif self.unknown_cost is not None:
+                self.unknown_cost = None if attempt.bound is None else self.unknown_cost + attempt.bound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +122,8 @@ class Run:
 
     `stopped` is the error that ended the run early, `interrupted` is True after Ctrl-C; the rows not reached then have
     the code `not_run`, and the same call takes them up. `output` is the file written, if any. `rung` is how far the
-    schema had to be relaxed for the service to take it; what was dropped is checked locally all the same.
+    schema had to be relaxed for the service to take it; what was dropped is checked locally all the same. `budget` is
+    how a budget was used, None without one.
     """
 
     totals: Totals
@@ -108,6 +133,7 @@ class Run:
     stopped: ExtractError | None = None
     interrupted: bool = False
     rung: int = 0
+    budget: Purse | None = None
     output: Path | None = None
     errors_file: Path | None = None
     _schema: pl.Schema = field(default_factory=pl.Schema, repr=False)
@@ -153,8 +179,11 @@ class Run:
             "output_tokens": usage.output_tokens,
             "thought_tokens": usage.thought_tokens,
             "cached_tokens": usage.cached_tokens,
+            "tool_use_tokens": usage.tool_use_tokens,
             "unknown_attempts": totals.unknown_attempts,
+            "unknown_cost_usd": None if totals.unknown_cost is None else float(totals.unknown_cost),
             "cost_usd": None if totals.cost is None else float(totals.cost),
+            "reserved_usd": None if self.budget is None else float(self.budget.peak),
             "seconds": round(self.seconds, 3),
             "output": str(self.output) if self.output else None,
             "errors": dict(sorted(totals.errors.items())),
@@ -205,12 +234,30 @@ def provenance_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
             "output_tokens": outcome.usage.output_tokens,
             "thought_tokens": outcome.usage.thought_tokens,
             "cached_tokens": outcome.usage.cached_tokens,
+            "cost_usd": None if outcome.cost is None else float(outcome.cost),
             "attempts": outcome.attempts,
             "repairs": outcome.repairs,
             "seconds": outcome.seconds,
             "cached": outcome.cached,
             "mended": list(outcome.mended),
+            "ledger": [_attempt_row(attempt) for attempt in outcome.ledger],
         }
         for outcome in outcomes
     ]
     return pl.Series("_extract", rows, dtype=_PROVENANCE).to_frame()
+
+
+def _attempt_row(attempt: Attempt) -> dict[str, Any]:
+    """Return one entry of a row's ledger; tokens are null where no whole answer arrived."""
+    usage = attempt.usage
+    return {
+        "kind": attempt.kind,
+        "code": attempt.code,
+        "model": attempt.model,
+        "service_tier": attempt.tier,
+        "input_tokens": usage and usage.input_tokens,
+        "output_tokens": usage and usage.output_tokens,
+        "thought_tokens": usage and usage.thought_tokens,
+        "cached_tokens": usage and usage.cached_tokens,
+        "cost_usd": None if attempt.cost is None else float(attempt.cost),
+    }

@@ -10,6 +10,8 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mappin
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
 from functools import wraps
 from importlib.metadata import version
 from pathlib import Path
@@ -19,6 +21,7 @@ import httpx
 import polars as pl
 
 from extract.asker import Asker
+from extract.budget import Budget, Purse
 from extract.cache import ResponseCache
 from extract.emulator import Emulator
 from extract.errors import ConfigError, OutputError
@@ -27,7 +30,7 @@ from extract.gate import Gate
 from extract.interactions.client import AsyncClient, Client, Endpoint
 from extract.interactions.dialects import DialectName
 from extract.interactions.transport import read_timeout
-from extract.limits import Limits
+from extract.limits import Limits, pacific_midnight
 from extract.prompts import check_columns
 from extract.results import Progress, Run
 from extract.runner import Runner, Shape
@@ -85,6 +88,7 @@ async def run_async(
     provenance: bool = False,
     limit: int | None = None,
     limits: Limits | None = None,
+    budget: Budget | Decimal | float | None = None,
     service_tier: ServiceTier | None = None,
     retry_rejected: bool = False,
     pipeline: str | None = None,
@@ -102,7 +106,10 @@ async def run_async(
     - `row_id`: the column that names rows in `Run.errors`; `prefix`: put before the new columns' names;
       `provenance=True`: adds the struct column `_extract`; `limit`: only the first so many rows.
     - `limits`: concurrency, rates, deadline, retries (by default those of the client); `service_tier`: the price
-      class; `retry_rejected=True`: ask rejected rows of an earlier run anew.
+      class ("flex" with a deadline: a row that it has shed for half of that falls back to standard);
+      `retry_rejected=True`: ask rejected rows of an earlier run anew.
+    - `budget`: the most this run may spend, in US dollars or as a Budget; room for the worst case is reserved before
+      each request, and the run stops where no more fits.
     - `on_event`: called with a `Progress` about ten times a second, in the run's thread.
 
     A run that is stopped (quota, credit, full disk) or interrupted returns what it has: see `Run.stopped`. Raises
@@ -126,7 +133,14 @@ async def run_async(
         named = pipeline or plan.schema.name
         sink = _sink(path, named, cache, data, overwrite=overwrite)
         answers = stack.enter_context(ResponseCache(cache)) if isinstance(cache, str | os.PathLike) else cache
-        asker = _asker(plan, asking, answers, limits or Limits(retry=asking.retry), retry_rejected=retry_rejected)
+        asker = _asker(
+            plan,
+            asking,
+            answers,
+            limits or Limits(retry=asking.retry),
+            budget=_budget(budget),
+            retry_rejected=retry_rejected,
+        )
         runner = Runner(source, asker, sink, shape, on_event=on_event)
         schema = runner.check()
         sink.open(schema, footer(_description(named, plan)))
@@ -168,12 +182,35 @@ def _sink(
     return open_sink(path)
 
 
+def _budget(budget: Budget | Decimal | float | None) -> Budget | None:
+    if budget is None or isinstance(budget, Budget):
+        return budget
+    if isinstance(budget, bool) or not isinstance(budget, Decimal | float | int):
+        raise ConfigError(f"budget is a number of US dollars or a Budget, not a {type(budget).__name__}")
+    return Budget(dollars=Decimal(str(budget)))
+
+
 def _asker(
-    plan: Plan, client: AsyncClient, cache: ResponseCache | None, limits: Limits, *, retry_rejected: bool
+    plan: Plan,
+    client: AsyncClient,
+    cache: ResponseCache | None,
+    limits: Limits,
+    *,
+    budget: Budget | None = None,
+    retry_rejected: bool = False,
 ) -> Asker:
-    gate = Gate(limits, asyncio.get_running_loop().time)
+    gate = Gate(limits, asyncio.get_running_loop().time, None if budget is None else Purse(budget))
     free = client.endpoint.service == _OFFLINE
-    return Asker(plan, client, gate, cache=cache, limits=limits, retry_rejected=retry_rejected, free=free)
+    asker = Asker(plan, client, gate, cache=cache, limits=limits, retry_rejected=retry_rejected, free=free)
+    tier = plan.request.service_tier
+    if budget is not None and budget.dollars is not None and not asker.billing.is_priced(tier):
+        raise ConfigError(
+            f"the price of {plan.extractor.model!r} on the {tier or 'standard'} tier is unknown, so a budget in "
+            "dollars cannot be kept; give one in tokens (--budget-tokens)"
+        )
+    if limits.rpd is not None and cache is not None:
+        asker.sent_today = cache.attempts_since(pacific_midnight(datetime.now(UTC)).timestamp())
+    return asker
 
 
 def _description(pipeline: str, plan: Plan) -> dict[str, Any]:
@@ -212,6 +249,7 @@ def _finish(runner: Runner, sink: Sink, path: Path | None, schema: pl.Schema) ->
         stopped=runner.stopped,
         interrupted=runner.interrupted,
         rung=runner.asker.rung,
+        budget=runner.asker.gate.purse,
         output=written,
         errors_file=errors_file,
         _schema=schema,
@@ -309,6 +347,6 @@ def extract_one(
         async with _chosen(client, offline=offline, service_tier=None) as asking:
             plan = extractor.compile(asking.endpoint)
             check_columns(plan.columns, list(record))
-            return await _asker(plan, asking, None, Limits(), retry_rejected=False).ask(record, 0)
+            return await _asker(plan, asking, None, Limits()).ask(record, 0)
 
     return _in_thread(ask)

@@ -7,7 +7,7 @@ from decimal import Decimal
 from itertools import takewhile
 from typing import Any, Literal, TypeAlias
 
-from extract.errors import ExtractError
+from extract.errors import ConfigError, ExtractError
 
 __all__ = [
     "Attempt",
@@ -71,7 +71,10 @@ class Turn:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
-    """How the model should speak; None leaves a choice to the API. Part of the content key."""
+    """How the model should speak; None leaves a choice to the API. Part of the content key.
+
+    `if_cut` lets an answer that was cut at `max_output_tokens` be asked once more, with this larger limit.
+    """
 
     thinking_level: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
     max_output_tokens: int | None = None
@@ -79,6 +82,14 @@ class Generation:
     stop_sequences: tuple[str, ...] = ()
     temperature: float | None = None
     top_p: float | None = None
+    if_cut: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.if_cut is not None and not (self.max_output_tokens and self.if_cut > self.max_output_tokens):
+            raise ConfigError(
+                f"if_cut is a larger limit for answers cut at max_output_tokens; {self.if_cut} is not larger than "
+                f"{self.max_output_tokens}"
+            )
 
     def as_wire(self) -> JsonObject:
         """Return only what was chosen, under the API's own names."""
@@ -86,7 +97,7 @@ class Generation:
         return {
             name: list(value) if isinstance(value, tuple) else value
             for name, value in chosen.items()
-            if value not in (None, ())
+            if value not in (None, ()) and name != "if_cut"
         }
 
 
@@ -114,6 +125,11 @@ class Usage:
     thought_tokens: int = 0
     cached_tokens: int = 0
     tool_use_tokens: int = 0
+
+    @property
+    def total(self) -> int:
+        """All tokens that are billed; the cached ones are a part of the input."""
+        return self.input_tokens + self.output_tokens + self.thought_tokens + self.tool_use_tokens
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(
@@ -209,7 +225,7 @@ class Outcome:
     `row` is the value as one cell per output column. `attempts` counts requests sent for this record in this run (0
     where the cache knew the answer); `unknown_attempts` those among them that may have been billed without telling how
     much. `mended` names what was put right in the answer without asking again. `usage` and `cost` (US dollars, None
-    where the price is unknown) are what this run has spent on the record.
+    where the price is unknown) are what this run has spent on the record, `ledger` is the same by attempt.
     """
 
     row_id: Any
@@ -228,6 +244,7 @@ class Outcome:
     model: str | None = None
     service_tier: str | None = None
     mended: tuple[str, ...] = ()
+    ledger: tuple[Attempt, ...] = ()
 
     @property
     def ok(self) -> bool:

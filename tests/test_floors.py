@@ -12,7 +12,9 @@ PACKAGE = Path(__file__).parents[1] / "extract"
 FLOORS = (
     "errors",
     "types",
-    "schema prompts usage limits evaluation results",
+    "schema prompts usage limits evaluation",
+    "budget",
+    "billing results",
     "interactions media cache sinks gate",
     "sources extractor emulator",
     "asker",

@@ -48,6 +48,11 @@ def run(
     concurrency: Annotated[int, typer.Option(min=1, help="Most requests in flight.")] = 64,
     rpm: Annotated[float | None, typer.Option(min=1, help="Requests a minute; learned if not given.")] = None,
     tpm: Annotated[float | None, typer.Option(min=1, help="Input tokens a minute.")] = None,
+    rpd: Annotated[float | None, typer.Option(min=1, help="Requests a day, Pacific time.")] = None,
+    budget: Annotated[
+        str | None, typer.Option(metavar="USD", help="Spend at most so much in this run; stop before it is passed.")
+    ] = None,
+    budget_tokens: Annotated[int | None, typer.Option(min=1, help="The same in tokens of all kinds.")] = None,
     service_tier: Tier = None,
     deadline: Annotated[str | None, typer.Option(help="Give a row up after so long: 90s, 15m, 2h.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
@@ -79,6 +84,9 @@ def run(
         concurrency=concurrency,
         rpm=rpm,
         tpm=tpm,
+        rpd=rpd,
+        budget=budget,
+        budget_tokens=budget_tokens,
         service_tier=service_tier,
         deadline=deadline,
         limit=limit,

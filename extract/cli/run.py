@@ -8,9 +8,11 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Literal
 
+from extract.budget import Budget
 from extract.cli.pipelines import load_pipeline, pipeline_name
 from extract.cli.terminal import exit_status, say_summary, say_warnings, watched
 from extract.errors import ConfigError
@@ -38,6 +40,9 @@ class Options:
     concurrency: int
     rpm: float | None
     tpm: float | None
+    rpd: float | None
+    budget: str | None
+    budget_tokens: int | None
     service_tier: Literal["standard", "flex", "priority"] | None
     deadline: str | None
     limit: int | None
@@ -69,6 +74,7 @@ def run_command(pipeline: str, data: str, output: Path, options: Options) -> int
             prefix=options.prefix,
             limit=options.limit,
             limits=_limits(options),
+            budget=_budget(options),
             service_tier=options.service_tier,
             retry_rejected=options.retry_rejected,
             pipeline=pipeline_name(pipeline),
@@ -96,9 +102,20 @@ def _limits(options: Options) -> Limits:
         concurrency=options.concurrency,
         rpm=options.rpm,
         tpm=options.tpm,
+        rpd=options.rpd,
         deadline=_seconds(options.deadline) if options.deadline else None,
         stop_after_failures=options.stop_after_failures,
     )
+
+
+def _budget(options: Options) -> Budget | None:
+    if options.budget is None and options.budget_tokens is None:
+        return None
+    try:
+        dollars = None if options.budget is None else Decimal(options.budget.strip().removeprefix("$"))
+    except InvalidOperation:
+        raise ConfigError(f"--budget {options.budget!r} is no sum of money; write 2.50") from None
+    return Budget(dollars=dollars, tokens=options.budget_tokens)
 
 
 def _seconds(duration: str) -> float:

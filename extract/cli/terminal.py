@@ -115,7 +115,10 @@ def _summary_lines(run: Run) -> Iterator[str]:
     if totals.mended:
         yield f"{totals.mended:,} answers were mended without asking again (fences, commas, numbers as text)"
     if totals.unknown_attempts:
-        yield f"{totals.unknown_attempts:,} requests may have been billed without an answer arriving"
+        most = f", at most {_money(totals.unknown_cost)}" if totals.unknown_cost else ""
+        yield f"{totals.unknown_attempts:,} requests may have been billed without an answer arriving{most}"
+    if run.budget is not None and run.budget.budget.dollars is not None:
+        yield f"budget {_money(run.budget.budget.dollars)}; at most {_money(run.budget.peak)} was reserved at one time"
     yield from _written(run)
     if run.interrupted:
         yield "[yellow]interrupted:[/] run the same command again to go on; what was paid for is in the cache"

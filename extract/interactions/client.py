@@ -14,6 +14,7 @@ from typing import Any, Self, TypeVar
 
 import httpx
 from tenacity import AsyncRetrying, RetryCallState, Retrying
+from tenacity.stop import stop_base
 
 from extract.errors import ConfigError, ExtractError
 from extract.interactions.dialects import DIALECTS, Dialect, DialectName, decode
@@ -132,8 +133,11 @@ async def insist(
     uniform: Callable[[float, float], float] = random.uniform,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     on_retry: Callable[[], None] | None = None,
+    or_stop: stop_base | None = None,
 ) -> T:
     """Await `attempt`; where it fails in a way that another try may mend, wait and try again.
+
+    `or_stop` is a further reason to give up.
 
     The first try is a plain call: tenacity is entered only once it has failed, and is shown that failure first.
     """
@@ -149,8 +153,10 @@ async def insist(
             raise first
         return await attempt()
 
-    before_sleep = (lambda _: on_retry()) if on_retry else None
-    return await AsyncRetrying(sleep=sleep, **_Patience(retry, uniform).options(before_sleep))(again)
+    options = _Patience(retry, uniform).options((lambda _: on_retry()) if on_retry else None)
+    if or_stop is not None:
+        options["stop"] |= or_stop
+    return await AsyncRetrying(sleep=sleep, **options)(again)
 
 
 class Client:
