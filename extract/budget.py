@@ -25,7 +25,7 @@ class Budget:
     def __post_init__(self) -> None:
         for name in ("dollars", "tokens", "requests"):
             value = getattr(self, name)
-            if value is not None and not value > 0:  # also NaN
+            if value is not None and (Decimal(value).is_nan() or value <= 0):
                 raise ConfigError(f"a budget of {value} {name} would stop the run before its first request")
 
 

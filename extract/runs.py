@@ -34,6 +34,7 @@ from extract.limits import Limits, pacific_midnight
 from extract.prompts import check_columns
 from extract.results import Progress, Run
 from extract.runner import Runner, Shape
+from extract.sender import Sender
 from extract.sinks import FrameSink, Sink, check_output, footer, open_sink, write_errors
 from extract.sources import open_source, take_rows
 from extract.types import Outcome, ServiceTier
@@ -201,16 +202,16 @@ def _asker(
 ) -> Asker:
     gate = Gate(limits, asyncio.get_running_loop().time, None if budget is None else Purse(budget))
     free = client.endpoint.service == _OFFLINE
-    asker = Asker(plan, client, gate, cache=cache, limits=limits, retry_rejected=retry_rejected, free=free)
+    sender = Sender(plan, client, gate, cache=cache, limits=limits, free=free)
     tier = plan.request.service_tier
-    if budget is not None and budget.dollars is not None and not asker.billing.is_priced(tier):
+    if budget is not None and budget.dollars is not None and not sender.billing.is_priced(tier):
         raise ConfigError(
             f"the price of {plan.extractor.model!r} on the {tier or 'standard'} tier is unknown, so a budget in "
             "dollars cannot be kept; give one in tokens (--budget-tokens)"
         )
     if limits.rpd is not None and cache is not None:
-        asker.sent_today = cache.attempts_since(pacific_midnight(datetime.now(UTC)).timestamp())
-    return asker
+        sender.sent_today = cache.attempts_since(pacific_midnight(datetime.now(UTC)).timestamp())
+    return Asker(plan, sender, cache=cache, retry_rejected=retry_rejected)
 
 
 def _description(pipeline: str, plan: Plan) -> dict[str, Any]:
@@ -248,7 +249,7 @@ def _finish(runner: Runner, sink: Sink, path: Path | None, schema: pl.Schema) ->
         seconds=runner.seconds,
         stopped=runner.stopped,
         interrupted=runner.interrupted,
-        rung=runner.asker.rung,
+        rung=runner.asker.sender.rung,
         budget=runner.asker.gate.purse,
         output=written,
         errors_file=errors_file,

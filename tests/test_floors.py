@@ -17,6 +17,7 @@ FLOORS = (
     "billing results",
     "interactions media cache sinks gate",
     "sources extractor emulator",
+    "sender",
     "asker",
     "runner estimate",
     "runs",

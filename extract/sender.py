@@ -1,0 +1,264 @@
+"""One request: on a rung of the schema's ladder and a service tier, through the gate, as often as needed, and billed."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+from typing import TypedDict, TypeGuard
+
+from extract.billing import Billing
+from extract.budget import Amount, Forecast, RetryBudget, stop_when_spent
+from extract.cache import ResponseCache
+from extract.errors import (
+    Blocked,
+    ConfigError,
+    ExtractError,
+    Incomplete,
+    QuotaExhausted,
+    RateLimited,
+    SchemaTooComplex,
+    Unreachable,
+)
+from extract.extractor import Plan
+from extract.gate import Gate
+from extract.interactions.client import AsyncClient, insist
+from extract.interactions.dialects import Envelope
+from extract.interactions.failures import judge
+from extract.interactions.protocols import create
+from extract.interactions.wire import Call, drive_async
+from extract.limits import Limits, Retry
+from extract.schema.size import answer_tokens
+from extract.types import Attempt, AttemptKind, Interaction, ServiceTier, Turn, Usage
+
+__all__ = ["Sender", "Tally", "Way"]
+
+_STATELESS = b'{"store":false,'
+_NOTHING = Amount()
+_REFUSED = Amount(requests=1)
+# Flex keeps a row this share of its deadline; what is left is for the standard tier.
+_FLEX_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """How one request is sent: why, with which output limit of its own, on which tier and rung."""
+
+    kind: AttemptKind
+    limit: int | None = None
+    tier: ServiceTier | None = None
+    rung: int = 0
+
+
+@dataclass(slots=True)
+class Tally:
+    """What one record has taken so far. `joined`: an answer came from an equal request of another record."""
+
+    started: float
+    timeout: asyncio.Timeout
+    attempts: int = 0
+    retries: int = 0
+    repairs: int = 0
+    unknown_attempts: int = 0
+    usage: Usage = Usage()
+    cost: Decimal | None = Decimal(0)
+    joined: bool = False
+    answer: str | None = None
+    model: str | None = None
+    service_tier: str | None = None
+    mended: tuple[str, ...] = ()
+    ledger: list[Attempt] = field(default_factory=list)
+    first_sent: float | None = None
+    shed: bool = False
+
+    @property
+    def fresh(self) -> bool:
+        """True where this run has asked for the record, itself or through an equal one."""
+        return self.joined or self.attempts > 0
+
+
+@dataclass(slots=True)
+class Sender:
+    """Sends the requests of a run; all its records share one, so that limits, prices and the rung are shared too.
+
+    `free` says that answers cost nothing (the offline service). `rung` is how far the schema is relaxed. `sent_today`
+    counts the requests that earlier runs took out of a daily limit.
+    """
+
+    plan: Plan
+    client: AsyncClient
+    gate: Gate
+    cache: ResponseCache | None = None
+    limits: Limits = field(default_factory=Limits)
+    free: bool = False
+    clock: Callable[[], float] = time.monotonic
+    uniform: Callable[[float, float], float] = random.uniform
+    sent_today: int = 0
+    rung: int = 0
+    billing: Billing = field(init=False)
+    _envelopes: dict[tuple[int, ServiceTier | None, int | None], Envelope] = field(default_factory=dict)
+    _retries: RetryBudget = field(default_factory=RetryBudget)
+
+    def __post_init__(self) -> None:
+        generation = self.plan.request.generation
+        forecast = Forecast(answer_tokens(self.plan.schema.dtypes), generation.max_output_tokens)
+        self.billing = Billing(self.plan.extractor.model, forecast, free=self.free)
+        if self.cache is not None:
+            self.rung = min(self.cache.rung(self.plan.schema_key), self.plan.schema.rungs - 1)
+
+    async def send(self, turns: Sequence[Turn], way: Way, tally: Tally) -> Interaction:
+        """Ask, with a simpler schema each time the service finds it too complex: once for the run, not per row."""
+        while True:
+            rung = self.rung
+            try:
+                return await self._served(replace(way, rung=rung), turns, tally)
+            except SchemaTooComplex:
+                if rung + 1 >= self.plan.schema.rungs:
+                    raise
+                if rung == self.rung:  # else another row has climbed meanwhile
+                    self._climb(rung + 1)
+
+    async def _served(self, way: Way, turns: Sequence[Turn], tally: Tally) -> Interaction:
+        """Ask on the tier that was chosen; flex falls back to standard for a row that it has shed for too long."""
+        if self.plan.request.service_tier != "flex" or self.limits.deadline is None:
+            return await self._follow(way, turns, tally, self.limits.retry)
+        if not tally.shed:
+            try:
+                return await self._follow(way, turns, tally, self._flex_patience(tally))
+            except RateLimited:
+                tally.shed = True
+        return await self._follow(replace(way, tier="standard"), turns, tally, self.limits.retry)
+
+    def _flex_patience(self, tally: Tally) -> Retry:
+        """Return the retries that leave the standard tier its share of the deadline."""
+        gone = 0.0 if tally.first_sent is None else self.clock() - tally.first_sent
+        left = (self.limits.deadline or 0.0) * _FLEX_SHARE - gone
+        return replace(self.limits.retry, patience=max(0.0, min(self.limits.retry.patience, left)))
+
+    async def _follow(self, way: Way, turns: Sequence[Turn], tally: Tally, retry: Retry) -> Interaction:
+        envelope = self._envelope(way)
+        tokens = envelope.tokens + self.plan.input_tokens(turns)
+        hops = 0
+
+        async def send(call: Call) -> Interaction:
+            nonlocal hops
+            hops += 1
+            kind: AttemptKind = way.kind if hops == 1 else "continuation"
+            return await self._insist(call, tokens, replace(way, kind=kind), tally, retry)
+
+        return await drive_async(create(envelope.body(turns)), send)
+
+    def _climb(self, rung: int) -> None:
+        self.rung = rung
+        if self.cache is not None:
+            self.cache.remember_rung(self.plan.schema_key, rung)
+
+    def _envelope(self, way: Way) -> Envelope:
+        shape = (way.rung, way.tier, way.limit)
+        if shape not in self._envelopes:
+            self._envelopes[shape] = self.plan.envelope(way.rung, tier=way.tier, limit=way.limit)
+        return self._envelopes[shape]
+
+    async def _insist(self, call: Call, tokens: int, way: Way, tally: Tally, retry: Retry) -> Interaction:
+        """Send until an answer is there, as long as the policy, the run's retries and the row's deadline allow."""
+        asked = way
+
+        def retried() -> None:
+            nonlocal asked
+            tally.retries += 1
+            asked = replace(way, kind="retry")
+
+        return await insist(
+            lambda: self._attempt(call, tokens, asked, tally),
+            retry,
+            uniform=self.uniform,
+            sleep=self.gate.sleep,
+            on_retry=retried,
+            or_stop=stop_when_spent(self._retries),
+        )
+
+    async def _attempt(self, call: Call, tokens: int, way: Way, tally: Tally) -> Interaction:
+        """Send one request once, through the gate, and bill what came.
+
+        Raises Unfinished for what holds no answer, so that it is neither kept nor judged; a cut or blocked answer is
+        one of its kind, paid for and worth keeping.
+        """
+        interaction = await self._post(call, tokens, way, tally)
+        if interaction.status != "requires_continuation":
+            with suppress(Incomplete, Blocked):
+                judge(interaction)
+        return interaction
+
+    async def _post(self, call: Call, tokens: int, way: Way, tally: Tally) -> Interaction:
+        if not call.body.startswith(_STATELESS):
+            raise ConfigError("a batch request must carry store=false; background and stored calls go through Client")
+        self._check_day()
+        terms: _Terms = {"tokens": tokens, "tier": way.tier or self.plan.request.service_tier, "limit": way.limit}
+        ticket = await self.gate.enter(tokens, self.billing.worst(**terms) if self.gate.budgeted else _NOTHING)
+        self._begin(tally)
+        try:
+            interaction = await self.client.ask(call)
+        except BaseException as error:
+            lost = not isinstance(error, ExtractError) or (isinstance(error, Unreachable) and error.maybe_sent)
+            if lost:
+                self._note(self.billing.lost(way.kind, **terms), tally)
+            self.gate.leave(ticket, error, spent=None if lost else _REFUSED)
+            if _is_over_for_today(error, self.limits.retry):
+                raise _too_long(error) from None
+            raise
+        attempt = self.billing.whole(way.kind, interaction, **terms)
+        usage = attempt.usage
+        dollars = ticket.reserved.dollars if attempt.cost is None else attempt.cost
+        spent = None if usage is None else Amount(dollars, usage.total, 1)
+        self.gate.leave(ticket, None, usage, spent=spent)
+        tally.model, tally.service_tier = attempt.model, attempt.tier
+        self._note(attempt, tally)
+        return interaction
+
+    def _begin(self, tally: Tally) -> None:
+        """Count a request; the deadline runs from the first: a row is not given up for having waited its turn."""
+        if tally.first_sent is None:
+            tally.first_sent = self.clock()
+            if self.limits.deadline is not None:
+                tally.timeout.reschedule(asyncio.get_running_loop().time() + self.limits.deadline)
+        tally.attempts += 1
+        self.sent_today += 1
+        self._retries.requests += 1
+
+    def _check_day(self) -> None:
+        if self.limits.rpd is not None and self.sent_today >= self.limits.rpd:
+            raise QuotaExhausted(
+                f"the daily limit of {self.limits.rpd:,.0f} requests is used up; "
+                "it begins anew at midnight Pacific time"
+            )
+
+    def _note(self, attempt: Attempt, tally: Tally) -> None:
+        """Enter one attempt into the record's ledger and into that of the cache, which commits it with the answer."""
+        tally.ledger.append(attempt)
+        if attempt.usage is None:
+            tally.unknown_attempts += 1
+        else:
+            tally.usage += attempt.usage
+            tally.cost = None if tally.cost is None or attempt.cost is None else tally.cost + attempt.cost
+        if self.cache is not None:
+            self.cache.note(attempt)
+
+
+class _Terms(TypedDict):
+    tokens: int
+    tier: str | None
+    limit: int | None
+
+
+def _is_over_for_today(error: BaseException, retry: Retry) -> TypeGuard[RateLimited]:
+    """True for a 429 that asks for more patience than a run has: a quota of another kind than the minute's."""
+    return isinstance(error, RateLimited) and error.status == 429 and (error.retry_after or 0) > retry.patience
+
+
+def _too_long(error: RateLimited) -> QuotaExhausted:
+    said = f"the service asks to come back in {error.retry_after:,.0f} s ({error})"
+    return QuotaExhausted(said, status=error.status, reason=error.reason)
