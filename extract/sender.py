@@ -1,4 +1,4 @@
-"""One request: on a rung of the schema's ladder and a service tier, through the gate, as often as needed, and billed."""
+"""One request: on a rung of the schema's ladder and a service tier, through the gate, repeated as told, and billed."""
 
 from __future__ import annotations
 
