@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import asyncio
+from decimal import Decimal
 
 import pytest
 
-from extract import Limits, NotRun, Overloaded, RateLimited
+from extract import Budget, BudgetExceeded, Limits, NotRun, Overloaded, RateLimited
+from extract.budget import Amount, Purse
 from extract.gate import Gate
 
 
@@ -104,3 +106,26 @@ async def test_a_closed_gate_sends_everybody_home_but_those_inside() -> None:
         await door.enter(1)
     door.leave(ticket, None)
     assert door.active == 0
+
+
+def dollars(amount: str) -> Amount:
+    return Amount(Decimal(amount), 1, 1)
+
+
+async def test_who_does_not_fit_the_budget_waits_for_what_is_in_flight_to_settle() -> None:
+    door = Gate(Limits(concurrency=8), asyncio.get_running_loop().time, Purse(Budget(dollars=Decimal(10))))
+    door.limit.slots = 8
+    ticket = await door.enter(1, dollars("8"))
+    waiting = asyncio.create_task(door.enter(1, dollars("5")))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    door.leave(ticket, None, spent=dollars("1"))
+    await waiting
+
+
+async def test_a_budget_is_used_up_only_when_nothing_in_flight_can_give_back() -> None:
+    door = Gate(Limits(concurrency=8), asyncio.get_running_loop().time, Purse(Budget(dollars=Decimal(10))))
+    door.leave(await door.enter(1, dollars("8")), None, spent=None)  # nobody knows: all of it counts
+    with pytest.raises(BudgetExceeded, match=r"\$8\.0000 spent, the next request may take \$5\.0000"):
+        await door.enter(1, dollars("5"))
+    await door.enter(1, dollars("2"))
