@@ -6,14 +6,25 @@ import asyncio
 import os
 import sqlite3
 import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
-from extract.errors import ConfigError, OutputError
-from extract.types import Attempt, Interaction
+from extract.errors import ConfigError, ExtractError, OutputError
+from extract.types import Attempt, Interaction, Usage
 
-__all__ = ["ResponseCache"]
+__all__ = ["ResponseCache", "Spending", "Verification"]
+
+_KEY_BYTES = 32
+_COUNTS = "input_tokens, output_tokens, thought_tokens, cached_tokens, tool_use_tokens"
+_LEDGER = f"SELECT kind, model, tier, {_COUNTS}, cost, bound FROM attempts ORDER BY kind, model, tier"  # noqa: S608
+_NOTE = (
+    f"INSERT INTO attempts (kind, model, tier, code, {_COUNTS}, cost, bound, at) "  # noqa: S608 - our own words
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
 
 _APPLICATION_ID = 0x65787472  # "extr": tells our files from other people's
 _MIGRATIONS = (
@@ -31,12 +42,61 @@ _MIGRATIONS = (
         rung INTEGER NOT NULL
     )
     """,
+    # Money is text: sums of it must be exact.
+    """
+    CREATE TABLE attempts (
+        kind TEXT NOT NULL,
+        model TEXT NOT NULL,
+        tier TEXT,
+        code TEXT,
+        input_tokens INTEGER,
+        output_tokens INTEGER,
+        thought_tokens INTEGER,
+        cached_tokens INTEGER,
+        tool_use_tokens INTEGER,
+        cost TEXT,
+        bound TEXT,
+        at REAL NOT NULL
+    )
+    """,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Spending:
+    """What all runs with one cache have taken, for one kind of attempt, model and tier.
+
+    `cost` is in US dollars for answers that arrived, None where a price is unknown. `unknown` counts requests that may
+    have been billed without an answer arriving, and `bound` is the most they can have cost.
+    """
+
+    kind: str
+    model: str
+    tier: str | None
+    attempts: int
+    unknown: int
+    usage: Usage
+    cost: Decimal | None
+    bound: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """How whole a cache file is: `damaged` are keys of answers that cannot be read, which a run asks again."""
+
+    answers: int
+    damaged: tuple[bytes, ...]
+    problems: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        return not self.damaged and not self.problems
 
 
 class ResponseCache:
     """Answers by content key. Safe with two processes on one file; to be used from one thread at a time.
 
+    `flying` are the requests in flight by key: runs in one event loop that share a cache ask each of them once.
     Raises ConfigError where the file is not a cache of this library, OutputError where it cannot be written.
     """
 
@@ -44,6 +104,7 @@ class ResponseCache:
         self.path = Path(path)
         self.flying: dict[bytes, asyncio.Future[Interaction]] = {}
         self._pending: list[tuple[bytes, bytes, int, float, asyncio.Future[None]]] = []
+        self._noted: list[tuple[Any, ...]] = []
         try:
             self._database = _open(self.path)
         except sqlite3.OperationalError as error:
@@ -89,15 +150,25 @@ class ResponseCache:
 
     async def keep(self, key: bytes, interaction: bytes, *, rung: int = 0) -> None:
         """Return once the answer is committed. All answers of one turn of the event loop share one commit."""
-        loop = asyncio.get_running_loop()
-        kept: asyncio.Future[None] = loop.create_future()
-        if not self._pending:
-            loop.call_soon(self._commit)
+        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._schedule()
         self._pending.append((key, interaction, rung, time.time(), kept))
         await kept
 
+    def note(self, attempt: Attempt) -> None:
+        """Enter one attempt into the ledger, in one commit with the answers of the same turn of the event loop."""
+        self._schedule()
+        self._noted.append(_entry(attempt, time.time()))
+
+    def _schedule(self) -> None:
+        if not self._pending and not self._noted:
+            asyncio.get_running_loop().call_soon(self._commit)
+
     def _commit(self) -> None:
+        if not self._pending and not self._noted:
+            return  # closed meanwhile
         group, self._pending = self._pending, []
+        noted, self._noted = self._noted, []
         failure: OutputError | None = None
         try:
             with self._database:
@@ -106,6 +177,7 @@ class ResponseCache:
                     "INSERT OR IGNORE INTO answers (key, interaction, rung, at) VALUES (?, ?, ?, ?)",
                     [answer for *answer, _ in group],
                 )
+                self._database.executemany(_NOTE, noted)
         except sqlite3.Error as error:
             failure = OutputError(f"the cache {self.path} cannot be written ({error}): is the disk full?")
         for *_, kept in group:
@@ -116,17 +188,51 @@ class ResponseCache:
             else:
                 kept.set_exception(failure)
 
-    def note(self, attempt: Attempt) -> None:
-        """In the making."""
-
     def attempts_since(self, at: float) -> int:
-        """In the making."""
-        return 0
+        """Return how many attempts the ledger holds since a Unix time."""
+        return int(self._select("SELECT count(*) FROM attempts WHERE at >= ?", at)[0][0])
+
+    def spent(self) -> list[Spending]:
+        """Return what all runs with this file have taken, by kind of attempt, model and tier."""
+        groups: dict[tuple[str, str, str | None], list[tuple[Any, ...]]] = {}
+        for kind, model, tier, *rest in self._select(_LEDGER):
+            groups.setdefault((kind, model, tier), []).append(tuple(rest))
+        return [_spending(kind, model, tier, rows) for (kind, model, tier), rows in groups.items()]
+
+    def span(self) -> tuple[float, float] | None:
+        """Return the Unix times of the first and the last answer, None where there is none."""
+        first, last = self._select("SELECT min(at), max(at) FROM answers")[0]
+        return None if first is None else (first, last)
+
+    def verify(self, readable: Callable[[bytes], object]) -> Verification:
+        """Look through the whole file; `readable` raises ExtractError for an answer that cannot be read."""
+        damaged: list[bytes] = []
+        try:
+            found = [str(row[0]) for row in self._database.execute("PRAGMA integrity_check")]
+            for key, interaction in self._database.execute("SELECT key, interaction FROM answers"):
+                try:
+                    if len(key) != _KEY_BYTES:
+                        raise ConfigError("a key of another length")
+                    readable(interaction)
+                except ExtractError:
+                    damaged.append(bytes(key))
+            return Verification(len(self), tuple(damaged), tuple(line for line in found if line != "ok"))
+        except sqlite3.Error as error:
+            return Verification(0, tuple(damaged), (str(error),))
+
+    def _select(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        try:
+            return self._database.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise OutputError(f"the cache {self.path} cannot be read: {error}") from None
 
     def __len__(self) -> int:
         return int(self._database.execute("SELECT count(*) FROM answers").fetchone()[0])
 
     def close(self) -> None:
+        """Commit what the ledger still has to take, and close the file."""
+        if self._noted:
+            self._commit()
         self._database.close()
 
     def __enter__(self) -> Self:
@@ -136,6 +242,39 @@ class ResponseCache:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+def _entry(attempt: Attempt, at: float) -> tuple[Any, ...]:
+    """Return one row of the ledger; tokens are null where no whole answer arrived to tell."""
+    usage = attempt.usage
+    counts: tuple[int | None, ...] = (None,) * 5
+    if usage is not None:
+        output = (usage.output_tokens, usage.thought_tokens)
+        counts = (usage.input_tokens, *output, usage.cached_tokens, usage.tool_use_tokens)
+    money = (None if dollars is None else str(dollars) for dollars in (attempt.cost, attempt.bound))
+    return (attempt.kind, attempt.model, attempt.tier, attempt.code, *counts, *money, at)
+
+
+def _spending(kind: str, model: str, tier: str | None, rows: Sequence[tuple[Any, ...]]) -> Spending:
+    """Add up the ledger's rows of one group: five token counts, cost and bound each."""
+    whole = [row for row in rows if row[0] is not None]
+    lost = [row for row in rows if row[0] is None]
+    return Spending(
+        kind,
+        model,
+        tier,
+        attempts=len(rows),
+        unknown=len(lost),
+        usage=Usage(*(sum(row[column] for row in whole) for column in range(5))),
+        cost=_sum(row[5] for row in whole),
+        bound=_sum(row[6] for row in lost),
+    )
+
+
+def _sum(sums: Iterable[str | None]) -> Decimal | None:
+    """Return the exact sum, None where one of them is unknown: unknown is not free."""
+    known = [None if text is None else Decimal(text) for text in sums]
+    return None if None in known else sum((one for one in known if one is not None), Decimal(0))
 
 
 def _open(path: Path) -> sqlite3.Connection:

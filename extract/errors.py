@@ -129,7 +129,10 @@ class QuotaExhausted(Denied):
 
 
 class RateLimited(ApiError):
-    """The service asks to slow down. `retry_after` is in seconds and `rpm` the quota; None where it named none."""
+    """The service asks to slow down.
+
+    `retry_after` is in seconds; `rpm` and `tpm` are the quota of requests or input tokens; None where it named none.
+    """
 
     code = "rate_limited"
 
@@ -141,10 +144,12 @@ class RateLimited(ApiError):
         reason: str | None = None,
         retry_after: float | None = None,
         rpm: float | None = None,
+        tpm: float | None = None,
     ) -> None:
         super().__init__(message, status=status, reason=reason)
         self.retry_after = retry_after
         self.rpm = rpm
+        self.tpm = tpm
 
 
 class Overloaded(RateLimited):

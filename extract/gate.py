@@ -8,8 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from extract.budget import Amount, Purse
-from extract.errors import Blocked, NotRun, RateLimited
+from extract.errors import Blocked, NotRun, Overloaded, RateLimited
 from extract.limits import AdaptiveLimit, Limits, TokenBucket, is_throttle
+from extract.pace import Pace
 from extract.types import Usage
 
 __all__ = ["Gate", "Ticket"]
@@ -40,7 +41,8 @@ class Gate:
         self.purse = purse
         self._requests = TokenBucket(limits.rpm) if limits.rpm else None
         self._tokens = TokenBucket(limits.tpm, burst=10.0) if limits.tpm else None
-        self._may_learn = limits.rpm is None
+        self._pace = Pace()
+        self._may_learn_tokens = limits.tpm is None
         self._patience = limits.retry.patience
         self._halved_at = -1.0
         self._waiting: deque[tuple[asyncio.Future[Ticket], int, Amount]] = deque()
@@ -115,7 +117,10 @@ class Gate:
             self.purse.settle(ticket.reserved, ticket.reserved if spent is None else spent)
         self.active -= 1
         now = self._clock()
-        if is_throttle(error):
+        throttled = isinstance(error, RateLimited) and is_throttle(error)
+        refused = throttled and not isinstance(error, Overloaded)
+        self._pace.note(ticket.at, now, refused=refused, named=error.rpm if isinstance(error, RateLimited) else None)
+        if isinstance(error, RateLimited) and throttled:
             self._slow_down(ticket, error, now)
         elif error is None or isinstance(error, Blocked):
             # Other failures say nothing about room for more, and a wrong schema should meet one request at a time.
@@ -124,27 +129,27 @@ class Gate:
             self._tokens.take(usage.input_tokens - ticket.tokens, now)
         self._admit()
 
-    def _slow_down(self, ticket: Ticket, error: BaseException | None, now: float) -> None:
-        # A burst of refusals is one message: only a request sent after the last halving may halve again.
-        if ticket.at >= self._halved_at:
+    def _slow_down(self, ticket: Ticket, error: RateLimited, now: float) -> None:
+        # A quota is a matter of pace; overload is one of how many are inside. A burst of refusals is one message:
+        # only a request sent after the last halving may halve again.
+        if isinstance(error, Overloaded) and ticket.at >= self._halved_at:
             self.limit.after(throttled=True)
             self._halved_at = now
-        if not isinstance(error, RateLimited):
-            return
         if error.retry_after is not None:
             self.paused_until = max(self.paused_until, now + min(error.retry_after, self._patience))
-        if error.rpm and self._may_learn and (self._requests is None or self._requests.per_minute != error.rpm):
-            self._requests = TokenBucket(error.rpm, at=now, level=0.0)
+        if error.tpm and self._may_learn_tokens and (self._tokens is None or self._tokens.per_minute != error.tpm):
+            self._tokens = TokenBucket(error.tpm, burst=10.0, at=now, level=0.0)
 
     def _delay(self, now: float) -> float:
         rates = (bucket.delay(now) for bucket in (self._requests, self._tokens) if bucket)
-        return max(self.paused_until - now, *rates, 0.0)
+        return max(self.paused_until - now, self._pace.delay(now), *rates, 0.0)
 
     def _fits(self, worst: Amount) -> bool:
         return self.purse is None or self.purse.fits(worst)
 
     def _give(self, tokens: int, worst: Amount, now: float) -> Ticket:
         self.active += 1
+        self._pace.take(now)
         if self.purse is not None:
             self.purse.reserve(worst)
         if self._requests:

@@ -157,7 +157,7 @@ RUN = ("run", "spam.py", "in.csv", "-o", "out.parquet")
         ((*RUN, "--offline", "--id", "nope"), 2, "nope"),
         ((*RUN, "--offline", "--deadline", "soon"), 2, "90s"),
         ((*RUN, "--offline", "--no-such-flag"), 2, "no-such-flag"),
-        ((*RUN, "--offline", "--budget", "3"), 2, "budget"),
+        ((*RUN, "--offline", "--budget", "much"), 2, "budget"),
         ((*RUN, "--base-url", "http://example.com"), 2, "https"),
         ((*RUN, "--base-url", "http://127.0.0.1:9", "--deadline", "0.2s", "--stop-after-failures", "0"), 3, "timeout"),
         ((*RUN, "--offline", "--model", "no-such-model"), 1, "--model"),

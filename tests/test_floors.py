@@ -13,7 +13,7 @@ FLOORS = (
     "errors",
     "types",
     "schema prompts usage limits evaluation",
-    "budget",
+    "budget pace",
     "billing results",
     "interactions media cache sinks gate",
     "sources extractor emulator",

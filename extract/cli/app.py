@@ -153,3 +153,24 @@ def emulate(
     from extract.cli.emulate import emulate_command
 
     emulate_command(port=port, dialect=dialect, latency=latency_ms / 1000, rpm=rpm, faults=faults, seed=seed)
+
+
+kept_answers = typer.Typer(no_args_is_help=True, help="Look into a cache of answers.")
+app.add_typer(kept_answers, name="cache")
+CachePath = Annotated[Path, typer.Argument(help="The cache, as in OUTPUT.cache.", show_default=False)]
+
+
+@kept_answers.command(name="show")
+def cache_show(path: CachePath, as_json: AsJson = False) -> None:
+    """Show how many answers it holds, and what all runs with it have taken."""
+    from extract.cli.cache import show_command
+
+    show_command(path, as_json=as_json)
+
+
+@kept_answers.command(name="verify")
+def cache_verify(path: CachePath, as_json: AsJson = False) -> None:
+    """Check that every answer can be read. Exit status: 0 whole, 1 damaged, 2 no cache."""
+    from extract.cli.cache import verify_command
+
+    raise typer.Exit(verify_command(path, as_json=as_json))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -42,6 +42,8 @@ _DENIALS = frozenset({"authentication", "permission_denied", "failed_preconditio
 _BLOCK_OPENING = "Request blocked due to"  # the one sign of a block that is answered with 400 `invalid_request`
 _TOO_COMPLEX = "too many states"  # the one sign of an over-complex schema; its code is that of any bad request
 _DELAY = re.compile(r"(\d+(?:\.\d+)?)s")
+_DELAY_IN_WORDS = re.compile(r"retry in (\d+(?:\.\d+)?) ?s", re.IGNORECASE)
+_SPENT = re.compile(r"spend(?:ing)?[ -](?:limit|cap)|prepa(?:id|yment)|out of credit", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,19 +113,24 @@ def _too_many(facts: _Refusal, said: str, wait: float | None) -> ExtractError:
     violations = facts.detail("QuotaFailure").get("violations")
     quotas = [item for item in violations if isinstance(item, dict)] if isinstance(violations, list) else []
     if facts.reason == "quota_exceeded" or any("PerDay" in str(quota.get("quotaId")) for quota in quotas):
-        return QuotaExhausted(f"the daily quota is used up ({said})", status=facts.status, reason=facts.reason)
-    per_minute = [
-        float(value)
-        for quota in quotas
-        if "RequestsPer" in str(quota.get("quotaId")) and (value := str(quota.get("quotaValue"))).isdecimal()
-    ]
+        told = f"the daily quota is used up; it begins anew at midnight Pacific time ({said})"
+        return QuotaExhausted(told, status=facts.status, reason=facts.reason)
+    if _SPENT.search(facts.message):
+        return QuotaExhausted(f"the spend limit is reached ({said})", status=facts.status, reason=facts.reason)
     return RateLimited(
         f"the service asks to slow down ({said})",
         status=facts.status,
         reason=facts.reason,
         retry_after=wait,
-        rpm=min(per_minute, default=None) or None,
+        rpm=_quota(quotas, "RequestsPer"),
+        tpm=_quota(quotas, "InputTokensPer"),
     )
+
+
+def _quota(quotas: Sequence[Mapping[str, Any]], metric: str) -> float | None:
+    """Return the smallest quota of a metric that was named, per minute."""
+    named = [str(quota.get("quotaValue")) for quota in quotas if metric in str(quota.get("quotaId"))]
+    return min((float(value) for value in named if value.isdecimal()), default=None) or None
 
 
 def _denial(facts: _Refusal) -> str | None:
@@ -146,12 +153,17 @@ def _is_passing(facts: _Refusal) -> bool:
 
 
 def _retry_after(reply: Reply, facts: _Refusal, now: datetime) -> float | None:
-    """Return the wait in seconds that the service named: `retry-after-ms`, then `Retry-After`, then RetryInfo."""
+    """Return the wait in seconds that the service named.
+
+    In this order: `retry-after-ms`, `Retry-After`, RetryInfo, the words "retry in 12.3s" of the message.
+    """
+    words = _DELAY_IN_WORDS.search(facts.message)
     named = (
         _number(reply.headers.get("retry-after-ms"), 0.001),
         _number(reply.headers.get("retry-after"), 1.0),
         _until(reply.headers.get("retry-after"), now),
         _number(_delay(facts.detail("RetryInfo").get("retryDelay")), 1.0),
+        _number(words[1] if words else None, 1.0),
     )
     return next((seconds for seconds in named if seconds is not None), None)
 

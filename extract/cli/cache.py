@@ -1,0 +1,91 @@
+"""`extract cache show` and `extract cache verify`: what a cache file holds, and whether all of it can be read."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from extract.cache import ResponseCache, Spending
+from extract.errors import ConfigError
+from extract.interactions.dialects import decode
+
+__all__ = ["show_command", "verify_command"]
+
+
+def show_command(path: Path, *, as_json: bool) -> None:
+    """Print how many answers there are and what all runs with this cache have taken."""
+    with _opened(path) as cache:
+        answers, span, spent = len(cache), cache.span(), cache.spent()
+    first, last = (None, None) if span is None else (_when(span[0]), _when(span[1]))
+    if as_json:
+        found = {"answers": answers, "bytes": path.stat().st_size, "first": first, "last": last}
+        sys.stdout.write(json.dumps(found | {"spent": [_as_json(one) for one in spent]}) + "\n")
+        return
+    console = Console(width=None if sys.stdout.isatty() else 120)
+    console.print(f"{answers:,} answers, {path.stat().st_size:,} bytes" + (f", {first} to {last}" if span else ""))
+    if spent:
+        console.print(_table(spent))
+
+
+def verify_command(path: Path, *, as_json: bool) -> int:
+    """Print whether every answer can be read; return the exit status."""
+    with _opened(path) as cache:
+        found = cache.verify(decode)
+    damaged = [key.hex() for key in found.damaged]
+    if as_json:
+        report = {"ok": found.ok, "answers": found.answers, "damaged": damaged, "problems": found.problems}
+        sys.stdout.write(json.dumps(report) + "\n")
+    elif found.ok:
+        sys.stdout.write(f"{path}: {found.answers:,} answers, all of them whole" + "\n")
+    else:
+        for problem in found.problems[:10]:
+            sys.stdout.write(f"{path}: {problem}" + "\n")
+        if damaged:
+            shown = ", ".join(key[:12] for key in damaged[:10])
+            sys.stdout.write(
+                f"{path}: {len(damaged):,} answers cannot be read; the next run asks these again: {shown}" + "\n"
+            )
+    return 0 if found.ok else 1
+
+
+def _opened(path: Path) -> ResponseCache:
+    if not path.is_file():
+        raise ConfigError(f"there is no cache {str(path)!r}")
+    return ResponseCache(path)
+
+
+def _when(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+
+
+def _as_json(spending: Spending) -> dict[str, Any]:
+    plain: dict[str, Any] = asdict(spending)
+    tokens: dict[str, Any] = plain.pop("usage")
+    money = {name: None if plain[name] is None else str(plain[name]) for name in ("cost", "bound")}
+    return plain | tokens | money
+
+
+def _table(spent: list[Spending]) -> Table:
+    table = Table("attempts of", "model", "tier", box=None, pad_edge=False)
+    for name in ("attempts", "tokens in", "tokens out", "cost", "answer lost", "at most"):
+        table.add_column(name, justify="right")
+    for one in spent:
+        table.add_row(
+            one.kind,
+            one.model,
+            one.tier or "standard",
+            f"{one.attempts:,}",
+            f"{one.usage.input_tokens:,}",
+            f"{one.usage.output_tokens + one.usage.thought_tokens:,}",
+            "unknown" if one.cost is None else f"${one.cost:.4f}",
+            f"{one.unknown:,}",
+            "unknown" if one.bound is None else f"${one.bound:.4f}",
+        )
+    return table
