@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, cast
 
 import polars as pl
 from polars.selectors import by_name
 
 from extract.asker import Asker
+from extract.backlog import Backlog
 from extract.errors import ConfigError, ExtractError, LostRows, NotRun, OutputError, TooManyFailures
 from extract.limits import next_streak
 from extract.results import Progress, Totals, error_frame, error_schema, provenance_frame
@@ -22,6 +23,8 @@ from extract.types import Outcome
 __all__ = ["Runner", "Shape"]
 
 _BLOCK_ROWS = 128
+_UNWRITTEN = 8  # blocks that may wait for a slow sink before no more rows are read
+_SPARE_WORKERS = 64  # besides four for every slot: how many records may sleep while others use their slots
 _TELL_EVERY = 0.1  # seconds between two progress events
 
 
@@ -39,16 +42,21 @@ class Shape:
 class _Block:
     """Neighbouring rows that leave together, once all of them are done."""
 
+    number: int
     frame: pl.DataFrame
     row_ids: list[Any]
     records: list[dict[str, Any]]
     outcomes: list[Outcome | None]
     left: int
-    done: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Runner:
-    """One run over one source. Memory holds a window of blocks: a slow record can hold back only so many others."""
+    """One run over one source.
+
+    Memory is bounded whatever the input's size: open blocks by the number of workers, since each has a record that is
+    being asked; finished blocks that wait for an earlier one are a few frames in memory, and on disk beyond that. So a
+    record that takes a quarter of an hour holds back neither the others nor memory.
+    """
 
     def __init__(
         self,
@@ -64,15 +72,20 @@ class Runner:
         self.totals = Totals()
         self.stopped: ExtractError | None = None
         self.interrupted = False
-        self.errors: list[pl.DataFrame] = []
+        self.errors: dict[int, pl.DataFrame] = {}
         self._on_event, self._clock = on_event, clock
         self._started = self._told = clock()
         self._frames: Iterator[pl.DataFrame] = source.batches(_BLOCK_ROWS)
         self._read = 0
         self._block: _Block | None = None
         self._feeding = asyncio.Lock()
-        window = max(4, 8 * asker.limits.concurrency // _BLOCK_ROWS)
-        self._blocks: asyncio.Queue[_Block | None] = asyncio.Queue(maxsize=window)
+        self._opened = 0
+        self._finished = Backlog()
+        self._written = 0
+        self._ready, self._progress, self._over = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._ended = False
+        self._failure: BaseException | None = None
+        self._workers: set[asyncio.Task[None]] = set()
         self._asking: set[asyncio.Task[None]] = set()
         self._streak: int | None = 0
         asker.on_stop = self.stop
@@ -103,22 +116,50 @@ class Runner:
 
     async def run(self) -> None:
         """Ask every record and hand every block to the sink, in order."""
-        workers = min(self.asker.limits.concurrency, self.source.height or self.asker.limits.concurrency)
-        tasks = [asyncio.create_task(self._work()) for _ in range(max(1, workers))]
+        concurrency = self.asker.limits.concurrency
+        for _ in range(max(1, min(concurrency, self.source.height or concurrency))):
+            self._hire()
         writer = asyncio.create_task(self._write_all())
+        writer.add_done_callback(self._note_end)  # where it fails, workers would wait for it for ever
+        self.asker.gate.on_sleep = self._hire_for_sleeper
         try:
-            # Together: a writer that fails must end the workers, which would wait for room in its queue for ever.
-            await asyncio.gather(self._until_done(tasks), writer)
+            await self._over.wait()
+            if self._failure is None:
+                self._ended = True
+                self._ready.set()
+                await writer
         finally:
-            for task in (*tasks, writer):
+            for task in (*self._workers, writer):
                 task.cancel()
+            self._finished.close()
+        if self._failure is not None:
+            raise self._failure
         if self.totals.rows != self._read:
             raise LostRows(f"{self._read} rows came in and {self.totals.rows} went out; please report this")
         self._tell()
 
-    async def _until_done(self, tasks: list[asyncio.Task[None]]) -> None:
-        await asyncio.gather(*tasks)
-        await self._blocks.put(None)
+    def _hire(self) -> None:
+        task = asyncio.create_task(self._work())
+        self._workers.add(task)
+        task.add_done_callback(self._note_end)
+
+    def _hire_for_sleeper(self) -> None:
+        """Let another record use the slot of one that waits for its next try."""
+        most = 4 * self.asker.limits.concurrency + _SPARE_WORKERS
+        if self._awake < self.asker.limits.concurrency and len(self._workers) < most and not self._stopping:
+            self._hire()
+
+    @property
+    def _awake(self) -> int:
+        return len(self._workers) - self.asker.gate.asleep
+
+    def _note_end(self, task: asyncio.Task[None]) -> None:
+        self._workers.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._failure = self._failure or error
+            self._over.set()
+        elif not self._workers:
+            self._over.set()
 
     def stop(self, error: ExtractError) -> None:
         """End the run for a reason: nothing new is sent, what is in flight may finish."""
@@ -148,6 +189,9 @@ class Runner:
             outcome = await self._outcome(block.records[index], block.row_ids[index])
             self._asking.discard(this)
             self._settle(block, index, outcome)
+            if self._awake > self.asker.limits.concurrency:
+                self._workers.discard(this)  # now, so that no other leaves for the same reason
+                return  # those who slept are back
 
     async def _outcome(self, record: Mapping[str, Any], row_id: Any) -> Outcome:
         if not self._stopping:
@@ -166,7 +210,10 @@ class Runner:
                     return None
 
     async def _feed(self) -> bool:
-        """Open the next block; waits while the window is full. False at the end of the source."""
+        """Open the next block; waits while the sink is behind. False at the end of the source."""
+        while len(self._finished) > _UNWRITTEN and self._written in self._finished:
+            self._progress.clear()
+            await self._progress.wait()
         try:
             frame = await asyncio.to_thread(next, self._frames, None)
         except ConfigError as error:  # a source that breaks half way
@@ -178,9 +225,8 @@ class Runner:
         row_ids = frame[self.shape.row_id].to_list() if self.shape.row_id else list(range(first, self._read))
         columns = list(self.asker.plan.columns)
         records = frame.select(by_name(*columns)).to_dicts() if columns else [{}] * frame.height
-        block = _Block(frame, row_ids, records, [], frame.height)
-        await self._blocks.put(block)
-        self._block = block
+        self._block = _Block(self._opened, frame, row_ids, records, [], frame.height)
+        self._opened += 1
         return True
 
     def _settle(self, block: _Block, index: int, outcome: Outcome) -> None:
@@ -188,7 +234,7 @@ class Runner:
         block.left -= 1
         self.totals.add(outcome)
         if block.left == 0:
-            block.done.set()
+            self._finish(block)
         if outcome.ok or not outcome.cached:  # what an earlier run was told says nothing about this one's set-up
             self._streak = next_streak(self._streak, outcome.error)
         most = self.asker.limits.stop_after_failures
@@ -196,6 +242,20 @@ class Runner:
             self.stop(TooManyFailures(f"{most} rows failed and none succeeded; the last said: {outcome.error}"))
         if self._clock() - self._told >= _TELL_EVERY:
             self._tell()
+
+    def _finish(self, block: _Block) -> None:
+        """Turn a block's outcomes into columns at once: frames are small, outcomes are not."""
+        outcomes = [outcome for outcome in block.outcomes if outcome is not None]
+        if len(outcomes) != block.frame.height:
+            raise LostRows(f"{block.frame.height - len(outcomes)} rows have no outcome; please report this")
+        if any(outcome.error for outcome in outcomes):
+            self.errors[block.number] = error_frame(outcomes, self.id_type)
+        try:
+            self._finished.put(block.number, self._columns(block.frame, outcomes))
+        except OutputError as error:
+            self._finished.drop(block.number)
+            self.stop(error)
+        self._ready.set()
 
     def _tell(self) -> None:
         self._told = self._clock()
@@ -220,20 +280,25 @@ class Runner:
     async def _write_all(self) -> None:
         """Hand the blocks to the sink in the order of the input, each as soon as it and those before it are done."""
         usable = True
-        while (block := await self._blocks.get()) is not None:
-            await block.done.wait()
-            outcomes = [outcome for outcome in block.outcomes if outcome is not None]
-            if len(outcomes) != block.frame.height:
-                raise LostRows(f"{block.frame.height - len(outcomes)} rows have no outcome; please report this")
-            if any(outcome.error for outcome in outcomes):
-                self.errors.append(error_frame(outcomes, self.id_type))
-            frame = self._columns(block.frame, outcomes)
-            if usable and frame.height:
-                try:
+        while await self._until_next():
+            try:
+                frame = self._finished.pop(self._written)
+                if usable and frame.height:
                     await asyncio.to_thread(self.sink.write, frame)
-                except OutputError as error:
-                    usable = False
-                    self.stop(error)
+            except OutputError as error:
+                usable = False
+                self.stop(error)
+            self._written += 1
+            self._progress.set()
+
+    async def _until_next(self) -> bool:
+        """Wait for the next block in order; False where all are written."""
+        while self._written not in self._finished:
+            if self._ended and self._written == self._opened:
+                return False
+            self._ready.clear()
+            await self._ready.wait()
+        return True
 
     def _columns(self, inputs: pl.DataFrame, outcomes: list[Outcome]) -> pl.DataFrame:
         columns = self.asker.plan.schema.frame([outcome.row for outcome in outcomes])
@@ -248,4 +313,4 @@ class Runner:
 
     def error_rows(self) -> pl.DataFrame:
         """Return all rows that failed so far, in the order of the input."""
-        return pl.concat([error_schema(self.id_type).to_frame(), *self.errors])
+        return pl.concat([error_schema(self.id_type).to_frame(), *(frame for _, frame in sorted(self.errors.items()))])

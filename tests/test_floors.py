@@ -15,7 +15,7 @@ FLOORS = (
     "schema prompts usage limits evaluation",
     "budget pace",
     "billing results",
-    "interactions media cache sinks gate",
+    "interactions media cache sinks backlog gate",
     "sources extractor emulator",
     "sender",
     "asker",
