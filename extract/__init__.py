@@ -109,6 +109,8 @@ def _register_namespace() -> None:
     if polars is not None and hasattr(polars, "api") and not hasattr(polars.DataFrame, "extract"):
         register = polars.api.register_dataframe_namespace("extract")
         register(lambda frame: import_module("extract.frame").FrameNamespace(frame))
+        register_lazy = polars.api.register_lazyframe_namespace("extract")
+        register_lazy(lambda frame: import_module("extract.frame").LazyFrameNamespace(frame))
 
 
 _register_namespace()

@@ -7,10 +7,11 @@ from typing import Any
 import polars as pl
 
 from extract.extractor import Extractor
+from extract.lazy import lazy_run
 from extract.results import Run
 from extract.runs import run
 
-__all__ = ["FrameNamespace"]
+__all__ = ["FrameNamespace", "LazyFrameNamespace"]
 
 
 class FrameNamespace:
@@ -22,3 +23,14 @@ class FrameNamespace:
     def run(self, extractor: Extractor, **options: Any) -> Run:
         """Ask `extractor` of every row; options as in `extract.run`."""
         return run(self._frame, extractor, **options)
+
+
+class LazyFrameNamespace:
+    """Extraction over the rows of a LazyFrame."""
+
+    def __init__(self, frame: pl.LazyFrame) -> None:
+        self._frame = frame
+
+    def run(self, extractor: Extractor, **options: Any) -> pl.LazyFrame:
+        """Return a LazyFrame that asks `extractor` of the rows as they are wanted; see `extract.lazy.lazy_run`."""
+        return lazy_run(self._frame, extractor, **options)

@@ -26,6 +26,7 @@ class Ticket:
 
 
 _NOTHING = Amount()
+_SILENCE = 1.0  # seconds: a refusal of the set-up would have come by then
 
 
 class Gate:
@@ -47,6 +48,8 @@ class Gate:
         self._halved_at = -1.0
         self._waiting: deque[tuple[asyncio.Future[Ticket], int, Amount]] = deque()
         self._timer: asyncio.TimerHandle | None = None
+        self._opener: asyncio.TimerHandle | None = None
+        self._replies = 0
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     @property
@@ -116,6 +119,7 @@ class Gate:
         if self.purse is not None:
             self.purse.settle(ticket.reserved, ticket.reserved if spent is None else spent)
         self.active -= 1
+        self._replies += 1
         now = self._clock()
         throttled = isinstance(error, RateLimited) and is_throttle(error)
         refused = throttled and not isinstance(error, Overloaded)
@@ -175,6 +179,18 @@ class Gate:
             else:
                 self._waiting.popleft()
                 waiter.set_exception(self.purse.exceeded(worst))
+        self._open_later()
+
+    def _open_later(self) -> None:
+        """At the start, let silence count as a yes: a slow first answer must not hold everybody back."""
+        if self._opener is None and self._waiting and self.limit.steep and self.slots < self.limit.ceiling:
+            self._opener = asyncio.get_running_loop().call_later(_SILENCE, self._on_silence, self._replies)
+
+    def _on_silence(self, replies: int) -> None:
+        self._opener = None
+        if self._replies == replies:
+            self.limit.double()
+        self._admit()
 
     def _wake_in(self, delay: float) -> None:
         if self._timer is None:

@@ -81,6 +81,10 @@ class AdaptiveLimit:
     def __post_init__(self) -> None:
         self.slots = min(self.slots, self.ceiling)
 
+    def double(self) -> None:
+        """Open further without an answer: nothing has spoken against it."""
+        self.slots = min(self.ceiling, self.slots * 2)
+
     def after(self, *, throttled: bool) -> int:
         """Take note of one answer; return the slots now allowed."""
         if throttled:

@@ -83,6 +83,7 @@ async def run_async(
     row_id: str | None = None,
     cache: ResponseCache | str | os.PathLike[str] | None = None,
     output: str | os.PathLike[str] | None = None,
+    sink: Sink | None = None,
     overwrite: bool = False,
     errors: Literal["split", "null"] | None = None,
     prefix: str = "",
@@ -103,6 +104,7 @@ async def run_async(
     - `cache`: a path or ResponseCache; answers found there are not asked again.
     - `output`: a .parquet, .csv or .jsonl path to stream to; without it the rows come back in `Run.frame`.
       `overwrite=True` lets it replace a file that this pipeline did not write; `pipeline` is the name in its footer.
+    - `sink`: takes the frames in place of memory or a file; `write` is called in a thread, one at a time.
     - `errors`: "null" keeps rejected rows with nulls (default for frames), "split" leaves them out (default for files).
     - `row_id`: the column that names rows in `Run.errors`; `prefix`: put before the new columns' names;
       `provenance=True`: adds the struct column `_extract`; `limit`: only the first so many rows.
@@ -132,7 +134,7 @@ async def run_async(
         source = open_source(data) if limit is None else take_rows(open_source(data), limit)
         check_columns(plan.columns, list(source.schema))
         named = pipeline or plan.schema.name
-        sink = _sink(path, named, cache, data, overwrite=overwrite)
+        sink = sink or _sink(path, named, cache, data, overwrite=overwrite)
         answers = stack.enter_context(ResponseCache(cache)) if isinstance(cache, str | os.PathLike) else cache
         asker = _asker(
             plan,

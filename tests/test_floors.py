@@ -21,6 +21,7 @@ FLOORS = (
     "asker",
     "runner estimate",
     "runs",
+    "lazy",
     "frame",
     "cli",
     "__main__",

@@ -1,0 +1,178 @@
+"""A run as a Polars IO source: rows are asked as the query wants them, and each is paid for once."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import shutil
+import tempfile
+import threading
+import weakref
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from extract.cache import ResponseCache
+from extract.errors import ConfigError, OutputError
+from extract.extractor import Extractor
+from extract.results import Run, provenance_frame
+from extract.runs import run_async
+from extract.schema import compile_schema
+
+__all__ = ["lazy_run"]
+
+_WITHOUT = ("output", "overwrite", "errors", "sink", "limit", "pipeline")
+_AHEAD = 2  # frames that a run may be ahead of the query that reads it
+
+
+def lazy_run(source: pl.LazyFrame, extractor: Extractor, **options: Any) -> pl.LazyFrame:
+    """Return a LazyFrame of all input columns and one typed column per field; rejected rows are null.
+
+    Nothing is asked before it is collected, and no more rows than are wanted. Options are those of `extract.run`
+    without an output. Polars may read a source more than once: answers are always kept in a cache, by default in a
+    temporary one that lives as long as the lazy frame. Collecting raises what stopped the run, as an ExtractError or
+    inside of Polars' ComputeError.
+    """
+    if unfit := [name for name in options if name in _WITHOUT]:
+        raise ConfigError(f"a lazy run takes no {unfit[0]!r}: sink the lazy frame, or use extract.run")
+    schema = _schema(source.collect_schema(), extractor, options)
+    scans = _Scans(source, extractor, options)
+    return register_io_source(scans.read, schema=schema)
+
+
+def _schema(taken: pl.Schema, extractor: Extractor, options: Mapping[str, Any]) -> pl.Schema:
+    prefix = options.get("prefix", "")
+    columns = {prefix + name: dtype for name, dtype in compile_schema(extractor.schema).dtypes.items()}
+    if clash := [name for name in columns if name in taken]:
+        raise ConfigError(f"there are already columns named {clash!r}; name ours apart with prefix=")
+    provenance = provenance_frame(()).schema if options.get("provenance") else {}
+    return pl.Schema({**taken, **columns, **provenance})
+
+
+class _Scans:
+    """All readings of one lazy frame: they run in one event loop and share one cache, so that none pays twice."""
+
+    def __init__(self, source: pl.LazyFrame, extractor: Extractor, options: dict[str, Any]) -> None:
+        self._source, self._extractor, self._options = source, extractor, options
+        self._lock = threading.Lock()
+        self._active = 0
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._cache: ResponseCache | None = None
+        self._path: ResponseCache | str | os.PathLike[str] = options.get("cache") or self._temporary()
+
+    def _temporary(self) -> Path:
+        folder = tempfile.mkdtemp(prefix="extract-")
+        weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
+        return Path(folder) / "answers.cache"
+
+    def read(
+        self,
+        with_columns: list[str] | None,
+        predicate: pl.Expr | None,
+        n_rows: int | None,
+        batch_size: int | None,  # noqa: ARG002 - blocks come as they are finished
+    ) -> Iterator[pl.DataFrame]:
+        """Yield the rows as Polars asks for them."""
+        if n_rows == 0:
+            return
+        sink = _QueueSink()
+        loop, cache = self._enter()
+        try:
+            limit = n_rows if predicate is None else None
+            running = asyncio.run_coroutine_threadsafe(self._run(sink, cache, limit), loop)
+            try:
+                for frame in sink.frames(running):
+                    chosen = frame if predicate is None else frame.filter(predicate)
+                    yield chosen if with_columns is None else chosen.select(with_columns)
+                stopped = running.result().stopped
+                if stopped is not None:
+                    raise stopped
+            finally:
+                sink.closed.set()  # the reader may have had enough
+                running.exception()
+        finally:
+            self._leave()
+
+    async def _run(self, sink: _QueueSink, cache: ResponseCache, limit: int | None) -> Run:
+        options = self._options | {"cache": cache, "limit": limit, "sink": sink, "errors": "null"}
+        try:
+            return await run_async(self._source, self._extractor, **options)
+        finally:
+            sink.end()
+
+    def _enter(self) -> tuple[asyncio.AbstractEventLoop, ResponseCache]:
+        with self._lock:
+            if self._loop is None or self._cache is None:
+                self._cache = self._path if isinstance(self._path, ResponseCache) else ResponseCache(self._path)
+                self._loop = asyncio.new_event_loop()
+                self._thread = threading.Thread(target=self._loop.run_forever, name="extract-lazy", daemon=True)
+                self._thread.start()
+            self._active += 1
+            return self._loop, self._cache
+
+    def _leave(self) -> None:
+        """End the loop with its last reader: no thread stays behind."""
+        with self._lock:
+            self._active -= 1
+            if self._active or self._loop is None or self._thread is None or self._cache is None:
+                return
+            asyncio.run_coroutine_threadsafe(self._loop.shutdown_default_executor(), self._loop).result()
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join()
+            self._loop.close()
+            if self._cache is not self._path:
+                self._cache.close()
+            self._loop = self._thread = self._cache = None
+
+
+class _QueueSink:
+    """Hands frames to another thread, few at a time: a run goes no further than its reader wants."""
+
+    def __init__(self) -> None:
+        self.closed = threading.Event()
+        self._queue: queue.Queue[pl.DataFrame | None] = queue.Queue(maxsize=_AHEAD)
+
+    def open(self, schema: pl.Schema, metadata: Mapping[str, str]) -> None:
+        """Nothing to prepare."""
+
+    def write(self, frame: pl.DataFrame) -> None:
+        self._put(frame)
+
+    def close(self, *, whole: bool) -> Path | None:  # noqa: ARG002 - the reader hears of a stop from the run
+        return None
+
+    def abandon(self) -> None:
+        """Nothing was made that must be undone."""
+
+    def end(self) -> None:
+        """Tell the reader that no more frames will come; never waits, for it is called in the event loop."""
+        self.closed.set()
+        with suppress(queue.Full):  # then the reader will look again once it has emptied it
+            self._queue.put_nowait(None)
+
+    def frames(self, running: Future[Any]) -> Iterator[pl.DataFrame]:
+        """Yield what was written until the run is over."""
+        while True:
+            try:
+                frame = self._queue.get(timeout=0.05 if running.done() or self.closed.is_set() else 0.5)
+            except queue.Empty:
+                if running.done():
+                    return
+                continue
+            if frame is not None:
+                yield frame
+
+    def _put(self, frame: pl.DataFrame) -> None:
+        while not self.closed.is_set():
+            try:
+                return self._queue.put(frame, timeout=0.1)
+            except queue.Full:
+                continue
+        raise OutputError("nobody reads this lazy frame any more")

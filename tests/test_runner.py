@@ -1,0 +1,120 @@
+"""Scheduling: slots are used while records sleep, and one stuck record holds nothing back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+from pathlib import Path
+from typing import Any
+
+import httpx
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from extract import Client, Emulator, Extractor, Limits, OutputError, Retry, run
+from extract.backlog import Backlog
+
+ECHO = Extractor({"type": "object", "properties": {"said": {"type": "string"}}, "required": ["said"]}, "{text}")
+
+
+def echo(body: dict[str, Any]) -> str:
+    return json.dumps({"said": body["input"][0]["content"][0]["text"]})
+
+
+def rows(count: int) -> pl.DataFrame:
+    return pl.DataFrame({"text": [f"row {number}" for number in range(count)]})
+
+
+def test_slots_are_used_while_records_wait_for_their_next_try() -> None:
+    emulator = Emulator(answers=echo, faults="500=0.5", seed=1, latency=0.002)
+    limits = Limits(concurrency=16, retry=Retry(first_wait=0.2, longest_wait=0.2, failures=30))
+    result = run(rows(400), ECHO, client=Client("key", transport=emulator.transport), limits=limits)
+    assert result.frame["said"].to_list() == rows(400)["text"].to_list()
+    assert emulator.stats()["peak_in_flight"] == 16
+    assert result.seconds < 400 / 16 * 0.2  # what sixteen workers that sleep on their slots would take
+
+
+class Stuck(httpx.AsyncBaseTransport):
+    """Holds the very first record back until all the others are answered."""
+
+    def __init__(self, emulator: Emulator, others: int) -> None:
+        self.emulator, self.others = emulator, others
+        self.answered = 0
+        self.rest = asyncio.Event()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if b'"row 0"' in request.content:
+            await self.rest.wait()
+        response = await self.emulator.transport.handle_async_request(request)
+        self.answered += 1
+        if self.answered == self.others:
+            self.rest.set()
+        return response
+
+
+def test_a_stuck_record_holds_back_neither_the_others_nor_the_order(tmp_path: Path) -> None:
+    count = 6_000
+    transport = Stuck(Emulator(answers=echo, keep_requests=False), count - 1)
+    output = tmp_path / "out.parquet"
+    result = run(rows(count), ECHO, client=Client("key", transport=transport), output=output)
+    assert result.totals.valid == count
+    assert_frame_equal(pl.read_parquet(output), rows(count).with_columns(said=pl.col("text")))
+
+
+class SlowSink:
+    """Takes one frame, and no more before it is let go."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.emulator, self.frames, self.asked_meanwhile = emulator, 0, 0
+        self.rest = threading.Event()
+
+    def open(self, schema: pl.Schema, metadata: Any) -> None: ...
+
+    def write(self, frame: pl.DataFrame) -> None:
+        if self.frames == 0:
+            self.rest.wait(1.0)
+            self.asked_meanwhile = self.emulator.stats()["requests"]
+        self.frames += 1
+
+    def close(self, *, whole: bool) -> None: ...
+
+    def abandon(self) -> None: ...
+
+
+def test_no_more_is_asked_than_a_slow_sink_can_take() -> None:
+    emulator = Emulator(answers=echo, keep_requests=False)
+    sink = SlowSink(emulator)
+    run(rows(8_000), ECHO, client=Client("key", transport=emulator.transport), sink=sink)
+    assert sink.asked_meanwhile < 3_000
+    assert sink.frames >= 8_000 // 128
+
+
+def test_what_has_no_room_in_memory_comes_back_from_disk_and_leaves_nothing(tmp_path: Path) -> None:
+    backlog = Backlog(most_bytes=20_000)
+    frames = [rows(100).with_columns(number=pl.lit(number)) for number in range(60)]
+    for number in reversed(range(60)):
+        backlog.put(number, frames[number])
+    assert 0 < backlog.spilled < 60
+    for number in range(50):
+        assert_frame_equal(backlog.pop(number), frames[number])
+    folder = Path(backlog._folder.name) if backlog._folder else tmp_path
+    assert folder != tmp_path
+    backlog.close()
+    assert not folder.exists()
+    assert len(backlog) == 0
+
+
+def test_a_full_temporary_folder_stops_the_run_and_loses_no_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pl.DataFrame, "write_ipc", full)
+    monkeypatch.setattr("extract.backlog._MOST_BYTES", 0)
+    monkeypatch.setattr(Backlog.__init__, "__defaults__", (0,))
+    transport = Stuck(Emulator(answers=echo, keep_requests=False), 200)
+    result = run(rows(3_000), ECHO, client=Client("key", transport=transport))
+    assert isinstance(result.stopped, OutputError)
+    assert "put aside" in str(result.stopped)
+    assert result.totals.rows == 3_000
