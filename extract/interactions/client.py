@@ -20,7 +20,7 @@ from extract.errors import ConfigError, ExtractError
 from extract.interactions.dialects import DIALECTS, Dialect, DialectName, decode
 from extract.interactions.failures import refusal
 from extract.interactions.protocols import create
-from extract.interactions.transport import async_transport, check_url, headers, is_loopback, read_timeout, translated
+from extract.interactions.transport import Direct, check_url, headers, is_loopback, read_timeout, translated
 from extract.interactions.wire import Call, Reply, drive, drive_async
 from extract.limits import Retry, retry_if_transient, stop_when_hopeless, wait_as_told, wait_with_jitter
 from extract.types import Interaction, Request
@@ -100,9 +100,8 @@ class Endpoint:
             "follow_redirects": False,
         }
 
-    def checked(self, response: httpx.Response) -> Reply:
+    def checked(self, reply: Reply) -> Reply:
         """Return the reply of a call that went well (200, exactly); raise what any other stands for."""
-        reply = Reply(response.status_code, response.headers, response.content)
         if reply.status == 200:
             return reply
         # A service may echo what it was sent: the key is struck out before anything is made of the body.
@@ -200,7 +199,7 @@ class Client:
         """Send one call once. Raises what a refusal stands for, or Unreachable."""
         with translated(call, secret=self.endpoint.api_key):
             response = self._http.request(call.method, self.endpoint.root + call.path, content=call.body)
-        return self.endpoint.checked(response)
+        return self.endpoint.checked(Reply(response.status_code, response.headers, response.content))
 
     def _insist(self, call: Call) -> Interaction:
         options = _Patience(self.retry, random.uniform).options()
@@ -242,9 +241,9 @@ class AsyncClient:
         self.retry = retry or Retry()
         self.transport = transport
         self._sleep = sleep
-        self._http = httpx.AsyncClient(
-            transport=transport or async_transport(httpx.URL(self.endpoint.base_url)), **self.endpoint.http_options()
-        )
+        options = self.endpoint.http_options()
+        self._http = httpx.AsyncClient(transport=transport, **options) if transport is not None else None
+        self._direct = Direct(self.endpoint.root, options["headers"], options["timeout"].read)
 
     @classmethod
     def from_env(cls, *, base_url: str | None = None, dialect: DialectName = "steps") -> AsyncClient:
@@ -262,14 +261,20 @@ class AsyncClient:
     async def exchange(self, call: Call) -> Reply:
         """Send one call once. Raises what a refusal stands for, or Unreachable."""
         with translated(call, secret=self.endpoint.api_key):
-            response = await self._http.request(call.method, self.endpoint.root + call.path, content=call.body)
-        return self.endpoint.checked(response)
+            if self._http is None:
+                reply = await self._direct.send(call)
+            else:
+                response = await self._http.request(call.method, self.endpoint.root + call.path, content=call.body)
+                reply = Reply(response.status_code, response.headers, response.content)
+        return self.endpoint.checked(reply)
 
     async def _insist(self, call: Call) -> Interaction:
         return await insist(lambda: self.ask(call), self.retry, sleep=self._sleep)
 
     async def aclose(self) -> None:
-        await self._http.aclose()
+        await self._direct.aclose()
+        if self._http is not None:
+            await self._http.aclose()
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,38 +1,66 @@
 """The HTTP transports under the clients, and the one place where their exceptions become ours.
 
 httpx's own pool scans all its connections for every request, so at hundreds of connections it reaches a few per cent of
-what the service would give. The asynchronous client therefore mounts aiohttp under httpx's API (httpx-aiohttp).
+what the service would give; and its request and response objects cost more than all the rest of a record. The
+asynchronous client therefore speaks through aiohttp itself (`Direct`), unless the user brings an httpx transport.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import Any
 
 import aiohttp
 import httpx
-from httpx_aiohttp import AiohttpTransport
 
 from extract.errors import ConfigError, Unreachable
-from extract.interactions.wire import Call
+from extract.interactions.wire import Call, Reply
 
-__all__ = ["async_transport", "check_url", "headers", "is_loopback", "read_timeout", "translated"]
+__all__ = ["Direct", "check_url", "headers", "is_loopback", "read_timeout", "translated"]
+
+_CONNECT_SECONDS = 15.0
+_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 
-def async_transport(url: httpx.URL) -> httpx.AsyncBaseTransport:
-    """Return the default transport: as many connections as there are requests in flight, each kept for 30 seconds.
+class Direct:
+    """Calls to one address over aiohttp: as many connections as requests in flight, each kept for 30 seconds.
 
-    Proxies are read from the environment as curl does, but never asked for this machine's own addresses.
+    Proxies are read from the environment as curl does, but never asked for this machine's own addresses. A POST is
+    never repeated in here, redirects are not followed, and no cookie is kept. `read_timeout` is in seconds.
     """
-    local = is_loopback(url.host)
-    return AiohttpTransport(client=lambda: _session(trust_env=not local))
 
+    def __init__(self, root: str, headers: Mapping[str, str], read_timeout: float) -> None:
+        self._root, self._headers = root, headers
+        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=read_timeout)
+        self._session: aiohttp.ClientSession | None = None
 
-def _session(*, trust_env: bool) -> aiohttp.ClientSession:
-    connector = aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0)
-    return aiohttp.ClientSession(connector=connector, trust_env=trust_env, cookie_jar=aiohttp.DummyCookieJar())
+    async def send(self, call: Call) -> Reply:
+        """Send a call once; raises what aiohttp raises."""
+        session = self._session or self._open()
+        async with session.request(
+            call.method, self._root + call.path, data=call.body or None, allow_redirects=False
+        ) as response:
+            return Reply(response.status, response.headers, await response.read())
+
+    async def aclose(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        """Make the session in the loop that uses it."""
+        url = httpx.URL(self._root)
+        # The same certificates as httpx trusts; reading them takes a moment, and plain http needs none.
+        trusted = httpx.create_ssl_context() if url.scheme == "https" else True
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0, ssl=trusted),
+            trust_env=not is_loopback(url.host),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            headers=self._headers,
+            timeout=self._timeout,
+        )
+        return self._session
 
 
 def read_timeout(service_tier: str | None) -> float:
@@ -51,7 +79,7 @@ def translated(call: Call, *, secret: str) -> Iterator[None]:
         yield
     except Exception as error:
         said = " ".join(f"{type(error).__name__} {error}".replace(secret, "[key]").split())[:200]
-        never_sent = isinstance(error.__cause__, aiohttp.ClientConnectorError)
+        never_sent = isinstance(error, _NEVER_SENT) or isinstance(error.__cause__, _NEVER_SENT)
         raise Unreachable(f"{call.method} {call.path}: {said}", maybe_sent=not never_sent) from None
 
 

@@ -1,0 +1,398 @@
+"""What a run does when things go wrong, measured offline over a loopback socket.
+
+    python benchmarks/reliability.py [matrix kills quota throughput budget duplicates memory interrupts] [--quick]
+
+Each part prints what it measured beside its bar; the exit status is 1 where a bar was missed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from pipeline_for_benchmarks import extractor
+
+from extract import Client, Emulator, Extractor, Limits, Progress, Retry, run
+from extract.emulator.server import running_server
+from extract.usage import find_price
+
+PIPELINE = Path(__file__).with_name("pipeline_for_benchmarks.py").read_text()
+TOPICS = ("billing", "bug", "praise", "other")
+# Each fault of the matrix, and the code of a row for which it came again and again.
+CODES = {
+    "500": "overloaded",
+    "503": "overloaded",
+    "reset": "unreachable",
+    "slow": "unreachable",
+    "cut": "unreachable",
+    "html": "overloaded",
+    "array": "overloaded",
+    "malformed": "invalid_answer",
+    "mismatch": "invalid_answer",
+    "empty_steps": "invalid_answer",
+    "failed": "invalid_answer",
+    "blocked": "blocked",
+    "unknown_status": "invalid_answer",
+}
+missed: list[str] = []
+
+
+def tell(what: str, figure: object, bar: str, *, ok: bool) -> None:
+    print(f"{'ok  ' if ok else 'MISS'}  {what:<58} {figure!s:>28}   bar: {bar}", flush=True)
+    if not ok:
+        missed.append(what)
+
+
+def messages(count: int) -> pl.DataFrame:
+    return pl.DataFrame(
+        {"id": range(count), "text": [f"message {n}: {TOPICS[n % 4]} of day {n}" for n in range(count)]}
+    )
+
+
+def truth_of(body: dict[str, Any]) -> str:
+    number = int(str(body["input"][0]["content"][0]["text"]).split("message ")[1].split(":")[0])
+    return json.dumps({"topic": TOPICS[number % 4], "score": number % 11})
+
+
+def truth(count: int) -> list[tuple[int, str, int]]:
+    return [(n, TOPICS[n % 4], n % 11) for n in range(count)]
+
+
+def command(url: str, *more: str) -> list[str]:
+    words = [
+        "run",
+        "pipeline.py",
+        "in.parquet",
+        "-o",
+        "out.parquet",
+        "--base-url",
+        url,
+        "--id",
+        "id",
+        "--json",
+        "--quiet",
+    ]
+    return [sys.executable, "-m", "extract", *words, *more]
+
+
+@contextmanager
+def workplace(count: int) -> Iterator[Path]:
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        (folder / "pipeline.py").write_text(PIPELINE)
+        messages(count).write_parquet(folder / "in.parquet")
+        yield folder
+
+
+def whole(url: str, folder: Path, *more: str) -> tuple[int, dict[str, Any]]:
+    done = subprocess.run(command(url, *more), cwd=folder, capture_output=True, text=True, check=False)
+    if not done.stdout.strip():
+        raise RuntimeError(done.stderr)
+    return done.returncode, json.loads(done.stdout)
+
+
+def matrix(quick: bool) -> None:
+    """Rows x faults x rates: no row is lost, no run aborted, and what is answered is the truth."""
+    count, rates = (200, (0.1,)) if quick else (2_000, (0.01, 0.1, 0.3))
+    for fault, code in CODES.items():
+        for rate in rates:
+            emulator = Emulator(answers=truth_of, faults=f"{fault}={rate}", seed=7, keep_requests=False)
+            with running_server(emulator) as url:
+                started = time.perf_counter()
+                limits = Limits(concurrency=64, retry=Retry(first_wait=0.05, longest_wait=0.5))
+                result = run(messages(count), extractor, client=Client("key", base_url=url), row_id="id", limits=limits)
+                seconds = time.perf_counter() - started
+            failed = {row["row_id"]: row["code"] for row in result.errors.iter_rows(named=True)}
+            answered = [row for row in result.frame.select("id", "topic", "score").iter_rows() if row[0] not in failed]
+            lost = count - len(answered) - len(failed)
+            wrong = sum(row != (row[0], TOPICS[row[0] % 4], row[0] % 11) for row in answered)
+            codes = Counter(failed.values())
+            fine = not lost and not wrong and result.complete and set(codes) <= {code}
+            told = f"lost {lost}, wrong {wrong}, {dict(codes) or 'none rejected'}, {seconds:.1f} s"
+            tell(f"{fault} at {rate:.0%}", told, "0 lost, 0 wrong, right codes, not aborted", ok=fine)
+
+
+def kills(quick: bool) -> None:
+    """kill -9 at random points: at most what was in flight is paid again, and the table is that of an unbroken run."""
+    count, times, slots = (1_500, 4, 16) if quick else (5_000, 50, 16)
+    draws = random.Random(11)
+    answered: Counter[str] = Counter()
+    lock = threading.Lock()
+
+    def counted(body: dict[str, Any]) -> str:
+        said = truth_of(body)
+        with lock:
+            answered[str(body["input"][0]["content"][0]["text"])] += 1
+        return said
+
+    emulator = Emulator(
+        answers=counted, faults="503=0.03,reset=0.03,html=0.02,500=0.02", seed=5, latency=0.02, keep_requests=False
+    )
+    worst = paid_again = killed = damaged = differing = 0
+    with running_server(emulator) as url, workplace(count) as folder:
+        while killed < times:
+            for left in folder.glob("out*"):
+                left.unlink()
+            answered.clear()
+            finished = False
+            while not finished:
+                before = answered.total() - len(answered)
+                child = subprocess.Popen(
+                    command(url, "--concurrency", str(slots)),
+                    cwd=folder,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.PIPE,
+                )
+                seen = answered.total()
+                while child.poll() is None and answered.total() == seen:
+                    time.sleep(0.002)
+                try:
+                    child.communicate(timeout=draws.uniform(0.02, 1.5) if killed < times else None)
+                    finished = True
+                except subprocess.TimeoutExpired:
+                    os.kill(child.pid, signal.SIGKILL)
+                    child.communicate()
+                    killed += 1
+                    if (folder / "out.parquet").exists():
+                        damaged += 1
+                again = answered.total() - len(answered) - before
+                worst, paid_again = max(worst, again), paid_again + again
+            checked = subprocess.run(
+                [sys.executable, "-m", "extract", "cache", "verify", "out.parquet.cache"],
+                cwd=folder,
+                check=False,
+                capture_output=True,
+            )
+            damaged += checked.returncode != 0
+            rows = list(pl.read_parquet(folder / "out.parquet").select("id", "topic", "score").iter_rows())
+            differing += rows != truth(count)
+    tell(f"{killed} kills: most paid again after one", worst, f"<= {slots} in flight", ok=worst <= slots)
+    tell("paid again in all, of which in flight at most", f"{paid_again} of {killed * slots}", "", ok=True)
+    tell("half files, damaged caches", damaged, "0", ok=damaged == 0)
+    tell("final tables that differ", differing, "0", ok=differing == 0)
+
+
+def quota(quick: bool) -> None:
+    """A quota the client is not told: used up, hardly passed, and followed when it moves."""
+    seconds = 45 if quick else 180
+    passed: list[float] = []
+
+    def answer(body: dict[str, Any]) -> str:
+        passed.append(time.perf_counter())
+        return truth_of(body)
+
+    emulator = Emulator(answers=answer, rpm=3_000, latency=0.3, keep_requests=False)
+    with running_server(emulator) as url:
+        began = time.perf_counter()
+        stop = threading.Event()
+
+        def listener(_: object) -> None:
+            if time.perf_counter() - began > seconds and not stop.is_set():
+                stop.set()
+                raise TimeoutError("enough was measured")
+
+        run(messages(40_000), extractor, client=Client("key", base_url=url), on_event=listener)
+        stats = emulator.stats()
+    used = sum(15 <= at - began < seconds for at in passed) / (50 * (seconds - 15))
+    late = sum(seconds / 2 <= at - began < seconds for at in passed) / (50 * seconds / 2)
+    refused = stats["refused_by_quota"] / stats["requests"]
+    tell(
+        "quota of 3,000 a minute, used after 15 s",
+        f"{used:.1%} (second half {late:.1%})",
+        ">= 95 %",
+        ok=min(used, late) >= 0.95,
+    )
+    tell("requests refused", f"{refused:.2%}", "< 2 %", ok=refused < 0.02)
+
+
+def note(told: list[tuple[float, int]], progress: Progress) -> None:
+    told.append((time.perf_counter(), progress.totals.rows))
+
+
+@contextmanager
+def raw_server(latency: float) -> Iterator[str]:
+    here = Path(__file__).with_name("raw_server.py")
+    server = subprocess.Popen([sys.executable, str(here), str(latency)], stdout=subprocess.PIPE, text=True)
+    try:
+        assert server.stdout is not None
+        yield f"http://127.0.0.1:{int(server.stdout.readline())}"
+    finally:
+        server.kill()
+        server.wait()
+
+
+def throughput(quick: bool) -> None:
+    """Share of concurrency / latency that a whole job reaches, from rendering to Parquet."""
+    bars = {32: 0.9, 64: 0.9, 128: 0.75, 256: 0.0}
+    with raw_server(0.05) as url, tempfile.TemporaryDirectory() as folder:
+        for slots, bar in bars.items():
+            count = slots * 40 if quick else slots * 200
+            rates: list[float] = []
+            told: list[tuple[float, int]] = []
+            for turn in range(3):
+                told.clear()
+                started, processor = time.perf_counter(), time.process_time()
+                run(
+                    messages(count),
+                    extractor,
+                    client=Client("key", base_url=url),
+                    output=Path(folder) / f"{slots}.{turn}.parquet",
+                    cache=Path(folder) / f"{slots}.{turn}.cache",
+                    limits=Limits(concurrency=slots),
+                    on_event=partial(note, told),
+                )
+                rates.append(count / (time.perf_counter() - started))
+            used = (time.process_time() - processor) / count * 1000
+            share = sorted(rates)[1] / (slots / 0.05)
+            figure = f"{sorted(rates)[1]:,.0f}/s = {share:.0%}, {used:.2f} ms CPU"
+            tell(f"50 ms latency, {slots} at once", figure, f">= {bar:.0%}" if bar else "reported", ok=share >= bar)
+            if slots == 64:
+                half = [one for one in told if one[1] > count / 3]
+                steady = (half[-2][1] - half[0][1]) / (half[-2][0] - half[0][0])
+                part = rates[-1] / steady
+                tell(f"{count:,} rows against the steady rate", f"{part:.0%}", ">= 85 %", ok=part >= 0.85)
+
+
+def budget(quick: bool) -> None:
+    """Answers ten times longer than expected: at most the budget and what was reserved is spent."""
+    count = 500 if quick else 3_000
+    wordy = Extractor({"type": "object", "properties": {"note": {"type": "string"}}, "required": ["note"]}, "{text}")
+    price = find_price(wordy.model)
+    assert price is not None
+    for faults in ("", "malformed=0.05,503=0.05,failed=0.03,continuation=0.02"):
+        emulator = Emulator(
+            answers=lambda _: json.dumps({"note": "word " * 250}),
+            faults=faults,
+            seed=3,
+            keep_requests=False,
+            latency=0.01,
+        )
+        with running_server(emulator) as url:
+            result = run(messages(count), wordy, client=Client("key", base_url=url), budget=Decimal("0.05"))
+        stats = emulator.stats()
+        bill = stats["input_tokens"] * price.input + (stats["output_tokens"] + stats["thought_tokens"]) * price.output
+        assert result.budget is not None
+        most = Decimal("0.05") + result.budget.peak
+        figure = f"${bill:.4f} <= $0.05 + ${result.budget.peak:.4f}"
+        named = "with faults" if faults else "without faults"
+        tell(f"budget of $0.05 {named}", figure, "budget + reserved", ok=bill <= most and result.stopped is not None)
+        same = (result.usage.input_tokens, result.usage.output_tokens) == (
+            stats["input_tokens"],
+            stats["output_tokens"],
+        )
+        tell(
+            f"ledger against the service's bill {named}",
+            f"${result.cost} = ${bill}",
+            "equal",
+            ok=same,
+        )
+
+
+def duplicates(quick: bool) -> None:
+    """Equal rows are asked once, and a rerun asks only what is new."""
+    count = 1_000 if quick else 10_000
+    emulator = Emulator(answers=truth_of)
+    rows = pl.concat([messages(int(count * 0.7)), messages(int(count * 0.3))]).sample(fraction=1, shuffle=True, seed=1)
+    with running_server(emulator) as url, tempfile.TemporaryDirectory() as folder:
+        client = Client("key", base_url=url)
+        run(rows, extractor, client=client, cache=Path(folder) / "c")
+        first = emulator.stats()["requests"]
+        tell(f"{count:,} rows, 30 % duplicates: requests", first, f"{int(count * 0.7):,}", ok=first == int(count * 0.7))
+        more = pl.concat([rows, messages(int(count * 0.71)).tail(int(count * 0.01))])
+        run(more, extractor, client=client, cache=Path(folder) / "c")
+        new = emulator.stats()["requests"] - first
+        tell("1 % new rows: requests", new, f"{int(count * 0.01):,}", ok=new == int(count * 0.01))
+
+
+MEMORY = """
+import resource, sys, time
+import polars as pl
+from extract import Client, Emulator, run
+sys.path.insert(0, sys.argv[2])
+from pipeline_for_benchmarks import extractor
+emulator = Emulator(answers=lambda body: '{"topic": "bug", "score": 1}', keep_requests=False)
+started = time.perf_counter()
+result = run(pl.scan_parquet(sys.argv[1]), extractor, client=Client("key", transport=emulator.transport),
+             output=sys.argv[1] + ".out.parquet")
+seconds = time.perf_counter() - started
+assert result.totals.valid == result.totals.rows
+print(result.totals.rows / seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+"""
+
+
+def memory(quick: bool) -> None:
+    """Peak memory of a whole process, service included, from a Parquet scan to a Parquet file."""
+    peaks: list[float] = []
+    for count in (5_000, 20_000) if quick else (100_000, 1_000_000):
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "in.parquet"
+            messages(count).write_parquet(path)
+            words = [sys.executable, "-c", MEMORY, str(path), str(Path(__file__).parent)]
+            rate, peak = map(float, subprocess.run(words, capture_output=True, text=True, check=True).stdout.split())
+        peaks.append(peak)
+        tell(f"{count:,} rows", f"{peak:,.0f} MB, {rate:,.0f} rows/s", "< 400 MB", ok=peak < 400)
+    growth = peaks[1] / peaks[0]
+    tell("peak against a tenth of the rows", f"{growth:.2f} x", "flat: <= 1.25 x", ok=growth <= 1.25)
+
+
+def interrupts(quick: bool) -> None:
+    """SIGINT and SIGTERM in the middle: exit 130, no half file, and a rerun pays for nothing twice."""
+    count = 600 if quick else 3_000
+    for number in (signal.SIGINT, signal.SIGTERM):
+        emulator = Emulator(answers=truth_of, latency=0.05)
+        with running_server(emulator) as url, workplace(count) as folder:
+            child = subprocess.Popen(command(url), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            while emulator.stats()["requests"] < count / 3:
+                time.sleep(0.01)
+            child.send_signal(number)
+            child.communicate(timeout=60)
+            half = (folder / "out.parquet").exists()
+            status, _ = whole(url, folder)
+            rows = list(pl.read_parquet(folder / "out.parquet").select("id", "topic", "score").iter_rows())
+            requests = emulator.stats()["requests"]
+        fine = (child.returncode, half, status, requests) == (130, False, 0, count) and rows == truth(count)
+        tell(
+            f"{number.name}: status, then requests in all",
+            f"{child.returncode}, {requests:,}",
+            f"130, {count:,}",
+            ok=fine,
+        )
+
+
+PARTS: dict[str, Callable[[bool], None]] = {
+    part.__name__: part for part in (matrix, kills, quota, throughput, budget, duplicates, memory, interrupts)
+}
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default")
+    parser.add_argument("--quick", action="store_true", help="smaller sizes, for a first look")
+    chosen = parser.parse_args()
+    if unknown := set(chosen.parts) - set(PARTS):
+        parser.error(f"no part is called {', '.join(sorted(unknown))}")
+    for name in chosen.parts or PARTS:
+        print(f"\n{name}: {(PARTS[name].__doc__ or '').strip()}")
+        PARTS[name](chosen.quick)
+    print(f"\n{len(missed)} bars missed" + (": " + "; ".join(missed) if missed else ""))
+    return bool(missed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
