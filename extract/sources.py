@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from glob import escape, glob, has_magic
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from extract.errors import ConfigError, ExtractError
 from extract.media import is_document, mime_type_of
 
 __all__ = ["Source", "open_source", "take_rows"]
+
+_SCHEMA_ROWS = 1_000  # rows of an iterator that are read to learn its types
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +52,11 @@ def open_source(data: Any) -> Source:
     if isinstance(data, Sequence) and all(isinstance(row, Mapping) for row in data):
         with _told("the rows"):
             return _from_frame(pl.DataFrame(list(data), infer_schema_length=None))
+    if isinstance(data, Iterator) or (isinstance(data, Iterable) and not isinstance(data, Mapping | Sequence)):
+        return _from_iterator(iter(data))
     raise ConfigError(
-        f"a {type(data).__name__} is no input; give a Polars frame, a list of dicts or of texts, or a path"
+        f"a {type(data).__name__} is no input; give a Polars frame, a list of dicts or of texts, an iterator of these, "
+        "or a path"
     )
 
 
@@ -68,6 +74,44 @@ def take_rows(source: Source, limit: int) -> Source:
                 return
 
     return Source(source.schema, None if source.height is None else min(limit, source.height), batches)
+
+
+def _from_iterator(items: Iterator[Any]) -> Source:
+    """Take rows, texts or frames as they come, never all at once; the first decide the types. To be read only once."""
+    with _told("the iterator"):
+        first = list(islice(items, 1))
+        of_frames = bool(first) and isinstance(first[0], pl.DataFrame)
+        head = _frame_of(first if of_frames else [*first, *islice(items, _SCHEMA_ROWS - 1)], None)
+    if head.width == 0:
+        raise ConfigError("the iterator yields no rows")
+    unread = [head]
+
+    def batches(size: int) -> Iterator[pl.DataFrame]:
+        if not unread:
+            raise ConfigError("an iterator can be read only once; give a list, a frame or a file to run again")
+        frame = unread.pop()
+        done = 0
+        while True:
+            yield from frame.iter_slices(size)
+            done += frame.height
+            with _told(f"the iterator, from row {done} on,"):
+                if not (taken := list(islice(items, 1 if of_frames else size))):
+                    return
+                frame = _frame_of(taken, head.schema)
+
+    return Source(head.schema, None, batches)
+
+
+def _frame_of(rows: list[Any], schema: pl.Schema | None) -> pl.DataFrame:
+    """Return rows, texts or one frame as a frame of a schema, if one is given."""
+    if rows and isinstance(rows[0], pl.DataFrame):
+        frame = rows[0] if schema is None else rows[0].select(schema.names())
+        return frame if schema is None else frame.cast(schema)
+    if rows and all(isinstance(row, str) for row in rows):
+        return pl.DataFrame({"text": rows})
+    if all(isinstance(row, Mapping) for row in rows):
+        return pl.DataFrame(rows, schema=schema, infer_schema_length=None)
+    raise ConfigError("an iterator yields dicts, texts or Polars frames")
 
 
 def _from_frame(frame: pl.DataFrame) -> Source:

@@ -292,5 +292,3 @@ def test_a_forecast_learns_from_the_largest_answer_and_the_worst_ratio() -> None
     assert forecast.input_tokens(200) == 261
     assert Forecast(typical=30, limit=64).output_tokens() == 64
     assert Forecast(typical=30, limit=64).output_tokens(256) == 256
-
-

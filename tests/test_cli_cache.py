@@ -185,7 +185,9 @@ FULL = textwrap.dedent(
 
 def test_a_full_disk_stops_the_run_and_harms_nothing_that_was_kept(tmp_path: Path) -> None:
     path = tmp_path / "c"
-    done = subprocess.run([sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", FULL, str(path)], capture_output=True, text=True, timeout=60, check=False
+    )
     assert done.returncode == 0, done.stderr
     name, valid, not_run = done.stdout.split()
     assert name == "OutputError"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -146,3 +147,44 @@ def test_a_huge_field_before_a_broken_row_is_told(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("a,b\n" + "x" * 200_000 + ",1\n1,2,3\n")
     with pytest.raises(ConfigError, match="cannot be read"):
         open_source(tmp_path / "t.csv")
+
+
+def test_a_generator_is_read_in_batches_and_only_once() -> None:
+    read = 0
+
+    def rows() -> Iterator[dict[str, object]]:
+        nonlocal read
+        for number in range(5_000):
+            read += 1
+            yield {"number": number, "text": f"row {number}"}
+
+    source = open_source(rows())
+    assert read < 1_100
+    batches = source.batches(100)
+    assert next(batches).height == 100
+    assert read < 1_200
+    rest = pl.concat(list(batches))
+    assert rest["number"].to_list() == list(range(100, 5_000))
+    with pytest.raises(ConfigError, match="only once"):
+        next(source.batches(100))
+
+
+@pytest.mark.parametrize(
+    "items", [["a", "b", "c"], [{"text": "a"}, {"text": "b"}, {"text": "c"}], [pl.DataFrame({"text": ["a", "b", "c"]})]]
+)
+def test_texts_rows_and_frames_may_come_from_an_iterator(items: list[object]) -> None:
+    assert pl.concat(list(open_source(iter(items)).batches(2)))["text"].to_list() == ["a", "b", "c"]
+
+
+def test_a_later_row_of_another_type_is_named_and_what_came_before_it_is_kept() -> None:
+    rows = [{"number": number} for number in range(1_500)] + [{"number": "many"}]
+    batches = open_source(iter(rows)).batches(100)
+    assert pl.concat([next(batches) for _ in range(14)]).height == 1_400
+    with pytest.raises(ConfigError, match=r"from row 1[0-9]{3} on"):
+        list(batches)
+
+
+@pytest.mark.parametrize("items", [[], [1, 2], [object()]])
+def test_an_iterator_of_anything_else_is_refused(items: list[object]) -> None:
+    with pytest.raises(ConfigError):
+        open_source(iter(items))
