@@ -134,7 +134,8 @@ async def hang_up(connection: Any, receive: Receive, *, reset: bool) -> None:
     if transport is None:
         raise ConfigError("faults that break connections need the emulator to run under uvicorn")
     if reset:
-        transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+        with suppress(OSError):  # the client may have gone already
+            transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         transport.abort()
     else:
         transport.close()
