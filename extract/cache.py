@@ -19,6 +19,7 @@ from extract.types import Attempt, Interaction, Usage
 __all__ = ["ResponseCache", "Spending", "Verification"]
 
 _KEY_BYTES = 32
+_WAL_TRIES = 250
 _COUNTS = "input_tokens, output_tokens, thought_tokens, cached_tokens, tool_use_tokens"
 _LEDGER = f"SELECT kind, model, tier, {_COUNTS}, cost, bound FROM attempts ORDER BY kind, model, tier"  # noqa: S608
 _NOTE = (
@@ -105,6 +106,7 @@ class ResponseCache:
         self.flying: dict[bytes, asyncio.Future[Interaction]] = {}
         self._pending: list[tuple[bytes, bytes, int, float, asyncio.Future[None]]] = []
         self._noted: list[tuple[Any, ...]] = []
+        self._scheduled: asyncio.AbstractEventLoop | None = None
         try:
             self._database = _open(self.path)
         except sqlite3.OperationalError as error:
@@ -161,10 +163,17 @@ class ResponseCache:
         self._noted.append(_entry(attempt, time.time()))
 
     def _schedule(self) -> None:
-        if not self._pending and not self._noted:
-            asyncio.get_running_loop().call_soon(self._commit)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return  # `close` commits it
+        # A loop that was broken off never came to its commit: another loop must not wait for it.
+        if self._scheduled is not loop:
+            self._scheduled = loop
+            loop.call_soon(self._commit)
 
     def _commit(self) -> None:
+        self._scheduled = None
         if not self._pending and not self._noted:
             return  # closed meanwhile
         group, self._pending = self._pending, []
@@ -181,7 +190,7 @@ class ResponseCache:
         except sqlite3.Error as error:
             failure = OutputError(f"the cache {self.path} cannot be written ({error}): is the disk full?")
         for *_, kept in group:
-            if kept.done():
+            if kept.done() or kept.get_loop().is_closed():
                 continue
             if failure is None:
                 kept.set_result(None)
@@ -230,9 +239,8 @@ class ResponseCache:
         return int(self._database.execute("SELECT count(*) FROM answers").fetchone()[0])
 
     def close(self) -> None:
-        """Commit what the ledger still has to take, and close the file."""
-        if self._noted:
-            self._commit()
+        """Commit what is still queued, answers and ledger, and close the file."""
+        self._commit()
         self._database.close()
 
     def __enter__(self) -> Self:
@@ -291,12 +299,15 @@ def _open(path: Path) -> sqlite3.Connection:
 
 def _migrate(database: sqlite3.Connection) -> None:
     """Bring an empty or older file to the newest form, each step in a transaction of its own."""
-    (application,) = database.execute("PRAGMA application_id").fetchone()
-    (version,) = database.execute("PRAGMA user_version").fetchone()
-    (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    # One look at all three: another process may be making the file at this moment.
+    with database:
+        database.execute("BEGIN")
+        (application,) = database.execute("PRAGMA application_id").fetchone()
+        (version,) = database.execute("PRAGMA user_version").fetchone()
+        (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if (tables and application != _APPLICATION_ID) or version > len(_MIGRATIONS):
         raise sqlite3.DatabaseError("written by another program or a newer version")
-    database.execute("PRAGMA journal_mode = WAL")
+    _use_wal(database)
     database.execute("PRAGMA synchronous = NORMAL")
     for number, statement in enumerate(_MIGRATIONS[version:], start=version + 1):
         with database:
@@ -305,3 +316,16 @@ def _migrate(database: sqlite3.Connection) -> None:
                 database.execute(statement)
                 database.execute(f"PRAGMA user_version = {number}")
                 database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+
+
+def _use_wal(database: sqlite3.Connection, sleep: Callable[[float], None] = time.sleep) -> None:
+    """Write ahead; SQLite does not wait by itself where two processes turn to it at once."""
+    for _ in range(_WAL_TRIES):
+        try:
+            database.execute("PRAGMA journal_mode = WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY:
+                raise
+            sleep(0.02)
+    database.execute("PRAGMA journal_mode = WAL")

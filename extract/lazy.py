@@ -11,6 +11,7 @@ import threading
 import weakref
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
+from concurrent.futures import thread as executors
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -84,21 +85,19 @@ class _Scans:
             return
         sink = _QueueSink()
         loop, cache = self._enter()
+        limit = n_rows if predicate is None else None
+        running = asyncio.run_coroutine_threadsafe(self._run(sink, cache, limit), loop)
+        # The garbage collector may close this generator in a thread that the run itself needs: nothing here may wait.
+        running.add_done_callback(lambda _: threading.Thread(target=self._leave, name="extract-lazy-end").start())
         try:
-            limit = n_rows if predicate is None else None
-            running = asyncio.run_coroutine_threadsafe(self._run(sink, cache, limit), loop)
-            try:
-                for frame in sink.frames(running):
-                    chosen = frame if predicate is None else frame.filter(predicate)
-                    yield chosen if with_columns is None else chosen.select(with_columns)
-                stopped = running.result().stopped
-                if stopped is not None:
-                    raise stopped
-            finally:
-                sink.closed.set()  # the reader may have had enough
-                running.exception()
+            for frame in sink.frames(running):
+                chosen = frame if predicate is None else frame.filter(predicate)
+                yield chosen if with_columns is None else chosen.select(with_columns)
+            stopped = running.result().stopped
+            if stopped is not None:
+                raise stopped
         finally:
-            self._leave()
+            sink.closed.set()  # the reader may have had enough
 
     async def _run(self, sink: _QueueSink, cache: ResponseCache, limit: int | None) -> Run:
         options = self._options | {"cache": cache, "limit": limit, "sink": sink, "errors": "null"}
@@ -170,7 +169,8 @@ class _QueueSink:
                 yield frame
 
     def _put(self, frame: pl.DataFrame) -> None:
-        while not self.closed.is_set():
+        # Polars may leave a source without closing it: a program that ends must not wait for its reader.
+        while not self.closed.is_set() and not getattr(executors, "_shutdown", False):
             try:
                 return self._queue.put(frame, timeout=0.1)
             except queue.Full:

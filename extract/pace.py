@@ -20,6 +20,7 @@ _REFUSALS = 3  # refusals that are evidence where less than that was sent
 _MEMORY = 1.0  # seconds of sends from which a first rate is measured
 _SAVED = 0.5  # seconds' worth of requests that may be saved up
 _NOISE = 0.25  # share of refusals that no noise is believed to reach
+_LEAST = 0.04  # of the largest quota measured: however odd the refusals, a run goes on at that
 _HELPLESS = 0.6  # of the rate at a streak's beginning: refusals that go on below it are not about the rate
 
 
@@ -41,6 +42,7 @@ class Pace:
     _helpless: int = 0
     _noise: bool = False
     _refused_at: float = -math.inf
+    _best: float = 0.0
     _mark: float | None = None
     _newest: float = 0.0
     _accepted: int = 0
@@ -88,6 +90,7 @@ class Pace:
             self._noise = again = False  # so many refusals are no noise after all
         if math.isinf(self.rate):
             if (start := self._first(now, named)) is not None:
+                self._best = start
                 self._begin(start, start, now)
             return
         if not again:
@@ -105,6 +108,8 @@ class Pace:
 
     def _begin(self, start: float, plateau: float, now: float) -> None:
         """Go on from another point of the curve."""
+        start = max(start, _LEAST * self._best)
+        plateau = max(plateau, start)
         self._floor, self._plateau, self._cut_at = start, plateau, now
         self._grown, self._seen, self._bound = 0.0, now, False
         self._recent.clear()
@@ -126,6 +131,7 @@ class Pace:
         if self._accepted < _SAMPLES or span < _SPAN:
             return None
         quota = self._accepted / span
+        self._best = max(self._best, quota)
         self._mark, self._newest, self._accepted = sent_at, sent_at, 0
         return quota
 

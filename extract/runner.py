@@ -82,6 +82,7 @@ class Runner:
         self._opened = 0
         self._finished = Backlog()
         self._written = 0
+        self._writing = False
         self._ready, self._progress, self._over = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._ended = False
         self._failure: BaseException | None = None
@@ -211,9 +212,11 @@ class Runner:
 
     async def _feed(self) -> bool:
         """Open the next block; waits while the sink is behind. False at the end of the source."""
-        while len(self._finished) > _UNWRITTEN and self._written in self._finished:
+        while len(self._finished) > _UNWRITTEN and (self._writing or self._written in self._finished):
             self._progress.clear()
             await self._progress.wait()
+        if self._stopping and self.source.once:  # it may never end, so its rows cannot be counted as not run
+            return False
         try:
             frame = await asyncio.to_thread(next, self._frames, None)
         except ConfigError as error:  # a source that breaks half way
@@ -281,6 +284,7 @@ class Runner:
         """Hand the blocks to the sink in the order of the input, each as soon as it and those before it are done."""
         usable = True
         while await self._until_next():
+            self._writing = True  # it has left the backlog, but the sink is not done with it
             try:
                 frame = self._finished.pop(self._written)
                 if usable and frame.height:
@@ -289,6 +293,7 @@ class Runner:
                 usable = False
                 self.stop(error)
             self._written += 1
+            self._writing = False
             self._progress.set()
 
     async def _until_next(self) -> bool:

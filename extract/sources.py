@@ -25,11 +25,15 @@ _SCHEMA_ROWS = 1_000  # rows of an iterator that are read to learn its types
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Rows to be asked. `batches(n)` starts anew and yields frames of at most `n` rows; `height` is None if unknown."""
+    """Rows to be asked. `batches(n)` starts anew and yields frames of at most `n` rows; `height` is None if unknown.
+
+    `once`: the rows come from an iterator, which can be read only once and may have no end.
+    """
 
     schema: pl.Schema
     height: int | None
     batches: Callable[[int], Iterator[pl.DataFrame]]
+    once: bool = False
 
 
 def open_source(data: Any) -> Source:
@@ -52,8 +56,8 @@ def open_source(data: Any) -> Source:
     if isinstance(data, Sequence) and all(isinstance(row, Mapping) for row in data):
         with _told("the rows"):
             return _from_frame(pl.DataFrame(list(data), infer_schema_length=None))
-    if isinstance(data, Iterator) or (isinstance(data, Iterable) and not isinstance(data, Mapping | Sequence)):
-        return _from_iterator(iter(data))
+    if isinstance(data, Iterator):  # no other iterable: a pandas frame would yield the names of its columns
+        return _from_iterator(data)
     raise ConfigError(
         f"a {type(data).__name__} is no input; give a Polars frame, a list of dicts or of texts, an iterator of these, "
         "or a path"
@@ -73,7 +77,7 @@ def take_rows(source: Source, limit: int) -> Source:
             if left <= 0:
                 return
 
-    return Source(source.schema, None if source.height is None else min(limit, source.height), batches)
+    return Source(source.schema, None if source.height is None else min(limit, source.height), batches, source.once)
 
 
 def _from_iterator(items: Iterator[Any]) -> Source:
@@ -99,19 +103,31 @@ def _from_iterator(items: Iterator[Any]) -> Source:
                     return
                 frame = _frame_of(taken, head.schema)
 
-    return Source(head.schema, None, batches)
+    return Source(head.schema, None, batches, once=True)
 
 
-def _frame_of(rows: list[Any], schema: pl.Schema | None) -> pl.DataFrame:
+def _frame_of(items: list[Any], schema: pl.Schema | None) -> pl.DataFrame:
     """Return rows, texts or one frame as a frame of a schema, if one is given."""
-    if rows and isinstance(rows[0], pl.DataFrame):
-        frame = rows[0] if schema is None else rows[0].select(schema.names())
-        return frame if schema is None else frame.cast(schema)
-    if rows and all(isinstance(row, str) for row in rows):
-        return pl.DataFrame({"text": rows})
-    if all(isinstance(row, Mapping) for row in rows):
-        return pl.DataFrame(rows, schema=schema, infer_schema_length=None)
-    raise ConfigError("an iterator yields dicts, texts or Polars frames")
+    if items and all(isinstance(item, pl.DataFrame) for item in items):
+        frame = items[0]
+    elif items and all(isinstance(item, str) for item in items):
+        frame = pl.DataFrame({"text": items})
+    elif all(isinstance(item, Mapping) for item in items):
+        frame = pl.DataFrame(items, infer_schema_length=None)
+    else:
+        raise ConfigError("an iterator yields dicts, texts or Polars frames, and only one kind of these")
+    return frame if schema is None else _fitted(frame, schema)
+
+
+def _fitted(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    """Return a frame with the types of the first rows; nothing is dropped or rounded to make it fit."""
+    if new := [name for name in frame.columns if name not in schema]:
+        raise ConfigError(f"a later row of the iterator has {new!r}, which the first rows have not")
+    for column in frame.get_columns():
+        if column.dtype.is_float() and schema[column.name].is_integer():
+            raise ConfigError(f"a later row of the iterator has a fraction in {column.name!r}, the first have integers")
+    missing = [pl.lit(None).alias(name) for name in schema if name not in frame.columns]
+    return frame.with_columns(missing).select(schema.names()).cast(schema)
 
 
 def _from_frame(frame: pl.DataFrame) -> Source:
@@ -202,8 +218,11 @@ def _from_table(address: str) -> Source:
 
 def _told_batches(table: pl.LazyFrame, rows: int, what: str) -> Iterator[pl.DataFrame]:
     with _told(what):
-        for frame in table.collect_batches(chunk_size=rows, maintain_order=True):
-            yield from frame.iter_slices(rows)
+        try:
+            for frame in table.collect_batches(chunk_size=rows, maintain_order=True):
+                yield from frame.iter_slices(rows)
+        except KeyboardInterrupt:  # Polars raises it in whichever thread it works for; here it must not end the loop
+            raise ConfigError(f"{what}: interrupted while it was read; run again to go on") from None
 
 
 def _broken_row(address: str) -> str:

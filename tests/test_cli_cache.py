@@ -152,7 +152,7 @@ def test_what_was_told_as_kept_is_there_after_a_kill(tmp_path: Path, kept: int) 
     rest, _ = process.communicate(timeout=30)
     last = max([last, *map(int, rest.split("\n")[:-1])])
     with ResponseCache(path) as cache:
-        assert len(cache) in (last + 1, last + 2)
+        assert len(cache) >= last + 1
         assert cache.verify(decode).ok
 
 

@@ -338,6 +338,54 @@ def test_the_token_quota_counts_input_and_lets_an_oversized_request_pass_when_fu
     assert create(emulator, input="x" * 4).status == 200
 
 
+def test_a_quota_can_change_and_gives_nothing_back() -> None:
+    clock = Clock()
+    emulator = Emulator(answers=lambda _: "hi", rpm=2, clock=clock)
+    assert [create(emulator).status for _ in range(3)] == [200, 200, 429]
+    emulator.set_quota(rpm=60)
+    assert create(emulator).status == 429
+    clock.now += 1
+    assert [create(emulator).status for _ in range(2)] == [200, 429]
+    emulator.set_quota()
+    assert [create(emulator).status for _ in range(100)] == [200] * 100
+
+
+@pytest.mark.parametrize(("limit", "code"), [("rpm", "rate_limit_exceeded"), ("rpd", "quota_exceeded")])
+def test_without_details_a_refusal_names_neither_quota_nor_delay(limit: str, code: str) -> None:
+    emulator = Emulator(answers=lambda _: "hi", clock=Clock(), quota_details=False)
+    emulator.set_quota(**{limit: 1})
+    assert create(emulator).status == 200
+    refused = create(emulator)
+    assert body_of(refused) == {"error": {"code": code, "message": "You exceeded your current quota."}}
+    assert "retry-after" not in dict(refused.headers)
+
+
+def test_latency_varies_around_its_median_and_is_the_same_for_a_seed() -> None:
+    def latencies(seed: int) -> list[float]:
+        emulator = Emulator(answers=lambda _: "hi", latency=0.3, latency_spread=0.4, seed=seed)
+        return sorted(create(emulator).latency for _ in range(201))
+
+    drawn = latencies(1)
+    assert drawn == latencies(1) != latencies(2)
+    assert 0.25 < drawn[100] < 0.36
+    assert drawn[20] < 0.22 < 0.42 < drawn[180]
+
+
+def test_a_spread_below_zero_is_a_mistake() -> None:
+    with pytest.raises(ConfigError, match="latency_spread"):
+        Emulator(latency_spread=-1)
+
+
+@pytest.mark.parametrize(("asked", "told"), [(None, (None, None)), (True, (1, 1))])
+def test_distinct_requests_are_counted_without_keep_requests_only_where_asked(
+    asked: bool | None, told: tuple[int | None, int | None]
+) -> None:
+    emulator = Emulator(answers=lambda _: "hi", keep_requests=False, count_distinct=asked)
+    create(emulator)
+    create(emulator)
+    assert (emulator.stats()["distinct"], emulator.stats()["repeats"]) == told
+
+
 @pytest.mark.parametrize("name", ["rpm", "tpm", "rpd"])
 def test_a_quota_of_nothing_is_a_mistake(name: str) -> None:
     with pytest.raises(ConfigError, match=f"{name} must be at least 1"):

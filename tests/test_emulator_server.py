@@ -40,6 +40,16 @@ def test_a_program_over_a_socket_gets_what_a_test_in_process_gets() -> None:
     assert over_socket.headers["content-type"] == in_process.headers["content-type"]
 
 
+def test_a_quota_is_set_on_the_running_server_and_a_mistake_leaves_it_as_it_is() -> None:
+    with running_server(Emulator(answers=lambda _: "hello")) as url:
+        with httpx.Client(trust_env=False) as client:
+            assert client.post(f"{url}/quota", json={"rpm": 1}).status_code == 200
+            for wrong in (b"{", b"[]", b'{"rps": 1}', b'{"rpm": "1"}', b'{"rpm": true}', b'{"rpm": 0}'):
+                refused = client.post(f"{url}/quota", content=wrong)
+                assert (refused.status_code, bool(refused.json()["error"])) == (400, True)
+        assert [post(url).status_code for _ in range(2)] == [200, 429]
+
+
 def test_a_reset_is_a_real_one_and_the_server_lives_on() -> None:
     with running_server(Emulator(answers=[Fault("reset"), "hello"])) as url:
         with pytest.raises(httpx.ReadError):

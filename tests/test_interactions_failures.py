@@ -59,6 +59,8 @@ QUOTA = {"@type": "type.googleapis.com/google.rpc.QuotaFailure"}
         ),
         (reply(401, coded("authentication")), Denied),
         (reply(402, coded("payment_required")), QuotaExhausted),
+        (reply(403, coded("permission_denied")), Denied),
+        (reply(404, coded("not_found")), Denied),
         (reply(403, [rpc(403, "PERMISSION_DENIED")]), Denied),
         (reply(404, coded("model_not_found")), Denied),
         (reply(404, b"<html>nothing here</html>"), Denied),
@@ -67,6 +69,7 @@ QUOTA = {"@type": "type.googleapis.com/google.rpc.QuotaFailure"}
         (reply(409, coded("already_exists")), BadRequest),
         (reply(416, coded("out_of_range")), BadRequest),
         (reply(429, coded("rate_limit_exceeded")), RateLimited),
+        (reply(429, coded("too_many_requests")), RateLimited),
         (reply(429, coded("quota_exceeded")), QuotaExhausted),
         (reply(429, rpc(429, "RESOURCE_EXHAUSTED", QUOTA | {"violations": [{"quotaId": "XPerDayY"}]})), QuotaExhausted),
         (reply(499, coded("cancelled")), Overloaded),
@@ -74,7 +77,9 @@ QUOTA = {"@type": "type.googleapis.com/google.rpc.QuotaFailure"}
         (reply(501, coded("unimplemented")), BadRequest),
         (reply(502, b"<html>Bad Gateway</html>"), Overloaded),
         (reply(503, [coded("service_unavailable")]), Overloaded),
+        (reply(503, coded("service_unavailable")), Overloaded),
         (reply(504, b""), Overloaded),
+        (reply(504, coded("deadline_exceeded")), Overloaded),
         (reply(302, b""), BadRequest),
         (reply(599, {"error": "odd"}), Overloaded),
     ],
@@ -117,7 +122,26 @@ def test_a_quota_per_minute_is_read_and_one_for_tokens_is_not_taken_for_it() -> 
     ]
     error = refusal(reply(429, rpc(429, "RESOURCE_EXHAUSTED", QUOTA | {"violations": violations})), now=NOW)
     assert isinstance(error, RateLimited)
-    assert error.rpm == 600
+    assert (error.rpm, error.tpm) == (600, 250_000)
+
+
+def test_the_words_of_the_message_are_the_last_source_of_a_delay() -> None:
+    said = "Please retry in 12.3s."
+    bare = refusal(reply(429, coded("rate_limit_exceeded", said)), now=NOW)
+    told = refusal(reply(429, rpc(429, "RESOURCE_EXHAUSTED", RETRY_INFO, message=said)), now=NOW)
+    assert isinstance(bare, RateLimited)
+    assert isinstance(told, RateLimited)
+    assert (bare.retry_after, told.retry_after) == (12.3, 38.5)
+
+
+@pytest.mark.parametrize("message", ["Your project has reached its spending limit.", "monthly spend cap exceeded"])
+def test_a_spend_limit_stops_the_run(message: str) -> None:
+    error = refusal(reply(429, rpc(429, "RESOURCE_EXHAUSTED", message=message)), now=NOW)
+    assert type(error) is QuotaExhausted
+
+
+def test_a_daily_quota_says_when_it_is_over() -> None:
+    assert "midnight Pacific" in str(refusal(reply(429, coded("quota_exceeded")), now=NOW))
 
 
 @given(

@@ -103,7 +103,7 @@ def test_an_unknown_quota_is_used_up_with_few_refusals(named: bool, told: bool, 
     run = Simulation(Service(3_000), named=named, told=told, seed=seed).run(180)
     assert run.rate(15, 180) >= 0.95 * 50
     assert run.rate(60, 180) >= 0.95 * 50
-    assert run.refused() < 0.025
+    assert run.refused() < 0.02
 
 
 @HINTS
@@ -112,10 +112,10 @@ def test_a_quota_that_moves_is_found_again(named: bool, told: bool, seed: int) -
     run = Simulation(
         Service(3_000), named=named, told=told, seed=seed, changes=[(60, 1_500), (120, 3_000), (180, 6_000)]
     ).run(240)
-    assert run.rate(70, 90) >= 0.85 * 25
-    assert run.rate(130, 150) >= 0.85 * 50
-    assert run.rate(190, 210) >= 0.85 * 100
-    assert run.refused() < 0.04
+    assert run.rate(70, 90) >= 0.9 * 25
+    assert run.rate(130, 150) >= 0.9 * 50
+    assert run.rate(190, 210) >= 0.9 * 100
+    assert run.refused() < 0.02
 
 
 @pytest.mark.parametrize("named", [True, False])
@@ -134,7 +134,7 @@ def test_a_quota_by_the_minute_of_the_clock_is_used_up_too(named: bool) -> None:
 
 @pytest.mark.parametrize("noise", [0.02, 0.1])
 @pytest.mark.parametrize("latency", [0.05, 0.3])
-def test_refusals_that_do_not_depend_on_the_rate_cannot_talk_it_down(noise: float, latency: float) -> None:
+def test_refusals_that_do_not_depend_on_the_rate_do_not_stop_a_run(noise: float, latency: float) -> None:
     run = Simulation(None, noise=noise, told=False, latency=latency).run(600, most=15_000)
     end = run.log[-1][0]
     assert run.rate(end * 0.75, end) >= 0.33 * (1 - noise) * 64 / (latency * math.exp(0.08))

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import gzip
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -15,6 +17,7 @@ import pytest
 from extract import AsyncClient, Request, Retry, Turn, Unreachable
 from extract.errors import ApiError, BadRequest, Denied, Overloaded, RateLimited
 from extract.interactions.client import Endpoint
+from extract.interactions.transport import Direct
 from extract.interactions.wire import Call
 
 KEY = "AIza-very-secret"
@@ -140,7 +143,7 @@ async def test_an_answer_comes_whole_however_it_was_packed(client_of: Make, beha
         assert (await client.exchange(CALL)).body == ANSWER
         head, _, body = server.received[0].partition(b"\r\n\r\n")
     assert body == CALL.body
-    assert f"x-goog-api-key: {KEY}".encode() in head.lower().replace(KEY.lower().encode(), KEY.encode())
+    assert f"x-goog-api-key: {KEY}".encode() in head
 
 
 @pytest.mark.parametrize(
@@ -241,3 +244,46 @@ async def test_create_repeats_what_broke_and_counts_every_sending(client_of: Mak
     async with serving(lambda _: behaviours.pop(0)) as server, client_of(server, retry=retry) as client:
         assert (await client.create(REQUEST)).text == "x"
     assert len(server.received) == 3
+
+
+async def test_a_proxy_of_the_environment_is_shown_its_own_password_and_not_the_key(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heads: list[bytes] = []
+
+    async def proxy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        heads.append(await reader.readuntil(b"\r\n\r\n"))
+        writer.write(b"HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\n\r\n")
+        writer.close()
+
+    listening = await asyncio.start_server(proxy, "127.0.0.1", 0)
+    monkeypatch.setenv("HTTPS_PROXY", f"http://me:word@127.0.0.1:{listening.sockets[0].getsockname()[1]}")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    async with listening, AsyncClient(KEY, base_url="https://service.invalid") as client:
+        with pytest.raises(Unreachable) as caught:
+            await client.exchange(CALL)
+    assert heads[0].startswith(b"CONNECT service.invalid:443 ")
+    assert b"proxy-authorization: basic " + base64.b64encode(b"me:word").lower() in heads[0].lower()
+    assert KEY.encode() not in heads[0]  # it is for the service alone
+    assert "me:word" not in str(caught.value)
+    assert not caught.value.maybe_sent
+
+
+async def test_no_password_from_a_netrc_file_travels_with_the_key(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    passwords = tmp_path / "netrc"
+    passwords.write_text("default login me password from-the-file\n")
+    passwords.chmod(0o600)
+    monkeypatch.setenv("NETRC", str(passwords))
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    # No foreign address may be reached from here, so this machine is made to pass for one.
+    monkeypatch.setattr("extract.interactions.transport.is_loopback", lambda _: False)
+    async with serving(lambda _: reply()) as server:
+        direct = Direct(f"{server.url}/v1", {"x-goog-api-key": KEY}, 5.0)
+        assert (await direct.send(CALL)).status == 200
+        await direct.aclose()
+    assert KEY.encode() in server.received[0]
+    assert b"authorization" not in server.received[0].lower()

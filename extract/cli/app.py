@@ -142,7 +142,9 @@ def emulate(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 8787,
     dialect: Annotated[Literal["steps", "outputs"], typer.Option(help="Wire form to speak.")] = "steps",
     latency_ms: Annotated[float, typer.Option(min=0, help="How long each answer takes.")] = 0.0,
+    latency_spread: Annotated[float, typer.Option(min=0, help="Sigma of a lognormal around --latency-ms.")] = 0.0,
     rpm: Annotated[float | None, typer.Option(min=1, help="Quota: requests a minute, else 429.")] = None,
+    bare_quota: Annotated[bool, typer.Option("--bare-quota", help="Refusals name neither quota nor delay.")] = False,
     faults: Annotated[str, typer.Option(help="NAME=SHARE,... as in 503=0.05,mixed=0.1; 'list' shows all names.")] = "",
     seed: Annotated[int, typer.Option(help="Seed of the faults.")] = 0,
 ) -> None:
@@ -152,7 +154,16 @@ def emulate(
     """
     from extract.cli.emulate import emulate_command
 
-    emulate_command(port=port, dialect=dialect, latency=latency_ms / 1000, rpm=rpm, faults=faults, seed=seed)
+    emulate_command(
+        port=port,
+        dialect=dialect,
+        latency=latency_ms / 1000,
+        rpm=rpm,
+        faults=faults,
+        seed=seed,
+        latency_spread=latency_spread,
+        bare_quota=bare_quota,
+    )
 
 
 kept_answers = typer.Typer(no_args_is_help=True, help="Look into a cache of answers.")

@@ -12,7 +12,15 @@ __all__ = ["emulate_command"]
 
 
 def emulate_command(
-    *, port: int, dialect: Literal["steps", "outputs"], latency: float, rpm: float | None, faults: str, seed: int
+    *,
+    port: int,
+    dialect: Literal["steps", "outputs"],
+    latency: float,
+    rpm: float | None,
+    faults: str,
+    seed: int,
+    latency_spread: float = 0.0,
+    bare_quota: bool = False,
 ) -> None:
     """Serve until interrupted; the first line on stdout is the base URL. `latency` is in seconds."""
     if faults == "list":
@@ -26,10 +34,13 @@ def emulate_command(
     emulator = Emulator(
         dialect=dialect,
         latency=latency,
+        latency_spread=latency_spread,
         rpm=int(rpm) if rpm else None,
+        quota_details=not bare_quota,
         faults=faults or None,
         seed=seed,
         keep_requests=False,
+        count_distinct=True,
     )
     serve(emulator, port=port, on_ready=_say_ready)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import re
 import time
@@ -64,7 +65,10 @@ class Emulator:
     `answers` is a list used up in order or a function of the request's body; each answer is text, an object sent as
     JSON, or a `Fault`. Without them `reader` (the rule reader) reads the record. `faults` says what goes wrong how
     often (`FAULTS`; `503=0.05,mixed=0.1`), drawn per request from `seed`. `rpm`, `tpm` and `rpd` are quotas;
-    `retry_after` names the wait in a header too. `latency` and `background_seconds` are in seconds. `strict` refuses
+    `retry_after` names the wait in a header too, and without `quota_details` the body does not. `latency` and
+    `background_seconds` are in seconds; with `latency_spread` the latency varies, drawn from `seed` as a lognormal of
+    that sigma whose median is `latency`. Without `keep_requests` memory stays flat, unless `count_distinct` asks for
+    the counters `distinct` and `repeats`, which take an integer per request. `strict` refuses
     what the documentation does not allow; `max_schema_cost` refuses large schemas (see `gate.survey`). With `api_key`
     every other key is refused, without it any key will do. ConfigError for options that cannot be.
     """
@@ -80,29 +84,37 @@ class Emulator:
         tpm: int | None = None,
         rpd: int | None = None,
         retry_after: bool = False,
+        quota_details: bool = True,
         latency: float = 0.0,
+        latency_spread: float = 0.0,
         background_seconds: float = 0.0,
         strict: bool = True,
         max_schema_cost: int | None = None,
         api_key: str | None = None,
         keep_requests: bool = True,
+        count_distinct: bool | None = None,
         clock: Callable[[], float] = time.monotonic,
         reader: Reader | None = None,
     ) -> None:
         if dialect not in ("steps", "outputs"):
             raise ConfigError(f"no dialect is called {dialect!r}; known: steps, outputs")
+        if not 0 <= latency_spread < math.inf:
+            raise ConfigError(f"latency_spread must be 0 or more, not {latency_spread}")
         self._legacy = dialect == "outputs"
         self._plan = FaultPlan.parse(faults)
         self._answers = Answers(answers, reader or RuleReader())
         self._latency, self._background_seconds = latency, background_seconds
+        self._spread = latency_spread
         self._strict, self._api_key, self._clock = strict, api_key, clock
         self._gate = SchemaGate(max_schema_cost)
-        self._quota = Quota(rpm=rpm, tpm=tpm, rpd=rpd, retry_after=retry_after)
-        self._counters = Counters(keep_requests=keep_requests)
+        self._quota = Quota(rpm=rpm, tpm=tpm, rpd=rpd, retry_after=retry_after, details=quota_details)
+        self._counters = Counters(
+            keep_requests=keep_requests, count_distinct=keep_requests if count_distinct is None else count_distinct
+        )
         self._shelf = Shelf()
         self._openings: Bounded[tuple[bool, bytes], Opening] = Bounded(KEPT_OPENINGS)
-        # Two sources, so that the faults do not depend on how many names were given out. They guard nothing.
-        self._draws, self._names = random.Random(seed), random.Random(seed)  # noqa: S311
+        # Three sources, so that faults depend neither on the names given out nor on latencies. They guard nothing.
+        self._draws, self._names, self._delays = (random.Random(seed) for _ in range(3))  # noqa: S311
         self._lock = Lock()
         self.transport = EmulatorTransport(self.exchange)
 
@@ -120,6 +132,11 @@ class Emulator:
     def set_faults(self, spec: str | None) -> None:
         """Let other faults strike from now on; ConfigError for a spec that cannot be read."""
         self._plan = FaultPlan.parse(spec)
+
+    def set_quota(self, *, rpm: int | None = None, tpm: int | None = None, rpd: int | None = None) -> None:
+        """Let another quota hold from now on, whole: None is no limit. What was spent is not given back."""
+        with self._lock:
+            self._quota.change(rpm=rpm, tpm=tpm, rpd=rpd, now=self._clock())
 
     def handle(self, request: WireRequest) -> WireResponse:
         """Return the response to `request`, counted as delivered."""
@@ -151,7 +168,13 @@ class Emulator:
             with self._lock:
                 self._counters.note_other()
             response = self._serve_stored(request, place)
-        return replace(response, latency=self._latency) if self._latency else response
+        return replace(response, latency=self._draw_latency()) if self._latency else response
+
+    def _draw_latency(self) -> float:
+        if not self._spread:
+            return self._latency
+        with self._lock:
+            return self._latency * math.exp(self._delays.gauss(0, self._spread))
 
     def _serve_stored(self, request: WireRequest, place: re.Match[str] | None) -> WireResponse:
         """Return the response to a get, delete or cancel, or to a path that does not exist."""

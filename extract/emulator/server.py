@@ -1,7 +1,8 @@
 """The emulator on a real port, for every program that can speak to the Interactions API.
 
 Beside the API itself: `GET /stats` returns the counters, `POST /faults` with a body such as `503=0.05,reset=0.02` lets
-those faults strike from then on.
+those faults strike from then on, and `POST /quota` with a body such as `{"rpm": 3000}` lets that quota hold
+instead of the one before (`rpm`, `tpm`, `rpd`; what is left out is not limited).
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 from urllib.parse import parse_qsl
 
 import uvicorn
+from pydantic_core import from_json
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
@@ -42,7 +44,7 @@ def build_app(emulator: Emulator) -> ASGIApp:
     control = build_control(emulator)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in ("/stats", "/faults"):
+        if scope["type"] != "http" or scope["path"] in ("/stats", "/faults", "/quota"):
             await control(scope, receive, send)
             return
         request = wire_request(scope, await read_body(receive))
@@ -70,7 +72,34 @@ def build_control(emulator: Emulator) -> Router:
             return JSONResponse({"error": str(error)}, status_code=400)
         return JSONResponse({})
 
-    return Router([Route("/stats", stats), Route("/faults", faults, methods=["POST"])])
+    async def quota(request: Request) -> Response:
+        try:
+            emulator.set_quota(**read_quota(await request.body()))
+        except ConfigError as error:
+            return JSONResponse({"error": str(error)}, status_code=400)
+        return JSONResponse({})
+
+    return Router(
+        [
+            Route("/stats", stats),
+            Route("/faults", faults, methods=["POST"]),
+            Route("/quota", quota, methods=["POST"]),
+        ]
+    )
+
+
+def read_quota(body: bytes) -> dict[str, int | None]:
+    """Return the limits in the body of `POST /quota`; ConfigError for what is none."""
+    try:
+        limits = from_json(body)
+    except ValueError:
+        limits = None
+    if not isinstance(limits, dict) or not limits.keys() <= {"rpm", "tpm", "rpd"}:
+        raise ConfigError('the quota must be a JSON object with rpm, tpm or rpd, such as {"rpm": 3000}')
+    for name, limit in limits.items():
+        if limit is not None and type(limit) is not int:
+            raise ConfigError(f"{name} must be a whole number or null, not {limit!r}")
+    return limits
 
 
 async def read_body(receive: Receive) -> bytes:

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 from pydantic_core import to_json
 
 from extract.emulator.conversation import Kind
-from extract.emulator.wire import WireResponse, rpc_response
+from extract.emulator.wire import WireResponse, error_response, rpc_response
 from extract.errors import ConfigError
 from extract.types import JsonObject
 
@@ -88,6 +88,11 @@ class Bucket:
         missing = min(amount, self.size) - self.level
         return missing * self.window / self.size if missing > ROUNDING else 0.0
 
+    def inherit(self, old: Bucket, now: float) -> None:
+        """Go on from the level of another bucket."""
+        old.wait(0.0, now)
+        self.level, self.filled_at = min(self.size, old.level), now
+
     def take(self, amount: float) -> None:
         """Take `amount`; the level may fall below zero."""
         self.level -= amount
@@ -110,20 +115,32 @@ class Allowance:
 class Quota:
     """Requests per minute, input tokens per minute and requests per day; None is no limit.
 
-    `retry_after` adds the `Retry-After` header (whole seconds, rounded up) to the delay in the body.
+    `retry_after` adds the `Retry-After` header (whole seconds, rounded up) to the delay in the body. Without `details`
+    a refusal is the documented envelope alone, which names neither the quota nor a delay.
     """
 
-    def __init__(self, *, rpm: int | None, tpm: int | None, rpd: int | None, retry_after: bool = False) -> None:
+    def __init__(
+        self, *, rpm: int | None, tpm: int | None, rpd: int | None, retry_after: bool = False, details: bool = True
+    ) -> None:
+        self._retry_after, self._details = retry_after, details
+        self._allowances: list[Allowance] = []
+        self.change(rpm=rpm, tpm=tpm, rpd=rpd, now=0.0)
+
+    def change(self, *, rpm: int | None, tpm: int | None, rpd: int | None, now: float) -> None:
+        """Let another quota hold; what was spent of the old one is not given back."""
         for name, limit in (("rpm", rpm), ("tpm", tpm), ("rpd", rpd)):
             if limit is not None and limit < 1:
                 raise ConfigError(f"{name} must be at least 1, not {limit}; leave it out for no limit")
-        self._retry_after = retry_after
+        spent = {one.quota_id: one.bucket for one in self._allowances}
         limits = (("Requests", "Minute", rpm), ("InputTokens", "Minute", tpm), ("Requests", "Day", rpd))
         self._allowances = [
             Allowance(metric, period, Bucket(limit, SECONDS[period]))
             for metric, period, limit in limits
             if limit is not None
         ]
+        for one in self._allowances:
+            if (old := spent.get(one.quota_id)) is not None:
+                one.bucket.inherit(old, now)
 
     def admit(self, tokens: int, now: float) -> WireResponse | None:
         """Take one request of `tokens` from every bucket, or return the 429 of the slowest one and take nothing."""
@@ -139,6 +156,10 @@ class Quota:
         return None
 
     def _refuse(self, spent: Allowance, wait: float) -> WireResponse:
+        headers = (("retry-after", str(math.ceil(wait))),) if self._retry_after else ()
+        if not self._details:
+            code = "quota_exceeded" if spent.period == "Day" else "rate_limit_exceeded"
+            return error_response(429, code, "You exceeded your current quota.", headers)
         delay = f"{math.ceil(wait * 1000) / 1000:.3f}s"
         violation = {
             "quotaMetric": f"generativelanguage.googleapis.com/generate_{spent.metric.lower()}",
@@ -149,7 +170,6 @@ class Quota:
             {"@type": "type.googleapis.com/google.rpc.QuotaFailure", "violations": [violation]},
             {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": delay},
         ]
-        headers = (("retry-after", str(math.ceil(wait))),) if self._retry_after else ()
         message = f"You exceeded your current quota {spent.quota_id}. Please retry in {delay}."
         return rpc_response(429, "RESOURCE_EXHAUSTED", message, details, headers)
 
@@ -160,11 +180,14 @@ def fingerprint(body: Any) -> int:
 
 
 class Counters:
-    """What happened so far. Keeps one integer per distinct request; `seen` is None without `keep_requests`."""
+    """What happened so far; `seen` is None without `keep_requests`.
 
-    def __init__(self, *, keep_requests: bool) -> None:
+    `count_distinct` keeps one integer per distinct request; without it `distinct` and `repeats` are reported as None.
+    """
+
+    def __init__(self, *, keep_requests: bool, count_distinct: bool) -> None:
         self.seen: list[SeenRequest] | None = [] if keep_requests else None
-        self._distinct: set[int] = set()
+        self._distinct: set[int] | None = set() if count_distinct else None
         self._status: Counter[str] = Counter()
         self._ignored: Counter[str] = Counter()
         self._faults: Counter[str] = Counter()
@@ -186,10 +209,11 @@ class Counters:
 
     def note_create(self, body: Any) -> None:
         """Note the arrival of a create request."""
-        mark = fingerprint(body)
         self._counts["requests"] += 1
-        self._counts["repeats"] += mark in self._distinct
-        self._distinct.add(mark)
+        if self._distinct is not None:
+            mark = fingerprint(body)
+            self._counts["repeats"] += mark in self._distinct
+            self._distinct.add(mark)
         stored = not (isinstance(body, dict) and body.get("store") is False)
         self._counts["store_true" if stored else "store_false"] += 1
 
@@ -218,7 +242,8 @@ class Counters:
         return {
             **self._counts,
             "by_status": dict(self._status),
-            "distinct": len(self._distinct),
+            "repeats": None if self._distinct is None else self._counts["repeats"],
+            "distinct": None if self._distinct is None else len(self._distinct),
             "in_flight": self._in_flight,
             "peak_in_flight": self._peak,
             "input_tokens": self._tokens[0],

@@ -7,10 +7,12 @@ asynchronous client therefore speaks through aiohttp itself (`Direct`), unless t
 
 from __future__ import annotations
 
+from base64 import b64encode
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from ipaddress import ip_address
 from typing import Any
+from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx
@@ -21,26 +23,33 @@ from extract.interactions.wire import Call, Reply
 __all__ = ["Direct", "check_url", "headers", "is_loopback", "read_timeout", "translated"]
 
 _CONNECT_SECONDS = 15.0
-_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
+_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
 
 
 class Direct:
     """Calls to one address over aiohttp: as many connections as requests in flight, each kept for 30 seconds.
 
-    Proxies are read from the environment as curl does, but never asked for this machine's own addresses. A POST is
-    never repeated in here, redirects are not followed, and no cookie is kept. `read_timeout` is in seconds.
+    A proxy is read from the environment as curl does, once, when the first call is sent. A POST is never repeated in
+    here, redirects are not followed, and no cookie is kept. `read_timeout` is in seconds.
     """
 
     def __init__(self, root: str, headers: Mapping[str, str], read_timeout: float) -> None:
         self._root, self._headers = root, headers
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=read_timeout)
         self._session: aiohttp.ClientSession | None = None
+        self._proxy_headers: dict[str, str] | None = None
 
     async def send(self, call: Call) -> Reply:
         """Send a call once; raises what aiohttp raises."""
         session = self._session or self._open()
+        # The headers go with the call and not with the session, whose own headers a proxy is shown in the clear.
         async with session.request(
-            call.method, self._root + call.path, data=call.body or None, allow_redirects=False
+            call.method,
+            self._root + call.path,
+            data=call.body or None,
+            headers=self._headers,
+            proxy_headers=self._proxy_headers,
+            allow_redirects=False,
         ) as response:
             return Reply(response.status, response.headers, await response.read())
 
@@ -51,16 +60,36 @@ class Direct:
     def _open(self) -> aiohttp.ClientSession:
         """Make the session in the loop that uses it."""
         url = httpx.URL(self._root)
+        proxy = _proxy_for(url)
+        self._proxy_headers = _shown_to(proxy)
         # The same certificates as httpx trusts; reading them takes a moment, and plain http needs none.
         trusted = httpx.create_ssl_context() if url.scheme == "https" else True
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0, ssl=trusted),
-            trust_env=not is_loopback(url.host),
+            # aiohttp's own reading of the environment would enter two threads for every call, look into ~/.netrc in
+            # one of them, and send what it finds there along with the key.
+            trust_env=False,
+            proxy=str(proxy.url) if proxy else None,
             cookie_jar=aiohttp.DummyCookieJar(),
-            headers=self._headers,
             timeout=self._timeout,
         )
         return self._session
+
+
+def _proxy_for(url: httpx.URL) -> httpx.Proxy | None:
+    """Return the proxy that the environment names for an address; there is none for this machine's own."""
+    if is_loopback(url.host) or proxy_bypass(url.host):
+        return None
+    named = getproxies()
+    proxy = named.get(url.scheme) or named.get("all")
+    return httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}") if proxy else None
+
+
+def _shown_to(proxy: httpx.Proxy | None) -> dict[str, str] | None:
+    """Return the header with a proxy's password. Apart from its address, which aiohttp quotes in its errors."""
+    if proxy is None or proxy.raw_auth is None:
+        return None
+    return {"proxy-authorization": f"Basic {b64encode(b':'.join(proxy.raw_auth)).decode()}"}
 
 
 def read_timeout(service_tier: str | None) -> float:
