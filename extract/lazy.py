@@ -111,7 +111,7 @@ class _Scans:
             if self._loop is None or self._cache is None:
                 self._cache = self._path if isinstance(self._path, ResponseCache) else ResponseCache(self._path)
                 self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=self._loop.run_forever, name="extract-lazy", daemon=True)
+                self._thread = threading.Thread(target=_spin, args=(self._loop,), name="extract-lazy", daemon=True)
                 self._thread.start()
             self._active += 1
             return self._loop, self._cache
@@ -129,6 +129,15 @@ class _Scans:
             if self._cache is not self._path:
                 self._cache.close()
             self._loop = self._thread = self._cache = None
+
+
+def _spin(loop: asyncio.AbstractEventLoop) -> None:
+    """Turn a loop until it is stopped. Polars raises Ctrl-C in whichever thread it works for: that ends a run, only."""
+    while True:
+        try:
+            return loop.run_forever()
+        except KeyboardInterrupt:
+            continue
 
 
 class _QueueSink:
