@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+import random
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from itertools import chain, islice
+from statistics import fmean, stdev
 from typing import Any
 
 import polars as pl
@@ -15,6 +17,7 @@ from extract.errors import BadRecord
 from extract.extractor import Extractor, Plan
 from extract.interactions.client import GOOGLE_URL, Endpoint
 from extract.prompts import check_columns
+from extract.schema.size import answer_tokens
 from extract.sources import Source
 from extract.types import JsonObject, Usage
 from extract.usage import find_price
@@ -22,7 +25,6 @@ from extract.usage import find_price
 __all__ = ["Estimate", "estimate"]
 
 _SAMPLE_ROWS = 2_000
-_BYTES_PER_TOKEN = 4  # of UTF-8, as for prompts
 _TIERS = ("standard", "flex")
 
 
@@ -30,12 +32,14 @@ _TIERS = ("standard", "flex")
 class Estimate:
     """Rows, requests and tokens of a run before repairs and retries. Costs in US dollars; None where unknown.
 
+    `input_interval` holds the input tokens of all rows with 95 % confidence, as far as sampling goes.
     `output_tokens` is a guess from the schema: what the model thinks, and is billed for, is not in it.
     """
 
     rows: int
     model: str
     input_tokens: int
+    input_interval: tuple[int, int]
     output_tokens: int
     sampled: int
     costs: Mapping[str, Decimal | None]
@@ -47,6 +51,7 @@ class Estimate:
             "requests": self.rows,
             "model": self.model,
             "input_tokens": self.input_tokens,
+            "input_tokens_interval": list(self.input_interval),
             "output_tokens": self.output_tokens,
             "sampled_rows": self.sampled,
             "cost_usd": costs,
@@ -60,22 +65,38 @@ def estimate(source: Source, extractor: Extractor) -> Estimate:
     rows = source.height
     if rows is None:
         rows = sum(frame.height for frame in source.batches(65_536))
-    frames = (frame.select(by_name(*plan.columns)) if plan.columns else frame for frame in source.batches(_SAMPLE_ROWS))
-    sample = list(islice(chain.from_iterable(frame.to_dicts() for frame in frames), min(rows, _SAMPLE_ROWS)))
-    per_row = plan.envelope().tokens + sum(_input_tokens(plan, record) for record in sample) / max(1, len(sample))
-    usage = Usage(
-        input_tokens=round(per_row * rows),
-        output_tokens=rows * _answer_tokens(plan.schema.dtypes),
-    )
+    constant = plan.envelope().tokens
+    sizes = [constant + _input_tokens(plan, record) for record in _sample(source, plan.columns, rows)]
+    expected, margin = _total(sizes, rows)
+    usage = Usage(input_tokens=expected, output_tokens=rows * answer_tokens(plan.schema.dtypes))
     prices = {tier: find_price(extractor.model, tier) for tier in _TIERS}
     return Estimate(
         rows=rows,
         model=extractor.model,
-        input_tokens=usage.input_tokens,
+        input_tokens=expected,
+        input_interval=(max(0, expected - margin), expected + margin),
         output_tokens=usage.output_tokens,
-        sampled=len(sample),
+        sampled=len(sizes),
         costs={tier: None if price is None else price.cost(usage) for tier, price in prices.items()},
     )
+
+
+def _sample(source: Source, columns: Sequence[str], rows: int) -> Iterator[dict[str, Any]]:
+    """Yield records from all over the source, the same ones each time."""
+    chosen = pl.Series(sorted(random.Random(0).sample(range(rows), min(rows, _SAMPLE_ROWS))), dtype=pl.Int64)  # noqa: S311
+    first = 0
+    for frame in source.batches(65_536):
+        here = chosen.filter((chosen >= first) & (chosen < first + frame.height)) - first
+        yield from (frame.select(by_name(*columns)) if columns else frame)[here].to_dicts()
+        first += frame.height
+
+
+def _total(sizes: Sequence[int], rows: int) -> tuple[int, int]:
+    """Return the sum for all rows and its margin, from a sample without replacement (95 %, normal)."""
+    if len(sizes) < 2:
+        return sum(sizes) * rows, 0
+    unseen = 1 - len(sizes) / rows
+    return round(fmean(sizes) * rows), round(1.96 * stdev(sizes) * rows * math.sqrt(unseen / len(sizes)))
 
 
 def _input_tokens(plan: Plan, record: Mapping[str, Any]) -> int:
@@ -83,29 +104,3 @@ def _input_tokens(plan: Plan, record: Mapping[str, Any]) -> int:
         return plan.input_tokens(plan.turns(record))
     except BadRecord:
         return 0  # it would not be sent either
-
-
-def _answer_tokens(dtypes: Mapping[str, pl.DataType]) -> int:
-    return -(-(2 + sum(_answer_bytes(name, dtype) for name, dtype in dtypes.items())) // _BYTES_PER_TOKEN)
-
-
-def _answer_bytes(name: str, dtype: pl.DataType) -> int:
-    """Return the size of a field in a typical answer: a phrase for free text, three items for a list."""
-    return len(name) + 4 + _value_bytes(dtype)
-
-
-def _value_bytes(dtype: pl.DataType) -> int:
-    if isinstance(dtype, pl.Enum):
-        labels = dtype.categories.to_list()
-        return 2 + sum(map(len, labels)) // max(1, len(labels))
-    if isinstance(dtype, pl.Struct):
-        return 2 + sum(_answer_bytes(item.name, _instance(item.dtype)) for item in dtype.fields)
-    if isinstance(dtype, pl.List):
-        return 2 + 3 * (_value_bytes(_instance(dtype.inner)) + 1)
-    return 62 if isinstance(dtype, pl.String | pl.Binary) else 12
-
-
-def _instance(dtype: Any) -> pl.DataType:
-    """Polars names a type by its class or by an instance; return the instance."""
-    made: pl.DataType = dtype() if isinstance(dtype, type) else dtype
-    return made

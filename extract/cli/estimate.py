@@ -28,9 +28,10 @@ def estimate_command(pipeline: str, data: str, *, model: str | None, limit: int 
 
 
 def _text(found: Estimate) -> str:
+    low, high = found.input_interval
     lines = [
         f"{found.rows:,} rows, one request each, for {found.model}",
-        f"about {found.input_tokens:,} tokens in (from {found.sampled:,} prompts)",
+        f"about {found.input_tokens:,} tokens in ({low:,} to {high:,} at 95 %, from {found.sampled:,} prompts)",
         f"about {found.output_tokens:,} tokens out (a guess from the schema; thoughts, retries and repairs on top)",
     ]
     for tier, cost in found.costs.items():
