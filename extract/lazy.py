@@ -35,8 +35,8 @@ _AHEAD = 2  # frames that a run may be ahead of the query that reads it
 def lazy_run(source: pl.LazyFrame, extractor: Extractor, **options: Any) -> pl.LazyFrame:
     """Return a LazyFrame of all input columns and one typed column per field; rejected rows are null.
 
-    Nothing is asked before it is collected, and no more rows than are wanted. Options are those of `extract.run`
-    without an output. Polars may read a source more than once: answers are always kept in a cache, by default in a
+    Nothing is asked before it is collected. `head(n)` asks n rows; behind a filter the run is some blocks of 128 rows
+    ahead of its reader. Options are those of `extract.run` without an output. Polars may read a source more than once: answers are always kept in a cache, by default in a
     temporary one that lives as long as the lazy frame. Collecting raises what stopped the run, as an ExtractError or
     inside of Polars' ComputeError.
     """

@@ -17,28 +17,25 @@ from extract.types import Attempt, AttemptKind, JsonObject, Loss, Outcome, Usage
 
 __all__ = ["Progress", "Run", "Totals", "error_frame", "error_schema", "provenance_frame"]
 
+_BILLED = {
+    "model": pl.String,
+    "service_tier": pl.String,
+    "input_tokens": pl.Int64,
+    "output_tokens": pl.Int64,
+    "thought_tokens": pl.Int64,
+    "cached_tokens": pl.Int64,
+    "cost_usd": pl.Float64,
+}
 _ATTEMPT = pl.Struct(
     {
         "kind": pl.String,
         "code": pl.String,
-        "model": pl.String,
-        "service_tier": pl.String,
-        "input_tokens": pl.Int64,
-        "output_tokens": pl.Int64,
-        "thought_tokens": pl.Int64,
-        "cached_tokens": pl.Int64,
-        "cost_usd": pl.Float64,
+        **_BILLED,
     }
 )
 _PROVENANCE = pl.Struct(
     {
-        "model": pl.String,
-        "service_tier": pl.String,
-        "input_tokens": pl.Int64,
-        "output_tokens": pl.Int64,
-        "thought_tokens": pl.Int64,
-        "cached_tokens": pl.Int64,
-        "cost_usd": pl.Float64,
+        **_BILLED,
         "attempts": pl.Int64,
         "repairs": pl.Int64,
         "seconds": pl.Float64,

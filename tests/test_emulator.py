@@ -139,7 +139,7 @@ def test_the_revision_header_chooses_the_dialect(dialect: Any, revision: str, co
 
 def test_an_unknown_dialect_is_refused_at_once() -> None:
     with pytest.raises(ConfigError, match="known: steps, outputs"):
-        Emulator(dialect="legacy")  # type: ignore[arg-type]
+        Emulator(dialect="legacy")
 
 
 def test_a_key_is_needed_and_any_key_will_do() -> None:
@@ -389,7 +389,7 @@ def test_distinct_requests_are_counted_without_keep_requests_only_where_asked(
 @pytest.mark.parametrize("name", ["rpm", "tpm", "rpd"])
 def test_a_quota_of_nothing_is_a_mistake(name: str) -> None:
     with pytest.raises(ConfigError, match=f"{name} must be at least 1"):
-        Emulator(**{name: 0})  # type: ignore[arg-type]
+        Emulator(**{name: 0})
 
 
 def test_stats_count_requests_repeats_privacy_and_tokens() -> None:

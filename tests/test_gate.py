@@ -11,7 +11,7 @@ from extract.gate import Gate
 
 
 def gate(**limits: float) -> Gate:
-    return Gate(Limits(**limits), asyncio.get_running_loop().time)  # type: ignore[arg-type]
+    return Gate(Limits(**limits), asyncio.get_running_loop().time)
 
 
 async def test_no_more_are_inside_than_there_are_slots() -> None:

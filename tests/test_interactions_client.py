@@ -30,7 +30,7 @@ DIALECTS = pytest.mark.parametrize("dialect", ["steps", "outputs"])
 @BOTH
 @DIALECTS
 async def test_an_answer_comes_back_whole(kind: str, dialect: str) -> None:
-    emulator = Emulator(dialect=dialect, answers=['{"total": 12.5}'])  # type: ignore[arg-type]
+    emulator = Emulator(dialect=dialect, answers=['{"total": 12.5}'])
     interaction = await create(emulator, kind=kind, dialect=dialect)
     assert (interaction.status, interaction.text) == ("completed", '{"total": 12.5}')
     assert interaction.usage is not None
@@ -42,7 +42,7 @@ async def test_an_answer_comes_back_whole(kind: str, dialect: str) -> None:
 @DIALECTS
 @pytest.mark.parametrize("fault", ["429_retry_after_ms", "500", "503", "reset", "cut", "html", "array"])
 async def test_a_passing_fault_costs_a_retry_and_nothing_else(kind: str, dialect: str, fault: str) -> None:
-    emulator = Emulator(dialect=dialect, answers=lambda _: '{"total": 1}', faults=f"{fault}=0.5", seed=3)  # type: ignore[arg-type]
+    emulator = Emulator(dialect=dialect, answers=lambda _: '{"total": 1}', faults=f"{fault}=0.5", seed=3)
     for _ in range(6):
         assert (await create(emulator, kind=kind, dialect=dialect)).text == '{"total": 1}'
     assert len(emulator.requests) > 6

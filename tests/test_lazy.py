@@ -32,7 +32,7 @@ def by_number(body: dict[str, Any]) -> str:
 
 def asked(table: Path, emulator: Emulator, **options: Any) -> pl.LazyFrame:
     client = Client("key", transport=emulator.transport)
-    lazy: pl.LazyFrame = pl.scan_parquet(table).extract.run(SHOUT, client=client, **options)  # type: ignore[attr-defined]
+    lazy: pl.LazyFrame = pl.scan_parquet(table).extract.run(SHOUT, client=client, **options)
     return lazy
 
 
@@ -126,4 +126,4 @@ def test_an_output_and_a_clash_of_names_are_refused_at_once(table: Path) -> None
     with pytest.raises(ConfigError, match="sink the lazy frame"):
         asked(table, Emulator(), output="x.parquet")
     with pytest.raises(ConfigError, match="already columns named"):
-        pl.LazyFrame({"text": ["a"], "value": ["b"]}).extract.run(SHOUT, offline=True)  # type: ignore[attr-defined]
+        pl.LazyFrame({"text": ["a"], "value": ["b"]}).extract.run(SHOUT, offline=True)

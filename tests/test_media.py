@@ -25,7 +25,7 @@ from extract.media import is_document, load_part
 )
 def test_a_file_travels_inline_with_its_type(tmp_path: Path, name: str, data: bytes, kind: str, mime_type: str) -> None:
     (tmp_path / name).write_bytes(data)
-    assert load_part(str(tmp_path / name), "path") == MediaPart(kind=kind, mime_type=mime_type, data=data)  # type: ignore[arg-type]
+    assert load_part(str(tmp_path / name), "path") == MediaPart(kind=kind, mime_type=mime_type, data=data)
     assert is_document(tmp_path / name)
 
 

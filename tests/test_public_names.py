@@ -18,7 +18,7 @@ INIT = Path(extract.__file__)
 def names_for_type_checkers() -> dict[str, str]:
     """Return every name that `__init__` imports for type checkers, with its module."""
     (block,) = [node for node in ast.parse(INIT.read_text()).body if isinstance(node, ast.If)]
-    return {alias.asname or alias.name: node.module or "" for node in block.body for alias in node.names}  # type: ignore[attr-defined]
+    return {alias.asname or alias.name: node.module or "" for node in block.body for alias in node.names}
 
 
 def test_the_lazy_table_and_the_imports_for_types_are_equal() -> None:

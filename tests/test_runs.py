@@ -195,7 +195,7 @@ def test_every_lasting_fault_has_its_code(fault: str, code: str, requests: int) 
     assert result.errors["code"].to_list() == [code, code]
     assert result.frame["score"].to_list() == [None, None]
     assert len(emulator.requests) == 2 * requests == result.totals.requests
-    assert result.errors["message"].str.len_chars().min() > 10  # type: ignore[operator]
+    assert result.errors["message"].str.len_chars().min() > 10
 
 
 @pytest.mark.parametrize("fault", ["no_usage", "split", "unknown_extra", "continuation"])
@@ -698,7 +698,7 @@ class Wide(BaseModel):
 
     score: int = Field(ge=0, le=1000)
     tags: list[Literal["a", "b"]] = Field(max_length=50)
-    label: Literal[tuple(f"label_{number:04}" for number in range(400))]  # type: ignore[valid-type]
+    label: Literal[tuple(f"label_{number:04}" for number in range(400))]
 
 
 def wide(body: dict[str, Any]) -> str:
@@ -756,7 +756,7 @@ def test_a_computed_field_is_a_column_that_nobody_was_asked_for() -> None:
         price: float
         count: int
 
-        @computed_field  # type: ignore[prop-decorator]
+        @computed_field
         @property
         def total(self) -> float:
             return self.price * self.count
@@ -770,8 +770,8 @@ def test_a_computed_field_is_a_column_that_nobody_was_asked_for() -> None:
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda: run(texts(1), Label, offline=True), "Extractor"),  # type: ignore[arg-type]
-        (lambda: run(texts(1), SPAM, offline=True, limits={"concurrency": 4}), "Limits"),  # type: ignore[arg-type]
+        (lambda: run(texts(1), Label, offline=True), "Extractor"),
+        (lambda: run(texts(1), SPAM, offline=True, limits={"concurrency": 4}), "Limits"),
         (lambda: Extractor(Label, "Classify the text."), "names no"),
         (lambda: run(texts(1), Extractor(Label, '{body} as {"a": 1}'), offline=True), "{{"),
     ],

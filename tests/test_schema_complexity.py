@@ -36,7 +36,7 @@ class Line(BaseModel):
 
 class Order(BaseModel):
     lines: list[Line] = Field(min_length=1, max_length=20)
-    topic: Literal[tuple(LABELS)]  # type: ignore[valid-type]
+    topic: Literal[tuple(LABELS)]
     parent: Node | None = None
 
 

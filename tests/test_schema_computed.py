@@ -35,7 +35,7 @@ class Bill(BaseModel):
     def count(self) -> int:
         return len(self.lines)
 
-    @computed_field(alias="dearestLine")  # type: ignore[prop-decorator]
+    @computed_field(alias="dearestLine")
     @cached_property
     def dearest(self) -> Line | None:
         return max(self.lines, key=lambda line: line.price, default=None)
@@ -84,7 +84,7 @@ def test_a_type_without_a_schema_and_a_type_without_a_shape_are_json() -> None:
 
         @computed_field(return_type=object)
         @property
-        def untold(self):  # type: ignore[no-untyped-def]
+        def untold(self):
             return [self.name]
 
     schema = compile_schema(Loose)
@@ -145,7 +145,7 @@ def test_a_computed_field_that_raises_or_does_not_fit_spoils_the_row_and_not_the
         @computed_field
         @property
         def label(self) -> str:
-            return "many" if self.parts > 1 else 1  # type: ignore[return-value]
+            return "many" if self.parts > 1 else 1
 
     schema = compile_schema(Share)
     assert schema.row(Share(parts=3)) == (3, 4, "many")

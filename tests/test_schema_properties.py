@@ -238,10 +238,10 @@ SIMPLE: list[tuple[Any, st.SearchStrategy[Any]]] = [
 
 def _containers(inner: st.SearchStrategy[tuple[Any, Any]]) -> st.SearchStrategy[tuple[Any, Any]]:
     return st.one_of(
-        inner.map(lambda pair: (list[pair[0]], st.lists(pair[1], max_size=3))),  # type: ignore[name-defined]
+        inner.map(lambda pair: (list[pair[0]], st.lists(pair[1], max_size=3))),
         inner.map(lambda pair: (Optional[pair[0]], st.none() | pair[1])),  # noqa: UP045
-        inner.map(lambda pair: (dict[str, pair[0]], st.dictionaries(TEXTS, pair[1], max_size=3))),  # type: ignore[name-defined]
-        st.tuples(inner, inner).map(lambda two: (tuple[two[0][0], two[1][0]], st.tuples(two[0][1], two[1][1]))),  # type: ignore[name-defined]
+        inner.map(lambda pair: (dict[str, pair[0]], st.dictionaries(TEXTS, pair[1], max_size=3))),
+        st.tuples(inner, inner).map(lambda two: (tuple[two[0][0], two[1][0]], st.tuples(two[0][1], two[1][1]))),
     )
 
 

@@ -377,7 +377,7 @@ def test_the_docstring_of_an_enum_and_of_a_model_go_out_and_int_enums_are_intege
         "type": "string", "description": "How far a task has come.", "enum": ["open", "done"]
     }  # fmt: skip
     assert definitions["Priority"]["enum"] == [1, 3]
-    task = schema.dtypes["tasks"].inner  # type: ignore[attr-defined]
+    task = schema.dtypes["tasks"].inner
     assert task.to_schema()["priority"] == pl.Int64()
     assert task.to_schema()["stage"] == pl.Enum(["open", "done"])
 
