@@ -36,9 +36,11 @@ def lazy_run(source: pl.LazyFrame, extractor: Extractor, **options: Any) -> pl.L
     """Return a LazyFrame of all input columns and one typed column per field; rejected rows are null.
 
     Nothing is asked before it is collected. `head(n)` asks n rows; behind a filter the run is some blocks of 128 rows
-    ahead of its reader. Options are those of `extract.run` without an output. Polars may read a source more than once: answers are always kept in a cache, by default in a
-    temporary one that lives as long as the lazy frame. Collecting raises what stopped the run, as an ExtractError or
-    inside of Polars' ComputeError.
+    ahead of its reader. Options are those of `extract.run` without an output.
+
+    Polars may read a source more than once: answers are always kept in a cache, by default in a temporary one that
+    lives as long as the lazy frame. Collecting raises what stopped the run, as an ExtractError or inside of Polars'
+    ComputeError.
     """
     if unfit := [name for name in options if name in _WITHOUT]:
         raise ConfigError(f"a lazy run takes no {unfit[0]!r}: sink the lazy frame, or use extract.run")
