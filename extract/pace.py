@@ -19,9 +19,25 @@ _SAMPLES, _SPAN = 20, 1.0  # replies, and seconds of sends, from which a quota i
 _REFUSALS = 3  # refusals that are evidence where less than that was sent
 _MEMORY = 1.0  # seconds of sends from which a first rate is measured
 _SAVED = 0.5  # seconds' worth of requests that may be saved up
-_NOISE = 0.25  # share of refusals that no noise is believed to reach
 _LEAST = 0.04  # of the largest quota measured: however odd the refusals, a run goes on at that
-_HELPLESS = 0.6  # of the rate at a streak's beginning: refusals that go on below it are not about the rate
+_DOUBT = 0.6  # of the highest rate that worked: refusals below it may be about something else
+_TRIAL, _SHORT_TRIAL = 24, 10  # requests sent at that rate to find out: behind a quota two fifths are refused
+_TRIAL_SPAN = 20.0  # seconds that a trial may take, unless it is the shortest
+_NOISE = 0.2  # share of its requests that is refused at most where refusals are not about the rate
+_HASTE = 2  # times as fast it grows where noise had held it down
+_LEEWAY = 0.05  # of refusals, besides twice those of the trial, until noise is believed to be more than noise
+
+
+@dataclass(slots=True)
+class _Trial:
+    """Some requests at a rate that once worked; `resting` is the rate before, gone back to until all replies are in."""
+
+    resting: float
+    length: int
+    sent: int = 0
+    newest: float = -math.inf
+    replies: int = 0
+    refused: int = 0
 
 
 @dataclass(slots=True)
@@ -30,7 +46,8 @@ class Pace:
 
     At a refusal the quota is used up; so what got through between two refusals *is* the quota. The rate then settles
     a little below it, dwells there, and probes beyond in ever larger steps (in the manner of CUBIC, RFC 9438).
-    Refusals that go on below the measured quota cut deeper; where slowing down does not help, they are noise.
+    Refusals that go on below the measured quota cut deeper. Where slowing down does not make them rarer, a short trial
+    at the old rate tells whether the quota has fallen or the refusals are noise, which is then put up with.
     """
 
     rate: float = math.inf
@@ -38,9 +55,9 @@ class Pace:
     _plateau: float = math.inf
     _cut_at: float = -math.inf
     _cuts: int = 0
-    _top: float = math.inf
-    _helpless: int = 0
-    _noise: bool = False
+    _top: float = 0.0
+    _trial: _Trial | None = None
+    _noise: float | None = None
     _refused_at: float = -math.inf
     _best: float = 0.0
     _mark: float | None = None
@@ -58,6 +75,8 @@ class Pace:
         if self._bucket is None:
             return 0.0
         self._grow(now)
+        if self._trial is not None and self._trial.sent == self._trial.length:
+            self._set(self._trial.resting, now)  # until the replies are in
         delay = self._bucket.delay(now)
         self._bound = self._bound or delay > 0
         return delay
@@ -66,13 +85,17 @@ class Pace:
         """Count a request that is sent now."""
         if self._bucket is None:
             self._sends.append(now)
-        else:
-            self._bucket.take(1, now)
+            return
+        self._bucket.take(1, now)
+        if self._trial is not None and self._trial.sent < self._trial.length:
+            self._trial.sent, self._trial.newest = self._trial.sent + 1, now
 
     def note(self, sent_at: float, now: float, *, refused: bool, named: float | None = None) -> None:
         """Learn from the reply to a request; `named` are the requests per minute that a refusal spoke of."""
         self._recent.append(refused)
-        if not refused:
+        if self._trial is not None:
+            self._judge(self._trial, sent_at, now, refused=refused)
+        elif not refused:
             if self._mark is not None and sent_at >= self._mark:
                 self._accepted += 1
                 self._newest = max(self._newest, sent_at)
@@ -84,20 +107,25 @@ class Pace:
         quota = self._measured(sent_at)
         again = now - self._refused_at < self._recovery()
         self._refused_at = now
-        if self._noise:
-            if self._is_noisy():
+        if self._noise is not None:
+            if sum(self._recent) <= self._noise * max(len(self._recent), _TRIAL):
                 return
-            self._noise = again = False  # so many refusals are no noise after all
+            self._noise, again = None, False  # so many refusals are no noise after all
         if math.isinf(self.rate):
-            if (start := self._first(now, named)) is not None:
-                self._best = start
-                self._begin(start, start, now)
+            self._find_first(now, named)
             return
         if not again:
-            self._top, self._cuts, self._helpless = self.rate, 0, 0
-        if self._is_in_vain():
-            self._noise = True
-            return
+            self._cuts = 0
+        self._top = max(self._top, self.rate)
+        if self.rate < _DOUBT * self._top:
+            length = max(_SHORT_TRIAL, min(_TRIAL, round(self._top * _TRIAL_SPAN)))
+            self._trial = _Trial(resting=self.rate, length=length)
+            self._begin(self._top, self._top, now)
+        else:
+            self._cut(quota, now)
+
+    def _cut(self, quota: float | None, now: float) -> None:
+        """Go back to the quota that was just measured; from there in steps that grow, while refusals go on."""
         if self._cuts == 0 and quota is not None:
             self._begin(_START * quota, _PLATEAU * quota, now)
         else:
@@ -115,13 +143,22 @@ class Pace:
         self._recent.clear()
         self._set(start, now)
 
-    def _is_noisy(self) -> bool:
-        return sum(self._recent) < _NOISE * max(len(self._recent), 20)
-
-    def _is_in_vain(self) -> bool:
-        """Take note of a refusal; True at the second one that a much lower rate has not made rarer."""
-        self._helpless += self.rate < _HELPLESS * self._top and self._is_noisy()
-        return self._helpless > 2
+    def _judge(self, trial: _Trial, sent_at: float, now: float, *, refused: bool) -> None:
+        """Take note of a reply during a trial. Its end: the quota has fallen, or the refusals are noise."""
+        if not self._cut_at <= sent_at <= trial.newest:
+            return
+        trial.replies, trial.refused = trial.replies + 1, trial.refused + refused
+        fallen = trial.refused > _NOISE * trial.length
+        if not fallen and trial.replies < trial.length:
+            return
+        self._trial = None
+        if fallen:
+            self._top = trial.resting
+            self._begin(trial.resting, trial.resting, now)
+            self._cut(None, now)
+        else:
+            self._noise = 2 * trial.refused / trial.length + _LEEWAY
+            self._begin(self._top, self._top, now)
 
     def _measured(self, sent_at: float) -> float | None:
         """Return what got through per second since the last mark, and set a new one; None before there is enough."""
@@ -135,21 +172,24 @@ class Pace:
         self._mark, self._newest, self._accepted = sent_at, sent_at, 0
         return quota
 
-    def _first(self, now: float, named: float | None) -> float | None:
-        """Return a first rate: the one that was named, else a third of that of the last second or so.
-
-        None where so little was sent that one refusal is no evidence.
-        """
+    def _find_first(self, now: float, named: float | None) -> None:
+        """Begin with the rate that was named, else with a third of that of the last second or so."""
         if named is not None:
-            return named / 60
-        if len(self._sends) < _SAMPLES and sum(self._recent) < _REFUSALS:
-            return None
-        recent = [at for at in self._sends if now - at <= _MEMORY]
-        recent = recent if len(recent) >= _SAMPLES else list(self._sends)[-_SAMPLES:]
-        return len(recent) / max(now - recent[0], 0.05) / 3
+            self._top = start = named / 60
+        elif len(self._sends) < _SAMPLES and sum(self._recent) < _REFUSALS:
+            return  # so little was sent that one refusal is no evidence
+        else:
+            recent = [at for at in self._sends if now - at <= _MEMORY]
+            recent = recent if len(recent) >= _SAMPLES else list(self._sends)[-_SAMPLES:]
+            self._top = len(recent) / max(now - recent[0], 0.05)
+            start = self._top / 3
+        self._best = start
+        self._begin(start, start, now)
 
     def _grow(self, now: float) -> None:
         """Let the rate follow its curve; time counts only while the rate is what holds requests back."""
+        if self._trial is not None:
+            return
         if self._bound:
             self._grown += now - self._seen
         elif now - self._seen < 0.1:
@@ -165,7 +205,9 @@ class Pace:
         self._set(rate, now)
 
     def _recovery(self) -> float:
-        return max(_RECOVERY, _REQUESTS_PER_RECOVERY / max(self._plateau, 1e-6))
+        """Seconds from a cut to the plateau, and the measure of growth beyond it."""
+        haste = 1 if self._noise is None else _HASTE
+        return max(_RECOVERY, _REQUESTS_PER_RECOVERY / max(self._plateau, 1e-6)) / haste
 
     def _set(self, rate: float, now: float) -> None:
         self.rate = rate

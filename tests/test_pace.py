@@ -132,12 +132,20 @@ def test_a_quota_by_the_minute_of_the_clock_is_used_up_too(named: bool) -> None:
     assert run.refused() < 0.03
 
 
-@pytest.mark.parametrize("noise", [0.02, 0.1])
-@pytest.mark.parametrize("latency", [0.05, 0.3])
-def test_refusals_that_do_not_depend_on_the_rate_do_not_stop_a_run(noise: float, latency: float) -> None:
-    run = Simulation(None, noise=noise, told=False, latency=latency).run(600, most=15_000)
+@pytest.mark.parametrize("noise", [0.005, 0.02, 0.05, 0.1])
+@pytest.mark.parametrize("latency", [0.05, 0.3, 2.0])
+@pytest.mark.parametrize("seed", range(3))
+def test_refusals_that_do_not_depend_on_the_rate_do_not_stop_a_run(noise: float, latency: float, seed: int) -> None:
+    run = Simulation(None, noise=noise, told=False, latency=latency, seed=seed).run(600, most=15_000)
     end = run.log[-1][0]
-    assert run.rate(end * 0.75, end) >= 0.33 * (1 - noise) * 64 / (latency * math.exp(0.08))
+    assert run.rate(end * 0.75, end) >= 0.7 * (1 - noise) * 64 / (latency * math.exp(0.08))
+
+
+@pytest.mark.parametrize("noise", [0.005, 0.05])
+def test_a_quota_behind_refusals_of_another_cause_is_used_up_too(noise: float) -> None:
+    run = Simulation(Service(3_000), noise=noise, named=False, told=False).run(240)
+    assert run.rate(60, 240) >= 0.9 * 50
+    assert run.refused() < noise + 0.1
 
 
 def test_before_the_first_refusal_nothing_is_held_back() -> None:
