@@ -20,6 +20,7 @@ __all__ = ["ResponseCache", "Spending", "Verification"]
 
 _KEY_BYTES = 32
 _WAL_TRIES = 250
+_WAL_PAGES = 10_000  # of 4 KiB before they are moved into the file: fewer pauses for a little more disk
 _COUNTS = "input_tokens, output_tokens, thought_tokens, cached_tokens, tool_use_tokens"
 _LEDGER = f"SELECT kind, model, tier, {_COUNTS}, cost, bound FROM attempts ORDER BY kind, model, tier"  # noqa: S608
 _NOTE = (
@@ -98,17 +99,18 @@ class ResponseCache:
     """Answers by content key. Safe with two processes on one file; to be used from one thread at a time.
 
     `flying` are the requests in flight by key: runs in one event loop that share a cache ask each of them once.
-    Raises ConfigError where the file is not a cache of this library, OutputError where it cannot be written.
+    Raises ConfigError where the file is not a cache of this library, OutputError where it cannot be written. With
+    `read_only` nothing is made, changed or brought to the newest form, and another process may be writing to it.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, read_only: bool = False) -> None:
         self.path = Path(path)
         self.flying: dict[bytes, asyncio.Future[Interaction]] = {}
         self._pending: list[tuple[bytes, bytes, int, float, asyncio.Future[None]]] = []
         self._noted: list[tuple[Any, ...]] = []
         self._scheduled: asyncio.AbstractEventLoop | None = None
         try:
-            self._database = _open(self.path)
+            self._database = _look(self.path) if read_only else _open(self.path)
         except sqlite3.OperationalError as error:
             raise OutputError(f"the cache {self.path} cannot be opened: {error}") from None
         except sqlite3.DatabaseError as error:
@@ -208,6 +210,10 @@ class ResponseCache:
             groups.setdefault((kind, model, tier), []).append(tuple(rest))
         return [_spending(kind, model, tier, rows) for (kind, model, tier), rows in groups.items()]
 
+    def relaxed(self) -> list[tuple[bytes, int]]:
+        """Return the schemas that had to be relaxed for the service to take them, by their keys, and how far."""
+        return self._select("SELECT schema, rung FROM rungs WHERE rung > 0 ORDER BY rung DESC, schema")
+
     def span(self) -> tuple[float, float] | None:
         """Return the Unix times of the first and the last answer, None where there is none."""
         first, last = self._select("SELECT min(at), max(at) FROM answers")[0]
@@ -297,8 +303,30 @@ def _open(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _migrate(database: sqlite3.Connection) -> None:
-    """Bring an empty or older file to the newest form, each step in a transaction of its own."""
+def _look(path: Path) -> sqlite3.Connection:
+    """Open a file to read only; what an older version has not is an empty table in memory."""
+    # SQLite would make a log beside the file even to read it. Where there is none, nobody is writing.
+    writing = path.with_name(path.name + "-wal").exists()
+    uri = f"{path.absolute().as_uri()}?mode=ro" + ("" if writing else "&immutable=1")
+    database = sqlite3.connect(uri, uri=True, timeout=30.0)
+    try:
+        version, tables = _version(database)
+        if not tables:
+            raise sqlite3.DatabaseError("the file is empty")
+        database.execute("PRAGMA temp_store = MEMORY")
+        for statement in _MIGRATIONS[version:]:
+            database.execute(statement.replace("CREATE TABLE", "CREATE TEMP TABLE"))
+    except BaseException as error:
+        database.close()
+        if writing and isinstance(error, sqlite3.OperationalError):
+            said = f"{error}; its log {path.name}-wal needs a folder that can be written to: copy both into one"
+            raise sqlite3.OperationalError(said) from None
+        raise
+    return database
+
+
+def _version(database: sqlite3.Connection) -> tuple[int, int]:
+    """Return the version of a file and how many tables it has. sqlite3.DatabaseError where it is none of ours."""
     # One look at all three: another process may be making the file at this moment.
     with database:
         database.execute("BEGIN")
@@ -307,8 +335,15 @@ def _migrate(database: sqlite3.Connection) -> None:
         (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
     if (tables and application != _APPLICATION_ID) or version > len(_MIGRATIONS):
         raise sqlite3.DatabaseError("written by another program or a newer version")
+    return version, tables
+
+
+def _migrate(database: sqlite3.Connection) -> None:
+    """Bring an empty or older file to the newest form, each step in a transaction of its own."""
+    version, _ = _version(database)
     _use_wal(database)
     database.execute("PRAGMA synchronous = NORMAL")
+    database.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
     for number, statement in enumerate(_MIGRATIONS[version:], start=version + 1):
         with database:
             database.execute("BEGIN IMMEDIATE")

@@ -1,11 +1,11 @@
-"""What a run would send and cost, worked out from a sample of its prompts. Sends nothing."""
+"""What a run would send and cost: from its prompts alone, or from a few rows that are really asked and paid for."""
 
 from __future__ import annotations
 
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from statistics import fmean, stdev
 from typing import Any
@@ -13,94 +13,307 @@ from typing import Any
 import polars as pl
 from polars.selectors import by_name
 
-from extract.errors import BadRecord
+from extract.cache import ResponseCache
+from extract.errors import BadRecord, ConfigError, ExtractError
 from extract.extractor import Extractor, Plan
-from extract.interactions.client import GOOGLE_URL, Endpoint
+from extract.interactions.client import GOOGLE_URL, Client, Endpoint
+from extract.interactions.dialects import decode
 from extract.prompts import check_columns
+from extract.results import Run
+from extract.runs import run
 from extract.schema.size import answer_tokens
 from extract.sources import Source
 from extract.types import JsonObject, Usage
 from extract.usage import find_price
 
-__all__ = ["Estimate", "estimate"]
+__all__ = ["Estimate", "PaidSample", "estimate", "pay_sample"]
 
 _SAMPLE_ROWS = 2_000
+_COUNTED_ROWS = 100_000  # up to so many, every prompt is written and counted
+_BATCH_ROWS = 65_536
 _TIERS = ("standard", "flex")
+_SEED = 0
+_Z = 1.96
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PaidSample:
+    """Rows that were asked to see what they take. `usages` hold one entry per row that was answered.
+
+    `cost` is what asking them has cost now, in US dollars, None where the price is unknown: answers that were in the
+    cache before cost nothing.
+    """
+
+    rows: int
+    usages: tuple[Usage, ...]
+    cost: Decimal | None
+
+    @property
+    def usage(self) -> Usage:
+        return sum(self.usages, Usage())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
-    """Rows, requests and tokens of a run before repairs and retries. Costs in US dollars; None where unknown.
+    """What a run would send, before repairs and retries. Costs in US dollars; None where unknown.
 
-    `input_interval` holds the input tokens of all rows with 95 % confidence, as far as sampling goes.
-    `output_tokens` is a guess from the schema: what the model thinks, and is billed for, is not in it.
+    Equal rows are asked once: `requests` counts the different ones, at most and from the sample where not
+    `requests_exact`. Tokens and costs are those of the requests that are not in the cache yet; `cached` counts the rows
+    that are, None without a cache. `bad` of the `sampled` rows cannot be sent, and `reason` says why the first cannot.
+
+    Intervals hold the sums with 95 % confidence, as far as sampling goes. Without a paid sample `output_tokens` is a
+    guess from the schema, without what the model thinks and is billed for; with one it includes that.
     """
 
     rows: int
     model: str
+    requests: int
+    requests_exact: bool
+    cached: int | None
+    bad: int
+    reason: str | None
     input_tokens: int
     input_interval: tuple[int, int]
     output_tokens: int
+    output_interval: tuple[int, int] | None
     sampled: int
     costs: Mapping[str, Decimal | None]
+    cost_intervals: Mapping[str, tuple[Decimal, Decimal] | None]
+    paid: PaidSample | None = None
 
     def as_json(self) -> JsonObject:
-        costs = {tier: None if cost is None else round(float(cost), 6) for tier, cost in self.costs.items()}
         return {
             "rows": self.rows,
-            "requests": self.rows,
+            "requests": self.requests,
+            "requests_exact": self.requests_exact,
+            "cached_rows": self.cached,
+            "bad_rows": self.bad,
+            "bad_row": self.reason,
             "model": self.model,
             "input_tokens": self.input_tokens,
             "input_tokens_interval": list(self.input_interval),
             "output_tokens": self.output_tokens,
+            "output_tokens_interval": self.output_interval and list(self.output_interval),
             "sampled_rows": self.sampled,
-            "cost_usd": costs,
+            "cost_usd": {tier: _dollars(cost) for tier, cost in self.costs.items()},
+            "cost_usd_interval": {
+                tier: interval and [_dollars(end) for end in interval] for tier, interval in self.cost_intervals.items()
+            },
+            "paid_sample": self.paid and _paid_json(self.paid),
         }
 
 
-def estimate(source: Source, extractor: Extractor) -> Estimate:
-    """Return what asking `extractor` of every row would take. ConfigError and SchemaError as a run would raise them."""
-    plan = extractor.compile(Endpoint(api_key="estimate", base_url=GOOGLE_URL))
-    check_columns(plan.columns, list(source.schema))
-    rows = source.height
-    if rows is None:
-        rows = sum(frame.height for frame in source.batches(65_536))
+def _dollars(cost: Decimal | None) -> float | None:
+    return None if cost is None else round(float(cost), 6)
+
+
+def _paid_json(paid: PaidSample) -> JsonObject:
+    usage = paid.usage
+    return {
+        "rows": paid.rows,
+        "answered": len(paid.usages),
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "thought_tokens": usage.thought_tokens,
+        "cost_usd": _dollars(paid.cost),
+    }
+
+
+@dataclass(slots=True)
+class _Survey:
+    """What the prompts of some rows are, and how many of them are equal or answered already."""
+
+    rows: int = 0
+    cached: int = 0
+    bad: int = 0
+    reason: str | None = None
+    sizes: list[int] = field(default_factory=list)
+    first_rows: dict[bytes, int] = field(default_factory=dict)
+
+
+def estimate(
+    source: Source,
+    extractor: Extractor,
+    *,
+    endpoint: Endpoint | None = None,
+    cache: ResponseCache | None = None,
+    paid: PaidSample | None = None,
+) -> Estimate:
+    """Return what asking `extractor` of every row would take. Sends nothing; errors are those that a run would raise.
+
+    `endpoint` is who would be asked (by default Google), `cache` holds what was answered before, and `paid` tells what
+    answers really take.
+    """
+    plan = _plan(source, extractor, endpoint)
+    rows = _height(source)
+    survey = _survey(source, plan, rows, cache)
+    requests, left = _requests(survey, rows)
     constant = plan.envelope().tokens
-    sizes = [constant + _input_tokens(plan, record) for record in _sample(source, plan.columns, rows)]
-    expected, margin = _total(sizes, rows)
-    usage = Usage(input_tokens=expected, output_tokens=rows * answer_tokens(plan.schema.dtypes))
-    prices = {tier: find_price(extractor.model, tier) for tier in _TIERS}
-    return Estimate(
+    expected, margin = _total([constant + size for size in survey.sizes], left, left - len(survey.sizes))
+    guess = left * answer_tokens(plan.schema.dtypes)
+    found = Estimate(
         rows=rows,
         model=extractor.model,
-        input_tokens=expected,
-        input_interval=(max(0, expected - margin), expected + margin),
-        output_tokens=usage.output_tokens,
-        sampled=len(sizes),
-        costs={tier: None if price is None else price.cost(usage) for tier, price in prices.items()},
+        requests=requests,
+        requests_exact=survey.rows == rows,
+        cached=None if cache is None else round(survey.cached * rows / max(1, survey.rows)),
+        bad=survey.bad,
+        reason=survey.reason,
+        input_tokens=round(expected),
+        input_interval=_whole(expected, margin),
+        output_tokens=guess,
+        output_interval=None,
+        sampled=survey.rows,
+        costs=_guessed_costs(extractor.model, Usage(input_tokens=round(expected), output_tokens=guess)),
+        cost_intervals=dict.fromkeys(_TIERS),
     )
+    return found if paid is None else _with_paid(found, paid, left)
 
 
-def _sample(source: Source, columns: Sequence[str], rows: int) -> Iterator[dict[str, Any]]:
-    """Yield records from all over the source, the same ones each time."""
-    chosen = pl.Series(sorted(random.Random(0).sample(range(rows), min(rows, _SAMPLE_ROWS))), dtype=pl.Int64)  # noqa: S311
+def pay_sample(source: Source, extractor: Extractor, rows: int, *, client: Client, cache: ResponseCache) -> PaidSample:
+    """Ask some rows from all over the source, the same ones each time, and return what they took.
+
+    Their answers are kept in `cache`, so neither a later sample nor the run pays for them again. Raises what stopped
+    the asking, and ConfigError where not one row was answered.
+    """
+    plan = _plan(source, extractor, client.endpoint)
+    chosen = _chosen_rows(source, plan, rows)
+    if len(chosen) < 2:
+        raise ConfigError(f"a sample takes at least 2 rows that can be sent; there are {len(chosen)}")
+    frame = pl.concat(_picked(source, plan.columns, chosen))
+    asked = run(frame, extractor, client=client, cache=cache, errors="null", prefix="answer.", provenance=True)
+    usages = tuple(_usages(asked, frame, plan, cache))
+    if asked.stopped is not None:
+        raise asked.stopped
+    if not usages:
+        said = asked.errors["message"].to_list()[:1] or ["no answer told its usage"]
+        raise ConfigError(f"none of the {frame.height} rows of the sample was answered; the first said: {said[0]}")
+    return PaidSample(rows=frame.height, usages=usages, cost=asked.cost)
+
+
+def _plan(source: Source, extractor: Extractor, endpoint: Endpoint | None) -> Plan:
+    plan = extractor.compile(endpoint or Endpoint(api_key="estimate", base_url=GOOGLE_URL))
+    check_columns(plan.columns, list(source.schema))
+    return plan
+
+
+def _height(source: Source) -> int:
+    if source.height is not None:
+        return source.height
+    return sum(frame.height for frame in source.batches(_BATCH_ROWS))
+
+
+def _is_counted(plan: Plan, rows: int) -> bool:
+    """True where every prompt is looked at: it is cheap unless there are too many or they hold files."""
+    return rows <= _COUNTED_ROWS and not plan.extractor.media
+
+
+def _survey(source: Source, plan: Plan, rows: int, cache: ResponseCache | None) -> _Survey:
+    """Look at all prompts where that is cheap, else at a sample; `sizes` are those of requests still to be sent."""
+    every = range(rows)
+    chosen = every if _is_counted(plan, rows) else _drawn(every, _SAMPLE_ROWS)
+    survey = _Survey(rows=len(chosen))
+    records = (record for frame in _picked(source, plan.columns, chosen) for record in frame.to_dicts())
+    for row, record in zip(chosen, records, strict=True):
+        try:
+            turns = plan.turns(record)
+            key, size = plan.answer_key(turns, 0), plan.input_tokens(turns)
+        except (BadRecord, UnicodeError) as error:
+            survey.bad += 1
+            survey.reason = survey.reason or f"row {row}: {error}"
+            continue
+        known = cache is not None and cache.get(key) is not None
+        survey.cached += known
+        if key not in survey.first_rows and not known:
+            survey.sizes.append(size)
+        survey.first_rows.setdefault(key, row)
+    return survey
+
+
+def _requests(survey: _Survey, rows: int) -> tuple[int, int]:
+    """Return how many different requests there are, and how many of them must still be sent."""
+    share = rows / max(1, survey.rows)
+    return round(len(survey.first_rows) * share), round(len(survey.sizes) * share)
+
+
+def _chosen_rows(source: Source, plan: Plan, rows: int) -> Sequence[int]:
+    """Draw the rows of a paid sample, from different requests where these are known."""
+    height = _height(source)
+    if not _is_counted(plan, height):
+        return _drawn(range(height), rows)
+    return _drawn(list(_survey(source, plan, height, None).first_rows.values()), rows)
+
+
+def _drawn(rows: Sequence[int], count: int) -> Sequence[int]:
+    return sorted(random.Random(_SEED).sample(rows, min(len(rows), count)))  # noqa: S311
+
+
+def _picked(source: Source, columns: Sequence[str], chosen: Sequence[int]) -> Iterator[pl.DataFrame]:
+    """Yield the chosen rows, which are in order, with the columns that a prompt needs."""
+    wanted = pl.Series(chosen, dtype=pl.Int64)
     first = 0
-    for frame in source.batches(65_536):
-        here = chosen.filter((chosen >= first) & (chosen < first + frame.height)) - first
-        yield from (frame.select(by_name(*columns)) if columns else frame)[here].to_dicts()
+    for frame in source.batches(_BATCH_ROWS):
+        here = wanted.filter((wanted >= first) & (wanted < first + frame.height)) - first
+        yield (frame.select(by_name(*columns)) if columns else frame)[here]
         first += frame.height
 
 
-def _total(sizes: Sequence[int], rows: int) -> tuple[int, int]:
-    """Return the sum for all rows and its margin, from a sample without replacement (95 %, normal)."""
-    if len(sizes) < 2:
-        return sum(sizes) * rows, 0
-    unseen = 1 - len(sizes) / rows
-    return round(fmean(sizes) * rows), round(1.96 * stdev(sizes) * rows * math.sqrt(unseen / len(sizes)))
+def _usages(asked: Run, frame: pl.DataFrame, plan: Plan, cache: ResponseCache) -> Iterator[Usage]:
+    """Yield what each row took, repairs included; of a row that was in the cache before, what its first answer took."""
+    records = frame.to_dicts()
+    for record, took in zip(records, asked.frame["_extract"].to_list(), strict=True):
+        if took["input_tokens"]:
+            counts = ("input_tokens", "output_tokens", "thought_tokens", "cached_tokens")
+            yield Usage(*(took[name] for name in counts))
+        elif took["cached"] and (usage := _kept_usage(record, plan, cache)) is not None:
+            yield usage
 
 
-def _input_tokens(plan: Plan, record: Mapping[str, Any]) -> int:
+def _kept_usage(record: Mapping[str, Any], plan: Plan, cache: ResponseCache) -> Usage | None:
     try:
-        return plan.input_tokens(plan.turns(record))
-    except BadRecord:
-        return 0  # it would not be sent either
+        kept = cache.get(plan.answer_key(plan.turns(record), 0))
+        return None if kept is None else decode(kept).usage
+    except ExtractError:
+        return None
+
+
+def _with_paid(found: Estimate, paid: PaidSample, left: int) -> Estimate:
+    """Replace what was guessed from the schema by what the sample tells."""
+    output, margin = _total([usage.output_tokens + usage.thought_tokens for usage in paid.usages], left, left)
+    costs: dict[str, Decimal | None] = dict.fromkeys(_TIERS)
+    intervals: dict[str, tuple[Decimal, Decimal] | None] = dict.fromkeys(_TIERS)
+    for tier in _TIERS:
+        if (price := find_price(found.model, tier)) is not None:
+            dollars, doubt = _total([float(price.cost(usage)) for usage in paid.usages], left, left)
+            costs[tier] = Decimal(str(dollars))
+            intervals[tier] = (Decimal(str(max(0.0, dollars - doubt))), Decimal(str(dollars + doubt)))
+    return replace(
+        found,
+        output_tokens=round(output),
+        output_interval=_whole(output, margin),
+        costs=costs,
+        cost_intervals=intervals,
+        paid=paid,
+    )
+
+
+def _guessed_costs(model: str, usage: Usage) -> dict[str, Decimal | None]:
+    prices = {tier: find_price(model, tier) for tier in _TIERS}
+    return {tier: None if price is None else price.cost(usage) for tier, price in prices.items()}
+
+
+def _total(sample: Sequence[float], count: int, unseen: int) -> tuple[float, float]:
+    """Return the sum of `count` numbers like those of a sample, and its margin where `unseen` are not in it (95 %)."""
+    if len(sample) < 2:
+        return sum(sample) * count, 0.0
+    doubt = math.sqrt(max(0, unseen) * (max(0, unseen) + len(sample)) / len(sample))
+    return fmean(sample) * count, _quantile(len(sample) - 1) * stdev(sample) * doubt
+
+
+def _quantile(freedom: int) -> float:
+    """Return Student's 97.5 % quantile by the first terms of its expansion around the normal one."""
+    return _Z + (_Z**3 + _Z) / (4 * freedom) + (5 * _Z**5 + 16 * _Z**3 + 3 * _Z) / (96 * freedom**2)
+
+
+def _whole(expected: float, margin: float) -> tuple[int, int]:
+    return max(0, round(expected - margin)), round(expected + margin)

@@ -9,6 +9,7 @@ import sqlite3
 import stat
 import subprocess
 import sys
+import tempfile
 import textwrap
 from decimal import Decimal
 from pathlib import Path
@@ -35,6 +36,23 @@ def filled(path: Path, faults: str = "") -> Emulator:
 def typed(*words: object) -> tuple[int, str]:
     result = CliRunner().invoke(app, ["cache", *map(str, words)])
     return result.exit_code, result.stdout
+
+
+def old(folder: Path, version: int) -> Path:
+    """Return a cache as the first versions made it."""
+    path = folder / "old"
+    with sqlite3.connect(path) as database:
+        database.execute(
+            "CREATE TABLE answers (key BLOB PRIMARY KEY, interaction BLOB NOT NULL, "
+            "rung INTEGER NOT NULL DEFAULT 0, at REAL NOT NULL)"
+        )
+        if version > 1:
+            database.execute("CREATE TABLE rungs (schema BLOB PRIMARY KEY, rung INTEGER NOT NULL)")
+        database.execute("INSERT INTO answers VALUES (?, ?, 0, 1.0)", (b"k" * 32, b'{"status": "completed"}'))
+        database.execute("PRAGMA application_id = 0x65787472")
+        database.execute(f"PRAGMA user_version = {version}")
+    database.close()
+    return path
 
 
 def test_show_tells_what_all_runs_have_taken(tmp_path: Path) -> None:
@@ -76,20 +94,94 @@ def test_what_is_no_cache_is_named_and_left_alone(tmp_path: Path, command: str) 
     assert text.read_text() == "not a cache\n" * 100
 
 
+@pytest.mark.parametrize("command", ["show", "verify"])
+def test_looking_changes_nothing_and_makes_no_file(tmp_path: Path, command: str) -> None:
+    path = tmp_path / "c"
+    filled(path)
+    before = path.read_bytes()
+    assert typed(command, path)[0] == 0
+    assert [one.name for one in tmp_path.iterdir()] == ["c"]
+    assert path.read_bytes() == before
+    empty = tmp_path / "empty"
+    empty.touch()
+    result = CliRunner().invoke(app, ["cache", command, str(empty)])
+    assert isinstance(result.exception, ConfigError)
+    assert "the file is empty" in str(result.exception)
+    assert empty.stat().st_size == 0
+
+
+def test_a_cache_is_shown_and_verified_while_a_run_writes_to_it(tmp_path: Path) -> None:
+    path = tmp_path / "c"
+    process = writer(path, "one", 100_000)
+    try:
+        assert process.stdout is not None
+        seen = []
+        for _ in range(3):
+            for _ in range(50):
+                told = int(process.stdout.readline())
+            status, said = typed("show", path, "--json")
+            assert status == 0
+            seen.append(json.loads(said)["answers"])
+            assert seen[-1] > told
+            status, said = typed("verify", path, "--json")
+            assert (status, json.loads(said)["ok"]) == (0, True)
+        assert seen[0] < seen[-1]
+    finally:
+        process.kill()
+        process.communicate(timeout=30)
+    assert typed("show", path)[0] == 0
+
+
+LOOKER = """
+import os, sys
+from extract.cache import ResponseCache
+
+if os.geteuid() == 0:
+    os.setgid(65534)
+    os.setuid(65534)
+assert not os.access(sys.argv[1], os.W_OK)
+with ResponseCache(sys.argv[1] + "/c", read_only=True) as cache:
+    print(len(cache), cache.verify(lambda _: None).ok)
+"""
+
+
+def test_a_cache_is_shown_from_a_folder_that_cannot_be_written_to(tmp_path: Path) -> None:
+    with tempfile.TemporaryDirectory() as name:  # not in tmp_path, whose parents are for their owner alone
+        folder = Path(name)
+        filled(folder / "c")
+        (folder / "c").chmod(0o644)
+        folder.chmod(0o555)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-c", LOOKER, name], capture_output=True, text=True, timeout=30, check=False
+            )
+        finally:
+            folder.chmod(0o755)
+    assert done.stdout.split() == ["30", "True"], done.stderr
+
+
+def test_show_lists_schemas_that_had_to_be_relaxed(tmp_path: Path) -> None:
+    path = tmp_path / "c"
+    with ResponseCache(path) as cache:
+        cache.remember_rung(b"\xab" * 32, 2)
+        cache.remember_rung(b"\xcd" * 32, 0)
+    assert json.loads(typed("show", path, "--json")[1])["relaxed"] == [{"schema": "ab" * 32, "rung": 2}]
+    assert "schema abababababab was too complex for the service: sent 2 rungs simpler" in typed("show", path)[1]
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_a_file_of_an_older_version_is_shown_as_it_is(tmp_path: Path, version: int) -> None:
+    path = old(tmp_path, version)
+    before = path.read_bytes()
+    status, said = typed("show", path, "--json")
+    assert (status, json.loads(said)["answers"], json.loads(said)["spent"]) == (0, 1, [])
+    assert typed("verify", path)[0] == 0
+    assert path.read_bytes() == before
+
+
 @pytest.mark.parametrize("version", [1, 2])
 def test_a_file_of_an_older_version_keeps_its_answers_and_gains_the_ledger(tmp_path: Path, version: int) -> None:
-    path = tmp_path / "old"
-    with sqlite3.connect(path) as database:
-        database.execute(
-            "CREATE TABLE answers (key BLOB PRIMARY KEY, interaction BLOB NOT NULL, "
-            "rung INTEGER NOT NULL DEFAULT 0, at REAL NOT NULL)"
-        )
-        if version > 1:
-            database.execute("CREATE TABLE rungs (schema BLOB PRIMARY KEY, rung INTEGER NOT NULL)")
-        database.execute("INSERT INTO answers VALUES (?, ?, 0, 1.0)", (b"k" * 32, b'{"status": "completed"}'))
-        database.execute("PRAGMA application_id = 0x65787472")
-        database.execute(f"PRAGMA user_version = {version}")
-    database.close()
+    path = old(tmp_path, version)
     with ResponseCache(path) as cache:
         assert cache.get(b"k" * 32) == b'{"status": "completed"}'
         assert cache.rung(b"s") == 0

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import random
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
 
 import polars as pl
+import pytest
+from typer.testing import CliRunner
 
-from extract import Extractor
-from extract.estimate import estimate
+from extract import Client, ConfigError, Emulator, Extractor, Generation, ResponseCache, run
+from extract.cli.app import app
+from extract.emulator.server import running_server
+from extract.estimate import estimate, pay_sample
 from extract.sources import open_source
 
 LABELS = Extractor(["a", "b"], "{text}")
@@ -16,10 +24,12 @@ LABELS = Extractor(["a", "b"], "{text}")
 def rows(count: int, seed: int) -> pl.DataFrame:
     draws = random.Random(seed)
     # Sorted: the first rows are the shortest, so whoever looks only there is wrong.
-    return pl.DataFrame({"text": ["x" * length for length in sorted(draws.randint(4, 4_000) for _ in range(count))]})
+    lengths = sorted(draws.randint(4, 4_000) for _ in range(count))
+    return pl.DataFrame({"text": [f"{number:05}" + "x" * length for number, length in enumerate(lengths)]})
 
 
-def test_the_interval_holds_what_all_prompts_really_take() -> None:
+def test_the_interval_holds_what_all_prompts_really_take(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("extract.estimate._COUNTED_ROWS", 3_000)
     held = 0
     for seed in range(20):
         table = rows(4_000, seed)
@@ -42,3 +52,118 @@ def test_a_small_table_is_read_whole_and_leaves_no_doubt() -> None:
 def test_the_same_table_gives_the_same_estimate() -> None:
     table = open_source(rows(5_000, 2))
     assert estimate(table, LABELS) == estimate(table, LABELS)
+
+
+def repeated() -> pl.DataFrame:
+    texts = [f"message number {number % 300} " + "word " * (number % 7) for number in range(2_100)]
+    return pl.DataFrame({"text": texts})
+
+
+def test_equal_rows_are_counted_once_and_what_a_run_then_sends_is_just_that() -> None:
+    table = repeated()
+    found = estimate(open_source(table), LABELS)
+    emulator = Emulator()
+    asked = run(table, LABELS, client=Client("key", transport=emulator.transport))
+    assert asked.totals.valid == 2_100
+    assert (found.requests, found.requests_exact) == (emulator.stats()["requests"], True) == (2_100, True)
+    twice = pl.concat([table, table.head(900)])
+    assert estimate(open_source(twice), LABELS).requests == 2_100
+    assert estimate(open_source(twice), LABELS).input_tokens == found.input_tokens
+
+
+def test_a_large_table_is_judged_by_a_sample_and_says_so() -> None:
+    table = pl.DataFrame({"text": ["one", "two"] * 60_000})
+    found = estimate(open_source(table), LABELS)
+    assert (found.rows, found.sampled, found.requests_exact) == (120_000, 2_000, False)
+    assert 2 <= found.requests < 1_000
+
+
+def test_rows_that_cannot_be_sent_are_counted_with_one_reason(tmp_path: Path) -> None:
+    (tmp_path / "there.png").write_bytes(b"x" * 100)
+    table = pl.DataFrame({"file": [str(tmp_path / name) for name in ("there.png", "gone.png", "lost.png")]})
+    found = estimate(open_source(table), Extractor(["a", "b"], "what is it?", media=("file",)))
+    assert (found.bad, found.requests) == (2, 1)
+    assert found.reason is not None
+    assert found.reason.startswith("row 1: ")
+    assert "gone.png" in found.reason
+
+
+def test_what_is_in_the_cache_is_told_and_not_priced_again(tmp_path: Path) -> None:
+    table = repeated().unique(maintain_order=True).head(200)
+    client = Client("key", transport=Emulator().transport)
+    run(table, LABELS, client=client, cache=tmp_path / "c", limit=50)
+    with ResponseCache(tmp_path / "c", read_only=True) as cache:
+        found = estimate(open_source(table), LABELS, cache=cache)
+        rest = estimate(open_source(table.tail(150)), LABELS, cache=cache)
+    assert (found.cached, found.requests, rest.cached) == (50, 200, 0)
+    assert found.input_tokens == rest.input_tokens
+    assert found.costs == rest.costs
+
+
+TALKING = Extractor(str, "{text}", generation=Generation(thinking_level="low"))
+
+
+def talk(body: dict[str, Any]) -> str:
+    return json.dumps({"value": "word " * (len(str(body["input"])) % 97)})
+
+
+def test_a_paid_sample_gives_an_interval_that_holds_what_the_run_takes_and_is_paid_once(tmp_path: Path) -> None:
+    held = 0
+    for seed in range(10):
+        emulator = Emulator(answers=talk)
+        client = Client("key", transport=emulator.transport)
+        source = open_source(rows(400, seed))
+        with ResponseCache(tmp_path / f"{seed}.cache") as cache:
+            paid = pay_sample(source, TALKING, 40, client=client, cache=cache)
+            again = pay_sample(source, TALKING, 40, client=client, cache=cache)
+            found = estimate(source, TALKING, cache=cache, paid=paid)
+            assert emulator.stats()["requests"] == 40
+            asked = run(rows(400, seed), TALKING, client=client, cache=cache)
+        assert emulator.stats()["requests"] == 400
+        assert (again.usages, again.cost) == (paid.usages, Decimal(0))
+        assert paid.usage.thought_tokens > 0
+        assert paid.cost is not None
+        assert asked.cost is not None
+        assert found.cached == 40
+        interval = found.cost_intervals["standard"]
+        assert interval is not None
+        assert interval[1] - interval[0] < asked.cost  # it says something
+        assert found.output_interval is not None
+        low, high = found.output_interval
+        tokens = asked.usage.output_tokens + asked.usage.thought_tokens
+        held += low <= tokens <= high and interval[0] <= asked.cost <= interval[1]
+    assert held >= 8
+
+
+def test_a_paid_sample_that_nobody_answers_is_an_error_in_one_line(tmp_path: Path) -> None:
+    client = Client("key", transport=Emulator(faults="blocked=1").transport)
+    with ResponseCache(tmp_path / "c") as cache, pytest.raises(ConfigError, match="none of the 5 rows"):
+        pay_sample(open_source(rows(50, 1)), LABELS, 5, client=client, cache=cache)
+
+
+def test_the_command_says_what_the_sample_cost_and_sends_nothing_without_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("label.py").write_text('from extract import Extractor\nextractor = Extractor(["a", "b"], "{text}")\n')
+    rows(60, 3).write_parquet("in.parquet")
+
+    def typed(*words: str) -> tuple[int, str]:
+        result = CliRunner().invoke(app, ["estimate", "label.py", "in.parquet", *words])
+        return result.exit_code, result.stdout if result.exception is None else str(result.exception)
+
+    emulator = Emulator()
+    with running_server(emulator) as url:
+        assert typed("--cache", "c", "--base-url", url)[0] == 0
+        assert not Path("c").exists()
+        assert emulator.stats()["requests"] == 0
+        assert "needs --cache" in typed("--paid-sample", "10", "--base-url", url)[1]
+        status, said = typed("--paid-sample", "10", "--cache", "c", "--base-url", url)
+        assert status == 0
+        assert "10 rows are in the cache" in said
+        assert "the sample: 10 of 10 rows answered" in said
+        assert "which is spent" in said
+        found = json.loads(typed("--paid-sample", "10", "--cache", "c", "--base-url", url, "--json")[1])
+        assert emulator.stats()["requests"] == 10
+    assert found["paid_sample"]["cost_usd"] == 0
+    assert found["cost_usd_interval"]["standard"][0] <= found["cost_usd"]["standard"]

@@ -107,12 +107,26 @@ def estimate(
     data: Input,
     model: Model = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="The cache of the run: what is in it is not asked again.")] = None,
+    paid_sample: Annotated[
+        int | None, typer.Option(min=2, metavar="N", help="Ask and pay for N rows to see what they take.")
+    ] = None,
+    base_url: Annotated[str | None, typer.Option(help="Another address of the API.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say what a run would send and cost, without sending anything."""
+    """Say what a run would send and cost. Nothing is sent without --paid-sample."""
     from extract.cli.estimate import estimate_command
 
-    estimate_command(pipeline, data, model=model, limit=limit, as_json=as_json)
+    estimate_command(
+        pipeline,
+        data,
+        model=model,
+        limit=limit,
+        cache=cache,
+        paid_sample=paid_sample,
+        base_url=base_url,
+        as_json=as_json,
+    )
 
 
 @app.command()

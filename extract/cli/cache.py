@@ -22,16 +22,19 @@ __all__ = ["show_command", "verify_command"]
 def show_command(path: Path, *, as_json: bool) -> None:
     """Print how many answers there are and what all runs with this cache have taken."""
     with _opened(path) as cache:
-        answers, span, spent = len(cache), cache.span(), cache.spent()
+        answers, span, spent, relaxed = len(cache), cache.span(), cache.spent(), cache.relaxed()
     first, last = (None, None) if span is None else (_when(span[0]), _when(span[1]))
     if as_json:
         found = {"answers": answers, "bytes": path.stat().st_size, "first": first, "last": last}
-        sys.stdout.write(json.dumps(found | {"spent": [_as_json(one) for one in spent]}) + "\n")
+        rungs = [{"schema": key.hex(), "rung": rung} for key, rung in relaxed]
+        sys.stdout.write(json.dumps(found | {"spent": [_as_json(one) for one in spent], "relaxed": rungs}) + "\n")
         return
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(f"{answers:,} answers, {path.stat().st_size:,} bytes" + (f", {first} to {last}" if span else ""))
     if spent:
         console.print(_table(spent))
+    for key, rung in relaxed:
+        console.print(f"schema {key.hex()[:12]} was too complex for the service: sent {rung} rungs simpler")
 
 
 def verify_command(path: Path, *, as_json: bool) -> int:
@@ -58,7 +61,7 @@ def verify_command(path: Path, *, as_json: bool) -> int:
 def _opened(path: Path) -> ResponseCache:
     if not path.is_file():
         raise ConfigError(f"there is no cache {str(path)!r}")
-    return ResponseCache(path)
+    return ResponseCache(path, read_only=True)
 
 
 def _when(at: float) -> str:
