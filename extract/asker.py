@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -74,9 +75,9 @@ class Asker:
 
     async def ask(self, record: Mapping[str, Any], row_id: Any) -> Outcome:
         """Return the outcome of one record: `not_run` where it met what ends the run, which `on_stop` is told."""
-        tally = Tally(self.clock(), asyncio.timeout(None))
+        tally = Tally(self.clock(), asyncio.timeout(None) if self.limits.deadline else None)
         try:
-            async with tally.timeout:
+            async with tally.timeout or nullcontext():
                 value, row = await self._value(record, tally)
             return self._outcome(row_id, tally, value=value, row=row)
         except TimeoutError:
@@ -172,8 +173,7 @@ class Asker:
         return await self._lead(key, turns, way, tally)
 
     def _known(self, key: bytes) -> Interaction | None:
-        kept = self.cache.get(key) if self.cache else None
-        if self.cache is None or kept is None:
+        if self.cache is None or (kept := self.cache.get(key)) is None:
             return None
         try:
             return decode(kept)
@@ -185,8 +185,12 @@ class Asker:
         """Ask on behalf of all records that need this very request."""
         flying = self._flying[key] = asyncio.get_running_loop().create_future()
         try:
-            interaction = await self.sender.send(turns, way, tally)
-            await self._keep(key, interaction)
+            try:
+                interaction = await self.sender.send(turns, way, tally)
+                await self._keep(key, interaction)
+            finally:
+                self.sender.release(tally)
+            await asyncio.sleep(0)  # who got the slot sends first; this answer is looked into while that one waits
         except (NotRun, *_STOPS):
             flying.cancel()  # the end of this run is none for a record of another
             raise

@@ -155,8 +155,11 @@ class Plan:
         return sha256(self.key + said).digest()
 
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
+
+
 def _canonical(value: Any) -> bytes:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False).encode()
+    return _ENCODER.encode(value).encode()
 
 
 def _turn_identity(turn: Turn) -> list[Any]:

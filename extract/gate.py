@@ -26,6 +26,12 @@ class Ticket:
 
 
 _NOTHING = Amount()
+
+
+def _nothing() -> Amount:
+    return _NOTHING
+
+
 _SILENCE = 1.0  # seconds: a refusal of the set-up would have come by then
 
 
@@ -46,7 +52,7 @@ class Gate:
         self._may_learn_tokens = limits.tpm is None
         self._patience = limits.retry.patience
         self._halved_at = -1.0
-        self._waiting: deque[tuple[asyncio.Future[Ticket], int, Amount]] = deque()
+        self._waiting: deque[tuple[asyncio.Future[Ticket], int, Callable[[], Amount]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._opener: asyncio.TimerHandle | None = None
         self._replies = 0
@@ -66,17 +72,18 @@ class Gate:
         """Seconds until the service or a quota lets the next request pass; 0 where only slots decide."""
         return max(0.0, self._delay(self._clock()))
 
-    async def enter(self, tokens: int, worst: Amount = _NOTHING) -> Ticket:
+    async def enter(self, tokens: int, worst: Callable[[], Amount] = _nothing) -> Ticket:
         """Wait for a slot, for room in the rates and the budget, and for the end of a pause.
 
-        `tokens` is the input's estimated size, `worst` the most that the request may take. Raises BudgetExceeded where
-        that does not fit and nothing in flight can give anything back.
+        `tokens` is the input's estimated size. `worst` tells the most that the request may take: it is asked when the
+        request would pass, since answers that come meanwhile may teach more. Raises BudgetExceeded where that does not
+        fit and nothing in flight can give anything back.
         """
         if self._closed.done():
             raise NotRun("the run was stopped")
         now = self._clock()
-        if not self._waiting and self.active < self.slots and self._delay(now) <= 0 and self._fits(worst):
-            return self._give(tokens, worst, now)
+        if not self._waiting and self.active < self.slots and self._delay(now) <= 0 and self._fits(most := worst()):
+            return self._give(tokens, most, now)
         waiter: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
         self._waiting.append((waiter, tokens, worst))
         self._admit()
@@ -145,8 +152,10 @@ class Gate:
             self._tokens = TokenBucket(error.tpm, burst=10.0, at=now, level=0.0)
 
     def _delay(self, now: float) -> float:
-        rates = (bucket.delay(now) for bucket in (self._requests, self._tokens) if bucket)
-        return max(self.paused_until - now, self._pace.delay(now), *rates, 0.0)
+        delay = max(self.paused_until - now, self._pace.delay(now), 0.0)
+        if self._requests:
+            delay = max(delay, self._requests.delay(now))
+        return max(delay, self._tokens.delay(now)) if self._tokens else delay
 
     def _fits(self, worst: Amount) -> bool:
         return self.purse is None or self.purse.fits(worst)
@@ -171,14 +180,14 @@ class Gate:
             waiter, tokens, worst = self._waiting[0]
             if waiter.done():
                 self._waiting.popleft()
-            elif self._fits(worst):
+            elif self._fits(most := worst()):
                 self._waiting.popleft()
-                waiter.set_result(self._give(tokens, worst, now))
+                waiter.set_result(self._give(tokens, most, now))
             elif self.purse is None or self.purse.waits:
                 return  # until an answer in flight has given back what it did not need
             else:
                 self._waiting.popleft()
-                waiter.set_exception(self.purse.exceeded(worst))
+                waiter.set_exception(self.purse.exceeded(most))
         self._open_later()
 
     def _open_later(self) -> None:

@@ -12,7 +12,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Future
 from concurrent.futures import thread as executors
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -20,16 +20,18 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from extract.cache import ResponseCache
-from extract.errors import ConfigError, OutputError
+from extract.errors import ConfigError, NotRun, OutputError
 from extract.extractor import Extractor
 from extract.results import Run, provenance_frame
-from extract.runs import run_async
+from extract.runner import Runner
+from extract.runs import STARTED, run_async
 from extract.schema import compile_schema
 
 __all__ = ["lazy_run"]
 
 _WITHOUT = ("output", "overwrite", "errors", "sink", "limit", "pipeline")
 _AHEAD = 2  # frames that a run may be ahead of the query that reads it
+_LOOK_EVERY = 0.1  # seconds between two looks at whether it is still read
 
 
 def lazy_run(source: pl.LazyFrame, extractor: Extractor, **options: Any) -> pl.LazyFrame:
@@ -40,7 +42,8 @@ def lazy_run(source: pl.LazyFrame, extractor: Extractor, **options: Any) -> pl.L
 
     Polars may read a source more than once: answers are always kept in a cache, by default in a temporary one that
     lives as long as the lazy frame. Collecting raises what stopped the run, as an ExtractError or inside of Polars'
-    ComputeError.
+    ComputeError. After Ctrl-C the program ends when what is in flight is in the cache; a file that Polars was sinking
+    to stays behind unfinished, unlike that of `run(output=...)`.
     """
     if unfit := [name for name in options if name in _WITHOUT]:
         raise ConfigError(f"a lazy run takes no {unfit[0]!r}: sink the lazy frame, or use extract.run")
@@ -90,22 +93,33 @@ class _Scans:
         limit = n_rows if predicate is None else None
         running = asyncio.run_coroutine_threadsafe(self._run(sink, cache, limit), loop)
         # The garbage collector may close this generator in a thread that the run itself needs: nothing here may wait.
-        running.add_done_callback(lambda _: threading.Thread(target=self._leave, name="extract-lazy-end").start())
+        ending = threading.Thread(target=self._leave, args=(sink,), name="extract-lazy-end", daemon=False)
+        running.add_done_callback(lambda _: ending.start())
         try:
             for frame in sink.frames(running):
                 chosen = frame if predicate is None else frame.filter(predicate)
-                yield chosen if with_columns is None else chosen.select(with_columns)
-            stopped = running.result().stopped
-            if stopped is not None:
-                raise stopped
+                chosen = chosen if with_columns is None else chosen.select(with_columns)
+                with sink.lent():
+                    yield chosen
+            result = running.result()
+            if result.stopped is not None:
+                raise result.stopped
+            if result.interrupted:
+                raise NotRun("the program ended before the lazy frame was read; answers so far are in its cache")
         finally:
             sink.closed.set()  # the reader may have had enough
+            with suppress(RuntimeError):  # Ctrl-C may come at the very moment of a hand-over
+                sink.reading.release()
 
     async def _run(self, sink: _QueueSink, cache: ResponseCache, limit: int | None) -> Run:
         options = self._options | {"cache": cache, "limit": limit, "sink": sink, "errors": "null"}
+        started: asyncio.Future[Runner] = asyncio.get_running_loop().create_future()
+        STARTED.set(started.set_result)
+        watch = asyncio.create_task(_stop_unread(started, sink))
         try:
             return await run_async(self._source, self._extractor, **options)
         finally:
+            watch.cancel()
             sink.end()
 
     def _enter(self) -> tuple[asyncio.AbstractEventLoop, ResponseCache]:
@@ -113,13 +127,16 @@ class _Scans:
             if self._loop is None or self._cache is None:
                 self._cache = self._path if isinstance(self._path, ResponseCache) else ResponseCache(self._path)
                 self._loop = asyncio.new_event_loop()
-                self._thread = threading.Thread(target=_spin, args=(self._loop,), name="extract-lazy", daemon=True)
+                # Threads that begin in one of Polars' are daemons, but a program must wait for what is in flight.
+                self._thread = threading.Thread(target=_spin, args=(self._loop,), name="extract-lazy", daemon=False)
                 self._thread.start()
             self._active += 1
             return self._loop, self._cache
 
-    def _leave(self) -> None:
-        """End the loop with its last reader: no thread stays behind."""
+    def _leave(self, sink: _QueueSink) -> None:
+        """End the loop with its last reader: no thread stays behind, and none is at work here when Python ends."""
+        with sink.reading:
+            pass  # never for longer: the generator may be closed in the loop that ends here
         with self._lock:
             self._active -= 1
             if self._active or self._loop is None or self._thread is None or self._cache is None:
@@ -131,6 +148,28 @@ class _Scans:
             if self._cache is not self._path:
                 self._cache.close()
             self._loop = self._thread = self._cache = None
+
+
+async def _stop_unread(started: asyncio.Future[Runner], sink: _QueueSink) -> None:
+    """End a run whose reader has had enough, as soon as Polars lets go of it."""
+    runner = await started
+    while not sink.closed.is_set():
+        await asyncio.sleep(_LOOK_EVERY)
+        with suppress(KeyboardInterrupt):
+            _hear_of_polars()
+    runner.stop(_unread())
+
+
+def _hear_of_polars() -> None:
+    """Let Polars drop the sources that it no longer reads. Raises KeyboardInterrupt where a Ctrl-C ends its queries.
+
+    It learns of both in threads without the GIL, and Python hears of it only at the next call into Polars.
+    """
+    pl.DataFrame().slice(0, 0)
+
+
+def _unread() -> OutputError:
+    return OutputError("nobody reads this lazy frame any more")
 
 
 def _spin(loop: asyncio.AbstractEventLoop) -> None:
@@ -147,7 +186,18 @@ class _QueueSink:
 
     def __init__(self) -> None:
         self.closed = threading.Event()
+        self.reading = threading.Lock()  # held by whoever is inside of the reading generator
+        self.reading.acquire()
         self._queue: queue.Queue[pl.DataFrame | None] = queue.Queue(maxsize=_AHEAD)
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Let go of the generator while the query has a frame; it may be closed there from any thread."""
+        self.reading.release()
+        try:
+            yield
+        finally:
+            self.reading.acquire()
 
     def open(self, schema: pl.Schema, metadata: Mapping[str, str]) -> None:
         """Nothing to prepare."""
@@ -171,10 +221,11 @@ class _QueueSink:
         """Yield what was written until the run is over."""
         while True:
             try:
-                frame = self._queue.get(timeout=0.05 if running.done() or self.closed.is_set() else 0.5)
+                frame = self._queue.get(timeout=_LOOK_EVERY)
             except queue.Empty:
                 if running.done():
                     return
+                _hear_of_polars()
                 continue
             if frame is not None:
                 yield frame
@@ -186,4 +237,4 @@ class _QueueSink:
                 return self._queue.put(frame, timeout=0.1)
             except queue.Full:
                 continue
-        raise OutputError("nobody reads this lazy frame any more")
+        raise _unread()

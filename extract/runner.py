@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import copy_context
 from dataclasses import dataclass
-from typing import Any, cast
+from functools import partial
+from typing import Any, TypeVar, cast
 
 import polars as pl
 from polars.selectors import by_name
@@ -16,7 +19,7 @@ from extract.backlog import Backlog
 from extract.errors import ConfigError, ExtractError, LostRows, NotRun, OutputError, TooManyFailures
 from extract.limits import next_streak
 from extract.results import Progress, Totals, error_frame, error_schema, provenance_frame
-from extract.sinks import Sink
+from extract.sinks import ParquetSink, Sink
 from extract.sources import Source
 from extract.types import Outcome
 
@@ -24,8 +27,13 @@ __all__ = ["Runner", "Shape"]
 
 _BLOCK_ROWS = 128
 _UNWRITTEN = 8  # blocks that may wait for a slow sink before no more rows are read
+_AHEAD = 4  # for so many slots, one more record is made ready while all slots are taken
 _SPARE_WORKERS = 64  # besides four for every slot: how many records may sleep while others use their slots
 _TELL_EVERY = 0.1  # seconds between two progress events
+_LOOK_EVERY = 0.2  # seconds between two looks at the main thread
+_POLARS_TRIES = 500  # a hundredth of a second apart
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +97,8 @@ class Runner:
         self._workers: set[asyncio.Task[None]] = set()
         self._asking: set[asyncio.Task[None]] = set()
         self._streak: int | None = 0
+        self._main = threading.main_thread()
+        self.sink_lost = False
         asker.on_stop = self.stop
 
     @property
@@ -117,11 +127,11 @@ class Runner:
 
     async def run(self) -> None:
         """Ask every record and hand every block to the sink, in order."""
-        concurrency = self.asker.limits.concurrency
-        for _ in range(max(1, min(concurrency, self.source.height or concurrency))):
+        for _ in range(max(1, min(self._wanted, self.source.height or self._wanted))):
             self._hire()
         writer = asyncio.create_task(self._write_all())
         writer.add_done_callback(self._note_end)  # where it fails, workers would wait for it for ever
+        watch = asyncio.create_task(self._watch_main())
         self.asker.gate.on_sleep = self._hire_for_sleeper
         try:
             await self._over.wait()
@@ -130,7 +140,7 @@ class Runner:
                 self._ready.set()
                 await writer
         finally:
-            for task in (*self._workers, writer):
+            for task in (*self._workers, writer, watch):
                 task.cancel()
             self._finished.close()
         if self._failure is not None:
@@ -147,8 +157,14 @@ class Runner:
     def _hire_for_sleeper(self) -> None:
         """Let another record use the slot of one that waits for its next try."""
         most = 4 * self.asker.limits.concurrency + _SPARE_WORKERS
-        if self._awake < self.asker.limits.concurrency and len(self._workers) < most and not self._stopping:
+        if self._awake < self._wanted and len(self._workers) < most and not self._stopping:
             self._hire()
+
+    @property
+    def _wanted(self) -> int:
+        """How many records are worked on at once: those in flight, and those that follow them without a gap."""
+        concurrency = self.asker.limits.concurrency
+        return concurrency + -(-concurrency // _AHEAD)
 
     @property
     def _awake(self) -> int:
@@ -178,6 +194,44 @@ class Runner:
         self.asker.gate.close()
         self._tell()
 
+    async def _watch_main(self) -> None:
+        """Look whether the main thread is still there, where this is another: Ctrl-C ends only that one."""
+        if threading.current_thread() is self._main:
+            return
+        while True:
+            await asyncio.sleep(_LOOK_EVERY)
+            if self._is_deserted():
+                return
+
+    def _is_deserted(self) -> bool:
+        """Drain where the main thread has ended: the interpreter closes, and gives out no more threads."""
+        if self._main.is_alive():
+            return False
+        self._drain()
+        return True
+
+    def _drain(self) -> None:
+        if not self.interrupted:
+            self.interrupt()
+
+    def _undisturbed(self, work: Callable[[], T]) -> T:
+        """Return what `work` does with Polars, which answers a Ctrl-C in whichever thread calls it next.
+
+        It does so until all queries that run have ended. A Parquet file that is being written is one of them.
+        """
+        for _ in range(_POLARS_TRIES):
+            try:
+                return work()
+            except KeyboardInterrupt:
+                if threading.current_thread() is self._main:
+                    raise
+                self._drain()
+                if isinstance(self.sink, ParquetSink):
+                    self.sink_lost = True
+                    self.sink.abandon()
+                time.sleep(0.01)
+        return work()
+
     @property
     def _stopping(self) -> bool:
         return self.interrupted or self.stopped is not None
@@ -190,12 +244,12 @@ class Runner:
             outcome = await self._outcome(block.records[index], block.row_ids[index])
             self._asking.discard(this)
             self._settle(block, index, outcome)
-            if self._awake > self.asker.limits.concurrency:
+            if self._awake > self._wanted:
                 self._workers.discard(this)  # now, so that no other leaves for the same reason
                 return  # those who slept are back
 
     async def _outcome(self, record: Mapping[str, Any], row_id: Any) -> Outcome:
-        if not self._stopping:
+        if not self._stopping and not self._is_deserted():
             return await self.asker.ask(record, row_id)
         return Outcome(row_id=row_id, error=NotRun("the run ended before this row; run again to take it up"))
 
@@ -218,19 +272,32 @@ class Runner:
         if self._stopping and self.source.once:  # it may never end, so its rows cannot be counted as not run
             return False
         try:
-            frame = await asyncio.to_thread(next, self._frames, None)
+            frame = await _in_thread(self._next_frame)
         except ConfigError as error:  # a source that breaks half way
             self.stop(error)
             frame = None
+        except NotRun:
+            self._drain()
+            frame = None
         if frame is None:
             return False
-        first, self._read = self._read, self._read + frame.height
-        row_ids = frame[self.shape.row_id].to_list() if self.shape.row_id else list(range(first, self._read))
-        columns = list(self.asker.plan.columns)
-        records = frame.select(by_name(*columns)).to_dicts() if columns else [{}] * frame.height
-        self._block = _Block(self._opened, frame, row_ids, records, [], frame.height)
+        self._block = self._undisturbed(partial(self._open_block, frame))
+        self._read += frame.height
         self._opened += 1
         return True
+
+    def _next_frame(self) -> pl.DataFrame | None:
+        try:
+            return next(self._frames, None)
+        except KeyboardInterrupt:  # Polars raises it in this thread, too; in a future it would end the loop
+            raise NotRun("interrupted while the input was read") from None
+
+    def _open_block(self, frame: pl.DataFrame) -> _Block:
+        name = self.shape.row_id
+        row_ids = frame[name].to_list() if name else list(range(self._read, self._read + frame.height))
+        columns = list(self.asker.plan.columns)
+        records = frame.select(by_name(*columns)).to_dicts() if columns else [{}] * frame.height
+        return _Block(self._opened, frame, row_ids, records, [], frame.height)
 
     def _settle(self, block: _Block, index: int, outcome: Outcome) -> None:
         block.outcomes[index] = outcome
@@ -251,14 +318,17 @@ class Runner:
         outcomes = [outcome for outcome in block.outcomes if outcome is not None]
         if len(outcomes) != block.frame.height:
             raise LostRows(f"{block.frame.height - len(outcomes)} rows have no outcome; please report this")
-        if any(outcome.error for outcome in outcomes):
-            self.errors[block.number] = error_frame(outcomes, self.id_type)
         try:
-            self._finished.put(block.number, self._columns(block.frame, outcomes))
+            self._undisturbed(partial(self._put_aside, block, outcomes))
         except OutputError as error:
             self._finished.drop(block.number)
             self.stop(error)
         self._ready.set()
+
+    def _put_aside(self, block: _Block, outcomes: list[Outcome]) -> None:
+        if any(outcome.error for outcome in outcomes):
+            self.errors[block.number] = error_frame(outcomes, self.id_type)
+        self._finished.put(block.number, self._columns(block.frame, outcomes))
 
     def _tell(self) -> None:
         self._told = self._clock()
@@ -282,19 +352,24 @@ class Runner:
 
     async def _write_all(self) -> None:
         """Hand the blocks to the sink in the order of the input, each as soon as it and those before it are done."""
-        usable = True
         while await self._until_next():
             self._writing = True  # it has left the backlog, but the sink is not done with it
             try:
                 frame = self._finished.pop(self._written)
-                if usable and frame.height:
-                    await asyncio.to_thread(self.sink.write, frame)
+                if not self.sink_lost and frame.height:
+                    await _in_thread(partial(self._write, frame))
             except OutputError as error:
-                usable = False
+                self.sink_lost = True
                 self.stop(error)
             self._written += 1
             self._writing = False
             self._progress.set()
+
+    def _write(self, frame: pl.DataFrame) -> None:
+        try:
+            self.sink.write(frame)
+        except KeyboardInterrupt:  # as in `_next_frame`
+            raise OutputError("interrupted while rows were written; answers are kept in the cache, if any") from None
 
     async def _until_next(self) -> bool:
         """Wait for the next block in order; False where all are written."""
@@ -319,3 +394,13 @@ class Runner:
     def error_rows(self) -> pl.DataFrame:
         """Return all rows that failed so far, in the order of the input."""
         return pl.concat([error_schema(self.id_type).to_frame(), *(frame for _, frame in sorted(self.errors.items()))])
+
+
+async def _in_thread(work: Callable[[], T]) -> T:
+    """Return what `work` does in a thread, or here where the interpreter is closing and gives out none."""
+    context = copy_context()
+    try:
+        working = asyncio.get_running_loop().run_in_executor(None, context.run, work)
+    except RuntimeError:
+        return work()
+    return await working

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
@@ -45,8 +47,8 @@ _OFFLINE = "offline"
 
 T = TypeVar("T")
 P = ParamSpec("P")
-# Who wants to hold a run that has begun: the blocking form, so that signals can reach it.
-_STARTED: ContextVar[Callable[[Runner], None]] = ContextVar("_STARTED", default=lambda _: None)
+# Who wants to hold a run that has begun, to end it early: the blocking form for signals, a lazy one for its reader.
+STARTED: ContextVar[Callable[[Runner], None]] = ContextVar("STARTED", default=lambda _: None)
 
 
 def offline_client(*, dialect: DialectName = "steps") -> Client:
@@ -147,13 +149,27 @@ async def run_async(
         runner = Runner(source, asker, sink, shape, on_event=on_event)
         schema = runner.check()
         sink.open(schema, footer(_description(named, plan)))
-        _STARTED.get()(runner)
+        STARTED.get()(runner)
         try:
-            await runner.run()
+            with _unswept():
+                await runner.run()
+            return _finish(runner, sink, path, schema)
         except BaseException:
             sink.abandon()
             raise
-        return _finish(runner, sink, path, schema)
+
+
+@contextmanager
+def _unswept() -> Iterator[None]:
+    """Keep the garbage collector from going again and again through all that was there before the run."""
+    if gc.get_freeze_count():  # somebody else has done so
+        yield
+        return
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _check_kinds(extractor: Any, limits: Any) -> None:
@@ -236,7 +252,8 @@ def _finish(runner: Runner, sink: Sink, path: Path | None, schema: pl.Schema) ->
     errors_file: Path | None = None
     errors = runner.error_rows()
     try:
-        if path is not None and totals.valid == 0 and not runner.whole:
+        lost = runner.sink_lost and runner.interrupted
+        if path is not None and (lost or (totals.valid == 0 and not runner.whole)):
             sink.abandon()
         else:
             written = sink.close(whole=runner.whole)
@@ -276,7 +293,7 @@ def _in_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
         runners.append((asyncio.get_running_loop(), runner))
 
     async def main() -> T:
-        _STARTED.set(started)
+        STARTED.set(started)
         return await work()
 
     def target() -> None:
@@ -293,7 +310,9 @@ def _in_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
             with suppress(RuntimeError):  # the loop has just come to its end
                 loop.call_soon_threadsafe(runner.interrupt)
 
-    thread = threading.Thread(target=target, name="extract-run", daemon=True)
+    # Beside the main thread it is one that the interpreter waits for: the runner drains once the main thread has ended.
+    in_main = threading.current_thread() is threading.main_thread()
+    thread = threading.Thread(target=target, name="extract-run", daemon=in_main)
     with _signals(interrupt):
         thread.start()
         thread.join()
@@ -306,6 +325,9 @@ def _in_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
 def _signals(interrupt: Callable[[], None]) -> Iterator[None]:
     """Take SIGINT and SIGTERM over while a run lasts; only the main thread may, elsewhere they stay as they are."""
     if threading.current_thread() is not threading.main_thread():
+        if sys.platform != "win32":
+            # Polars lets system calls go on after a SIGINT: a main thread that waits for this one would not hear of it.
+            signal.siginterrupt(signal.SIGINT, True)
         yield
         return
     taken = (signal.SIGINT, signal.SIGTERM)
@@ -332,7 +354,8 @@ def _blocking(function: Callable[P, Coroutine[Any, Any, Run]]) -> Callable[P, Ru
 _RUN_OPENING = """, from a script, a thread or a notebook.
 
     The first Ctrl-C stops sending and waits for what is in flight, the second gives up on that too; either way the
-    partial Run comes back."""
+    partial Run comes back. In another thread than the main one there is no such handler: the run drains once the main
+    thread has ended, and the program waits for it; with `output=` it may then leave no partial file."""
 
 run = _blocking(run_async)
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from itertools import count
 from typing import TypedDict, TypeGuard
 
 from extract.billing import Billing
@@ -25,7 +26,7 @@ from extract.errors import (
     Unreachable,
 )
 from extract.extractor import Plan
-from extract.gate import Gate
+from extract.gate import Gate, Ticket
 from extract.interactions.client import AsyncClient, insist
 from extract.interactions.dialects import Envelope
 from extract.interactions.failures import judge
@@ -38,7 +39,6 @@ from extract.types import Attempt, AttemptKind, Interaction, ServiceTier, Turn, 
 __all__ = ["Sender", "Tally", "Way"]
 
 _STATELESS = b'{"store":false,'
-_NOTHING = Amount()
 _REFUSED = Amount(requests=1)
 # Flex keeps a row this share of its deadline; what is left is for the standard tier.
 _FLEX_SHARE = 0.5
@@ -46,12 +46,20 @@ _FLEX_SHARE = 0.5
 
 @dataclass(frozen=True, slots=True)
 class Way:
-    """How one request is sent: why, with which output limit of its own, on which tier and rung."""
+    """How one request is sent: why, with which output limit of its own, on which tier."""
 
     kind: AttemptKind
     limit: int | None = None
     tier: ServiceTier | None = None
-    rung: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """A slot whose answer has come; it is given back once the answer is kept."""
+
+    ticket: Ticket
+    usage: Usage | None
+    spent: Amount | None
 
 
 @dataclass(slots=True)
@@ -59,7 +67,7 @@ class Tally:
     """What one record has taken so far. `joined`: an answer came from an equal request of another record."""
 
     started: float
-    timeout: asyncio.Timeout
+    timeout: asyncio.Timeout | None
     attempts: int = 0
     retries: int = 0
     repairs: int = 0
@@ -74,6 +82,7 @@ class Tally:
     ledger: list[Attempt] = field(default_factory=list)
     first_sent: float | None = None
     shed: bool = False
+    held: _Held | None = None
 
     @property
     def fresh(self) -> bool:
@@ -111,27 +120,30 @@ class Sender:
             self.rung = min(self.cache.rung(self.plan.schema_key), self.plan.schema.rungs - 1)
 
     async def send(self, turns: Sequence[Turn], way: Way, tally: Tally) -> Interaction:
-        """Ask, with a simpler schema each time the service finds it too complex: once for the run, not per row."""
+        """Ask, with a simpler schema each time the service finds it too complex: once for the run, not per row.
+
+        The answer's slot stays taken until `release`: what a killed process has not kept is no more than its slots.
+        """
         while True:
             rung = self.rung
             try:
-                return await self._served(replace(way, rung=rung), turns, tally)
+                return await self._served(way, rung, turns, tally)
             except SchemaTooComplex:
                 if rung + 1 >= self.plan.schema.rungs:
                     raise
                 if rung == self.rung:  # else another row has climbed meanwhile
                     self._climb(rung + 1)
 
-    async def _served(self, way: Way, turns: Sequence[Turn], tally: Tally) -> Interaction:
+    async def _served(self, way: Way, rung: int, turns: Sequence[Turn], tally: Tally) -> Interaction:
         """Ask on the tier that was chosen; flex falls back to standard for a row that it has shed for too long."""
         if self.plan.request.service_tier != "flex" or self.limits.deadline is None:
-            return await self._follow(way, turns, tally, self.limits.retry)
+            return await self._follow(way, rung, turns, tally, self.limits.retry)
         if not tally.shed:
             try:
-                return await self._follow(way, turns, tally, self._flex_patience(tally))
+                return await self._follow(way, rung, turns, tally, self._flex_patience(tally))
             except RateLimited:
                 tally.shed = True
-        return await self._follow(replace(way, tier="standard"), turns, tally, self.limits.retry)
+        return await self._follow(replace(way, tier="standard"), rung, turns, tally, self.limits.retry)
 
     def _flex_patience(self, tally: Tally) -> Retry:
         """Return the retries that leave the standard tier its share of the deadline."""
@@ -139,42 +151,50 @@ class Sender:
         left = (self.limits.deadline or 0.0) * _FLEX_SHARE - gone
         return replace(self.limits.retry, patience=max(0.0, min(self.limits.retry.patience, left)))
 
-    async def _follow(self, way: Way, turns: Sequence[Turn], tally: Tally, retry: Retry) -> Interaction:
-        envelope = self._envelope(way)
+    async def _follow(self, way: Way, rung: int, turns: Sequence[Turn], tally: Tally, retry: Retry) -> Interaction:
+        envelope = self._envelope(way, rung)
         tokens = envelope.tokens + self.plan.input_tokens(turns)
-        hops = 0
+
+        hops = count()
 
         async def send(call: Call) -> Interaction:
-            nonlocal hops
-            hops += 1
-            kind: AttemptKind = way.kind if hops == 1 else "continuation"
-            return await self._insist(call, tokens, replace(way, kind=kind), tally, retry)
+            asked = replace(way, kind="continuation") if next(hops) else way
+            return await self._insist(call, tokens, asked, tally, retry)
 
         return await drive_async(create(envelope.body(turns)), send)
+
+    def release(self, tally: Tally) -> None:
+        """Give back the slot of a record's last answer, if it holds one."""
+        if (held := tally.held) is not None:
+            tally.held = None
+            self.gate.leave(held.ticket, None, held.usage, spent=held.spent)
 
     def _climb(self, rung: int) -> None:
         self.rung = rung
         if self.cache is not None:
             self.cache.remember_rung(self.plan.schema_key, rung)
 
-    def _envelope(self, way: Way) -> Envelope:
-        shape = (way.rung, way.tier, way.limit)
+    def _envelope(self, way: Way, rung: int) -> Envelope:
+        shape = (rung, way.tier, way.limit)
         if shape not in self._envelopes:
-            self._envelopes[shape] = self.plan.envelope(way.rung, tier=way.tier, limit=way.limit)
+            self._envelopes[shape] = self.plan.envelope(rung, tier=way.tier, limit=way.limit)
         return self._envelopes[shape]
 
     async def _insist(self, call: Call, tokens: int, way: Way, tally: Tally, retry: Retry) -> Interaction:
         """Send until an answer is there, as long as the policy, the run's retries and the row's deadline allow."""
-        asked = way
+        try:
+            return await self._attempt(call, tokens, way, tally)
+        except ExtractError as error:
+            first = error
 
         def retried() -> None:
-            nonlocal asked
             tally.retries += 1
-            asked = replace(way, kind="retry")
 
+        again = replace(way, kind="retry")
         return await insist(
-            lambda: self._attempt(call, tokens, asked, tally),
+            lambda: self._attempt(call, tokens, again, tally),
             retry,
+            first=first,
             uniform=self.uniform,
             sleep=self.gate.sleep,
             on_retry=retried,
@@ -188,17 +208,22 @@ class Sender:
         one of its kind, paid for and worth keeping.
         """
         interaction = await self._post(call, tokens, way, tally)
-        if interaction.status != "requires_continuation":
+        if interaction.status == "requires_continuation":
+            self.release(tally)  # for the next hop
+            return interaction
+        try:
             with suppress(Incomplete, Blocked):
                 judge(interaction)
+        except ExtractError:
+            self.release(tally)
+            raise
         return interaction
 
     async def _post(self, call: Call, tokens: int, way: Way, tally: Tally) -> Interaction:
         if not call.body.startswith(_STATELESS):
             raise ConfigError("a batch request must carry store=false; background and stored calls go through Client")
-        self._check_day()
         terms: _Terms = {"tokens": tokens, "tier": way.tier or self.plan.request.service_tier, "limit": way.limit}
-        ticket = await self.gate.enter(tokens, self.billing.worst(**terms) if self.gate.budgeted else _NOTHING)
+        ticket = await self._enter(terms)
         self._begin(tally)
         try:
             interaction = await self.client.ask(call)
@@ -214,7 +239,7 @@ class Sender:
         usage = attempt.usage
         dollars = ticket.reserved.dollars if attempt.cost is None else attempt.cost
         spent = None if usage is None else Amount(dollars, usage.total, 1)
-        self.gate.leave(ticket, None, usage, spent=spent)
+        tally.held = _Held(ticket, usage, spent)
         tally.model, tally.service_tier = attempt.model, attempt.tier
         self._note(attempt, tally)
         return interaction
@@ -223,11 +248,23 @@ class Sender:
         """Count a request; the deadline runs from the first: a row is not given up for having waited its turn."""
         if tally.first_sent is None:
             tally.first_sent = self.clock()
-            if self.limits.deadline is not None:
+            if tally.timeout is not None and self.limits.deadline is not None:
                 tally.timeout.reschedule(asyncio.get_running_loop().time() + self.limits.deadline)
         tally.attempts += 1
-        self.sent_today += 1
         self._retries.requests += 1
+
+    async def _enter(self, terms: _Terms) -> Ticket:
+        if not self.gate.budgeted:
+            ticket = await self.gate.enter(terms["tokens"])
+        else:
+            ticket = await self.gate.enter(terms["tokens"], lambda: self.billing.worst(**terms))
+        try:
+            self._check_day()
+        except QuotaExhausted:
+            self.gate.leave(ticket, None, spent=Amount())
+            raise
+        self.sent_today += 1
+        return ticket
 
     def _check_day(self) -> None:
         if self.limits.rpd is not None and self.sent_today >= self.limits.rpd:

@@ -115,8 +115,8 @@ def dollars(amount: str) -> Amount:
 async def test_who_does_not_fit_the_budget_waits_for_what_is_in_flight_to_settle() -> None:
     door = Gate(Limits(concurrency=8), asyncio.get_running_loop().time, Purse(Budget(dollars=Decimal(10))))
     door.limit.slots = 8
-    ticket = await door.enter(1, dollars("8"))
-    waiting = asyncio.create_task(door.enter(1, dollars("5")))
+    ticket = await door.enter(1, lambda: dollars("8"))
+    waiting = asyncio.create_task(door.enter(1, lambda: dollars("5")))
     await asyncio.sleep(0)
     assert not waiting.done()
     door.leave(ticket, None, spent=dollars("1"))
@@ -125,7 +125,7 @@ async def test_who_does_not_fit_the_budget_waits_for_what_is_in_flight_to_settle
 
 async def test_a_budget_is_used_up_only_when_nothing_in_flight_can_give_back() -> None:
     door = Gate(Limits(concurrency=8), asyncio.get_running_loop().time, Purse(Budget(dollars=Decimal(10))))
-    door.leave(await door.enter(1, dollars("8")), None, spent=None)  # nobody knows: all of it counts
+    door.leave(await door.enter(1, lambda: dollars("8")), None, spent=None)  # nobody knows: all of it counts
     with pytest.raises(BudgetExceeded, match=r"\$8\.0000 spent, the next request may take \$5\.0000"):
-        await door.enter(1, dollars("5"))
-    await door.enter(1, dollars("2"))
+        await door.enter(1, lambda: dollars("5"))
+    await door.enter(1, lambda: dollars("2"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -37,16 +38,17 @@ def test_slots_are_used_while_records_wait_for_their_next_try() -> None:
 
 
 class Stuck(httpx.AsyncBaseTransport):
-    """Holds the very first record back until all the others are answered."""
+    """Holds the very first record back until all the others are answered, or for as long as it has patience."""
 
-    def __init__(self, emulator: Emulator, others: int) -> None:
-        self.emulator, self.others = emulator, others
+    def __init__(self, emulator: Emulator, others: int, patience: float = 100.0) -> None:
+        self.emulator, self.others, self.patience = emulator, others, patience
         self.answered = 0
         self.rest = asyncio.Event()
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         if b'"row 0"' in request.content:
-            await self.rest.wait()
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self.rest.wait(), self.patience)
         response = await self.emulator.transport.handle_async_request(request)
         self.answered += 1
         if self.answered == self.others:
@@ -113,7 +115,7 @@ def test_a_full_temporary_folder_stops_the_run_and_loses_no_count(monkeypatch: p
     monkeypatch.setattr(pl.DataFrame, "write_ipc", full)
     monkeypatch.setattr("extract.backlog._MOST_BYTES", 0)
     monkeypatch.setattr(Backlog.__init__, "__defaults__", (0,))
-    transport = Stuck(Emulator(answers=echo, keep_requests=False), 200)
+    transport = Stuck(Emulator(answers=echo, keep_requests=False), 2_999, patience=4.0)
     result = run(rows(3_000), ECHO, client=Client("key", transport=transport))
     assert isinstance(result.stopped, OutputError)
     assert "put aside" in str(result.stopped)

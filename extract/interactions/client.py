@@ -20,7 +20,7 @@ from extract.errors import ConfigError, ExtractError
 from extract.interactions.dialects import DIALECTS, Dialect, DialectName, decode
 from extract.interactions.failures import refusal
 from extract.interactions.protocols import create
-from extract.interactions.transport import Direct, check_url, headers, is_loopback, read_timeout, translated
+from extract.interactions.transport import Direct, check_url, headers, is_loopback, read_timeout, unreachable
 from extract.interactions.wire import Call, Reply, drive, drive_async
 from extract.limits import Retry, retry_if_transient, stop_when_hopeless, wait_as_told, wait_with_jitter
 from extract.types import Interaction, Request
@@ -129,6 +129,7 @@ async def insist(
     attempt: Callable[[], Awaitable[T]],
     retry: Retry,
     *,
+    first: ExtractError | None = None,
     uniform: Callable[[float, float], float] = random.uniform,
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     on_retry: Callable[[], None] | None = None,
@@ -136,20 +137,21 @@ async def insist(
 ) -> T:
     """Await `attempt`; where it fails in a way that another try may mend, wait and try again.
 
-    `or_stop` is a further reason to give up.
-
-    The first try is a plain call: tenacity is entered only once it has failed, and is shown that failure first.
+    The first try is a plain call: tenacity is entered only once it has failed, and is shown that failure first. A
+    caller who has made that call hands its failure in as `first`. `or_stop` is a further reason to give up.
     """
-    try:
-        return await attempt()
-    except ExtractError as error:
-        failure: ExtractError | None = error
+    failure = first
+    if failure is None:
+        try:
+            return await attempt()
+        except ExtractError as error:
+            failure = error
 
     async def again() -> T:
         nonlocal failure
         if failure is not None:
-            first, failure = failure, None
-            raise first
+            shown, failure = failure, None
+            raise shown
         return await attempt()
 
     options = _Patience(retry, uniform).options((lambda _: on_retry()) if on_retry else None)
@@ -197,8 +199,10 @@ class Client:
 
     def exchange(self, call: Call) -> Reply:
         """Send one call once. Raises what a refusal stands for, or Unreachable."""
-        with translated(call, secret=self.endpoint.api_key):
+        try:
             response = self._http.request(call.method, self.endpoint.root + call.path, content=call.body)
+        except Exception as error:
+            raise unreachable(call, error, secret=self.endpoint.api_key) from None
         return self.endpoint.checked(Reply(response.status_code, response.headers, response.content))
 
     def _insist(self, call: Call) -> Interaction:
@@ -260,13 +264,15 @@ class AsyncClient:
 
     async def exchange(self, call: Call) -> Reply:
         """Send one call once. Raises what a refusal stands for, or Unreachable."""
-        with translated(call, secret=self.endpoint.api_key):
-            if self._http is None:
-                reply = await self._direct.send(call)
-            else:
-                response = await self._http.request(call.method, self.endpoint.root + call.path, content=call.body)
-                reply = Reply(response.status_code, response.headers, response.content)
+        try:
+            reply = await (self._direct.send(call) if self._http is None else self._through(self._http, call))
+        except Exception as error:
+            raise unreachable(call, error, secret=self.endpoint.api_key) from None
         return self.endpoint.checked(reply)
+
+    async def _through(self, http: httpx.AsyncClient, call: Call) -> Reply:
+        response = await http.request(call.method, self.endpoint.root + call.path, content=call.body)
+        return Reply(response.status_code, response.headers, response.content)
 
     async def _insist(self, call: Call) -> Interaction:
         return await insist(lambda: self.ask(call), self.retry, sleep=self._sleep)

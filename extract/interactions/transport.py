@@ -8,19 +8,20 @@ asynchronous client therefore speaks through aiohttp itself (`Direct`), unless t
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from ipaddress import ip_address
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx
+from multidict import CIMultiDict
+from yarl import URL
 
 from extract.errors import ConfigError, Unreachable
 from extract.interactions.wire import Call, Reply
 
-__all__ = ["Direct", "check_url", "headers", "is_loopback", "read_timeout", "translated"]
+__all__ = ["Direct", "check_url", "headers", "is_loopback", "read_timeout", "unreachable"]
 
 _CONNECT_SECONDS = 15.0
 _NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
@@ -34,7 +35,9 @@ class Direct:
     """
 
     def __init__(self, root: str, headers: Mapping[str, str], read_timeout: float) -> None:
-        self._root, self._headers = root, headers
+        self._root = root
+        self._headers = CIMultiDict(headers)  # the form that aiohttp would make of them for every call
+        self._urls: dict[str, URL] = {}
         self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=read_timeout)
         self._session: aiohttp.ClientSession | None = None
         self._proxy_headers: dict[str, str] | None = None
@@ -45,13 +48,20 @@ class Direct:
         # The headers go with the call and not with the session, whose own headers a proxy is shown in the clear.
         async with session.request(
             call.method,
-            self._root + call.path,
+            self._urls.get(call.path) or self._url(call.path),
             data=call.body or None,
             headers=self._headers,
             proxy_headers=self._proxy_headers,
             allow_redirects=False,
         ) as response:
             return Reply(response.status, response.headers, await response.read())
+
+    def _url(self, path: str) -> URL:
+        """Parse an address once where it will be called again and again: other paths hold an id."""
+        url = URL(self._root + path)
+        if path.count("/") == 1:
+            self._urls[path] = url
+        return url
 
     async def aclose(self) -> None:
         if self._session is not None:
@@ -97,19 +107,15 @@ def read_timeout(service_tier: str | None) -> float:
     return 900.0 if service_tier == "flex" else 300.0
 
 
-@contextmanager
-def translated(call: Call, *, secret: str) -> Iterator[None]:
-    """Raise Unreachable for whatever the transport raises, without `secret`.
+def unreachable(call: Call, error: Exception, *, secret: str) -> Unreachable:
+    """Return what stands for whatever a transport has raised, without `secret`.
 
     The classes are not trusted: a reset after the request was read comes as a connect error from some transports, and a
     user's own transport may raise anything. Only a connection that was never made is known to have sent nothing.
     """
-    try:
-        yield
-    except Exception as error:
-        said = " ".join(f"{type(error).__name__} {error}".replace(secret, "[key]").split())[:200]
-        never_sent = isinstance(error, _NEVER_SENT) or isinstance(error.__cause__, _NEVER_SENT)
-        raise Unreachable(f"{call.method} {call.path}: {said}", maybe_sent=not never_sent) from None
+    said = " ".join(f"{type(error).__name__} {error}".replace(secret, "[key]").split())[:200]
+    never_sent = isinstance(error, _NEVER_SENT) or isinstance(error.__cause__, _NEVER_SENT)
+    return Unreachable(f"{call.method} {call.path}: {said}", maybe_sent=not never_sent)
 
 
 def check_url(base_url: str, *, with_key: bool) -> httpx.URL:
