@@ -8,6 +8,7 @@ Each part prints what it measured beside its bar; the exit status is 1 where a b
 from __future__ import annotations
 
 import argparse
+import asyncio
 import json
 import os
 import random
@@ -263,35 +264,58 @@ def raw_server(latency: float) -> Iterator[str]:
 
 
 def throughput(quick: bool) -> None:
-    """Share of concurrency / latency that a whole job reaches, from rendering to Parquet."""
+    """Share of concurrency / latency that a whole job reaches, from rendering to Parquet, once it has started."""
     bars = {32: 0.9, 64: 0.9, 128: 0.75, 256: 0.0}
     with raw_server(0.05) as url, tempfile.TemporaryDirectory() as folder:
         for slots, bar in bars.items():
             count = slots * 40 if quick else slots * 200
-            rates: list[float] = []
-            told: list[tuple[float, int]] = []
-            for turn in range(3):
-                told.clear()
-                started, processor = time.perf_counter(), time.process_time()
-                run(
-                    messages(count),
-                    extractor,
-                    client=Client("key", base_url=url),
-                    output=Path(folder) / f"{slots}.{turn}.parquet",
-                    cache=Path(folder) / f"{slots}.{turn}.cache",
-                    limits=Limits(concurrency=slots),
-                    on_event=partial(note, told),
-                )
-                rates.append(count / (time.perf_counter() - started))
-            used = (time.process_time() - processor) / count * 1000
-            share = sorted(rates)[1] / (slots / 0.05)
-            figure = f"{sorted(rates)[1]:,.0f}/s = {share:.0%}, {used:.2f} ms CPU"
-            tell(f"50 ms latency, {slots} at once", figure, f">= {bar:.0%}" if bar else "reported", ok=share >= bar)
-            if slots == 64:
-                half = [one for one in told if one[1] > count / 3]
-                steady = (half[-2][1] - half[0][1]) / (half[-2][0] - half[0][0])
-                part = rates[-1] / steady
-                tell(f"{count:,} rows against the steady rate", f"{part:.0%}", ">= 85 %", ok=part >= 0.85)
+            ideal = slots / 0.05
+            jobs = [job(url, Path(folder) / f"{slots}-{turn}", slots, count) for turn in range(3)]
+            whole, steady, used = sorted(jobs)[1]
+            floor = asyncio.run(bare(url, slots, count // 4))
+            figure = f"{steady / ideal:.0%} (whole run {whole / ideal:.0%}, {whole:,.0f}/s, {used:.2f} ms CPU)"
+            named = f"50 ms latency, {slots} at once; a bare socket {floor / ideal:.0%}"
+            tell(named, figure, f">= {bar:.0%}" if bar else "reported", ok=steady / ideal >= bar)
+        whole, steady, _ = job(url, Path(folder) / "start", 64, 6_000)
+        tell("6,000 rows against the steady rate", f"{whole / steady:.0%}", ">= 85 %", ok=whole / steady >= 0.85)
+
+
+def job(url: str, base: Path, slots: int, count: int) -> tuple[float, float, float]:
+    """Return rows per second, the same without the first quarter, and milliseconds of processor time per row."""
+    told: list[tuple[float, int]] = []
+    started, processor = time.perf_counter(), time.process_time()
+    run(
+        messages(count),
+        extractor,
+        client=Client("key", base_url=url),
+        output=base.with_suffix(".parquet"),
+        cache=base.with_suffix(".cache"),
+        limits=Limits(concurrency=slots),
+        on_event=partial(note, told),
+    )
+    whole = count / (time.perf_counter() - started)
+    used = (time.process_time() - processor) / count * 1000
+    later = [one for one in told if count / 4 < one[1] < count - slots]
+    return whole, (later[-1][1] - later[0][1]) / (later[-1][0] - later[0][0]), used
+
+
+async def bare(url: str, slots: int, count: int) -> float:
+    """Return exchanges per second that sockets reach which do nothing else."""
+    port, numbers = int(url.rpartition(":")[2]), iter(range(count))
+    body = b"x" * 800
+    request = b"POST / HTTP/1.1\r\nhost: here\r\ncontent-length: %d\r\n\r\n" % len(body) + body
+
+    async def exchange() -> None:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port)
+        for _ in numbers:
+            writer.write(request)
+            head = await reader.readuntil(b"\r\n\r\n")
+            await reader.readexactly(int(head.partition(b"content-length: ")[2].split(b"\r")[0]))
+        writer.close()
+
+    started = time.perf_counter()
+    await asyncio.gather(*(exchange() for _ in range(slots)))
+    return count / (time.perf_counter() - started)
 
 
 def budget(quick: bool) -> None:
