@@ -20,7 +20,15 @@ from extract.errors import ConfigError, ExtractError
 from extract.interactions.dialects import DIALECTS, Dialect, DialectName, decode
 from extract.interactions.failures import refusal
 from extract.interactions.protocols import create
-from extract.interactions.transport import Direct, check_url, headers, is_loopback, read_timeout, unreachable
+from extract.interactions.transport import (
+    Direct,
+    check_origin,
+    check_url,
+    headers,
+    is_loopback,
+    read_timeout,
+    unreachable,
+)
 from extract.interactions.wire import Call, Reply, drive, drive_async
 from extract.limits import Retry, retry_if_transient, stop_when_hopeless, wait_as_told, wait_with_jitter
 from extract.types import Interaction, Request
@@ -99,6 +107,11 @@ class Endpoint:
             "timeout": httpx.Timeout(read, connect=15.0),
             "follow_redirects": False,
         }
+
+    def httpx_call(self, call: Call) -> dict[str, Any]:
+        """Return a call in httpx's words."""
+        url = call.url or self.root + call.path
+        return {"method": call.method, "url": url, "content": call.body, "headers": dict(call.headers)}
 
     def checked(self, reply: Reply) -> Reply:
         """Return the reply of a call that went well (200, exactly); raise what any other stands for."""
@@ -199,8 +212,9 @@ class Client:
 
     def exchange(self, call: Call) -> Reply:
         """Send one call once. Raises what a refusal stands for, or Unreachable."""
+        check_origin(call, self.endpoint.base_url)
         try:
-            response = self._http.request(call.method, self.endpoint.root + call.path, content=call.body)
+            response = self._http.request(**self.endpoint.httpx_call(call))
         except Exception as error:
             raise unreachable(call, error, secret=self.endpoint.api_key) from None
         return self.endpoint.checked(Reply(response.status_code, response.headers, response.content))
@@ -264,6 +278,7 @@ class AsyncClient:
 
     async def exchange(self, call: Call) -> Reply:
         """Send one call once. Raises what a refusal stands for, or Unreachable."""
+        check_origin(call, self.endpoint.base_url)
         try:
             reply = await (self._direct.send(call) if self._http is None else self._through(self._http, call))
         except Exception as error:
@@ -271,7 +286,7 @@ class AsyncClient:
         return self.endpoint.checked(reply)
 
     async def _through(self, http: httpx.AsyncClient, call: Call) -> Reply:
-        response = await http.request(call.method, self.endpoint.root + call.path, content=call.body)
+        response = await http.request(**self.endpoint.httpx_call(call))
         return Reply(response.status_code, response.headers, response.content)
 
     async def _insist(self, call: Call) -> Interaction:

@@ -21,7 +21,7 @@ from yarl import URL
 from extract.errors import ConfigError, Unreachable
 from extract.interactions.wire import Call, Reply
 
-__all__ = ["Direct", "check_url", "headers", "is_loopback", "read_timeout", "unreachable"]
+__all__ = ["Direct", "check_origin", "check_url", "headers", "is_loopback", "read_timeout", "unreachable"]
 
 _CONNECT_SECONDS = 15.0
 _NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
@@ -48,13 +48,18 @@ class Direct:
         # The headers go with the call and not with the session, whose own headers a proxy is shown in the clear.
         async with session.request(
             call.method,
-            self._urls.get(call.path) or self._url(call.path),
+            URL(call.url, encoded=True) if call.url else self._urls.get(call.path) or self._url(call.path),
             data=call.body or None,
-            headers=self._headers,
+            headers=self._with(call.headers) if call.headers else self._headers,
             proxy_headers=self._proxy_headers,
             allow_redirects=False,
         ) as response:
             return Reply(response.status, response.headers, await response.read())
+
+    def _with(self, more: Mapping[str, str]) -> CIMultiDict[str]:
+        headers = self._headers.copy()
+        headers.update(more)
+        return headers
 
     def _url(self, path: str) -> URL:
         """Parse an address once where it will be called again and again: other paths hold an id."""
@@ -116,6 +121,18 @@ def unreachable(call: Call, error: Exception, *, secret: str) -> Unreachable:
     said = " ".join(f"{type(error).__name__} {error}".replace(secret, "[key]").split())[:200]
     never_sent = isinstance(error, _NEVER_SENT) or isinstance(error.__cause__, _NEVER_SENT)
     return Unreachable(f"{call.method} {call.path}: {said}", maybe_sent=not never_sent)
+
+
+def check_origin(call: Call, base_url: str) -> None:
+    """Raise Unreachable where a call would take the key to another service, as an address in an answer might."""
+    if call.url is None:
+        return
+    asked, ours = httpx.URL(call.url), httpx.URL(base_url)
+    if (asked.scheme, asked.host, asked.port) != (ours.scheme, ours.host, ours.port):
+        raise Unreachable(
+            f"{call.method} {asked.host}: the service named an address of another service; the key is not sent there",
+            maybe_sent=False,
+        )
 
 
 def check_url(base_url: str, *, with_key: bool) -> httpx.URL:
