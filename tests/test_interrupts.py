@@ -23,7 +23,8 @@ from extract.usage import find_price
 ROWS = 150
 IN_FLIGHT = 8
 SCRIPT = """
-import sys, threading
+import signal, sys, threading
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in the background hands down that it is ignored
 import polars as pl
 from extract import Client, Extractor, Limits, run
 
