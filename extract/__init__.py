@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from extract.errors import ApiError as ApiError
     from extract.errors import BadRecord as BadRecord
     from extract.errors import BadRequest as BadRequest
+    from extract.errors import BadSignature as BadSignature
     from extract.errors import Blocked as Blocked
     from extract.errors import BudgetExceeded as BudgetExceeded
     from extract.errors import ConfigError as ConfigError
@@ -47,6 +48,31 @@ if TYPE_CHECKING:
     from extract.extractor import Extractor as Extractor
     from extract.interactions.client import AsyncClient as AsyncClient
     from extract.interactions.client import Client as Client
+    from extract.interactions.conversation import Conversation as Conversation
+    from extract.interactions.decisions import BooleanAnswer as BooleanAnswer
+    from extract.interactions.decisions import BooleanQuestion as BooleanQuestion
+    from extract.interactions.decisions import ChoiceAnswer as ChoiceAnswer
+    from extract.interactions.decisions import ChoiceQuestion as ChoiceQuestion
+    from extract.interactions.decisions import Decisions as Decisions
+    from extract.interactions.decisions import ScoreAnswer as ScoreAnswer
+    from extract.interactions.decisions import ScoreQuestion as ScoreQuestion
+    from extract.interactions.files import RemoteFile as RemoteFile
+    from extract.interactions.functions import Function as Function
+    from extract.interactions.functions import FunctionResult as FunctionResult
+    from extract.interactions.functions import function_tool as function_tool
+    from extract.interactions.structured import parse as parse
+    from extract.interactions.tool_loop import ToolRun as ToolRun
+    from extract.interactions.tools import CodeExecution as CodeExecution
+    from extract.interactions.tools import ComputerUse as ComputerUse
+    from extract.interactions.tools import Evidence as Evidence
+    from extract.interactions.tools import FileSearch as FileSearch
+    from extract.interactions.tools import GoogleMaps as GoogleMaps
+    from extract.interactions.tools import GoogleSearch as GoogleSearch
+    from extract.interactions.tools import McpServer as McpServer
+    from extract.interactions.tools import UrlContext as UrlContext
+    from extract.interactions.tools import evidence_of as evidence_of
+    from extract.interactions.webhooks import WebhookEvent as WebhookEvent
+    from extract.interactions.webhooks import verify_webhook as verify_webhook
     from extract.limits import Limits as Limits
     from extract.limits import Retry as Retry
     from extract.prompts import Example as Example
@@ -59,12 +85,19 @@ if TYPE_CHECKING:
     from extract.schema import OutputSchema as OutputSchema
     from extract.schema import compile_schema as compile_schema
     from extract.types import Attempt as Attempt
+    from extract.types import AudioFormat as AudioFormat
+    from extract.types import Citation as Citation
+    from extract.types import Clip as Clip
     from extract.types import Generation as Generation
+    from extract.types import ImageFormat as ImageFormat
     from extract.types import Interaction as Interaction
     from extract.types import Loss as Loss
     from extract.types import MediaPart as MediaPart
     from extract.types import Outcome as Outcome
+    from extract.types import Pages as Pages
     from extract.types import Request as Request
+    from extract.types import SafetySetting as SafetySetting
+    from extract.types import TextFormat as TextFormat
     from extract.types import TextPart as TextPart
     from extract.types import Turn as Turn
     from extract.types import Usage as Usage
@@ -73,18 +106,30 @@ _NAMES_OF = {
     "budget": "Budget",
     "cache": "ResponseCache",
     "emulator": "Emulator",
-    "errors": """AnswerError AnswerTimeout ApiError BadRecord BadRequest Blocked BudgetExceeded ConfigError Denied
-        ExtractError Incomplete InvalidAnswer Issue LostRows NotRun OutputError Overloaded QuotaExhausted RateLimited
-        SchemaError SchemaTooComplex TooManyFailures Unfinished Unreachable""",
+    "errors": """AnswerError AnswerTimeout ApiError BadRecord BadRequest BadSignature Blocked BudgetExceeded
+        ConfigError Denied ExtractError Incomplete InvalidAnswer Issue LostRows NotRun OutputError
+        Overloaded QuotaExhausted RateLimited SchemaError SchemaTooComplex TooManyFailures Unfinished
+        Unreachable""",
     "evaluation": "Evaluation evaluate",
     "extractor": "Extractor",
     "interactions.client": "AsyncClient Client",
+    "interactions.conversation": "Conversation",
+    "interactions.decisions": """BooleanAnswer BooleanQuestion ChoiceAnswer ChoiceQuestion Decisions ScoreAnswer
+        ScoreQuestion""",
+    "interactions.files": "RemoteFile",
+    "interactions.functions": "Function FunctionResult function_tool",
+    "interactions.structured": "parse",
+    "interactions.tool_loop": "ToolRun",
+    "interactions.tools": """CodeExecution ComputerUse Evidence FileSearch GoogleMaps GoogleSearch McpServer UrlContext
+        evidence_of""",
+    "interactions.webhooks": "WebhookEvent verify_webhook",
     "limits": "Limits Retry",
     "prompts": "Example",
     "results": "Progress Run",
     "runs": "extract_one offline_client run run_async",
     "schema": "OutputSchema compile_schema",
-    "types": "Attempt Generation Interaction Loss MediaPart Outcome Request TextPart Turn Usage",
+    "types": """Attempt AudioFormat Citation Clip Generation ImageFormat Interaction Loss MediaPart Outcome Pages
+        Request SafetySetting TextFormat TextPart Turn Usage""",
 }
 _MODULE_OF = {name: f"extract.{module}" for module, names in _NAMES_OF.items() for name in names.split()}
 

@@ -32,6 +32,7 @@ from extract.extractor import Plan
 from extract.gate import Gate
 from extract.interactions.dialects import decode
 from extract.interactions.failures import judge
+from extract.interactions.tools import evidence_of
 from extract.limits import Limits
 from extract.prompts import repair_text
 from extract.sender import Sender, Tally, Way
@@ -110,6 +111,8 @@ class Asker:
             model=tally.model,
             service_tier=tally.service_tier,
             mended=tally.mended,
+            citations=tally.citations,
+            grounded=tally.grounded,
             ledger=tuple(tally.ledger),
             **result,
         )
@@ -151,6 +154,9 @@ class Asker:
                 limit = self.plan.request.generation.if_cut
                 continue
             tally.answer = text = judge(interaction)
+            if self.plan.extractor.tools:
+                tally.citations = interaction.citations
+                tally.grounded = bool(evidence_of(interaction)) if self.plan.looks_up else None
             try:
                 value, tally.mended = self.plan.schema.read(text)
                 return value, self.plan.schema.row(value)

@@ -21,6 +21,7 @@ ExtractError
 │   ├── InvalidAnswer      does not fit the schema; `issues` says where
 │   └── AnswerTimeout      not answered before the record's deadline
 ├── BadRecord              the record itself cannot be sent: missing file, unreadable, too large
+├── BadSignature           a webhook's delivery that cannot be trusted
 └── NotRun                 the run stopped before this row; run again to take it up
 """
 
@@ -35,6 +36,7 @@ __all__ = [
     "ApiError",
     "BadRecord",
     "BadRequest",
+    "BadSignature",
     "Blocked",
     "BudgetExceeded",
     "ConfigError",
@@ -231,6 +233,12 @@ class BadRecord(ExtractError):
     """The record cannot be sent: a missing or unreadable file, a type the API does not take."""
 
     code = "bad_record"
+
+
+class BadSignature(ExtractError):
+    """A webhook's delivery is not signed as it should be, or is not of now: drop it."""
+
+    code = "bad_signature"
 
 
 class TooManyFailures(ExtractError):

@@ -12,11 +12,13 @@ from pydantic_core import to_json
 
 from extract.errors import ConfigError, InvalidAnswer
 from extract.interactions.client import Endpoint
-from extract.interactions.dialects import Dialect, Envelope
+from extract.interactions.dialects import Dialect, Envelope, tool_object
+from extract.interactions.functions import Function, function_tool, functions_of
+from extract.interactions.tools import looks_up
 from extract.media import load_part
 from extract.prompts import Example, Template, check_columns
 from extract.schema import OutputSchema, compile_schema
-from extract.types import Generation, Part, Request, ServiceTier, TextPart, Turn
+from extract.types import Generation, Part, Request, ServiceTier, TextPart, Tool, Turn
 
 __all__ = ["Extractor", "Plan"]
 
@@ -32,6 +34,8 @@ class Extractor:
     `schema` is a Pydantic model, TypedDict, dataclass, any type Pydantic takes, a list of labels, a JSON Schema, or
     what `compile_schema` made of one. `prompt` holds `{column}` places. `media` names columns with a path, an URI or
     bytes; their parts go before the prompt. `repairs` is how often a wrong answer is shown its errors and asked again.
+    `tools` are typed tools, the service's own as raw objects, and Python functions, which run here: their results go
+    back with everything that came before, as often as `tool_rounds` allows.
     """
 
     schema: Any
@@ -43,8 +47,11 @@ class Extractor:
     examples: tuple[Example, ...] = ()
     generation: Generation = Generation()
     repairs: int = 2
+    tools: tuple[Any, ...] = ()
+    tool_rounds: int = 8
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "tools", _declared(self.tools))
         media: Any = self.media
         if isinstance(media, str):
             raise ConfigError(f"media takes a tuple of column names: media=({media!r},)")
@@ -70,13 +77,14 @@ class Extractor:
         examples = tuple(_example_turns(self.examples, template, schema))
         request = Request(
             model=self.model,
-            turns=examples,
+            input=examples,
             system=self.system,
             schema=schema.wire,
             generation=self.generation,
+            tools=self.tools,
             service_tier=service_tier,
         )
-        constant = {
+        constant: dict[str, Any] = {
             "service": service or endpoint.service,
             "system": self.system,
             "examples": [_turn_identity(turn) for turn in examples],
@@ -84,6 +92,8 @@ class Extractor:
             "model": self.model,
             "generation": self.generation.as_wire(),
         }
+        if self.tools:
+            constant["tools"] = [tool_object(tool, "steps") for tool in self.tools]
         return Plan(
             extractor=self,
             schema=schema,
@@ -92,6 +102,8 @@ class Extractor:
             request=request,
             key=sha256(_canonical([_KEY_TAG, constant])).digest(),
             schema_key=sha256(_canonical([constant["service"], self.model, schema.full])).digest(),
+            functions=functions_of(tool for tool in self.tools if isinstance(tool, Function)),
+            looks_up=looks_up(self.tools),
         )
 
 
@@ -100,6 +112,7 @@ class Plan:
     """An extractor made ready for one service: compiled schema and prompt, what all requests share, and its keys.
 
     `schema_key` stands for the schema as one model of one service sees it: how far it must be relaxed depends on these.
+    `functions` are those of the tools that run here; `looks_up` says that a tool is to find sources.
     """
 
     extractor: Extractor
@@ -109,6 +122,8 @@ class Plan:
     request: Request
     key: bytes
     schema_key: bytes
+    functions: dict[str, Function]
+    looks_up: bool
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -162,6 +177,21 @@ def _canonical(value: Any) -> bytes:
     return _ENCODER.encode(value).encode()
 
 
+def _declared(tools: Any) -> tuple[Tool, ...]:
+    """Return tools with plain functions declared. ConfigError for what a run could not answer."""
+    if isinstance(tools, str | Mapping) or callable(tools):
+        raise ConfigError("tools takes a tuple of tools: tools=(GoogleSearch(),)")
+    declared: list[Tool] = []
+    for tool in tools:
+        known = tool if isinstance(tool, Mapping) or hasattr(tool, "as_wire") else function_tool(tool)
+        kind = tool_object(known, "steps").get("type")
+        if (kind == "function" and not isinstance(known, Function)) or kind == "computer_use":
+            raise ConfigError(f"a run cannot answer the calls of a {kind!r} tool: give the Python function itself")
+        declared.append(known)
+    functions_of(tool for tool in declared if isinstance(tool, Function))
+    return tuple(declared)
+
+
 def _turn_identity(turn: Turn) -> list[Any]:
     return [turn.role, [_part_identity(part) for part in turn.parts]]
 
@@ -170,7 +200,9 @@ def _part_identity(part: Part) -> Any:
     if isinstance(part, TextPart):
         return part.text
     content = sha256(part.data).hexdigest() if part.data is not None else part.uri
-    return [part.kind, part.mime_type, content, part.resolution]
+    identity: list[Any] = [part.kind, part.mime_type, content, part.resolution]
+    # Only where there is one, so that the keys of all other answers stay what they were.
+    return identity if part.processing is None else [*identity, repr(part.processing)]
 
 
 def _example_turns(examples: Sequence[Example], template: Template, schema: OutputSchema) -> list[Turn]:

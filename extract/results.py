@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 
 from extract.budget import Purse
+from extract.citations import Citation
 from extract.errors import ExtractError, InvalidAnswer
 from extract.types import Attempt, AttemptKind, JsonObject, Loss, Outcome, Usage
 
@@ -33,6 +34,9 @@ _ATTEMPT = pl.Struct(
         **_BILLED,
     }
 )
+_CITATION = pl.Struct(
+    {"kind": pl.String, "source": pl.String, "title": pl.String, "text": pl.String, "start": pl.Int64, "end": pl.Int64}
+)
 _PROVENANCE = pl.Struct(
     {
         **_BILLED,
@@ -41,6 +45,8 @@ _PROVENANCE = pl.Struct(
         "seconds": pl.Float64,
         "cached": pl.Boolean,
         "mended": pl.List(pl.String),
+        "grounded": pl.Boolean,
+        "citations": pl.List(_CITATION),
         "ledger": pl.List(_ATTEMPT),
     }
 )
@@ -237,11 +243,19 @@ def provenance_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
             "seconds": outcome.seconds,
             "cached": outcome.cached,
             "mended": list(outcome.mended),
+            "grounded": outcome.grounded,
+            "citations": [_citation_row(citation) for citation in outcome.citations],
             "ledger": [_attempt_row(attempt) for attempt in outcome.ledger],
         }
         for outcome in outcomes
     ]
     return pl.Series("_extract", rows, dtype=_PROVENANCE).to_frame()
+
+
+def _citation_row(citation: Citation) -> dict[str, Any]:
+    """Return what one annotation of the answer tells; offsets count characters of the answer's text."""
+    names = ("kind", "source", "title", "text", "start", "end")
+    return {name: getattr(citation, name) for name in names}
 
 
 def _attempt_row(attempt: Attempt) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from typing import TypedDict, TypeGuard
 from extract.billing import Billing
 from extract.budget import Amount, Forecast, RetryBudget, stop_when_spent
 from extract.cache import ResponseCache
+from extract.citations import Citation
 from extract.errors import (
     Blocked,
     ConfigError,
@@ -23,14 +24,17 @@ from extract.errors import (
     QuotaExhausted,
     RateLimited,
     SchemaTooComplex,
+    Unfinished,
     Unreachable,
 )
 from extract.extractor import Plan
 from extract.gate import Gate, Ticket
 from extract.interactions.client import AsyncClient, insist
-from extract.interactions.dialects import Envelope
+from extract.interactions.dialects import Envelope, merge
 from extract.interactions.failures import judge
+from extract.interactions.functions import call_functions_async
 from extract.interactions.protocols import create
+from extract.interactions.tool_loop import wants_results
 from extract.interactions.wire import Call, drive_async
 from extract.limits import Limits, Retry
 from extract.schema.size import answer_tokens
@@ -42,6 +46,7 @@ _STATELESS = b'{"store":false,'
 _REFUSED = Amount(requests=1)
 # Flex keeps a row this share of its deadline; what is left is for the standard tier.
 _FLEX_SHARE = 0.5
+_BYTES_PER_TOKEN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +84,8 @@ class Tally:
     model: str | None = None
     service_tier: str | None = None
     mended: tuple[str, ...] = ()
+    citations: tuple[Citation, ...] = ()
+    grounded: bool | None = None
     ledger: list[Attempt] = field(default_factory=list)
     first_sent: float | None = None
     shed: bool = False
@@ -154,14 +161,41 @@ class Sender:
     async def _follow(self, way: Way, rung: int, turns: Sequence[Turn], tally: Tally, retry: Retry) -> Interaction:
         envelope = self._envelope(way, rung)
         tokens = envelope.tokens + self.plan.input_tokens(turns)
+        interaction = await self._whole(envelope.body(turns), tokens, way, tally, retry)
+        if not self.plan.functions or not wants_results(interaction):
+            return interaction
+        return await self._with_functions(envelope, interaction, turns, replace(way, kind="tool"), tally, retry)
 
+    async def _with_functions(
+        self, envelope: Envelope, hop: Interaction, turns: Sequence[Turn], way: Way, tally: Tally, retry: Retry
+    ) -> Interaction:
+        """Call the functions that an answer asks for and send all that was said so far along with their results.
+
+        Returns one interaction that holds the steps of all. Raises Unfinished where calls do not come to an end.
+        """
+        whole, rounds = hop, 0
+        while wants_results(hop):
+            rounds += 1
+            if rounds > self.plan.extractor.tool_rounds:
+                raise Unfinished(
+                    f"the model still calls functions after {rounds - 1} rounds; raise tool_rounds", status=hop.status
+                )
+            results = await call_functions_async(hop.calls, self.plan.functions)
+            whole = replace(whole, steps=(*whole.steps, *(result.as_step() for result in results)))
+            body = envelope.body((*turns, *whole.steps))
+            hop = await self._whole(body, len(body) // _BYTES_PER_TOKEN, way, tally, retry)
+            whole = merge(whole, hop)
+        return whole
+
+    async def _whole(self, body: bytes, tokens: int, way: Way, tally: Tally, retry: Retry) -> Interaction:
+        """Send one request, and what it takes to get the rest of an answer that comes in several."""
         hops = count()
 
         async def send(call: Call) -> Interaction:
             asked = replace(way, kind="continuation") if next(hops) else way
             return await self._insist(call, tokens, asked, tally, retry)
 
-        return await drive_async(create(envelope.body(turns)), send)
+        return await drive_async(create(body), send)
 
     def release(self, tally: Tally) -> None:
         """Give back the slot of a record's last answer, if it holds one."""
@@ -208,7 +242,8 @@ class Sender:
         one of its kind, paid for and worth keeping.
         """
         interaction = await self._post(call, tokens, way, tally)
-        if interaction.status == "requires_continuation":
+        calls = bool(self.plan.functions) and wants_results(interaction)
+        if calls or interaction.status == "requires_continuation":
             self.release(tally)  # for the next hop
             return interaction
         try:

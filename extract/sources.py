@@ -16,7 +16,8 @@ import polars as pl
 from polars.selectors import by_name
 
 from extract.errors import ConfigError, ExtractError
-from extract.media import is_document, mime_type_of
+from extract.media import is_document
+from extract.mime import mime_type_of
 
 __all__ = ["Source", "open_source", "take_rows"]
 

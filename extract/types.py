@@ -1,119 +1,59 @@
-"""Frozen values that everything above speaks in: parts, turns, requests, interactions, usage, outcomes."""
+"""Frozen values that everything above speaks in: interactions, usage, outcomes; parts and requests are passed on."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from base64 import b64decode
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import takewhile
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, cast, get_args
 
-from extract.errors import ConfigError, ExtractError
+from extract.citations import Citation, citations_of
+from extract.errors import ExtractError
+from extract.mime import MediaKind
+from extract.parts import Clip, JsonObject, MediaPart, Pages, Part, TextPart, Turn
+from extract.requests import (
+    AudioFormat,
+    Generation,
+    ImageFormat,
+    Input,
+    Request,
+    SafetySetting,
+    ServiceTier,
+    TextFormat,
+    Tool,
+)
 
 __all__ = [
     "Attempt",
+    "AudioFormat",
+    "Citation",
+    "Clip",
     "Failure",
+    "FunctionCall",
     "Generation",
+    "ImageFormat",
+    "Input",
     "Interaction",
     "JsonObject",
     "Loss",
     "MediaPart",
     "Outcome",
+    "Pages",
     "Part",
     "Request",
+    "SafetySetting",
     "ServiceTier",
+    "TextFormat",
     "TextPart",
+    "Tool",
     "Turn",
     "Usage",
 ]
 
-JsonObject: TypeAlias = dict[str, Any]
-MediaKind: TypeAlias = Literal["image", "audio", "video", "document"]
-ServiceTier: TypeAlias = Literal["standard", "flex", "priority"]
-AttemptKind: TypeAlias = Literal["ask", "retry", "repair", "continuation"]
-
-
-@dataclass(frozen=True, slots=True)
-class TextPart:
-    """A piece of text."""
-
-    text: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MediaPart:
-    """A file: its bytes inline (`data`) or a `uri` the service can read, never both."""
-
-    kind: MediaKind
-    mime_type: str
-    data: bytes | None = field(default=None, repr=False)
-    uri: str | None = None
-    resolution: Literal["low", "medium", "high", "ultra_high"] | None = None
-
-
-Part: TypeAlias = TextPart | MediaPart
-
-
-@dataclass(frozen=True, slots=True)
-class Turn:
-    """What one side said: the user's input or the model's answer."""
-
-    role: Literal["user", "model"]
-    parts: tuple[Part, ...]
-
-    @classmethod
-    def user(cls, *parts: Part | str) -> Turn:
-        return cls("user", tuple(TextPart(part) if isinstance(part, str) else part for part in parts))
-
-    @classmethod
-    def model(cls, text: str) -> Turn:
-        return cls("model", (TextPart(text),))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Generation:
-    """How the model should speak; None leaves a choice to the API. Part of the content key.
-
-    `if_cut` lets an answer that was cut at `max_output_tokens` be asked once more, with this larger limit.
-    """
-
-    thinking_level: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
-    max_output_tokens: int | None = None
-    seed: int | None = None
-    stop_sequences: tuple[str, ...] = ()
-    temperature: float | None = None
-    top_p: float | None = None
-    if_cut: int | None = None
-
-    def __post_init__(self) -> None:
-        if self.if_cut is not None and not (self.max_output_tokens and self.if_cut > self.max_output_tokens):
-            raise ConfigError(
-                f"if_cut is a larger limit for answers cut at max_output_tokens; {self.if_cut} is not larger than "
-                f"{self.max_output_tokens}"
-            )
-
-    def as_wire(self) -> JsonObject:
-        """Return only what was chosen, under the API's own names."""
-        chosen = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {
-            name: list(value) if isinstance(value, tuple) else value
-            for name, value in chosen.items()
-            if value not in (None, ()) and name != "if_cut"
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """One create call, before any dialect has seen it. Private by default: `store` is False."""
-
-    model: str
-    turns: tuple[Turn, ...]
-    system: str | None = None
-    schema: JsonObject | None = None
-    generation: Generation = Generation()
-    tools: tuple[JsonObject, ...] = ()
-    service_tier: ServiceTier | None = None
-    store: bool = False
-    continuation_token: str | None = None
+_MEDIA_KINDS = get_args(MediaKind)
+AttemptKind: TypeAlias = Literal["ask", "retry", "repair", "continuation", "tool"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,11 +89,20 @@ class Failure:
     message: str
 
 
+@dataclass(frozen=True, slots=True)
+class FunctionCall:
+    """A function that the model wants called. `id` is what the result must name."""
+
+    id: str
+    name: str
+    arguments: JsonObject
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interaction:
     """One answer of the service, whichever dialect it spoke. Steps are kept as they came, unknown ones too.
 
-    `usage` is None where the service sent none: unknown is not free.
+    `usage` is None where the service sent none: unknown is not free. `raw` is the whole body, as it came.
     """
 
     status: str
@@ -167,28 +116,113 @@ class Interaction:
     raw: JsonObject = field(default_factory=dict, repr=False)
 
     @property
+    def answer(self) -> tuple[JsonObject, ...]:
+        """The steps that answer the latest input: `get` shows the whole timeline, inputs included."""
+        newest = list(takewhile(lambda step: step.get("type") != "user_input", reversed(self.steps)))
+        return tuple(reversed(newest))
+
+    @property
     def text(self) -> str:
         """The text of the answer to the latest input, or "" where there is none.
 
         The rule is the official SDK's `output_text` (google-genai 3.4): the last unbroken run of text over
         neighbouring `model_output` steps; thoughts are passed over, text before a tool call is left out.
         """
-        pieces: list[str] = []
-        for step in takewhile(lambda step: step.get("type") != "user_input", reversed(self.steps)):
-            kind = step.get("type")
-            if kind == "thought":
-                continue
-            if kind != "model_output":
-                if pieces:
-                    break
-                continue
-            contents = step.get("content")
-            for content in reversed(contents) if isinstance(contents, list) else ():
-                if isinstance(content, dict) and content.get("type") == "text":
-                    pieces.append(str(content.get("text") or ""))
-                elif pieces:
-                    return "".join(reversed(pieces))
-        return "".join(reversed(pieces))
+        return "".join([str(content.get("text") or "") for content in _last_run(self.steps)])
+
+    @property
+    def citations(self) -> tuple[Citation, ...]:
+        """The annotations of `text`, with their spans in it."""
+        return citations_of(_last_run(self.steps))
+
+    @property
+    def thoughts(self) -> tuple[str, ...]:
+        """The summaries of what the model thought, where it was asked for them; the thoughts themselves are sealed."""
+        return tuple(
+            str(content.get("text") or "")
+            for step in self.answer
+            if step.get("type") == "thought"
+            for content in _objects(step.get("summary"))
+            if content.get("type", "text") == "text"
+        )
+
+    @property
+    def calls(self) -> tuple[FunctionCall, ...]:
+        """The functions that the model wants called, in its order."""
+        return tuple(
+            FunctionCall(str(step.get("id") or ""), str(step.get("name") or ""), _arguments(step))
+            for step in self.answer
+            if step.get("type") == "function_call"
+        )
+
+    @property
+    def media(self) -> tuple[MediaPart, ...]:
+        """The images, audio, video and documents of the answer, decoded."""
+        contents = (
+            content
+            for step in self.answer
+            if step.get("type") == "model_output"
+            for content in _objects(step.get("content"))
+        )
+        return tuple(_media(content) for content in contents if content.get("type") in _MEDIA_KINDS)
+
+    @property
+    def images(self) -> tuple[MediaPart, ...]:
+        return tuple(part for part in self.media if part.kind == "image")
+
+    @property
+    def audio(self) -> tuple[MediaPart, ...]:
+        return tuple(part for part in self.media if part.kind == "audio")
+
+
+def _last_run(steps: tuple[JsonObject, ...]) -> list[JsonObject]:
+    """Return the text contents that make up the answer, in order; see `Interaction.text`."""
+    pieces: list[JsonObject] = []
+    for step in reversed(steps):
+        kind = step.get("type")
+        if kind == "user_input":
+            break
+        if kind == "thought":
+            continue
+        if kind != "model_output":
+            if pieces:
+                break
+            continue
+        contents = step.get("content")
+        for content in reversed(contents) if isinstance(contents, list) else ():
+            if isinstance(content, dict) and content.get("type") == "text":
+                pieces.append(content)
+            elif pieces:
+                return pieces[::-1]
+    return pieces[::-1]
+
+
+def _objects(value: Any) -> Iterator[JsonObject]:
+    return (item for item in value if isinstance(item, dict)) if isinstance(value, list) else iter(())
+
+
+def _arguments(step: JsonObject) -> JsonObject:
+    arguments = step.get("arguments")
+    return arguments if isinstance(arguments, dict) else {}
+
+
+def _media(content: JsonObject) -> MediaPart:
+    data, uri = content.get("data"), content.get("uri")
+    decoded = _decoded(data) if isinstance(data, str) and data else None
+    mime_type = content.get("mime_type")
+    return MediaPart(
+        kind=cast("MediaKind", content["type"]),
+        mime_type=mime_type if isinstance(mime_type, str) else "",
+        data=decoded,
+        uri=uri if isinstance(uri, str) and uri and decoded is None else None,
+    )
+
+
+def _decoded(data: str) -> bytes | None:
+    try:
+        return b64decode(data, altchars=b"-_") if "-" in data or "_" in data else b64decode(data)
+    except ValueError:
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -225,7 +259,8 @@ class Outcome:
     `row` is the value as one cell per output column. `attempts` counts requests sent for this record in this run (0
     where the cache knew the answer); `unknown_attempts` those among them that may have been billed without telling how
     much. `mended` names what was put right in the answer without asking again. `usage` and `cost` (US dollars, None
-    where the price is unknown) are what this run has spent on the record, `ledger` is the same by attempt.
+    where the price is unknown) are what this run has spent on the record, `ledger` is the same by attempt. `citations`
+    are those of the answer; `grounded` says whether it names a source, None where no tool was to look anything up.
     """
 
     row_id: Any
@@ -245,6 +280,8 @@ class Outcome:
     service_tier: str | None = None
     mended: tuple[str, ...] = ()
     ledger: tuple[Attempt, ...] = ()
+    citations: tuple[Citation, ...] = ()
+    grounded: bool | None = None
 
     @property
     def ok(self) -> bool:

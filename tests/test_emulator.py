@@ -228,11 +228,13 @@ def test_contents_side_by_side_are_one_record() -> None:
     assert (answer["text"], answer["examples"]) == ("the letter\nthe question", [])
 
 
-def test_a_tool_result_at_the_end_leaves_the_question_as_the_record() -> None:
+def test_a_tool_result_at_the_end_is_read_with_the_question() -> None:
+    thought = {"type": "thought", "signature": "skip_thought_signature_validator"}
     call = {"type": "function_call", "id": "c", "name": "f", "arguments": {}}
     result = {"type": "function_result", "call_id": "c", "name": "f", "result": "18"}
-    answer = json.loads(text_of(create(Emulator(reader=Echo()), input=[said("user_input", "How old?"), call, result])))
-    assert answer["text"] == "How old?"
+    steps = [said("user_input", "How old?"), thought, call, result]
+    answer = json.loads(text_of(create(Emulator(reader=Echo()), input=steps, **STEPS)))
+    assert answer["text"] == "How old?\n\nf: 18"
 
 
 def test_the_schema_of_either_dialect_reaches_the_reader() -> None:

@@ -54,8 +54,16 @@ FULL = ask(
         TEXT,
         [TEXT, IMAGE],
         [{"type": "document", "uri": "https://example.com/a.pdf", "mime_type": "application/pdf"}],
-        [{"type": "user_input", "content": [TEXT]}, {"type": "thought", "signature": "AA=="}],
-        [{"type": "function_result", "call_id": "c", "name": "f", "result": {"a": 1}}],
+        [
+            {"type": "user_input", "content": [TEXT]},
+            {"type": "thought", "signature": "skip_thought_signature_validator"},
+        ],
+        [
+            {"type": "user_input", "content": [TEXT]},
+            {"type": "thought", "signature": "skip_thought_signature_validator"},
+            {"type": "function_call", "id": "c", "name": "f", "arguments": {}},
+            {"type": "function_result", "call_id": "c", "name": "f", "result": {"a": 1}},
+        ],
     ],
 )
 def test_every_documented_form_of_input_is_taken(given_input: Any) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
 from extract.emulator import FAULTS, Emulator, Fault, WireRequest, WireResponse
-from extract.emulator.faults import KINDS, FaultPlan
+from extract.emulator.faults import KINDS, UPLOAD_FAULTS, FaultPlan
 from extract.errors import ConfigError
 
 ANSWER = '{"topic": "bug", "urgent": false}'
@@ -248,7 +248,7 @@ def test_mixed_spreads_over_what_a_good_client_survives_and_nothing_else() -> No
 
 
 def test_every_fault_is_described() -> None:
-    assert set(FAULTS) == {*KINDS, "mixed"}
+    assert set(FAULTS) == {*KINDS, *UPLOAD_FAULTS, "mixed"}
     assert all(FAULTS.values())
 
 

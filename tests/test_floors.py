@@ -11,6 +11,9 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "extract"
 FLOORS = (
     "errors",
+    "mime",
+    "parts",
+    "citations requests",
     "types",
     "schema prompts usage limits evaluation",
     "budget pace",

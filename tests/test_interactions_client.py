@@ -11,7 +11,7 @@ from extract.emulator.server import running_server
 from extract.interactions.client import Endpoint
 
 SCHEMA = {"type": "object", "properties": {"total": {"type": "number"}}, "required": ["total"]}
-REQUEST = Request(model="gemini-3.5-flash-lite", turns=(Turn.user("Total: 12.50"),), schema=SCHEMA)
+REQUEST = Request(model="gemini-3.5-flash-lite", input=(Turn.user("Total: 12.50"),), schema=SCHEMA)
 QUICK = Retry(first_wait=0.001, longest_wait=0.01)
 
 

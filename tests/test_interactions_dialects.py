@@ -14,7 +14,7 @@ from extract.interactions.failures import judge
 
 REQUEST = Request(
     model="gemini-3.5-flash-lite",
-    turns=(Turn.user("hi"), Turn.model("ho"), Turn.user("again")),
+    input=(Turn.user("hi"), Turn.model("ho"), Turn.user("again")),
     system="Be brief.",
     schema={"type": "object", "properties": {"total": {"type": "number"}}},
     generation=Generation(thinking_level="low", max_output_tokens=99),
@@ -49,7 +49,7 @@ def test_the_outputs_form_is_that_of_the_first_page() -> None:
 
 def test_the_outputs_form_has_no_tiers() -> None:
     with pytest.raises(ConfigError, match="flex"):
-        body("outputs", Request(model="m", turns=(), service_tier="flex"))
+        body("outputs", Request(model="m", input="hi", service_tier="flex"))
 
 
 @pytest.mark.parametrize("dialect", ["steps", "outputs"])
@@ -57,8 +57,8 @@ def test_the_outputs_form_has_no_tiers() -> None:
 def test_a_splice_gives_the_same_body_as_a_whole_encoding(dialect: str, texts: list[str]) -> None:
     examples = (Turn.user("\x00turns"), Turn.model("y"))
     said = tuple(Turn.user(text) for text in texts)
-    constant = Request(model="m", turns=examples, system="\x00turns {braces}")
-    whole = Request(model="m", turns=(*examples, *said), system="\x00turns {braces}")
+    constant = Request(model="m", input=examples, system="\x00turns {braces}")
+    whole = Request(model="m", input=(*examples, *said), system="\x00turns {braces}")
     spliced = DIALECTS[dialect].envelope(constant).body(said)
     assert json.loads(spliced) == json.loads(DIALECTS[dialect].encode(whole))
 
@@ -70,7 +70,7 @@ def test_store_comes_first_so_that_it_can_be_checked_at_a_glance() -> None:
 def test_media_travel_inline_or_by_address() -> None:
     inline = MediaPart(kind="image", mime_type="image/png", data=b"\x89PNG", resolution="low")
     remote = MediaPart(kind="document", mime_type="application/pdf", uri="https://example.com/a.pdf")
-    sent = body("steps", Request(model="m", turns=(Turn("user", (inline, remote, TextPart("read"))),)))
+    sent = body("steps", Request(model="m", input=(Turn("user", (inline, remote, TextPart("read"))),)))
     assert sent["input"][0]["content"] == [
         {"type": "image", "mime_type": "image/png", "data": "iVBORw==", "resolution": "low"},
         {"type": "document", "mime_type": "application/pdf", "uri": "https://example.com/a.pdf"},

@@ -23,7 +23,7 @@ from extract.interactions.wire import Call
 KEY = "AIza-very-secret"
 CALL = Call("POST", "/interactions", b'{"input":"hi"}')
 ANSWER = b'{"status":"completed","steps":[{"type":"model_output","content":[{"type":"text","text":"x"}]}]}'
-REQUEST = Request(model="gemini-3.5-flash-lite", turns=(Turn.user("hi"),))
+REQUEST = Request(model="gemini-3.5-flash-lite", input=(Turn.user("hi"),))
 
 Behaviour = Callable[[asyncio.StreamWriter], Awaitable[None]]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 from typing import Literal
 
@@ -42,6 +43,9 @@ def emulate_command(
         keep_requests=False,
         count_distinct=True,
     )
+    # The server lets the signal through once it has shut down; the end must still be Python's own, which removes the
+    # temporary folder with uploaded files.
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     serve(emulator, port=port, on_ready=_say_ready)
 
 

@@ -189,8 +189,50 @@ GENERATION: dict[str, Check] = {
     "image_config": an_object,
     "speech_config": either(array, an_object, when=list),
 }
-TOOLS = ("function", "mcp_server", "computer_use", "tool_search", *BUILT_IN[:-1])
-tool = tagged(dict.fromkeys(TOOLS, anything))
+NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.:-]{0,127}")
+
+
+def function_name(value: Any, path: str) -> None:
+    """Check the name of a function: letters, digits, `_ . : -`, at most 128, beginning with a letter or `_`."""
+    string(value, path)
+    if not NAME.fullmatch(value):
+        raise refusal(f"Invalid value at {path!r}: {value!r} is no name of a function.")
+
+
+TOOLS: dict[str, Check] = {
+    "function": record(
+        {
+            "type": string,
+            "name": function_name,
+            "description": string,
+            "parameters": an_object,
+            "defer_loading": boolean,
+            "short_description": string,
+        },
+        "name",
+    ),
+    "code_execution": record({"type": string}),
+    "url_context": record({"type": string}),
+    "google_search": record({"type": string, "search_types": many(string)}),
+    "file_search": record(
+        {"type": string, "file_search_store_names": many(string), "metadata_filter": string, "top_k": integer}
+    ),
+    "google_maps": record({"type": string, "latitude": number, "longitude": number, "enable_widget": boolean}),
+    "mcp_server": record(
+        {
+            "type": string,
+            "name": string,
+            "url": string,
+            "headers": an_object,
+            "allowed_tools": many(record({"mode": string, "tools": many(string)})),
+        },
+        "url",
+    ),
+    "computer_use": anything,
+    "retrieval": anything,
+    "tool_search": anything,
+}
+tool = tagged(TOOLS)
 safety = record({"type": string, "threshold": string, "method": string}, "type", "threshold")
 
 
@@ -312,5 +354,7 @@ def check_rules(body: JsonObject) -> None:
         raise refusal("Missing required parameter: input.")
     if body.get("background") and body.get("store") is False:
         raise refusal("'background' needs 'store': a background interaction must be kept to be read later.")
+    if str(body.get("agent", "")).startswith("deep-research") and not body.get("background"):
+        raise refusal("Deep Research agents need 'background': they take longer than a request may.")
     if "webhook_config" in has and not body.get("background"):
         raise refusal("'webhook_config' needs 'background'.")

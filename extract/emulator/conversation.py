@@ -20,9 +20,12 @@ __all__ = [
     "Kind",
     "Opening",
     "Said",
+    "acts",
     "count_tokens",
     "is_turn",
     "kind_of",
+    "mapping",
+    "objects",
     "read_ask",
     "read_opening",
     "requested_schema",
@@ -38,6 +41,7 @@ MEDIA_TOKENS = 258
 """Tokens of one image, page, or other file, whatever its size."""
 
 
+MEDIA_KINDS = ("image", "audio", "video", "document")
 NO_MEDIA: Mapping[str, int] = MappingProxyType({})
 
 
@@ -80,11 +84,15 @@ def requested_schema(body: JsonObject, *, legacy: bool) -> Any:
 
 
 class Opening(NamedTuple):
-    """What stands before the last item of an input: its turns, the examples among them, their tokens by modality."""
+    """What stands before the last item of an input: its turns, the examples among them, their tokens by modality.
+
+    `acted` tells whether there are thoughts, calls or results among them.
+    """
 
     turns: tuple[Said, ...] = ()
     examples: Examples = ()
     tokens: Mapping[str, int] = NO_MEDIA
+    acted: bool = False
 
 
 def split_input(given: Any) -> tuple[list[Any], Any]:
@@ -100,7 +108,17 @@ def split_input(given: Any) -> tuple[list[Any], Any]:
 def read_opening(items: list[Any]) -> Opening:
     """Return what `items`, the beginning of an input, say."""
     turns = tuple(turns_in(items))
-    return Opening(turns, tuple(pairs_of(turns)), tokens_of(turns, {}))
+    return Opening(turns, tuple(pairs_of(turns)), tokens_of(turns, {}), any(map(acts, items)))
+
+
+def acts(one: Any) -> bool:
+    """Tell a step that nobody said, or a role turn that holds one: thoughts, tool calls, results."""
+    if not isinstance(one, dict):
+        return False
+    if "role" not in one:
+        return "content" not in one and one.get("type") not in (*MEDIA_KINDS, "text")
+    content = one.get("content")
+    return isinstance(content, list) and any(map(acts, content))
 
 
 def read_ask(
@@ -150,14 +168,14 @@ def is_repair(turn: Said) -> bool:
 
 
 def is_record(turn: Said) -> bool:
-    """Tell a user's turn that asks for an answer of its own."""
-    return turn.role == "user" and not is_repair(turn)
+    """Tell a user's turn that asks for an answer of its own; one that only brings results does not."""
+    return turn.role == "user" and bool(turn.text or turn.media) and not is_repair(turn)
 
 
 def pairs_of(turns: Sequence[Said]) -> Iterator[tuple[str, str]]:
     """Yield each user's turn that the model answered, with that answer."""
     for one, after in pairwise(turns):
-        if one.role == "user" and after.role == "model":
+        if one.role == "user" and after.role == "model" and after.text:
             yield one.text, after.text
 
 
@@ -221,10 +239,15 @@ def said(role: Literal["user", "model"], content: Any) -> Said:
             return Said(role, text)
     contents = [one for one in content if isinstance(one, dict)] if isinstance(content, list) else []
     texts = [one["text"] for one in contents if one.get("type") == "text" and isinstance(one.get("text"), str)]
-    media = Counter(one["type"] for one in contents if one.get("type") in ("image", "audio", "video", "document"))
+    media = Counter(one["type"] for one in contents if one.get("type") in MEDIA_KINDS)
     return Said(role, "\n".join(texts), media)
 
 
 def mapping(value: Any) -> JsonObject:
     """Return `value` where it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
+
+
+def objects(value: Any) -> list[JsonObject]:
+    """Return the objects in `value` where it is a list, else none."""
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

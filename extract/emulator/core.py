@@ -6,16 +6,18 @@ import math
 import random
 import re
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from threading import Lock
 from typing import Any, Literal
 
 from pydantic_core import from_json, to_json
 
+from extract.emulator.acts import Scene, read_scene
 from extract.emulator.answers import Answer, Answers, Reader, Script
 from extract.emulator.checks import check_create, is_plain
 from extract.emulator.conversation import (
@@ -23,8 +25,10 @@ from extract.emulator.conversation import (
     Ask,
     Opening,
     Said,
+    acts,
     count_tokens,
     kind_of,
+    mapping,
     read_ask,
     read_opening,
     requested_schema,
@@ -32,7 +36,10 @@ from extract.emulator.conversation import (
     turns_of,
 )
 from extract.emulator.faults import KINDS, NO_FAULT, Fault, FaultKind, FaultPlan
+from extract.emulator.files import FileShelf
 from extract.emulator.gate import SchemaGate
+from extract.emulator.history import check_history, open_calls, steps_given
+from extract.emulator.neighbours import Decide, Neighbours, is_upload
 from extract.emulator.reader import RuleReader
 from extract.emulator.resource import Reply, build_interaction, fit_limit, in_progress, render, split_text
 from extract.emulator.shelf import Kept, Pending, Shelf
@@ -48,6 +55,8 @@ CALENDAR = datetime(2026, 1, 1, tzinfo=UTC)
 """Times in interactions are this plus the clock: the emulator has no time of day."""
 
 KEPT_OPENINGS = 64
+PLAIN = Scene()
+ACTIVE_FIELDS = frozenset({"tools", "agent", "response_format", "response_modalities", "generation_config"})
 
 PATH = re.compile(r"/v1(?:beta)?/interactions(?:/(?P<id>[^/]+)(?P<cancel>/cancel)?)?")
 LEGACY_REVISION, CURRENT_REVISION = "2026-05-07", "2026-05-20"
@@ -60,17 +69,23 @@ BAD_KEY = rpc_response(
 
 
 class Emulator:
-    """Answers requests as the Interactions API does, from memory alone; safe to use from several threads.
+    """Answers requests as the Interactions API does; safe to use from several threads.
+
+    Everything is in memory but the bytes of uploaded files, in a temporary folder that goes with it.
 
     `answers` is a list used up in order or a function of the request's body; each answer is text, an object sent as
-    JSON, or a `Fault`. Without them `reader` (the rule reader) reads the record. `faults` says what goes wrong how
-    often (`FAULTS`; `503=0.05,mixed=0.1`), drawn per request from `seed`. `rpm`, `tpm` and `rpd` are quotas;
-    `retry_after` names the wait in a header too, and without `quota_details` the body does not. `latency` and
-    `background_seconds` are in seconds; with `latency_spread` the latency varies, drawn from `seed` as a lognormal of
-    that sigma whose median is `latency`. Without `keep_requests` memory stays flat, unless `count_distinct` asks for
-    the counters `distinct` and `repeats`, which take an integer per request. `strict` refuses
-    what the documentation does not allow; `max_schema_cost` refuses large schemas (see `gate.survey`). With `api_key`
-    every other key is refused, without it any key will do. ConfigError for options that cannot be.
+    JSON, a `Fault`, `Calls` of functions, or `Steps` as they are to come. Without them `reader` (the rule reader)
+    reads the record. `faults` says what goes wrong how often (`FAULTS`; `503=0.05,mixed=0.1`), drawn per request from
+    `seed`. `rpm`, `tpm` and `rpd` are quotas; `retry_after` names the wait in a header too, and without
+    `quota_details` the body does not. `latency` and `background_seconds` are in seconds; with `latency_spread` the
+    latency varies, drawn from `seed` as a lognormal of that sigma whose median is `latency`. A stream of what runs
+    longer than `stream_seconds` from now breaks off; what was stored is forgotten after `retention_seconds`. Without
+    `keep_requests` memory stays flat, unless `count_distinct` asks for the counters `distinct` and `repeats`, which
+    take an integer per request. `strict` refuses what the documentation does not allow; `max_schema_cost` refuses
+    large schemas (see `gate.survey`). With `api_key`
+    every other key is refused, without it any key will do. An uploaded file is PROCESSING for `processing_seconds`;
+    `upload_faults` names what goes wrong with each chunk in order, None for nothing. `decisions` makes the answer to a
+    decision from its body, in place of the reader. ConfigError for options that cannot be.
     """
 
     def __init__(
@@ -88,6 +103,11 @@ class Emulator:
         latency: float = 0.0,
         latency_spread: float = 0.0,
         background_seconds: float = 0.0,
+        stream_seconds: float = 10.0,
+        retention_seconds: float = 55 * 86_400.0,
+        processing_seconds: float = 0.0,
+        upload_faults: Sequence[str | None] = (),
+        decisions: Decide | None = None,
         strict: bool = True,
         max_schema_cost: int | None = None,
         api_key: str | None = None,
@@ -101,8 +121,9 @@ class Emulator:
         if not 0 <= latency_spread < math.inf:
             raise ConfigError(f"latency_spread must be 0 or more, not {latency_spread}")
         self._legacy = dialect == "outputs"
-        self._plan = FaultPlan.parse(faults)
-        self._answers = Answers(answers, reader or RuleReader())
+        self.set_faults(faults)
+        reader = reader or RuleReader()
+        self._answers = Answers(answers, reader)
         self._latency, self._background_seconds = latency, background_seconds
         self._spread = latency_spread
         self._strict, self._api_key, self._clock = strict, api_key, clock
@@ -111,11 +132,22 @@ class Emulator:
         self._counters = Counters(
             keep_requests=keep_requests, count_distinct=keep_requests if count_distinct is None else count_distinct
         )
-        self._shelf = Shelf()
+        self._shelf = Shelf(retention=retention_seconds, stream_seconds=stream_seconds)
         self._openings: Bounded[tuple[bool, bytes], Opening] = Bounded(KEPT_OPENINGS)
         # Three sources, so that faults depend neither on the names given out nor on latencies. They guard nothing.
         self._draws, self._names, self._delays = (random.Random(seed) for _ in range(3))  # noqa: S311
         self._lock = Lock()
+        self._files = FileShelf(processing_seconds=processing_seconds, written=timestamp)
+        self._neighbours = Neighbours(
+            self._files,
+            reader,
+            decisions=decisions,
+            script=upload_faults,
+            draw=partial(self._draw_upload_fault, random.Random(seed)),  # noqa: S311 - as above
+            note=self._note_fault,
+            strict=strict,
+            seed=seed,
+        )
         self.transport = EmulatorTransport(self.exchange)
 
     @property
@@ -132,6 +164,7 @@ class Emulator:
     def set_faults(self, spec: str | None) -> None:
         """Let other faults strike from now on; ConfigError for a spec that cannot be read."""
         self._plan = FaultPlan.parse(spec)
+        self.faults = spec or ""
 
     def set_quota(self, *, rpm: int | None = None, tpm: int | None = None, rpd: int | None = None) -> None:
         """Let another quota hold from now on, whole: None is no limit. What was spent is not given back."""
@@ -179,20 +212,47 @@ class Emulator:
     def _serve_stored(self, request: WireRequest, place: re.Match[str] | None) -> WireResponse:
         """Return the response to a get, delete or cancel, or to a path that does not exist."""
         try:
-            self._authorise(request)
+            if not is_upload(request):
+                self._authorise(request)
             if place is None:
-                raise refusal(f"Path not found: {request.path}", status=HTTPStatus.NOT_FOUND, code="not_found")
+                return self._neighbours.serve(request, self._clock(), self._admit_decision)
             legacy = self._is_legacy(request)
             match request.method, place["id"], bool(place["cancel"]):
                 case "GET", str(identity), False:
                     return self._shelf.get(identity, request.query, self._clock(), legacy=legacy)
                 case "DELETE", str(identity), False:
-                    return self._shelf.delete(identity)
+                    return self._shelf.delete(identity, self._clock())
                 case "POST", str(identity), True:
                     return self._shelf.cancel(identity, self._clock(), legacy=legacy)
             raise refusal("Method not allowed here.", status=HTTPStatus.METHOD_NOT_ALLOWED, code="method_not_allowed")
         except Refusal as refused:
             return refused.response
+
+    def _draw_upload_fault(self, draws: random.Random) -> str | None:
+        with self._lock:
+            return self._plan.draw_upload(draws)
+
+    def _note_fault(self, name: str) -> None:
+        with self._lock:
+            self._counters.note_fault(name)
+
+    def _admit_decision(self, tokens: int, at: float) -> Callable[[WireResponse], WireResponse]:
+        """Return how the answer to a decision is delivered; Refusal beyond the quota or for a fault that refuses.
+
+        Faults that bend an interaction leave decisions as they are.
+        """
+        with self._lock:
+            refused = self._quota.admit(tokens, at)
+            if refused is not None:
+                self._counters.note_quota_refusal()
+                raise Refusal(refused)
+            name = self._plan.draw(self._draws)
+        fault = KINDS[name] if name else NO_FAULT
+        if name and (fault.response or fault.deliver):
+            self._note_fault(name)
+        if fault.response is not None:
+            raise Refusal(fault.response)
+        return fault.deliver or (lambda response: response)
 
     def _authorise(self, request: WireRequest) -> None:
         key = request.headers.get("x-goog-api-key") or request.query.get("key")
@@ -213,6 +273,7 @@ class Emulator:
             self._counters.note_create(request.body.hex() if body is None else body)
         try:
             self._authorise(request)
+            self._neighbours.check_files(request, body, at)
             response = self._answer(body, at, legacy=self._is_legacy(request))
         except Refusal as refused:
             response = refused.response
@@ -227,21 +288,39 @@ class Emulator:
         """Return the answer to a create request: checks first, then quota, then faults, then the model."""
         body, opening = self._check(body, legacy=legacy)
         rest, parent = self._shelf.rest_for(body), self._shelf.parent_of(body, at)
+        scene = self._look(body, opening, parent) if rest is None else PLAIN
         schema = requested_schema(body, legacy=legacy)
         history = parent.turns if parent is not None and rest is None else ()
-        ask = read_ask(body, opening, schema, schema_tokens=self._check_schema(schema), history=history)
+        spelled = self._files.spelled_out(body)
+        ask = read_ask(spelled, opening, schema, schema_tokens=self._check_schema(schema), history=history)
         name, answer = self._choose(body, self._admit(ask, at), fresh=rest is None)
         fault = KINDS[name] if name else NO_FAULT
         if fault.response is not None:
             return fault.response
-        reply, parts = self._speak(ask, answer, fault, rest)
+        reply, parts = self._speak(ask, answer, fault, rest, scene)
         interaction = build_interaction(reply, ask, body, identity=self._new_name("v1_"), now=timestamp(at))
-        self._remember(interaction, reply, parts, body, parent, at)
-        running = body.get("background") is True
-        shown = in_progress(interaction) if running else interaction
+        kept = self._remember(interaction, reply, parts, body, parent, at)
         tokens = (sum(ask.input_tokens.values()), count_tokens(reply.text), reply.thought_tokens)
-        response = render(shown, legacy=legacy, stream=body.get("stream") is True, tokens=tokens)
+        if body.get("stream") is True:
+            response = self._shelf.stream(kept, at, legacy=legacy, tokens=tokens)
+        else:
+            response = render(
+                in_progress(interaction) if kept.background else interaction, legacy=legacy, tokens=tokens
+            )
         return fault.deliver(response) if fault.deliver else response
+
+    def _look(self, body: JsonObject, opening: Opening, parent: Kept | None) -> Scene:
+        """Return what the request gives to act with, its history checked; most requests give nothing."""
+        waiting = open_calls(parent.interaction["steps"]) if parent is not None else {}
+        steps = steps_given(body.get("input")) if opening.acted or not is_said(body.get("input")) else ()
+        if self._strict and (steps or waiting):
+            check_history(steps, waiting)
+        if not steps and not body.keys() & ACTIVE_FIELDS:
+            return PLAIN
+        scene = read_scene(body, steps or steps_given(split_input(body.get("input"))[1]), waiting)
+        for tool in scene.functions:
+            self._gate.check(mapping(tool.get("parameters")), f"parameters of {tool.get('name')}")
+        return scene
 
     def _check(self, body: Any, *, legacy: bool) -> tuple[JsonObject, Opening]:
         """Return a request that the service would take and how its input opens; Refusal for one it would not take.
@@ -296,14 +375,14 @@ class Emulator:
         return name, answer
 
     def _speak(
-        self, ask: Ask, answer: Answer | None, fault: FaultKind, rest: Pending | None
+        self, ask: Ask, answer: Answer | None, fault: FaultKind, rest: Pending | None, scene: Scene
     ) -> tuple[Reply, tuple[str, ...]]:
         """Return what the model says now, and the parts of its answer that are still to be asked for."""
         if rest is None:
-            whole = Reply(text=self._answers.text(answer, ask), thought=ask.thinking_level)
+            whole = replace(self._answers.reply(answer, ask, scene, self._new_name), summary=scene.summaries)
             whole = fit_limit(whole, ask.max_output_tokens)
             reply = fault.bend(whole, ask.schema) if fault.bend else whole
-            first, *later = split_text(reply.text, fault.parts)
+            first, *later = split_text(reply.text, 1 if reply.calls else fault.parts)
         else:
             first, *later = rest.parts
             reply = Reply(text=first, thought=ask.thinking_level)
@@ -320,15 +399,20 @@ class Emulator:
         body: JsonObject,
         parent: Kept | None,
         at: float,
-    ) -> None:
+    ) -> Kept:
         """Keep what later requests may name: the rest of the answer, and the interaction where it may be stored."""
         stored = body.get("store") is not False
         if reply.continuation_token:
             self._shelf.keep_rest(reply.continuation_token, Pending(parts, interaction["id"], stored))
+        background = body.get("background") is True
+        turns: tuple[Said, ...] = ()
         if stored:
             turns = (*(parent.turns if parent else ()), *turns_of(body.get("input")), Said("model", reply.text))
-            ready_at = at + self._background_seconds if body.get("background") else at
-            self._shelf.keep(Kept(interaction, body.get("input"), turns, ready_at))
+        ready_at = at + self._background_seconds if background else at
+        kept = Kept(interaction, body.get("input"), turns, ready_at, at, background)
+        if stored:
+            self._shelf.keep(kept)
+        return kept
 
     def _new_name(self, prefix: str) -> str:
         with self._lock:
@@ -341,6 +425,13 @@ def parse(body: bytes) -> Any:
         return from_json(body, allow_inf_nan=False)
     except ValueError:
         return None
+
+
+def is_said(given: Any) -> bool:
+    """Tell an input in which only the user's words or files come last: a text, a content, or turns that end in them."""
+    last = split_input(given)[1]
+    items = last if isinstance(last, list) else [last]
+    return not any(map(acts, items))
 
 
 def check_names(body: JsonObject) -> None:

@@ -16,7 +16,7 @@ from extract.emulator.wire import WireResponse, error_response, json_response, r
 from extract.errors import ConfigError
 from extract.types import JsonObject
 
-__all__ = ["FAULTS", "KINDS", "NO_FAULT", "Fault", "FaultKind", "FaultPlan"]
+__all__ = ["FAULTS", "KINDS", "NO_FAULT", "UPLOAD_FAULTS", "Fault", "FaultKind", "FaultPlan"]
 
 SLOW_SECONDS = 1.0
 RETRY_INFO = {"@type": "type.googleapis.com/google.rpc.RetryInfo", "retryDelay": "0.5s"}
@@ -123,7 +123,7 @@ def changed(**changes: Any) -> Callable[[Reply, JsonObject | None], Reply]:
 
 def failing(code: str, message: str) -> Callable[[Reply, JsonObject | None], Reply]:
     """Return a bend to status `failed` with one error and no output."""
-    return changed(status="failed", layout="empty", text="", errors=({"code": code, "message": message},))
+    return changed(status="failed", layout="empty", text="", acts=(), errors=({"code": code, "message": message},))
 
 
 def throttled(*headers: tuple[str, str]) -> WireResponse:
@@ -158,7 +158,7 @@ KINDS: dict[str, FaultKind] = {
     "array": FaultKind(says="503 whose error stands in a JSON array", response=IN_ARRAY),
     "malformed": FaultKind(says="answer text that is not JSON", bend=make_malformed),
     "mismatch": FaultKind(says="valid JSON that breaks the schema", bend=make_mismatch),
-    "empty_steps": FaultKind(says="completed, with no steps at all", bend=changed(layout="empty", text="")),
+    "empty_steps": FaultKind(says="completed, with no steps at all", bend=changed(layout="empty", text="", acts=())),
     "failed": FaultKind(
         says="status failed, malformed_function_call",
         bend=failing("malformed_function_call", "The model produced a malformed function call."),
@@ -195,36 +195,60 @@ KINDS: dict[str, FaultKind] = {
     ),
 }
 
-FAULTS: dict[str, str] = {name: kind.says for name, kind in KINDS.items()} | {
-    "mixed": "its rate spread evenly over all of the above that a good client survives without losing a row"
+UPLOAD_FAULTS: dict[str, str] = {
+    "upload_503": "uploads: 503 for a chunk, of which nothing is kept",
+    "upload_cut": "uploads: connection reset in the middle of a chunk, half of which is kept",
+    "upload_lost": "uploads: connection reset after a chunk was kept, before the answer",
+    "file_failed": "uploads: a file whose processing ends as FAILED",
 }
+"""What strikes chunks of uploads alone; their rates are shares of the chunks."""
+
+FAULTS: dict[str, str] = (
+    {name: kind.says for name, kind in KINDS.items()}
+    | UPLOAD_FAULTS
+    | {"mixed": "its rate spread evenly over all of the above that a good client survives without losing a row"}
+)
 TRANSIENT = tuple(name for name, kind in KINDS.items() if kind.transient)
 Rates: TypeAlias = tuple[tuple[str, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class FaultPlan:
-    """How often each fault strikes: pairs of a name and its share of the requests. The shares sum to at most 1."""
+    """How often each fault strikes: pairs of a name and its share of the requests. The shares sum to at most 1.
+
+    `uploads` are the shares of the faults that strike chunks of uploads.
+    """
 
     rates: Rates = ()
+    uploads: Rates = ()
 
     @classmethod
     def parse(cls, spec: str | None) -> FaultPlan:
         """Read `name=rate[,name=rate...]`; ConfigError names what is wrong and which faults exist."""
-        rates = tuple(pair for item in (spec or "").split(",") if item.strip() for pair in parse_rate(item.strip()))
-        total = sum(rate for _, rate in rates)
+        pairs = [pair for item in (spec or "").split(",") if item.strip() for pair in parse_rate(item.strip())]
+        uploads = tuple(pair for pair in pairs if pair[0] in UPLOAD_FAULTS)
+        rates = tuple(pair for pair in pairs if pair[0] not in UPLOAD_FAULTS)
+        total = max(sum(rate for _, rate in some) for some in (rates, uploads))
         if total > 1 + 1e-9:
             raise ConfigError(f"the rates of the faults {spec!r} sum to {total:g}; at most 1 is possible")
-        return cls(rates)
+        return cls(rates, uploads)
 
     def draw(self, random: random.Random) -> str | None:
         """Return the fault that strikes one request, None where none does. Takes one random number."""
-        mark = random.random()
-        for name, rate in self.rates:
-            mark -= rate
-            if mark < 0:
-                return name
-        return None
+        return drawn(self.rates, random)
+
+    def draw_upload(self, random: random.Random) -> str | None:
+        """Return the fault that strikes one chunk of an upload, None where none does. Takes one random number."""
+        return drawn(self.uploads, random)
+
+
+def drawn(rates: Rates, random: random.Random) -> str | None:
+    mark = random.random()
+    for name, rate in rates:
+        mark -= rate
+        if mark < 0:
+            return name
+    return None
 
 
 def parse_rate(item: str) -> Rates:

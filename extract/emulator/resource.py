@@ -1,13 +1,17 @@
-"""The answer as the API sends it: an interaction with steps and usage, its older form, and its stream of events."""
+"""The answer as the API sends it: an interaction with steps and usage, its older form, and the response around it."""
 
 from __future__ import annotations
 
+import json
+from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from itertools import count, pairwise
+from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Any, Literal
 
-from extract.emulator.conversation import CHARACTERS_PER_TOKEN, Ask, count_tokens, is_turn
+from extract.emulator.conversation import CHARACTERS_PER_TOKEN, Ask, count_tokens
+from extract.emulator.events import stream_frames
+from extract.emulator.history import open_calls, sign, steps_given
 from extract.emulator.wire import JSON_TYPE, STREAM_TYPE, WireResponse, compact
 from extract.types import JsonObject
 
@@ -21,15 +25,17 @@ __all__ = [
     "with_input",
 ]
 
-SIGNATURE = "ZW11bGF0ZWQgdGhvdWdodA=="
 THOUGHT_TOKENS = {"minimal": 8, "low": 32, "medium": 128, "high": 512, "xhigh": 2048}
-STREAMED_CHARACTERS = 24
-"""How much text one event of a stream carries."""
+SUMMARY = "emulated thought: the request was read"
+GROUNDING = {"google_search_call": "google_search", "google_maps_call": "google_maps", "file_search_call": "retrieval"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What the model says to one request, before it has the form of the API."""
+    """What the model says to one request, before it has the form of the API.
+
+    `acts` are steps that stand before the text; `annotations` and `media` go with the text.
+    """
 
     text: str
     status: str = "completed"
@@ -39,6 +45,15 @@ class Reply:
     usage: bool = True
     extras: bool = False
     continuation_token: str | None = None
+    acts: tuple[JsonObject, ...] = ()
+    annotations: tuple[JsonObject, ...] = ()
+    media: tuple[JsonObject, ...] = ()
+    summary: bool = False
+
+    @property
+    def calls(self) -> tuple[JsonObject, ...]:
+        """The function calls that wait for their results."""
+        return tuple(open_calls(self.acts).values())
 
     @property
     def thought_tokens(self) -> int:
@@ -48,10 +63,11 @@ class Reply:
 
 def fit_limit(reply: Reply, limit: int | None) -> Reply:
     """Return `reply`, cut and `incomplete` where it is longer than `limit` tokens. Thoughts count against the limit."""
-    if limit is None or count_tokens(reply.text) + reply.thought_tokens <= limit:
+    if limit is None or reply.layout == "empty" or count_tokens(reply.text) + reply.thought_tokens <= limit:
         return reply
     room = max(0, limit - reply.thought_tokens)
-    return Reply(text=reply.text[: room * CHARACTERS_PER_TOKEN], status="incomplete", thought=reply.thought)
+    text = reply.text[: room * CHARACTERS_PER_TOKEN]
+    return replace(reply, text=text, status="incomplete", annotations=(), media=())
 
 
 def split_text(text: str, parts: int) -> tuple[str, ...]:
@@ -88,9 +104,11 @@ def build_interaction(reply: Reply, ask: Ask, body: JsonObject, *, identity: str
 
 
 def steps_of(reply: Reply) -> Iterator[JsonObject]:
-    """Yield the steps of `reply`: a thought first, then the text as its layout says."""
+    """Yield the steps of `reply`: a thought first, then what it did, then the text as its layout says."""
     if reply.thought is not None:
-        yield {"type": "thought", "signature": SIGNATURE}
+        summary = {"summary": [{"type": "text", "text": SUMMARY}]} if reply.summary else {}
+        yield {"type": "thought", "signature": sign(reply.calls)} | summary
+    yield from reply.acts
     if reply.extras:
         yield {"type": "musing", "mood": "curious", "content": [{"type": "text", "text": "not the answer"}]}
     if reply.layout == "split":
@@ -98,7 +116,9 @@ def steps_of(reply: Reply) -> Iterator[JsonObject]:
     elif reply.layout == "plain":
         novelty = {"novel": True} if reply.extras else {}
         before = [{"type": "hologram", "data": "AAAA"}] if reply.extras else []
-        yield {"type": "model_output", "content": [*before, {"type": "text", "text": reply.text} | novelty]} | novelty
+        noted = {"annotations": list(reply.annotations)} if reply.annotations else {}
+        text = [{"type": "text", "text": reply.text} | noted | novelty] if reply.text or not reply.media else []
+        yield {"type": "model_output", "content": [*before, *text, *reply.media]} | novelty
 
 
 def split_steps(text: str) -> Iterator[JsonObject]:
@@ -111,25 +131,44 @@ def split_steps(text: str) -> Iterator[JsonObject]:
 def usage_of(reply: Reply, input_tokens: Mapping[str, int]) -> JsonObject:
     """Return the token counts; thoughts stand beside the output, and the total holds both."""
     entering, leaving = sum(input_tokens.values()), count_tokens(reply.text)
+    used = count_tokens(json.dumps(reply.acts)) if reply.acts else 0
+    grounding = Counter(GROUNDING[step["type"]] for step in reply.acts if step.get("type") in GROUNDING)
+    counted = [{"type": kind, "count": number} for kind, number in grounding.items()]
     return {
         "total_input_tokens": entering,
         "total_output_tokens": leaving,
         "total_thought_tokens": reply.thought_tokens,
         "total_cached_tokens": 0,
-        "total_tool_use_tokens": 0,
-        "total_tokens": entering + leaving + reply.thought_tokens,
+        "total_tool_use_tokens": used,
+        "total_tokens": entering + leaving + reply.thought_tokens + used,
         "input_tokens_by_modality": [{"modality": kind, "tokens": tokens} for kind, tokens in input_tokens.items()],
         "output_tokens_by_modality": [{"modality": "text", "tokens": leaving}],
-    }
+    } | ({"grounding_tool_count": counted} if counted else {})
 
 
 def as_outputs(interaction: JsonObject) -> JsonObject:
     """Return the interaction in the `outputs` dialect: one flat list of contents, and no steps."""
     outputs: list[JsonObject] = []
     for step in interaction["steps"]:
-        outputs += step.get("content", []) if step["type"] in ("model_output", "user_input") else [step]
+        outputs += map(as_legacy, step.get("content", []) if step["type"] in ("model_output", "user_input") else [step])
     rest = {name: value for name, value in interaction.items() if name not in ("steps", "service_tier")}
     return rest | {"role": "agent" if "agent" in interaction else "model", "outputs": outputs}
+
+
+def as_legacy(item: JsonObject) -> JsonObject:
+    """Return a content or step as the `outputs` dialect has it: citations by source, searches by what they found."""
+    if item.get("type") == "text" and "annotations" in item:
+        return item | {"annotations": [citation_source(one) for one in item["annotations"]]}
+    if item.get("type") == "google_search_result":
+        found = [{"rendered_content": one.get("search_suggestions")} for one in item.get("result", ())]
+        return item | {"result": found}
+    return item
+
+
+def citation_source(annotation: JsonObject) -> JsonObject:
+    """Return an annotation of the `outputs` dialect: where it stands and what it names."""
+    source = next((annotation[name] for name in ("url", "document_uri", "source") if name in annotation), None)
+    return {"start_index": annotation.get("start_index"), "end_index": annotation.get("end_index"), "source": source}
 
 
 def in_progress(interaction: JsonObject, status: str = "in_progress") -> JsonObject:
@@ -142,25 +181,7 @@ def with_input(interaction: JsonObject, given: Any, *, legacy: bool) -> JsonObje
     """Return the interaction with the input it answered: as its first steps, or echoed in the `outputs` dialect."""
     if legacy:
         return interaction | {"input": given}
-    return interaction | {"steps": [*input_steps(given), *interaction["steps"]]}
-
-
-def input_steps(given: Any) -> list[JsonObject]:
-    """Return an `input` of any form as steps."""
-    if isinstance(given, str):
-        return [{"type": "user_input", "content": [{"type": "text", "text": given}]}]
-    if isinstance(given, list) and any(map(is_turn, given)):
-        return [step_of(one) for one in given if isinstance(one, dict)]
-    return [{"type": "user_input", "content": [given] if isinstance(given, dict) else given or []}]
-
-
-def step_of(one: JsonObject) -> JsonObject:
-    """Return a role turn as the step it is today; a step stays as it is."""
-    if "role" not in one:
-        return one
-    content = one.get("content")
-    kind = "user_input" if one["role"] == "user" else "model_output"
-    return {"type": kind, "content": [{"type": "text", "text": content}] if isinstance(content, str) else content}
+    return interaction | {"steps": [*steps_given(given), *interaction["steps"]]}
 
 
 def render(
@@ -169,81 +190,12 @@ def render(
     legacy: bool,
     stream: bool = False,
     after: str | None = None,
+    background: bool = False,
     tokens: tuple[int, int, int] = (0, 0, 0),
 ) -> WireResponse:
     """Return the response that carries an interaction in its dialect, as JSON or as events, and bills `tokens`."""
     form = as_outputs(interaction) if legacy else interaction
     headers = (STREAM_TYPE if stream else JSON_TYPE, ("x-gemini-service-tier", str(interaction["service_tier"])))
-    frames = stream_frames(form, legacy=legacy, after=after) if stream else ()
+    frames = stream_frames(form, legacy=legacy, after=after, background=background) if stream else ()
     body = b"".join(frames) if stream else compact(form)
     return WireResponse(status=200, headers=headers, body=body, frames=frames, tokens=tokens)
-
-
-def stream_frames(interaction: JsonObject, *, legacy: bool, after: str | None = None) -> tuple[bytes, ...]:
-    """Return the server-sent events that tell `interaction`, each with its blank line, `[DONE]` last.
-
-    `interaction` is in the form of its dialect. `after` is the id of the last event the client has seen.
-    """
-    frames = []
-    numbers = count()
-    for event in legacy_events(interaction) if legacy else events(interaction):
-        identity = f"e{next(numbers)}"
-        frames.append(frame(event["event_type"], {"event_type": event.pop("event_type"), "event_id": identity} | event))
-        if identity == after:
-            frames.clear()
-    return (*frames, b"event: done\ndata: [DONE]\n\n")
-
-
-def frame(name: str, data: JsonObject) -> bytes:
-    """Return one server-sent event."""
-    return b"event: %b\ndata: %b\n\n" % (name.encode(), compact(data))
-
-
-def events(interaction: JsonObject) -> Iterator[JsonObject]:
-    """Yield the events of the `steps` dialect."""
-    head = {name: value for name, value in interaction.items() if name not in ("steps", "usage", "errors")}
-    yield {"event_type": "interaction.created", "interaction": head | {"status": "in_progress"}}
-    for index, step in enumerate(interaction["steps"]):
-        streamed = step["type"] in ("thought", "model_output")
-        yield {"event_type": "step.start", "index": index, "step": {"type": step["type"]} if streamed else step}
-        for delta in deltas(step) if streamed else ():
-            yield {"event_type": "step.delta", "index": index, "delta": delta}
-        yield {"event_type": "step.stop", "index": index}
-    end = {name: value for name, value in interaction.items() if name != "steps"}
-    yield {"event_type": "interaction.completed", "interaction": end}
-
-
-def legacy_events(interaction: JsonObject) -> Iterator[JsonObject]:
-    """Yield the events of the `outputs` dialect."""
-    head = {name: value for name, value in interaction.items() if name not in ("outputs", "usage", "errors")}
-    yield {"event_type": "interaction.start", "interaction": head | {"status": "in_progress"}}
-    for index, content in enumerate(interaction["outputs"]):
-        streamed = content["type"] in ("thought", "text")
-        yield {
-            "event_type": "content.start",
-            "index": index,
-            "content": {"type": content["type"]} if streamed else content,
-        }
-        for delta in content_deltas(content) if streamed else ():
-            yield {"event_type": "content.delta", "index": index, "delta": delta}
-        yield {"event_type": "content.stop", "index": index}
-    end = {name: value for name, value in interaction.items() if name != "outputs"}
-    yield {"event_type": "interaction.complete", "interaction": end}
-
-
-def deltas(step: JsonObject) -> Iterator[JsonObject]:
-    """Yield what fills a step that was announced empty."""
-    for content in step.get("content", [step]):
-        yield from content_deltas(content)
-
-
-def content_deltas(content: JsonObject) -> Iterator[JsonObject]:
-    """Yield the deltas of one content: text in pieces, a thought's signature, anything else as it is."""
-    if content["type"] == "text":
-        text: Any = content["text"]
-        for start in range(0, len(text), STREAMED_CHARACTERS):
-            yield {"type": "text", "text": text[start : start + STREAMED_CHARACTERS]}
-    elif content["type"] == "thought":
-        yield {"type": "thought_signature", "signature": content["signature"]}
-    else:
-        yield content

@@ -1,8 +1,8 @@
 """The emulator on a real port, for every program that can speak to the Interactions API.
 
-Beside the API itself: `GET /stats` returns the counters, `POST /faults` with a body such as `503=0.05,reset=0.02` lets
-those faults strike from then on, and `POST /quota` with a body such as `{"rpm": 3000}` lets that quota hold
-instead of the one before (`rpm`, `tpm`, `rpd`; what is left out is not limited).
+Beside the API itself: `GET /stats` returns the counters. `POST /faults` with a body such as `503=0.05,reset=0.02` lets
+those faults strike from then on; `GET /faults` says which do, and which there are. `POST /quota` with a body such as
+`{"rpm": 3000}` lets that quota hold instead of the one before (`rpm`, `tpm`, `rpd`; what is left out is not limited).
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from extract.emulator.core import Emulator
+from extract.emulator.faults import FAULTS
 from extract.emulator.wire import WireRequest, WireResponse, error_response
 from extract.errors import ConfigError, ExtractError
 
@@ -66,6 +67,8 @@ def build_control(emulator: Emulator) -> Router:
         return JSONResponse(emulator.stats())
 
     async def faults(request: Request) -> Response:
+        if request.method != "POST":
+            return JSONResponse({"faults": emulator.faults, "known": FAULTS})
         try:
             emulator.set_faults((await request.body()).decode())
         except (ConfigError, UnicodeDecodeError) as error:
@@ -82,7 +85,7 @@ def build_control(emulator: Emulator) -> Router:
     return Router(
         [
             Route("/stats", stats),
-            Route("/faults", faults, methods=["POST"]),
+            Route("/faults", faults, methods=["GET", "POST"]),
             Route("/quota", quota, methods=["POST"]),
         ]
     )
@@ -120,7 +123,8 @@ def wire_request(scope: Scope, body: bytes) -> WireRequest:
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     text = scope["query_string"].decode("latin-1")
     query = dict(parse_qsl(text, keep_blank_values=True)) if text else {}
-    return WireRequest(scope["method"], scope["path"], query, headers, body)
+    host = headers.get("host") or "{}:{}".format(*scope["server"])
+    return WireRequest(scope["method"], scope["path"], query, headers, body, f"{scope['scheme']}://{host}")
 
 
 async def deliver(response: WireResponse, receive: Receive, send: Send) -> None:
@@ -163,7 +167,7 @@ async def hang_up(connection: Any, receive: Receive, *, reset: bool) -> None:
     if transport is None:
         raise ConfigError("faults that break connections need the emulator to run under uvicorn")
     if reset:
-        with suppress(OSError):  # the client may have gone already
+        with suppress(OSError, ValueError):  # the client may have gone already; uvloop then names no socket
             transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         transport.abort()
     else:

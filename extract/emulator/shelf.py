@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from http import HTTPStatus
@@ -23,13 +24,16 @@ KEPT_INTERACTIONS = KEPT_CONTINUATIONS = 10_000
 class Kept:
     """A stored interaction: its final form, the input it answered as it came, and the turns up to and with it.
 
-    `ready_at` is when it ends, on the emulator's clock: later than now only for one that runs in the background.
+    `ready_at` is when it ends, on the emulator's clock: later than now only for one that runs in the background. It was
+    asked for at `at`, from where its retention counts.
     """
 
     interaction: JsonObject
     given: Any
     turns: tuple[Said, ...]
     ready_at: float
+    at: float = 0.0
+    background: bool = False
 
     def seen_at(self, now: float) -> JsonObject:
         """Return the interaction as it looks at `now`."""
@@ -46,9 +50,14 @@ class Pending:
 
 
 class Shelf:
-    """Keeps stored interactions and pending continuations, forgetting the least recently used beyond 10,000 each."""
+    """Keeps stored interactions and pending continuations, forgetting the least recently used beyond 10,000 each.
 
-    def __init__(self) -> None:
+    An interaction is found for `retention` seconds. A stream of one that still runs stays open until its end where that
+    is at most `stream_seconds` away; else it breaks off after what there is to tell, as long streams do.
+    """
+
+    def __init__(self, *, retention: float = math.inf, stream_seconds: float = 0.0) -> None:
+        self._retention, self._stream_seconds = retention, stream_seconds
         self._kept: Bounded[str, Kept] = Bounded(KEPT_INTERACTIONS)
         self._pending: Bounded[str, Pending] = Bounded(KEPT_CONTINUATIONS)
         self._lock = Lock()
@@ -63,10 +72,12 @@ class Shelf:
         with self._lock:
             self._pending.put(token, rest)
 
-    def find(self, identity: str) -> Kept:
-        """Return a stored interaction; Refusal with 404 where there is none."""
+    def find(self, identity: str, now: float) -> Kept:
+        """Return a stored interaction; Refusal with 404 where there is none, or none any more."""
         with self._lock:
             kept = self._kept.find(identity)
+            if kept is not None and now >= kept.at + self._retention:
+                kept = self._kept.drop(identity) and None
         if kept is None:
             raise refusal(f"Interaction {identity!r} not found.", status=HTTPStatus.NOT_FOUND, code="not_found")
         return kept
@@ -76,7 +87,7 @@ class Shelf:
         identity = body.get("previous_interaction_id")
         if identity is None:
             return None
-        kept = self.find(str(identity))
+        kept = self.find(str(identity), now)
         if now < kept.ready_at:
             raise refusal(f"Interaction {identity!r} is still in progress.")
         return kept
@@ -98,25 +109,43 @@ class Shelf:
 
     def get(self, identity: str, query: Mapping[str, str], now: float, *, legacy: bool) -> WireResponse:
         """Return a stored interaction, with its input or as a stream where `query` asks for that."""
-        kept = self.find(identity)
+        kept = self.find(identity, now)
+        stream, after = query.get("stream") == "true", query.get("last_event_id")
+        if stream and query.get("include_input") != "true":
+            return self.stream(kept, now, legacy=legacy, after=after)
         shown = kept.seen_at(now)
         if query.get("include_input") == "true":
             shown = with_input(shown, kept.given, legacy=legacy)
-        stream, after = query.get("stream") == "true", query.get("last_event_id")
         if after is not None and not stream:
             raise refusal("'last_event_id' needs 'stream'.")
-        return render(shown, legacy=legacy, stream=stream, after=after)
+        return render(shown, legacy=legacy, stream=stream, after=after, background=kept.background)
 
-    def delete(self, identity: str) -> WireResponse:
+    def stream(
+        self,
+        kept: Kept,
+        now: float,
+        *,
+        legacy: bool,
+        after: str | None = None,
+        tokens: tuple[int, int, int] = (0, 0, 0),
+    ) -> WireResponse:
+        """Return the events of an interaction, of one that still runs as far as there is something to tell."""
+        wait = max(0.0, kept.ready_at - now)
+        stays = wait <= self._stream_seconds
+        shown = kept.interaction if stays else kept.seen_at(now)
+        told = render(shown, legacy=legacy, stream=True, after=after, background=kept.background, tokens=tokens)
+        return replace(told, stall=wait) if stays else told
+
+    def delete(self, identity: str, now: float) -> WireResponse:
         """Forget a stored interaction."""
-        self.find(identity)
+        self.find(identity, now)
         with self._lock:
             self._kept.drop(identity)
         return json_response({})
 
     def cancel(self, identity: str, now: float, *, legacy: bool) -> WireResponse:
         """Stop an interaction that runs in the background. Refusal with 400 for one that does not."""
-        kept = self.find(identity)
+        kept = self.find(identity, now)
         if now >= kept.ready_at:
             raise refusal(f"Interaction {identity!r} is not running.", code="failed_precondition")
         stopped = in_progress(kept.interaction, "cancelled")

@@ -69,7 +69,8 @@ def wire_request(request: httpx.Request) -> WireRequest:
     """Return an httpx request, its body read, as the emulator takes it."""
     url = request.url
     query = dict(url.params) if url.query else {}
-    return WireRequest(request.method, url.path, query, request.headers, request.content)
+    origin = f"{url.scheme}://{url.netloc.decode('ascii')}"
+    return WireRequest(request.method, url.path, query, request.headers, request.content, origin)
 
 
 def http_response(response: WireResponse, request: httpx.Request) -> httpx.Response:

@@ -32,13 +32,14 @@ STREAM_TYPE = ("content-type", "text/event-stream")
 
 @dataclass(frozen=True, slots=True)
 class WireRequest:
-    """One HTTP request. Header names are in lower case; `path` has no query."""
+    """One HTTP request. Header names are in lower case; `path` has no query; `origin` is how the client reached us."""
 
     method: str
     path: str
     query: Mapping[str, str] = field(default_factory=dict)
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    origin: str = "http://localhost"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

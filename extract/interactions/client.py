@@ -6,7 +6,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from types import TracebackType
@@ -17,11 +17,18 @@ from tenacity import AsyncRetrying, RetryCallState, Retrying
 from tenacity.stop import stop_base
 
 from extract.errors import ConfigError, ExtractError
+from extract.interactions.decisions import DECISION_MODEL, Decisions, Question, decide
 from extract.interactions.dialects import DIALECTS, Dialect, DialectName, decode
 from extract.interactions.failures import refusal
-from extract.interactions.protocols import create
+from extract.interactions.files import AsyncFiles, Files
+from extract.interactions.functions import AnyFunction
+from extract.interactions.protocols import FINISHED, cancel, create, delete, get, identity_of, wait
+from extract.interactions.streams import AsyncEventStream, AsyncOpened, EventStream, Heard, Opened, follow, listen
+from extract.interactions.tokens import count_tokens
+from extract.interactions.tool_loop import ToolRun, run_tools, run_tools_async
 from extract.interactions.transport import (
     Direct,
+    Incoming,
     check_origin,
     check_url,
     headers,
@@ -29,9 +36,9 @@ from extract.interactions.transport import (
     read_timeout,
     unreachable,
 )
-from extract.interactions.wire import Call, Reply, drive, drive_async
+from extract.interactions.wire import Call, Reply, drive, drive_async, drive_polling, drive_polling_async
 from extract.limits import Retry, retry_if_transient, stop_when_hopeless, wait_as_told, wait_with_jitter
-from extract.types import Interaction, Request
+from extract.types import Interaction, Part, Request
 
 __all__ = ["GOOGLE_URL", "AsyncClient", "Client", "Endpoint"]
 
@@ -111,7 +118,16 @@ class Endpoint:
     def httpx_call(self, call: Call) -> dict[str, Any]:
         """Return a call in httpx's words."""
         url = call.url or self.root + call.path
-        return {"method": call.method, "url": url, "content": call.body, "headers": dict(call.headers)}
+        options: dict[str, Any] = {"method": call.method, "url": url, "content": call.body}
+        options["headers"] = dict(call.headers)
+        if call.timeout is not None:
+            options["timeout"] = httpx.Timeout(call.timeout, connect=15.0)
+        return options
+
+    def patience(self, request: Request) -> float | None:
+        """Return the seconds of silence that a request's tier needs, or None where those of the endpoint will do."""
+        needed = read_timeout(request.service_tier)
+        return needed if self.read_timeout is None and needed != read_timeout(None) else None
 
     def checked(self, reply: Reply) -> Reply:
         """Return the reply of a call that went well (200, exactly); raise what any other stands for."""
@@ -189,11 +205,12 @@ class Client:
         transport: httpx.BaseTransport | None = None,
         endpoint: Endpoint | None = None,
         sleep: Callable[[float], None] = time.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.endpoint = endpoint or Endpoint(api_key=api_key or "", base_url=base_url, dialect=dialect)
         self.retry = retry or Retry()
         self.transport = transport
-        self._sleep = sleep
+        self._sleep, self._clock = sleep, clock
         proxies = not is_loopback(httpx.URL(self.endpoint.base_url).host)
         self._http = httpx.Client(transport=transport, trust_env=proxies, **self.endpoint.http_options())
 
@@ -203,8 +220,90 @@ class Client:
         return cls(endpoint=Endpoint.from_env(base_url=base_url, dialect=dialect))
 
     def create(self, request: Request) -> Interaction:
-        """Ask, and return the interaction whatever its status. Raises ApiError, or Blocked for a refused input."""
-        return drive(create(self.endpoint.wire.encode(request)), self._insist)
+        """Ask, and return the interaction whatever its status. Raises ApiError, or Blocked for a refused input.
+
+        One that runs in the background comes back at once, `in_progress`: see `wait`.
+        """
+        endpoint = self.endpoint
+        protocol = create(
+            endpoint.wire.encode(request), timeout=endpoint.patience(request), parent=request.previous_interaction_id
+        )
+        return drive(protocol, self._insist)
+
+    def stream(self, request: Request) -> EventStream:
+        """Return the answer as a stream of events, which opens its connection when it is read: use it in a `with`.
+
+        A stored interaction is taken up again after a cut, and a continuation is followed.
+        """
+        heard, body = Heard(), self.endpoint.wire.encode(request, stream=True)
+        protocol = listen(
+            body,
+            heard,
+            stored=request.store,
+            timeout=self.endpoint.patience(request),
+            parent=request.previous_interaction_id,
+        )
+        return EventStream(protocol, heard, connect=self._connect, sleep=self._sleep)
+
+    def follow(self, interaction: Interaction | str, *, last_event_id: str | None = None) -> EventStream:
+        """Return the stream of a stored interaction: from its beginning, or after an event that was seen before."""
+        heard = Heard()
+        protocol = follow(identity_of(interaction), heard, last_event_id=last_event_id)
+        return EventStream(protocol, heard, connect=self._connect, sleep=self._sleep)
+
+    def wait(
+        self,
+        interaction: Interaction | str,
+        *,
+        deadline: float = 3600.0,
+        poll: float = 5.0,
+        on_progress: Callable[[Interaction], None] | None = None,
+    ) -> Interaction:
+        """Return an interaction that runs in the background once it is finished, looking every `poll` seconds.
+
+        `on_progress` is shown each look. Raises AnswerTimeout after `deadline` seconds; the interaction then goes on.
+        """
+        if isinstance(interaction, Interaction) and interaction.status in FINISHED:
+            return interaction
+        protocol = wait(
+            identity_of(interaction), deadline=deadline, poll=poll, clock=self._clock, on_progress=on_progress
+        )
+        return drive_polling(protocol, self._insist, self._sleep)
+
+    def get(self, interaction: Interaction | str, *, include_input: bool = False) -> Interaction:
+        """Fetch a stored interaction, on request with its input. Raises BadRequest where the service keeps none."""
+        return drive(get(identity_of(interaction), include_input=include_input), self._insist)
+
+    def cancel(self, interaction: Interaction | str) -> Interaction:
+        """Stop an interaction that runs in the background. Raises BadRequest for an unknown id or a finished one."""
+        return drive(cancel(identity_of(interaction)), self._insist)
+
+    def delete(self, interaction: Interaction | str) -> None:
+        """Let the service forget a stored interaction. Raises BadRequest where it keeps none under this id."""
+        drive(delete(identity_of(interaction)), self._insist_whole)
+
+    @property
+    def files(self) -> Files:
+        """The files of the project: upload, wait, get, list, delete."""
+        return Files(self, self._sleep, self._clock)
+
+    def count_tokens(self, what: Request | str, *, model: str | None = None) -> int:
+        """Return how many input tokens a text or a request takes; see `tokens.count_tokens` for what is left out."""
+        return drive_polling(count_tokens(what, model, self.retry), self.exchange, self._sleep)
+
+    def decide(
+        self,
+        given: str | Part | Sequence[str | Part],
+        questions: Mapping[str, Question],
+        *,
+        model: str = DECISION_MODEL,
+    ) -> Decisions:
+        """Ask typed questions about one input. Raises ApiError, or Blocked for a refused input."""
+        return drive_polling(decide(given, questions, model, self.retry), self.exchange, self._sleep)
+
+    def run_tools(self, request: Request, functions: Iterable[AnyFunction], *, most_rounds: int = 8) -> ToolRun:
+        """Ask with Python functions as tools, and call them until the model answers; see `tool_loop`."""
+        return run_tools(self, request, functions, most_rounds=most_rounds)
 
     def ask(self, call: Call) -> Interaction:
         """Send one create call once and return what came. Raises as `exchange` does."""
@@ -222,6 +321,34 @@ class Client:
     def _insist(self, call: Call) -> Interaction:
         options = _Patience(self.retry, random.uniform).options()
         return Retrying(sleep=self._sleep, **options)(self.ask, call)
+
+    def _insist_whole(self, call: Call) -> Reply:
+        options = _Patience(self.retry, random.uniform).options()
+        return Retrying(sleep=self._sleep, **options)(self.exchange, call)
+
+    def _connect(self, call: Call) -> Opened:
+        options = _Patience(self.retry, random.uniform).options()
+        return Retrying(sleep=self._sleep, **options)(self._open, call)
+
+    def _open(self, call: Call) -> Opened:
+        """Send one call once and return as soon as its answer begins. Raises as `exchange` does."""
+        check_origin(call, self.endpoint.base_url)
+        try:
+            response = self._http.send(self._http.build_request(**self.endpoint.httpx_call(call)), stream=True)
+            if response.status_code != 200:
+                response.read()
+        except Exception as error:
+            raise unreachable(call, error, secret=self.endpoint.api_key) from None
+        if response.status_code != 200:
+            response.close()
+            self.endpoint.checked(Reply(response.status_code, response.headers, response.content))
+        return Opened(self._chunks(call, response), response.close)
+
+    def _chunks(self, call: Call, response: httpx.Response) -> Iterator[bytes]:
+        try:
+            yield from response.iter_bytes()
+        except Exception as error:
+            raise unreachable(call, error, secret=self.endpoint.api_key) from None
 
     def close(self) -> None:
         self._http.close()
@@ -254,11 +381,12 @@ class AsyncClient:
         transport: httpx.AsyncBaseTransport | None = None,
         endpoint: Endpoint | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.endpoint = endpoint or Endpoint(api_key=api_key or "", base_url=base_url, dialect=dialect)
         self.retry = retry or Retry()
         self.transport = transport
-        self._sleep = sleep
+        self._sleep, self._clock = sleep, clock
         options = self.endpoint.http_options()
         self._http = httpx.AsyncClient(transport=transport, **options) if transport is not None else None
         self._direct = Direct(self.endpoint.root, options["headers"], options["timeout"].read)
@@ -269,8 +397,90 @@ class AsyncClient:
         return cls(endpoint=Endpoint.from_env(base_url=base_url, dialect=dialect))
 
     async def create(self, request: Request) -> Interaction:
-        """Ask, and return the interaction whatever its status. Raises ApiError, or Blocked for a refused input."""
-        return await drive_async(create(self.endpoint.wire.encode(request)), self._insist)
+        """Ask, and return the interaction whatever its status. Raises ApiError, or Blocked for a refused input.
+
+        One that runs in the background comes back at once, `in_progress`: see `wait`.
+        """
+        endpoint = self.endpoint
+        protocol = create(
+            endpoint.wire.encode(request), timeout=endpoint.patience(request), parent=request.previous_interaction_id
+        )
+        return await drive_async(protocol, self._insist)
+
+    def stream(self, request: Request) -> AsyncEventStream:
+        """Return the answer as a stream of events, which opens its connection when it is read: use it in a `with`.
+
+        A stored interaction is taken up again after a cut, and a continuation is followed.
+        """
+        heard, body = Heard(), self.endpoint.wire.encode(request, stream=True)
+        protocol = listen(
+            body,
+            heard,
+            stored=request.store,
+            timeout=self.endpoint.patience(request),
+            parent=request.previous_interaction_id,
+        )
+        return AsyncEventStream(protocol, heard, connect=self._connect, sleep=self._sleep)
+
+    def follow(self, interaction: Interaction | str, *, last_event_id: str | None = None) -> AsyncEventStream:
+        """Return the stream of a stored interaction: from its beginning, or after an event that was seen before."""
+        heard = Heard()
+        protocol = follow(identity_of(interaction), heard, last_event_id=last_event_id)
+        return AsyncEventStream(protocol, heard, connect=self._connect, sleep=self._sleep)
+
+    async def wait(
+        self,
+        interaction: Interaction | str,
+        *,
+        deadline: float = 3600.0,
+        poll: float = 5.0,
+        on_progress: Callable[[Interaction], None] | None = None,
+    ) -> Interaction:
+        """Return an interaction that runs in the background once it is finished, looking every `poll` seconds.
+
+        `on_progress` is shown each look. Raises AnswerTimeout after `deadline` seconds; the interaction then goes on.
+        """
+        if isinstance(interaction, Interaction) and interaction.status in FINISHED:
+            return interaction
+        protocol = wait(
+            identity_of(interaction), deadline=deadline, poll=poll, clock=self._clock, on_progress=on_progress
+        )
+        return await drive_polling_async(protocol, self._insist, self._sleep)
+
+    async def get(self, interaction: Interaction | str, *, include_input: bool = False) -> Interaction:
+        """Fetch a stored interaction, on request with its input. Raises BadRequest where the service keeps none."""
+        return await drive_async(get(identity_of(interaction), include_input=include_input), self._insist)
+
+    async def cancel(self, interaction: Interaction | str) -> Interaction:
+        """Stop an interaction that runs in the background. Raises BadRequest for an unknown id or a finished one."""
+        return await drive_async(cancel(identity_of(interaction)), self._insist)
+
+    async def delete(self, interaction: Interaction | str) -> None:
+        """Let the service forget a stored interaction. Raises BadRequest where it keeps none under this id."""
+        await drive_async(delete(identity_of(interaction)), self._insist_whole)
+
+    @property
+    def files(self) -> AsyncFiles:
+        """The files of the project: upload, wait, get, list, delete."""
+        return AsyncFiles(self, self._sleep, self._clock)
+
+    async def count_tokens(self, what: Request | str, *, model: str | None = None) -> int:
+        """Return how many input tokens a text or a request takes; see `tokens.count_tokens` for what is left out."""
+        return await drive_polling_async(count_tokens(what, model, self.retry), self.exchange, self._sleep)
+
+    async def decide(
+        self,
+        given: str | Part | Sequence[str | Part],
+        questions: Mapping[str, Question],
+        *,
+        model: str = DECISION_MODEL,
+    ) -> Decisions:
+        """Ask typed questions about one input. Raises ApiError, or Blocked for a refused input."""
+        return await drive_polling_async(decide(given, questions, model, self.retry), self.exchange, self._sleep)
+
+    async def run_tools(self, request: Request, functions: Iterable[AnyFunction], *, most_rounds: int = 8) -> ToolRun:
+        """Ask with Python functions as tools, and call them until the model answers; see `tool_loop`."""
+        return await run_tools_async(self, request, functions, most_rounds=most_rounds)
 
     async def ask(self, call: Call) -> Interaction:
         """Send one create call once and return what came. Raises as `exchange` does."""
@@ -291,6 +501,37 @@ class AsyncClient:
 
     async def _insist(self, call: Call) -> Interaction:
         return await insist(lambda: self.ask(call), self.retry, sleep=self._sleep)
+
+    async def _insist_whole(self, call: Call) -> Reply:
+        return await insist(lambda: self.exchange(call), self.retry, sleep=self._sleep)
+
+    async def _connect(self, call: Call) -> AsyncOpened:
+        return await insist(lambda: self._open(call), self.retry, sleep=self._sleep)
+
+    async def _open(self, call: Call) -> AsyncOpened:
+        """Send one call once and return as soon as its answer begins. Raises as `exchange` does."""
+        check_origin(call, self.endpoint.base_url)
+        try:
+            incoming = await (self._direct.stream(call) if self._http is None else self._begin(self._http, call))
+            if incoming.status == 200:
+                return AsyncOpened(self._chunks(call, incoming), incoming.close)
+            body = await incoming.read()
+            await incoming.close()
+        except Exception as error:
+            raise unreachable(call, error, secret=self.endpoint.api_key) from None
+        self.endpoint.checked(Reply(incoming.status, incoming.headers, body))
+        raise AssertionError("a status outside 200 is refused")
+
+    async def _begin(self, http: httpx.AsyncClient, call: Call) -> Incoming:
+        response = await http.send(http.build_request(**self.endpoint.httpx_call(call)), stream=True)
+        return Incoming(response.status_code, response.headers, response.aiter_bytes(), response.aread, response.aclose)
+
+    async def _chunks(self, call: Call, incoming: Incoming) -> AsyncIterator[bytes]:
+        try:
+            async for chunk in incoming.chunks:
+                yield chunk
+        except Exception as error:
+            raise unreachable(call, error, secret=self.endpoint.api_key) from None
 
     async def aclose(self) -> None:
         await self._direct.aclose()

@@ -7,16 +7,29 @@ this module nobody knows that two forms exist.
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias
 
 from pydantic_core import from_json, to_json
 
 from extract.errors import ConfigError, Unreachable
-from extract.types import Failure, Interaction, JsonObject, Part, Request, TextPart, Turn, Usage
+from extract.types import (
+    Clip,
+    Failure,
+    Interaction,
+    JsonObject,
+    MediaPart,
+    Pages,
+    Part,
+    Request,
+    TextPart,
+    Tool,
+    Turn,
+    Usage,
+)
 
-__all__ = ["DIALECTS", "Dialect", "DialectName", "Envelope", "decode", "merge"]
+__all__ = ["DIALECTS", "Dialect", "DialectName", "Envelope", "decode", "from_raw", "merge", "tool_object"]
 
 DialectName: TypeAlias = Literal["steps", "outputs"]
 
@@ -29,38 +42,58 @@ _USAGE_NAMES = {
     "tool_use_tokens": ("total_tool_use_tokens",),
 }
 # Content kinds of the `outputs` form; every other item of that list is a step of its own.
-_CONTENT_KINDS = frozenset({"text", "image", "audio", "video", "document"})
+# Tuples: a `type` that cannot be hashed is compared like any other.
+_CONTENT_KINDS = ("text", "image", "audio", "video", "document")
+_SAID_BY_USER = (*_CONTENT_KINDS, "user_input", "function_result")
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one wire form says a turn and a request. Answers tell their form themselves: see `decode`."""
+    """How one wire form says an input and a request. Answers tell their form themselves: see `decode`."""
 
     name: DialectName
     api_version: str
-    encode_turn: Callable[[Turn], JsonObject]
+    encode_input: Callable[[Iterable[Turn | JsonObject]], list[JsonObject]]
     encode_options: Callable[[Request], JsonObject]
 
-    def encode(self, request: Request) -> bytes:
+    def encode(self, request: Request, *, stream: bool = False) -> bytes:
         """Return the body of a create call. `store` comes first, so that it can be checked at a glance."""
-        return to_json(self._body(request, [self.encode_turn(turn) for turn in request.turns]))
+        said = self.encode_input(request.turns)
+        if not said and not request.continuation_token:
+            raise ConfigError("the request has no input: nothing would be asked")
+        return to_json(self._body(request, said, stream=stream))
 
     def envelope(self, request: Request) -> Envelope:
-        """Encode all that `request` says once, with a place left after its turns for those of each record."""
-        body = to_json(self._body(request, [*map(self.encode_turn, request.turns), _SPLICE]))
+        """Encode all that `request` says once, with a place left after its turns for those of each record.
+
+        ConfigError for a request that needs the service to keep something: records are asked without a trace.
+        """
+        if request.store or request.agent:
+            raise ConfigError(
+                "records are asked with store=False: agents, background and previous_interaction_id go through Client"
+            )
+        body = to_json(self._body(request, [*self.encode_input(request.turns), _SPLICE]))
         # From the right: the place is the last thing in the body, and an example's text may look like it.
         prefix, _, suffix = body.rpartition(to_json(_SPLICE))
         return Envelope(prefix, suffix, self)
 
-    def _body(self, request: Request, turns: list[Any]) -> JsonObject:
-        shared: JsonObject = {"store": request.store, "model": request.model}
+    def _body(self, request: Request, said: list[Any], *, stream: bool = False) -> JsonObject:
+        named = {"agent": request.agent} if request.agent else {"model": request.model}
+        shared: JsonObject = {"store": request.store, **named}
         if request.system:
             shared["system_instruction"] = request.system
-        if chosen := request.generation.as_wire():
-            shared["generation_config"] = chosen
         if request.tools:
-            shared["tools"] = list(request.tools)
-        return shared | self.encode_options(request) | {"input": turns}
+            shared["tools"] = [tool_object(tool, self.name) for tool in request.tools]
+        if request.background:
+            shared["background"] = True
+        if stream:
+            shared["stream"] = True
+        if request.previous_interaction_id:
+            shared["previous_interaction_id"] = request.previous_interaction_id
+        if request.agent_config is not None:
+            shared["agent_config"] = request.agent_config
+        asked = {"input": said} if said else {}
+        return shared | self.encode_options(request) | dict(request.extra) | asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,8 +109,13 @@ class Envelope:
         """About how many input tokens the constant part takes: four bytes each, the rule of thumb for English."""
         return (len(self.prefix) + len(self.suffix)) // 4
 
-    def body(self, turns: Iterable[Turn]) -> bytes:
-        return self.prefix + b",".join(to_json(self.dialect.encode_turn(turn)) for turn in turns) + self.suffix
+    def body(self, turns: Iterable[Turn | JsonObject]) -> bytes:
+        return self.prefix + b",".join(map(to_json, self.dialect.encode_input(turns))) + self.suffix
+
+
+def tool_object(tool: Tool, dialect: DialectName) -> JsonObject:
+    """Return a tool in the words of a dialect. Raises ConfigError where the dialect has no such tool."""
+    return dict(tool) if isinstance(tool, Mapping) else tool.as_wire(dialect)
 
 
 def _content(part: Part) -> JsonObject:
@@ -86,44 +124,141 @@ def _content(part: Part) -> JsonObject:
     content: JsonObject = {"type": part.kind, "mime_type": part.mime_type}
     if part.data is not None:
         content["data"] = b64encode(part.data).decode("ascii")
-    else:
+    elif part.uri is not None:
         content["uri"] = part.uri
-    return content | ({"resolution": part.resolution} if part.resolution else {})
+    else:
+        raise ConfigError(f"a part of kind {part.kind!r} has neither bytes nor a uri: it cannot be sent")
+    if part.resolution:
+        content["resolution"] = part.resolution
+    if isinstance(part.processing, Clip | Pages):
+        content["processing"] = part.processing.as_wire()
+    elif part.processing is not None:
+        content["processing"] = part.processing
+    return content
 
 
-def _steps_turn(turn: Turn) -> JsonObject:
-    kind = "user_input" if turn.role == "user" else "model_output"
-    return {"type": kind, "content": [_content(part) for part in turn.parts]}
+def _first_content(part: Part) -> JsonObject:
+    """Return a part as content of the first form; ConfigError for what that form had no word for."""
+    if isinstance(part, MediaPart):
+        if part.processing is not None:
+            raise _lacks(f"page or time ranges ({part.processing!r})")
+        if part.resolution == "ultra_high" or (part.resolution and part.kind == "document"):
+            raise _lacks(f"the resolution {part.resolution!r} for {part.kind}")
+    return _content(part)
 
 
-def _outputs_turn(turn: Turn) -> JsonObject:
-    return {"role": turn.role, "content": [_content(part) for part in turn.parts]}
+def _lacks(what: str) -> ConfigError:
+    return ConfigError(f"the outputs dialect has no {what}: leave it out, or use dialect 'steps'")
+
+
+def _steps_input(said: Iterable[Turn | JsonObject]) -> list[JsonObject]:
+    """Return turns and steps as steps. What came as a step goes back byte for byte."""
+    steps: list[JsonObject] = []
+    for item in said:
+        if isinstance(item, Turn):
+            kind = "user_input" if item.role == "user" else "model_output"
+            steps.append({"type": kind, "content": [_content(part) for part in item.parts]})
+        elif "role" in item and "type" not in item:
+            kind = "user_input" if item["role"] == "user" else "model_output"
+            steps.append({"type": kind, "content": _contents(item.get("content"))})
+        elif item.get("type") in _CONTENT_KINDS:
+            steps.append({"type": "user_input", "content": [item]})
+        else:
+            steps.append(item)
+    return steps
+
+
+def _outputs_input(said: Iterable[Turn | JsonObject]) -> list[JsonObject]:
+    """Return turns and steps as turns with a role; neighbouring steps of one side share a turn."""
+    turns: list[JsonObject] = []
+    open_role = None
+    for item in said:
+        if isinstance(item, Turn):
+            turns.append({"role": item.role, "content": [_first_content(part) for part in item.parts]})
+            open_role = None
+        elif "role" in item and "type" not in item:
+            turns.append(item)
+            open_role = None
+        else:
+            role = "user" if item.get("type") in _SAID_BY_USER else "model"
+            kind = item.get("type")
+            contents = _contents(item.get("content")) if kind in ("user_input", "model_output") else [item]
+            if role == open_role:
+                turns[-1]["content"].extend(contents)
+            else:
+                turns.append({"role": role, "content": contents})
+            open_role = role
+    return turns
+
+
+def _contents(value: Any) -> list[Any]:
+    if isinstance(value, str):
+        return [{"type": "text", "text": value}]
+    return list(value) if isinstance(value, list) else []
 
 
 def _steps_options(request: Request) -> JsonObject:
     options: JsonObject = {}
-    if request.schema is not None:
-        options["response_format"] = {"type": "text", "mime_type": "application/json", "schema": request.schema}
-    if request.service_tier:
-        options["service_tier"] = request.service_tier
-    if request.continuation_token:
-        options["continuation_token"] = request.continuation_token
+    if formats := _steps_formats(request):
+        options["response_format"] = formats[0] if len(formats) == 1 else formats
+    if chosen := request.generation.as_wire():
+        options["generation_config"] = chosen
+    if request.safety_settings:
+        options["safety_settings"] = [_as_object(setting) for setting in request.safety_settings]
+    for name in ("service_tier", "labels", "environment", "webhook_config", "continuation_token"):
+        if (value := getattr(request, name)) is not None:
+            options[name] = value
     return options
+
+
+def _steps_formats(request: Request) -> list[JsonObject]:
+    formats = [_as_object(one) for one in request.formats]
+    if request.schema is None:
+        return formats
+    structured = {"type": "text", "mime_type": "application/json", "schema": request.schema}
+    return [structured, *(one for one in formats if one.get("type") != "text")]
+
+
+def _as_object(value: Any) -> JsonObject:
+    return dict(value) if isinstance(value, Mapping) else value.as_wire()
 
 
 def _outputs_options(request: Request) -> JsonObject:
     if request.service_tier not in (None, "standard"):
-        raise ConfigError(
-            f"the outputs dialect knows no service tier; leave out {request.service_tier!r} or use dialect 'steps'"
-        )
-    if request.schema is None:
-        return {}
-    return {"response_format": request.schema, "response_mime_type": "application/json"}
+        raise _lacks(f"service tier {request.service_tier!r}")
+    for name in ("safety_settings", "labels", "environment", "webhook_config", "continuation_token"):
+        if getattr(request, name):
+            raise _lacks(name)
+    options: JsonObject = {}
+    generation = request.generation.as_wire()
+    if request.formats:
+        generation |= _outputs_formats(request, options)
+    if generation:
+        options["generation_config"] = generation
+    if request.schema is not None:
+        options |= {"response_format": request.schema, "response_mime_type": "application/json"}
+    return options
+
+
+def _outputs_formats(request: Request, options: JsonObject) -> JsonObject:
+    """Enter what the answer may hold as modalities, and return what the first form says among the generation."""
+    formats = [_as_object(one) for one in request.formats]
+    kinds = [str(one.get("type")) for one in formats]
+    options["response_modalities"] = list(dict.fromkeys((*(["text"] if request.schema else []), *kinds)))
+    generation: JsonObject = {}
+    for one in formats:
+        said = {name for name in one if name != "type"}
+        known = {"aspect_ratio", "image_size"} if one.get("type") == "image" else set()
+        if unknown := sorted(said - known):
+            raise _lacks(f"{', '.join(unknown)} of {one.get('type')}")
+        if said:
+            generation["image_config"] = {name: one[name] for name in sorted(said)}
+    return generation
 
 
 DIALECTS: dict[str, Dialect] = {
-    "steps": Dialect("steps", "v1", _steps_turn, _steps_options),
-    "outputs": Dialect("outputs", "v1beta", _outputs_turn, _outputs_options),
+    "steps": Dialect("steps", "v1", _steps_input, _steps_options),
+    "outputs": Dialect("outputs", "v1beta", _outputs_input, _outputs_options),
 }
 
 
@@ -138,6 +273,11 @@ def decode(body: bytes) -> Interaction:
         raise Unreachable(f"the answer's body is not whole JSON ({error})") from None
     if not isinstance(raw, dict):
         raise Unreachable(f"the answer's body is a JSON {type(raw).__name__}, not an interaction")
+    return from_raw(raw)
+
+
+def from_raw(raw: JsonObject) -> Interaction:
+    """Return the interaction that an object of either form tells of."""
     steps = _objects(raw["steps"]) if "steps" in raw else _lift(_objects(raw.get("outputs")))
     return Interaction(
         status=_text(raw.get("status")) or "completed",
@@ -155,13 +295,16 @@ def decode(body: bytes) -> Interaction:
 def _lift(outputs: tuple[JsonObject, ...]) -> tuple[JsonObject, ...]:
     """Turn the flat list of the `outputs` form into steps: neighbouring contents share one model_output."""
     steps: list[JsonObject] = []
+    run: list[JsonObject] | None = None
     for item in outputs:
         if item.get("type") not in _CONTENT_KINDS:
             steps.append(item)
-        elif steps and steps[-1].get("type") == "model_output":
-            steps[-1]["content"].append(item)
+            run = None
+        elif run is not None:
+            run.append(item)
         else:
-            steps.append({"type": "model_output", "content": [item]})
+            run = [item]
+            steps.append({"type": "model_output", "content": run})
     return tuple(steps)
 
 

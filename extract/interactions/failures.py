@@ -11,7 +11,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Any
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from extract.errors import (
     AnswerError,
@@ -29,7 +29,7 @@ from extract.errors import (
 from extract.interactions.wire import Reply
 from extract.types import Interaction
 
-__all__ = ["judge", "refusal"]
+__all__ = ["judge", "refusal", "refusal_in_stream"]
 
 # Codes of the API's error page (autumn 2026) that mean: a filter refused this input or this answer.
 _BLOCKS = frozenset(
@@ -41,9 +41,28 @@ _BLOCKS = frozenset(
 _DENIALS = frozenset({"authentication", "permission_denied", "failed_precondition", "model_not_found"})
 _BLOCK_OPENING = "Request blocked due to"  # the one sign of a block that is answered with 400 `invalid_request`
 _TOO_COMPLEX = "too many states"  # the one sign of an over-complex schema; its code is that of any bad request
+# The one sign that a refusal is about a file (unknown, expired, not ready): of this request, not of every one.
+_OF_A_FILE = re.compile(r"\bthe file (?:files/)?[a-z0-9-]+ (?:or it may not exist|is )", re.IGNORECASE)
 _DELAY = re.compile(r"(\d+(?:\.\d+)?)s")
 _DELAY_IN_WORDS = re.compile(r"retry in (\d+(?:\.\d+)?) ?s", re.IGNORECASE)
 _SPENT = re.compile(r"spend(?:ing)?[ -](?:limit|cap)|prepa(?:id|yment)|out of credit", re.IGNORECASE)
+
+
+_HTTP_ERRORS = range(400, 600)
+# What an error event's code would have been over HTTP; others are named after an HTTP status, or are the caller's.
+_STATUS_OF = {status.phrase.lower().replace(" ", "_"): status.value for status in HTTPStatus if status >= 400} | {
+    "authentication": 401,
+    "permission_denied": 403,
+    "model_not_found": 404,
+    "aborted": 409,
+    "already_exists": 409,
+    "rate_limit_exceeded": 429,
+    "quota_exceeded": 429,
+    "cancelled": 499,
+    "api_error": 500,
+    "unimplemented": 501,
+    "deadline_exceeded": 504,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +99,13 @@ def refusal(reply: Reply, *, now: datetime | None = None) -> ExtractError:
             f"the schema is too complex for the service ({said})", status=facts.status, reason=facts.reason
         )
     return BadRequest(f"the service refused the request ({said})", status=facts.status, reason=facts.reason)
+
+
+def refusal_in_stream(error: Mapping[str, Any]) -> ExtractError:
+    """Return what the `error` of an event stands for: the same as that error in place of the stream."""
+    code = error.get("code")
+    status = code if type(code) is int and code in _HTTP_ERRORS else _STATUS_OF.get(str(code), 400)
+    return refusal(Reply(status, {}, to_json({"error": error})))
 
 
 def _read(reply: Reply) -> _Refusal:
@@ -137,6 +163,8 @@ def _denial(facts: _Refusal) -> str | None:
     """Return what the user can do where every request of the run would be refused alike."""
     if facts.detail("ErrorInfo").get("reason") == "API_KEY_INVALID" or facts.status == HTTPStatus.UNAUTHORIZED:
         return "the API key was refused: check GEMINI_API_KEY"
+    if _OF_A_FILE.search(facts.message):
+        return None
     if facts.reason == "model_not_found":
         return "the service does not know this model: check --model"
     if facts.status == HTTPStatus.NOT_FOUND:

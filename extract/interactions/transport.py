@@ -8,7 +8,9 @@ asynchronous client therefore speaks through aiohttp itself (`Direct`), unless t
 from __future__ import annotations
 
 from base64 import b64encode
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from io import BytesIO
 from ipaddress import ip_address
 from typing import Any
 from urllib.request import getproxies, proxy_bypass
@@ -21,10 +23,22 @@ from yarl import URL
 from extract.errors import ConfigError, Unreachable
 from extract.interactions.wire import Call, Reply
 
-__all__ = ["Direct", "check_origin", "check_url", "headers", "is_loopback", "read_timeout", "unreachable"]
+__all__ = ["Direct", "Incoming", "check_origin", "check_url", "headers", "is_loopback", "read_timeout", "unreachable"]
 
 _CONNECT_SECONDS = 15.0
+_LARGE_BODY = 2**20
 _NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A reply of which only the head is there: its bytes come from `chunks`, or all at once from `read`."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes]
+    read: Callable[[], Awaitable[bytes]]
+    close: Callable[[], Awaitable[None]]
 
 
 class Direct:
@@ -38,23 +52,39 @@ class Direct:
         self._root = root
         self._headers = CIMultiDict(headers)  # the form that aiohttp would make of them for every call
         self._urls: dict[str, URL] = {}
-        self._timeout = aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=read_timeout)
+        self._timeout = _timeout(read_timeout)
         self._session: aiohttp.ClientSession | None = None
         self._proxy_headers: dict[str, str] | None = None
 
     async def send(self, call: Call) -> Reply:
         """Send a call once; raises what aiohttp raises."""
+        async with self._request(call) as response:
+            return Reply(response.status, response.headers, await response.read())
+
+    async def stream(self, call: Call) -> Incoming:
+        """Send a call once and return as soon as its reply begins; raises what aiohttp raises."""
+        response = await self._request(call)
+
+        async def close() -> None:
+            response.close()  # not released: a stream left in the middle must not leave its connection behind
+
+        return Incoming(
+            response.status, response.headers, response.content.iter_any().__aiter__(), response.read, close
+        )
+
+    def _request(self, call: Call) -> aiohttp.client._RequestContextManager:
         session = self._session or self._open()
         # The headers go with the call and not with the session, whose own headers a proxy is shown in the clear.
-        async with session.request(
+        return session.request(
             call.method,
             URL(call.url, encoded=True) if call.url else self._urls.get(call.path) or self._url(call.path),
-            data=call.body or None,
+            # aiohttp sends a stream in pieces; many bytes at once hold up the loop, and it warns of them.
+            data=(BytesIO(call.body) if len(call.body) > _LARGE_BODY else call.body) or None,
             headers=self._with(call.headers) if call.headers else self._headers,
             proxy_headers=self._proxy_headers,
             allow_redirects=False,
-        ) as response:
-            return Reply(response.status, response.headers, await response.read())
+            timeout=self._timeout if call.timeout is None else _timeout(call.timeout),
+        )
 
     def _with(self, more: Mapping[str, str]) -> CIMultiDict[str]:
         headers = self._headers.copy()
@@ -89,6 +119,10 @@ class Direct:
             timeout=self._timeout,
         )
         return self._session
+
+
+def _timeout(read: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=read)
 
 
 def _proxy_for(url: httpx.URL) -> httpx.Proxy | None:

@@ -1,10 +1,16 @@
-"""One HTTP call and its reply as values, and the two drivers that carry a protocol's orders out."""
+"""One HTTP call and its reply as values, and the drivers that carry a protocol's orders out.
+
+An error of our tree that carrying out an order ends in is thrown into the protocol, which may make something of it;
+most let it pass.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, TypeVar
+
+from extract.errors import ExtractError
 
 __all__ = [
     "Call",
@@ -24,7 +30,8 @@ class Call:
     """One request below the API's version, such as `POST /interactions`; `body` is mostly JSON text in UTF-8.
 
     `headers` go with those of every call. A `url` stands for the whole address, for what does not lie below the
-    version; it must be one of the same service, since the key goes with it.
+    version; it must be one of the same service, since the key goes with it. `timeout` is in seconds of silence; None
+    leaves it to the endpoint.
     """
 
     method: Literal["GET", "POST", "DELETE"]
@@ -32,6 +39,7 @@ class Call:
     body: bytes = field(default=b"", repr=False)
     headers: Mapping[str, str] = field(default_factory=dict)
     url: str | None = None
+    timeout: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +69,12 @@ def drive(protocol: Protocol[R, T], send: Callable[[Call], R]) -> T:
     try:
         call = next(protocol)
         while True:
-            call = protocol.send(send(call))
+            try:
+                reply = send(call)
+            except ExtractError as error:
+                call = protocol.throw(error)
+            else:
+                call = protocol.send(reply)
     except StopIteration as end:
         result: T = end.value
         return result
@@ -72,7 +85,12 @@ async def drive_async(protocol: Protocol[R, T], send: Callable[[Call], Awaitable
     try:
         call = next(protocol)
         while True:
-            call = protocol.send(await send(call))
+            try:
+                reply = await send(call)
+            except ExtractError as error:
+                call = protocol.throw(error)
+            else:
+                call = protocol.send(reply)
     except StopIteration as end:
         result: T = end.value
         return result
@@ -80,15 +98,19 @@ async def drive_async(protocol: Protocol[R, T], send: Callable[[Call], Awaitable
 
 def drive_polling(protocol: PollingProtocol[R, T], send: Callable[[Call], R], sleep: Callable[[float], None]) -> T:
     """`drive` for a protocol that also orders to wait."""
-    reply: R | None = None
     try:
+        order = next(protocol)
         while True:
-            order = protocol.send(reply)
-            if isinstance(order, Sleep):
-                sleep(order.seconds)
-                reply = None
+            reply: R | None = None
+            try:
+                if isinstance(order, Sleep):
+                    sleep(order.seconds)
+                else:
+                    reply = send(order)
+            except ExtractError as error:
+                order = protocol.throw(error)
             else:
-                reply = send(order)
+                order = protocol.send(reply)
     except StopIteration as end:
         result: T = end.value
         return result
@@ -100,15 +122,19 @@ async def drive_polling_async(
     sleep: Callable[[float], Awaitable[None]],
 ) -> T:
     """`drive_polling` for a `send` and a `sleep` that are awaited."""
-    reply: R | None = None
     try:
+        order = next(protocol)
         while True:
-            order = protocol.send(reply)
-            if isinstance(order, Sleep):
-                await sleep(order.seconds)
-                reply = None
+            reply: R | None = None
+            try:
+                if isinstance(order, Sleep):
+                    await sleep(order.seconds)
+                else:
+                    reply = await send(order)
+            except ExtractError as error:
+                order = protocol.throw(error)
             else:
-                reply = await send(order)
+                order = protocol.send(reply)
     except StopIteration as end:
         result: T = end.value
         return result

@@ -1,0 +1,45 @@
+"""A talk of several turns as one frozen value: it makes requests and takes answers in, and never changes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from extract.errors import ConfigError
+from extract.types import Input, Interaction, JsonObject, Request, Turn
+
+__all__ = ["Conversation"]
+
+_RUNNING = ("queued", "in_progress")
+
+
+@dataclass(frozen=True, slots=True)
+class Conversation:
+    """What was said so far, and how to go on: model, system text, tools and formats are those of `start`.
+
+    With `store=True` in `start` the service keeps the history, and only new input is sent, with the id of the last
+    answer; all else is sent again each time, since the service does not inherit it. Without, the whole history is
+    sent: the answers' steps as they came, thoughts and their signatures included.
+
+        talk = Conversation(Request(model="gemini-3.8-flash"))
+        request = talk.ask("Name a river.")
+        talk = talk.with_answer(request, client.create(request))
+        request = talk.ask("And its length?")
+    """
+
+    start: Request
+
+    def ask(self, given: Input) -> Request:
+        """Return the request for the next turn: text, parts, or steps such as the results of functions."""
+        said = replace(self.start, input=given, previous_interaction_id=None).turns
+        return replace(self.start, input=(*self.start.turns, *said))
+
+    def with_answer(self, request: Request, answer: Interaction) -> Conversation:
+        """Return the conversation that goes on after `answer` to `request`. ConfigError for one that still runs."""
+        if answer.status in _RUNNING:
+            raise ConfigError(f"the interaction is still {answer.status!r}: wait for it before going on")
+        if not self.start.store:
+            history: tuple[Turn | JsonObject, ...] = (*request.turns, *answer.answer)
+            return Conversation(replace(self.start, input=history))
+        if not answer.id:
+            raise ConfigError("the answer has no id to go on from: was it asked with store=True?")
+        return Conversation(replace(self.start, input=(), previous_interaction_id=answer.id))

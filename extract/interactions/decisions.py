@@ -1,0 +1,231 @@
+"""The Decisions API: typed questions about one input, answered with calibrated probabilities.
+
+A cheap second opinion on booleans and enums, with the probability that interactions do not tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from pydantic_core import from_json, to_json
+
+from extract.errors import Blocked, ConfigError, Unfinished, Unreachable
+from extract.interactions.dialects import DIALECTS, from_raw
+from extract.interactions.patience import insist_on
+from extract.interactions.wire import Call, PollingProtocol, Reply
+from extract.limits import Retry
+from extract.types import JsonObject, Part, Turn, Usage
+
+__all__ = [
+    "DECISION_MODEL",
+    "BooleanAnswer",
+    "BooleanQuestion",
+    "ChoiceAnswer",
+    "ChoiceQuestion",
+    "Decisions",
+    "Question",
+    "ScoreAnswer",
+    "ScoreQuestion",
+    "UnknownAnswer",
+    "decide",
+]
+
+DECISION_MODEL = "gemini-decision-1"
+_MOST_QUESTIONS, _FEWEST_OPTIONS, _MOST_OPTIONS = 1000, 2, 255
+
+
+@dataclass(frozen=True, slots=True)
+class BooleanQuestion:
+    """A question whose answer is yes or no; `true` and `false` say when. (The wire calls it `noul`.)"""
+
+    instructions: str
+    true: str | None = None
+    false: str | None = None
+
+    def __post_init__(self) -> None:
+        _check_instructions(self.instructions)
+
+    def as_wire(self) -> JsonObject:
+        named = {"true_description": self.true, "false_description": self.false}
+        criteria = {name: text for name, text in named.items() if text is not None}
+        return {"type": "noul", "instructions": self.instructions} | ({"criteria": criteria} if criteria else {})
+
+
+@dataclass(frozen=True, slots=True)
+class ChoiceQuestion:
+    """A question with one answer out of 2 to 255 options: ids, or ids with descriptions."""
+
+    instructions: str
+    options: Mapping[str, str] | Sequence[str]
+
+    def __post_init__(self) -> None:
+        _check_instructions(self.instructions)
+        _check_number(self.options, "options")
+        for name in self.options:
+            if not isinstance(name, str) or not name or name != name.strip() or not name.isprintable():
+                raise ConfigError(f"options: {name!r} is no id: text without control characters or outer blanks")
+        if len(set(self.options)) != len(self.options):
+            raise ConfigError("options: each id may stand there once")
+
+    def as_wire(self) -> JsonObject:
+        options = self.options if isinstance(self.options, Mapping) else dict.fromkeys(self.options, "")
+        return {"type": "choice", "instructions": self.instructions, "criteria": dict(options)}
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreQuestion:
+    """A question whose answer is a number: `levels` describes 0, 1, 2 and so on, 2 to 255 of them."""
+
+    instructions: str
+    levels: Sequence[str]
+
+    def __post_init__(self) -> None:
+        _check_instructions(self.instructions)
+        _check_number(self.levels, "levels")
+        if not all(isinstance(text, str) and text for text in self.levels):
+            raise ConfigError("levels: each needs a description")
+
+    def as_wire(self) -> JsonObject:
+        return {"type": "score", "instructions": self.instructions, "criteria": list(self.levels)}
+
+
+Question: TypeAlias = BooleanQuestion | ChoiceQuestion | ScoreQuestion
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BooleanAnswer:
+    """`probability` is that of true, from 0.01 to 0.99; `confidence` that of `value`."""
+
+    probability: float
+    confidence: float
+
+    @property
+    def value(self) -> bool:
+        return self.probability >= 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChoiceAnswer:
+    """`value` is the most probable option, `confidence` its probability."""
+
+    value: str
+    confidence: float
+    probabilities: Mapping[str, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreAnswer:
+    """`value` is the expected level, `probabilities` is by level, `confidence` the highest of them."""
+
+    value: float
+    confidence: float
+    probabilities: Mapping[int, float]
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownAnswer:
+    """An answer of a kind or form that nobody here knows, as it came."""
+
+    raw: Any
+
+
+Answer: TypeAlias = BooleanAnswer | ChoiceAnswer | ScoreAnswer | UnknownAnswer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decisions:
+    """The answers to all questions, by the questions' names. `usage` is None where the service told none."""
+
+    answers: Mapping[str, Answer]
+    usage: Usage | None = None
+    raw: JsonObject = field(default_factory=dict, repr=False)
+
+    def __getitem__(self, name: str) -> Answer:
+        return self.answers[name]
+
+
+def decide(
+    given: str | Part | Sequence[str | Part], questions: Mapping[str, Question], model: str, retry: Retry
+) -> PollingProtocol[Reply, Decisions]:
+    """Ask all questions about one input. Raises Blocked for an input that a filter refused."""
+    body = encode(given, questions, model)
+    reply = yield from insist_on(Call("POST", "/decisions", body), retry)
+    return decode(reply.body, questions)
+
+
+def encode(given: str | Part | Sequence[str | Part], questions: Mapping[str, Question], model: str) -> bytes:
+    """Return the body of the call. ConfigError for what the service would refuse."""
+    if not 1 <= len(questions) <= _MOST_QUESTIONS:
+        raise ConfigError(f"ask 1 to {_MOST_QUESTIONS:,} questions at once, not {len(questions):,}")
+    if not given:
+        raise ConfigError("decisions need an input: text, a part, or several")
+    content: Any = given
+    if not isinstance(given, str):
+        turn = Turn.user(*given) if isinstance(given, Sequence) else Turn.user(given)
+        content = DIALECTS["steps"].encode_input([turn])[0]["content"]
+    asked = {name: question.as_wire() for name, question in questions.items()}
+    return to_json({"model": model, "input": content, "questions": asked})
+
+
+def decode(body: bytes, asked: Mapping[str, Question]) -> Decisions:
+    """Read a response. Raises Blocked, Unfinished where an answer is missing, Unreachable for what is no response."""
+    try:
+        raw = from_json(body)
+    except ValueError as error:
+        raise Unreachable(f"the body of the decisions is not whole JSON ({error})") from None
+    if not isinstance(raw, dict):
+        raise Unreachable(f"the body of the decisions is a JSON {type(raw).__name__}, not an object")
+    feedback = raw.get("prompt_feedback")
+    if isinstance(feedback, dict) and feedback.get("block_reason"):
+        reason = str(feedback["block_reason"])
+        said = f": {feedback['block_reason_message']}" if feedback.get("block_reason_message") else ""
+        raise Blocked(f"the service blocked this input ({reason}{said})"[:400], reason=reason)
+    given = raw.get("answers")
+    answers = {name: _answer(one) for name, one in given.items()} if isinstance(given, dict) else {}
+    if missing := [name for name in asked if name not in answers]:
+        raise Unfinished(f"the service left out the answers to {', '.join(missing[:5])}", status="completed")
+    return Decisions(answers=answers, usage=from_raw({"usage": raw.get("usage")}).usage, raw=raw)
+
+
+def _answer(raw: Any) -> Answer:
+    """Read one answer; what does not have the documented form is kept as it came."""
+    try:
+        match raw["type"]:
+            case "noul":
+                return BooleanAnswer(probability=_share(raw["noul"]), confidence=_share(raw["confidence"]))
+            case "choice":
+                return ChoiceAnswer(
+                    value=str(raw["choice"]),
+                    confidence=_share(raw["confidence"]),
+                    probabilities={name: _share(share) for name, share in raw["probabilities"].items()},
+                )
+            case "score":
+                return ScoreAnswer(
+                    value=float(raw["score"]),
+                    confidence=_share(raw["confidence"]),
+                    probabilities={int(level): _share(share) for level, share in raw["probabilities"].items()},
+                )
+    except (KeyError, TypeError, ValueError, AttributeError):
+        pass
+    return UnknownAnswer(raw)
+
+
+def _share(value: Any) -> float:
+    share = float(value)
+    if not 0 <= share <= 1:
+        raise ValueError(f"{share} is no probability")
+    return share
+
+
+def _check_instructions(text: str) -> None:
+    if not isinstance(text, str) or not text.strip():
+        raise ConfigError("a question needs instructions: what is asked, in words")
+
+
+def _check_number(given: Any, name: str) -> None:
+    if isinstance(given, str) or not isinstance(given, Mapping | Sequence):
+        raise ConfigError(f"{name} takes a list, not a {type(given).__name__}")
+    if not _FEWEST_OPTIONS <= len(given) <= _MOST_OPTIONS:
+        raise ConfigError(f"{name}: {_FEWEST_OPTIONS} to {_MOST_OPTIONS} are possible, not {len(given)}")

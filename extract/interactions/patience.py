@@ -1,0 +1,55 @@
+"""Retries as a part of a protocol: the policies of `limits` decide, and the waits are ordered from the driver."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+from tenacity import DoSleep, RetryCallState, Retrying
+
+from extract.errors import ExtractError
+from extract.interactions.wire import Call, PollingProtocol, Reply, Sleep
+from extract.limits import Retry, retry_if_transient, stop_when_hopeless, wait_as_told, wait_with_jitter
+
+__all__ = ["Patience", "exchanged", "insist_on"]
+
+
+class Patience:
+    """What to do after each failure of one call. Lasts until the call goes well, or makes progress."""
+
+    def __init__(self, retry: Retry, uniform: Callable[[float, float], float] = random.uniform) -> None:
+        self._policy = Retrying(
+            retry=retry_if_transient(),
+            wait=wait_as_told(wait_with_jitter(retry.first_wait, retry.longest_wait, uniform)),
+            stop=stop_when_hopeless(retry),
+            reraise=True,
+        )
+        self._policy.begin()
+        self._state = RetryCallState(self._policy, None, (), {})
+        self._policy.iter(self._state)
+
+    def after(self, error: ExtractError) -> Sleep:
+        """Return how long to wait before the next try; raise `error` where another try is useless."""
+        self._state.set_exception((type(error), error, error.__traceback__))
+        order = self._policy.iter(self._state)
+        assert isinstance(order, DoSleep), "tenacity raises where it does not order to wait"
+        self._state.prepare_for_next_attempt()
+        self._policy.iter(self._state)
+        return Sleep(float(order))
+
+
+def exchanged(call: Call) -> PollingProtocol[Reply, Reply]:
+    """Order one call and return its reply."""
+    reply = yield call
+    assert reply is not None, "a call is answered by a reply or an error"
+    return reply
+
+
+def insist_on(call: Call, retry: Retry) -> PollingProtocol[Reply, Reply]:
+    """Order a call until it goes well or another try is useless."""
+    patience = Patience(retry)
+    while True:
+        try:
+            return (yield from exchanged(call))
+        except ExtractError as error:
+            yield patience.after(error)

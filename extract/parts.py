@@ -1,0 +1,199 @@
+"""Pieces of content as frozen values: text, media inline or by address, and the turns they make up."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from extract.errors import BadRecord, ConfigError
+from extract.mime import MediaKind, is_text, kind_of, mime_type_of, sniffed
+
+__all__ = ["Clip", "JsonObject", "MediaPart", "Pages", "Part", "TextPart", "Turn", "check_size", "read_file"]
+
+JsonObject: TypeAlias = dict[str, Any]
+Resolution: TypeAlias = Literal["low", "medium", "high", "ultra_high"]
+
+# The API's own limits (pages on file input, 2026): 100 MB for a request with inline data, 50 MB for a PDF. Base64 adds
+# a third, so 70 MB of bytes still leave room for the prompt.
+_MOST_BYTES = 70_000_000
+_MOST_PDF_BYTES = 50_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class TextPart:
+    """A piece of text."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """The part of an audio or video file to look at, in seconds from its beginning; `fps` frames a second of video."""
+
+    start: float | None = None
+    end: float | None = None
+    fps: float | None = None
+
+    def __post_init__(self) -> None:
+        if (self.start or 0.0) < 0 or (self.end is not None and self.end <= (self.start or 0.0)):
+            raise ConfigError(f"a clip ends after it starts; {self.start!r} to {self.end!r} s does not")
+        if self.fps is not None and not self.fps > 0:
+            raise ConfigError(f"a clip's fps must be more than 0, not {self.fps!r}")
+
+    def as_wire(self) -> JsonObject:
+        """Return the `processing` of the content."""
+        chosen: JsonObject = {"type": "static"}
+        if self.start is not None:
+            chosen["start_offset"] = f"{self.start:.9g}s"
+        if self.end is not None:
+            chosen["end_offset"] = f"{self.end:.9g}s"
+        return chosen | ({"fps": self.fps} if self.fps is not None else {})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pages:
+    """The pages of a document to look at, counted from 1, the last one included."""
+
+    first: int | None = None
+    last: int | None = None
+
+    def __post_init__(self) -> None:
+        if (self.first is not None and self.first < 1) or (self.last is not None and self.last < (self.first or 1)):
+            raise ConfigError(f"pages count from 1, first to last; {self.first!r} to {self.last!r} is no such range")
+
+    def as_wire(self) -> JsonObject:
+        """Return the `processing` of the content."""
+        named = {"start_page": self.first, "end_page": self.last}
+        return {"type": "static", "page_options": {name: page for name, page in named.items() if page is not None}}
+
+
+Processing: TypeAlias = Clip | Pages | Mapping[str, Any] | Literal["static", "agentic"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaPart:
+    """A file: its bytes inline (`data`) or a `uri` the service can read, never both.
+
+    `uri` is a public https address or that of an uploaded file. `processing` says which part of it to look at: a
+    `Clip` of audio or video, `Pages` of a document, or an object of the API's own. What a model has drawn or said
+    comes back as such a part too; a part of an answer whose data cannot be read has neither.
+    """
+
+    kind: MediaKind
+    mime_type: str
+    data: bytes | None = field(default=None, repr=False)
+    uri: str | None = None
+    resolution: Resolution | None = None
+    processing: Processing | None = None
+
+    def __post_init__(self) -> None:
+        if self.data is not None and self.uri is not None:
+            raise ConfigError("a media part has its bytes inline or a uri, not both")
+        if self.processing is not None:
+            self._check_processing(self.processing)
+
+    def _check_processing(self, processing: Processing) -> None:
+        fits = True
+        if isinstance(processing, Clip):
+            fits = self.kind == "video" or (self.kind == "audio" and processing.fps is None)
+        elif isinstance(processing, Pages):
+            fits = self.kind == "document"
+        if not fits or self.kind == "image":
+            raise ConfigError(
+                f"processing {processing!r} does not fit {self.kind}: a Clip is for video and audio (fps for video "
+                "only), Pages for documents"
+            )
+
+    @classmethod
+    def from_path(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        mime_type: str | None = None,
+        resolution: Resolution | None = None,
+        processing: Processing | None = None,
+    ) -> MediaPart:
+        """Read a file; its type is told by its name or its first bytes. Raises BadRecord for what cannot be sent."""
+        data = read_file(Path(path))
+        found = mime_type or mime_type_of(Path(path).name) or sniffed(data)
+        kind = kind_of(found) if found else None
+        if found is None or kind is None:
+            text = found is not None and is_text(found)
+            advice = "send its text instead: TextPart(path.read_text())" if text else "name one with mime_type="
+            raise BadRecord(f"{path}: the API takes no files of type {found or 'unknown'}; {advice}")
+        check_size(len(data), found, str(path))
+        return cls(kind=kind, mime_type=found, data=data, resolution=resolution, processing=processing)
+
+    @classmethod
+    def from_uri(
+        cls,
+        uri: str,
+        *,
+        mime_type: str | None = None,
+        resolution: Resolution | None = None,
+        processing: Processing | None = None,
+    ) -> MediaPart:
+        """Name a file by its address; its type is told by the ending of its path. ConfigError where it tells none."""
+        found = mime_type or mime_type_of(uri.partition("?")[0].partition("#")[0])
+        kind = kind_of(found) if found else None
+        if found is None or kind is None:
+            raise ConfigError(f"{uri}: {found or 'an unknown type'} cannot be sent by address; name one: mime_type=")
+        return cls(kind=kind, mime_type=found, uri=uri, resolution=resolution, processing=processing)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the bytes to a file and return its path. ConfigError where there are none."""
+        if self.data is None:
+            raise ConfigError(f"this {self.kind} holds no bytes to save" + (f"; it is at {self.uri}" * bool(self.uri)))
+        target = Path(path)
+        target.write_bytes(self.data)
+        return target
+
+
+Part: TypeAlias = TextPart | MediaPart
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one side said: the user's input or the model's answer."""
+
+    role: Literal["user", "model"]
+    parts: tuple[Part, ...]
+
+    @classmethod
+    def user(cls, *parts: Part | str) -> Turn:
+        return cls("user", tuple(TextPart(part) if isinstance(part, str) else part for part in parts))
+
+    @classmethod
+    def model(cls, text: str) -> Turn:
+        return cls("model", (TextPart(text),))
+
+
+def read_file(path: Path) -> bytes:
+    """Return the bytes of a file that is small enough to be sent inline. Raises BadRecord."""
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # reading a pipe or a device would never end
+            raise BadRecord(f"{path}: not a regular file")
+        size = found.st_size
+        if size > _MOST_BYTES:  # judged before reading, so that no giant is pulled into memory
+            raise BadRecord(
+                f"{path}: {size:,} bytes is too large to send inline (at most {_MOST_BYTES:,}): upload it instead"
+            )
+        data = path.read_bytes()
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise BadRecord(f"{path}: {reason}") from None
+    if not data:
+        raise BadRecord(f"{path}: the file is empty")
+    return data
+
+
+def check_size(size: int, mime_type: str, where: str) -> None:
+    """Raise BadRecord where so many bytes of a type are too large to be sent inline."""
+    most = _MOST_PDF_BYTES if mime_type == "application/pdf" else _MOST_BYTES
+    if size > most:
+        raise BadRecord(f"{where}: {size:,} bytes is too large for {mime_type} (at most {most:,})")
