@@ -444,8 +444,9 @@ def test_media_go_before_the_prompt_and_a_missing_file_is_one_bad_row(tmp_path: 
     emulator = Emulator(answers=lambda _: GOOD)
     result = ask(data, emulator, Extractor(Label, "Sort it.", media=("path",)), limits=Limits(concurrency=1))
     sent = [request.body["input"][0]["content"] for request in emulator.requests]
-    assert [part["type"] for part in sent[0]] == ["image", "text"]
-    assert [part["text"] for part in sent[1]] == ["words", "Sort it."]
+    image, words = sorted(sent, key=lambda parts: str(parts[0]["type"]))  # files are read at once, in any order
+    assert [part["type"] for part in image] == ["image", "text"]
+    assert [part["text"] for part in words] == ["words", "Sort it."]
     assert result.errors.select("row_id", "code", "attempts").rows() == [(2, "bad_record", 0)]
 
 
