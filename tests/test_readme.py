@@ -15,6 +15,13 @@ ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, flags=re.MULTILINE | re.DOTALL)
 PYTHON = [code for language, code in BLOCKS if language == "python"]
+DOCS = [
+    pytest.param(page.name, code, id=f"{page.stem}-{number}")
+    for page in sorted((ROOT / "docs").glob("*.md"))
+    for number, code in enumerate(
+        re.findall(r"^```python\n(.*?)^```", page.read_text("utf-8"), re.MULTILINE | re.DOTALL)
+    )
+]
 COMMANDS = [line for language, code in BLOCKS if language == "sh" for line in code.splitlines() if line.strip()]
 TYPED = [line[2:] for language, code in BLOCKS if language == "console" for line in code.splitlines()]
 
@@ -40,6 +47,16 @@ def test_a_python_block_runs_and_prints_a_table(code: str, folder: Path, environ
     )
     assert done.returncode == 0, done.stderr
     assert "┌" in done.stdout
+
+
+@pytest.mark.parametrize(("page", "code"), DOCS)
+def test_a_block_of_the_docs_runs(page: str, code: str, tmp_path: Path, environment: dict[str, str]) -> None:
+    environment |= {"PYTHONWARNINGS": "error", "PYTHONUTF8": "1"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"{page}: {done.stderr}"
+    assert done.stdout.strip()
 
 
 def test_the_commands_run_one_after_the_other(folder: Path, environment: dict[str, str]) -> None:
