@@ -15,7 +15,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from extract import Emulator
+from extract import Client, Emulator, QuotaExhausted, Request
 from extract.cli import main
 from extract.emulator.server import running_server
 
@@ -327,6 +327,22 @@ def test_emulate_serves_on_a_port_and_lists_its_faults(
         process.wait(timeout=10)
         assert process.stderr is not None
         assert "Traceback" not in process.stderr.read()
+
+
+def test_the_emulator_keeps_the_quotas_and_the_pace_it_is_given(environment: dict[str, str]) -> None:
+    arguments = [sys.executable, "-m", "extract", "emulate", "--port", "0", "--rpd", "2", "--background-seconds", "0.3"]
+    job = Request(agent="deep-research-preview-04-2026", input="Tea.", background=True, store=True)
+    with subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        client = Client("key", base_url=process.stdout.readline().strip())
+        started = client.create(job)
+        assert started.status == "in_progress"
+        assert client.wait(started, deadline=10, poll=0.1).status == "completed"
+        client.create(Request(model="gemini-3.8-flash", input="Hello."))
+        with pytest.raises(QuotaExhausted):
+            client.create(Request(model="gemini-3.8-flash", input="Hello again."))
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=10)
 
 
 def test_a_schema_that_may_be_refused_is_warned_of_before_anything_is_sent(folder: Path, extract: Extract) -> None:

@@ -22,8 +22,11 @@ def emulate_command(
     seed: int,
     latency_spread: float = 0.0,
     bare_quota: bool = False,
+    tpm: int | None = None,
+    rpd: int | None = None,
+    background_seconds: float = 0.0,
 ) -> None:
-    """Serve until interrupted; the first line on stdout is the base URL. `latency` is in seconds."""
+    """Serve until interrupted; the first line on stdout is the base URL. Times are in seconds."""
     if faults == "list":
         width = max(map(len, FAULTS))
         sys.stdout.writelines(f"{name:<{width}}  {description}\n" for name, description in FAULTS.items())
@@ -37,6 +40,9 @@ def emulate_command(
         latency=latency,
         latency_spread=latency_spread,
         rpm=int(rpm) if rpm else None,
+        tpm=tpm,
+        rpd=rpd,
+        background_seconds=background_seconds,
         quota_details=not bare_quota,
         faults=faults or None,
         seed=seed,
