@@ -334,13 +334,13 @@ def test_the_emulator_keeps_the_quotas_and_the_pace_it_is_given(environment: dic
     job = Request(agent="deep-research-preview-04-2026", input="Tea.", background=True, store=True)
     with subprocess.Popen(arguments, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
-        client = Client("key", base_url=process.stdout.readline().strip())
-        started = client.create(job)
-        assert started.status == "in_progress"
-        assert client.wait(started, deadline=10, poll=0.1).status == "completed"
-        client.create(Request(model="gemini-3.8-flash", input="Hello."))
-        with pytest.raises(QuotaExhausted):
-            client.create(Request(model="gemini-3.8-flash", input="Hello again."))
+        with Client("key", base_url=process.stdout.readline().strip()) as client:
+            started = client.create(job)
+            assert started.status == "in_progress"
+            assert client.wait(started, deadline=10, poll=0.1).status == "completed"
+            client.create(Request(model="gemini-3.8-flash", input="Hello."))
+            with pytest.raises(QuotaExhausted):
+                client.create(Request(model="gemini-3.8-flash", input="Hello again."))
         process.send_signal(signal.SIGINT)
         process.wait(timeout=10)
 
