@@ -11,6 +11,8 @@ __all__ = ["MediaKind", "is_text", "kind_of", "mime_type_of", "sniffed"]
 MediaKind: TypeAlias = Literal["image", "audio", "video", "document"]
 
 _OFFICE = "application/vnd.openxmlformats-officedocument."
+_OPEN_DOCUMENT = "application/vnd.oasis.opendocument."
+# Where the API's own list of types (2026) has another word than Python's table, the API's stands.
 _TYPES = {
     ".md": "text/markdown",
     ".markdown": "text/markdown",
@@ -26,6 +28,19 @@ _TYPES = {
     ".flac": "audio/flac",
     ".m4a": "audio/m4a",
     ".wav": "audio/wav",
+    ".ogg": "audio/ogg",
+    ".aif": "audio/aiff",
+    ".aiff": "audio/aiff",
+    ".mov": "video/mov",
+    ".avi": "video/avi",
+    ".flv": "video/x-flv",
+    ".wmv": "video/wmv",
+    ".m4v": "video/mp4",
+    ".3gp": "video/3gpp",
+    ".odt": _OPEN_DOCUMENT + "text",
+    ".ods": _OPEN_DOCUMENT + "spreadsheet",
+    ".odp": _OPEN_DOCUMENT + "presentation",
+    ".dotx": _OFFICE + "wordprocessingml.template",
     ".docx": _OFFICE + "wordprocessingml.document",
     ".xlsx": _OFFICE + "spreadsheetml.sheet",
     ".pptx": _OFFICE + "presentationml.presentation",
@@ -45,6 +60,17 @@ _OPENINGS = (
     (b"OggS", "audio/ogg"),
 )
 
+# What follows "ftyp": the families of MPEG-4 files that are no plain video.
+_BRANDS = {
+    b"heic": "image/heic",
+    b"heix": "image/heic",
+    b"mif1": "image/heic",
+    b"M4A": "audio/m4a",
+    b"M4B": "audio/m4a",
+    b"qt  ": "video/mov",
+    b"3gp": "video/3gpp",
+}
+
 
 def mime_type_of(name: str) -> str | None:
     """Return the type that a file's ending stands for, or None."""
@@ -62,7 +88,7 @@ def kind_of(mime_type: str) -> MediaKind | None:
     major = mime_type.partition("/")[0]
     if major in ("image", "audio", "video"):
         return cast("MediaKind", major)
-    is_office = mime_type.startswith((_OFFICE, "application/vnd.ms-", "application/vnd.oasis.opendocument."))
+    is_office = mime_type.startswith((_OFFICE, _OPEN_DOCUMENT, "application/vnd.ms-"))
     return "document" if is_office or mime_type in ("application/pdf", "application/msword") else None
 
 
@@ -74,5 +100,5 @@ def sniffed(data: bytes) -> str | None:
     if data[:4] == b"RIFF":
         return {b"WEBP": "image/webp", b"WAVE": "audio/wav"}.get(data[8:12])
     if data[4:8] == b"ftyp":
-        return "image/heic" if data[8:12] in (b"heic", b"heix", b"mif1") else "video/mp4"
+        return _BRANDS.get(data[8:12]) or _BRANDS.get(data[8:11], "video/mp4")
     return None if b"\x00" in data[:1024] else "text/plain"

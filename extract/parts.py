@@ -117,10 +117,15 @@ class MediaPart:
         resolution: Resolution | None = None,
         processing: Processing | None = None,
     ) -> MediaPart:
-        """Read a file; its type is told by its name or its first bytes. Raises BadRecord for what cannot be sent."""
+        """Read a file; its type is told by its name or its first bytes. Raises BadRecord for what cannot be sent.
+
+        A `mime_type` that is given is taken at its word, as a document where it is of no other kind.
+        """
         data = read_file(Path(path))
         found = mime_type or mime_type_of(Path(path).name) or sniffed(data)
         kind = kind_of(found) if found else None
+        if kind is None and mime_type:
+            kind = "document"
         if found is None or kind is None:
             text = found is not None and is_text(found)
             advice = "send its text instead: TextPart(path.read_text())" if text else "name one with mime_type="
@@ -140,6 +145,8 @@ class MediaPart:
         """Name a file by its address; its type is told by the ending of its path. ConfigError where it tells none."""
         found = mime_type or mime_type_of(uri.partition("?")[0].partition("#")[0])
         kind = kind_of(found) if found else None
+        if kind is None and mime_type:
+            kind = "document"
         if found is None or kind is None:
             raise ConfigError(f"{uri}: {found or 'an unknown type'} cannot be sent by address; name one: mime_type=")
         return cls(kind=kind, mime_type=found, uri=uri, resolution=resolution, processing=processing)

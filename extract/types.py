@@ -9,6 +9,8 @@ from decimal import Decimal
 from itertools import takewhile
 from typing import Any, Literal, TypeAlias, cast, get_args
 
+from pydantic_core import from_json
+
 from extract.citations import Citation, citations_of
 from extract.errors import ExtractError
 from extract.mime import MediaKind
@@ -91,11 +93,15 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class FunctionCall:
-    """A function that the model wants called. `id` is what the result must name."""
+    """A function that the model wants called. `id` is what the result must name.
+
+    `malformed` is what came in place of the arguments where it is no JSON object: such a call is not to be carried out.
+    """
 
     id: str
     name: str
     arguments: JsonObject
+    malformed: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,11 +154,12 @@ class Interaction:
 
     @property
     def calls(self) -> tuple[FunctionCall, ...]:
-        """The functions that the model wants called, in its order."""
+        """The functions that the model wants called, in its order; calls that are answered already are left out."""
+        answered = {str(step.get("call_id") or "") for step in self.answer if step.get("type") == "function_result"}
         return tuple(
-            FunctionCall(str(step.get("id") or ""), str(step.get("name") or ""), _arguments(step))
+            FunctionCall(str(step.get("id") or ""), str(step.get("name") or ""), *_arguments(step.get("arguments")))
             for step in self.answer
-            if step.get("type") == "function_call"
+            if step.get("type") == "function_call" and str(step.get("id") or "") not in answered - {""}
         )
 
     @property
@@ -201,9 +208,15 @@ def _objects(value: Any) -> Iterator[JsonObject]:
     return (item for item in value if isinstance(item, dict)) if isinstance(value, list) else iter(())
 
 
-def _arguments(step: JsonObject) -> JsonObject:
-    arguments = step.get("arguments")
-    return arguments if isinstance(arguments, dict) else {}
+def _arguments(told: Any) -> tuple[JsonObject, str | None]:
+    """Return the arguments of a call, or what came in their place."""
+    try:
+        read = from_json(told) if isinstance(told, str) else told
+    except ValueError:
+        read = told
+    if read is None and not isinstance(told, str):
+        return {}, None
+    return (read, None) if isinstance(read, dict) else ({}, str(told)[:200])
 
 
 def _media(content: JsonObject) -> MediaPart:

@@ -22,6 +22,7 @@ from extract.interactions.decisions import (
     ScoreAnswer,
     ScoreQuestion,
     UnknownAnswer,
+    decode,
     encode,
 )
 
@@ -176,3 +177,8 @@ def test_the_emulator_refuses_what_is_not_documented(change: dict[str, Any]) -> 
     with httpx.Client(transport=Emulator().transport, headers={"x-goog-api-key": "k"}) as http:
         assert http.post("http://localhost/v1/decisions", json=body).status_code == 200
         assert http.post("http://localhost/v1/decisions", json=body | change).status_code == 400
+
+
+def test_a_number_too_large_for_a_share_is_kept_as_it_came() -> None:
+    raw = b'{"answers": {"a": {"type": "noul", "noul": 1%s, "confidence": 1}}}' % (b"0" * 400)
+    assert isinstance(decode(raw, {"a": BooleanQuestion("x?")})["a"], UnknownAnswer)

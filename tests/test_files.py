@@ -7,6 +7,7 @@ import hashlib
 import inspect
 import io
 import json
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,6 +22,7 @@ from hypothesis import strategies as st
 
 from extract import AsyncClient, Client, ConfigError, Emulator, Request, Retry
 from extract.emulator.server import running_server
+from extract.emulator.transport import EmulatorTransport
 from extract.errors import AnswerTimeout, ApiError, BadRecord, BadRequest, Overloaded, Unreachable
 from extract.interactions.files import GRANULARITY, RemoteFile, name_of
 
@@ -316,16 +318,56 @@ def answering(handle: Callable[[httpx.Request], httpx.Response]) -> Client:
     return Client("key", transport=httpx.MockTransport(handle), retry=QUICK)
 
 
-def test_the_key_is_not_taken_to_an_address_of_another_service() -> None:
+@pytest.mark.parametrize("address", ["http://evil.example/upload", "ftp://127.0.0.1/upload", "https://", "http://[::"])
+def test_an_upload_address_that_is_not_safe_is_refused_at_once(address: str) -> None:
     asked = []
 
     def handle(request: httpx.Request) -> httpx.Response:
         asked.append(request.url.host)
-        return httpx.Response(200, json={}, headers={"x-goog-upload-url": "https://evil.example/upload"})
+        return httpx.Response(200, json={}, headers={"x-goog-upload-url": address})
 
-    with answering(handle) as client, pytest.raises(Unreachable, match="another service"):
+    with answering(handle) as client, pytest.raises(BadRequest, match="the service named an address"):
         client.files.upload(PDF, mime_type="application/pdf")
-    assert set(asked) == {"generativelanguage.googleapis.com"}
+    assert asked == ["generativelanguage.googleapis.com"]
+
+
+def test_the_key_is_never_seen_by_an_upload_host() -> None:
+    keys: dict[str, str | None] = {}
+
+    def handle(request: httpx.Request) -> httpx.Response:
+        keys[request.url.host] = request.headers.get("x-goog-api-key")
+        if request.headers["x-goog-upload-command"] == "start":
+            return httpx.Response(200, json={}, headers={"x-goog-upload-url": "https://upload.example/1"})
+        body = {"file": {"name": "files/a", "uri": "u", "state": "ACTIVE"}}
+        return httpx.Response(200, json=body, headers={"x-goog-upload-status": "final"})
+
+    async def asynchronously() -> str:
+        async with AsyncClient("key", transport=httpx.MockTransport(handle), retry=QUICK) as client:
+            return (await client.files.upload(PDF, mime_type="application/pdf")).name
+
+    with answering(handle) as client:
+        assert client.files.upload(PDF, mime_type="application/pdf").name == "files/a"
+    assert asyncio.run(asynchronously()) == "files/a"
+    assert keys == {"generativelanguage.googleapis.com": "key", "upload.example": None}
+
+
+def test_the_key_goes_with_the_start_of_an_upload_alone(drive: Callable[..., Any]) -> None:
+    emulator = Emulator(upload_faults=["upload_503"])
+    seen = []
+    inner = emulator.exchange
+
+    def exchange(request: Any) -> Any:
+        command = request.headers.get("x-goog-upload-command")
+        if command:
+            seen.append((command, "x-goog-api-key" in request.headers))
+        return inner(request)
+
+    emulator.exchange = exchange  # type: ignore[method-assign]
+    emulator.transport = EmulatorTransport(exchange)
+    drive(emulator, lambda files: files.upload(PDF, mime_type="application/pdf"))
+    assert seen[0] == ("start", True)
+    assert len(seen) > 1
+    assert not any(had_key for _, had_key in seen[1:])
 
 
 def test_an_upload_the_service_forgot_says_to_send_the_file_again() -> None:
@@ -424,3 +466,42 @@ def test_files_uploaded_at_once_from_many_threads_all_arrive() -> None:
     assert {file.name: file.sha256 for file in client.files.list()} == sums
     assert len(sums) == 16
     client.close()
+
+
+def test_waiting_for_a_file_ends_at_the_deadline_while_the_service_throttles() -> None:
+    clock = Clock()
+    throttled = httpx.MockTransport(lambda _: httpx.Response(429, json={"error": {"message": "slow down"}}))
+    with Client("key", transport=throttled, sleep=clock.sleep, clock=clock) as client:
+        with pytest.raises(AnswerTimeout, match="still fails after 20 s"):
+            client.files.wait("files/a", deadline=20)
+        assert clock.now == pytest.approx(20)
+        with pytest.raises(AnswerTimeout, match="still fails after 10 s"):
+            client.wait("v1_a", deadline=10)
+        assert clock.now == pytest.approx(30)
+
+
+def test_a_label_does_not_hide_the_type_of_a_file(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("a,b")
+    with client_of(Emulator()) as client:
+        assert client.files.upload(tmp_path / "a.csv", label="the 3.pdf").mime_type == "text/csv"
+        assert client.files.upload(b"a,b", label="b.csv").mime_type == "text/csv"
+
+
+def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.pdf")
+    with client_of(Emulator()) as client, pytest.raises(BadRecord, match="regular"):
+        client.files.upload(tmp_path / "pipe.pdf")
+
+
+@pytest.mark.parametrize(
+    ("source", "label"), [("\0", None), (17, None), (io.StringIO("text"), None), (PDF, "\ud800")], ids=ascii
+)
+def test_what_is_no_file_ends_in_our_errors(source: Any, label: str | None) -> None:
+    with client_of(Emulator()) as client, pytest.raises((BadRecord, ConfigError)):
+        client.files.upload(source, label=label, mime_type="application/pdf")
+
+
+def test_endless_digits_are_no_size() -> None:
+    raw = {"name": "files/a", "sizeBytes": "9" * 5000}
+    with answering(lambda _: httpx.Response(200, json=raw)) as client:
+        assert client.files.get("files/a").size is None

@@ -185,3 +185,31 @@ async def test_a_body_cut_after_a_200_is_repeated(kind: str) -> None:
     else:
         interaction = await AsyncClient("key", transport=transport, retry=QUICK).create(REQUEST)
     assert interaction.text == "x"
+
+
+@pytest.mark.parametrize(
+    "fields", [{"input": "half \ud800"}, {"input": "x", "extra": {"option": object()}}], ids=["surrogate", "object"]
+)
+def test_what_is_no_json_is_refused_before_the_call(fields: dict[str, Any]) -> None:
+    with Client("key", transport=Emulator().transport) as client:
+        with pytest.raises(ConfigError, match="cannot be written as JSON"):
+            client.create(Request(model="gemini-3.8-flash", **fields))
+        with pytest.raises(ConfigError, match="cannot be written as JSON"):
+            client.count_tokens("\ud800", model="gemini-3.8-flash")
+        with pytest.raises(ConfigError, match="half a character"):
+            client.get("\ud800")
+
+
+def test_an_error_that_cannot_say_what_it_is_is_still_ours() -> None:
+    class Mute(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError("no words")
+
+    def broken(_: httpx.Request) -> httpx.Response:
+        raise Mute
+
+    with (
+        Client("key", transport=httpx.MockTransport(broken), retry=Retry(failures=1)) as client,
+        pytest.raises(Unreachable, match="Mute"),
+    ):
+        client.create(Request(model="gemini-3.8-flash", input="x"))

@@ -8,9 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extract import ConfigError, Generation, Interaction, MediaPart, Request, TextPart, Turn, Unreachable, Usage
-from extract.errors import ExtractError
+from extract.errors import ExtractError, Unfinished
 from extract.interactions.dialects import DIALECTS, decode, merge
 from extract.interactions.failures import judge
+from extract.interactions.protocols import next_hop
 
 REQUEST = Request(
     model="gemini-3.5-flash-lite",
@@ -135,6 +136,13 @@ def test_a_status_alone_is_an_interaction_without_steps() -> None:
     assert decode(b'{"status":"completed"}') == Interaction(status="completed", raw={"status": "completed"})
 
 
+@pytest.mark.parametrize("sent", [b"{}", b'{"steps":[]}', b'{"id":"v1"}', b'{"status":"","outputs":[]}'])
+def test_an_answer_that_tells_no_status_and_holds_nothing_is_no_success(sent: bytes) -> None:
+    assert decode(sent).status == "unspecified"
+    with pytest.raises(Unfinished, match="unspecified"):
+        judge(decode(sent))
+
+
 @pytest.mark.parametrize("cut", [b"", b'{"status":"comp', b"<html>", b"[]", b"null", b"3"])
 def test_a_body_that_is_no_json_object_means_no_whole_answer_arrived(cut: bytes) -> None:
     with pytest.raises(Unreachable):
@@ -166,3 +174,26 @@ def test_a_continuation_joins_steps_and_adds_usage() -> None:
     joined = merge(hop('{"a"', 3, "requires_continuation"), hop(":1}", 4, "completed"))
     assert (joined.text, joined.usage, joined.status) == ('{"a":1}', Usage(7), "completed")
     assert decode(json.dumps(joined.raw).encode()) == joined
+
+
+def test_a_continuation_adds_up_what_usage_counts_beside() -> None:
+    def hop(number: int, *kinds: str) -> Interaction:
+        usage = {
+            "total_input_tokens": number,
+            "total_tokens": number * 2,
+            "input_tokens_by_modality": [{"modality": kind, "tokens": number} for kind in kinds],
+            "grounding_tool_count": [{"type": "google_search", "count": 1}],
+        }
+        return decode(json.dumps({"status": "completed", "usage": usage}).encode())
+
+    told = merge(hop(3, "text"), hop(4, "text", "image")).raw["usage"]
+    assert told["total_tokens"] == 14
+    assert told["grounding_tool_count"] == [{"type": "google_search", "count": 2}]
+    assert told["input_tokens_by_modality"] == [{"modality": "text", "tokens": 7}, {"modality": "image", "tokens": 4}]
+
+
+def test_the_next_hop_holds_one_token() -> None:
+    first = DIALECTS["steps"].encode(Request(model="m", input="hi", continuation_token="old"))
+    hop = next_hop(first, Interaction(status="requires_continuation"), "new")
+    assert hop.count(b'"continuation_token"') == 1
+    assert json.loads(hop) == json.loads(first) | {"continuation_token": "new"}

@@ -89,3 +89,42 @@ def test_a_pipe_is_not_read(tmp_path: Path) -> None:
     for path in (str(tmp_path / "pipe.txt"), "/dev/zero"):
         with pytest.raises(BadRecord, match="regular"):
             load_part(path, "path")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "mime_type"),
+    [
+        ("a.ogg", "audio", "audio/ogg"),
+        ("a.aiff", "audio", "audio/aiff"),
+        ("a.MOV", "video", "video/mov"),
+        ("a.avi", "video", "video/avi"),
+        ("a.flv", "video", "video/x-flv"),
+        ("a.wmv", "video", "video/wmv"),
+        ("a.m4v", "video", "video/mp4"),
+        ("a.3gp", "video", "video/3gpp"),
+        ("a.odt", "document", "application/vnd.oasis.opendocument.text"),
+        ("a.ods", "document", "application/vnd.oasis.opendocument.spreadsheet"),
+        ("a.odp", "document", "application/vnd.oasis.opendocument.presentation"),
+        ("a.dotx", "document", "application/vnd.openxmlformats-officedocument.wordprocessingml.template"),
+    ],
+)
+def test_endings_have_the_types_of_the_api(name: str, kind: str, mime_type: str) -> None:
+    part = MediaPart.from_uri(f"https://example.com/{name}")
+    assert (part.kind, part.mime_type) == (kind, mime_type)
+
+
+@pytest.mark.parametrize(
+    ("brand", "mime_type"),
+    [(b"M4A ", "audio/m4a"), (b"qt  ", "video/mov"), (b"3gp5", "video/3gpp"), (b"isom", "video/mp4")],
+)
+def test_mpeg_4_files_are_told_apart_by_their_brand(brand: bytes, mime_type: str) -> None:
+    part = load_part(b"\0\0\0\x20ftyp" + brand, "clip")
+    assert isinstance(part, MediaPart)
+    assert part.mime_type == mime_type
+
+
+def test_a_type_that_is_toldis_taken_at_its_word(tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(b"x")
+    told = MediaPart.from_path(tmp_path / "a.pdf", mime_type="application/x-new")
+    assert (told.kind, told.mime_type) == ("document", "application/x-new")
+    assert MediaPart.from_uri("https://example.com/a", mime_type="text/csv").kind == "document"

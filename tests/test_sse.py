@@ -67,3 +67,10 @@ def test_json_in_place_of_an_event_is_kept_apart() -> None:
     frames = [*parser.feed(b'data: 1\n\n[{"error":\n{"code": 504}}'), *parser.feed(b"]"), *parser.close()]
     assert frames == [Frame(b"1")]
     assert parser.stray == b'[{"error":\n{"code": 504}}]\n'
+
+
+def test_json_in_place_of_an_event_ends_where_a_field_begins() -> None:
+    parser = SseParser()
+    frames = [*parser.feed(b'{}\n\ndata: 1\n\n{"error":\n 1}\nevent: x\ndata: 2\n\n'), *parser.close()]
+    assert frames == [Frame(b"1"), Frame(b"2", "x")]
+    assert parser.stray == b'{"error":\n 1}\n'

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import socket
 import threading
 from base64 import b64encode
@@ -34,6 +35,7 @@ from extract.interactions.events import (
 )
 from extract.interactions.sse import Frame
 
+KEY = "k"
 QUICK = Retry(failures=2, first_wait=0.001, longest_wait=0.01)
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}, "people": {"type": "integer"}}}
 ANSWER = '{"city": "Île-de-France, with some more text after it", "people": 12345678}'
@@ -48,7 +50,7 @@ async def heard(
     """Read a stream to its end; with `after`, that of a stored interaction `v1_x` from there on."""
     events: list[Event] = []
     if kind == "sync":
-        with Client("k", dialect=dialect, transport=transport, retry=QUICK, sleep=lambda _: None) as client:
+        with Client(KEY, dialect=dialect, transport=transport, retry=QUICK, sleep=lambda _: None) as client:
             with client.stream(request) if after is None else client.follow("v1_x", last_event_id=after) as stream:
                 events += stream
             return events, stream.interaction
@@ -56,7 +58,7 @@ async def heard(
     async def no_sleep(_: float) -> None:
         return None
 
-    async with AsyncClient("k", dialect=dialect, transport=transport, retry=QUICK, sleep=no_sleep) as client:
+    async with AsyncClient(KEY, dialect=dialect, transport=transport, retry=QUICK, sleep=no_sleep) as client:
         opened = client.stream(request) if after is None else client.follow("v1_x", last_event_id=after)
         async with opened as stream:
             events += [event async for event in stream]
@@ -276,6 +278,134 @@ async def test_what_comes_in_place_of_events_is_an_error_of_our_tree(
 
 
 @BOTH
+async def test_a_key_that_the_service_echoes_in_a_stream_is_struck_out(kind: str, monkeypatch: Any) -> None:
+    key = "AIza-very-secret"
+    monkeypatch.setattr(f"{__name__}.KEY", key)
+    told = {"code": "invalid_request", "message": f"bad key {key}"}
+    for said in (event("error", error=told), json.dumps([{"error": told}]).encode()):
+        with pytest.raises(BadRequest) as caught:
+            await heard(kind, httpx.MockTransport(lambda _, said=said: streamed(said)))
+        assert key not in str(caught.value)
+        assert "[key]" in str(caught.value)
+
+
+def checkpoint(token: str, **fields: Any) -> bytes:
+    return event("interaction.status_update", status="in_progress", continuation_token=token, **fields)
+
+
+@BOTH
+async def test_a_stream_that_goes_on_from_a_checkpoint_keeps_what_came_before(kind: str) -> None:
+    thought = event("step.delta", index=0, delta={"type": "thought_summary", "content": {"type": "text", "text": "I"}})
+    usage = {"total_input_tokens": 2, "total_output_tokens": 3}
+    first = [
+        event("interaction.created", interaction={"id": "a", "status": "in_progress"}),
+        thought,
+        event("step.delta", index=1, delta={"type": "text", "text": "one "}),
+        checkpoint("T1", usage=usage),
+    ]
+    end = {"id": "b", "status": "completed", "usage": usage}
+    second = [
+        event("interaction.created", interaction={"id": "b", "status": "in_progress"}),
+        event("step.delta", index=0, delta={"type": "text", "text": "two"}),
+        event("interaction.completed", interaction=end),
+    ]
+    replies = [streamed(*first, cut=True), streamed(cut=True), streamed(*second, DONE)]
+    sent: list[Any] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        sent.append(json.loads(request.content))
+        return replies[len(sent) - 1]
+
+    events, interaction = await heard(kind, httpx.MockTransport(answer))
+    assert (interaction.text, interaction.thoughts, interaction.status) == ("one two", ("I",), "completed")
+    assert interaction.usage is not None
+    assert (interaction.usage.input_tokens, interaction.usage.output_tokens) == (4, 6)
+    assert [one.get("continuation_token") for one in sent] == [None, "T1", "T1"]
+    assert [one.index for one in events if isinstance(one, TextPiece)] == [1, 2]
+
+
+@BOTH
+async def test_a_checkpoint_that_never_changes_is_not_gone_on_from_for_ever(kind: str) -> None:
+    asked: list[bytes] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.content)
+        return streamed(event("step.delta", index=0, delta={"type": "text", "text": "x"}), checkpoint("T"), cut=True)
+
+    with pytest.raises(Unreachable):
+        await heard(kind, httpx.MockTransport(answer))
+    assert len(asked) == 2
+
+
+def without_ids(*pieces: str) -> list[bytes]:
+    return [re.sub(rb'"event_id": "e\d+", ', b"", one) for one in text_events(*pieces)]
+
+
+@BOTH
+async def test_events_without_ids_are_not_given_out_again_by_a_replay(kind: str) -> None:
+    frames = without_ids("one ", "two ", "three")
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.method)
+        return streamed(*frames, DONE) if len(asked) == 4 else streamed(*frames[: 2 + len(asked) % 3], cut=True)
+
+    events, interaction = await heard(kind, httpx.MockTransport(answer), STORED)
+    assert asked == ["POST", "GET", "GET", "GET"]
+    assert interaction.text == "one two three"
+    assert [one.text for one in events if isinstance(one, TextPiece)] == ["one ", "two ", "three"]
+
+
+@BOTH
+async def test_a_replay_that_never_comes_further_is_given_up(kind: str) -> None:
+    frames = without_ids("one ", "two")
+    asked: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.method)
+        return streamed(*frames[:3], cut=True)
+
+    with pytest.raises(Unreachable, match="reset"):
+        await heard(kind, httpx.MockTransport(answer), STORED)
+    assert len(asked) == 6
+
+
+@BOTH
+async def test_the_event_to_go_on_after_is_dropped_where_the_service_repeats_it(kind: str) -> None:
+    frames = text_events("one ", "two")
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            return streamed(*frames[:3], cut=True)
+        return streamed(*frames[2:], DONE)
+
+    events, interaction = await heard(kind, httpx.MockTransport(answer), STORED)
+    assert interaction.text == "one two"
+    assert [one.id for one in events] == [f"e{number}" for number in range(len(frames))]
+
+
+@BOTH
+async def test_a_stream_without_an_end_is_no_whole_answer(kind: str) -> None:
+    told = text_events("one")
+    for sent in ([DONE], [told[1], told[2], DONE], [b"{}\n", DONE], [b"{}"]):
+        with pytest.raises(Unreachable):
+            await heard(kind, httpx.MockTransport(lambda _, sent=sent: streamed(*sent)))
+    assert added().status == "in_progress"
+    assert added(("interaction.created", {"interaction": {}})).status == "in_progress"
+    assert added(("interaction.completed", {"interaction": {}})).status == "completed"
+    with Client("k", transport=httpx.MockTransport(lambda _: streamed(DONE))) as client:
+        assert client.stream(REQUEST).interaction.status == "in_progress"
+
+
+@BOTH
+async def test_a_stray_object_does_not_hide_the_events_after_it(kind: str) -> None:
+    frames = text_events("one ", "two")
+    sent = (*frames[:3], b"{}\n\n", *frames[3:], DONE)
+    _, interaction = await heard(kind, httpx.MockTransport(lambda _: streamed(*sent)))
+    assert (interaction.text, interaction.status) == ("one two", "completed")
+
+
+@BOTH
 async def test_a_whole_answer_in_place_of_events_is_taken(kind: str) -> None:
     whole = {"status": "completed", "steps": [{"type": "model_output", "content": [{"type": "text", "text": "x"}]}]}
     _, interaction = await heard(kind, httpx.MockTransport(lambda _: httpx.Response(200, json=whole)))
@@ -397,6 +527,36 @@ def test_pieces_of_sound_are_one_sound_and_images_stay_apart() -> None:
         *deltas(media("audio", b"a"), media("audio", b"bc"), media("image", b"1"), media("image", b"2")),
     )
     assert [part.data for part in interaction.media] == [b"abc", b"1", b"2"]
+
+
+def test_a_long_sound_is_put_together_once() -> None:
+    accumulator = Accumulator()
+    piece = {"type": "audio", "mime_type": "audio/l16", "data": b64encode(b"x" * 6000).decode()}
+    for _ in range(5000):
+        accumulator.add(read_event(Frame(json.dumps({"event_type": "step.delta", "delta": piece}).encode())))
+    assert [len(part.data or b"") for part in accumulator.interaction().media] == [30_000_000]
+    accumulator.add(read_event(Frame(json.dumps({"event_type": "step.delta", "delta": piece}).encode())))
+    assert [len(part.data or b"") for part in accumulator.interaction().media] == [30_006_000]
+
+
+def test_a_result_that_comes_in_pieces_is_joined() -> None:
+    step = {"type": "google_search_result", "call_id": "s", "result": ["a"]}
+    interaction = added(
+        ("step.start", {"index": 0, "step": step}),
+        *deltas(
+            {"type": "google_search_result", "result": ["a", "b"]}, {"type": "google_search_result", "result": ["c"]}
+        ),
+    )
+    assert interaction.steps[0]["result"] == ["a", "b", "c"]
+
+
+def test_steps_that_the_beginning_tells_are_kept() -> None:
+    said = {"type": "model_output", "content": [{"type": "text", "text": "one "}]}
+    interaction = added(
+        ("interaction.created", {"interaction": {"id": "v1", "status": "in_progress", "steps": [said]}}),
+        *deltas({"type": "text", "text": "two"}, index=1),
+    )
+    assert interaction.text == "one two"
 
 
 def test_both_ways_in_which_the_first_form_streamed_thoughts_are_read() -> None:

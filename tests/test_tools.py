@@ -10,10 +10,10 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, Field
 
-from extract import AsyncClient, Client, ConfigError, Emulator, Request, TextPart, Unfinished
+from extract import AsyncClient, Client, ConfigError, Emulator, Interaction, MediaPart, Request, TextPart, Unfinished
 from extract.emulator import Calls, Steps
-from extract.interactions.functions import Function, function_tool
-from extract.interactions.tool_loop import ToolRun, run_tools, run_tools_async
+from extract.interactions.functions import Function, call_functions, function_tool, functions_of
+from extract.interactions.tool_loop import ToolRun, run_tools, run_tools_async, wants_results
 from extract.interactions.tools import (
     CodeExecution,
     ComputerUse,
@@ -326,3 +326,90 @@ def test_an_answer_that_asked_for_grounding_and_got_none_can_be_told() -> None:
     assert lacks_evidence(answer, [{"type": "google_search"}])
     assert not lacks_evidence(answer, [CodeExecution(), {"type": "function", "name": "f"}])
     assert not evidence_of(answer)
+
+
+def test_a_call_with_arguments_that_cannot_be_read_is_answered_and_not_carried_out() -> None:
+    called = []
+
+    def erase(path: str = "/") -> str:
+        called.append(path)
+        return "erased"
+
+    functions = functions_of([erase])
+    steps = [
+        {"type": "function_call", "id": str(number), "name": "erase", "arguments": told}
+        for number, told in enumerate(['{"path": "a"}', '{"path": "b', ["c"], 7, "null", {"path": "d"}])
+    ]
+    calls = Interaction(status="requires_action", steps=tuple(steps)).calls
+    results = call_functions(calls, functions)
+    assert [result.is_error for result in results] == [False, True, True, True, True, False]
+    assert called == ["a", "d"]
+    assert 'must be a JSON object, not \'{"path": "b\'' in results[1].value
+
+
+def test_a_call_that_has_its_result_already_is_not_carried_out_again() -> None:
+    steps: tuple[dict[str, Any], ...] = (
+        {"type": "function_call", "id": "1", "name": "look_up", "arguments": {}},
+        {"type": "function_result", "call_id": "1", "name": "look_up", "result": "done"},
+        {"type": "function_call", "id": "2", "name": "look_up"},
+    )
+    waiting = Interaction(status="completed", steps=steps)
+    assert [call.id for call in waiting.calls] == ["2"]
+    assert wants_results(waiting)
+    assert not wants_results(Interaction(status="completed", steps=steps[:2]))
+
+
+class Mute(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no words")
+
+
+@pytest.mark.parametrize("value", ["\ud800", object(), {"a": ["\ud800"]}, Mute(), ValueError("\udfff")], ids=ascii)
+def test_a_result_that_cannot_be_sent_is_told_as_an_error(value: Any) -> None:
+    def look_up() -> Any:
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+    emulator = Emulator(answers=[Calls(("look_up", {})), "sorry"])
+    assert run(emulator, look_up).text == "sorry"
+    assert emulator.requests[1].body["input"][-1]["is_error"] is True
+
+
+def test_text_among_media_goes_out_as_parts() -> None:
+    def look_up() -> Any:
+        return ["caption", MediaPart(kind="image", mime_type="image/png", data=b"x")]
+
+    emulator = Emulator(answers=[Calls(("look_up", {})), "ok"])
+    run(emulator, look_up)
+    assert emulator.requests[1].body["input"][-1]["result"] == [
+        {"type": "text", "text": "caption"},
+        {"type": "image", "mime_type": "image/png", "data": "eA=="},
+    ]
+
+
+async def test_what_a_plain_function_returns_to_await_is_awaited() -> None:
+    async def inner(city: str) -> str:
+        return city
+
+    def wrapped(city: str) -> Any:
+        return inner(city)
+
+    request = Request(model=MODEL, input="go")
+    answers = [Calls(("wrapped", {"city": "Ulm"})), "ok"]
+    async with AsyncClient("key", transport=Emulator(answers=answers).transport) as client:
+        done = await run_tools_async(client, request, [wrapped])
+    assert done.results[0].value == "Ulm"
+    with pytest.raises(ConfigError, match="AsyncClient"):
+        run(Emulator(answers=answers), wrapped)
+
+
+def test_a_callable_that_cannot_be_hashed_is_declared_and_called() -> None:
+    class Look:
+        __hash__ = None  # type: ignore[assignment]
+
+        def __call__(self, city: str) -> str:
+            return city
+
+    emulator = Emulator(answers=[Calls(("look", {"city": "Ulm"})), "ok"])
+    assert run(emulator, function_tool(Look(), name="look")).results[0].value == "Ulm"

@@ -112,14 +112,53 @@ def test_without_secret_and_keys_nothing_can_be_verified() -> None:
         verify_webhook(BODY, headers(signature()))
 
 
+ME = "https://me.example/hook"
+
+
 def test_a_token_of_google_is_checked_against_its_keys() -> None:
-    claims = {"iat": NOW, "exp": NOW + 600, "aud": "https://me.example/hook"}
-    event = verify_webhook(BODY, headers(token(claims)), keys=jwks(), audience="https://me.example/hook", now=NOW)
-    assert (event.id, event.covered) == ("v1_abc", False)
+    claims = {"iat": NOW, "exp": NOW + 600, "aud": ME}
     repeated = claims | {"type": EVENT["type"], "data": EVENT["data"]}
-    assert verify_webhook(BODY, headers(token(repeated)), keys=jwks(), now=NOW).covered
+    assert verify_webhook(BODY, headers(token(repeated)), keys=jwks(), audience=ME, now=NOW).covered
     digest = claims | {"body_sha256": hashlib.sha256(BODY).hexdigest()}
-    assert verify_webhook(BODY, headers(token(digest)), keys=jwks(), now=NOW).covered
+    assert verify_webhook(BODY, headers(token(digest)), keys=jwks(), audience=ME, now=NOW).covered
+
+
+def test_a_token_that_does_not_cover_the_body_passes_on_request_only() -> None:
+    sent = headers(token({"iat": NOW, "aud": ME}))
+    with pytest.raises(BadSignature, match="accept_uncovered"):
+        verify_webhook(BODY, sent, keys=jwks(), audience=ME, now=NOW)
+    event = verify_webhook(BODY, sent, keys=jwks(), audience=ME, accept_uncovered=True, now=NOW)
+    assert (event.id, event.covered) == ("v1_abc", False)
+
+
+def test_a_token_for_somebody_needs_an_audience() -> None:
+    with pytest.raises(BadSignature, match="audience="):
+        verify_webhook(BODY, headers(token({"iat": NOW, "aud": ME})), keys=jwks(), accept_uncovered=True, now=NOW)
+
+
+@pytest.mark.parametrize("away", [-200, 200])
+def test_a_token_without_its_time_of_issue_passes_near_its_end(away: int) -> None:
+    sent = headers(token({"exp": NOW + away}))
+    assert verify_webhook(BODY, sent, keys=jwks(), accept_uncovered=True, now=NOW).id == "v1_abc"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        ({"payload": BODY.decode()}, "payload takes the body as bytes"),
+        ({"headers": list(headers(signature()).items())}, "headers takes a mapping"),
+        ({"headers": {b"webhook-signature": b"v1,abc"}}, "must be text"),
+        ({"headers": {"webhook-signature": ["v1,abc"]}}, "must be text"),
+        ({"keys": b"{}"}, "parsed, not a bytes"),
+        ({"tolerance": float("nan")}, "tolerance takes seconds"),
+        ({"now": "today"}, "now takes seconds"),
+    ],
+)
+def test_arguments_of_other_types_are_told_by_name(wrong: dict[str, Any], says: str) -> None:
+    good: dict[str, Any] = {"payload": BODY, "headers": headers(signature()), "secret": SECRET, "now": NOW}
+    arguments = good | wrong
+    with pytest.raises(ConfigError, match=says):
+        verify_webhook(arguments.pop("payload"), arguments.pop("headers"), **arguments)
 
 
 @pytest.mark.parametrize(
@@ -132,6 +171,8 @@ def test_a_token_of_google_is_checked_against_its_keys() -> None:
         (token({}), "tell its time"),
         (token({"iat": NOW - 400}), "old"),
         (token({"exp": NOW - 400}), "no longer valid"),
+        (token({"exp": NOW + 86_400}), "in the future"),
+        (token({"iat": NOW}, crit=["b64"]), "crit"),
         (token({"iat": NOW, "nbf": NOW + 400}), "not valid yet"),
         (token({"iat": NOW, "aud": "https://other.example"}), "somebody else"),
         (token({"iat": NOW, "aud": "a", "data": {"id": "v1_other"}}), "somebody else|another event"),

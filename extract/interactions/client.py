@@ -35,6 +35,7 @@ from extract.interactions.transport import (
     is_loopback,
     read_timeout,
     unreachable,
+    without_key,
 )
 from extract.interactions.wire import Call, Reply, drive, drive_async, drive_polling, drive_polling_async
 from extract.limits import Retry, retry_if_transient, stop_when_hopeless, wait_as_told, wait_with_jitter
@@ -122,6 +123,8 @@ class Endpoint:
         options["headers"] = dict(call.headers)
         if call.timeout is not None:
             options["timeout"] = httpx.Timeout(call.timeout, connect=15.0)
+        if call.bare:
+            options["auth"] = without_key
         return options
 
     def patience(self, request: Request) -> float | None:
@@ -133,8 +136,11 @@ class Endpoint:
         """Return the reply of a call that went well (200, exactly); raise what any other stands for."""
         if reply.status == 200:
             return reply
-        # A service may echo what it was sent: the key is struck out before anything is made of the body.
-        raise refusal(replace(reply, body=reply.body.replace(self.api_key.encode(), b"[key]")))
+        raise refusal(replace(reply, body=self.scrub(reply.body)))
+
+    def scrub(self, body: bytes) -> bytes:
+        """Strike the key out, before anything is made of an error's body: a service may echo what it was sent."""
+        return body.replace(self.api_key.encode(), b"[key]")
 
 
 class _Patience:
@@ -235,7 +241,7 @@ class Client:
 
         A stored interaction is taken up again after a cut, and a continuation is followed.
         """
-        heard, body = Heard(), self.endpoint.wire.encode(request, stream=True)
+        heard, body = Heard(self.endpoint.scrub), self.endpoint.wire.encode(request, stream=True)
         protocol = listen(
             body,
             heard,
@@ -247,7 +253,7 @@ class Client:
 
     def follow(self, interaction: Interaction | str, *, last_event_id: str | None = None) -> EventStream:
         """Return the stream of a stored interaction: from its beginning, or after an event that was seen before."""
-        heard = Heard()
+        heard = Heard(self.endpoint.scrub)
         protocol = follow(identity_of(interaction), heard, last_event_id=last_event_id)
         return EventStream(protocol, heard, connect=self._connect, sleep=self._sleep)
 
@@ -266,9 +272,14 @@ class Client:
         if isinstance(interaction, Interaction) and interaction.status in FINISHED:
             return interaction
         protocol = wait(
-            identity_of(interaction), deadline=deadline, poll=poll, clock=self._clock, on_progress=on_progress
+            identity_of(interaction),
+            deadline=deadline,
+            poll=poll,
+            clock=self._clock,
+            retry=self.retry,
+            on_progress=on_progress,
         )
-        return drive_polling(protocol, self._insist, self._sleep)
+        return drive_polling(protocol, self.ask, self._sleep)
 
     def get(self, interaction: Interaction | str, *, include_input: bool = False) -> Interaction:
         """Fetch a stored interaction, on request with its input. Raises BadRequest where the service keeps none."""
@@ -412,7 +423,7 @@ class AsyncClient:
 
         A stored interaction is taken up again after a cut, and a continuation is followed.
         """
-        heard, body = Heard(), self.endpoint.wire.encode(request, stream=True)
+        heard, body = Heard(self.endpoint.scrub), self.endpoint.wire.encode(request, stream=True)
         protocol = listen(
             body,
             heard,
@@ -424,7 +435,7 @@ class AsyncClient:
 
     def follow(self, interaction: Interaction | str, *, last_event_id: str | None = None) -> AsyncEventStream:
         """Return the stream of a stored interaction: from its beginning, or after an event that was seen before."""
-        heard = Heard()
+        heard = Heard(self.endpoint.scrub)
         protocol = follow(identity_of(interaction), heard, last_event_id=last_event_id)
         return AsyncEventStream(protocol, heard, connect=self._connect, sleep=self._sleep)
 
@@ -443,9 +454,14 @@ class AsyncClient:
         if isinstance(interaction, Interaction) and interaction.status in FINISHED:
             return interaction
         protocol = wait(
-            identity_of(interaction), deadline=deadline, poll=poll, clock=self._clock, on_progress=on_progress
+            identity_of(interaction),
+            deadline=deadline,
+            poll=poll,
+            clock=self._clock,
+            retry=self.retry,
+            on_progress=on_progress,
         )
-        return await drive_polling_async(protocol, self._insist, self._sleep)
+        return await drive_polling_async(protocol, self.ask, self._sleep)
 
     async def get(self, interaction: Interaction | str, *, include_input: bool = False) -> Interaction:
         """Fetch a stored interaction, on request with its input. Raises BadRequest where the service keeps none."""

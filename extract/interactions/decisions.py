@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
 from extract.errors import Blocked, ConfigError, Unfinished, Unreachable
 from extract.interactions.dialects import DIALECTS, from_raw
 from extract.interactions.patience import insist_on
-from extract.interactions.wire import Call, PollingProtocol, Reply
+from extract.interactions.wire import Call, PollingProtocol, Reply, json_body
 from extract.limits import Retry
 from extract.types import JsonObject, Part, Turn, Usage
 
@@ -151,7 +151,7 @@ def decide(
 ) -> PollingProtocol[Reply, Decisions]:
     """Ask all questions about one input. Raises Blocked for an input that a filter refused."""
     body = encode(given, questions, model)
-    reply = yield from insist_on(Call("POST", "/decisions", body), retry)
+    reply: Reply = yield from insist_on(Call("POST", "/decisions", body), retry)
     return decode(reply.body, questions)
 
 
@@ -166,7 +166,7 @@ def encode(given: str | Part | Sequence[str | Part], questions: Mapping[str, Que
         turn = Turn.user(*given) if isinstance(given, Sequence) else Turn.user(given)
         content = DIALECTS["steps"].encode_input([turn])[0]["content"]
     asked = {name: question.as_wire() for name, question in questions.items()}
-    return to_json({"model": model, "input": content, "questions": asked})
+    return json_body({"model": model, "input": content, "questions": asked})
 
 
 def decode(body: bytes, asked: Mapping[str, Question]) -> Decisions:
@@ -207,7 +207,7 @@ def _answer(raw: Any) -> Answer:
                     confidence=_share(raw["confidence"]),
                     probabilities={int(level): _share(share) for level, share in raw["probabilities"].items()},
                 )
-    except (KeyError, TypeError, ValueError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError):
         pass
     return UnknownAnswer(raw)
 

@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic_core import from_json, to_json
 
 from extract.errors import ConfigError, Unreachable
+from extract.interactions.wire import json_body
 from extract.types import (
     Clip,
     Failure,
@@ -29,9 +30,12 @@ from extract.types import (
     Usage,
 )
 
-__all__ = ["DIALECTS", "Dialect", "DialectName", "Envelope", "decode", "from_raw", "merge", "tool_object"]
+__all__ = ["DIALECTS", "NO_STATUS", "Dialect", "DialectName", "Envelope", "decode", "from_raw", "merge", "tool_object"]
 
 DialectName: TypeAlias = Literal["steps", "outputs"]
+
+NO_STATUS = "unspecified"
+"""The status of an interaction that tells none and holds nothing: it may not be taken for a whole answer."""
 
 _SPLICE = "\x00turns"
 _USAGE_NAMES = {
@@ -61,7 +65,7 @@ class Dialect:
         said = self.encode_input(request.turns)
         if not said and not request.continuation_token:
             raise ConfigError("the request has no input: nothing would be asked")
-        return to_json(self._body(request, said, stream=stream))
+        return json_body(self._body(request, said, stream=stream))
 
     def envelope(self, request: Request) -> Envelope:
         """Encode all that `request` says once, with a place left after its turns for those of each record.
@@ -277,10 +281,13 @@ def decode(body: bytes) -> Interaction:
 
 
 def from_raw(raw: JsonObject) -> Interaction:
-    """Return the interaction that an object of either form tells of."""
+    """Return the interaction that an object of either form tells of.
+
+    The service always tells a status. Where none stands beside steps, it was left out by what answers in its place.
+    """
     steps = _objects(raw["steps"]) if "steps" in raw else _lift(_objects(raw.get("outputs")))
     return Interaction(
-        status=_text(raw.get("status")) or "completed",
+        status=_text(raw.get("status")) or ("completed" if steps else NO_STATUS),
         id=_text(raw.get("id")) or "",
         model=_text(raw.get("model")),
         steps=steps,
@@ -312,6 +319,10 @@ def _objects(value: Any) -> tuple[JsonObject, ...]:
     return tuple(item for item in value if isinstance(item, dict)) if isinstance(value, list) else ()
 
 
+def _object(value: Any) -> JsonObject:
+    return value if isinstance(value, dict) else {}
+
+
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
 
@@ -341,5 +352,27 @@ def merge(first: Interaction, then: Interaction) -> Interaction:
     raw = then.raw | {"steps": [*first.steps, *then.steps]}
     raw.pop("usage", None)
     if usage is not None:
-        raw["usage"] = {_USAGE_NAMES[item.name][0]: getattr(usage, item.name) for item in fields(usage)}
+        counted = {_USAGE_NAMES[item.name][0]: getattr(usage, item.name) for item in fields(usage)}
+        raw["usage"] = counted | _further_counts(*(_object(hop.raw.get("usage")) for hop in (first, then)))
     return replace(then, steps=(*first.steps, *then.steps), usage=usage, raw=raw)
+
+
+def _further_counts(first: JsonObject, then: JsonObject) -> JsonObject:
+    """Add up what a usage counts beside the tokens that are billed. A total is known only where both tell one."""
+    told = [usage.get("total_tokens") for usage in (first, then)]
+    further: JsonObject = {"total_tokens": sum(told)} if all(type(number) is int for number in told) else {}
+    for name in dict.fromkeys((*first, *then)):
+        if name.endswith("_tokens_by_modality"):
+            further[name] = _by_kind("modality", "tokens", first.get(name), then.get(name))
+        elif name == "grounding_tool_count":
+            further[name] = _by_kind("type", "count", first.get(name), then.get(name))
+    return further
+
+
+def _by_kind(kind: str, number: str, *lists: Any) -> list[JsonObject]:
+    """Add up the numbers of each kind over lists of objects."""
+    sums: dict[str, int] = {}
+    for item in (item for some in lists for item in _objects(some)):
+        if isinstance(item.get(kind), str) and type(item.get(number)) is int:
+            sums[item[kind]] = sums.get(item[kind], 0) + item[number]
+    return [{kind: name, number: total} for name, total in sums.items()]

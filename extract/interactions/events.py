@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode, b64encode
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic_core import from_json
@@ -146,9 +146,9 @@ def read_event(frame: Frame) -> Event:
     common: dict[str, Any] = {"id": identity if isinstance(identity, str) and identity else frame.id, "raw": raw}
     match str(raw.get("event_type") or frame.name):
         case "interaction.created" | "interaction.start":
-            return Created(interaction=from_raw(_object(raw.get("interaction"))), **common)
+            return Created(interaction=_told(raw, "in_progress"), **common)
         case "interaction.completed" | "interaction.complete":
-            return Completed(interaction=from_raw(_object(raw.get("interaction"))), **common)
+            return Completed(interaction=_told(raw, "completed"), **common)
         case "step.start" | "content.start":
             return StepStarted(index=_index(raw), step=_object(raw.get("step", raw.get("content"))), **common)
         case "step.delta" | "content.delta":
@@ -163,6 +163,12 @@ def read_event(frame: Frame) -> Event:
                 status=_status(raw) or "", continuation_token=token if isinstance(token, str) else None, **common
             )
     return UnknownEvent(**common)
+
+
+def _told(raw: JsonObject, otherwise: str) -> Interaction:
+    """Return the interaction of an event, with the status that the event stands for where none is told."""
+    told = _object(raw.get("interaction"))
+    return from_raw(told) if _string(told.get("status")) else replace(from_raw(told), status=otherwise)
 
 
 def _piece(raw: JsonObject, common: dict[str, Any]) -> Event:
@@ -218,6 +224,19 @@ def _decoded(value: Any) -> bytes | None:
         return None
 
 
+class _Sound:
+    """A content of sound or film, whose pieces are put together once it is looked at: they may be many."""
+
+    def __init__(self, content: JsonObject, first: bytes) -> None:
+        self.content = content
+        self.pieces = [first]
+
+    def settle(self) -> None:
+        if len(self.pieces) > 1:
+            self.pieces = [b"".join(self.pieces)]
+            self.content["data"] = b64encode(self.pieces[0]).decode("ascii")
+
+
 class Accumulator:
     """Adds events up to the interaction that a plain call would have brought, as far as it has come."""
 
@@ -229,6 +248,8 @@ class Accumulator:
         self._steps: dict[int, JsonObject] = {}
         self._whole: list[Any] = []
         self._arguments: dict[int, str] = {}
+        self._sounds: dict[int, _Sound] = {}
+        self._results: set[int] = set()  # steps whose result has begun to come
         self._usage: JsonObject = {}
         self._legacy = False
 
@@ -246,6 +267,8 @@ class Accumulator:
 
     def interaction(self) -> Interaction:
         """Return what has come so far, as a value of its own."""
+        for sound in self._sounds.values():
+            sound.settle()
         raw = deepcopy(self._raw())
         if not self._whole:
             for place, index in enumerate(sorted(self._steps)):
@@ -265,6 +288,7 @@ class Accumulator:
                 self.checkpoint = event.continuation_token or self.checkpoint
                 self._usage = _object(event.raw.get("usage")) or self._usage
             case StepStarted():
+                self._forget(event.index)
                 self._steps[event.index] = deepcopy(event.step)
                 self.checkpoint = None
             case StepStopped():
@@ -277,20 +301,32 @@ class Accumulator:
     def _take_head(self, event: Created | Completed) -> None:
         told = _object(event.raw.get("interaction"))
         if isinstance(event, Created):
-            self._head, self._steps, self._arguments = {}, {}, {}
+            self._head, self._steps, self._arguments, self._sounds, self._results = {}, {}, {}, {}, set()
         else:
             self.completed = True
             self.checkpoint = None
             self._head.pop("continuation_token", None)
         for name in ("steps", "outputs"):
-            if isinstance(told.get(name), list) and told[name] and isinstance(event, Completed):
-                self._whole, self._legacy = told[name], name == "outputs"
+            if isinstance(told.get(name), list) and told[name]:
+                self._legacy = name == "outputs"
+                if isinstance(event, Completed):
+                    self._whole = told[name]
+                else:
+                    steps = (deepcopy(step) for step in told[name] if isinstance(step, dict))
+                    self._steps = dict(enumerate(steps))
         self._head |= {name: value for name, value in told.items() if name not in ("steps", "outputs")}
+        self._head["status"] = event.interaction.status
+
+    def _forget(self, index: int) -> None:
+        """Drop what came of a step that begins anew."""
+        self._arguments.pop(index, None)
+        self._sounds.pop(index, None)
+        self._results.discard(index)
 
     def _raw(self) -> JsonObject:
         usage = {"usage": self._usage} if self._usage and not self._head.get("usage") else {}
         steps = self._whole or [self._steps[index] for index in sorted(self._steps)]
-        return self._head | usage | {"outputs" if self._legacy else "steps": steps}
+        return {"status": "in_progress"} | self._head | usage | {"outputs" if self._legacy else "steps": steps}
 
     def _parsed(self, index: int) -> Any:
         """Return the arguments of a call; text that is no JSON object yet stays text."""
@@ -313,9 +349,45 @@ class Accumulator:
             elif isinstance(arguments, dict):
                 step["arguments"] = arguments
         elif kind in _MEDIA_KINDS:
-            _add_media(step, delta)
+            self._add_media(index, step, delta)
         elif kind == "thought_signature" or kind.endswith(("_call", "_result")):
-            step |= {name: value for name, value in delta.items() if name != "type"}
+            told = {name: value for name, value in delta.items() if name != "type"}
+            if kind.endswith("_result"):
+                self._extend_result(index, step, told)
+            step |= told
+
+    def _extend_result(self, index: int, step: JsonObject, told: JsonObject) -> None:
+        """Put what came of a result's list before what is told now. The first piece takes the place of the step's."""
+        known, more = step.get("result"), told.get("result")
+        if index in self._results and isinstance(known, list) and isinstance(more, list):
+            told["result"] = [*known, *more]
+        if "result" in told:
+            self._results.add(index)
+
+    def _add_media(self, index: int, step: JsonObject, delta: JsonObject) -> None:
+        """Add a piece of media. Sound and film come in pieces that belong together, images one by one."""
+        content = _content_of(step, delta["type"])
+        sound = self._sound(index, content) if delta["type"] in ("audio", "video") else None
+        piece = _decoded(delta.get("data"))
+        if sound is not None and piece is not None:
+            sound.pieces.append(piece)
+        elif ("data" in content or "uri" in content) and content is not step:
+            step["content"].append(dict(delta))
+        else:
+            content |= delta
+
+    def _sound(self, index: int, content: JsonObject) -> _Sound | None:
+        """Return the sound that a content holds so far; None where it is still empty or cannot be read."""
+        sound = self._sounds.get(index)
+        if sound is not None and sound.content is content:
+            return sound
+        if sound is not None:
+            sound.settle()
+        first = _decoded(content.get("data"))
+        if first is None:
+            return None
+        self._sounds[index] = _Sound(content, first)
+        return self._sounds[index]
 
     def _opened(self, kind: str) -> JsonObject:
         """Return the step that a delta belongs to whose beginning has not been told."""
@@ -361,21 +433,3 @@ def _add_thought(step: JsonObject, delta: JsonObject) -> None:
         last["text"] = _string(last.get("text")) + _string(piece.get("text"))
     elif piece.get("text") or "data" in piece or "uri" in piece:
         summary.append(dict(piece))
-
-
-def _add_media(step: JsonObject, delta: JsonObject) -> None:
-    """Add a piece of media. Sound and film come in pieces that belong together, images one by one."""
-    kind = delta["type"]
-    content = _content_of(step, kind)
-    joined = kind in ("audio", "video") and _joined(content.get("data"), delta.get("data"))
-    if joined:
-        content["data"] = joined
-    elif ("data" in content or "uri" in content) and content is not step:
-        step["content"].append(dict(delta))
-    else:
-        content |= delta
-
-
-def _joined(first: Any, then: Any) -> str | None:
-    head, tail = _decoded(first), _decoded(then)
-    return None if head is None or tail is None else b64encode(head + tail).decode("ascii")

@@ -11,6 +11,7 @@ import io
 import os
 import re
 import secrets
+import stat
 import time
 from base64 import b64decode
 from collections.abc import Awaitable, Callable, Iterator
@@ -22,11 +23,11 @@ from pathlib import Path
 from typing import Any, BinaryIO, Literal, Protocol, TypeAlias, TypeVar
 from urllib.parse import quote, urlencode
 
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
 from extract.errors import AnswerTimeout, ApiError, BadRecord, BadRequest, ConfigError, ExtractError, Unreachable
-from extract.interactions.patience import Patience, exchanged, insist_on
-from extract.interactions.wire import Call, PollingProtocol, Reply, Sleep, drive_polling, drive_polling_async
+from extract.interactions.patience import Deadline, Patience, exchanged, insist_on
+from extract.interactions.wire import Call, PollingProtocol, Reply, drive_polling, drive_polling_async, json_body
 from extract.limits import Retry
 from extract.mime import kind_of, mime_type_of, sniffed
 from extract.parts import JsonObject, MediaPart, Processing, Resolution
@@ -116,6 +117,7 @@ def upload(plan: Upload, retry: Retry) -> PollingProtocol[Reply, RemoteFile]:
 def _start(plan: Upload, retry: Retry) -> PollingProtocol[Reply, str]:
     """Announce the file and return the address to send it to."""
     told = {"name": plan.name, "display_name": plan.label, "mime_type": plan.mime_type, "size_bytes": plan.size}
+    body = json_body({"file": told})
     headers = {
         "x-goog-upload-protocol": "resumable",
         "x-goog-upload-command": "start",
@@ -123,8 +125,8 @@ def _start(plan: Upload, retry: Retry) -> PollingProtocol[Reply, str]:
         "x-goog-upload-header-content-type": plan.mime_type,
         "x-goog-upload-file-name": quote(plan.label),
     }
-    call = Call("POST", "/files", to_json({"file": told}), headers, plan.url)
-    reply = yield from insist_on(call, retry)
+    call = Call("POST", "/files", body, headers, plan.url)
+    reply: Reply = yield from insist_on(call, retry)
     url = reply.headers.get("x-goog-upload-url")
     if not url:
         raise Unreachable("POST /files: the service named no address to upload to", maybe_sent=True)
@@ -136,9 +138,9 @@ def _advance(plan: Upload, url: str, offset: int, retry: Retry) -> PollingProtoc
     patience = Patience(retry)
     known, reached = True, offset
     while True:
-        call = _chunk(plan, url, reached) if known else Call("POST", "/files", headers=_command("query"), url=url)
+        call = _chunk(plan, url, reached) if known else _to_upload(url, _command("query"))
         try:
-            reply = yield from exchanged(call)
+            reply: Reply = yield from exchanged(call)
             if _status(reply) == "final":
                 return plan.size, reply
             reached = _received(reply, plan, otherwise=reached + len(call.body))
@@ -166,13 +168,18 @@ def _chunk(plan: Upload, url: str, offset: int) -> Call:
     wanted = min(plan.chunk_bytes, plan.size - offset)
     try:
         data = plan.read(offset, wanted)
-    except OSError as error:
-        raise BadRecord(f"{plan.label}: {error.strerror or error}") from None
+    except (OSError, ValueError) as error:
+        raise BadRecord(f"{plan.label}: {_reason(error)}") from None
     if len(data) != wanted:
         raise BadRecord(f"{plan.label}: the file changed while it was sent; send it again")
     last = offset + wanted == plan.size
     headers = _command("upload, finalize" if last else "upload") | {"x-goog-upload-offset": str(offset)}
-    return Call("POST", "/files", data, headers, url)
+    return _to_upload(url, headers, data)
+
+
+def _to_upload(url: str, headers: dict[str, str], data: bytes = b"") -> Call:
+    """Return a call to an upload's own address: whoever knows that needs no key, and it may be on another host."""
+    return Call("POST", "/files", data, headers, url, bare=True)
 
 
 def _command(command: str) -> dict[str, str]:
@@ -194,14 +201,22 @@ def _received(reply: Reply, plan: Upload, *, otherwise: int) -> int:
     told = reply.headers.get("x-goog-upload-size-received")
     if told is None:
         return otherwise
-    if not told.isdecimal() or int(told) > plan.size:
+    received = _count(told)
+    if received is None or received > plan.size:
         raise Unreachable(f"POST /files: the service says it has {told[:20]!r} of {plan.size} bytes")
-    return int(told)
+    return received
 
 
-def fetch(name: str, retry: Retry) -> PollingProtocol[Reply, RemoteFile]:
+def _count(value: Any) -> int | None:
+    """Return a number of bytes, which the service writes as text. None for what is none, or has endless digits."""
+    if isinstance(value, str) and len(value) < 20 and value.isascii() and value.isdecimal():
+        return int(value)
+    return value if type(value) is int and 0 <= value < 2**63 else None
+
+
+def fetch(name: str, retry: Retry, deadline: Deadline | None = None) -> PollingProtocol[Reply, RemoteFile]:
     """Get what the service says of a file now."""
-    reply = yield from _about(name, "GET", retry)
+    reply = yield from _about(name, "GET", retry, deadline)
     return read_file(_object(reply.body))
 
 
@@ -210,9 +225,11 @@ def delete(name: str, retry: Retry) -> PollingProtocol[Reply, None]:
     yield from _about(name, "DELETE", retry)
 
 
-def _about(name: str, method: Literal["GET", "DELETE"], retry: Retry) -> PollingProtocol[Reply, Reply]:
+def _about(
+    name: str, method: Literal["GET", "DELETE"], retry: Retry, deadline: Deadline | None = None
+) -> PollingProtocol[Reply, Reply]:
     try:
-        return (yield from insist_on(Call(method, f"/{name}"), retry))
+        return (yield from insist_on(Call(method, f"/{name}"), retry, deadline))
     except ApiError as error:
         if error.status not in (HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND):
             raise
@@ -227,7 +244,7 @@ def list_all(retry: Retry, page_size: int = _PAGE_SIZE) -> PollingProtocol[Reply
     token = ""
     while True:
         query = urlencode({"pageSize": page_size} | ({"pageToken": token} if token else {}))
-        reply = yield from insist_on(Call("GET", f"/files?{query}"), retry)
+        reply: Reply = yield from insist_on(Call("GET", f"/files?{query}"), retry)
         page = _object(reply.body)
         found = page.get("files")
         files += [read_file(one) for one in found if isinstance(one, dict)] if isinstance(found, list) else []
@@ -241,21 +258,19 @@ def wait_until_active(
     name: str, retry: Retry, deadline: float, clock: Callable[[], float]
 ) -> PollingProtocol[Reply, RemoteFile]:
     """Ask for a file until it is ACTIVE. BadRecord where it became FAILED, AnswerTimeout past the deadline."""
-    began, ordered, delay = clock(), 0.0, _FIRST_POLL
+    end, delay = Deadline(deadline, clock), _FIRST_POLL
     while True:
-        file = yield from fetch(name, retry)
+        file = yield from fetch(name, retry, end)
         if file.is_active:
             return file
         if file.state == "FAILED":
             error = file.raw.get("error")
             said = error.get("message") if isinstance(error, dict) else None
             raise BadRecord(f"{name}: the service could not read this file ({said or 'it did not say why'})")
-        left = deadline - max(ordered, clock() - began)
-        if left <= 0:
+        if end.left <= 0:
             raise AnswerTimeout(f"{name} is still {file.state} after {deadline:g} s: wait for it again, or longer")
-        wait = min(delay, left)
-        yield Sleep(wait)
-        ordered, delay = ordered + wait, min(_LONGEST_POLL, delay * 2)
+        yield end.sleep(delay)
+        delay = min(_LONGEST_POLL, delay * 2)
 
 
 def read_file(raw: JsonObject, fallback: Upload | None = None) -> RemoteFile:
@@ -263,12 +278,11 @@ def read_file(raw: JsonObject, fallback: Upload | None = None) -> RemoteFile:
     name = raw.get("name") or (fallback.name if fallback else None)
     if not isinstance(name, str):
         raise Unreachable("the service described a file without a name")
-    size = raw.get("sizeBytes")
     return RemoteFile(
         name=name,
         uri=str(raw.get("uri") or ""),
         mime_type=str(raw.get("mimeType") or (fallback.mime_type if fallback else "application/octet-stream")),
-        size=int(str(size)) if str(size).isdecimal() else None,
+        size=_count(raw.get("sizeBytes")),
         state=str(raw.get("state") or "ACTIVE"),
         expires=_time(raw.get("expirationTime")),
         sha256=_hash(raw.get("sha256Hash")),
@@ -316,21 +330,32 @@ def name_of(file: RemoteFile | str) -> str:
 
 
 @contextmanager
-def opened(source: Source, label: str | None) -> Iterator[tuple[BinaryIO, str]]:
-    """Yield a seekable stream and what to call it. BadRecord where a path cannot be read."""
+def opened(source: Source) -> Iterator[tuple[BinaryIO, str]]:
+    """Yield a seekable stream and its name. BadRecord where a path cannot be read, ConfigError for no such source."""
     if isinstance(source, str | os.PathLike):
         path = Path(source)
-        try:
-            stream = path.open("rb")
-        except OSError as error:
-            raise BadRecord(f"{path}: {error.strerror or error}") from None
-        with stream:
-            yield stream, label or path.name
+        with _open(path) as stream:
+            yield stream, path.name
     elif isinstance(source, bytes | bytearray | memoryview):
-        yield io.BytesIO(source), label or "bytes"
-    else:
+        yield io.BytesIO(source), "bytes"
+    elif callable(getattr(source, "seek", None)) and callable(getattr(source, "read", None)):
         named = getattr(source, "name", None)
-        yield source, label or (Path(named).name if isinstance(named, str) else "stream")
+        yield source, Path(named).name if isinstance(named, str) else "stream"
+    else:
+        raise ConfigError(f"upload takes a path, bytes or a seekable binary stream, not a {type(source).__name__}")
+
+
+def _open(path: Path) -> BinaryIO:
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for somebody to write into it
+            raise BadRecord(f"{path}: not a regular file")
+        return path.open("rb")
+    except (OSError, ValueError) as error:
+        raise BadRecord(f"{str(path)!r}: {_reason(error)}") from None
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return getattr(error, "strerror", None) or str(error)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -347,15 +372,22 @@ class Choices:
         if self.chunk_bytes < GRANULARITY or self.chunk_bytes % GRANULARITY:
             raise ConfigError(f"chunk_bytes must be a multiple of {GRANULARITY:,} (256 KiB), not {self.chunk_bytes:,}")
 
-    def plan(self, stream: BinaryIO, label: str, url: str) -> Upload:
+    def plan(self, stream: BinaryIO, file_name: str, url: str) -> Upload:
         """Return how to upload `stream`. BadRecord for a file that is empty or too large."""
-        size = stream.seek(0, os.SEEK_END)
+        label = self.label or file_name
+        try:
+            size = stream.seek(0, os.SEEK_END)
+            stream.seek(0)
+            opening = stream.read(1024)
+        except (OSError, ValueError) as error:
+            raise ConfigError(f"{label}: the stream must be open, and seekable: {_reason(error)}") from None
+        if not isinstance(opening, bytes):
+            raise ConfigError(f"{label}: the stream must be binary: open it with 'rb'")
         if not size:
             raise BadRecord(f"{label}: the file is empty")
         if size > MOST_BYTES:
             raise BadRecord(f"{label}: {size:,} bytes is too large; the service takes files up to {MOST_BYTES:,}")
-        stream.seek(0)
-        mime_type = self.mime_type or mime_type_of(label) or sniffed(stream.read(1024))
+        mime_type = self.mime_type or mime_type_of(file_name) or mime_type_of(label) or sniffed(opening)
         if mime_type is None:
             raise ConfigError(f"{label}: its type cannot be told: give mime_type, such as 'application/pdf'")
 
@@ -428,8 +460,8 @@ class Files:
         file may still be PROCESSING: see `wait`.
         """
         choices = Choices(mime_type=mime_type, name=name, label=label, chunk_bytes=chunk_bytes, on_progress=on_progress)
-        with opened(source, label) as (stream, known_as):
-            plan = choices.plan(stream, known_as, _upload_url(self._client))
+        with opened(source) as (stream, file_name):
+            plan = choices.plan(stream, file_name, _upload_url(self._client))
             return self._drive(upload(plan, self._client.retry))
 
     def wait(self, file: RemoteFile | str, *, deadline: float = 300.0) -> RemoteFile:
@@ -475,8 +507,8 @@ class AsyncFiles:
     ) -> RemoteFile:
         """Send a file, a seekable stream or bytes: see `Files.upload`."""
         choices = Choices(mime_type=mime_type, name=name, label=label, chunk_bytes=chunk_bytes, on_progress=on_progress)
-        with opened(source, label) as (stream, known_as):
-            plan = choices.plan(stream, known_as, _upload_url(self._client))
+        with opened(source) as (stream, file_name):
+            plan = choices.plan(stream, file_name, _upload_url(self._client))
             return await self._drive(upload(plan, self._client.retry))
 
     async def wait(self, file: RemoteFile | str, *, deadline: float = 300.0) -> RemoteFile:

@@ -7,12 +7,12 @@ import inspect
 import re
 from base64 import b64encode
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
-from pydantic_core import PydanticSerializationError, PydanticUndefined, from_json, to_json
+from pydantic_core import PydanticUndefined, from_json, to_json
 
 from extract.errors import ConfigError, ExtractError
 from extract.schema import compile_schema
@@ -108,7 +108,7 @@ def call_functions(calls: Sequence[FunctionCall], functions: dict[str, Function]
     """
     if waiting := [call.name for call in calls if call.name in functions and functions[call.name].is_async]:
         raise ConfigError(f"{waiting[0]!r} is an async function: call it through an AsyncClient")
-    return tuple(_call(call, functions) for call in calls)
+    return tuple(_sendable(_call(call, functions)) for call in calls)
 
 
 async def call_functions_async(
@@ -117,21 +117,35 @@ async def call_functions_async(
     """Call all at once and return a result for each, in their order; what is not async runs in a thread."""
 
     async def answer(call: FunctionCall) -> FunctionResult:
-        function = functions.get(call.name)
-        if function is None or not function.is_async:
-            return await asyncio.to_thread(_call, call, functions)
-        try:
-            return FunctionResult(call, await function.call(**function.bind(call.arguments)))
-        except Exception as error:
-            return _failed(call, error)
+        in_loop = call.name in functions and functions[call.name].is_async
+        result = _begun(call, functions) if in_loop else await asyncio.to_thread(_begun, call, functions)
+        if inspect.isawaitable(result.value):
+            try:
+                result = FunctionResult(call, await result.value)
+            except Exception as error:
+                result = _failed(call, error)
+        return _sendable(result)
 
     return tuple(await asyncio.gather(*map(answer, calls)))
 
 
 def _call(call: FunctionCall, functions: dict[str, Function]) -> FunctionResult:
+    result = _begun(call, functions)
+    if inspect.isawaitable(result.value):
+        if inspect.iscoroutine(result.value):
+            result.value.close()
+        raise ConfigError(f"{call.name!r} returns something to await: call it through an AsyncClient")
+    return result
+
+
+def _begun(call: FunctionCall, functions: dict[str, Function]) -> FunctionResult:
+    """Call a function; what it returns may still have to be awaited."""
     function = functions.get(call.name)
     if function is None:
         return FunctionResult(call, f"there is no function {call.name!r}; there are {sorted(functions)}", is_error=True)
+    if call.malformed is not None:
+        told = f"the arguments must be a JSON object, not {call.malformed!r}; the function was not called"
+        return FunctionResult(call, told, is_error=True)
     try:
         return FunctionResult(call, function.call(**function.bind(call.arguments)))
     except Exception as error:
@@ -140,29 +154,49 @@ def _call(call: FunctionCall, functions: dict[str, Function]) -> FunctionResult:
 
 def _failed(call: FunctionCall, error: Exception) -> FunctionResult:
     """Return a failure in words the model can use; pydantic's would repeat the arguments and name a website."""
+    try:
+        said = _in_words(error)
+    except Exception:  # an error of the user's may fail to say what it is
+        said = type(error).__name__
+    return FunctionResult(call, said.encode("utf-8", "replace").decode(), is_error=True)
+
+
+def _in_words(error: Exception) -> str:
     if isinstance(error, ValidationError):
         wrong = (f"{'.'.join(map(str, one['loc'])) or 'arguments'}: {one['msg']}" for one in error.errors())
-        return FunctionResult(call, "; ".join(wrong), is_error=True)
+        return "; ".join(wrong)
     said = str(error)
     kind = "" if isinstance(error, ExtractError) and said else type(error).__name__
-    return FunctionResult(call, ": ".join(filter(None, (kind, said))), is_error=True)
+    return ": ".join(filter(None, (kind, said)))
+
+
+def _sendable(result: FunctionResult) -> FunctionResult:
+    """Return the result, or in place of one that JSON cannot hold an error that says so."""
+    try:
+        to_json(result.as_step())
+    except Exception as error:
+        failed = _failed(result.call, error)
+        kind = type(result.value).__name__
+        return replace(failed, value=f"the function ran, but its result ({kind}) is no JSON: {failed.value}"[:400])
+    return result
 
 
 def _as_result(value: Any) -> Any:
     """Return a value in one of the forms a result may have: text, an object, a list of contents."""
     if isinstance(value, str):
         return value
-    parts = value if isinstance(value, list | tuple) and value else [value]
-    if all(isinstance(part, TextPart | MediaPart) for part in parts):
+    parts = value if isinstance(value, list | tuple) else [value]
+    if any(isinstance(part, TextPart | MediaPart) for part in parts) and all(
+        isinstance(part, str | TextPart | MediaPart) for part in parts
+    ):
         return [_content(part) for part in parts]
-    try:
-        plain = from_json(to_json(value, inf_nan_mode="strings"))
-    except PydanticSerializationError:
-        return repr(value)
+    plain = from_json(to_json(value, inf_nan_mode="strings"))
     return plain if isinstance(plain, dict) else {"result": plain}
 
 
-def _content(part: TextPart | MediaPart) -> JsonObject:
+def _content(part: str | TextPart | MediaPart) -> JsonObject:
+    if isinstance(part, str):
+        return {"type": "text", "text": part}
     if isinstance(part, TextPart):
         return {"type": "text", "text": part.text}
     said = {"uri": part.uri} if part.data is None else {"data": b64encode(part.data).decode("ascii")}
@@ -176,8 +210,21 @@ def _parameters(call: Callable[..., Any]) -> JsonObject:
     return compile_schema(model).wire
 
 
-@lru_cache(maxsize=256)
 def _model_of(call: Callable[..., Any]) -> type[BaseModel]:
+    """Return a model of a function's parameters, made once for a callable that can be hashed."""
+    try:
+        hash(call)
+    except TypeError:
+        return _made_model(call)
+    return _kept_model(call)
+
+
+@lru_cache(maxsize=256)
+def _kept_model(call: Callable[..., Any]) -> type[BaseModel]:
+    return _made_model(call)
+
+
+def _made_model(call: Callable[..., Any]) -> type[BaseModel]:
     """Return a model of a function's parameters. Fields are named by place: a parameter may have any name."""
     notes = dict(_notes(inspect.cleandoc(call.__doc__ or "")))
     try:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from typing import TypeVar
 
 from tenacity import DoSleep, RetryCallState, Retrying
 
-from extract.errors import ExtractError
-from extract.interactions.wire import Call, PollingProtocol, Reply, Sleep
+from extract.errors import AnswerTimeout, ExtractError
+from extract.interactions.wire import Call, PollingProtocol, Sleep
 from extract.limits import Retry, retry_if_transient, stop_when_hopeless, wait_as_told, wait_with_jitter
 
-__all__ = ["Patience", "exchanged", "insist_on"]
+__all__ = ["Deadline", "Patience", "exchanged", "insist_on"]
+
+R = TypeVar("R")
 
 
 class Patience:
@@ -38,18 +41,44 @@ class Patience:
         return Sleep(float(order))
 
 
-def exchanged(call: Call) -> PollingProtocol[Reply, Reply]:
+class Deadline:
+    """Seconds from now, all that may be waited. The waits it has ordered count even where the clock stands still."""
+
+    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
+        self._seconds, self._clock, self._began, self._ordered = seconds, clock, clock(), 0.0
+
+    def __format__(self, _: str) -> str:
+        return f"{self._seconds:g} s"
+
+    @property
+    def left(self) -> float:
+        return self._seconds - max(self._ordered, self._clock() - self._began)
+
+    def sleep(self, seconds: float) -> Sleep:
+        """Return the order to wait, at most to the deadline."""
+        wait = max(0.0, min(seconds, self.left))
+        self._ordered += wait
+        return Sleep(wait)
+
+
+def exchanged(call: Call) -> PollingProtocol[R, R]:
     """Order one call and return its reply."""
     reply = yield call
     assert reply is not None, "a call is answered by a reply or an error"
     return reply
 
 
-def insist_on(call: Call, retry: Retry) -> PollingProtocol[Reply, Reply]:
-    """Order a call until it goes well or another try is useless."""
+def insist_on(call: Call, retry: Retry, deadline: Deadline | None = None) -> PollingProtocol[R, R]:
+    """Order a call until it goes well or another try is useless. AnswerTimeout where it still fails at the deadline."""
     patience = Patience(retry)
     while True:
         try:
             return (yield from exchanged(call))
         except ExtractError as error:
-            yield patience.after(error)
+            wait = patience.after(error)
+            if deadline is None:
+                yield wait
+                continue
+            if deadline.left <= 0:
+                raise AnswerTimeout(f"{call.method} {call.path} still fails after {deadline}: {error}") from None
+            yield deadline.sleep(wait.seconds)

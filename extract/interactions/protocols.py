@@ -10,7 +10,9 @@ from pydantic_core import from_json, to_json
 
 from extract.errors import AnswerTimeout, ApiError, BadRequest, ConfigError, Denied
 from extract.interactions.dialects import merge
-from extract.interactions.wire import Call, PollingProtocol, Protocol, Reply, Sleep
+from extract.interactions.patience import Deadline, insist_on
+from extract.interactions.wire import Call, PollingProtocol, Protocol, Reply
+from extract.limits import Retry
 from extract.types import Interaction
 
 __all__ = [
@@ -62,6 +64,8 @@ def create(
 def next_hop(body: bytes, interaction: Interaction, token: str) -> bytes:
     """Return the body of the next hop: stored ones name their parent, the others say the first input again."""
     if body.startswith(b'{"store":false,'):
+        if b'"continuation_token":' in body:  # perhaps as a field of the schema: reading it tells
+            return to_json(from_json(body) | {"continuation_token": token})
         return body[:-1] + b',"continuation_token":' + to_json(token) + b"}"
     first = from_json(body)
     first.pop("input", None)
@@ -94,23 +98,30 @@ def wait(
     deadline: float,
     poll: float,
     clock: Callable[[], float],
+    retry: Retry,
     on_progress: Callable[[Interaction], None] | None = None,
 ) -> PollingProtocol[Interaction, Interaction]:
-    """Fetch a stored interaction every `poll` seconds until it is finished. Raises AnswerTimeout at the deadline."""
-    end = clock() + deadline
+    """Fetch a stored interaction every `poll` seconds until it is finished. Raises AnswerTimeout at the deadline.
+
+    A look that fails in passing is repeated as `retry` says, up to the deadline.
+    """
+    end = Deadline(deadline, clock)
+    call = Call("GET", interaction_path(interaction_id))
     while True:
-        interaction: Interaction = yield from _known(Call("GET", interaction_path(interaction_id)), interaction_id)
+        try:
+            interaction: Interaction = yield from insist_on(call, retry, end)
+        except Denied as error:
+            raise unknown(interaction_id, error) from None
         if on_progress is not None:
             on_progress(interaction)
         if interaction.status in FINISHED:
             return interaction
-        left = end - clock()
-        if left <= 0:
+        if end.left <= 0:
             raise AnswerTimeout(
                 f"the interaction {interaction_id} is still {interaction.status!r} after {deadline:g} s; it goes on: "
                 "wait for it again, or cancel it"
             )
-        yield Sleep(min(poll, left))
+        yield end.sleep(poll)
 
 
 def identity_of(interaction: Interaction | str) -> str:
@@ -123,7 +134,10 @@ def identity_of(interaction: Interaction | str) -> str:
 
 def interaction_path(interaction_id: str) -> str:
     """Return the path of a stored interaction."""
-    return f"{CREATE_PATH}/{quote(interaction_id, safe='')}"
+    try:
+        return f"{CREATE_PATH}/{quote(interaction_id, safe='')}"
+    except UnicodeError:
+        raise ConfigError(f"{interaction_id!r} is no id of an interaction: it holds half a character") from None
 
 
 def _known(call: Call, interaction_id: str) -> Generator[Call, Any, Any]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 __all__ = ["Frame", "SseParser"]
 
 _BOM = b"\xef\xbb\xbf"
+_FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _MOST_STRAY = 1_000_000  # of bytes that are no event: an error's body is far smaller
 
 
@@ -24,8 +25,9 @@ class SseParser:
     """Feed bytes as they come, get frames as they are whole; `close` gives the one that no blank line has ended.
 
     Lines end in LF, CR or CRLF, also mixed. A BOM, comments, `retry` and unknown fields are passed over, and several
-    `data` lines are joined by LF. What begins like JSON where a field should stand is gathered in `stray`: a service
-    that gives up may answer so in the middle of a stream.
+    `data` lines are joined by LF. What begins like JSON where a field should stand is gathered in `stray`, up to the
+    next line that is a field: a service that gives up may answer so in the middle of a stream. The last such body is
+    kept.
     """
 
     def __init__(self) -> None:
@@ -35,6 +37,7 @@ class SseParser:
         self._data: list[bytes] = []
         self._name = self._id = ""
         self.stray = b""
+        self._straying = False
 
     def feed(self, chunk: bytes) -> Iterator[Frame]:
         """Yield the frames that these bytes make whole."""
@@ -82,7 +85,11 @@ class SseParser:
     def _take(self, line: bytes) -> Frame | None:
         if not line:
             return self._dispatch()
-        if self.stray or (line[:1] in (b"[", b"{") and not self._data):
+        if line.startswith(_FIELDS):  # no line of JSON begins so
+            self._straying = False
+        elif not self._straying and line[:1] in (b"[", b"{") and not self._data:
+            self._straying, self.stray = True, b""
+        if self._straying:
             if len(self.stray) < _MOST_STRAY:
                 self.stray += line + b"\n"
             return None

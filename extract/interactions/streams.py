@@ -13,10 +13,10 @@ from types import TracebackType
 from typing import Any, Self, TypeAlias
 from urllib.parse import quote
 
-from pydantic_core import from_json
+from pydantic_core import from_json, to_json
 
 from extract.errors import BadRequest, Denied, ExtractError, RateLimited, Unreachable
-from extract.interactions.dialects import from_raw, merge
+from extract.interactions.dialects import NO_STATUS, from_raw, merge
 from extract.interactions.events import (
     Accumulator,
     ArgumentsPiece,
@@ -32,7 +32,7 @@ from extract.interactions.events import (
     read_event,
 )
 from extract.interactions.failures import refusal_in_stream
-from extract.interactions.protocols import CREATE_PATH, MOST_HOPS, interaction_path, next_hop, unknown
+from extract.interactions.protocols import CREATE_PATH, FINISHED, MOST_HOPS, interaction_path, next_hop, unknown
 from extract.interactions.sse import SseParser
 from extract.interactions.wire import Call, Sleep
 from extract.types import Interaction, JsonObject
@@ -65,14 +65,25 @@ Listening: TypeAlias = Generator[Order, bytes | None, Interaction]
 class Heard:
     """What has come of a stream so far, over all its connections and hops."""
 
-    def __init__(self) -> None:
+    def __init__(self, scrub: Callable[[bytes], bytes]) -> None:
         self.events = 0
         self.last_event_id = ""
         self.hop = Accumulator()
-        self.begun = False
-        """Whether anything of the present hop has come."""
+        self.hops = 0
+        """How many were begun after the first."""
+        self.sent: str | None = None
+        """The token that the present hop goes on from."""
+        self._scrub = scrub
         self._earlier: Interaction | None = None
         self._offset = 0
+        self._given = 0  # events of the present hop
+        self._again: Accumulator | None = None  # what a replay adds up to, until it has caught up
+        self._replayed = 0
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything of the present hop has come."""
+        return self._given > 0
 
     @property
     def interaction(self) -> Interaction:
@@ -84,22 +95,46 @@ class Heard:
     def text(self) -> str:
         return self.hop.text if self._earlier is None else self.interaction.text
 
-    def take(self, event: Event) -> Event:
-        """Add an event, and return it with an index that is the step's over all hops."""
+    def take(self, event: Event) -> Iterator[Event]:
+        """Add an event, and yield it with an index that is the step's over all hops, unless it was given before."""
+        if self._again is not None and self._is_behind(self._again, event):
+            return
         self.events += 1
-        self.begun = True
+        self._given += 1
         self.last_event_id = event.id or self.last_event_id
         self.hop.add(event)
         if self._offset and isinstance(event, _INDEXED):
-            return replace(event, index=event.index + self._offset)
-        return event
+            event = replace(event, index=event.index + self._offset)
+        yield event
 
-    def begin_hop(self) -> None:
-        """Keep what has come, and listen to the continuation beside it."""
+    def _is_behind(self, again: Accumulator, event: Event) -> bool:
+        """Add an event to the replay where it is of what was given before; else the replay takes the place of that."""
+        if self._replayed < self._given and not isinstance(event, Completed):
+            self._replayed += 1
+            again.add(event)
+            return True
+        self.hop, self._again = again, None
+        return False
+
+    def begin_again(self) -> None:
+        """Expect the present hop's events from the first on: their number tells which of them are new."""
+        self._again, self._replayed = Accumulator(), 0
+
+    def refusal(self, error: JsonObject) -> ExtractError:
+        """Return what an error in place of events stands for."""
+        try:
+            return refusal_in_stream(from_json(self._scrub(to_json(error))))
+        except ValueError:  # a key so short that it stood for a part of the JSON itself
+            return refusal_in_stream({})
+
+    def begin_hop(self, token: str) -> None:
+        """Keep what has come, and listen beside it to what goes on from a token."""
         self._earlier = self.interaction
         self._offset += len(self.hop)
-        self.hop = Accumulator()
-        self.begun = False
+        self.hop, self._again = Accumulator(), None
+        self.hops += 1
+        self.sent = token
+        self._given = 0
         self.last_event_id = ""
 
 
@@ -118,20 +153,19 @@ def listen(
 
 def _hops(body: bytes, heard: Heard, *, stored: bool, timeout: float | None) -> Listening:
     call = Call("POST", CREATE_PATH, body, headers=STREAM_HEADERS, timeout=timeout)
-    sent = None
-    for _ in range(MOST_HOPS):
+    while True:
         yield from _hop(call, heard, stored=stored)
         last = heard.hop.interaction()
         token = last.continuation_token
-        if last.status != "requires_continuation" or not token or token == sent:
-            break
-        call, sent = replace(call, body=next_hop(body, last, token)), token
-        heard.begin_hop()
-    return heard.interaction
+        if last.status != "requires_continuation" or not token or token == heard.sent or heard.hops >= MOST_HOPS:
+            return heard.interaction
+        call = replace(call, body=next_hop(body, last, token))
+        heard.begin_hop(token)
 
 
 def follow(interaction_id: str, heard: Heard, *, last_event_id: str | None = None) -> Listening:
     """Listen to a stored interaction: from its beginning, or from after an event that was seen before."""
+    heard.last_event_id = last_event_id or ""
     try:
         yield from _hop(_resumed(interaction_path(interaction_id), last_event_id), heard, stored=True)
     except Denied as error:
@@ -147,26 +181,34 @@ def _resumed(path: str, last_event_id: str | None) -> Call:
 def _hop(first: Call, heard: Heard, *, stored: bool) -> Generator[Order, bytes | None, None]:
     """Hear one interaction to its end. A cut is mended up to five times in a row without progress.
 
-    Opening has retries of its own: where they were in vain, what was lost is told.
+    Progress is a place to go on from that was not known before: events alone may be the same ones for ever. Opening
+    has retries of its own: where they were in vain, what was lost is told.
     """
     call, cuts = first, 0
     lost: ExtractError | None = None
     while True:
-        before, opened = heard.events, False
+        before, opened = _place(heard, stored=stored), False
         try:
             yield Open(call)
             opened = True
             yield from _connection(heard)
             return
         except (Unreachable, RateLimited) as error:
-            cuts = 1 if heard.events > before else cuts + 1
+            cuts = 1 if _place(heard, stored=stored) != before else cuts + 1
             onward = _onward(first, heard, stored=stored) if opened and cuts <= _MOST_CUTS else None
             if onward is None:
                 raise (error if opened else lost or error) from None
+            if not heard.begun:  # a hop that goes on from a checkpoint is asked again as such
+                first = onward
             call, lost = onward, error
             yield Sleep(_wait(cuts, error))
         except (BadRequest, Denied) as error:
             raise (error if opened else lost or error) from None
+
+
+def _place(heard: Heard, *, stored: bool) -> str | None:
+    """Return what a stream can go on from."""
+    return heard.last_event_id if stored else heard.hop.checkpoint
 
 
 def _wait(cuts: int, error: Unreachable | RateLimited) -> float:
@@ -180,43 +222,62 @@ def _onward(first: Call, heard: Heard, *, stored: bool) -> Call | None:
     What has not begun to answer is asked again. A stream that is not stored is gone, but for a checkpoint that nothing
     has come after.
     """
-    if first.method == "GET":
-        return _resumed(first.path.partition("?")[0], heard.last_event_id) if heard.last_event_id else first
-    if not heard.begun:
-        return first
-    if stored and heard.hop.id:
-        return _resumed(interaction_path(heard.hop.id), heard.last_event_id)
-    if heard.hop.checkpoint:
-        return replace(first, body=next_hop(first.body, heard.hop.interaction(), heard.hop.checkpoint))
-    return None
+    if first.method == "GET" or not heard.begun:
+        path = first.path.partition("?")[0]
+    elif stored and heard.hop.id:
+        path = interaction_path(heard.hop.id)
+    else:
+        return None if stored else _from_checkpoint(first, heard)
+    if heard.last_event_id:
+        return _resumed(path, heard.last_event_id)
+    heard.begin_again()
+    return _resumed(path, None) if heard.begun else first
+
+
+def _from_checkpoint(first: Call, heard: Heard) -> Call | None:
+    """Return the call that goes on from a token as a hop of its own; None where there is none that is new."""
+    token = heard.hop.checkpoint
+    if not token or token == heard.sent or heard.hops >= MOST_HOPS:
+        return None
+    call = replace(first, body=next_hop(first.body, heard.hop.interaction(), token))
+    heard.begin_hop(token)
+    return call
 
 
 def _connection(heard: Heard) -> Generator[Order, bytes | None, None]:
     """Hear one connection. Raises Unreachable where it ends before the interaction does."""
     parser = SseParser()
-    while True:
-        try:
-            chunk = yield Read()
-        except Unreachable:
-            if heard.hop.completed:  # only the end mark is missing
-                return
-            raise
-        for frame in parser.feed(chunk) if chunk is not None else parser.close():
-            if frame.data.strip() == b"[DONE]":
-                return
-            event = read_event(frame)
-            if isinstance(event, ErrorEvent):
-                raise refusal_in_stream(event.error)
-            yield heard.take(event)
-        if chunk is None:
-            break
-    if parser.stray:
-        yield heard.take(_whole(parser.stray))
-    if not heard.hop.completed:
+    try:
+        done = yield from _frames(parser, heard)
+    except Unreachable:
+        if heard.hop.completed:  # only the end mark is missing
+            return
+        raise
+    if parser.stray and not heard.hop.completed:
+        yield from heard.take(_whole(parser.stray, heard))
+    if not heard.hop.completed and not (done and heard.hop.interaction().status in FINISHED):
         raise Unreachable(f"the stream broke off after {heard.events} events")
 
 
-def _whole(body: bytes) -> Completed:
+def _frames(parser: SseParser, heard: Heard) -> Generator[Order, bytes | None, bool]:
+    """Hear the events of a connection to its end, and return whether that was marked."""
+    seen: str | None = heard.last_event_id  # a service may repeat the event that the stream is to go on after
+    while True:
+        chunk = yield Read()
+        for frame in parser.feed(chunk) if chunk is not None else parser.close():
+            if frame.data.strip() == b"[DONE]":
+                return True
+            event = read_event(frame)
+            if isinstance(event, ErrorEvent):
+                raise heard.refusal(event.error)
+            if not event.id or event.id != seen:
+                yield from heard.take(event)
+            seen = None
+        if chunk is None:
+            return False
+
+
+def _whole(body: bytes, heard: Heard) -> Completed:
     """Return the end that a plain JSON body in place of events stands for. Raises what an error body stands for."""
     try:
         raw: Any = from_json(body)
@@ -227,9 +288,12 @@ def _whole(body: bytes) -> Completed:
     if not isinstance(raw, dict):
         raise Unreachable("the stream holds a body that is no event")
     if isinstance(raw.get("error"), dict):
-        raise refusal_in_stream(raw["error"])
-    told: JsonObject = {"event_type": "interaction.completed", "interaction": raw}
-    return Completed(interaction=from_raw(raw), raw=told)
+        raise heard.refusal(raw["error"])
+    whole = from_raw(raw)
+    if whole.status == NO_STATUS:
+        raise Unreachable("the stream holds a body that is neither an event nor an answer")
+    told: JsonObject = {"event_type": "interaction.completed", "interaction": raw | {"status": whole.status}}
+    return Completed(interaction=whole, raw=told)
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,11 @@ from base64 import b64encode
 from typing import Any
 from urllib.parse import quote
 
-from pydantic_core import from_json, to_json
+from pydantic_core import from_json
 
 from extract.errors import ConfigError, Unreachable
 from extract.interactions.patience import insist_on
-from extract.interactions.wire import Call, PollingProtocol, Reply
+from extract.interactions.wire import Call, PollingProtocol, Reply, json_body
 from extract.limits import Retry
 from extract.types import JsonObject, MediaPart, Part, Request, TextPart, Turn
 
@@ -28,7 +28,7 @@ def count_tokens(what: Request | str, model: str | None, retry: Retry) -> Pollin
     if not name:
         raise ConfigError("count_tokens needs model=: each model counts by its own tokens")
     path = f"/models/{quote(name.removeprefix('models/'), safe='')}:countTokens"
-    reply = yield from insist_on(Call("POST", path, to_json({"contents": contents_of(what)})), retry)
+    reply: Reply = yield from insist_on(Call("POST", path, json_body({"contents": contents_of(what)})), retry)
     return _total(reply)
 
 

@@ -20,11 +20,22 @@ import httpx
 from multidict import CIMultiDict
 from yarl import URL
 
-from extract.errors import ConfigError, Unreachable
+from extract.errors import BadRequest, ConfigError, Unreachable
 from extract.interactions.wire import Call, Reply
 
-__all__ = ["Direct", "Incoming", "check_origin", "check_url", "headers", "is_loopback", "read_timeout", "unreachable"]
+__all__ = [
+    "Direct",
+    "Incoming",
+    "check_origin",
+    "check_url",
+    "headers",
+    "is_loopback",
+    "read_timeout",
+    "unreachable",
+    "without_key",
+]
 
+KEY_HEADER = "x-goog-api-key"
 _CONNECT_SECONDS = 15.0
 _LARGE_BODY = 2**20
 _NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
@@ -80,15 +91,17 @@ class Direct:
             URL(call.url, encoded=True) if call.url else self._urls.get(call.path) or self._url(call.path),
             # aiohttp sends a stream in pieces; many bytes at once hold up the loop, and it warns of them.
             data=(BytesIO(call.body) if len(call.body) > _LARGE_BODY else call.body) or None,
-            headers=self._with(call.headers) if call.headers else self._headers,
+            headers=self._with(call) if call.headers or call.bare else self._headers,
             proxy_headers=self._proxy_headers,
             allow_redirects=False,
             timeout=self._timeout if call.timeout is None else _timeout(call.timeout),
         )
 
-    def _with(self, more: Mapping[str, str]) -> CIMultiDict[str]:
+    def _with(self, call: Call) -> CIMultiDict[str]:
         headers = self._headers.copy()
-        headers.update(more)
+        if call.bare:
+            headers.popall(KEY_HEADER, None)
+        headers.update(call.headers)
         return headers
 
     def _url(self, path: str) -> URL:
@@ -152,21 +165,43 @@ def unreachable(call: Call, error: Exception, *, secret: str) -> Unreachable:
     The classes are not trusted: a reset after the request was read comes as a connect error from some transports, and a
     user's own transport may raise anything. Only a connection that was never made is known to have sent nothing.
     """
-    said = " ".join(f"{type(error).__name__} {error}".replace(secret, "[key]").split())[:200]
+    try:
+        told = str(error)
+    except Exception:  # a transport of the user's may raise what cannot say what it is
+        told = ""
+    said = " ".join(f"{type(error).__name__} {told}".replace(secret, "[key]").split())[:200]
     never_sent = isinstance(error, _NEVER_SENT) or isinstance(error.__cause__, _NEVER_SENT)
     return Unreachable(f"{call.method} {call.path}: {said}", maybe_sent=not never_sent)
 
 
 def check_origin(call: Call, base_url: str) -> None:
-    """Raise Unreachable where a call would take the key to another service, as an address in an answer might."""
+    """Raise BadRequest where a call would take the key to another service, as an address in an answer might.
+
+    A call without the key may go to any host, but not in the clear to another machine.
+    """
     if call.url is None:
         return
-    asked, ours = httpx.URL(call.url), httpx.URL(base_url)
-    if (asked.scheme, asked.host, asked.port) != (ours.scheme, ours.host, ours.port):
-        raise Unreachable(
-            f"{call.method} {asked.host}: the service named an address of another service; the key is not sent there",
-            maybe_sent=False,
+    try:
+        asked, ours = httpx.URL(call.url), httpx.URL(base_url)
+    except httpx.InvalidURL as error:
+        raise BadRequest(f"{call.method} {call.path}: the service named an address that is none: {error}") from None
+    if (asked.scheme, asked.host, asked.port) == (ours.scheme, ours.host, ours.port):
+        return
+    if not call.bare:
+        raise BadRequest(
+            f"{call.method} {asked.host}: the service named an address of another service; the key is not sent there"
         )
+    if not asked.host or not (asked.scheme == "https" or (asked.scheme == "http" and is_loopback(asked.host))):
+        raise BadRequest(
+            f"{call.method} {asked.scheme}://{asked.host}: the service named an address that is not https; nothing is "
+            "sent there"
+        )
+
+
+def without_key(request: httpx.Request) -> httpx.Request:
+    """Take the key off a request: as `auth` of a bare call, since httpx can only add to a client's headers."""
+    request.headers.pop(KEY_HEADER, None)
+    return request
 
 
 def check_url(base_url: str, *, with_key: bool) -> httpx.URL:
@@ -194,7 +229,7 @@ def is_loopback(host: str) -> bool:
 def headers(api_key: str, agent: str) -> dict[str, Any]:
     """Headers of every call; the key travels here and nowhere else."""
     return {
-        "x-goog-api-key": api_key,
+        KEY_HEADER: api_key,
         "content-type": "application/json",
         "accept": "application/json",
         "user-agent": agent,

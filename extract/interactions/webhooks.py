@@ -33,6 +33,7 @@ JWKS_URL = "https://generativelanguage.googleapis.com/.well-known/jwks.json"
 TOLERANCE = 300.0
 _FEWEST_BITS = 2048
 _MOST_BYTES = 1_000_000
+_LATEST = 1e15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,8 +41,8 @@ class WebhookEvent:
     """One notification, such as `interaction.completed` with the interaction's id. Get the interaction for the rest.
 
     Deliveries are repeated until they are answered with 2xx: keep `webhook_id` and drop what you have seen. `covered`
-    is False where a token proves that Google sent something but does not repeat what: trust such an event no further
-    than a hint to ask the service.
+    is False where a token proves that Google sent something but does not repeat what; such an event comes with
+    `accept_uncovered` only. Trust it no further than a hint to ask the service.
     """
 
     type: str
@@ -60,6 +61,7 @@ def verify_webhook(
     secret: str | Sequence[str] | None = None,
     keys: Mapping[str, Any] | None = None,
     audience: str | None = None,
+    accept_uncovered: bool = False,
     now: float | None = None,
     tolerance: float = TOLERANCE,
 ) -> WebhookEvent:
@@ -67,21 +69,52 @@ def verify_webhook(
 
     `payload` is the body as it came, byte for byte. `secret` (`whsec_...`, several while rotating) is for webhooks of
     the project, `keys` (the JSON of `JWKS_URL`) for those that a request named; give what you use. `audience` is what
-    the token must be meant for, usually your address; None does not ask. `now` is in seconds since 1970; what is more
-    than `tolerance` seconds away from it is refused. ConfigError where the secret or the keys cannot be read.
+    the token must be meant for, usually your address; a token that says whom it is meant for needs it. `now` is in
+    seconds since 1970; what is more than `tolerance` seconds away from it is refused. ConfigError where the secret or
+    the keys cannot be read, and for arguments of other types.
+
+    A token that repeats neither the body nor its digest is refused: whoever got hold of any token of Google's could put
+    it on a body of their own. What Google's tokens claim is not documented; where yours do not cover the body,
+    `accept_uncovered` lets them pass. Then look the interaction up before you believe the event.
     """
+    _check_arguments(payload, keys, now, tolerance)
     if secret is None and keys is None:
         raise ConfigError("give secret= (webhooks of the project) or keys= (webhooks that a request named), or both")
     if len(payload) > _MOST_BYTES:
         raise BadSignature(f"the body has {len(payload):,} bytes; notifications are short")
-    found = {name.lower(): value for name, value in headers.items()}
+    found = _lowered(headers)
     signature = found.get("webhook-signature", "").strip()
     if not signature:
         raise BadSignature("there is no webhook-signature header")
     clock = time.time() if now is None else now
     if _is_token(signature):
-        return _by_token(payload, found, signature, keys, audience, clock, tolerance)
+        event = _by_token(payload, found, signature, keys, audience, clock, tolerance)
+        if not event.covered and not accept_uncovered:
+            raise BadSignature(
+                "the token does not cover the body, so it may belong to another one: accept_uncovered=True lets it pass"
+            )
+        return event
     return _by_secret(payload, found, signature, secret, clock, tolerance)
+
+
+def _check_arguments(payload: Any, keys: Any, now: Any, tolerance: Any) -> None:
+    if not isinstance(payload, bytes | bytearray):
+        raise ConfigError(f"payload takes the body as bytes, as it came, not a {type(payload).__name__}")
+    if keys is not None and not isinstance(keys, Mapping):
+        raise ConfigError(f"keys= takes the JSON object at {JWKS_URL}, parsed, not a {type(keys).__name__}")
+    for name, value in (("tolerance", tolerance), ("now", 0 if now is None else now)):
+        if not isinstance(value, int | float) or not 0 <= value < _LATEST:
+            raise ConfigError(f"{name} takes seconds, not {value!r}")
+
+
+def _lowered(headers: Any) -> dict[str, str]:
+    """Return the headers by lower-case names; whatever has `items()` will do, as servers have their own classes."""
+    if not callable(getattr(headers, "items", None)):
+        raise ConfigError(f"headers takes a mapping of names to values, not a {type(headers).__name__}")
+    found = dict(headers.items())
+    if not all(isinstance(text, str) for pair in found.items() for text in pair):
+        raise ConfigError("headers: names and values must be text (str)")
+    return {name.lower(): value for name, value in found.items()}
 
 
 def _is_token(signature: str) -> bool:
@@ -178,6 +211,8 @@ def _claims(token: str, keys: Mapping[str, Any]) -> JsonObject:
     told = _object(_unpadded(head), "the token's head")
     if told.get("alg") != "RS256":  # nothing else: a token must not choose how it is checked
         raise BadSignature(f"the token is signed by {str(told.get('alg'))[:20]!r}, not by RS256")
+    if "crit" in told:  # names what a reader must understand; nothing of that is known here
+        raise BadSignature("the token asks for extensions (crit) that are not known")
     key = _key(keys, told.get("kid"))
     if not _fits(key, _unpadded(signature), f"{head}.{claims}".encode("ascii")):
         raise BadSignature("the token's signature does not fit")
@@ -232,9 +267,13 @@ def _check_claims(claims: JsonObject, audience: str | None, now: float, toleranc
         _check_time(issued, now, tolerance)
     if ends is not None and _seconds(ends) + tolerance < now:
         raise BadSignature("the token is no longer valid")
+    if issued is None:  # one that is valid for long could be played back for long
+        _check_time(ends, now, tolerance)
     if claims.get("nbf") is not None and _seconds(claims["nbf"]) - tolerance > now:
         raise BadSignature("the token is not valid yet")
     meant = claims.get("aud")
+    if meant is not None and audience is None:
+        raise BadSignature(f"the token is meant for {str(meant)[:80]!r}: give audience= if that is you")
     if audience is not None and audience not in (meant if isinstance(meant, list) else [meant]):
         raise BadSignature("the token is meant for somebody else")
 
@@ -250,7 +289,7 @@ def _seconds(value: Any) -> float:
     """Return a time in seconds since 1970."""
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 16:
         return float(value)
-    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < 1e15:
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LATEST:
         return float(value)
     raise BadSignature("the delivery's time cannot be read")
 

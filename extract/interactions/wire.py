@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias, TypeVar
+from typing import Any, Literal, TypeAlias, TypeVar
 
-from extract.errors import ExtractError
+from pydantic_core import PydanticSerializationError, to_json
+
+from extract.errors import ConfigError, ExtractError
 
 __all__ = [
     "Call",
@@ -22,6 +24,7 @@ __all__ = [
     "drive_async",
     "drive_polling",
     "drive_polling_async",
+    "json_body",
 ]
 
 
@@ -30,8 +33,8 @@ class Call:
     """One request below the API's version, such as `POST /interactions`; `body` is mostly JSON text in UTF-8.
 
     `headers` go with those of every call. A `url` stands for the whole address, for what does not lie below the
-    version; it must be one of the same service, since the key goes with it. `timeout` is in seconds of silence; None
-    leaves it to the endpoint.
+    version; it must be one of the same service, since the key goes with it. `bare` leaves the key out; the address may
+    then be any that is safe. `timeout` is in seconds of silence; None leaves it to the endpoint.
     """
 
     method: Literal["GET", "POST", "DELETE"]
@@ -40,6 +43,7 @@ class Call:
     headers: Mapping[str, str] = field(default_factory=dict)
     url: str | None = None
     timeout: float | None = None
+    bare: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +60,14 @@ class Sleep:
     """An order to wait before the next call."""
 
     seconds: float
+
+
+def json_body(value: Any) -> bytes:
+    """Return the JSON text of a body. ConfigError for what has none, such as text with half a character in it."""
+    try:
+        return to_json(value)
+    except (PydanticSerializationError, UnicodeError, ValueError, RecursionError) as error:
+        raise ConfigError(f"the request cannot be written as JSON: {error}") from None
 
 
 R = TypeVar("R")
