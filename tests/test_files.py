@@ -362,7 +362,7 @@ def test_the_key_goes_with_the_start_of_an_upload_alone(drive: Callable[..., Any
             seen.append((command, "x-goog-api-key" in request.headers))
         return inner(request)
 
-    emulator.exchange = exchange  # type: ignore[method-assign]
+    emulator.exchange = exchange  # type: ignore[method-assign]  # what a key is sent to is seen only here
     emulator.transport = EmulatorTransport(exchange)
     drive(emulator, lambda files: files.upload(PDF, mime_type="application/pdf"))
     assert seen[0] == ("start", True)

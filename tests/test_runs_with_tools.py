@@ -10,10 +10,11 @@ import polars as pl
 import pytest
 
 from extract import Client, ConfigError, Emulator, Extractor, Limits, Request, ResponseCache, run
-from extract.emulator import Calls
+from extract.emulator import Calls, Steps
 from extract.interactions.tools import ComputerUse, GoogleSearch
 
 DIALECTS = pytest.mark.parametrize("dialect", ["steps", "outputs"])
+GOOD = {"type": "text", "text": '{"value": "found"}'}
 ROWS = pl.DataFrame({"city": ["Bonn", "Oslo", "Lima"]})
 
 
@@ -92,7 +93,12 @@ def test_a_row_says_where_its_answer_comes_from_or_that_it_says_nothing(dialect:
     asked = Extractor(cities, "Search the web: the weather in {city}?", tools=(GoogleSearch(),))
     grounded = run(ROWS, asked, client=client, provenance=True).frame["_extract"]
     for row in grounded.to_list():
-        assert row["grounded"] is bool(row["citations"])
+        assert row["grounded"] is True
+        assert row["citations"][0]["source"].startswith("https://")
+    silent = Emulator(dialect=dialect, answers=lambda _: Steps({"type": "model_output", "content": [GOOD]}))
+    client = Client("key", dialect=dialect, transport=silent.transport)
+    ungrounded = run(ROWS, asked, client=client, provenance=True).frame["_extract"]
+    assert [(row["grounded"], row["citations"]) for row in ungrounded.to_list()] == [(False, [])] * 3
     plain = run(ROWS, Extractor(cities, "{city}"), client=client, provenance=True).frame["_extract"]
     assert [(row["grounded"], row["citations"]) for row in plain.to_list()] == [(None, [])] * 3
 

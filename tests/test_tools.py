@@ -406,7 +406,7 @@ async def test_what_a_plain_function_returns_to_await_is_awaited() -> None:
 
 def test_a_callable_that_cannot_be_hashed_is_declared_and_called() -> None:
     class Look:
-        __hash__ = None  # type: ignore[assignment]
+        __hash__ = None  # type: ignore[assignment]  # how Python itself marks what has no hash
 
         def __call__(self, city: str) -> str:
             return city
