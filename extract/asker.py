@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-
-from pydantic_core import to_json
 
 from extract.cache import ResponseCache
 from extract.errors import (
     AnswerTimeout,
-    BadRecord,
     Blocked,
     BudgetExceeded,
     ConfigError,
@@ -28,9 +24,9 @@ from extract.errors import (
     SchemaTooComplex,
     Unreachable,
 )
-from extract.extractor import Plan
+from extract.extractor import Plan, Question
 from extract.gate import Gate
-from extract.interactions.dialects import decode
+from extract.interactions.dialects import decode, encode
 from extract.interactions.failures import judge
 from extract.interactions.tools import evidence_of
 from extract.limits import Limits
@@ -38,10 +34,19 @@ from extract.prompts import repair_text
 from extract.sender import Sender, Tally, Way
 from extract.types import AttemptKind, Interaction, Outcome, Turn
 
-__all__ = ["Asker"]
+__all__ = ["Asker", "Prepared"]
 
 # What makes every further request useless: the run ends, and the record it happened to is taken up by a rerun.
 _STOPS = (Denied, SchemaTooComplex, BudgetExceeded, ConfigError, SchemaError, OutputError)
+
+
+@dataclass(slots=True)
+class Prepared:
+    """A record on its way: its question, or what was wrong with it; neither where files are still to be read."""
+
+    record: Mapping[str, Any]
+    question: Question | None = None
+    failure: ExtractError | None = None
 
 
 @dataclass(slots=True)
@@ -74,17 +79,39 @@ class Asker:
     def limits(self) -> Limits:
         return self.sender.limits
 
-    async def ask(self, record: Mapping[str, Any], row_id: Any) -> Outcome:
+    def prepare(self, records: Iterable[Mapping[str, Any]]) -> list[Prepared]:
+        """Write the questions of records that will be asked soon, and look all of them up in the cache at once."""
+        prepared = [self._prepared(record) for record in records]
+        if self.cache is not None:
+            questions = (one.question for one in prepared)
+            self.cache.look_ahead([self.plan.answer_key(question, 0) for question in questions if question is not None])
+        return prepared
+
+    def end(self) -> None:
+        """Forget what was prepared and will not be asked any more."""
+        if self.cache is not None:
+            self.cache.look_no_further()
+
+    def _prepared(self, record: Mapping[str, Any]) -> Prepared:
+        if self.plan.extractor.media:
+            return Prepared(record)
+        try:
+            return Prepared(record, self.plan.question(record))
+        except ExtractError as failure:
+            return Prepared(record, failure=failure)
+
+    async def ask(self, prepared: Prepared, row_id: Any) -> Outcome:
         """Return the outcome of one record: `not_run` where it met what ends the run, which `on_stop` is told."""
         tally = Tally(self.clock(), asyncio.timeout(None) if self.limits.deadline else None)
         try:
-            async with tally.timeout or nullcontext():
-                value, row = await self._value(record, tally)
+            if tally.timeout is None:
+                value, row = await self._value(prepared, tally)
+            else:
+                async with tally.timeout:
+                    value, row = await self._value(prepared, tally)
             return self._outcome(row_id, tally, value=value, row=row)
         except TimeoutError:
             error: ExtractError = AnswerTimeout(f"no answer within {self.limits.deadline:g} s")
-        except UnicodeError as unsayable:
-            error = BadRecord(f"the record holds text that is no Unicode: {unsayable}")
         except _STOPS as stop:
             self.on_stop(stop)
             error = NotRun(f"the run was stopped: {stop}")
@@ -117,15 +144,15 @@ class Asker:
             **result,
         )
 
-    async def _value(self, record: Mapping[str, Any], tally: Tally) -> tuple[Any, tuple[Any, ...]]:
+    async def _value(self, prepared: Prepared, tally: Tally) -> tuple[Any, tuple[Any, ...]]:
         """Go through the retry rounds: a rejected answer of an earlier run is replaced by that of a later round."""
-        turns = await self._turns(record)
+        question = prepared.question or await self._question(prepared)
         retry_round = 0
         while True:
             try:
-                return await self._valid(turns, retry_round, tally)
+                return await self._valid(question, retry_round, tally)
             except (InvalidAnswer, Incomplete, Blocked):
-                key, following = (self.plan.answer_key(turns, number) for number in (retry_round, retry_round + 1))
+                key, following = (self.plan.answer_key(question, number) for number in (retry_round, retry_round + 1))
                 if tally.fresh or key in self._rejected:
                     self._rejected.add(key)  # an equal row that comes later in this run takes the same answer
                     raise
@@ -133,17 +160,17 @@ class Asker:
                     raise
                 retry_round += 1
 
-    async def _turns(self, record: Mapping[str, Any]) -> tuple[Turn, ...]:
-        if self.plan.extractor.media:
-            return await asyncio.to_thread(self.plan.turns, record)
-        return self.plan.turns(record)
+    async def _question(self, prepared: Prepared) -> Question:
+        if prepared.failure is not None:
+            raise prepared.failure
+        return await asyncio.to_thread(self.plan.question, prepared.record)
 
-    async def _valid(self, turns: tuple[Turn, ...], retry_round: int, tally: Tally) -> tuple[Any, tuple[Any, ...]]:
+    async def _valid(self, question: Question, retry_round: int, tally: Tally) -> tuple[Any, tuple[Any, ...]]:
         """Ask, and show a wrong answer its errors as often as `repairs` allows. The context does not grow.
 
         A cut answer is asked once more with a larger limit where the user has named one.
         """
-        asked = turns
+        asked = question
         repair = 0
         limit: int | None = None
         while True:
@@ -165,9 +192,9 @@ class Asker:
                     raise
                 repair += 1
                 tally.repairs += 1
-                asked = (*turns, Turn.model(text), Turn.user(repair_text(error.issues)))
+                asked = question.followed_by(Turn.model(text), Turn.user(repair_text(error.issues)))
 
-    async def _interaction(self, key: bytes, turns: Sequence[Turn], way: Way, tally: Tally) -> Interaction:
+    async def _interaction(self, key: bytes, question: Question, way: Way, tally: Tally) -> Interaction:
         """Return the interaction for one request: from the cache, from an equal request in flight, or asked."""
         if (kept := self._known(key)) is not None:
             return kept
@@ -176,7 +203,7 @@ class Asker:
             await asyncio.wait((flying,))  # unlike a shield, it never takes the other's cancellation for its own
             if not flying.cancelled():
                 return flying.result()
-        return await self._lead(key, turns, way, tally)
+        return await self._lead(key, question, way, tally)
 
     def _known(self, key: bytes) -> Interaction | None:
         if self.cache is None or (kept := self.cache.get(key)) is None:
@@ -187,12 +214,12 @@ class Asker:
             self.cache.forget(key)
             return None
 
-    async def _lead(self, key: bytes, turns: Sequence[Turn], way: Way, tally: Tally) -> Interaction:
+    async def _lead(self, key: bytes, question: Question, way: Way, tally: Tally) -> Interaction:
         """Ask on behalf of all records that need this very request."""
         flying = self._flying[key] = asyncio.get_running_loop().create_future()
         try:
             try:
-                interaction = await self.sender.send(turns, way, tally)
+                interaction = await self.sender.send(question.turns, way, tally)
                 await self._keep(key, interaction)
             finally:
                 self.sender.release(tally)
@@ -216,6 +243,6 @@ class Asker:
         if self.cache is None:
             return
         try:
-            await self.cache.keep(key, to_json(interaction.raw), rung=self.sender.rung)
+            await self.cache.keep(key, encode(interaction), rung=self.sender.rung)
         except OutputError as error:
             self.on_stop(error)  # the answer in hand still counts

@@ -216,9 +216,9 @@ def _survey(source: Source, plan: Plan, rows: int, cache: ResponseCache | None) 
     records = (record for frame in _picked(source, plan.columns, chosen) for record in frame.to_dicts())
     for row, record in zip(chosen, records, strict=True):
         try:
-            turns = plan.turns(record)
-            key, size = plan.answer_key(turns, 0), plan.input_tokens(turns)
-        except (BadRecord, UnicodeError) as error:
+            question = plan.question(record)
+            key, size = plan.answer_key(question, 0), plan.input_tokens(question.turns)
+        except BadRecord as error:
             survey.bad += 1
             survey.reason = survey.reason or f"row {row}: {error}"
             continue
@@ -271,7 +271,7 @@ def _usages(asked: Run, frame: pl.DataFrame, plan: Plan, cache: ResponseCache) -
 
 def _kept_usage(record: Mapping[str, Any], plan: Plan, cache: ResponseCache) -> Usage | None:
     try:
-        kept = cache.get(plan.answer_key(plan.turns(record), 0))
+        kept = cache.get(plan.answer_key(plan.question(record), 0))
         return None if kept is None else decode(kept).usage
     except ExtractError:
         return None

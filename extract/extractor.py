@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic_core import to_json
 
-from extract.errors import ConfigError, InvalidAnswer
+from extract.errors import BadRecord, ConfigError, InvalidAnswer
 from extract.interactions.client import Endpoint
 from extract.interactions.dialects import Dialect, Envelope, tool_object
 from extract.interactions.functions import Function, function_tool, functions_of
@@ -20,7 +20,7 @@ from extract.prompts import Example, Template, check_columns
 from extract.schema import OutputSchema, compile_schema
 from extract.types import Generation, Part, Request, ServiceTier, TextPart, Tool, Turn
 
-__all__ = ["Extractor", "Plan"]
+__all__ = ["Extractor", "Plan", "Question"]
 
 _KEY_TAG = "x1"
 _BYTES_PER_TOKEN = 4  # of UTF-8: the rule of thumb for English; other scripts take more bytes and more tokens
@@ -145,12 +145,16 @@ class Plan:
             )
         )
 
-    def turns(self, record: Mapping[str, Any]) -> tuple[Turn, ...]:
-        """Return what the user says for one record. Reads media files; raises BadRecord."""
+    def question(self, record: Mapping[str, Any]) -> Question:
+        """Return what is asked for one record. Reads media files; raises BadRecord."""
         loaded = (load_part(record[column], column) for column in self.extractor.media)
         media: list[Part] = [part for part in loaded if part is not None]
         text = self.template.render(record)
-        return (Turn("user", (*media, TextPart(text)) if text or not media else tuple(media)),)
+        turn = Turn("user", (*media, TextPart(text)) if text or not media else tuple(media))
+        try:
+            return Question.of((turn,))
+        except UnicodeError as error:
+            raise BadRecord(f"the record holds text that is no Unicode: {error}") from None
 
     def input_tokens(self, turns: Sequence[Turn]) -> int:
         """Return about how many input tokens these turns add to the constant part of a request."""
@@ -158,16 +162,36 @@ class Plan:
         texts = [len(part.text.encode()) for part in parts if isinstance(part, TextPart)]
         return -(-sum(texts) // _BYTES_PER_TOKEN) + _TOKENS_PER_FILE * (len(parts) - len(texts))
 
-    def answer_key(
-        self, turns: Sequence[Turn], retry_round: int, repair: int = 0, *, limit: int | None = None
-    ) -> bytes:
+    def answer_key(self, question: Question, retry_round: int, repair: int = 0, *, limit: int | None = None) -> bytes:
         """Return the content key of one request: equal requests have equal keys, on every machine and in every run.
 
         The number of the repair is part of it: a model that gives the same wrong answer twice is asked a third time.
         """
-        widened = [limit] if limit else []  # the second try of an answer that was cut
-        said = _canonical([retry_round, repair, [_turn_identity(turn) for turn in turns], *widened])
-        return sha256(self.key + said).digest()
+        widened = b",%d" % limit if limit else b""  # the second try of an answer that was cut
+        return sha256(b"%b[%d,%d,%b%b]" % (self.key, retry_round, repair, question.identity, widened)).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is said for one record, and its identity: the canonical JSON of all turns, which its content keys hash."""
+
+    turns: tuple[Turn, ...]
+    identity: bytes
+
+    @classmethod
+    def of(cls, turns: tuple[Turn, ...]) -> Question:
+        """Raises UnicodeEncodeError for text that holds half a character."""
+        said = [_turn_identity(turn) for turn in turns]
+        try:
+            # Lists of texts and numbers: byte for byte what `_canonical` makes of them, at a quarter of the time.
+            return cls(turns, to_json(said))
+        except ValueError:
+            return cls(turns, _canonical(said))
+
+    def followed_by(self, *turns: Turn) -> Question:
+        """Return the question with more said after it."""
+        more = Question.of(turns)
+        return Question((*self.turns, *turns), self.identity[:-1] + b"," + more.identity[1:])
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)

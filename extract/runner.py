@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
@@ -14,7 +14,7 @@ from typing import Any, TypeVar, cast
 import polars as pl
 from polars.selectors import by_name
 
-from extract.asker import Asker
+from extract.asker import Asker, Prepared
 from extract.backlog import Backlog
 from extract.errors import ConfigError, ExtractError, LostRows, NotRun, OutputError, TooManyFailures
 from extract.limits import next_streak
@@ -53,7 +53,7 @@ class _Block:
     number: int
     frame: pl.DataFrame
     row_ids: list[Any]
-    records: list[dict[str, Any]]
+    records: list[Prepared]
     outcomes: list[Outcome | None]
     left: int
 
@@ -143,6 +143,7 @@ class Runner:
             for task in (*self._workers, writer, watch):
                 task.cancel()
             self._finished.close()
+            self.asker.end()
         if self._failure is not None:
             raise self._failure
         if self.totals.rows != self._read:
@@ -248,7 +249,7 @@ class Runner:
                 self._workers.discard(this)  # now, so that no other leaves for the same reason
                 return  # those who slept are back
 
-    async def _outcome(self, record: Mapping[str, Any], row_id: Any) -> Outcome:
+    async def _outcome(self, record: Prepared, row_id: Any) -> Outcome:
         if not self._stopping and not self._is_deserted():
             return await self.asker.ask(record, row_id)
         return Outcome(row_id=row_id, error=NotRun("the run ended before this row; run again to take it up"))
@@ -297,7 +298,7 @@ class Runner:
         row_ids = frame[name].to_list() if name else list(range(self._read, self._read + frame.height))
         columns = list(self.asker.plan.columns)
         records = frame.select(by_name(*columns)).to_dicts() if columns else [{}] * frame.height
-        return _Block(self._opened, frame, row_ids, records, [], frame.height)
+        return _Block(self._opened, frame, row_ids, self.asker.prepare(records), [], frame.height)
 
     def _settle(self, block: _Block, index: int, outcome: Outcome) -> None:
         block.outcomes[index] = outcome

@@ -22,7 +22,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 import httpx
 import polars as pl
 
-from extract.asker import Asker
+from extract.asker import Asker, Prepared
 from extract.budget import Budget, Purse
 from extract.cache import ResponseCache
 from extract.emulator import Emulator
@@ -44,6 +44,7 @@ from extract.types import Outcome, ServiceTier
 __all__ = ["extract_one", "offline_client", "run", "run_async"]
 
 _OFFLINE = "offline"
+_NEW_OBJECTS = 10_000  # before the garbage collector looks at them
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -161,14 +162,20 @@ async def run_async(
 
 @contextmanager
 def _unswept() -> Iterator[None]:
-    """Keep the garbage collector from going again and again through all that was there before the run."""
+    """Keep the garbage collector from going again and again through all that was there before the run.
+
+    It also looks less often at what is new: a record leaves hundreds of objects behind, and none in a circle.
+    """
     if gc.get_freeze_count():  # somebody else has done so
         yield
         return
+    often, *rest = gc.get_threshold()
     gc.freeze()
+    gc.set_threshold(max(often, _NEW_OBJECTS) if often else 0, *rest)
     try:
         yield
     finally:
+        gc.set_threshold(often, *rest)
         gc.unfreeze()
 
 
@@ -373,6 +380,6 @@ def extract_one(
         async with _chosen(client, offline=offline, service_tier=None) as asking:
             plan = extractor.compile(asking.endpoint)
             check_columns(plan.columns, list(record))
-            return await _asker(plan, asking, None, Limits()).ask(record, 0)
+            return await _asker(plan, asking, None, Limits()).ask(Prepared(record), 0)
 
     return _in_thread(ask)

@@ -108,7 +108,8 @@ class FunctionCall:
 class Interaction:
     """One answer of the service, whichever dialect it spoke. Steps are kept as they came, unknown ones too.
 
-    `usage` is None where the service sent none: unknown is not free. `raw` is the whole body, as it came.
+    `usage` is None where the service sent none: unknown is not free. `raw` is the whole body, and `body` the
+    bytes that it was read from: empty where it was put together of several.
     """
 
     status: str
@@ -120,6 +121,7 @@ class Interaction:
     continuation_token: str | None = None
     service_tier: str | None = None
     raw: JsonObject = field(default_factory=dict, repr=False)
+    body: bytes = field(default=b"", repr=False, compare=False)
 
     @property
     def answer(self) -> tuple[JsonObject, ...]:

@@ -280,7 +280,7 @@ async def test_no_password_from_a_netrc_file_travels_with_the_key(
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     # No foreign address may be reached from here, so this machine is made to pass for one.
-    monkeypatch.setattr("extract.interactions.transport.is_loopback", lambda _: False)
+    monkeypatch.setattr("extract.interactions.addresses.is_loopback", lambda _: False)
     async with serving(lambda _: reply()) as server:
         direct = Direct(f"{server.url}/v1", {"x-goog-api-key": KEY}, 5.0)
         assert (await direct.send(CALL)).status == 200

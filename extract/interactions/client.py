@@ -17,6 +17,7 @@ from tenacity import AsyncRetrying, RetryCallState, Retrying
 from tenacity.stop import stop_base
 
 from extract.errors import ConfigError, ExtractError
+from extract.interactions.addresses import check_origin, check_url, is_loopback
 from extract.interactions.decisions import DECISION_MODEL, Decisions, Question, decide
 from extract.interactions.dialects import DIALECTS, Dialect, DialectName, decode
 from extract.interactions.failures import refusal
@@ -26,17 +27,7 @@ from extract.interactions.protocols import FINISHED, cancel, create, delete, get
 from extract.interactions.streams import AsyncEventStream, AsyncOpened, EventStream, Heard, Opened, follow, listen
 from extract.interactions.tokens import count_tokens
 from extract.interactions.tool_loop import ToolRun, run_tools, run_tools_async
-from extract.interactions.transport import (
-    Direct,
-    Incoming,
-    check_origin,
-    check_url,
-    headers,
-    is_loopback,
-    read_timeout,
-    unreachable,
-    without_key,
-)
+from extract.interactions.transport import Direct, Incoming, headers, read_timeout, unreachable, without_key
 from extract.interactions.wire import Call, Reply, drive, drive_async, drive_polling, drive_polling_async
 from extract.limits import Retry, retry_if_transient, stop_when_hopeless, wait_as_told, wait_with_jitter
 from extract.types import Interaction, Part, Request

@@ -30,7 +30,18 @@ from extract.types import (
     Usage,
 )
 
-__all__ = ["DIALECTS", "NO_STATUS", "Dialect", "DialectName", "Envelope", "decode", "from_raw", "merge", "tool_object"]
+__all__ = [
+    "DIALECTS",
+    "NO_STATUS",
+    "Dialect",
+    "DialectName",
+    "Envelope",
+    "decode",
+    "encode",
+    "from_raw",
+    "merge",
+    "tool_object",
+]
 
 DialectName: TypeAlias = Literal["steps", "outputs"]
 
@@ -277,11 +288,16 @@ def decode(body: bytes) -> Interaction:
         raise Unreachable(f"the answer's body is not whole JSON ({error})") from None
     if not isinstance(raw, dict):
         raise Unreachable(f"the answer's body is a JSON {type(raw).__name__}, not an interaction")
-    return from_raw(raw)
+    return from_raw(raw, body)
 
 
-def from_raw(raw: JsonObject) -> Interaction:
-    """Return the interaction that an object of either form tells of.
+def encode(interaction: Interaction) -> bytes:
+    """Return the JSON text that `decode` reads an interaction from: as it came, where it came in one piece."""
+    return interaction.body or to_json(interaction.raw)
+
+
+def from_raw(raw: JsonObject, body: bytes = b"") -> Interaction:
+    """Return the interaction that an object of either form tells of; `body` is its JSON text, if there is one.
 
     The service always tells a status. Where none stands beside steps, it was left out by what answers in its place.
     """
@@ -296,6 +312,7 @@ def from_raw(raw: JsonObject) -> Interaction:
         continuation_token=_text(raw.get("continuation_token")),
         service_tier=_text(raw.get("service_tier")),
         raw=raw,
+        body=body,
     )
 
 
@@ -330,13 +347,16 @@ def _text(value: Any) -> str | None:
 def _usage(value: Any) -> Usage | None:
     if not isinstance(value, dict):
         return None
-    counted = {
-        name: next((value[key] for key in keys if type(value.get(key)) is int and value[key] >= 0), None)
-        for name, keys in _USAGE_NAMES.items()
-    }
-    if all(number is None for number in counted.values()):
-        return None
-    return Usage(**{name: number or 0 for name, number in counted.items()})
+    counts = [_count(value, keys) for keys in _USAGE_NAMES.values()]
+    return Usage(*(count or 0 for count in counts)) if any(count is not None for count in counts) else None
+
+
+def _count(usage: JsonObject, names: tuple[str, ...]) -> int | None:
+    for name in names:
+        count = usage.get(name)
+        if type(count) is int and count >= 0:
+            return count
+    return None
 
 
 def _failures(raw: JsonObject, steps: tuple[JsonObject, ...]) -> Iterable[Failure]:
@@ -354,7 +374,7 @@ def merge(first: Interaction, then: Interaction) -> Interaction:
     if usage is not None:
         counted = {_USAGE_NAMES[item.name][0]: getattr(usage, item.name) for item in fields(usage)}
         raw["usage"] = counted | _further_counts(*(_object(hop.raw.get("usage")) for hop in (first, then)))
-    return replace(then, steps=(*first.steps, *then.steps), usage=usage, raw=raw)
+    return replace(then, steps=(*first.steps, *then.steps), usage=usage, raw=raw, body=b"")
 
 
 def _further_counts(first: JsonObject, then: JsonObject) -> JsonObject:

@@ -1,44 +1,40 @@
-"""The HTTP transports under the clients, and the one place where their exceptions become ours.
+"""The transports under the asynchronous client, and the one place where their exceptions become ours.
 
 httpx's own pool scans all its connections for every request, so at hundreds of connections it reaches a few per cent of
-what the service would give; and its request and response objects cost more than all the rest of a record. The
-asynchronous client therefore speaks through aiohttp itself (`Direct`), unless the user brings an httpx transport.
+what the service would give; and its request and response objects cost more than all the rest of a record. Unless the
+user brings an httpx transport, calls therefore go through `Direct`: a run's requests over `Connections`, the rest, and
+everything where there is a proxy, through aiohttp.
 """
 
 from __future__ import annotations
 
-from base64 import b64encode
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
-from ipaddress import ip_address
 from typing import Any
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import httpx
 from multidict import CIMultiDict
 from yarl import URL
 
-from extract.errors import BadRequest, ConfigError, Unreachable
+from extract.errors import Unreachable
+from extract.interactions.addresses import proxy_for, shown_to_proxy
+from extract.interactions.connections import Connections, NotConnected
 from extract.interactions.wire import Call, Reply
 
-__all__ = [
-    "Direct",
-    "Incoming",
-    "check_origin",
-    "check_url",
-    "headers",
-    "is_loopback",
-    "read_timeout",
-    "unreachable",
-    "without_key",
-]
+__all__ = ["Direct", "Incoming", "headers", "read_timeout", "unreachable", "without_key"]
 
 KEY_HEADER = "x-goog-api-key"
 _CONNECT_SECONDS = 15.0
 _LARGE_BODY = 2**20
-_NEVER_SENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.ClientHttpProxyError)
+_NEVER_SENT = (
+    NotConnected,
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.ClientHttpProxyError,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,27 +49,33 @@ class Incoming:
 
 
 class Direct:
-    """Calls to one address over aiohttp: as many connections as requests in flight, each kept for 30 seconds.
+    """Calls to one address: as many connections as requests in flight, each kept for 30 seconds.
 
     A proxy is read from the environment as curl does, once, when the first call is sent. A POST is never repeated in
     here, redirects are not followed, and no cookie is kept. `read_timeout` is in seconds.
     """
 
     def __init__(self, root: str, headers: Mapping[str, str], read_timeout: float) -> None:
-        self._root = root
+        self._root = httpx.URL(root)
         self._headers = CIMultiDict(headers)  # the form that aiohttp would make of them for every call
-        self._urls: dict[str, URL] = {}
-        self._timeout = _timeout(read_timeout)
+        self._read_timeout = read_timeout
+        self._heads: dict[str, bytes] = {}
+        self._proxy: httpx.Proxy | None = None
+        self._connections: Connections | None = None
         self._session: aiohttp.ClientSession | None = None
-        self._proxy_headers: dict[str, str] | None = None
 
     async def send(self, call: Call) -> Reply:
-        """Send a call once; raises what aiohttp raises."""
+        """Send a call once; raises what the transport raises."""
+        if call.method == "POST" and not (call.headers or call.bare or call.url):
+            connections = self._connections or self._connect()
+            if self._proxy is None:
+                head = (self._heads.get(call.path) or self._head(call.path)) + b"%d\r\n\r\n" % len(call.body)
+                return await connections.send(head, call.body, call.timeout or self._read_timeout)
         async with self._request(call) as response:
             return Reply(response.status, response.headers, await response.read())
 
     async def stream(self, call: Call) -> Incoming:
-        """Send a call once and return as soon as its reply begins; raises what aiohttp raises."""
+        """Send a call once and return as soon as its reply begins; raises what the transport raises."""
         response = await self._request(call)
 
         async def close() -> None:
@@ -83,18 +85,38 @@ class Direct:
             response.status, response.headers, response.content.iter_any().__aiter__(), response.read, close
         )
 
+    def _connect(self) -> Connections:
+        """Make the connections in the loop that uses them."""
+        self._proxy = proxy_for(self._root)
+        self._connections = Connections(self._root, self._trusted())
+        return self._connections
+
+    def _trusted(self) -> ssl.SSLContext | None:
+        """Return the certificates that httpx trusts; reading them takes a moment, and plain http needs none."""
+        return httpx.create_ssl_context() if self._root.scheme == "https" else None
+
+    def _head(self, path: str) -> bytes:
+        """Return the head of a POST up to its length, made once where it will be sent again: other paths hold an id."""
+        url = self._root.copy_with(raw_path=self._root.raw_path.rstrip(b"/") + path.encode("ascii"))
+        named = "".join(f"{name}: {value}\r\n" for name, value in self._headers.items())
+        lines = b"POST %b HTTP/1.1\r\nhost: %b\r\n%bcontent-length: "
+        head = lines % (url.raw_path, url.netloc, named.encode("latin-1"))
+        if path.count("/") == 1:
+            self._heads[path] = head
+        return head
+
     def _request(self, call: Call) -> aiohttp.client._RequestContextManager:
         session = self._session or self._open()
         # The headers go with the call and not with the session, whose own headers a proxy is shown in the clear.
         return session.request(
             call.method,
-            URL(call.url, encoded=True) if call.url else self._urls.get(call.path) or self._url(call.path),
+            URL(call.url or f"{self._root}{call.path}", encoded=True),
             # aiohttp sends a stream in pieces; many bytes at once hold up the loop, and it warns of them.
             data=(BytesIO(call.body) if len(call.body) > _LARGE_BODY else call.body) or None,
             headers=self._with(call) if call.headers or call.bare else self._headers,
-            proxy_headers=self._proxy_headers,
+            proxy_headers=shown_to_proxy(self._proxy),
             allow_redirects=False,
-            timeout=self._timeout if call.timeout is None else _timeout(call.timeout),
+            timeout=_timeout(call.timeout or self._read_timeout),
         )
 
     def _with(self, call: Call) -> CIMultiDict[str]:
@@ -104,54 +126,28 @@ class Direct:
         headers.update(call.headers)
         return headers
 
-    def _url(self, path: str) -> URL:
-        """Parse an address once where it will be called again and again: other paths hold an id."""
-        url = URL(self._root + path)
-        if path.count("/") == 1:
-            self._urls[path] = url
-        return url
-
     async def aclose(self) -> None:
+        if self._connections is not None:
+            await self._connections.aclose()
         if self._session is not None:
             await self._session.close()
 
     def _open(self) -> aiohttp.ClientSession:
         """Make the session in the loop that uses it."""
-        url = httpx.URL(self._root)
-        proxy = _proxy_for(url)
-        self._proxy_headers = _shown_to(proxy)
-        # The same certificates as httpx trusts; reading them takes a moment, and plain http needs none.
-        trusted = httpx.create_ssl_context() if url.scheme == "https" else True
+        self._proxy = proxy_for(self._root)
         self._session = aiohttp.ClientSession(
-            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0, ssl=trusted),
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0, ssl=self._trusted() or True),
             # aiohttp's own reading of the environment would enter two threads for every call, look into ~/.netrc in
             # one of them, and send what it finds there along with the key.
             trust_env=False,
-            proxy=str(proxy.url) if proxy else None,
+            proxy=str(self._proxy.url) if self._proxy else None,
             cookie_jar=aiohttp.DummyCookieJar(),
-            timeout=self._timeout,
         )
         return self._session
 
 
 def _timeout(read: float) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=read)
-
-
-def _proxy_for(url: httpx.URL) -> httpx.Proxy | None:
-    """Return the proxy that the environment names for an address; there is none for this machine's own."""
-    if is_loopback(url.host) or proxy_bypass(url.host):
-        return None
-    named = getproxies()
-    proxy = named.get(url.scheme) or named.get("all")
-    return httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}") if proxy else None
-
-
-def _shown_to(proxy: httpx.Proxy | None) -> dict[str, str] | None:
-    """Return the header with a proxy's password. Apart from its address, which aiohttp quotes in its errors."""
-    if proxy is None or proxy.raw_auth is None:
-        return None
-    return {"proxy-authorization": f"Basic {b64encode(b':'.join(proxy.raw_auth)).decode()}"}
 
 
 def read_timeout(service_tier: str | None) -> float:
@@ -174,56 +170,10 @@ def unreachable(call: Call, error: Exception, *, secret: str) -> Unreachable:
     return Unreachable(f"{call.method} {call.path}: {said}", maybe_sent=not never_sent)
 
 
-def check_origin(call: Call, base_url: str) -> None:
-    """Raise BadRequest where a call would take the key to another service, as an address in an answer might.
-
-    A call without the key may go to any host, but not in the clear to another machine.
-    """
-    if call.url is None:
-        return
-    try:
-        asked, ours = httpx.URL(call.url), httpx.URL(base_url)
-    except httpx.InvalidURL as error:
-        raise BadRequest(f"{call.method} {call.path}: the service named an address that is none: {error}") from None
-    if (asked.scheme, asked.host, asked.port) == (ours.scheme, ours.host, ours.port):
-        return
-    if not call.bare:
-        raise BadRequest(
-            f"{call.method} {asked.host}: the service named an address of another service; the key is not sent there"
-        )
-    if not asked.host or not (asked.scheme == "https" or (asked.scheme == "http" and is_loopback(asked.host))):
-        raise BadRequest(
-            f"{call.method} {asked.scheme}://{asked.host}: the service named an address that is not https; nothing is "
-            "sent there"
-        )
-
-
 def without_key(request: httpx.Request) -> httpx.Request:
     """Take the key off a request: as `auth` of a bare call, since httpx can only add to a client's headers."""
     request.headers.pop(KEY_HEADER, None)
     return request
-
-
-def check_url(base_url: str, *, with_key: bool) -> httpx.URL:
-    """Return the parsed URL. ConfigError where it is none, or where a key would travel in the clear."""
-    try:
-        url = httpx.URL(base_url.rstrip("/"))
-        url.host.encode("idna")  # a label may be empty or too long: looking it up would fail later, and oddly
-    except (httpx.InvalidURL, TypeError, AttributeError, UnicodeError) as error:
-        raise ConfigError(f"the base URL {base_url!r} cannot be read: {error}") from None
-    if url.scheme not in ("http", "https") or not url.host:
-        raise ConfigError(f"the base URL {base_url!r} must begin with https:// (or http:// for this machine)")
-    if with_key and url.scheme != "https" and not is_loopback(url.host):
-        raise ConfigError(f"the key is sent only over https or to this machine, not to {base_url!r}")
-    return url
-
-
-def is_loopback(host: str) -> bool:
-    """True for addresses of this machine; a name that only begins like one is somebody else's."""
-    try:
-        return ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def headers(api_key: str, agent: str) -> dict[str, Any]:
