@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from extract.budget import Amount, Purse
 from extract.errors import Blocked, NotRun, Overloaded, RateLimited
@@ -16,8 +16,7 @@ from extract.types import Usage
 __all__ = ["Gate", "Ticket"]
 
 
-@dataclass(frozen=True, slots=True)
-class Ticket:
+class Ticket(NamedTuple):
     """Leave to send one request: when it was given (monotonic seconds), and what was set aside for it."""
 
     at: float

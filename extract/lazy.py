@@ -22,6 +22,7 @@ from polars.io.plugins import register_io_source
 from extract.cache import ResponseCache
 from extract.errors import ConfigError, NotRun, OutputError
 from extract.extractor import Extractor
+from extract.loops import new_loop
 from extract.results import Run, provenance_frame
 from extract.runner import Runner
 from extract.runs import STARTED, run_async
@@ -126,7 +127,7 @@ class _Scans:
         with self._lock:
             if self._loop is None or self._cache is None:
                 self._cache = self._path if isinstance(self._path, ResponseCache) else ResponseCache(self._path)
-                self._loop = asyncio.new_event_loop()
+                self._loop = new_loop()
                 # Threads that begin in one of Polars' are daemons, but a program must wait for what is in flight.
                 self._thread = threading.Thread(target=_spin, args=(self._loop,), name="extract-lazy", daemon=False)
                 self._thread.start()

@@ -70,11 +70,15 @@ class Totals:
     repairs: int = 0
     mended: int = 0
     unknown_attempts: int = 0
-    usage: Usage = Usage()
     cost: Decimal | None = Decimal(0)
     unknown_cost: Decimal | None = Decimal(0)
     by_kind: dict[AttemptKind, Usage] = field(default_factory=dict)
     errors: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of all answers that this run paid for."""
+        return sum(self.by_kind.values(), Usage())
 
     def add(self, outcome: Outcome) -> None:
         """Take one record's outcome into account."""
@@ -94,7 +98,6 @@ class Totals:
         self.mended += bool(outcome.mended)
         self.unknown_attempts += outcome.unknown_attempts
         if outcome.attempts:
-            self.usage += outcome.usage
             self.cost = None if self.cost is None or outcome.cost is None else self.cost + outcome.cost
         for attempt in outcome.ledger:
             if attempt.usage is not None:

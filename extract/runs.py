@@ -33,6 +33,7 @@ from extract.interactions.client import AsyncClient, Client, Endpoint
 from extract.interactions.dialects import DialectName
 from extract.interactions.transport import read_timeout
 from extract.limits import Limits, pacific_midnight
+from extract.loops import new_loop
 from extract.prompts import check_columns
 from extract.results import Progress, Run
 from extract.runner import Runner, Shape
@@ -305,7 +306,8 @@ def _in_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
     def target() -> None:
         try:
-            result.append(asyncio.run(main()))
+            with asyncio.Runner(loop_factory=new_loop) as runner:
+                result.append(runner.run(main()))
         except BaseException as error:
             failure.append(error)
 

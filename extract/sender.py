@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from itertools import count
-from typing import TypedDict, TypeGuard
+from typing import NamedTuple, TypedDict, TypeGuard
 
 from extract.billing import Billing
 from extract.budget import Amount, Forecast, RetryBudget, stop_when_spent
@@ -33,7 +32,7 @@ from extract.interactions.client import AsyncClient, insist
 from extract.interactions.dialects import Envelope, merge
 from extract.interactions.failures import judge
 from extract.interactions.functions import call_functions_async
-from extract.interactions.protocols import create
+from extract.interactions.protocols import CREATE_PATH, follow_up
 from extract.interactions.tool_loop import wants_results
 from extract.interactions.wire import Call, drive_async
 from extract.limits import Limits, Retry
@@ -58,8 +57,7 @@ class Way:
     tier: ServiceTier | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class _Held:
+class _Held(NamedTuple):
     """A slot whose answer has come; it is given back once the answer is kept."""
 
     ticket: Ticket
@@ -77,8 +75,6 @@ class Tally:
     retries: int = 0
     repairs: int = 0
     unknown_attempts: int = 0
-    usage: Usage = Usage()
-    cost: Decimal | None = Decimal(0)
     joined: bool = False
     answer: str | None = None
     model: str | None = None
@@ -90,6 +86,17 @@ class Tally:
     first_sent: float | None = None
     shed: bool = False
     held: _Held | None = None
+
+    @property
+    def usage(self) -> Usage:
+        told = [attempt.usage for attempt in self.ledger if attempt.usage is not None]
+        return told[0] if len(told) == 1 else sum(told, Usage())
+
+    @property
+    def cost(self) -> Decimal | None:
+        """US dollars for the answers that arrived, None where a price is unknown."""
+        costs = [attempt.cost for attempt in self.ledger if attempt.usage is not None]
+        return None if None in costs else sum((cost for cost in costs if cost is not None), Decimal(0))
 
     @property
     def fresh(self) -> bool:
@@ -189,13 +196,12 @@ class Sender:
 
     async def _whole(self, body: bytes, tokens: int, way: Way, tally: Tally, retry: Retry) -> Interaction:
         """Send one request, and what it takes to get the rest of an answer that comes in several."""
-        hops = count()
-
-        async def send(call: Call) -> Interaction:
-            asked = replace(way, kind="continuation") if next(hops) else way
-            return await self._insist(call, tokens, asked, tally, retry)
-
-        return await drive_async(create(body), send)
+        first = await self._insist(Call("POST", CREATE_PATH, body), tokens, way, tally, retry)
+        if first.status != "requires_continuation":
+            return first
+        further = replace(way, kind="continuation")
+        hops = follow_up(body, first)
+        return await drive_async(hops, lambda call: self._insist(call, tokens, further, tally, retry))
 
     def release(self, tally: Tally) -> None:
         """Give back the slot of a record's last answer, if it holds one."""
@@ -313,9 +319,6 @@ class Sender:
         tally.ledger.append(attempt)
         if attempt.usage is None:
             tally.unknown_attempts += 1
-        else:
-            tally.usage += attempt.usage
-            tally.cost = None if tally.cost is None or attempt.cost is None else tally.cost + attempt.cost
         if self.cache is not None:
             self.cache.note(attempt)
 

@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "extract"
 FLOORS = (
-    "errors",
+    "errors loops",
     "mime",
     "parts",
     "citations requests",

@@ -7,7 +7,7 @@ import os
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -127,7 +127,7 @@ class Endpoint:
         """Return the reply of a call that went well (200, exactly); raise what any other stands for."""
         if reply.status == 200:
             return reply
-        raise refusal(replace(reply, body=self.scrub(reply.body)))
+        raise refusal(reply._replace(body=self.scrub(reply.body)))
 
     def scrub(self, body: bytes) -> bytes:
         """Strike the key out, before anything is made of an error's body: a service may echo what it was sent."""

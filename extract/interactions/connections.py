@@ -12,6 +12,7 @@ import socket
 import ssl
 import zlib
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import httpx
 from aiohappyeyeballs import start_connection
@@ -96,8 +97,7 @@ class _Connection(asyncio.Protocol):
         self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport), "a connection of streams"
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
 
     def data_received(self, data: bytes) -> None:
         self.heard = self._loop.time()

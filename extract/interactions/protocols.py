@@ -22,6 +22,7 @@ __all__ = [
     "cancel",
     "create",
     "delete",
+    "follow_up",
     "get",
     "identity_of",
     "next_hop",
@@ -51,6 +52,13 @@ def create(
     """
     first = Call("POST", CREATE_PATH, body, timeout=timeout)
     interaction: Interaction = (yield from _known(first, parent)) if parent else (yield first)
+    return (yield from follow_up(body, interaction, timeout=timeout))
+
+
+def follow_up(
+    body: bytes, interaction: Interaction, *, timeout: float | None = None
+) -> Protocol[Interaction, Interaction]:
+    """Fetch the rest of an answer to `body`, if it is one that comes in several: see `create`."""
     sent = None
     for _ in range(MOST_HOPS):
         token = interaction.continuation_token
