@@ -26,6 +26,8 @@ from extract.types import Outcome
 __all__ = ["Runner", "Shape"]
 
 _BLOCK_ROWS = 128
+_READ_ROWS = 1_024  # at once: each time another thread takes a turn, which costs as much as some ten records
+_GATHERED_BYTES = 4 * 1024 * 1024  # of finished rows that are gathered for one turn of the sink's
 _UNWRITTEN = 8  # blocks that may wait for a slow sink before no more rows are read
 _AHEAD = 4  # for so many slots, one more record is made ready while all slots are taken
 _SPARE_WORKERS = 64  # besides four for every slot: how many records may sleep while others use their slots
@@ -83,7 +85,9 @@ class Runner:
         self.errors: dict[int, pl.DataFrame] = {}
         self._on_event, self._clock = on_event, clock
         self._started = self._told = clock()
-        self._frames: Iterator[pl.DataFrame] = source.batches(_BLOCK_ROWS)
+        # An iterator may take its time over each row: there no more is read than will be asked.
+        self._frames: Iterator[pl.DataFrame] = source.batches(_BLOCK_ROWS if source.once else _READ_ROWS)
+        self._unopened: Iterator[pl.DataFrame] = iter(())
         self._read = 0
         self._block: _Block | None = None
         self._feeding = asyncio.Lock()
@@ -272,20 +276,28 @@ class Runner:
             await self._progress.wait()
         if self._stopping and self.source.once:  # it may never end, so its rows cannot be counted as not run
             return False
-        try:
-            frame = await _in_thread(self._next_frame)
-        except ConfigError as error:  # a source that breaks half way
-            self.stop(error)
-            frame = None
-        except NotRun:
-            self._drain()
-            frame = None
-        if frame is None:
+        frame = next(self._unopened, None)
+        if frame is None and (frame := await self._read_on()) is None:
             return False
         self._block = self._undisturbed(partial(self._open_block, frame))
         self._read += frame.height
         self._opened += 1
         return True
+
+    async def _read_on(self) -> pl.DataFrame | None:
+        """Read the next rows in a thread, and return the first block of them."""
+        try:
+            frame = await _in_thread(self._next_frame)
+        except ConfigError as error:  # a source that breaks half way
+            self.stop(error)
+            return None
+        except NotRun:
+            self._drain()
+            return None
+        if frame is None:
+            return None
+        self._unopened = frame.iter_slices(_BLOCK_ROWS)
+        return next(self._unopened, None)
 
     def _next_frame(self) -> pl.DataFrame | None:
         try:
@@ -352,19 +364,39 @@ class Runner:
             self.stop(ConfigError(f"on_event raised {type(error).__name__}: {error}"))
 
     async def _write_all(self) -> None:
-        """Hand the blocks to the sink in the order of the input, each as soon as it and those before it are done."""
-        while await self._until_next():
-            self._writing = True  # it has left the backlog, but the sink is not done with it
+        """Hand the blocks to the sink in the order of the input, each as soon as it and those before it are done.
+
+        A sink that has `rows_at_once` gets them together until it is so many rows.
+        """
+        gathered: list[pl.DataFrame] = []
+        more = True
+        while more:
+            more = await self._until_next()
+            self._writing = True  # what has left the backlog, but the sink is not done with
             try:
-                frame = self._finished.pop(self._written)
-                if not self.sink_lost and frame.height:
-                    await _in_thread(partial(self._write, frame))
+                if more:
+                    gathered.append(self._finished.pop(self._written))
+                if gathered and (not more or self._is_enough(gathered)):
+                    together, gathered = gathered, []
+                    await self._hand_over(together)
             except OutputError as error:
                 self.sink_lost = True
                 self.stop(error)
-            self._written += 1
+            self._written += more
             self._writing = False
             self._progress.set()
+
+    def _is_enough(self, frames: list[pl.DataFrame]) -> bool:
+        rows_at_once: int = getattr(self.sink, "rows_at_once", 0)
+        if sum(frame.height for frame in frames) >= rows_at_once:
+            return True
+        return sum(frame.estimated_size() for frame in frames) >= _GATHERED_BYTES
+
+    async def _hand_over(self, frames: list[pl.DataFrame]) -> None:
+        frames = [frame for frame in frames if frame.height]
+        if frames and not self.sink_lost:
+            frame = self._undisturbed(partial(pl.concat, frames)) if len(frames) > 1 else frames[0]
+            await _in_thread(partial(self._write, frame))
 
     def _write(self, frame: pl.DataFrame) -> None:
         try:
@@ -388,9 +420,9 @@ class Runner:
         frame = inputs.hstack(columns)
         if self.shape.provenance:
             frame = frame.hstack(provenance_frame(outcomes))
-        if not self.shape.split_errors:
-            return frame
-        return frame.filter(pl.Series([outcome.error is None for outcome in outcomes], dtype=pl.Boolean))
+        valid = [outcome.error is None for outcome in outcomes]
+        # A filter starts Polars' engine: as much work as all else that a block of valid rows takes.
+        return frame.filter(pl.Series(valid)) if self.shape.split_errors and not all(valid) else frame
 
     def error_rows(self) -> pl.DataFrame:
         """Return all rows that failed so far, in the order of the input."""

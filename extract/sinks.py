@@ -20,12 +20,14 @@ from extract.errors import ConfigError, OutputError
 __all__ = ["FORMATS", "FrameSink", "ParquetSink", "Sink", "TextSink", "check_output", "open_sink", "write_errors"]
 
 _METADATA_NAME = "extract"
+_ROWS_AT_ONCE = 1_024  # Polars takes about as long over a hundred rows
 
 
 class Sink(Protocol):
     """Takes frames in order. `close` returns what was made; a run that did not finish says `whole=False`.
 
-    `abandon` leaves nothing behind, and never raises.
+    `abandon` leaves nothing behind, and never raises. `write` is given blocks as they are finished; a sink that has an
+    attribute `rows_at_once` gets about so many rows each time.
     """
 
     def open(self, schema: pl.Schema, metadata: Mapping[str, str]) -> None: ...
@@ -36,6 +38,8 @@ class Sink(Protocol):
 
 class FrameSink:
     """Keeps everything in memory, as one typed frame."""
+
+    rows_at_once = _ROWS_AT_ONCE
 
     def __init__(self) -> None:
         self._schema = pl.Schema()
@@ -128,6 +132,8 @@ class ParquetSink:
     Polars writes in a thread of its own, fed by a short queue, because it drops a sink whose main thread gets a SIGINT.
     """
 
+    rows_at_once = _ROWS_AT_ONCE
+
     def __init__(self, path: Path) -> None:
         self._destination = _Destination(path)
         self._frames: queue.Queue[pl.DataFrame | None] = queue.Queue(maxsize=4)
@@ -183,6 +189,8 @@ class ParquetSink:
 
 class TextSink:
     """One csv or jsonl file. Csv has no nesting: lists and structs become JSON text, bytes base64."""
+
+    rows_at_once = _ROWS_AT_ONCE
 
     def __init__(self, path: Path) -> None:
         self._destination = _Destination(path)
