@@ -70,11 +70,13 @@ async def _chosen(
     endpoint = given.endpoint if given is not None else Endpoint.from_env()
     if endpoint.read_timeout is None:
         endpoint = replace(endpoint, read_timeout=read_timeout(service_tier))
-    transport = given.transport if given is not None else None
-    if transport is not None and not isinstance(transport, httpx.AsyncBaseTransport):
-        raise ConfigError(f"a run needs an asynchronous transport; {type(transport).__name__} is not one")
+    brought: dict[str, Any] = {}
+    for name, kind in (("transport", httpx.AsyncBaseTransport), ("http_client", httpx.AsyncClient)):
+        brought[name] = getattr(given, name, None)
+        if not isinstance(brought[name], kind | None):
+            raise ConfigError(f"a run needs an asynchronous {name}; {type(brought[name]).__name__} is not one")
     # Closed with the run in any case: connections belong to the loop they were opened in, and this one ends.
-    async with AsyncClient(endpoint=endpoint, retry=given.retry if given else None, transport=transport) as chosen:
+    async with AsyncClient(endpoint=endpoint, retry=given.retry if given else None, **brought) as chosen:
         yield chosen
 
 

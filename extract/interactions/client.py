@@ -27,7 +27,7 @@ from extract.interactions.protocols import FINISHED, cancel, create, delete, get
 from extract.interactions.streams import AsyncEventStream, AsyncOpened, EventStream, Heard, Opened, follow, listen
 from extract.interactions.tokens import count_tokens
 from extract.interactions.tool_loop import ToolRun, run_tools, run_tools_async
-from extract.interactions.transport import Direct, Incoming, headers, read_timeout, unreachable, without_key
+from extract.interactions.transport import Direct, Incoming, headers, read_timeout, unreachable
 from extract.interactions.wire import Call, Reply, drive, drive_async, drive_polling, drive_polling_async
 from extract.limits import Retry, retry_if_transient, stop_when_hopeless, wait_as_told, wait_with_jitter
 from extract.types import Interaction, Part, Request
@@ -99,24 +99,24 @@ class Endpoint:
     def root(self) -> str:
         return f"{self.base_url.rstrip('/')}/{self.wire.api_version}"
 
-    def http_options(self) -> dict[str, Any]:
-        read = self.read_timeout or read_timeout(None)
-        return {
-            "headers": headers(self.api_key, f"extract-interactions/{version('extract-interactions')}"),
-            "timeout": httpx.Timeout(read, connect=15.0),
-            "follow_redirects": False,
-        }
+    @property
+    def silence(self) -> float:
+        """Seconds of silence after which a call is given up, where it names none of its own."""
+        return self.read_timeout or read_timeout(None)
+
+    def headers(self, *, bare: bool = False) -> dict[str, str]:
+        """Return the headers of every call; the key travels here and nowhere else, and not with a bare one."""
+        return headers(None if bare else self.api_key, f"extract-interactions/{version('extract-interactions')}")
 
     def httpx_call(self, call: Call) -> dict[str, Any]:
-        """Return a call in httpx's words."""
-        url = call.url or self.root + call.path
-        options: dict[str, Any] = {"method": call.method, "url": url, "content": call.body}
-        options["headers"] = dict(call.headers)
-        if call.timeout is not None:
-            options["timeout"] = httpx.Timeout(call.timeout, connect=15.0)
-        if call.bare:
-            options["auth"] = without_key
-        return options
+        """Return all of a call in httpx's words: the client that sends it may be the user's own."""
+        return {
+            "method": call.method,
+            "url": call.url or self.root + call.path,
+            "content": call.body,
+            "headers": self.headers(bare=call.bare) | dict(call.headers),
+            "timeout": httpx.Timeout(call.timeout or self.silence, connect=15.0),
+        }
 
     def patience(self, request: Request) -> float | None:
         """Return the seconds of silence that a request's tier needs, or None where those of the endpoint will do."""
@@ -132,6 +132,11 @@ class Endpoint:
     def scrub(self, body: bytes) -> bytes:
         """Strike the key out, before anything is made of an error's body: a service may echo what it was sent."""
         return body.replace(self.api_key.encode(), b"[key]")
+
+
+def _check_choice(transport: object, http_client: object) -> None:
+    if transport is not None and http_client is not None:
+        raise ConfigError("transport= is for a client of ours, and http_client= brings its own: give one of them")
 
 
 class _Patience:
@@ -189,7 +194,8 @@ async def insist(
 class Client:
     """The API for scripts: every method returns when the answer is there.
 
-    Calls that fail in passing are repeated as `retry` says. Use it as a context manager, or call `close`.
+    Calls that fail in passing are repeated as `retry` says. Use it as a context manager, or call `close`. `transport`
+    replaces httpx's own; `http_client` is a client of yours in place of ours, and stays open.
     """
 
     def __init__(
@@ -200,16 +206,18 @@ class Client:
         base_url: str = GOOGLE_URL,
         retry: Retry | None = None,
         transport: httpx.BaseTransport | None = None,
+        http_client: httpx.Client | None = None,
         endpoint: Endpoint | None = None,
         sleep: Callable[[float], None] = time.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.endpoint = endpoint or Endpoint(api_key=api_key or "", base_url=base_url, dialect=dialect)
         self.retry = retry or Retry()
-        self.transport = transport
+        self.transport, self.http_client = transport, http_client
+        _check_choice(transport, http_client)
         self._sleep, self._clock = sleep, clock
         proxies = not is_loopback(httpx.URL(self.endpoint.base_url).host)
-        self._http = httpx.Client(transport=transport, trust_env=proxies, **self.endpoint.http_options())
+        self._http = http_client or httpx.Client(transport=transport, trust_env=proxies)
 
     @classmethod
     def from_env(cls, *, base_url: str | None = None, dialect: DialectName = "steps") -> Client:
@@ -315,7 +323,7 @@ class Client:
         """Send one call once. Raises what a refusal stands for, or Unreachable."""
         check_origin(call, self.endpoint.base_url)
         try:
-            response = self._http.request(**self.endpoint.httpx_call(call))
+            response = self._http.request(**self.endpoint.httpx_call(call), follow_redirects=False)
         except Exception as error:
             raise unreachable(call, error, secret=self.endpoint.api_key) from None
         return self.endpoint.checked(Reply(response.status_code, response.headers, response.content))
@@ -336,7 +344,8 @@ class Client:
         """Send one call once and return as soon as its answer begins. Raises as `exchange` does."""
         check_origin(call, self.endpoint.base_url)
         try:
-            response = self._http.send(self._http.build_request(**self.endpoint.httpx_call(call)), stream=True)
+            request = self._http.build_request(**self.endpoint.httpx_call(call))
+            response = self._http.send(request, stream=True, follow_redirects=False)
             if response.status_code != 200:
                 response.read()
         except Exception as error:
@@ -353,7 +362,8 @@ class Client:
             raise unreachable(call, error, secret=self.endpoint.api_key) from None
 
     def close(self) -> None:
-        self._http.close()
+        if self.http_client is None:
+            self._http.close()
 
     def __enter__(self) -> Self:
         return self
@@ -370,7 +380,8 @@ class Client:
 class AsyncClient:
     """The API for event loops, on a transport that stays fast at hundreds of connections.
 
-    `transport` replaces the default one; any `httpx.AsyncBaseTransport` will do.
+    `transport` replaces the default one; any `httpx.AsyncBaseTransport` will do. `http_client` is an httpx client of
+    yours in place of ours: it stays open, and belongs to the event loop that it is used in first.
     """
 
     def __init__(
@@ -381,17 +392,18 @@ class AsyncClient:
         base_url: str = GOOGLE_URL,
         retry: Retry | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        http_client: httpx.AsyncClient | None = None,
         endpoint: Endpoint | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.endpoint = endpoint or Endpoint(api_key=api_key or "", base_url=base_url, dialect=dialect)
         self.retry = retry or Retry()
-        self.transport = transport
+        self.transport, self.http_client = transport, http_client
+        _check_choice(transport, http_client)
         self._sleep, self._clock = sleep, clock
-        options = self.endpoint.http_options()
-        self._http = httpx.AsyncClient(transport=transport, **options) if transport is not None else None
-        self._direct = Direct(self.endpoint.root, options["headers"], options["timeout"].read)
+        self._http = http_client or (httpx.AsyncClient(transport=transport) if transport is not None else None)
+        self._direct = Direct(self.endpoint.root, self.endpoint.headers(), self.endpoint.silence)
 
     @classmethod
     def from_env(cls, *, base_url: str | None = None, dialect: DialectName = "steps") -> AsyncClient:
@@ -503,7 +515,7 @@ class AsyncClient:
         return self.endpoint.checked(reply)
 
     async def _through(self, http: httpx.AsyncClient, call: Call) -> Reply:
-        response = await http.request(**self.endpoint.httpx_call(call))
+        response = await http.request(**self.endpoint.httpx_call(call), follow_redirects=False)
         return Reply(response.status_code, response.headers, response.content)
 
     async def _insist(self, call: Call) -> Interaction:
@@ -530,7 +542,8 @@ class AsyncClient:
         raise AssertionError("a status outside 200 is refused")
 
     async def _begin(self, http: httpx.AsyncClient, call: Call) -> Incoming:
-        response = await http.send(http.build_request(**self.endpoint.httpx_call(call)), stream=True)
+        request = http.build_request(**self.endpoint.httpx_call(call))
+        response = await http.send(request, stream=True, follow_redirects=False)
         return Incoming(response.status_code, response.headers, response.aiter_bytes(), response.aread, response.aclose)
 
     async def _chunks(self, call: Call, incoming: Incoming) -> AsyncIterator[bytes]:
@@ -542,7 +555,7 @@ class AsyncClient:
 
     async def aclose(self) -> None:
         await self._direct.aclose()
-        if self._http is not None:
+        if self._http is not None and self.http_client is None:
             await self._http.aclose()
 
     async def __aenter__(self) -> Self:

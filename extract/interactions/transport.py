@@ -12,7 +12,6 @@ import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from io import BytesIO
-from typing import Any
 
 import aiohttp
 import httpx
@@ -24,7 +23,7 @@ from extract.interactions.addresses import proxy_for, shown_to_proxy
 from extract.interactions.connections import Connections, NotConnected
 from extract.interactions.wire import Call, Reply
 
-__all__ = ["Direct", "Incoming", "headers", "read_timeout", "unreachable", "without_key"]
+__all__ = ["Direct", "Incoming", "headers", "read_timeout", "unreachable"]
 
 KEY_HEADER = "x-goog-api-key"
 _CONNECT_SECONDS = 15.0
@@ -170,16 +169,10 @@ def unreachable(call: Call, error: Exception, *, secret: str) -> Unreachable:
     return Unreachable(f"{call.method} {call.path}: {said}", maybe_sent=not never_sent)
 
 
-def without_key(request: httpx.Request) -> httpx.Request:
-    """Take the key off a request: as `auth` of a bare call, since httpx can only add to a client's headers."""
-    request.headers.pop(KEY_HEADER, None)
-    return request
-
-
-def headers(api_key: str, agent: str) -> dict[str, Any]:
-    """Headers of every call; the key travels here and nowhere else."""
-    return {
-        KEY_HEADER: api_key,
+def headers(api_key: str | None, agent: str) -> dict[str, str]:
+    """Return the headers of a call, with a key or without."""
+    key = {} if api_key is None else {KEY_HEADER: api_key}
+    return key | {
         "content-type": "application/json",
         "accept": "application/json",
         "user-agent": agent,
