@@ -168,7 +168,9 @@ class Sender:
     async def _follow(self, way: Way, rung: int, turns: Sequence[Turn], tally: Tally, retry: Retry) -> Interaction:
         envelope = self._envelope(way, rung)
         tokens = envelope.tokens + self.plan.input_tokens(turns)
-        interaction = await self._whole(envelope.body(turns), tokens, way, tally, retry)
+        # Encoding files is work for a thread: it would hold up all other records.
+        body = await asyncio.to_thread(envelope.body, turns) if self.plan.extractor.media else envelope.body(turns)
+        interaction = await self._whole(body, tokens, way, tally, retry)
         if not self.plan.functions or not wants_results(interaction):
             return interaction
         return await self._with_functions(envelope, interaction, turns, replace(way, kind="tool"), tally, retry)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import socket
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,12 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(socket.socket, "connect", guarded_connect)
     monkeypatch.setattr(socket.socket, "connect_ex", guarded_connect_ex)
     monkeypatch.setattr(socket, "getaddrinfo", guarded_look_up)
+
+
+@pytest.fixture(autouse=True)
+def plain_loops(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Run in asyncio's own loops: uvloop connects below the sockets that are watched here."""
+    monkeypatch.setitem(sys.modules, "uvloop", None)
 
 
 @pytest.fixture(autouse=True)

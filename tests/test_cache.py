@@ -105,3 +105,36 @@ async def test_a_cache_of_the_first_form_is_brought_up_to_date(tmp_path: Path) -
         assert (cache.get(b"k"), cache.rung(b"s")) == (b"{}", 0)
         await cache.keep(b"new", b"{}", rung=2)
         assert len(cache) == 2
+
+
+async def test_what_was_looked_up_ahead_is_told_once_and_then_looked_up_anew(tmp_path: Path) -> None:
+    await keep(tmp_path / "c", b"1")
+    with ResponseCache(tmp_path / "c") as cache:
+        cache.look_ahead([b"1", b"2"])
+        assert (cache.get(b"1"), cache.get(b"2")) == (b'{"n":1}', None)
+        await keep(tmp_path / "c", b"2")  # another process
+        assert (cache.get(b"1"), cache.get(b"2")) == (b'{"n":1}', b'{"n":2}')
+
+
+async def test_an_answer_kept_after_it_was_looked_up_ahead_is_found(tmp_path: Path) -> None:
+    with ResponseCache(tmp_path / "c") as cache:
+        cache.look_ahead([b"k"])
+        await cache.keep(b"k", b"{}")
+        assert cache.get(b"k") == b"{}"
+
+
+async def test_an_answer_that_waits_for_its_commit_is_found_by_a_look_ahead(tmp_path: Path) -> None:
+    with ResponseCache(tmp_path / "c") as cache:
+        keeping = asyncio.ensure_future(cache.keep(b"k", b"{}"))
+        await asyncio.sleep(0)  # it is queued, and committed in the next turn
+        cache.look_ahead([b"k"])
+        assert cache.get(b"k") == b"{}"
+        await keeping
+
+
+async def test_what_was_looked_up_ahead_is_not_believed_for_ever(tmp_path: Path) -> None:
+    with ResponseCache(tmp_path / "c") as cache:
+        cache.look_ahead([b"k"])
+        cache.look_no_further()
+        await keep(tmp_path / "c", b"k")
+        assert cache.get(b"k") == b'{"n":k}'

@@ -5,16 +5,30 @@ from __future__ import annotations
 import asyncio
 import base64
 import gzip
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
+from scripted import ANSWER, Behaviour, Server, chunks, reply, reset, serving, silence
 
-from extract import AsyncClient, Request, Retry, Turn, Unreachable
+from extract import (
+    AsyncClient,
+    Client,
+    ConfigError,
+    Emulator,
+    Extractor,
+    Request,
+    Retry,
+    Run,
+    Turn,
+    Unreachable,
+    run,
+    run_async,
+)
+from extract.emulator.server import running_server
 from extract.errors import ApiError, BadRequest, Denied, Overloaded, RateLimited
 from extract.interactions.client import Endpoint
 from extract.interactions.transport import Direct
@@ -22,93 +36,28 @@ from extract.interactions.wire import Call
 
 KEY = "AIza-very-secret"
 CALL = Call("POST", "/interactions", b'{"input":"hi"}')
-ANSWER = b'{"status":"completed","steps":[{"type":"model_output","content":[{"type":"text","text":"x"}]}]}'
 REQUEST = Request(model="gemini-3.5-flash-lite", input=(Turn.user("hi"),))
 
-Behaviour = Callable[[asyncio.StreamWriter], Awaitable[None]]
 
-
-@dataclass
-class Server:
-    """What a scripted server has seen: one entry of `received` for every request read whole."""
-
-    url: str = ""
-    received: list[bytes] = field(default_factory=list)
-    opened: int = 0
-    closed: asyncio.Event = field(default_factory=asyncio.Event)
-
-
-def reply(
-    body: bytes = ANSWER, status: str = "200 OK", *headers: str, length: int | None = None, close: bool = False
-) -> Behaviour:
-    """Answer with this; `close` ends the connection without having said that it would."""
-
-    async def behave(writer: asyncio.StreamWriter) -> None:
-        lines = [f"HTTP/1.1 {status}", f"content-length: {len(body) if length is None else length}", *headers]
-        writer.write("\r\n".join(lines).encode() + b"\r\n\r\n" + body)
-        await writer.drain()
-        if close:
-            writer.close()
-
-    return behave
-
-
-async def reset(writer: asyncio.StreamWriter) -> None:
-    writer.transport.abort()
-
-
-async def silence(writer: asyncio.StreamWriter) -> None:
-    """Keep the connection and say nothing."""
-
-
-async def chunks(writer: asyncio.StreamWriter) -> None:
-    writer.write(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")
-    for piece in (ANSWER[:10], ANSWER[10:]):
-        writer.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
-    writer.write(b"0\r\n\r\n")
-
-
-@asynccontextmanager
-async def serving(behaviour: Callable[[int], Behaviour]) -> AsyncIterator[Server]:
-    """Serve on loopback; `behaviour` is asked with the number of the request on its connection, from 1."""
-    server = Server()
-    writers: list[asyncio.StreamWriter] = []
-
-    async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        server.opened += 1
-        writers.append(writer)
-        try:
-            for number in range(1, 1_000_000):
-                head = await reader.readuntil(b"\r\n\r\n")
-                length = int(head.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
-                server.received.append(head + await reader.readexactly(length))
-                await behaviour(number)(writer)
-        except (asyncio.IncompleteReadError, ConnectionError):
-            server.closed.set()
-        finally:
-            writer.close()
-
-    listening = await asyncio.start_server(converse, "127.0.0.1", 0)
-    server.url = f"http://127.0.0.1:{listening.sockets[0].getsockname()[1]}"
-    try:
-        yield server
-    finally:
-        listening.close()
-        for writer in writers:
-            writer.close()
-        await asyncio.sleep(0)
-
-
-@pytest.fixture(params=["direct", "injected"])
-def client_of(request: pytest.FixtureRequest) -> Callable[..., AsyncClient]:
-    """Make a client of one server: on the default transport, or on one that the user brought."""
+@pytest_asyncio.fixture(params=["direct", "transport", "http_client"])
+async def client_of(request: pytest.FixtureRequest) -> AsyncIterator[Callable[..., AsyncClient]]:
+    """Make a client of one server: on the default transport, or on a transport or httpx client of the user's."""
+    # The user's own client follows redirects and has a timeout of its own: ours are what counts.
+    brought: dict[str, Callable[[], Any]] = {
+        "transport": httpx.AsyncHTTPTransport,
+        "http_client": lambda: httpx.AsyncClient(follow_redirects=True, timeout=60.0, trust_env=False),
+    }
 
     def make(server: Server, *, read_timeout: float = 5.0, retry: Retry | None = None) -> AsyncClient:
         endpoint = Endpoint(api_key=KEY, base_url=server.url, read_timeout=read_timeout)
-        transport = httpx.AsyncHTTPTransport() if request.param == "injected" else None
-        return AsyncClient(endpoint=endpoint, transport=transport, retry=retry)
+        own = {name: brought[name]() for name in brought if name == request.param}
+        opened.extend(own.values())
+        return AsyncClient(endpoint=endpoint, retry=retry, **own)
 
-    return make
+    opened: list[Any] = []
+    yield make
+    for one in opened:
+        await one.aclose()
 
 
 Make = Callable[..., AsyncClient]
@@ -284,6 +233,45 @@ async def test_no_password_from_a_netrc_file_travels_with_the_key(
     async with serving(lambda _: reply()) as server:
         direct = Direct(f"{server.url}/v1", {"x-goog-api-key": KEY}, 5.0)
         assert (await direct.send(CALL)).status == 200
+        incoming = await direct.stream(CALL)
+        assert await incoming.read() == ANSWER
         await direct.aclose()
-    assert KEY.encode() in server.received[0]
-    assert b"authorization" not in server.received[0].lower()
+    assert len(server.received) == 2
+    assert all(KEY.encode() in received for received in server.received)
+    assert not any(b"authorization" in received.lower() for received in server.received)
+
+
+async def test_a_users_own_client_stays_open_and_is_given_the_key_for_our_calls_only() -> None:
+    async with serving(lambda _: reply()) as server, httpx.AsyncClient(trust_env=False) as own:
+        async with AsyncClient(KEY, base_url=server.url, http_client=own) as client:
+            await client.exchange(CALL)
+        await own.post(server.url, content=b"{}")
+    assert [KEY.encode() in received for received in server.received] == [True, False]
+
+
+async def test_a_transport_and_a_client_at_once_are_refused() -> None:
+    async with httpx.AsyncClient() as own:
+        with pytest.raises(ConfigError, match="give one of them"):
+            AsyncClient(KEY, http_client=own, transport=httpx.AsyncHTTPTransport())
+
+
+def test_a_run_goes_through_a_users_own_client() -> None:
+    with running_server(Emulator(answers=lambda _: '{"value": "bug"}')) as url:
+        seen: list[httpx.Request] = []
+
+        async def main() -> Run:
+            async def see(request: httpx.Request) -> None:
+                seen.append(request)
+
+            async with httpx.AsyncClient(event_hooks={"request": [see]}, trust_env=False) as own:
+                client = AsyncClient(KEY, base_url=url, http_client=own)
+                return await run_async(["a", "b"], Extractor(["bug"], "{text}"), client=client)
+
+        result = asyncio.run(main())
+    assert result.frame["value"].to_list() == ["bug", "bug"]
+    assert [request.method for request in seen] == ["POST", "POST"]
+
+
+def test_a_run_needs_a_client_of_the_kind_that_can_wait() -> None:
+    with httpx.Client() as own, pytest.raises(ConfigError, match="asynchronous http_client"):
+        run(["a"], Extractor(["bug"], "{text}"), client=Client(KEY, base_url="http://127.0.0.1:1", http_client=own))

@@ -17,7 +17,7 @@ from typing import cast
 import httpx
 from aiohappyeyeballs import start_connection
 from aiohappyeyeballs.types import AddrInfoType
-from httptools import HttpParserError, HttpResponseParser
+from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from extract.interactions.wire import Reply
 
@@ -54,7 +54,7 @@ class _Connection(asyncio.Protocol):
         self._ends_with_connection = False
 
     async def exchange(self, head: bytes, body: bytes, silence: float) -> Reply:
-        """Send a request and return its reply; raises OSError or HttpParserError where none came whole."""
+        """Send a request and return its reply; raises OSError or an error of httptools where none came whole."""
         self.heard, self.silence = self._loop.time(), silence
         waiter: asyncio.Future[Reply] = self._loop.create_future()
         self._waiter = waiter
@@ -103,7 +103,7 @@ class _Connection(asyncio.Protocol):
         self.heard = self._loop.time()
         try:
             self._parser.feed_data(data)
-        except HttpParserError as error:
+        except (HttpParserError, HttpParserUpgrade) as error:
             self.fail(error)
 
     def connection_lost(self, error: Exception | None) -> None:
@@ -155,6 +155,7 @@ class _Connection(asyncio.Protocol):
             self._waiter.set_exception(error)
         else:
             self._waiter.set_result(Reply(self._parser.get_status_code(), self._headers, body))
+        self._make_room()  # for whoever is still writing what is not wanted any more
 
 
 def _unpacked(body: bytes, headers: Mapping[str, str]) -> bytes:
@@ -184,8 +185,8 @@ class Connections:
     async def send(self, head: bytes, body: bytes, silence: float) -> Reply:
         """Exchange once, which is given up after so many seconds of `silence`.
 
-        Raises NotConnected where nothing was sent, TimeoutError, another OSError or HttpParserError where something
-        may have been.
+        Raises NotConnected where nothing was sent, TimeoutError, another OSError or an error of httptools where
+        something may have been.
         """
         connection = self._take() or await self._connect()
         self._busy.add(connection)

@@ -6,7 +6,6 @@ this module nobody knows that two forms exist.
 
 from __future__ import annotations
 
-from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, Literal, TypeAlias
@@ -14,7 +13,7 @@ from typing import Any, Literal, TypeAlias
 from pydantic_core import from_json, to_json
 
 from extract.errors import ConfigError, Unreachable
-from extract.interactions.wire import json_body
+from extract.interactions.wire import Base64, json_body
 from extract.types import (
     Clip,
     Failure,
@@ -87,7 +86,8 @@ class Dialect:
             raise ConfigError(
                 "records are asked with store=False: agents, background and previous_interaction_id go through Client"
             )
-        body = to_json(self._body(request, [*self.encode_input(request.turns), _SPLICE]))
+        said = [*self.encode_input(request.turns), _SPLICE]
+        body = json_body(self._body(request, said))
         # From the right: the place is the last thing in the body, and an example's text may look like it.
         prefix, _, suffix = body.rpartition(to_json(_SPLICE))
         return Envelope(prefix, suffix, self)
@@ -125,7 +125,9 @@ class Envelope:
         return (len(self.prefix) + len(self.suffix)) // 4
 
     def body(self, turns: Iterable[Turn | JsonObject]) -> bytes:
-        return self.prefix + b",".join(map(to_json, self.dialect.encode_input(turns))) + self.suffix
+        """Return the request for one record. Its files are encoded in here, which may take a moment."""
+        said = json_body(self.dialect.encode_input(turns))
+        return b"".join((self.prefix, memoryview(said)[1:-1], self.suffix))
 
 
 def tool_object(tool: Tool, dialect: DialectName) -> JsonObject:
@@ -138,7 +140,7 @@ def _content(part: Part) -> JsonObject:
         return {"type": "text", "text": part.text}
     content: JsonObject = {"type": part.kind, "mime_type": part.mime_type}
     if part.data is not None:
-        content["data"] = b64encode(part.data).decode("ascii")
+        content["data"] = Base64(part.data)
     elif part.uri is not None:
         content["uri"] = part.uri
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from base64 import b64encode
 from typing import Any
 from urllib.parse import quote
 
@@ -10,7 +9,7 @@ from pydantic_core import from_json
 
 from extract.errors import ConfigError, Unreachable
 from extract.interactions.patience import insist_on
-from extract.interactions.wire import Call, PollingProtocol, Reply, json_body
+from extract.interactions.wire import Base64, Call, PollingProtocol, Reply, json_body
 from extract.limits import Retry
 from extract.types import JsonObject, MediaPart, Part, Request, TextPart, Turn
 
@@ -50,7 +49,7 @@ def _part(part: Part) -> JsonObject:
 def _media(part: MediaPart) -> JsonObject:
     if part.data is None:
         return {"fileData": {"mimeType": part.mime_type, "fileUri": part.uri}}
-    return {"inlineData": {"mimeType": part.mime_type, "data": b64encode(part.data).decode("ascii")}}
+    return {"inlineData": {"mimeType": part.mime_type, "data": Base64(part.data)}}
 
 
 def _total(reply: Reply) -> int:

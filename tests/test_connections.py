@@ -1,0 +1,332 @@
+"""Kept connections at the socket, on asyncio's loop and on uvloop's."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from httptools import HttpParserError, HttpParserUpgrade
+from scripted import ANSWER, Behaviour, Server, chunks, listening, reply, serving, silence
+
+from extract import AsyncClient, Unreachable
+from extract.interactions.connections import Connections, NotConnected
+from extract.interactions.wire import Call, Reply
+
+HEAD = b"POST /v1/interactions HTTP/1.1\r\nhost: here\r\ncontent-length: "
+
+LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {"asyncio": asyncio.new_event_loop}
+with suppress(ImportError):  # it is optional, and there is none for Windows
+    import uvloop
+
+    LOOPS["uvloop"] = uvloop.new_event_loop
+
+Run = Callable[[Coroutine[Any, Any, Any]], Any]
+
+
+@pytest.fixture(params=LOOPS)
+def in_loop(request: pytest.FixtureRequest) -> Run:
+    """Run a coroutine in a loop of one kind."""
+
+    def run(work: Coroutine[Any, Any, Any]) -> Any:
+        with asyncio.Runner(loop_factory=LOOPS[request.param]) as runner:
+            return runner.run(work)
+
+    return run
+
+
+async def send(connections: Connections, body: bytes = b"{}", silence: float = 5.0) -> Reply:
+    return await connections.send(HEAD + b"%d\r\n\r\n" % len(body), body, silence)
+
+
+def open_to(server: Server) -> Connections:
+    return Connections(httpx.URL(server.url), None)
+
+
+def raw(text: bytes, *, close: bool = False) -> Behaviour:
+    """Answer with these bytes."""
+
+    async def behave(writer: asyncio.StreamWriter) -> None:
+        writer.write(text)
+        await writer.drain()
+        if close:
+            writer.close()
+
+    return behave
+
+
+@pytest.mark.parametrize(
+    "behaviour",
+    [
+        reply(),
+        chunks,
+        raw(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(ANSWER) + ANSWER),
+        raw(b"HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\nHTTP/1.0 200 OK\r\n\r\n" + ANSWER, close=True),
+        raw(b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n" + ANSWER, close=True),
+    ],
+    ids=["length", "chunked", "continue", "http_1_0", "until_closed"],
+)
+def test_an_answer_is_read_to_its_end_however_that_is_marked(in_loop: Run, behaviour: Behaviour) -> None:
+    async def main() -> None:
+        async with serving(lambda _: behaviour) as server:
+            connections = open_to(server)
+            for _ in range(3):
+                answer = await send(connections)
+                assert (answer.status, answer.body) == (200, ANSWER)
+            await connections.aclose()
+
+    in_loop(main())
+
+
+def test_an_answer_that_comes_byte_by_byte_is_whole(in_loop: Run) -> None:
+    async def dribble(writer: asyncio.StreamWriter) -> None:
+        for byte in b"HTTP/1.1 200 OK\r\nX-One: 1\r\ncontent-length: %d\r\n\r\n" % len(ANSWER) + ANSWER:
+            writer.write(bytes([byte]))
+            await writer.drain()
+
+    async def main() -> Reply:
+        async with serving(lambda _: dribble) as server:
+            connections = open_to(server)
+            answer = await send(connections)
+            await connections.aclose()
+            return answer
+
+    assert in_loop(main()) == (200, {"x-one": "1", "content-length": str(len(ANSWER))}, ANSWER)
+
+
+def test_a_service_that_says_it_will_close_is_asked_on_a_new_connection(in_loop: Run) -> None:
+    async def main() -> int:
+        async with serving(lambda _: reply(ANSWER, "200 OK", "connection: close")) as server:
+            connections = open_to(server)
+            for _ in range(3):
+                await send(connections)
+            await connections.aclose()
+            return server.opened
+
+    assert in_loop(main()) == 3
+
+
+def test_an_answer_that_nobody_asked_for_is_not_taken_for_the_next_one(in_loop: Run) -> None:
+    stray = b"HTTP/1.1 408 Request Timeout\r\ncontent-length: 5\r\n\r\nstray"
+    good = b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(ANSWER) + ANSWER
+
+    async def main() -> None:
+        async with serving(lambda _: raw(good + stray)) as server:
+            connections = open_to(server)
+            for _ in range(5):
+                assert (await send(connections)).body == ANSWER
+            await connections.aclose()
+
+    in_loop(main())
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        (b"this is not HTTP\r\n\r\n", HttpParserError),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\ncontent-length: 11\r\n\r\n0123456789", HttpParserError),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n", HttpParserError),
+        (b"HTTP/1.1 101 Switching Protocols\r\nupgrade: other\r\nconnection: upgrade\r\n\r\n", HttpParserUpgrade),
+        (b"HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\n0123", ConnectionResetError),
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\n0123\r\n", ConnectionResetError),
+        (b"HTTP/1.1 200", ConnectionResetError),
+        (b"", ConnectionResetError),
+    ],
+)
+def test_what_is_no_whole_answer_is_an_error_that_may_have_been_billed(
+    in_loop: Run, text: bytes, error: type[Exception]
+) -> None:
+    async def main() -> None:
+        async with serving(lambda _: raw(text, close=True)) as server:
+            connections = open_to(server)
+            with pytest.raises(error) as caught:
+                await send(connections)
+            assert not isinstance(caught.value, NotConnected)
+            await connections.aclose()
+
+    in_loop(main())
+
+
+def test_a_large_body_arrives_whole_at_a_service_that_reads_slowly(in_loop: Run) -> None:
+    body = bytes(range(256)) * 40_000  # 10 MB, far beyond any buffer
+
+    async def main() -> bytes:
+        async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            head = await reader.readuntil(b"\r\n\r\n")
+            left = int(head.partition(b"content-length: ")[2].split(b"\r\n")[0])
+            while left:
+                got.append(await reader.read(min(left, 200_000)))
+                left -= len(got[-1])
+                await asyncio.sleep(0)
+            await reply()(writer)
+
+        got: list[bytes] = []
+        async with listening(converse) as port:
+            connections = Connections(httpx.URL(f"http://127.0.0.1:{port}"), None)
+            assert (await send(connections, body)).body == ANSWER
+            await connections.aclose()
+        return b"".join(got)
+
+    assert in_loop(main()) == body
+
+
+def test_a_body_that_is_refused_before_it_is_read_is_answered_at_once(in_loop: Run) -> None:
+    async def main() -> None:
+        async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            await reader.readuntil(b"\r\n\r\n")
+            await reply(b"too large", "413 Content Too Large")(writer)
+            await asyncio.sleep(30)
+
+        async with listening(refuse) as port:
+            connections = Connections(httpx.URL(f"http://127.0.0.1:{port}"), None)
+            sending = send(connections, bytes(50_000_000), silence=20.0)
+            assert (await asyncio.wait_for(sending, 10)).status == 413
+            await connections.aclose()
+
+    in_loop(main())
+
+
+def test_silence_is_counted_from_the_last_byte_and_ends_only_the_exchange_that_is_silent(in_loop: Run) -> None:
+    async def slowly(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n" % len(ANSWER))
+        for start in range(0, len(ANSWER), 10):
+            await asyncio.sleep(0.05)
+            writer.write(ANSWER[start : start + 10])
+
+    asked = 0
+
+    def behaviour(_: int) -> Behaviour:
+        nonlocal asked
+        asked += 1
+        return silence if asked == 1 else slowly
+
+    async def main() -> None:
+        async with serving(behaviour) as server:
+            connections = open_to(server)
+            silent = asyncio.create_task(send(connections, silence=0.2))
+            while not server.received:  # noqa: ASYNC110 - what is waited for is a list
+                await asyncio.sleep(0)
+            answer = await send(connections, silence=0.2)
+            assert answer.body == ANSWER
+            with pytest.raises(TimeoutError, match=r"silent for 0\.2 s"):
+                await silent
+            await connections.aclose()
+
+    in_loop(main())
+
+
+def test_a_connection_that_was_kept_too_long_is_not_used(in_loop: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("extract.interactions.connections._KEPT_SECONDS", 0.0)
+
+    async def main() -> int:
+        async with serving(lambda _: reply()) as server:
+            connections = open_to(server)
+            for _ in range(3):
+                await send(connections)
+            await connections.aclose()
+            return server.opened
+
+    assert in_loop(main()) == 3
+
+
+def test_a_port_that_nobody_listens_on_is_known_to_have_got_nothing(in_loop: Run) -> None:
+    async def main() -> None:
+        server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+        port = server.sockets[0].getsockname()[1]
+        server.close()
+        await server.wait_closed()
+        connections = Connections(httpx.URL(f"http://127.0.0.1:{port}"), None)
+        with pytest.raises(NotConnected):
+            await send(connections)
+
+    in_loop(main())
+
+
+def test_many_at_once_get_each_its_own_answer(in_loop: Run) -> None:
+    async def main() -> None:
+        async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            while True:
+                head = await reader.readuntil(b"\r\n\r\n")
+                said = await reader.readexactly(int(head.partition(b"content-length: ")[2].split(b"\r")[0]))
+                await asyncio.sleep(int(said) % 7 / 1000)
+                await reply(b"to " + said)(writer)
+
+        async with listening(converse) as port:
+            connections = Connections(httpx.URL(f"http://127.0.0.1:{port}"), None)
+
+            async def ask(number: int) -> bool:
+                return (await send(connections, b"%d" % number)).body == b"to %d" % number
+
+            for _ in range(5):
+                assert all(await asyncio.gather(*map(ask, range(100))))
+            await connections.aclose()
+
+    in_loop(main())
+
+
+@pytest.fixture
+def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """A server's context with a certificate of its own for this machine, which httpx is told to trust."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "here")])
+    now = datetime.now(UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(hours=1))
+        .not_valid_after(now + timedelta(hours=1))
+        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    path = tmp_path / "here.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    path.write_bytes(made.public_bytes(serialization.Encoding.PEM) + private)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    return context
+
+
+def test_tls_is_spoken_with_who_shows_a_trusted_certificate(in_loop: Run, certificate: ssl.SSLContext) -> None:
+    call = Call("POST", "/interactions", b"{}")
+
+    async def main() -> int:
+        async with (
+            serving(lambda _: reply(), certificate) as server,
+            AsyncClient("AIza-key", base_url=server.url) as client,
+        ):
+            for _ in range(3):
+                assert (await client.exchange(call)).body == ANSWER
+            return server.opened
+
+    assert in_loop(main()) == 1
+
+
+def test_a_certificate_that_is_not_trusted_gets_nothing(
+    in_loop: Run, certificate: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+
+    async def main() -> None:
+        async with (
+            serving(lambda _: reply(), certificate) as server,
+            AsyncClient("AIza-key", base_url=server.url) as client,
+        ):
+            with pytest.raises(Unreachable, match="CERTIFICATE_VERIFY_FAILED") as caught:
+                await client.exchange(Call("POST", "/interactions", b"{}"))
+            assert not caught.value.maybe_sent
+            assert not server.received
+
+    in_loop(main())

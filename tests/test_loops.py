@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from importlib.util import find_spec
+
+import pytest
+
+from extract import Extractor, run
+from extract.loops import new_loop
+
+INSTALLED = find_spec("uvloop") is not None  # before it is hidden from the tests
+
+RUN = """
+import asyncio, sys
+from extract import Extractor, run
+loops = set()
+result = run(["a bug"], Extractor(["bug", "praise"], "{text}"), offline=True,
+             on_event=lambda _: loops.add(type(asyncio.get_running_loop()).__module__.partition(".")[0]))
+print(*result.frame["value"], *loops)
+"""
+
+
+def test_a_run_uses_uvloop_where_it_is_installed() -> None:
+    if not INSTALLED:
+        pytest.skip("uvloop is optional, and there is none for Windows")
+    done = subprocess.run([sys.executable, "-c", RUN], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["bug", "uvloop"]
+
+
+def test_a_run_needs_no_uvloop() -> None:
+    hidden = 'import sys; sys.modules["uvloop"] = None\n' + RUN
+    done = subprocess.run([sys.executable, "-c", hidden], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["bug", "asyncio"]
+
+
+async def test_the_loop_that_a_caller_runs_in_is_left_as_it_is() -> None:
+    loop = asyncio.get_running_loop()
+    result = await asyncio.to_thread(run, ["a bug"], Extractor(["bug"], "{text}"), offline=True)
+    assert result.totals.valid == 1
+    assert asyncio.get_running_loop() is loop
+
+
+def test_a_new_loop_is_one_that_can_be_run() -> None:
+    async def answer() -> int:
+        return 42
+
+    loop = new_loop()
+    assert loop.run_until_complete(answer()) == 42
+    loop.close()
