@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextvars import copy_context
 from dataclasses import dataclass
@@ -87,7 +88,7 @@ class Runner:
         self._started = self._told = clock()
         # An iterator may take its time over each row: there no more is read than will be asked.
         self._frames: Iterator[pl.DataFrame] = source.batches(_BLOCK_ROWS if source.once else _READ_ROWS)
-        self._unopened: Iterator[pl.DataFrame] = iter(())
+        self._unopened: deque[pl.DataFrame] = deque()
         self._read = 0
         self._block: _Block | None = None
         self._feeding = asyncio.Lock()
@@ -276,28 +277,27 @@ class Runner:
             await self._progress.wait()
         if self._stopping and self.source.once:  # it may never end, so its rows cannot be counted as not run
             return False
-        frame = next(self._unopened, None)
-        if frame is None and (frame := await self._read_on()) is None:
+        if not self._unopened:
+            await self._read_on()
+        if not self._unopened:
             return False
+        frame = self._unopened.popleft()
         self._block = self._undisturbed(partial(self._open_block, frame))
         self._read += frame.height
         self._opened += 1
         return True
 
-    async def _read_on(self) -> pl.DataFrame | None:
-        """Read the next rows in a thread, and return the first block of them."""
+    async def _read_on(self) -> None:
+        """Read the next rows in a thread, and cut them into blocks."""
         try:
             frame = await _in_thread(self._next_frame)
         except ConfigError as error:  # a source that breaks half way
             self.stop(error)
-            return None
         except NotRun:
             self._drain()
-            return None
-        if frame is None:
-            return None
-        self._unopened = frame.iter_slices(_BLOCK_ROWS)
-        return next(self._unopened, None)
+        else:
+            if frame is not None:
+                self._unopened.extend(self._undisturbed(lambda: list(frame.iter_slices(_BLOCK_ROWS))))
 
     def _next_frame(self) -> pl.DataFrame | None:
         try:
@@ -376,7 +376,7 @@ class Runner:
             try:
                 if more:
                     gathered.append(self._finished.pop(self._written))
-                if gathered and (not more or self._is_enough(gathered)):
+                if gathered and (not more or self._undisturbed(partial(self._is_enough, gathered))):
                     together, gathered = gathered, []
                     await self._hand_over(together)
             except OutputError as error:
