@@ -66,12 +66,16 @@ class Limits:
                 raise ConfigError(f"limits: {name} must be at least {low:g}, not {value!r}")
 
 
+_PROVEN = 10.0  # slots, once one answer has shown that the set-up is right
+
+
 @dataclass(slots=True)
 class AdaptiveLimit:
     """Double per round until the first throttle, then one slot per round; halve on a throttle.
 
-    It begins with one slot, so that a wrong key or schema costs one request, not a crowd of them. The caller reports
-    every answer, and at most one throttle per round trip.
+    It begins with one slot, so that a wrong key or schema costs one request, not a crowd of them; once that one is
+    answered, ten at once are no crowd (TCP begins with as many segments: RFC 6928). The caller reports every answer,
+    and at most one throttle per round trip.
     """
 
     ceiling: int
@@ -91,7 +95,8 @@ class AdaptiveLimit:
             self.steep = False
             self.slots = max(1.0, self.slots / 2)
         else:
-            self.slots = min(self.ceiling, self.slots + (1.0 if self.steep else 1.0 / self.slots))
+            wider = self.slots + (1.0 if self.steep else 1.0 / self.slots)
+            self.slots = min(self.ceiling, max(wider, _PROVEN) if self.steep else wider)
         return int(self.slots)
 
 

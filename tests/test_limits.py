@@ -9,9 +9,9 @@ from extract.interactions.client import insist
 from extract.limits import AdaptiveLimit, TokenBucket, is_throttle, next_streak
 
 
-def test_slots_double_per_round_until_the_first_throttle() -> None:
-    limit = AdaptiveLimit(ceiling=64, slots=4)
-    for expected in (8, 16, 32, 64, 64):
+def test_one_answer_opens_ten_slots_which_double_per_round_until_the_first_throttle() -> None:
+    limit = AdaptiveLimit(ceiling=128)
+    for expected in (10, 20, 40, 80, 128, 128):
         for _ in range(int(limit.slots)):
             limit.after(throttled=False)
         assert int(limit.slots) == expected
