@@ -216,13 +216,20 @@ class Client:
         self.transport, self.http_client = transport, http_client
         _check_choice(transport, http_client)
         self._sleep, self._clock = sleep, clock
-        proxies = not is_loopback(httpx.URL(self.endpoint.base_url).host)
-        self._http = http_client or httpx.Client(transport=transport, trust_env=proxies)
+        self._opened = http_client
 
     @classmethod
     def from_env(cls, *, base_url: str | None = None, dialect: DialectName = "steps") -> Client:
         """Return a client with the key and URL of the environment; see `Endpoint.from_env`."""
         return cls(endpoint=Endpoint.from_env(base_url=base_url, dialect=dialect))
+
+    @property
+    def _http(self) -> httpx.Client:
+        """The client below, opened at the first call: it reads all certificates, and `run` never calls it."""
+        if self._opened is None:
+            proxies = not is_loopback(httpx.URL(self.endpoint.base_url).host)
+            self._opened = httpx.Client(transport=self.transport, trust_env=proxies)
+        return self._opened
 
     def create(self, request: Request) -> Interaction:
         """Ask, and return the interaction whatever its status. Raises ApiError, or Blocked for a refused input.
@@ -362,8 +369,8 @@ class Client:
             raise unreachable(call, error, secret=self.endpoint.api_key) from None
 
     def close(self) -> None:
-        if self.http_client is None:
-            self._http.close()
+        if self._opened is not None and self.http_client is None:
+            self._opened.close()
 
     def __enter__(self) -> Self:
         return self
