@@ -1,10 +1,11 @@
 """The whole job, "text in, validated object out, Parquet written", by this library, by its peers, and at the least.
 
-    python benchmarks/peers.py [--quick] [--rounds N] [--records N] [--latency MS ...] [--only NAME ...] [--write FILE]
+    python benchmarks/peers.py [--quick] [--tls] [--rounds N] [--records N] [--latency MS ...] [--only NAME ...]
+                               [--write]
 
 Run it with the interpreter of the checkout's .venv. Each peer gets an environment of its own under benchmarks/.peers,
 made on first use. All of them ask one server on the loopback, take turns in every round, and run as processes of their
-own.
+own. With --tls, the server has a certificate made for the occasion, which they are told to trust by the environment.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,8 @@ import polars as pl
 from peers.catalogue import PEERS, Peer
 from peers.environments import HERE, NotInstalled, job_environment, prepare, reason
 from peers.server import value
-from peers.table import Measured, Row, report
+from peers.table import Measured, Row, report, title
+from results import write_section
 
 JOB_SECONDS = 120  # after which a job is ended
 JOB_SHOULD_TAKE = 20  # seconds; whoever is slower does fewer records
@@ -44,6 +47,7 @@ class Turn:
     python: Path
     latency: float
     url: str
+    trusted: Path | None  # the file that says whom to trust, where the server is asked over TLS
 
 
 def main() -> None:
@@ -51,9 +55,10 @@ def main() -> None:
     rows = [Row(peer) for peer in PEERS if is_wanted(peer, chosen.only)]
     pythons = {row.peer.name: python for row in rows if (python := installed(row))}
     with ExitStack() as stack:
-        urls = {latency: stack.enter_context(server(latency)) for latency in chosen.latency}
+        certificate, trusted = stack.enter_context(certified()) if chosen.tls else (None, None)
+        urls = {latency: stack.enter_context(server(latency, certificate)) for latency in chosen.latency}
         turns = [
-            Turn(row, pythons[row.peer.name], latency, url)
+            Turn(row, pythons[row.peer.name], latency, url, trusted)
             for latency, url in urls.items()
             for row in rows
             if row.peer.name in pythons
@@ -62,10 +67,17 @@ def main() -> None:
             measure(turns, chosen.rounds, chosen.records, chosen.concurrency)
         except KeyboardInterrupt:
             tell("interrupted: the table holds what was measured so far")
-    text = report(rows, chosen.latency, rounds=chosen.rounds, records=chosen.records, concurrency=chosen.concurrency)
-    print(text)
+    text = report(
+        rows,
+        chosen.latency,
+        rounds=chosen.rounds,
+        records=chosen.records,
+        concurrency=chosen.concurrency,
+        tls=chosen.tls,
+    )
+    print(f"## {title(tls=chosen.tls)}\n\n{text}")
     if chosen.write:
-        chosen.write.write_text(text)
+        write_section(title(tls=chosen.tls), text)
 
 
 def arguments() -> argparse.Namespace:
@@ -77,7 +89,8 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--concurrency", type=int, default=128)
     names = ", ".join(peer.name for peer in PEERS)
     parser.add_argument("--only", nargs="+", metavar="NAME", help=f"those whose name begins so, of {names}")
-    parser.add_argument("--write", type=Path, metavar="FILE", help="write the tables there too")
+    parser.add_argument("--tls", action="store_true", help="ask over TLS")
+    parser.add_argument("--write", action="store_true", help="put the tables into RESULTS.md too, as a section")
     chosen = parser.parse_args()
     if chosen.quick:
         chosen.records, chosen.rounds = min(chosen.records, PROBE), 1
@@ -85,6 +98,8 @@ def arguments() -> argparse.Namespace:
         parser.error(f"no name begins so; there are {names}")
     if min(chosen.rounds, chosen.records, chosen.concurrency) < 1 or min(chosen.latency) < 0:
         parser.error("rounds, records and concurrency are at least 1, and no latency is negative")
+    if chosen.tls and not find_spec("cryptography"):
+        parser.error("a certificate is made with cryptography, which is not installed (extra `webhooks`)")
     return chosen
 
 
@@ -106,13 +121,22 @@ def installed(row: Row) -> Path | None:
 
 
 @contextmanager
-def server(latency: float) -> Iterator[str]:
-    words = [sys.executable, str(HERE / "server.py"), str(latency)]
+def certified() -> Iterator[tuple[Path, Path]]:
+    """Give the server's certificate with its key, and the file that clients are to trust."""
+    from certificate import make_certificate  # cryptography comes with an extra only
+
+    with tempfile.TemporaryDirectory() as folder:
+        yield make_certificate(Path(folder))
+
+
+@contextmanager
+def server(latency: float, certificate: Path | None) -> Iterator[str]:
+    words = [sys.executable, str(HERE / "server.py"), str(latency), *([str(certificate)] if certificate else [])]
     pipe = subprocess.PIPE
     # Leaving it closes the standard input, with which the server ends; Ctrl-C is not for the server.
     with subprocess.Popen(words, stdin=pipe, stdout=pipe, text=True, start_new_session=True) as process:
         assert process.stdout is not None
-        yield f"http://127.0.0.1:{int(process.stdout.readline())}"
+        yield f"{'https' if certificate else 'http'}://127.0.0.1:{int(process.stdout.readline())}"
 
 
 def measure(turns: list[Turn], rounds: int, records: int, concurrency: int) -> None:
@@ -133,7 +157,7 @@ def attempt(turn: Turn, stage: str, count: int, concurrency: int) -> Measured | 
     """Run one job; where it fails, keep the reason for the table."""
     named = f"{stage}, {turn.latency:g} ms, {turn.row.peer.name}"
     try:
-        done = run_job(turn.row.peer, turn.python, turn.url, count, concurrency)
+        done = run_job(turn, count, concurrency)
     except Failed as error:
         turn.row.failures.append(f"{stage} at {turn.latency:g} ms: {error}")
         tell(f"{named}: {error}")
@@ -147,27 +171,29 @@ def bearable(peer: Peer, rate: float, records: int) -> int:
     return min(records, peer.most or records, max(FEWEST, round(rate * JOB_SHOULD_TAKE / 100) * 100))
 
 
-def run_job(peer: Peer, python: Path, url: str, count: int, concurrency: int) -> Measured:
+def run_job(turn: Turn, count: int, concurrency: int) -> Measured:
     """Run one job in a process of its own and judge the file that it wrote; Failed where it came to no result."""
+    peer = turn.row.peer
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         task = {
-            "url": url,
+            "url": turn.url,
             "count": count,
             "concurrency": concurrency,
             "folder": folder,
             "variant": peer.variant,
             "packages": peer.packages,
         }
-        words = [str(python), str(HERE / "jobs" / peer.job), json.dumps(task)]
-        told = finished(words, Path(folder))
+        words = [str(turn.python), str(HERE / "jobs" / peer.job), json.dumps(task)]
+        told = finished(words, Path(folder), turn.trusted)
         return Measured(count=count, right=rows_right(Path(folder) / f"{count}.parquet", count), **told)
 
 
-def finished(words: list[str], folder: Path) -> dict[str, Any]:
+def finished(words: list[str], folder: Path, trusted: Path | None) -> dict[str, Any]:
     """Return what a job printed. Its output goes to files: a process that it left behind could hold a pipe open."""
     said, told = folder / "said.txt", folder / "told.txt"
     with said.open("w") as out, told.open("w") as err:
-        process = subprocess.Popen(words, cwd=folder, env=job_environment(str(folder)), stdout=out, stderr=err)
+        environment = job_environment(folder, trusted)
+        process = subprocess.Popen(words, cwd=folder, env=environment, stdout=out, stderr=err)
         try:
             process.wait(JOB_SECONDS)
         except subprocess.TimeoutExpired:

@@ -1,6 +1,6 @@
 """What a run does when things go wrong, measured offline over a loopback socket.
 
-    python benchmarks/reliability.py [matrix kills quota throughput budget duplicates memory interrupts] [--quick]
+    python benchmarks/reliability.py [matrix kills quota budget duplicates memory interrupts] [--quick]
 
 Each part prints what it measured beside its bar; the exit status is 1 where a bar was missed.
 """
@@ -8,7 +8,6 @@ Each part prints what it measured beside its bar; the exit status is 1 where a b
 from __future__ import annotations
 
 import argparse
-import asyncio
 import json
 import os
 import random
@@ -22,19 +21,18 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 from pipeline_for_benchmarks import extractor
+from workload import TOPICS, messages
 
-from extract import Client, Emulator, Extractor, Limits, Progress, Retry, run
+from extract import Client, Emulator, Extractor, Limits, Retry, run
 from extract.emulator.server import running_server
 from extract.usage import find_price
 
 PIPELINE = Path(__file__).with_name("pipeline_for_benchmarks.py").read_text()
-TOPICS = ("billing", "bug", "praise", "other")
 # Each fault of the matrix, and the code of a row for which it came again and again.
 CODES = {
     "500": "overloaded",
@@ -58,12 +56,6 @@ def tell(what: str, figure: object, bar: str, *, ok: bool) -> None:
     print(f"{'ok  ' if ok else 'MISS'}  {what:<58} {figure!s:>28}   bar: {bar}", flush=True)
     if not ok:
         missed.append(what)
-
-
-def messages(count: int) -> pl.DataFrame:
-    return pl.DataFrame(
-        {"id": range(count), "text": [f"message {n}: {TOPICS[n % 4]} of day {n}" for n in range(count)]}
-    )
 
 
 def truth_of(body: dict[str, Any]) -> str:
@@ -247,77 +239,6 @@ def moving(quick: bool, *, details: bool) -> None:
         tell(f"  {name}: used from 10 s after", f"{used:.0%}", ">= 90 %", ok=used >= 0.9)
 
 
-def note(told: list[tuple[float, int]], progress: Progress) -> None:
-    told.append((time.perf_counter(), progress.totals.rows))
-
-
-@contextmanager
-def raw_server(latency: float) -> Iterator[str]:
-    here = Path(__file__).with_name("raw_server.py")
-    server = subprocess.Popen([sys.executable, str(here), str(latency)], stdout=subprocess.PIPE, text=True)
-    try:
-        assert server.stdout is not None
-        yield f"http://127.0.0.1:{int(server.stdout.readline())}"
-    finally:
-        server.kill()
-        server.wait()
-
-
-def throughput(quick: bool) -> None:
-    """Share of concurrency / latency that a whole job reaches, from rendering to Parquet, once it has started."""
-    bars = {32: 0.9, 64: 0.9, 128: 0.75, 256: 0.0}
-    with raw_server(0.05) as url, tempfile.TemporaryDirectory() as folder:
-        for slots, bar in bars.items():
-            count = slots * 40 if quick else slots * 200
-            ideal = slots / 0.05
-            jobs = [job(url, Path(folder) / f"{slots}-{turn}", slots, count) for turn in range(3)]
-            whole, steady, used = sorted(jobs)[1]
-            floor = asyncio.run(bare(url, slots, count // 4))
-            figure = f"{steady / ideal:.0%} (whole run {whole / ideal:.0%}, {whole:,.0f}/s, {used:.2f} ms CPU)"
-            named = f"50 ms latency, {slots} at once; a bare socket {floor / ideal:.0%}"
-            tell(named, figure, f">= {bar:.0%}" if bar else "reported", ok=steady / ideal >= bar)
-        whole, steady, _ = job(url, Path(folder) / "start", 64, 6_000)
-        tell("6,000 rows against the steady rate", f"{whole / steady:.0%}", ">= 85 %", ok=whole / steady >= 0.85)
-
-
-def job(url: str, base: Path, slots: int, count: int) -> tuple[float, float, float]:
-    """Return rows per second, the same without the first quarter, and milliseconds of processor time per row."""
-    told: list[tuple[float, int]] = []
-    started, processor = time.perf_counter(), time.process_time()
-    run(
-        messages(count),
-        extractor,
-        client=Client("key", base_url=url),
-        output=base.with_suffix(".parquet"),
-        cache=base.with_suffix(".cache"),
-        limits=Limits(concurrency=slots),
-        on_event=partial(note, told),
-    )
-    whole = count / (time.perf_counter() - started)
-    used = (time.process_time() - processor) / count * 1000
-    later = [one for one in told if count / 4 < one[1] < count - slots]
-    return whole, (later[-1][1] - later[0][1]) / (later[-1][0] - later[0][0]), used
-
-
-async def bare(url: str, slots: int, count: int) -> float:
-    """Return exchanges per second that sockets reach which do nothing else."""
-    port, numbers = int(url.rpartition(":")[2]), iter(range(count))
-    body = b"x" * 800
-    request = b"POST / HTTP/1.1\r\nhost: here\r\ncontent-length: %d\r\n\r\n" % len(body) + body
-
-    async def exchange() -> None:
-        reader, writer = await asyncio.open_connection("127.0.0.1", port)
-        for _ in numbers:
-            writer.write(request)
-            head = await reader.readuntil(b"\r\n\r\n")
-            await reader.readexactly(int(head.partition(b"content-length: ")[2].split(b"\r")[0]))
-        writer.close()
-
-    started = time.perf_counter()
-    await asyncio.gather(*(exchange() for _ in range(slots)))
-    return count / (time.perf_counter() - started)
-
-
 def budget(quick: bool) -> None:
     """Answers ten times longer than expected: at most the budget and what was reserved is spent."""
     count = 500 if quick else 3_000
@@ -376,6 +297,7 @@ import polars as pl
 from extract import Client, Emulator, run
 sys.path.insert(0, sys.argv[2])
 from pipeline_for_benchmarks import extractor
+from workload import TOPICS, messages
 emulator = Emulator(answers=lambda body: '{"topic": "bug", "score": 1}', keep_requests=False)
 started = time.perf_counter()
 result = run(pl.scan_parquet(sys.argv[1]), extractor, client=Client("key", transport=emulator.transport),
@@ -430,7 +352,7 @@ def interrupts(quick: bool) -> None:
 
 
 PARTS: dict[str, Callable[[bool], None]] = {
-    part.__name__: part for part in (matrix, kills, quota, throughput, budget, duplicates, memory, interrupts)
+    part.__name__: part for part in (matrix, kills, quota, budget, duplicates, memory, interrupts)
 }
 
 

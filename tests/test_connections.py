@@ -6,20 +6,16 @@ import asyncio
 import ssl
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from certificate import make_certificate
 from httptools import HttpParserError, HttpParserUpgrade
 from scripted import ANSWER, Behaviour, Server, chunks, listening, reply, serving, silence
 
-from extract import AsyncClient, Unreachable
+from extract import AsyncClient, ConfigError, Request
 from extract.interactions.connections import Connections, NotConnected
 from extract.interactions.wire import Call, Reply
 
@@ -276,26 +272,11 @@ def test_many_at_once_get_each_its_own_answer(in_loop: Run) -> None:
 
 @pytest.fixture
 def certificate(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
-    """A server's context with a certificate of its own for this machine, which httpx is told to trust."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "here")])
-    now = datetime.now(UTC)
-    made = (
-        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + timedelta(hours=1))
-        .add_extension(x509.SubjectAlternativeName([x509.IPAddress(ip_address("127.0.0.1"))]), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    path = tmp_path / "here.pem"
-    private = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    path.write_bytes(made.public_bytes(serialization.Encoding.PEM) + private)
+    """A server's context, with a certificate from an authority that this process is told to trust."""
+    shown, authority = make_certificate(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(path)
-    monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    context.load_cert_chain(shown)
+    monkeypatch.setenv("SSL_CERT_FILE", str(authority))
     return context
 
 
@@ -314,19 +295,20 @@ def test_tls_is_spoken_with_who_shows_a_trusted_certificate(in_loop: Run, certif
     assert in_loop(main()) == 1
 
 
-def test_a_certificate_that_is_not_trusted_gets_nothing(
-    in_loop: Run, certificate: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("brought", [None, httpx.AsyncHTTPTransport], ids=["direct", "httpx"])
+def test_a_certificate_that_is_not_trusted_gets_nothing_and_is_not_tried_again(
+    in_loop: Run, certificate: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch, brought: Any
 ) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
 
     async def main() -> None:
         async with (
             serving(lambda _: reply(), certificate) as server,
-            AsyncClient("AIza-key", base_url=server.url) as client,
+            AsyncClient("AIza-key", base_url=server.url, transport=brought and brought()) as client,
         ):
-            with pytest.raises(Unreachable, match="CERTIFICATE_VERIFY_FAILED") as caught:
-                await client.exchange(Call("POST", "/interactions", b"{}"))
-            assert not caught.value.maybe_sent
+            with pytest.raises(ConfigError, match=r"not trusted.*CERTIFICATE_VERIFY_FAILED.*SSL_CERT_FILE"):
+                await client.create(Request(model="gemini-3.5-flash-lite", input="hi"))
             assert not server.received
+            assert server.opened == 0
 
     in_loop(main())

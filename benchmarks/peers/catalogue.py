@@ -37,6 +37,7 @@ UNBOUNDED = "`prompt` expression; `concurrency` is given, all rows are sent at o
 AIOHTTP = "aiohttp {aiohttp}"
 HTTPX_OVER_AIOHTTP = "httpx {httpx} over aiohttp {aiohttp}"
 HTTPX2_OVER_AIOHTTP = "httpx2 {httpx2} over aiohttp {aiohttp}"
+OUR_WAY = "`run`, with a cache file"
 SEMAPHORE = "async client, semaphore"
 
 PEERS = (
@@ -46,7 +47,16 @@ PEERS = (
         job="ours_job.py",
         version="{extract-interactions}",
         http="its own, on asyncio",
-        way="`run`, with a cache file",
+        way=OUR_WAY,
+    ),
+    Peer(
+        name="ours-uvloop",
+        label="**extract** with uvloop",
+        job="ours_job.py",
+        variant="uvloop",
+        version="{extract-interactions} (uvloop {uvloop})",
+        http="its own, on uvloop",
+        way=OUR_WAY,
     ),
     Peer(
         name="raw",

@@ -29,6 +29,8 @@ SILENT = {
     "SCARF_NO_ANALYTICS": "1",
     "TELEMETRY_ENABLED": "0",
 }
+# Where libraries look for whom to trust: OpenSSL and all on top of it, requests, curl and its followers.
+TRUST = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
 class NotInstalled(Exception):
@@ -64,12 +66,16 @@ def make(folder: Path, wanted: list[str]) -> None:
             raise NotInstalled(f"does not install: {reason(done.stderr)}")
 
 
-def job_environment(home: str) -> dict[str, str]:
-    """Return the variables a job sees: no keys, no proxies, no settings of whoever runs the benchmark."""
+def job_environment(home: Path, trusted: Path | None) -> dict[str, str]:
+    """Return the variables a job sees: no keys, no proxies, no settings of whoever runs the benchmark.
+
+    Where there is a file of certificates, a job is told to trust those and no others.
+    """
     kept = {
         name: value for name, value in os.environ.items() if name in ("PATH", "LANG") or name.startswith("OPENBLAS")
     }
-    return {**kept, **SILENT, "HOME": home}
+    trust = dict.fromkeys(TRUST, str(trusted)) if trusted else {}
+    return {**kept, **SILENT, **trust, "HOME": str(home)}
 
 
 def reason(told: str) -> str:

@@ -1,8 +1,9 @@
 """One server for all peers: it waits, looks up the answer to a record, and speaks the wire form that its path names.
 
-    python benchmarks/peers/server.py LATENCY_MS
+    python benchmarks/peers/server.py LATENCY_MS [CERTIFICATE]
 
-Prints its port and ends with its standard input. `GET /count` tells how many records were asked for so far.
+Over TLS where it is given a file with its certificate and the key. Prints its port and ends with its standard input.
+`GET /count` tells how many records were asked for so far.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import ssl
 import sys
 from collections.abc import Callable
 from functools import cache
@@ -181,13 +183,19 @@ class Connection(asyncio.Protocol):
             self.transport.write(reply)
 
 
-async def main(latency: float) -> None:
+def identity(certificate: str) -> ssl.SSLContext:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    return context
+
+
+async def main(latency: float, tls: ssl.SSLContext | None) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(latency), "127.0.0.1", 0, backlog=1_024)
+    server = await loop.create_server(lambda: Connection(latency), "127.0.0.1", 0, backlog=1_024, ssl=tls)
     print(server.sockets[0].getsockname()[1], flush=True)
     # Whoever started it holds the other end: the server does not outlive it.
     await asyncio.to_thread(sys.stdin.read)
 
 
 if __name__ == "__main__":
-    asyncio.run(main(float(sys.argv[1]) / 1000))
+    asyncio.run(main(float(sys.argv[1]) / 1000, identity(sys.argv[2]) if sys.argv[2:] else None))

@@ -11,6 +11,8 @@ from datetime import UTC, datetime
 
 from peers.catalogue import Peer
 
+HANDSHAKES = "Every client verifies the server's certificate, and its handshakes are in the time. "
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
@@ -60,27 +62,34 @@ class Row:
         return text.format(**dict.fromkeys(self.peer.packages, "?") | versions)
 
 
-def report(rows: Sequence[Row], latencies: Sequence[float], *, rounds: int, records: int, concurrency: int) -> str:
+def title(*, tls: bool) -> str:
+    return "The same over TLS" if tls else "The whole job, ours and its peers'"
+
+
+def report(
+    rows: Sequence[Row], latencies: Sequence[float], *, rounds: int, records: int, concurrency: int, tls: bool
+) -> str:
     parts = [
-        "# The whole job, ours and its peers'",
-        heading(rounds=rounds, records=records, concurrency=concurrency),
-        speed(rows, latencies, concurrency),
+        heading(rounds=rounds, records=records, concurrency=concurrency, tls=tls),
+        speed(rows, latencies, concurrency, tls=tls),
         details(rows, latencies),
         notes(rows),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def heading(*, rounds: int, records: int, concurrency: int) -> str:
+def heading(*, rounds: int, records: int, concurrency: int, tls: bool) -> str:
     today = datetime.now(UTC).date()
     machine = f"{os.cpu_count()} cores, shared with the server and all else that runs there"
+    command = "python benchmarks/peers.py --tls" if tls else "python benchmarks/peers.py"
     return (
-        f"Measured {today} with `python benchmarks/peers.py`: Python {platform.python_version()}, {platform.system()} "
+        f"Measured {today} with `{command}`: Python {platform.python_version()}, {platform.system()} "
         f"on {platform.machine()}, {machine}.\n\n"
-        f"The job: {records:,} texts in, each asked of a server on the loopback that answers after the latency given, "
-        f"at most {concurrency} at once; each answer validated into the same pydantic model; Parquet out. Clients for "
-        "OpenAI ask the same server for chat completions. Time runs from the texts to the written file, imports and a "
-        f"first small job excluded. {median_of(rounds)} Some clients do fewer records, so that a job takes at most "
+        f"The job{', over TLS' if tls else ''}: {records:,} texts in, each asked of a server on the loopback that "
+        f"answers after the latency given, at most {concurrency} at once; each answer validated into the same pydantic "
+        "model; Parquet out. Clients for OpenAI ask the same server for chat completions. "
+        f"{HANDSHAKES if tls else ''}Time runs from the texts to the written file, imports and a first small job "
+        f"excluded. {median_of(rounds)} Some clients do fewer records, so that a job takes at most "
         "20 seconds or so. Processor time is the client's, all threads and children included. Absolute figures hold "
         "for this machine and hour only; the ratios carry further."
     )
@@ -92,8 +101,8 @@ def median_of(rounds: int) -> str:
     return f"Medians of {rounds} rounds, all clients in each round."
 
 
-def speed(rows: Sequence[Row], latencies: Sequence[float], concurrency: int) -> str:
-    titles = ["client"]
+def speed(rows: Sequence[Row], latencies: Sequence[float], concurrency: int, *, tls: bool) -> str:
+    titles = ["client, over TLS" if tls else "client"]
     for latency in latencies:
         titles += [f"records/s at {latency:g} ms", "CPU ms per record"]
         titles += [f"share of ideal {concurrency / latency * 1000:,.0f}/s"] if latency else []

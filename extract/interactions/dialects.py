@@ -310,7 +310,7 @@ def from_raw(raw: JsonObject, body: bytes = b"") -> Interaction:
         model=_text(raw.get("model")),
         steps=steps,
         usage=_usage(raw.get("usage")),
-        errors=tuple(_failures(raw, steps)),
+        errors=_failures(raw, steps),
         continuation_token=_text(raw.get("continuation_token")),
         service_tier=_text(raw.get("service_tier")),
         raw=raw,
@@ -335,7 +335,7 @@ def _lift(outputs: tuple[JsonObject, ...]) -> tuple[JsonObject, ...]:
 
 
 def _objects(value: Any) -> tuple[JsonObject, ...]:
-    return tuple(item for item in value if isinstance(item, dict)) if isinstance(value, list) else ()
+    return tuple([item for item in value if isinstance(item, dict)]) if isinstance(value, list) else ()
 
 
 def _object(value: Any) -> JsonObject:
@@ -349,23 +349,20 @@ def _text(value: Any) -> str | None:
 def _usage(value: Any) -> Usage | None:
     if not isinstance(value, dict):
         return None
-    counts = [_count(value, keys) for keys in _USAGE_NAMES.values()]
-    return Usage(*(count or 0 for count in counts)) if any(count is not None for count in counts) else None
+    counted: dict[str, int] = {}
+    for name, words in _USAGE_NAMES.items():
+        for word in words:
+            count = value.get(word)
+            if type(count) is int and count >= 0:
+                counted[name] = count
+                break
+    return Usage(**counted) if counted else None
 
 
-def _count(usage: JsonObject, names: tuple[str, ...]) -> int | None:
-    for name in names:
-        count = usage.get(name)
-        if type(count) is int and count >= 0:
-            return count
-    return None
-
-
-def _failures(raw: JsonObject, steps: tuple[JsonObject, ...]) -> Iterable[Failure]:
-    """Yield the errors of the resource, then those of its steps, whose codes are google.rpc integers."""
-    of_steps = [step["error"] for step in steps if isinstance(step.get("error"), dict)]
-    for error in (*_objects(raw.get("errors")), *of_steps):
-        yield Failure(str(error.get("code") or "unknown"), str(error.get("message") or ""))
+def _failures(raw: JsonObject, steps: tuple[JsonObject, ...]) -> tuple[Failure, ...]:
+    """Return the errors of the resource, then those of its steps, whose codes are google.rpc integers."""
+    told = [*_objects(raw.get("errors")), *(step["error"] for step in steps if isinstance(step.get("error"), dict))]
+    return tuple([Failure(str(error.get("code") or "unknown"), str(error.get("message") or "")) for error in told])
 
 
 def merge(first: Interaction, then: Interaction) -> Interaction:

@@ -9,7 +9,7 @@ everything where there is a proxy, through aiohttp.
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -18,7 +18,7 @@ import httpx
 from multidict import CIMultiDict
 from yarl import URL
 
-from extract.errors import Unreachable
+from extract.errors import ConfigError, Unreachable
 from extract.interactions.addresses import proxy_for, shown_to_proxy
 from extract.interactions.connections import Connections, NotConnected
 from extract.interactions.wire import Call, Reply
@@ -154,8 +154,10 @@ def read_timeout(service_tier: str | None) -> float:
     return 900.0 if service_tier == "flex" else 300.0
 
 
-def unreachable(call: Call, error: Exception, *, secret: str) -> Unreachable:
+def unreachable(call: Call, error: Exception, *, secret: str) -> Unreachable | ConfigError:
     """Return what stands for whatever a transport has raised, without `secret`.
+
+    A certificate that is not trusted is a matter of the set-up: it does not pass by waiting.
 
     The classes are not trusted: a reset after the request was read comes as a connect error from some transports, and a
     user's own transport may raise anything. Only a connection that was never made is known to have sent nothing.
@@ -165,8 +167,19 @@ def unreachable(call: Call, error: Exception, *, secret: str) -> Unreachable:
     except Exception:  # a transport of the user's may raise what cannot say what it is
         told = ""
     said = " ".join(f"{type(error).__name__} {told}".replace(secret, "[key]").split())[:200]
+    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error)):
+        return ConfigError(
+            f"{call.method} {call.path}: the service's certificate is not trusted, so nothing was sent ({said}); "
+            "SSL_CERT_FILE can name a file with the authorities to trust"
+        )
     never_sent = isinstance(error, _NEVER_SENT) or isinstance(error.__cause__, _NEVER_SENT)
     return Unreachable(f"{call.method} {call.path}: {said}", maybe_sent=not never_sent)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
 
 
 def headers(api_key: str | None, agent: str) -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import ssl
 from collections.abc import Iterator
 
 from floor import HEADERS, PATH, body, read
@@ -53,9 +54,12 @@ async def ask_all(task: Task) -> list[Message]:
     found: dict[int, Message] = {}
     numbered = enumerate(task.prompts)
     loop = asyncio.get_running_loop()
+    # OpenSSL trusts what SSL_CERT_FILE names.
+    tls = ssl.create_default_context() if task.url.startswith("https:") else None
 
     async def connection() -> None:
-        _, protocol = await loop.create_connection(lambda: Connection(head, numbered, found), "127.0.0.1", port)
+        made = loop.create_connection(lambda: Connection(head, numbered, found), "127.0.0.1", port, ssl=tls)
+        _, protocol = await made
         await protocol.over
 
     await asyncio.gather(*(connection() for _ in range(task.concurrency)))

@@ -1,9 +1,18 @@
-"""This library: `extract.run` with a cache file, streamed to Parquet."""
+"""This library: `extract.run` with a cache file, streamed to Parquet, on asyncio's own loop or on uvloop."""
 
 from __future__ import annotations
 
+import sys
+from importlib import import_module
+
 import polars as pl
-from work import GEMINI, KEY, Message, Task, measure
+from work import GEMINI, KEY, Message, Task, given, measure
+
+# The library takes uvloop where it finds it: hidden for the one row, and required for the other.
+if given().variant == "uvloop":
+    import_module("uvloop")
+else:
+    sys.modules["uvloop"] = None  # type: ignore[assignment]
 
 from extract import Client, Extractor, Limits, run
 

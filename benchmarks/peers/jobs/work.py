@@ -87,9 +87,13 @@ def write(task: Task, messages: list[Message]) -> None:
     pl.DataFrame(columns).write_parquet(task.output)
 
 
+def given() -> Task:
+    return Task(**json.loads(sys.argv[1]))
+
+
 def measure(job: Callable[[Task], None]) -> None:
     """Run the job twice, a few records to load what is loaded late and then all, and tell what the second took."""
-    task = Task(**json.loads(sys.argv[1]))
+    task = given()
     told = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)  # what the libraries print is not the result
     stay_here()
