@@ -315,7 +315,7 @@ print(result.totals.rows / seconds, (peak or resource.getrusage(resource.RUSAGE_
 def memory(quick: bool) -> None:
     """Peak memory of a whole process, service included, from a Parquet scan to a Parquet file."""
     peaks: list[float] = []
-    for count in (5_000, 20_000) if quick else (100_000, 1_000_000):
+    for count in (3_000, 10_000) if quick else (100_000, 1_000_000):
         with tempfile.TemporaryDirectory() as folder:
             path = Path(folder) / "in.parquet"
             messages(count).write_parquet(path)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import os
 import socket
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def plain_loops(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run in asyncio's own loops: uvloop connects below the sockets that are watched here."""
-    monkeypatch.setitem(sys.modules, "uvloop", None)
+    monkeypatch.setattr("extract.loops._maker", lambda: asyncio.new_event_loop)
 
 
 @pytest.fixture(autouse=True)

@@ -78,7 +78,7 @@ def kept(path: Path) -> int:
 def test_an_interrupt_keeps_what_is_in_flight_wherever_the_run_is(
     how: str, where: str, tmp_path: Path, environment: dict[str, str]
 ) -> None:
-    emulator = Emulator(latency=0.1)
+    emulator = Emulator(latency=0.05)
     with running_server(emulator) as url:
         command = [sys.executable, "-c", SCRIPT, url, how, where]
         process = subprocess.Popen(

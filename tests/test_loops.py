@@ -10,8 +10,6 @@ import pytest
 from extract import Extractor, run
 from extract.loops import new_loop
 
-INSTALLED = find_spec("uvloop") is not None  # before it is hidden from the tests
-
 RUN = """
 import asyncio, sys
 from extract import Extractor, run
@@ -23,7 +21,7 @@ print(*result.frame["value"], *loops)
 
 
 def test_a_run_uses_uvloop_where_it_is_installed() -> None:
-    if not INSTALLED:
+    if find_spec("uvloop") is None:
         pytest.skip("uvloop is optional, and there is none for Windows")
     done = subprocess.run([sys.executable, "-c", RUN], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["bug", "uvloop"]
