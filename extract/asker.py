@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -84,7 +85,9 @@ class Asker:
         prepared = [self._prepared(record) for record in records]
         if self.cache is not None:
             questions = (one.question for one in prepared)
-            self.cache.look_ahead([self.plan.answer_key(question, 0) for question in questions if question is not None])
+            keys = [self.plan.answer_key(question, 0) for question in questions if question is not None]
+            with suppress(OutputError):  # the look for a single record tells of it, and ends the run in good order
+                self.cache.look_ahead(keys)
         return prepared
 
     def end(self) -> None:

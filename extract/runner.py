@@ -28,6 +28,7 @@ __all__ = ["Runner", "Shape"]
 
 _BLOCK_ROWS = 128
 _READ_ROWS = 1_024  # at once: each time another thread takes a turn, which costs as much as some ten records
+_PREPARED_BYTES = 1024 * 1024  # of a block whose questions are written ahead
 _GATHERED_BYTES = 4 * 1024 * 1024  # of finished rows that are gathered for one turn of the sink's
 _UNWRITTEN = 8  # blocks that may wait for a slow sink before no more rows are read
 _AHEAD = 4  # for so many slots, one more record is made ready while all slots are taken
@@ -56,7 +57,7 @@ class _Block:
     number: int
     frame: pl.DataFrame
     row_ids: list[Any]
-    records: list[Prepared]
+    records: list[Prepared | None]
     outcomes: list[Outcome | None]
     left: int
 
@@ -247,7 +248,8 @@ class Runner:
         while (job := await self._next()) is not None:
             block, index = job
             self._asking.add(this)  # only here may a second interrupt cancel: elsewhere rows would be lost
-            outcome = await self._outcome(block.records[index], block.row_ids[index])
+            prepared, block.records[index] = block.records[index], None  # its texts go as soon as they were asked
+            outcome = await self._outcome(cast("Prepared", prepared), block.row_ids[index])
             self._asking.discard(this)
             self._settle(block, index, outcome)
             if self._awake > self._wanted:
@@ -310,7 +312,10 @@ class Runner:
         row_ids = frame[name].to_list() if name else list(range(self._read, self._read + frame.height))
         columns = list(self.asker.plan.columns)
         records = frame.select(by_name(*columns)).to_dicts() if columns else [{}] * frame.height
-        return _Block(self._opened, frame, row_ids, self.asker.prepare(records), [], frame.height)
+        # Questions are as large again as their records: long texts are written when it is their turn.
+        small = frame.estimated_size() <= _PREPARED_BYTES
+        prepared = self.asker.prepare(records) if small else list(map(Prepared, records))
+        return _Block(self._opened, frame, row_ids, [*prepared], [], frame.height)
 
     def _settle(self, block: _Block, index: int, outcome: Outcome) -> None:
         block.outcomes[index] = outcome

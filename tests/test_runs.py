@@ -28,6 +28,7 @@ from extract import (
     Example,
     Extractor,
     Limits,
+    OutputError,
     Progress,
     QuotaExhausted,
     ResponseCache,
@@ -785,3 +786,27 @@ def test_a_mistaken_argument_is_told_in_one_line(call: Any, said: str) -> None:
 def test_a_run_says_in_its_repr_why_it_stopped() -> None:
     result = ask(texts(60), Emulator(answers=lambda _: "{}"))
     assert "20 rows failed" in repr(result)
+
+
+def test_long_texts_are_asked_once_each_as_short_ones_are(tmp_path: Path) -> None:
+    emulator = Emulator(answers=lambda _: '{"value": "bug"}')
+    texts = [f"{number % 5} " + "word " * 20_000 for number in range(15)]
+    client = Client("key", transport=emulator.transport)
+    for _ in range(2):
+        result = run(texts, Extractor(["bug"], "{text}"), client=client, cache=tmp_path / "cache")
+        assert result.totals.valid == 15
+    assert emulator.stats()["requests"] == 5
+
+
+def test_a_cache_that_cannot_be_looked_through_ahead_is_asked_row_by_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(cache: ResponseCache, keys: object) -> None:
+        raise OutputError("the cache cannot be read just now")
+
+    emulator = Emulator(answers=lambda _: '{"value": "bug"}')
+    client = Client("key", transport=emulator.transport)
+    monkeypatch.setattr(ResponseCache, "look_ahead", broken)
+    for _ in range(2):
+        assert run(["a", "b", "a"], Extractor(["bug"], "{text}"), client=client, cache=tmp_path / "c").totals.valid == 3
+    assert emulator.stats()["requests"] == 2

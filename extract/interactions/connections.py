@@ -11,6 +11,7 @@ import asyncio
 import socket
 import ssl
 import zlib
+from collections import deque
 from collections.abc import Mapping, Sequence
 from typing import cast
 
@@ -176,7 +177,7 @@ class Connections:
         self._port = origin.port or (443 if trusted else 80)
         self._trusted = trusted
         self._loop = asyncio.get_running_loop()
-        self._kept: list[_Connection] = []
+        self._kept: deque[_Connection] = deque()  # the one that was used last at the end
         self._busy: set[_Connection] = set()
         self._look: asyncio.TimerHandle | None = None
         self._addresses: Sequence[AddrInfoType] = ()
@@ -234,12 +235,14 @@ class Connections:
         return self._addresses
 
     def _look_after(self, silence: float) -> None:
-        """Watch all exchanges with one timer: one for each would cost more than all else in here."""
+        """Watch all connections with one timer: one for each exchange would cost more than all else in here."""
         self._look = self._loop.call_later(min(1.0, silence / _LOOKS), self._give_up_silent)
 
     def _give_up_silent(self) -> None:
         self._look = None
         now = self._loop.time()
+        while self._kept and now - self._kept[0].kept_since >= _KEPT_SECONDS:
+            self._kept.popleft().abort()
         for connection in [one for one in self._busy if now - one.heard > one.silence]:
             connection.fail(TimeoutError(f"silent for {connection.silence:g} s"))
         if self._busy:
