@@ -34,8 +34,8 @@ from results import write_section
 from workload import BODY, Took, bare, job, messages, raw_server
 
 from extract import AsyncClient, ResponseCache
-from extract.interactions.client import Endpoint
 from extract.interactions.dialects import decode, encode
+from extract.interactions.endpoint import Endpoint
 from extract.interactions.failures import judge
 from extract.interactions.wire import Call
 from extract.loops import new_loop

@@ -16,8 +16,9 @@ from polars.selectors import by_name
 from extract.cache import ResponseCache
 from extract.errors import BadRecord, ConfigError, ExtractError
 from extract.extractor import Extractor, Plan
-from extract.interactions.client import GOOGLE_URL, Client, Endpoint
+from extract.interactions.client import Client
 from extract.interactions.dialects import decode
+from extract.interactions.endpoint import GOOGLE_URL, Endpoint
 from extract.prompts import check_columns
 from extract.results import Run
 from extract.runs import run

@@ -11,8 +11,8 @@ from typing import Any
 from pydantic_core import to_json
 
 from extract.errors import BadRecord, ConfigError, InvalidAnswer
-from extract.interactions.client import Endpoint
 from extract.interactions.dialects import Dialect, Envelope, tool_object
+from extract.interactions.endpoint import Endpoint
 from extract.interactions.functions import Function, function_tool, functions_of
 from extract.interactions.tools import looks_up
 from extract.media import load_part

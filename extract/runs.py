@@ -29,8 +29,9 @@ from extract.emulator import Emulator
 from extract.errors import ConfigError, OutputError
 from extract.extractor import Extractor, Plan
 from extract.gate import Gate
-from extract.interactions.client import AsyncClient, Client, Endpoint
+from extract.interactions.client import AsyncClient, Client
 from extract.interactions.dialects import DialectName
+from extract.interactions.endpoint import Endpoint
 from extract.interactions.transport import read_timeout
 from extract.limits import Limits, pacific_midnight
 from extract.loops import new_loop

@@ -28,10 +28,11 @@ from extract.errors import (
 )
 from extract.extractor import Plan
 from extract.gate import Gate, Ticket
-from extract.interactions.client import AsyncClient, insist
+from extract.interactions.client import AsyncClient
 from extract.interactions.dialects import Envelope, merge
 from extract.interactions.failures import judge
 from extract.interactions.functions import call_functions_async
+from extract.interactions.insistence import insist
 from extract.interactions.protocols import CREATE_PATH, follow_up
 from extract.interactions.tool_loop import wants_results
 from extract.interactions.wire import Call, drive_async

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extract import BadRecord, Extractor
-from extract.interactions.client import Endpoint
+from extract.interactions.endpoint import Endpoint
 from extract.parts import MediaPart, TextPart, Turn
 
 PLAN = Extractor(["bug", "praise"], "{text}").compile(Endpoint(api_key="key"))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extract import Blocked, Denied, ExtractError, InvalidAnswer, Issue, Overloaded, RateLimited, Retry, Unreachable
-from extract.interactions.client import insist
+from extract.interactions.insistence import insist
 from extract.limits import AdaptiveLimit, TokenBucket, is_throttle, next_streak
 
 

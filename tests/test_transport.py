@@ -30,7 +30,7 @@ from extract import (
 )
 from extract.emulator.server import running_server
 from extract.errors import ApiError, BadRequest, Denied, Overloaded, RateLimited
-from extract.interactions.client import Endpoint
+from extract.interactions.endpoint import Endpoint
 from extract.interactions.transport import Direct
 from extract.interactions.wire import Call
 

@@ -17,7 +17,8 @@ from extract.cli.terminal import say_warnings
 from extract.errors import ConfigError
 from extract.estimate import Estimate, PaidSample, estimate, pay_sample
 from extract.extractor import Extractor
-from extract.interactions.client import GOOGLE_URL, Client, Endpoint
+from extract.interactions.client import Client
+from extract.interactions.endpoint import GOOGLE_URL, Endpoint
 from extract.schema import compile_schema
 from extract.sources import Source, open_source, take_rows
 

@@ -3,192 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from importlib.metadata import version
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self
 
 import httpx
-from tenacity import AsyncRetrying, RetryCallState, Retrying
-from tenacity.stop import stop_base
+from tenacity import Retrying
 
-from extract.errors import ConfigError, ExtractError
-from extract.interactions.addresses import check_origin, check_url, is_loopback
+from extract.errors import ConfigError
+from extract.interactions.addresses import check_origin, is_loopback
 from extract.interactions.decisions import DECISION_MODEL, Decisions, Question, decide
-from extract.interactions.dialects import DIALECTS, Dialect, DialectName, decode
-from extract.interactions.failures import refusal
+from extract.interactions.dialects import DialectName, decode
+from extract.interactions.endpoint import GOOGLE_URL, Endpoint
 from extract.interactions.files import AsyncFiles, Files
 from extract.interactions.functions import AnyFunction
+from extract.interactions.insistence import insist, policy
 from extract.interactions.protocols import FINISHED, cancel, create, delete, get, identity_of, wait
 from extract.interactions.streams import AsyncEventStream, AsyncOpened, EventStream, Heard, Opened, follow, listen
 from extract.interactions.tokens import count_tokens
 from extract.interactions.tool_loop import ToolRun, run_tools, run_tools_async
-from extract.interactions.transport import Direct, Incoming, headers, read_timeout, unreachable
+from extract.interactions.transport import Direct, Incoming, unreachable
 from extract.interactions.wire import Call, Reply, drive, drive_async, drive_polling, drive_polling_async
-from extract.limits import Retry, retry_if_transient, stop_when_hopeless, wait_as_told, wait_with_jitter
+from extract.limits import Retry
 from extract.types import Interaction, Part, Request
 
-__all__ = ["GOOGLE_URL", "AsyncClient", "Client", "Endpoint"]
-
-GOOGLE_URL = "https://generativelanguage.googleapis.com"
-_KEY_VARIABLES = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
-_URL_VARIABLE = "GOOGLE_GEMINI_BASE_URL"
-
-T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Endpoint:
-    """Where calls go and with which key. The key never shows in a `repr`.
-
-    `read_timeout` is in seconds; None picks what the service tier needs. `name` tells apart in content keys who
-    answers; by default it is `google`, or the origin of another base URL.
-    """
-
-    api_key: str = field(repr=False)
-    base_url: str = GOOGLE_URL
-    dialect: DialectName = "steps"
-    read_timeout: float | None = None
-    name: str | None = None
-
-    def __post_init__(self) -> None:
-        if not self.api_key.isascii() or not self.api_key.isprintable() or not self.api_key or " " in self.api_key:
-            raise ConfigError("the API key is empty or holds a character that no key has: check GEMINI_API_KEY")
-        if self.dialect not in DIALECTS:
-            raise ConfigError(f"no dialect {self.dialect!r}; there are {', '.join(DIALECTS)}")
-        check_url(self.base_url, with_key=True)
-
-    @classmethod
-    def from_env(cls, *, base_url: str | None = None, dialect: DialectName = "steps") -> Endpoint:
-        """Read the key from GEMINI_API_KEY, then GOOGLE_API_KEY; the URL from GOOGLE_GEMINI_BASE_URL if not given.
-
-        An endpoint on this machine needs no key. Raises ConfigError where a key is needed and there is none.
-        """
-        url = base_url or os.environ.get(_URL_VARIABLE) or GOOGLE_URL
-        key = next((os.environ[name].strip() for name in _KEY_VARIABLES if os.environ.get(name, "").strip()), None)
-        if key is None:
-            if not is_loopback(check_url(url, with_key=False).host):
-                raise ConfigError(
-                    "no API key: set GEMINI_API_KEY, or try it without one: --offline (in Python: offline=True)"
-                )
-            key = "none-needed-on-loopback"
-        return cls(api_key=key, base_url=url, dialect=dialect)
-
-    @property
-    def wire(self) -> Dialect:
-        return DIALECTS[self.dialect]
-
-    @property
-    def service(self) -> str:
-        """Who answers, as it stands in content keys."""
-        if self.name is not None:
-            return self.name
-        url = httpx.URL(self.base_url)
-        google = httpx.URL(GOOGLE_URL)
-        return (
-            "google"
-            if (url.scheme, url.host) == (google.scheme, google.host)
-            else f"{url.scheme}://{url.netloc.decode()}"
-        )
-
-    @property
-    def root(self) -> str:
-        return f"{self.base_url.rstrip('/')}/{self.wire.api_version}"
-
-    @property
-    def silence(self) -> float:
-        """Seconds of silence after which a call is given up, where it names none of its own."""
-        return self.read_timeout or read_timeout(None)
-
-    def headers(self, *, bare: bool = False) -> dict[str, str]:
-        """Return the headers of every call; the key travels here and nowhere else, and not with a bare one."""
-        return headers(None if bare else self.api_key, f"extract-interactions/{version('extract-interactions')}")
-
-    def httpx_call(self, call: Call) -> dict[str, Any]:
-        """Return all of a call in httpx's words: the client that sends it may be the user's own."""
-        return {
-            "method": call.method,
-            "url": call.url or self.root + call.path,
-            "content": call.body,
-            "headers": self.headers(bare=call.bare) | dict(call.headers),
-            "timeout": httpx.Timeout(call.timeout or self.silence, connect=15.0),
-        }
-
-    def patience(self, request: Request) -> float | None:
-        """Return the seconds of silence that a request's tier needs, or None where those of the endpoint will do."""
-        needed = read_timeout(request.service_tier)
-        return needed if self.read_timeout is None and needed != read_timeout(None) else None
-
-    def checked(self, reply: Reply) -> Reply:
-        """Return the reply of a call that went well (200, exactly); raise what any other stands for."""
-        if reply.status == 200:
-            return reply
-        raise refusal(reply._replace(body=self.scrub(reply.body)))
-
-    def scrub(self, body: bytes) -> bytes:
-        """Strike the key out, before anything is made of an error's body: a service may echo what it was sent."""
-        return body.replace(self.api_key.encode(), b"[key]")
+__all__ = ["AsyncClient", "Client"]
 
 
 def _check_choice(transport: object, http_client: object) -> None:
     if transport is not None and http_client is not None:
         raise ConfigError("transport= is for a client of ours, and http_client= brings its own: give one of them")
-
-
-class _Patience:
-    """The retry policy of one call, in tenacity's words."""
-
-    def __init__(self, retry: Retry, uniform: Callable[[float, float], float]) -> None:
-        self.retry, self.uniform = retry, uniform
-
-    def options(self, before_sleep: Callable[[RetryCallState], None] | None = None) -> dict[str, Any]:
-        jitter = wait_with_jitter(self.retry.first_wait, self.retry.longest_wait, self.uniform)
-        return {
-            "retry": retry_if_transient(),
-            "wait": wait_as_told(jitter),
-            "stop": stop_when_hopeless(self.retry),
-            "before_sleep": before_sleep,
-            "reraise": True,
-        }
-
-
-async def insist(
-    attempt: Callable[[], Awaitable[T]],
-    retry: Retry,
-    *,
-    first: ExtractError | None = None,
-    uniform: Callable[[float, float], float] = random.uniform,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    on_retry: Callable[[], None] | None = None,
-    or_stop: stop_base | None = None,
-) -> T:
-    """Await `attempt`; where it fails in a way that another try may mend, wait and try again.
-
-    The first try is a plain call: tenacity is entered only once it has failed, and is shown that failure first. A
-    caller who has made that call hands its failure in as `first`. `or_stop` is a further reason to give up.
-    """
-    failure = first
-    if failure is None:
-        try:
-            return await attempt()
-        except ExtractError as error:
-            failure = error
-
-    async def again() -> T:
-        nonlocal failure
-        if failure is not None:
-            shown, failure = failure, None
-            raise shown
-        return await attempt()
-
-    options = _Patience(retry, uniform).options((lambda _: on_retry()) if on_retry else None)
-    if or_stop is not None:
-        options["stop"] |= or_stop
-    return await AsyncRetrying(sleep=sleep, **options)(again)
 
 
 class Client:
@@ -336,16 +181,13 @@ class Client:
         return self.endpoint.checked(Reply(response.status_code, response.headers, response.content))
 
     def _insist(self, call: Call) -> Interaction:
-        options = _Patience(self.retry, random.uniform).options()
-        return Retrying(sleep=self._sleep, **options)(self.ask, call)
+        return Retrying(sleep=self._sleep, **policy(self.retry))(self.ask, call)
 
     def _insist_whole(self, call: Call) -> Reply:
-        options = _Patience(self.retry, random.uniform).options()
-        return Retrying(sleep=self._sleep, **options)(self.exchange, call)
+        return Retrying(sleep=self._sleep, **policy(self.retry))(self.exchange, call)
 
     def _connect(self, call: Call) -> Opened:
-        options = _Patience(self.retry, random.uniform).options()
-        return Retrying(sleep=self._sleep, **options)(self._open, call)
+        return Retrying(sleep=self._sleep, **policy(self.retry))(self._open, call)
 
     def _open(self, call: Call) -> Opened:
         """Send one call once and return as soon as its answer begins. Raises as `exchange` does."""

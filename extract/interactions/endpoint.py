@@ -1,0 +1,117 @@
+"""Where calls go, with which key and headers, and what becomes of a reply that is a refusal."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from typing import Any
+
+import httpx
+
+from extract.errors import ConfigError
+from extract.interactions.addresses import check_url, is_loopback
+from extract.interactions.dialects import DIALECTS, Dialect, DialectName
+from extract.interactions.failures import refusal
+from extract.interactions.transport import headers, read_timeout
+from extract.interactions.wire import Call, Reply
+from extract.types import Request
+
+__all__ = ["GOOGLE_URL", "Endpoint"]
+
+GOOGLE_URL = "https://generativelanguage.googleapis.com"
+_KEY_VARIABLES = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
+_URL_VARIABLE = "GOOGLE_GEMINI_BASE_URL"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """Where calls go and with which key. The key never shows in a `repr`.
+
+    `read_timeout` is in seconds; None picks what the service tier needs. `name` tells apart in content keys who
+    answers; by default it is `google`, or the origin of another base URL.
+    """
+
+    api_key: str = field(repr=False)
+    base_url: str = GOOGLE_URL
+    dialect: DialectName = "steps"
+    read_timeout: float | None = None
+    name: str | None = None
+
+    def __post_init__(self) -> None:
+        if not self.api_key.isascii() or not self.api_key.isprintable() or not self.api_key or " " in self.api_key:
+            raise ConfigError("the API key is empty or holds a character that no key has: check GEMINI_API_KEY")
+        if self.dialect not in DIALECTS:
+            raise ConfigError(f"no dialect {self.dialect!r}; there are {', '.join(DIALECTS)}")
+        check_url(self.base_url, with_key=True)
+
+    @classmethod
+    def from_env(cls, *, base_url: str | None = None, dialect: DialectName = "steps") -> Endpoint:
+        """Read the key from GEMINI_API_KEY, then GOOGLE_API_KEY; the URL from GOOGLE_GEMINI_BASE_URL if not given.
+
+        An endpoint on this machine needs no key. Raises ConfigError where a key is needed and there is none.
+        """
+        url = base_url or os.environ.get(_URL_VARIABLE) or GOOGLE_URL
+        key = next((os.environ[name].strip() for name in _KEY_VARIABLES if os.environ.get(name, "").strip()), None)
+        if key is None:
+            if not is_loopback(check_url(url, with_key=False).host):
+                raise ConfigError(
+                    "no API key: set GEMINI_API_KEY, or try it without one: --offline (in Python: offline=True)"
+                )
+            key = "none-needed-on-loopback"
+        return cls(api_key=key, base_url=url, dialect=dialect)
+
+    @property
+    def wire(self) -> Dialect:
+        return DIALECTS[self.dialect]
+
+    @property
+    def service(self) -> str:
+        """Who answers, as it stands in content keys."""
+        if self.name is not None:
+            return self.name
+        url = httpx.URL(self.base_url)
+        google = httpx.URL(GOOGLE_URL)
+        return (
+            "google"
+            if (url.scheme, url.host) == (google.scheme, google.host)
+            else f"{url.scheme}://{url.netloc.decode()}"
+        )
+
+    @property
+    def root(self) -> str:
+        return f"{self.base_url.rstrip('/')}/{self.wire.api_version}"
+
+    @property
+    def silence(self) -> float:
+        """Seconds of silence after which a call is given up, where it names none of its own."""
+        return self.read_timeout or read_timeout(None)
+
+    def headers(self, *, bare: bool = False) -> dict[str, str]:
+        """Return the headers of every call; the key travels here and nowhere else, and not with a bare one."""
+        return headers(None if bare else self.api_key, f"extract-interactions/{version('extract-interactions')}")
+
+    def httpx_call(self, call: Call) -> dict[str, Any]:
+        """Return all of a call in httpx's words: the client that sends it may be the user's own."""
+        return {
+            "method": call.method,
+            "url": call.url or self.root + call.path,
+            "content": call.body,
+            "headers": self.headers(bare=call.bare) | dict(call.headers),
+            "timeout": httpx.Timeout(call.timeout or self.silence, connect=15.0),
+        }
+
+    def patience(self, request: Request) -> float | None:
+        """Return the seconds of silence that a request's tier needs, or None where those of the endpoint will do."""
+        needed = read_timeout(request.service_tier)
+        return needed if self.read_timeout is None and needed != read_timeout(None) else None
+
+    def checked(self, reply: Reply) -> Reply:
+        """Return the reply of a call that went well (200, exactly); raise what any other stands for."""
+        if reply.status == 200:
+            return reply
+        raise refusal(reply._replace(body=self.scrub(reply.body)))
+
+    def scrub(self, body: bytes) -> bytes:
+        """Strike the key out, before anything is made of an error's body: a service may echo what it was sent."""
+        return body.replace(self.api_key.encode(), b"[key]")
