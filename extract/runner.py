@@ -7,7 +7,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
-from contextvars import copy_context
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar, cast
@@ -16,21 +15,19 @@ import polars as pl
 from polars.selectors import by_name
 
 from extract.asker import Asker, Prepared
-from extract.backlog import Backlog
-from extract.errors import ConfigError, ExtractError, LostRows, NotRun, OutputError, TooManyFailures
+from extract.errors import ConfigError, ExtractError, LostRows, NotRun, TooManyFailures
 from extract.limits import next_streak
 from extract.results import Progress, Totals, error_frame, error_schema, provenance_frame
 from extract.sinks import ParquetSink, Sink
 from extract.sources import Source
 from extract.types import Outcome
+from extract.writer import Writer, in_thread
 
 __all__ = ["Runner", "Shape"]
 
 _BLOCK_ROWS = 128
 _READ_ROWS = 1_024  # at once: each time another thread takes a turn, which costs as much as some ten records
 _PREPARED_BYTES = 1024 * 1024  # of a block whose questions are written ahead
-_GATHERED_BYTES = 4 * 1024 * 1024  # of finished rows that are gathered for one turn of the sink's
-_UNWRITTEN = 8  # blocks that may wait for a slow sink before no more rows are read
 _AHEAD = 4  # for so many slots, one more record is made ready while all slots are taken
 _SPARE_WORKERS = 64  # besides four for every slot: how many records may sleep while others use their slots
 _TELL_EVERY = 0.1  # seconds between two progress events
@@ -94,17 +91,13 @@ class Runner:
         self._block: _Block | None = None
         self._feeding = asyncio.Lock()
         self._opened = 0
-        self._finished = Backlog()
-        self._written = 0
-        self._writing = False
-        self._ready, self._progress, self._over = asyncio.Event(), asyncio.Event(), asyncio.Event()
-        self._ended = False
+        self.writer = Writer(sink, self._undisturbed, self.stop)
+        self._over = asyncio.Event()
         self._failure: BaseException | None = None
         self._workers: set[asyncio.Task[None]] = set()
         self._asking: set[asyncio.Task[None]] = set()
         self._streak: int | None = 0
         self._main = threading.main_thread()
-        self.sink_lost = False
         asker.on_stop = self.stop
 
     @property
@@ -135,20 +128,19 @@ class Runner:
         """Ask every record and hand every block to the sink, in order."""
         for _ in range(max(1, min(self._wanted, self.source.height or self._wanted))):
             self._hire()
-        writer = asyncio.create_task(self._write_all())
+        writer = asyncio.create_task(self.writer.run())
         writer.add_done_callback(self._note_end)  # where it fails, workers would wait for it for ever
         watch = asyncio.create_task(self._watch_main())
         self.asker.gate.on_sleep = self._hire_for_sleeper
         try:
             await self._over.wait()
             if self._failure is None:
-                self._ended = True
-                self._ready.set()
+                self.writer.end(self._opened)
                 await writer
         finally:
             for task in (*self._workers, writer, watch):
                 task.cancel()
-            self._finished.close()
+            self.writer.close()
             self.asker.end()
         if self._failure is not None:
             raise self._failure
@@ -234,7 +226,7 @@ class Runner:
                     raise
                 self._drain()
                 if isinstance(self.sink, ParquetSink):
-                    self.sink_lost = True
+                    self.writer.lost = True
                     self.sink.abandon()
                 time.sleep(0.01)
         return work()
@@ -274,9 +266,7 @@ class Runner:
 
     async def _feed(self) -> bool:
         """Open the next block; waits while the sink is behind. False at the end of the source."""
-        while len(self._finished) > _UNWRITTEN and (self._writing or self._written in self._finished):
-            self._progress.clear()
-            await self._progress.wait()
+        await self.writer.room()
         if self._stopping and self.source.once:  # it may never end, so its rows cannot be counted as not run
             return False
         if not self._unopened:
@@ -292,7 +282,7 @@ class Runner:
     async def _read_on(self) -> None:
         """Read the next rows in a thread, and cut them into blocks."""
         try:
-            frame = await _in_thread(self._next_frame)
+            frame = await in_thread(self._next_frame)
         except ConfigError as error:  # a source that breaks half way
             self.stop(error)
         except NotRun:
@@ -336,17 +326,7 @@ class Runner:
         outcomes = [outcome for outcome in block.outcomes if outcome is not None]
         if len(outcomes) != block.frame.height:
             raise LostRows(f"{block.frame.height - len(outcomes)} rows have no outcome; please report this")
-        try:
-            self._undisturbed(partial(self._put_aside, block, outcomes))
-        except OutputError as error:
-            self._finished.drop(block.number)
-            self.stop(error)
-        self._ready.set()
-
-    def _put_aside(self, block: _Block, outcomes: list[Outcome]) -> None:
-        if any(outcome.error for outcome in outcomes):
-            self.errors[block.number] = error_frame(outcomes, self.id_type)
-        self._finished.put(block.number, self._columns(block.frame, outcomes))
+        self.writer.put(block.number, self._undisturbed(partial(self._columns, block, outcomes)))
 
     def _tell(self) -> None:
         self._told = self._clock()
@@ -368,61 +348,13 @@ class Runner:
             self._on_event = None
             self.stop(ConfigError(f"on_event raised {type(error).__name__}: {error}"))
 
-    async def _write_all(self) -> None:
-        """Hand the blocks to the sink in the order of the input, each as soon as it and those before it are done.
-
-        A sink that has `rows_at_once` gets them together until it is so many rows.
-        """
-        gathered: list[pl.DataFrame] = []
-        more = True
-        while more:
-            more = await self._until_next()
-            self._writing = True  # what has left the backlog, but the sink is not done with
-            try:
-                if more:
-                    gathered.append(self._finished.pop(self._written))
-                if gathered and (not more or self._undisturbed(partial(self._is_enough, gathered))):
-                    together, gathered = gathered, []
-                    await self._hand_over(together)
-            except OutputError as error:
-                self.sink_lost = True
-                self.stop(error)
-            self._written += more
-            self._writing = False
-            self._progress.set()
-
-    def _is_enough(self, frames: list[pl.DataFrame]) -> bool:
-        rows_at_once: int = getattr(self.sink, "rows_at_once", 0)
-        if sum(frame.height for frame in frames) >= rows_at_once:
-            return True
-        return sum(frame.estimated_size() for frame in frames) >= _GATHERED_BYTES
-
-    async def _hand_over(self, frames: list[pl.DataFrame]) -> None:
-        frames = [frame for frame in frames if frame.height]
-        if frames and not self.sink_lost:
-            frame = self._undisturbed(partial(pl.concat, frames)) if len(frames) > 1 else frames[0]
-            await _in_thread(partial(self._write, frame))
-
-    def _write(self, frame: pl.DataFrame) -> None:
-        try:
-            self.sink.write(frame)
-        except KeyboardInterrupt:  # as in `_next_frame`
-            raise OutputError("interrupted while rows were written; answers are kept in the cache, if any") from None
-
-    async def _until_next(self) -> bool:
-        """Wait for the next block in order; False where all are written."""
-        while self._written not in self._finished:
-            if self._ended and self._written == self._opened:
-                return False
-            self._ready.clear()
-            await self._ready.wait()
-        return True
-
-    def _columns(self, inputs: pl.DataFrame, outcomes: list[Outcome]) -> pl.DataFrame:
+    def _columns(self, block: _Block, outcomes: list[Outcome]) -> pl.DataFrame:
+        if any(outcome.error for outcome in outcomes):
+            self.errors[block.number] = error_frame(outcomes, self.id_type)
         columns = self.asker.plan.schema.frame([outcome.row for outcome in outcomes])
         if self.shape.prefix:
             columns = columns.rename({name: self.shape.prefix + name for name in columns.columns})
-        frame = inputs.hstack(columns)
+        frame = block.frame.hstack(columns)
         if self.shape.provenance:
             frame = frame.hstack(provenance_frame(outcomes))
         valid = [outcome.error is None for outcome in outcomes]
@@ -432,13 +364,3 @@ class Runner:
     def error_rows(self) -> pl.DataFrame:
         """Return all rows that failed so far, in the order of the input."""
         return pl.concat([error_schema(self.id_type).to_frame(), *(frame for _, frame in sorted(self.errors.items()))])
-
-
-async def _in_thread(work: Callable[[], T]) -> T:
-    """Return what `work` does in a thread, or here where the interpreter is closing and gives out none."""
-    context = copy_context()
-    try:
-        working = asyncio.get_running_loop().run_in_executor(None, context.run, work)
-    except RuntimeError:
-        return work()
-    return await working

@@ -263,7 +263,7 @@ def _finish(runner: Runner, sink: Sink, path: Path | None, schema: pl.Schema) ->
     errors_file: Path | None = None
     errors = runner.error_rows()
     try:
-        lost = runner.sink_lost and runner.interrupted
+        lost = runner.writer.lost and runner.interrupted
         if path is not None and (lost or (totals.valid == 0 and not runner.whole)):
             sink.abandon()
         else:

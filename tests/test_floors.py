@@ -19,7 +19,7 @@ FLOORS = (
     "budget pace",
     "billing results",
     "interactions media cache sinks backlog gate",
-    "sources extractor emulator",
+    "sources extractor emulator writer",
     "sender",
     "asker",
     "runner",
