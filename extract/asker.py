@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from extract.cache import ResponseCache
@@ -31,6 +32,7 @@ from extract.interactions.dialects import decode, encode
 from extract.interactions.failures import judge
 from extract.interactions.tools import evidence_of
 from extract.limits import Limits
+from extract.loops import in_thread
 from extract.prompts import repair_text
 from extract.sender import Sender, Tally, Way
 from extract.types import AttemptKind, Interaction, Outcome, Turn
@@ -43,7 +45,7 @@ _STOPS = (Denied, SchemaTooComplex, BudgetExceeded, ConfigError, SchemaError, Ou
 
 @dataclass(slots=True)
 class Prepared:
-    """A record on its way: its question, or what was wrong with it; neither where files are still to be read."""
+    """A record on its way: its question, or what was wrong with it; neither where that is still to be written."""
 
     record: Mapping[str, Any]
     question: Question | None = None
@@ -166,7 +168,7 @@ class Asker:
     async def _question(self, prepared: Prepared) -> Question:
         if prepared.failure is not None:
             raise prepared.failure
-        return await asyncio.to_thread(self.plan.question, prepared.record)
+        return await in_thread(partial(self.plan.question, prepared.record))
 
     async def _valid(self, question: Question, retry_round: int, tally: Tally) -> tuple[Any, tuple[Any, ...]]:
         """Ask, and show a wrong answer its errors as often as `repairs` allows. The context does not grow.

@@ -45,15 +45,18 @@ class Backlog:
 
     def pop(self, number: int) -> pl.DataFrame:
         """Return the frame of a number and forget it."""
-        kept = self._frames.pop(number)
+        kept = self._frames[number]
         if isinstance(kept, pl.DataFrame):
             self._held -= int(kept.estimated_size())
+            del self._frames[number]
             return kept
         try:
-            frame = pl.read_ipc(kept)
+            frame = pl.read_ipc(kept)  # what is interrupted in here can be done again
             kept.unlink()
         except (OSError, pl.exceptions.PolarsError) as error:
+            del self._frames[number]
             raise OutputError(f"rows put aside in {kept.parent} cannot be read back: {error}") from None
+        del self._frames[number]
         return frame
 
     def drop(self, number: int) -> None:

@@ -127,9 +127,10 @@ class ResponseCache:
         What `keep` is given meanwhile is still found; what another process keeps meanwhile is not.
         """
         self._commit()  # what is queued would not be seen
-        self._ahead |= dict.fromkeys(keys)
         places = ",".join("?" * len(keys))
-        self._ahead |= self._select(f"SELECT key, interaction FROM answers WHERE key IN ({places})", *keys)  # noqa: S608
+        found = self._select(f"SELECT key, interaction FROM answers WHERE key IN ({places})", *keys)  # noqa: S608
+        self._ahead |= dict.fromkeys(keys)  # only now: what could not be looked up is not known to be absent
+        self._ahead |= found
 
     def look_no_further(self) -> None:
         """Forget what was looked up ahead and not asked for: it will not be true for ever."""

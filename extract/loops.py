@@ -1,11 +1,15 @@
-"""The event loop that runs are given: uvloop's where it is installed (extra `fast`), else asyncio's own."""
+"""Event loops for runs, uvloop's where it is installed (extra `fast`), and work for threads beside them."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextvars import copy_context
+from typing import TypeVar
 
-__all__ = ["new_loop"]
+__all__ = ["in_thread", "new_loop"]
+
+T = TypeVar("T")
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
@@ -19,3 +23,13 @@ def _maker() -> Callable[[], asyncio.AbstractEventLoop]:
     except ImportError:
         return asyncio.new_event_loop
     return uvloop.new_event_loop
+
+
+async def in_thread(work: Callable[[], T]) -> T:
+    """Return what `work` does in a thread, or here where the interpreter is closing and gives out none."""
+    context = copy_context()
+    try:
+        working = asyncio.get_running_loop().run_in_executor(None, context.run, work)
+    except RuntimeError:
+        return work()
+    return await working

@@ -17,16 +17,19 @@ from polars.selectors import by_name
 from extract.asker import Asker, Prepared
 from extract.errors import ConfigError, ExtractError, LostRows, NotRun, TooManyFailures
 from extract.limits import next_streak
+from extract.loops import in_thread
 from extract.results import Progress, Totals, error_frame, error_schema, provenance_frame
 from extract.sinks import ParquetSink, Sink
 from extract.sources import Source
 from extract.types import Outcome
-from extract.writer import Writer, in_thread
+from extract.writer import Writer
 
 __all__ = ["Runner", "Shape"]
 
 _BLOCK_ROWS = 128
-_READ_ROWS = 1_024  # at once: each time another thread takes a turn, which costs as much as some ten records
+# Read at a turn: each time another thread takes over, which costs as much as some ten records.
+_READ_ROWS = 1_024
+_READ_BYTES = 8 * 1024 * 1024
 _PREPARED_BYTES = 1024 * 1024  # of a block whose questions are written ahead
 _AHEAD = 4  # for so many slots, one more record is made ready while all slots are taken
 _SPARE_WORKERS = 64  # besides four for every slot: how many records may sleep while others use their slots
@@ -84,8 +87,7 @@ class Runner:
         self.errors: dict[int, pl.DataFrame] = {}
         self._on_event, self._clock = on_event, clock
         self._started = self._told = clock()
-        # An iterator may take its time over each row: there no more is read than will be asked.
-        self._frames: Iterator[pl.DataFrame] = source.batches(_BLOCK_ROWS if source.once else _READ_ROWS)
+        self._frames: Iterator[pl.DataFrame] = source.batches(_BLOCK_ROWS)
         self._unopened: deque[pl.DataFrame] = deque()
         self._read = 0
         self._block: _Block | None = None
@@ -280,32 +282,41 @@ class Runner:
         return True
 
     async def _read_on(self) -> None:
-        """Read the next rows in a thread, and cut them into blocks."""
+        """Read the next blocks in a thread; what it has read before it fails is there all the same."""
         try:
-            frame = await in_thread(self._next_frame)
+            await in_thread(self._read_blocks)
         except ConfigError as error:  # a source that breaks half way
             self.stop(error)
         except NotRun:
             self._drain()
-        else:
-            if frame is not None:
-                self._unopened.extend(self._undisturbed(lambda: list(frame.iter_slices(_BLOCK_ROWS))))
 
-    def _next_frame(self) -> pl.DataFrame | None:
+    def _read_blocks(self) -> None:
+        rows = size = 0
         try:
-            return next(self._frames, None)
+            while rows < _READ_ROWS and size < _READ_BYTES:
+                if (frame := next(self._frames, None)) is None:
+                    return
+                self._unopened.append(frame)
+                rows += frame.height
+                size += int(frame.estimated_size())
+                if self.source.once:  # an iterator may take its time over each row: read no more than is asked
+                    return
         except KeyboardInterrupt:  # Polars raises it in this thread, too; in a future it would end the loop
             raise NotRun("interrupted while the input was read") from None
 
     def _open_block(self, frame: pl.DataFrame) -> _Block:
         name = self.shape.row_id
         row_ids = frame[name].to_list() if name else list(range(self._read, self._read + frame.height))
+        return _Block(self._opened, frame, row_ids, self._prepared(frame), [], frame.height)
+
+    def _prepared(self, frame: pl.DataFrame) -> list[Prepared | None]:
+        if self._stopping:  # its rows are counted, and not asked
+            return [None] * frame.height
         columns = list(self.asker.plan.columns)
         records = frame.select(by_name(*columns)).to_dicts() if columns else [{}] * frame.height
         # Questions are as large again as their records: long texts are written when it is their turn.
         small = frame.estimated_size() <= _PREPARED_BYTES
-        prepared = self.asker.prepare(records) if small else list(map(Prepared, records))
-        return _Block(self._opened, frame, row_ids, [*prepared], [], frame.height)
+        return [*self.asker.prepare(records)] if small else [Prepared(record) for record in records]
 
     def _settle(self, block: _Block, index: int, outcome: Outcome) -> None:
         block.outcomes[index] = outcome

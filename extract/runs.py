@@ -22,7 +22,7 @@ from typing import Any, Literal, ParamSpec, TypeVar
 import httpx
 import polars as pl
 
-from extract.asker import Asker, Prepared
+from extract.asker import Asker
 from extract.budget import Budget, Purse
 from extract.cache import ResponseCache
 from extract.emulator import Emulator
@@ -46,6 +46,7 @@ from extract.types import Outcome, ServiceTier
 __all__ = ["extract_one", "offline_client", "run", "run_async"]
 
 _OFFLINE = "offline"
+_COLLECTOR = threading.Lock()
 _NEW_OBJECTS = 10_000  # before the garbage collector looks at them
 
 T = TypeVar("T")
@@ -170,17 +171,19 @@ def _unswept() -> Iterator[None]:
 
     It also looks less often at what is new: a record leaves hundreds of objects behind, and none in a circle.
     """
-    if gc.get_freeze_count():  # somebody else has done so
-        yield
-        return
-    often, *rest = gc.get_threshold()
-    gc.freeze()
-    gc.set_threshold(max(often, _NEW_OBJECTS) if often else 0, *rest)
+    with _COLLECTOR:
+        mine = not gc.get_freeze_count()  # else another run, or the program, has done so
+        often, *rest = gc.get_threshold()
+        if mine:
+            gc.freeze()
+            gc.set_threshold(max(often, _NEW_OBJECTS) if often else 0, *rest)
     try:
         yield
     finally:
-        gc.set_threshold(often, *rest)
-        gc.unfreeze()
+        if mine:
+            with _COLLECTOR:
+                gc.set_threshold(often, *rest)
+                gc.unfreeze()
 
 
 def _check_kinds(extractor: Any, limits: Any) -> None:
@@ -385,6 +388,8 @@ def extract_one(
         async with _chosen(client, offline=offline, service_tier=None) as asking:
             plan = extractor.compile(asking.endpoint)
             check_columns(plan.columns, list(record))
-            return await _asker(plan, asking, None, Limits()).ask(Prepared(record), 0)
+            asker = _asker(plan, asking, None, Limits())
+            (prepared,) = asker.prepare([record])
+            return await asker.ask(prepared, 0)
 
     return _in_thread(ask)

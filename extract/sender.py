@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from typing import NamedTuple, TypedDict, TypeGuard
 
 from extract.billing import Billing
@@ -37,8 +38,9 @@ from extract.interactions.protocols import CREATE_PATH, follow_up
 from extract.interactions.tool_loop import wants_results
 from extract.interactions.wire import Call, drive_async
 from extract.limits import Limits, Retry
+from extract.loops import in_thread
 from extract.schema.size import answer_tokens
-from extract.types import Attempt, AttemptKind, Interaction, ServiceTier, Turn, Usage
+from extract.types import Attempt, AttemptKind, Interaction, JsonObject, ServiceTier, Turn, Usage
 
 __all__ = ["Sender", "Tally", "Way"]
 
@@ -169,12 +171,16 @@ class Sender:
     async def _follow(self, way: Way, rung: int, turns: Sequence[Turn], tally: Tally, retry: Retry) -> Interaction:
         envelope = self._envelope(way, rung)
         tokens = envelope.tokens + self.plan.input_tokens(turns)
-        # Encoding files is work for a thread: it would hold up all other records.
-        body = await asyncio.to_thread(envelope.body, turns) if self.plan.extractor.media else envelope.body(turns)
-        interaction = await self._whole(body, tokens, way, tally, retry)
+        interaction = await self._whole(await self._body(envelope, turns), tokens, way, tally, retry)
         if not self.plan.functions or not wants_results(interaction):
             return interaction
         return await self._with_functions(envelope, interaction, turns, replace(way, kind="tool"), tally, retry)
+
+    async def _body(self, envelope: Envelope, said: Sequence[Turn | JsonObject]) -> bytes:
+        """Write a request. Encoding files is work for a thread: it would hold up all other records."""
+        if self.plan.extractor.media:
+            return await in_thread(partial(envelope.body, said))
+        return envelope.body(said)
 
     async def _with_functions(
         self, envelope: Envelope, hop: Interaction, turns: Sequence[Turn], way: Way, tally: Tally, retry: Retry
@@ -191,8 +197,8 @@ class Sender:
                     f"the model still calls functions after {rounds - 1} rounds; raise tool_rounds", status=hop.status
                 )
             results = await call_functions_async(hop.calls, self.plan.functions)
-            whole = replace(whole, steps=(*whole.steps, *(result.as_step() for result in results)))
-            body = envelope.body((*turns, *whole.steps))
+            whole = replace(whole, steps=(*whole.steps, *(result.as_step() for result in results)), body=b"")
+            body = await self._body(envelope, (*turns, *whole.steps))
             hop = await self._whole(body, len(body) // _BYTES_PER_TOKEN, way, tally, retry)
             whole = merge(whole, hop)
         return whole

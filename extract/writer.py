@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextvars import copy_context
 from functools import partial
 from typing import Protocol, TypeVar
 
@@ -12,9 +11,10 @@ import polars as pl
 
 from extract.backlog import Backlog
 from extract.errors import OutputError
+from extract.loops import in_thread
 from extract.sinks import Sink
 
-__all__ = ["Writer", "in_thread"]
+__all__ = ["Writer"]
 
 _UNWRITTEN = 8  # blocks that may wait for a slow sink before no more rows are read
 _GATHERED_BYTES = 4 * 1024 * 1024  # of finished rows that are gathered for one turn of the sink's
@@ -78,7 +78,7 @@ class Writer:
             self._writing = True
             try:
                 if more:
-                    gathered.append(self._finished.pop(self._written))
+                    gathered.append(self._undisturbed(partial(self._finished.pop, self._written)))
                 if gathered and (not more or self._undisturbed(partial(self._is_enough, gathered))):
                     together, gathered = gathered, []
                     await self._hand_over(together)
@@ -115,13 +115,3 @@ class Writer:
             self.sink.write(frame)
         except KeyboardInterrupt:  # Polars raises it in this thread, too; in a future it would end the loop
             raise OutputError("interrupted while rows were written; answers are kept in the cache, if any") from None
-
-
-async def in_thread(work: Callable[[], T]) -> T:
-    """Return what `work` does in a thread, or here where the interpreter is closing and gives out none."""
-    context = copy_context()
-    try:
-        working = asyncio.get_running_loop().run_in_executor(None, context.run, work)
-    except RuntimeError:
-        return work()
-    return await working

@@ -132,6 +132,22 @@ async def test_an_answer_that_waits_for_its_commit_is_found_by_a_look_ahead(tmp_
         await keeping
 
 
+async def test_a_look_ahead_that_fails_hides_nothing_that_was_paid_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await keep(tmp_path / "c", b"1")
+    with ResponseCache(tmp_path / "c") as cache:
+
+        def broken(query: str, *values: object) -> None:
+            raise OutputError("cannot be read just now")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(cache, "_select", broken)
+            with pytest.raises(OutputError):
+                cache.look_ahead([b"1"])
+        assert cache.get(b"1") == b'{"n":1}'
+
+
 async def test_what_was_looked_up_ahead_is_not_believed_for_ever(tmp_path: Path) -> None:
     with ResponseCache(tmp_path / "c") as cache:
         cache.look_ahead([b"k"])

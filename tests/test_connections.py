@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gzip
 import ssl
+import zlib
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from pathlib import Path
@@ -233,6 +235,122 @@ def test_a_connection_that_was_kept_too_long_is_not_used(in_loop: Run, monkeypat
             return server.opened
 
     assert in_loop(main()) == 3
+
+
+def test_an_idle_connection_is_closed_in_time(in_loop: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("extract.interactions.connections._KEPT_SECONDS", 0.2)
+
+    async def main() -> None:
+        async with serving(lambda _: reply()) as server:
+            connections = open_to(server)
+            await send(connections, silence=0.4)
+            await asyncio.wait_for(server.closed.wait(), 5)
+
+    in_loop(main())
+
+
+def test_a_connection_that_the_service_has_closed_is_not_used_again(in_loop: Run) -> None:
+    async def main() -> int:
+        async with serving(lambda _: reply(close=True)) as server:
+            connections = open_to(server)
+            for _ in range(5):
+                await send(connections)
+                await asyncio.sleep(0.02)
+            await connections.aclose()
+            return server.opened
+
+    assert in_loop(main()) == 5
+
+
+def test_a_closed_client_cuts_what_is_under_way_and_sends_no_more(in_loop: Run) -> None:
+    async def half(writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n" + ANSWER[:10])  # its end would be that of the connection
+
+    async def main() -> None:
+        async with serving(lambda _: half) as server:
+            connections = open_to(server)
+            under_way = asyncio.create_task(send(connections))
+            while not server.received:  # noqa: ASYNC110 - what is waited for is a list
+                await asyncio.sleep(0)
+            await asyncio.sleep(0.05)
+            await connections.aclose()
+            with pytest.raises(ConnectionAbortedError):
+                await under_way
+            with pytest.raises(NotConnected):
+                await send(connections)
+            assert len(server.received) == 1
+
+    in_loop(main())
+
+
+def test_a_refusal_of_a_large_body_ends_the_connection_that_it_may_still_be_stuck_in(in_loop: Run) -> None:
+    async def main() -> list[int]:
+        opened: list[int] = []
+
+        async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+            opened.append(len(opened))
+            await reader.readuntil(b"\r\n\r\n")
+            await (reply(b"slow down", "429 Too Many Requests") if len(opened) == 1 else reply())(writer)
+            await asyncio.sleep(30)
+
+        async with listening(refuse) as port:
+            connections = Connections(httpx.URL(f"http://127.0.0.1:{port}"), None)
+            statuses = [(await send(connections, bytes(200_000), silence=5.0)).status for _ in range(2)]
+            await connections.aclose()
+        return statuses
+
+    assert in_loop(main()) == [429, 200]
+
+
+def _gzipped(*members: bytes) -> bytes:
+    return b"".join(map(gzip.compress, members))
+
+
+@pytest.mark.parametrize(
+    ("coding", "packed"),
+    [
+        ("gzip", _gzipped(ANSWER)),
+        ("GZIP ", _gzipped(ANSWER)),
+        ("x-gzip", _gzipped(ANSWER[:7], ANSWER[7:])),
+        ("deflate", zlib.compress(ANSWER)),
+        ("identity", ANSWER),
+    ],
+)
+def test_an_answer_packed_against_our_wish_is_unpacked(in_loop: Run, coding: str, packed: bytes) -> None:
+    async def main() -> None:
+        async with serving(lambda _: reply(packed, "200 OK", f"content-encoding: {coding}")) as server:
+            connections = open_to(server)
+            assert (await send(connections)).body == ANSWER
+            await connections.aclose()
+
+    in_loop(main())
+
+
+@pytest.mark.parametrize(("coding", "packed"), [("br", b"x"), ("gzip, gzip", b"x"), ("gzip", _gzipped(ANSWER)[:-9])])
+def test_an_answer_that_cannot_be_unpacked_says_so(in_loop: Run, coding: str, packed: bytes) -> None:
+    async def main() -> None:
+        async with serving(lambda _: reply(packed, "200 OK", f"content-encoding: {coding}")) as server:
+            connections = open_to(server)
+            with pytest.raises(ValueError, match="packed"):
+                await send(connections)
+            await connections.aclose()
+
+    in_loop(main())
+
+
+def test_what_comes_after_the_last_chunk_changes_nothing(in_loop: Run) -> None:
+    text = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\ntrailer: content-encoding\r\n\r\n%x\r\n" % len(ANSWER)
+    text += ANSWER + b"\r\n0\r\ncontent-encoding: gzip\r\n\r\n"
+
+    async def main() -> None:
+        async with serving(lambda _: raw(text)) as server:
+            connections = open_to(server)
+            for _ in range(2):
+                assert (await send(connections)).body == ANSWER
+            await connections.aclose()
+            assert server.opened == 1
+
+    in_loop(main())
 
 
 def test_a_port_that_nobody_listens_on_is_known_to_have_got_nothing(in_loop: Run) -> None:

@@ -181,3 +181,38 @@ assert emulator.stats()["requests"] == before < 5_000
 def test_the_run_behind_a_query_that_has_enough_ends_while_the_program_goes_on(how: str) -> None:
     done = subprocess.run([sys.executable, "-c", UNREAD, how], capture_output=True, text=True, timeout=60, check=False)
     assert (done.returncode, done.stdout) == (0, "3\n"), done.stderr
+
+
+MEDIA = """
+import sys, threading, time
+import polars as pl
+from extract import Client, Extractor, Limits, run
+
+url = sys.argv[1]
+rows = pl.DataFrame({"photo": [b"\\x89PNG\\r\\n\\x1a\\n" + bytes([number]) * 40 for number in range(20)]})
+asked = Extractor(["spam", "ham"], "Which?", media=("photo",))
+
+def work():
+    client = Client("key", base_url=url)
+    result = run(rows, asked, client=client, cache="answers.cache", limits=Limits(concurrency=4))
+    print(result.totals.requests, result.totals.valid, flush=True)
+
+threading.Thread(target=work).start()
+time.sleep(1.0)  # the script ends while requests are in flight
+"""
+
+
+def test_wrong_answers_to_files_that_come_after_the_script_has_ended_are_kept_like_all_others(
+    tmp_path: Path, environment: dict[str, str]
+) -> None:
+    emulator = Emulator(answers=lambda _: '{"value": "neither"}', latency=0.4)
+    with running_server(emulator) as url:
+        command = [sys.executable, "-c", MEDIA, url]
+        done = subprocess.run(
+            command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=30, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        requests, valid = map(int, done.stdout.split())
+        assert 0 < requests < 60
+        assert valid == 0
+        assert emulator.stats()["requests"] == requests == kept(tmp_path / "answers.cache")

@@ -8,7 +8,6 @@ from importlib.util import find_spec
 import pytest
 
 from extract import Extractor, run
-from extract.loops import new_loop
 
 RUN = """
 import asyncio, sys
@@ -38,12 +37,3 @@ async def test_the_loop_that_a_caller_runs_in_is_left_as_it_is() -> None:
     result = await asyncio.to_thread(run, ["a bug"], Extractor(["bug"], "{text}"), offline=True)
     assert result.totals.valid == 1
     assert asyncio.get_running_loop() is loop
-
-
-def test_a_new_loop_is_one_that_can_be_run() -> None:
-    async def answer() -> int:
-        return 42
-
-    loop = new_loop()
-    assert loop.run_until_complete(answer()) == 42
-    loop.close()

@@ -801,12 +801,32 @@ def test_long_texts_are_asked_once_each_as_short_ones_are(tmp_path: Path) -> Non
 def test_a_cache_that_cannot_be_looked_through_ahead_is_asked_row_by_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def broken(cache: ResponseCache, keys: object) -> None:
-        raise OutputError("the cache cannot be read just now")
+    select = ResponseCache._select
+
+    def broken(cache: ResponseCache, query: str, *values: object) -> list[tuple[Any, ...]]:
+        if "IN (" in query:
+            raise OutputError("the cache cannot be read just now")
+        return select(cache, query, *values)
 
     emulator = Emulator(answers=lambda _: '{"value": "bug"}')
     client = Client("key", transport=emulator.transport)
-    monkeypatch.setattr(ResponseCache, "look_ahead", broken)
+    monkeypatch.setattr(ResponseCache, "_select", broken)
     for _ in range(2):
         assert run(["a", "b", "a"], Extractor(["bug"], "{text}"), client=client, cache=tmp_path / "c").totals.valid == 3
     assert emulator.stats()["requests"] == 2
+
+
+def test_a_run_that_has_stopped_looks_up_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[int] = []
+    look_ahead = ResponseCache.look_ahead
+
+    def counted(cache: ResponseCache, keys: Any) -> None:
+        looked.append(len(keys))
+        look_ahead(cache, keys)
+
+    monkeypatch.setattr(ResponseCache, "look_ahead", counted)
+    emulator = Emulator(faults="401=1")
+    rows = [f"row {number}" for number in range(5_000)]
+    with pytest.raises(Denied):
+        run(rows, Extractor(["bug"], "{text}"), client=Client("k", transport=emulator.transport), cache=tmp_path / "c")
+    assert sum(looked) <= 512

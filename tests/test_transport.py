@@ -5,6 +5,9 @@ from __future__ import annotations
 import asyncio
 import base64
 import gzip
+import ssl
+import threading
+import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
@@ -114,6 +117,64 @@ async def test_a_broken_answer_is_one_error_that_may_have_been_billed_and_hides_
     assert caught.value.maybe_sent
     assert KEY not in str(caught.value)
     assert len(server.received) == 1
+
+
+async def test_a_user_and_a_password_in_the_address_are_told_to_the_gateway(client_of: Make) -> None:
+    async with serving(lambda _: reply()) as server:
+        server.url = server.url.replace("http://", "http://me:w%20rd@") + "/behind"
+        async with client_of(server) as client:
+            await client.exchange(CALL)
+            await client.exchange(Call("POST", "/interactions", b"{}", {"x-more": "1"}))
+    told = b"authorization: basic " + base64.b64encode(b"me:w rd").lower()
+    assert len(server.received) == 2
+    assert all(told in received.lower() for received in server.received)
+    assert all(received.startswith(b"POST /behind/v1/interactions ") for received in server.received)
+
+
+async def test_an_error_that_is_its_own_cause_is_told_like_any_other() -> None:
+    class Circle(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            error = RuntimeError("round and round")
+            raise error from error
+
+    async with AsyncClient(KEY, base_url="http://127.0.0.1:1", transport=Circle()) as client:
+        with pytest.raises(Unreachable, match="round and round"):
+            await client.exchange(CALL)
+
+
+async def test_one_bad_certificate_ends_nothing_once_the_service_has_answered() -> None:
+    class Moody(httpx.AsyncBaseTransport):
+        asked = 0
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            self.asked += 1
+            if self.asked == 2:
+                raise httpx.ConnectError("refused") from ssl.SSLCertVerificationError("expired")
+            return httpx.Response(200, content=ANSWER)
+
+    retry = Retry(first_wait=0.001, longest_wait=0.01)
+    async with AsyncClient(KEY, base_url="http://127.0.0.1:1", transport=Moody(), retry=retry) as client:
+        for _ in range(2):
+            assert (await client.create(REQUEST)).text == "x"
+
+
+def test_threads_that_share_a_new_client_open_one_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[httpx.Client] = []
+
+    class Counted(httpx.Client):
+        def __init__(self, **options: Any) -> None:
+            opened.append(self)
+            time.sleep(0.02)
+            super().__init__(**options)
+
+    monkeypatch.setattr(httpx, "Client", Counted)
+    with running_server(Emulator(answers=lambda _: "x")) as url, Client(KEY, base_url=url) as client:
+        threads = [threading.Thread(target=client.create, args=(REQUEST,)) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert len(opened) == 1
 
 
 async def test_a_silent_server_is_left_when_the_read_timeout_is_over(client_of: Make) -> None:

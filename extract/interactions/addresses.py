@@ -11,7 +11,7 @@ import httpx
 from extract.errors import BadRequest, ConfigError
 from extract.interactions.wire import Call
 
-__all__ = ["check_origin", "check_url", "is_loopback", "proxy_for", "shown_to_proxy"]
+__all__ = ["check_origin", "check_url", "is_loopback", "password_header", "proxy_for", "shown_to_proxy"]
 
 
 def check_url(base_url: str, *, with_key: bool) -> httpx.URL:
@@ -73,4 +73,15 @@ def shown_to_proxy(proxy: httpx.Proxy | None) -> dict[str, str] | None:
     """Return the header with a proxy's password. Apart from its address, which aiohttp quotes in its errors."""
     if proxy is None or proxy.raw_auth is None:
         return None
-    return {"proxy-authorization": f"Basic {b64encode(b':'.join(proxy.raw_auth)).decode()}"}
+    return {"proxy-authorization": _basic(*proxy.raw_auth)}
+
+
+def password_header(url: httpx.URL) -> dict[str, str]:
+    """Return the header for a user and a password in an address, as a gateway before the service may want it."""
+    if not url.userinfo:
+        return {}
+    return {"authorization": _basic(url.username.encode(), url.password.encode())}
+
+
+def _basic(user: bytes, password: bytes) -> str:
+    return f"Basic {b64encode(user + b':' + password).decode()}"

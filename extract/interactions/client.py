@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from types import TracebackType
@@ -11,7 +12,7 @@ from typing import Self
 import httpx
 from tenacity import Retrying
 
-from extract.errors import ConfigError
+from extract.errors import ConfigError, ExtractError
 from extract.interactions.addresses import check_origin, is_loopback
 from extract.interactions.decisions import DECISION_MODEL, Decisions, Question, decide
 from extract.interactions.dialects import DialectName, decode
@@ -61,7 +62,8 @@ class Client:
         self.transport, self.http_client = transport, http_client
         _check_choice(transport, http_client)
         self._sleep, self._clock = sleep, clock
-        self._opened = http_client
+        self._opened, self._opening = http_client, threading.Lock()
+        self._answered = False
 
     @classmethod
     def from_env(cls, *, base_url: str | None = None, dialect: DialectName = "steps") -> Client:
@@ -71,10 +73,11 @@ class Client:
     @property
     def _http(self) -> httpx.Client:
         """The client below, opened at the first call: it reads all certificates, and `run` never calls it."""
-        if self._opened is None:
-            proxies = not is_loopback(httpx.URL(self.endpoint.base_url).host)
-            self._opened = httpx.Client(transport=self.transport, trust_env=proxies)
-        return self._opened
+        with self._opening:  # threads may share a client
+            if self._opened is None:
+                proxies = not is_loopback(httpx.URL(self.endpoint.base_url).host)
+                self._opened = httpx.Client(transport=self.transport, trust_env=proxies)
+            return self._opened
 
     def create(self, request: Request) -> Interaction:
         """Ask, and return the interaction whatever its status. Raises ApiError, or Blocked for a refused input.
@@ -177,8 +180,12 @@ class Client:
         try:
             response = self._http.request(**self.endpoint.httpx_call(call), follow_redirects=False)
         except Exception as error:
-            raise unreachable(call, error, secret=self.endpoint.api_key) from None
+            raise self._unreachable(call, error) from None
+        self._answered = True
         return self.endpoint.checked(Reply(response.status_code, response.headers, response.content))
+
+    def _unreachable(self, call: Call, error: Exception) -> ExtractError:
+        return unreachable(call, error, secret=self.endpoint.api_key, answered=self._answered)
 
     def _insist(self, call: Call) -> Interaction:
         return Retrying(sleep=self._sleep, **policy(self.retry))(self.ask, call)
@@ -198,7 +205,7 @@ class Client:
             if response.status_code != 200:
                 response.read()
         except Exception as error:
-            raise unreachable(call, error, secret=self.endpoint.api_key) from None
+            raise self._unreachable(call, error) from None
         if response.status_code != 200:
             response.close()
             self.endpoint.checked(Reply(response.status_code, response.headers, response.content))
@@ -208,7 +215,7 @@ class Client:
         try:
             yield from response.iter_bytes()
         except Exception as error:
-            raise unreachable(call, error, secret=self.endpoint.api_key) from None
+            raise self._unreachable(call, error) from None
 
     def close(self) -> None:
         if self._opened is not None and self.http_client is None:
@@ -252,6 +259,7 @@ class AsyncClient:
         _check_choice(transport, http_client)
         self._sleep, self._clock = sleep, clock
         self._http = http_client or (httpx.AsyncClient(transport=transport) if transport is not None else None)
+        self._answered = False
         self._direct = Direct(self.endpoint.root, self.endpoint.headers(), self.endpoint.silence)
 
     @classmethod
@@ -360,8 +368,12 @@ class AsyncClient:
         try:
             reply = await (self._direct.send(call) if self._http is None else self._through(self._http, call))
         except Exception as error:
-            raise unreachable(call, error, secret=self.endpoint.api_key) from None
+            raise self._unreachable(call, error) from None
+        self._answered = True
         return self.endpoint.checked(reply)
+
+    def _unreachable(self, call: Call, error: Exception) -> ExtractError:
+        return unreachable(call, error, secret=self.endpoint.api_key, answered=self._answered)
 
     async def _through(self, http: httpx.AsyncClient, call: Call) -> Reply:
         response = await http.request(**self.endpoint.httpx_call(call), follow_redirects=False)
@@ -386,7 +398,7 @@ class AsyncClient:
             body = await incoming.read()
             await incoming.close()
         except Exception as error:
-            raise unreachable(call, error, secret=self.endpoint.api_key) from None
+            raise self._unreachable(call, error) from None
         self.endpoint.checked(Reply(incoming.status, incoming.headers, body))
         raise AssertionError("a status outside 200 is refused")
 
@@ -400,7 +412,7 @@ class AsyncClient:
             async for chunk in incoming.chunks:
                 yield chunk
         except Exception as error:
-            raise unreachable(call, error, secret=self.endpoint.api_key) from None
+            raise self._unreachable(call, error) from None
 
     async def aclose(self) -> None:
         await self._direct.aclose()

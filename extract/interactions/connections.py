@@ -29,6 +29,7 @@ _KEPT_SECONDS = 30.0  # a service that closes kept connections later than this n
 _ADDRESS_SECONDS = 30.0
 _EYEBALLS_SECONDS = 0.25  # until the next address of a host is tried beside the first (RFC 8305)
 _PIECE = 256 * 1024
+_READ_BEFORE_REFUSAL = 64 * 1024
 _LOOKS = 8  # so many looks at an exchange before it is given up
 _GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
 
@@ -52,6 +53,7 @@ class _Connection(asyncio.Protocol):
         self._room: asyncio.Future[None] | None = None
         self._headers: dict[str, str] = {}
         self._pieces: list[bytes] = []
+        self._in_head = False
         self._ends_with_connection = False
 
     async def exchange(self, head: bytes, body: bytes, silence: float) -> Reply:
@@ -95,7 +97,11 @@ class _Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         self.usable = False
+        self._ends_with_connection = False  # this end is no answer's
         self._transport.abort()
+
+    def eof_received(self) -> None:
+        self.usable = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is none by its class
@@ -125,14 +131,16 @@ class _Connection(asyncio.Protocol):
 
     def on_message_begin(self) -> None:
         self._headers, self._pieces = {}, []
-        self._ends_with_connection = False
+        self._in_head, self._ends_with_connection = True, False
         if self._waiter is None or self._waiter.done():
             self.usable = False  # an answer that nobody has asked for
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+        if self._in_head:  # what comes after the last chunk says nothing about the answer
+            self._headers[name.decode("latin-1").lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
+        self._in_head = False
         has_end = self._headers.keys() & {"content-length", "transfer-encoding"}
         self._ends_with_connection = not has_end
 
@@ -152,7 +160,7 @@ class _Connection(asyncio.Protocol):
             return
         try:
             body = _unpacked(b"".join(self._pieces), self._headers)
-        except zlib.error as error:
+        except (ValueError, zlib.error) as error:
             self._waiter.set_exception(error)
         else:
             self._waiter.set_result(Reply(self._parser.get_status_code(), self._headers, body))
@@ -160,10 +168,20 @@ class _Connection(asyncio.Protocol):
 
 
 def _unpacked(body: bytes, headers: Mapping[str, str]) -> bytes:
-    """Return a body as it was before a service packed it, which it was not asked to do."""
-    if headers.get("content-encoding", "identity") not in ("gzip", "deflate"):
+    """Return a body as it was before a service packed it, which it was asked not to do."""
+    coding = headers.get("content-encoding", "identity").strip().lower()
+    if coding in ("identity", ""):
         return body
-    return zlib.decompress(body, _GZIP_OR_ZLIB)
+    if coding not in ("gzip", "x-gzip", "deflate"):
+        raise ValueError(f"an answer packed as {coding[:40]!r}, which was not asked for")
+    unpacked = []
+    while body:
+        member = zlib.decompressobj(_GZIP_OR_ZLIB)
+        unpacked.append(member.decompress(body) + member.flush())
+        if not member.eof:
+            raise ValueError("a packed answer that is cut")
+        body = member.unused_data
+    return b"".join(unpacked)
 
 
 class Connections:
@@ -180,6 +198,7 @@ class Connections:
         self._kept: deque[_Connection] = deque()  # the one that was used last at the end
         self._busy: set[_Connection] = set()
         self._look: asyncio.TimerHandle | None = None
+        self._closed = False
         self._addresses: Sequence[AddrInfoType] = ()
         self._looked_up = 0.0
 
@@ -190,11 +209,17 @@ class Connections:
         something may have been.
         """
         connection = self._take() or await self._connect()
+        if self._closed:
+            connection.abort()
+            raise NotConnected("the client is closed")
         self._busy.add(connection)
         if self._look is None:
             self._look_after(silence)
         try:
-            return await connection.exchange(head, body, silence)
+            reply = await connection.exchange(head, body, silence)
+            if reply.status >= 400 and len(body) > _READ_BEFORE_REFUSAL:
+                connection.usable = False  # a service may refuse what it has not read, and then never read it
+            return reply
         finally:
             self._busy.discard(connection)
             if connection.usable:
@@ -223,6 +248,7 @@ class Connections:
                     server_hostname=self._host if self._trusted else None,
                 )
         except Exception as error:
+            self._addresses = ()
             raise NotConnected(f"{type(error).__name__} {error}".strip()) from error
         return connection
 
@@ -245,13 +271,16 @@ class Connections:
             self._kept.popleft().abort()
         for connection in [one for one in self._busy if now - one.heard > one.silence]:
             connection.fail(TimeoutError(f"silent for {connection.silence:g} s"))
-        if self._busy:
-            self._look_after(min(connection.silence for connection in self._busy))
+        if self._busy or self._kept:
+            self._look_after(min((connection.silence for connection in self._busy), default=_KEPT_SECONDS))
 
     async def aclose(self) -> None:
+        self._closed = True
         if self._look is not None:
             self._look.cancel()
-        for connection in (*self._kept, *self._busy):
+        for connection in self._busy:
+            connection.fail(ConnectionAbortedError("the client was closed"))
+        for connection in self._kept:
             connection.abort()
         self._kept.clear()
         await asyncio.sleep(0)  # each tells its end in the loop's next turn

@@ -19,7 +19,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from extract.errors import ConfigError, Unreachable
-from extract.interactions.addresses import proxy_for, shown_to_proxy
+from extract.interactions.addresses import password_header, proxy_for, shown_to_proxy
 from extract.interactions.connections import Connections, NotConnected
 from extract.interactions.wire import Call, Reply
 
@@ -97,7 +97,9 @@ class Direct:
     def _head(self, path: str) -> bytes:
         """Return the head of a POST up to its length, made once where it will be sent again: other paths hold an id."""
         url = self._root.copy_with(raw_path=self._root.raw_path.rstrip(b"/") + path.encode("ascii"))
-        named = "".join(f"{name}: {value}\r\n" for name, value in self._headers.items())
+        # Nothing is asked to be packed: answers are small, and unpacking them is work.
+        added = {"accept-encoding": "identity", **password_header(url)}
+        named = "".join(f"{name}: {value}\r\n" for name, value in (*self._headers.items(), *added.items()))
         lines = b"POST %b HTTP/1.1\r\nhost: %b\r\n%bcontent-length: "
         head = lines % (url.raw_path, url.netloc, named.encode("latin-1"))
         if path.count("/") == 1:
@@ -154,10 +156,11 @@ def read_timeout(service_tier: str | None) -> float:
     return 900.0 if service_tier == "flex" else 300.0
 
 
-def unreachable(call: Call, error: Exception, *, secret: str) -> Unreachable | ConfigError:
+def unreachable(call: Call, error: Exception, *, secret: str, answered: bool) -> Unreachable | ConfigError:
     """Return what stands for whatever a transport has raised, without `secret`.
 
-    A certificate that is not trusted is a matter of the set-up: it does not pass by waiting.
+    A certificate that is not trusted is a matter of the set-up, which does not pass by waiting: unless the service has
+    `answered` before. Then it is one machine of theirs.
 
     The classes are not trusted: a reset after the request was read comes as a connect error from some transports, and a
     user's own transport may raise anything. Only a connection that was never made is known to have sent nothing.
@@ -167,19 +170,22 @@ def unreachable(call: Call, error: Exception, *, secret: str) -> Unreachable | C
     except Exception:  # a transport of the user's may raise what cannot say what it is
         told = ""
     said = " ".join(f"{type(error).__name__} {told}".replace(secret, "[key]").split())[:200]
-    if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error)):
+    untrusted = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error))
+    if untrusted and not answered:
         return ConfigError(
             f"{call.method} {call.path}: the service's certificate is not trusted, so nothing was sent ({said}); "
             "SSL_CERT_FILE can name a file with the authorities to trust"
         )
-    never_sent = isinstance(error, _NEVER_SENT) or isinstance(error.__cause__, _NEVER_SENT)
+    never_sent = untrusted or isinstance(error, _NEVER_SENT) or isinstance(error.__cause__, _NEVER_SENT)
     return Unreachable(f"{call.method} {call.path}: {said}", maybe_sent=not never_sent)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    while error is not None:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:  # a transport of the user's may raise errors in a circle
+        seen.add(id(error))
         yield error
-        error = error.__cause__ or error.__context__
+        error = error.__cause__ or error.__context__  # httpcore hides the cause that httpx names
 
 
 def headers(api_key: str | None, agent: str) -> dict[str, str]:
