@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import product
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from extract.errors import ConfigError
@@ -22,6 +23,8 @@ _STRICT: Final = 0.9  # similarity asked of the shortest
 _LENIENT: Final = 0.85  # similarity asked of long ones
 _LONG: Final = 48
 _SLACK: Final = 0.1  # the borders of words may take this much from what was aligned, or add it
+_SMALLEST_GAP: Final = 2
+_GAP_SHARE: Final = 12  # a stretch of one in so many code points may be missing, or too much: more is a word
 _WHOLE: Final = 4_000  # code points of a source that is aligned as a whole
 _SEED: Final = 5
 _MOST_SEEDS: Final = 400  # places of one seed; what stands more often tells nothing
@@ -37,14 +40,14 @@ class Alignment(NamedTuple):
 
 
 def load_rapidfuzz() -> ModuleType:
-    """Return rapidfuzz's functions of similarity. Raises ConfigError where the extra is not installed."""
+    """Return rapidfuzz. Raises ConfigError where the extra is not installed."""
     try:
-        from rapidfuzz import fuzz  # noqa: PLC0415 - an extra
+        import rapidfuzz  # noqa: PLC0415 - an extra
     except ImportError:
         raise ConfigError(
             "finding similar texts needs rapidfuzz: pip install 'extract-interactions[documents]', or fuzzy=False"
         ) from None
-    return fuzz
+    return rapidfuzz
 
 
 def align(source: SourceText, words: str) -> Alignment | None:
@@ -57,10 +60,9 @@ def align(source: SourceText, words: str) -> Alignment | None:
     if len(needle) < _SHORTEST or digits > _MOST_DIGITS * len(needle):
         return None
     asked = _asked(len(needle))
-    fuzz = load_rapidfuzz()
-    found = [
-        alignment for low, high in _windows(source, needle) for alignment in _best(fuzz, source, needle, low, high)
-    ]
+    library = load_rapidfuzz()
+    windows = _windows(source, needle)
+    found = [alignment for low, high in windows for alignment in _near(library, source, needle, low, high)]
     best = max(found, key=lambda alignment: (alignment.score, -alignment.start), default=None)
     return best if best is not None and best.score >= asked else None
 
@@ -87,22 +89,30 @@ def _windows(source: SourceText, needle: str) -> Iterator[tuple[int, int]]:
         yield max(0, (block - 1) * size), min(len(text), (block + 3) * size)
 
 
-def _best(fuzz: ModuleType, source: SourceText, needle: str, low: int, high: int) -> Iterator[Alignment]:
+def _near(library: ModuleType, source: SourceText, needle: str, low: int, high: int) -> Iterator[Alignment]:
     text = source.bare.text[low:high]
     # What the borders of words may still add is let through here, and judged after.
     cutoff = 100 * (_asked(len(needle)) - _SLACK)
-    rough = fuzz.partial_ratio_alignment(needle, text, score_cutoff=cutoff)
+    rough = library.fuzz.partial_ratio_alignment(needle, text, score_cutoff=cutoff)
     if rough is None or rough.dest_end <= rough.dest_start:
         return
     reach = max(2, round(_SLACK * len(needle)))
     starts = _borders(source, low + rough.dest_start, reach, leading=True)
     ends = _borders(source, low + rough.dest_end, reach, leading=False)
-    for start in starts:
-        for end in ends:
-            if start < end:
-                score = fuzz.ratio(needle, source.bare.text[start:end]) / 100
-                origins = source.bare.origins
-                yield Alignment(origins[start], with_silent_marks(source.text, origins[end - 1] + 1), score)
+    for start, end in product(starts, ends):
+        if start < end:
+            score = _similarity(library, needle, source.bare.text[start:end])
+            origins = source.bare.origins
+            yield Alignment(origins[start], with_silent_marks(source.text, origins[end - 1] + 1), score)
+
+
+def _similarity(library: ModuleType, needle: str, found: str) -> float:
+    """Return the similarity of two bare texts; 0 where one has a word that the other has not."""
+    longest = max(_SMALLEST_GAP, len(needle) // _GAP_SHARE)
+    steps = library.distance.Indel.opcodes(needle, found)
+    changed = (step for step in steps if step.tag != "equal")
+    gap = max((max(step.src_end - step.src_start, step.dest_end - step.dest_start) for step in changed), default=0)
+    return 0.0 if gap > longest else float(library.fuzz.ratio(needle, found)) / 100
 
 
 def _borders(source: SourceText, place: int, reach: int, *, leading: bool) -> list[int]:

@@ -27,6 +27,10 @@ _TOKEN: Final = re.compile(r"\d+(?:[.,'’٫٬]\d+)*")
 _WHOLE_NUMBER: Final = re.compile(r"\d+(?:[.,٫]\d+)?|\d{1,3}(?:[.,'’٬]\d{2,3})*[.,'’٬]\d{3}(?:[.,٫]\d+)?")
 # "RM9.00", "12kg", "8PM", "A12": a unit or currency may touch a number; a longer word and its number are one name.
 _LONGEST_UNIT: Final = 3
+_LONGEST_NUMBER: Final = (
+    40  # code points looked at on each side: a row of a million digits must not be read a million times
+)
+_MOST_FLAGS: Final = 40
 _KNOWN: Final[dict[str, _Kind]] = {}
 
 
@@ -79,7 +83,7 @@ def _is_picture(text: str, place: int) -> bool:
 
 def _flags_before(text: str, place: int) -> int:
     count = 0
-    while count < place and ord(text[place - 1 - count]) in _FLAGS:
+    while count < min(place, _MOST_FLAGS) and ord(text[place - 1 - count]) in _FLAGS:
         count += 1
     return count
 
@@ -157,9 +161,9 @@ def _inside_number(text: str, start: int, end: int) -> bool:
     if not before and not after:
         return False
     low, high = start, end
-    while low > 0 and (text[low - 1].isdecimal() or text[low - 1] in _MARKS):
+    while low > max(0, start - _LONGEST_NUMBER) and (text[low - 1].isdecimal() or text[low - 1] in _MARKS):
         low -= 1
-    while high < len(text) and (text[high].isdecimal() or text[high] in _MARKS):
+    while high < min(len(text), end + _LONGEST_NUMBER) and (text[high].isdecimal() or text[high] in _MARKS):
         high += 1
     whole = _TOKEN.search(text[low:high])
     torn = whole is not None and _WHOLE_NUMBER.fullmatch(whole[0]) is not None

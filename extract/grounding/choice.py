@@ -36,7 +36,9 @@ class _Choice:
     def __init__(self, source: SourceText, groups: list[Group], findings: dict[int, Finding]) -> None:
         self.source = source
         self.groups = groups
-        self.places = {order: _best_ranked(finding.places) for order, finding in findings.items()}
+        # Equal values have one finding: its places are gone through once.
+        best = {id(finding): _best_ranked(finding.places) for finding in findings.values()}
+        self.places = {order: best[id(finding)] for order, finding in findings.items()}
         self.chosen: Chosen = {}
         self.taken: set[tuple[int, int]] = set()
         self.anchors: dict[Group, Place] = {}

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Final, Literal, TypeAlias
+from unicodedata import category
 
 from extract.grounding.alignment import align
 from extract.grounding.folding import LIGHT, Folded, fold
@@ -106,7 +107,9 @@ def _as_moment(words: str) -> date | time | None:
 
 def _number_places(source: SourceText, light: Folded) -> list[Place] | None:
     """Return the places of the number that a text is, alone or with a currency or unit."""
-    if any(len(word) > _LONGEST_CURRENCY for word in _WORD.findall(light.text)):
+    if sum(map(len, _WORD.findall(light.text))) > _LONGEST_CURRENCY or any(
+        category(sign) == "So" for sign in light.text
+    ):
         return None
     numbers = index_numbers(light, ())
     spans = {place[:2] for places in numbers.values() for place in places}

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, time
 from typing import Final, NamedTuple
+from unicodedata import normalize
 
 from extract.grounding.folding import Folded
 from extract.grounding.months import month_of
@@ -16,21 +17,21 @@ from extract.grounding.places import DOUBTFUL, Place, in_order
 __all__ = ["Clock", "Dates", "index_dates", "read_clocks"]
 
 _WORD: Final = r"(?P<month>[^\W\d_][^\s\d,;:/()'\"-]{1,14}?)"
-_ORDINAL: Final = r"(?: ?(?:st|nd|rd|th|er|eme|o|a|\.|-?го|-?e))?"
+_ORDINAL: Final = r"(?: ?(?:(?:st|nd|rd|th|er|eme|o|a|-?го|-?e)(?![^\W\d_])|\.))?"
 _JOINT: Final = r"[ .,/-]{0,3}(?:(?:de|del|of|do|di|van) )?"
 _YEAR: Final = r"(?P<year>\d{4}|'?\d{2})"
 _DAY: Final = r"(?P<day>\d{1,2})"
 _NO_DIGIT: Final = r"(?![\d]|[.,/-]\d)"
 _FIRST: Final = r"(?<!\d)(?<!\d[./-])"
 _FORMS: Final = tuple(
-    re.compile(form)
+    re.compile(normalize("NFKD", form))  # a light text is decomposed, Korean syllables too
     for form in (
         (
             r"(?<!\d)(?P<era>令和|平成|昭和|民國|民国)?"
-            r"(?P<year>\d{1,4}) ?[年년] ?(?P<number>\d{1,2}) ?[月월] ?(?P<day>\d{1,2}) ?[日号號일]?"
+            r"(?P<year>\d{1,4}) ?(?:年|년) ?(?P<number>\d{1,2}) ?(?:月|월) ?(?P<day>\d{1,2})(?: ?(?:日|号|號|일))?"
         ),
         rf"{_FIRST}(?P<year>\d{{4}}) ?(?P<mark>[-/.]) ?(?P<number>\d{{1,2}}) ?(?P=mark) ?(?P<day>\d{{1,2}})(?!\d)",
-        r"(?<![\d.,])(?P<year>(?:19|20)\d\d)(?P<number>[01]\d)(?P<day>[0-3]\d)(?![\d.,])",
+        r"(?<![\d.,])(?P<year>(?:19|20)\d\d)(?P<number>[01]\d)(?P<day>[0-3]\d)(?!\d|[.,]\d)",
         rf"{_FIRST}(?P<one>\d{{1,2}}) ?(?P<mark>[-/. ]) ?(?P<two>\d{{1,2}}) ?(?P=mark) ?{_YEAR}(?!\d)",
         rf"(?<![\d.,]){_DAY}{_ORDINAL}{_JOINT}{_WORD}{_JOINT}{_YEAR}{_NO_DIGIT}",
         rf"(?<![^\W\d_]){_WORD}[ .-]{{0,2}}{_DAY}{_ORDINAL}[ .,-]{{1,3}}{_YEAR}{_NO_DIGIT}",
@@ -40,8 +41,13 @@ _FORMS: Final = tuple(
 _ERAS: Final = {"令和": 2018, "平成": 1988, "昭和": 1925, "民國": 1911, "民国": 1911, "": 0}
 _BUDDHIST: Final = 543
 _CLOCK: Final = re.compile(
-    r"(?<![\d:.,])(?P<hour>\d{1,2})(?: ?[:h時时시] ?(?P<minute>\d{2})|\.(?P<dotted>\d{2})(?= ?(?:uhr|h|[ap]\.?m)\b))"
-    r" ?분?分?(?:[:分.] ?(?P<second>\d{2})(?:\.\d{1,6})?)?(?![\d:])(?: ?(?P<half>[ap])\.? ?m\b\.?)?"
+    normalize(
+        "NFKD",
+        r"(?<![\d:.,])(?P<hour>\d{1,2})"
+        r"(?: ?(?:[:h時时]|시) ?(?P<minute>\d{2})|\.(?P<dotted>\d{2})(?= ?(?:uhr|h|[ap]\.?m)\b))(?: ?(?:分|분))?"
+        r"(?:[:.]? ?(?P<second>(?<=[:.분分 ])\d{2})(?:\.\d{1,6}| ?(?:秒|초))?)?(?![\d:])"
+        r"(?: ?(?P<half>[ap])\.? ?m\b\.?)?",
+    )
 )
 
 

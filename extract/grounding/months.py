@@ -57,6 +57,7 @@ december dec dezember dez décembre déc diciembre dic dicembre dezembro jouluku
 prosince декабря дек грудня δεκεμβρίου δεκ aralık ara decembrie desember des disember ديسمبر
 كانون_الأول דצמבר दिसंबर दिसम्बर ডিসেম্বর டிசம்பர் ธันวาคม ธ.ค
 """
+_HEBREW_IN: Final = "ב"  # "18 in March": the word is written onto the name
 # Latin, Greek and Cyrillic names are also typed without accents; other scripts would lose letters.
 _ACCENTS: Final = re.compile("[\u0300-\u036f]")
 
@@ -74,4 +75,5 @@ _MONTHS: Final = {
 
 def month_of(name: str) -> int:
     """Return the number of the month that a light name means, 0 where it means none."""
-    return _MONTHS.get(_key(name), 0)
+    key = _key(name)
+    return _MONTHS.get(key) or _MONTHS.get(key.removeprefix(_HEBREW_IN), 0)

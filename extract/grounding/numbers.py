@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -26,10 +27,13 @@ _OPENED: Final = re.compile(r"(\([^\w\s()]{0,2}[^\W\d]{0,3} ?)$")
 _MINUS_BEHIND: Final = re.compile(r"-(?![\w-])")
 _CLOSED: Final = re.compile(r" ?[^\w\s()]{0,2}[^\W\d]{0,3}\)")
 _SCALED: Final = re.compile(
-    r" ?(?:(?P<percent>%)|(?P<thousand>k|thousand|tsd|mil|mille|हज़ार)|(?P<lakh>lakhs?|लाख)"
-    r"|(?P<million>m|mn|mio|million|millions|millionen|millones|milioni|миллион\w*|млн)"
-    r"|(?P<crore>crores?|करोड़)|(?P<billion>bn|billions?|mrd|milliarden?|milliards?|миллиард\w*|млрд)"
-    r"|(?P<myriad>万|萬|만)|(?P<myllion>億|亿|억))(?![^\W\d_])"
+    unicodedata.normalize(
+        "NFKD",
+        r" ?(?:(?:(?P<percent>%)|(?P<thousand>k|thousand|tsd|mil|mille|हज़ार)|(?P<lakh>lakhs?|लाख)"
+        r"|(?P<million>m|mn|mio|million|millions|millionen|millones|milioni|миллион\w{0,2}|млн)"
+        r"|(?P<crore>crores?|करोड़)|(?P<billion>bn|billions?|mrd|milliarden?|milliards?|миллиард\w{0,2}|млрд))(?!\w)"
+        r"|(?P<myriad>万|萬|만)|(?P<myllion>億|亿|억))",
+    )
 )
 _SCALES: Final = {
     "percent": Decimal("0.01"), "thousand": Decimal(1_000), "lakh": Decimal(100_000), "million": Decimal(1_000_000),
@@ -38,7 +42,7 @@ _SCALES: Final = {
 }  # fmt: skip
 _REACH: Final = 8  # how far before a number its minus may stand
 _AHEAD: Final = 14  # the longest word of scale, and its blank
-_LONGEST: Final = 40  # digits; what is longer is no number that a column can hold
+_LONGEST: Final = 40  # code points; what is longer is no number that a column can hold
 
 
 def index_numbers(light: Folded, dates: Sequence[Place]) -> NumberIndex:
@@ -55,7 +59,7 @@ def index_numbers(light: Folded, dates: Sequence[Place]) -> NumberIndex:
 
 def _tokens(text: str) -> Iterator[tuple[int, int, int]]:
     # Blanks group digits in many languages, and part the columns of a table: both readings are kept.
-    spaced = [match.span() for match in _SPACED.finditer(text)]
+    spaced = [match.span() for match in _SPACED.finditer(text) if len(match[0]) <= _LONGEST]
     yield from ((start, end, DOUBTFUL) for start, end in spaced)
     starts = [start for start, _ in spaced]
     for match in _RUN.finditer(text):

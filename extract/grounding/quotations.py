@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
 from extract.grounding.borders import stands_alone, with_silent_marks
@@ -14,6 +15,7 @@ from extract.grounding.source import SourceText, occurrences
 
 __all__ = ["exact_places", "folded_places"]
 
+_MOST: Final = 10_000  # places of one value; the rest are no better
 _DIGITS: Final = re.compile(r"\d+")
 _POINT: Final = re.compile(r"[.,]")
 _GROUPING: Final = re.compile(r"[ .,']{1,2}")
@@ -24,14 +26,15 @@ _LONG_NUMBER: Final = 7
 def exact_places(source: SourceText, words: str) -> list[Place]:
     """Return where the words stand as they are, in order."""
     spans = ((start, start + len(words)) for start in occurrences(source.text, words))
-    found = [Place(*span) for span in spans if stands_alone(source.text, *span)]
+    found = [Place(*span) for span in islice((span for span in spans if stands_alone(source.text, *span)), _MOST)]
     return _judged(source, found, words)
 
 
 def folded_places(source: SourceText, words: str) -> list[Place]:
     """Return where the words stand but for their dress, in order; places of the same shape are the better ones."""
     needle, light = fold(words, BARE).text, _shape(words)
-    found = [_ranked(source, light, *span) for span in _folded_spans(source, needle, light)] if needle else []
+    spans = islice(_folded_spans(source, needle, light), _MOST) if needle else ()
+    found = [_ranked(source, light, *span) for span in spans]
     return _judged(source, found, words)
 
 
