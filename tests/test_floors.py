@@ -16,7 +16,7 @@ FLOORS = (
     "citations requests",
     "types",
     "schema prompts usage limits evaluation",
-    "budget pace",
+    "budget grounding pace",
     "billing results",
     "interactions media cache sinks backlog gate",
     "sources extractor emulator writer",
