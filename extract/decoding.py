@@ -28,7 +28,7 @@ _NO_ENCODINGS = frozenset({"utf-7", "idna", "punycode", "undefined", "unicode_es
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\b\x1a\x1b\x1c\x1d\x1e\x1f\x01")) + b"\x7f"
 _MOST_CONTROLS = 0.02  # of the bytes; old exports have a few
 _WIDE_SHARE = 0.7  # of every second byte: 0 in UTF-16 of Western text
-_BLANK = "\ufeff\u200b\u2060\x00"
+_VISIBLE = re.compile("[^\\s\ufeff\u200b\u2060\0]")
 
 
 def looks_like_text(data: bytes) -> bool:
@@ -49,7 +49,7 @@ def decoded(data: bytes, where: str, charset: str | None = None) -> str:
         text = _text_of(data, charset)
     except ValueError as error:
         raise BadRecord(f"{where}: {error}") from None
-    if not text.strip().strip(_BLANK).strip():
+    if not _VISIBLE.search(text):
         raise BadRecord(f"{where}: it holds nothing but blanks")
     return text
 

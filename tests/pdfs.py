@@ -32,10 +32,7 @@ def stream(data: bytes, entries: bytes = b"") -> bytes:
 
 def shown(text: str) -> bytes:
     """Return the content stream that shows lines of text."""
-    lines = (
-        line.encode("cp1252").replace(b"\\", b"\\\\").replace(b"(", b"\\(").replace(b")", b"\\)")
-        for line in text.split("\n")
-    )
+    lines = (re.sub(rb"([\\()])", rb"\\\1", line.encode("cp1252")) for line in text.split("\n"))
     return b"BT /F 11 Tf 14 TL 60 780 Td %b ET" % b" ".join(b"(%b) Tj T*" % line for line in lines)
 
 
