@@ -3,73 +3,109 @@
 from __future__ import annotations
 
 import os
+import re
+from base64 import b64decode
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote_to_bytes
+from urllib.request import url2pathname
 
+from extract.content import printable, read_file, type_of
+from extract.decoding import decoded
 from extract.errors import BadRecord
-from extract.mime import is_text, kind_of, mime_type_of, sniffed
-from extract.parts import MediaPart, Part, TextPart, check_size, read_file
+from extract.mime import is_for_readers, is_text, kind_of, mime_type_of
+from extract.parts import MediaPart, Part, TextPart
 
 __all__ = ["is_document", "load_part"]
 
 _REMOTE = ("https://", "http://", "gs://")
+_SHOWN_CHARACTERS = 80  # of an address that holds the data itself
 
 
 def is_document(path: Path) -> bool:
-    """True for a file that can become a part, judged by its ending; hidden files never."""
+    """True for a file that people call a document, judged by its ending; hidden files never.
+
+    Some become no part (rtf, svg): they are records that say so, not files passed over in silence.
+    """
     kind = mime_type_of(path.name)
-    return not path.name.startswith(".") and kind is not None and (is_text(kind) or kind_of(kind) is not None)
+    return not path.name.startswith(".") and kind is not None and is_for_readers(kind)
 
 
 def load_part(value: Any, column: str) -> Part | None:
     """Return the part for one cell: a path, an URI or bytes; None for null. Reads the file.
 
-    Raises BadRecord for what is missing, unreadable, empty, too large or of a type that the API does not take.
+    Raises BadRecord for what is missing, unreadable, empty, damaged, encrypted, too large or of a type that the API
+    does not take; the message is one line with the path and what to do.
     """
     if value is None or isinstance(value, TextPart | MediaPart):
         return value
     if isinstance(value, bytes | bytearray | memoryview):
-        data = bytes(value)
-        return _inline(data, sniffed(data), f"column {column!r}")
-    if isinstance(value, str) and value.startswith(_REMOTE):
-        return _remote(value)
-    if isinstance(value, str | os.PathLike):
+        return _inline(bytes(value), None, f"column {column!r}")
+    if isinstance(value, str):
+        return _named(value, column)
+    if isinstance(value, os.PathLike):
         return _from_path(Path(value))
     raise BadRecord(f"column {column!r} holds a {type(value).__name__}; a path, an URI or bytes is needed")
 
 
+def _named(value: str, column: str) -> Part:
+    """Return the part that a text cell names: an address of any kind, else a path."""
+    if not value.strip():
+        raise BadRecord(f"column {column!r} holds an empty text; a path, an URI or bytes is needed, or null for none")
+    start = value[:8].lower()
+    if start.startswith(_REMOTE):
+        return _remote(value)
+    if start.startswith("data:"):
+        return _from_data(value)
+    return _from_path(_local(value) if start.startswith("file:") else Path(value))
+
+
 def _remote(uri: str) -> MediaPart:
-    mime_type = mime_type_of(uri.partition("?")[0]) or "application/pdf"
+    mime_type = mime_type_of(uri.partition("?")[0].partition("#")[0]) or "application/pdf"
     kind = kind_of(mime_type)
     if kind is None:
-        raise BadRecord(f"{uri}: files of type {mime_type} cannot be sent by address")
+        raise BadRecord(
+            f"{printable(uri)}: files of type {mime_type} cannot be sent by address; fetch it and name its path"
+        )
     return MediaPart(kind=kind, mime_type=mime_type, uri=uri)
 
 
-def _from_path(path: Path) -> Part:
-    data = read_file(path)
-    return _inline(data, mime_type_of(path.name) or sniffed(data), str(path))
-
-
-def _inline(data: bytes, mime_type: str | None, where: str) -> Part:
-    if not data:
-        raise BadRecord(f"{where}: the file is empty")
-    if mime_type is None:
-        raise BadRecord(f"{where}: not a type of file that is known")
-    if is_text(mime_type):
-        return TextPart(_decoded(data))
-    kind = kind_of(mime_type)
-    if kind is None:
-        raise BadRecord(f"{where}: the API takes no files of type {mime_type}")
-    check_size(len(data), mime_type, where)
-    return MediaPart(kind=kind, mime_type=mime_type, data=data)
-
-
-def _decoded(data: bytes) -> str:
-    """Return the text: by its byte order mark, as UTF-8, else as Windows-1252, which takes nearly every byte."""
-    if data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return data.decode("utf-16", errors="replace")
+def _local(uri: str) -> Path:
+    """Return the path that a file: URI stands for. BadRecord for one on another machine."""
+    found = re.fullmatch(r"file:(?://(?:localhost)?)?(/[^/].*)", uri, re.IGNORECASE | re.DOTALL)
+    if found is None:
+        raise BadRecord(f"{printable(uri)}: no file of this machine; write file:///path, or the path itself")
+    if os.name == "nt":
+        return Path(url2pathname(found[1]))
     try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        return data.decode("cp1252", errors="replace")
+        return Path(os.fsdecode(unquote_to_bytes(found[1])))
+    except UnicodeEncodeError:
+        raise BadRecord(f"{printable(uri)}: an address holds half a character") from None
+
+
+def _from_data(uri: str) -> Part:
+    """Return the part that a data: URI holds; its type is judged as that of a file with such a name."""
+    head, comma, body = uri[5:].partition(",")
+    where = printable(f"data:{head}"[:_SHOWN_CHARACTERS])
+    if not comma:
+        raise BadRecord(f"{where}: a data: URI has a comma before the data")
+    mime_type, *options = (option.strip() for option in head.split(";"))
+    try:
+        data = unquote_to_bytes(body)
+        if "base64" in (option.lower() for option in options):
+            data = b64decode(b"".join(data.split()), validate=True)
+    except ValueError:  # of UnicodeEncodeError, too: half a character
+        raise BadRecord(f"{where}: its data is no base64") from None
+    charset = next((option[8:] for option in options if option.lower().startswith("charset=")), None)
+    return _inline(data, mime_type.lower() or "text/plain", where, charset)
+
+
+def _from_path(path: Path) -> Part:
+    return _inline(read_file(path), mime_type_of(path.name), printable(path))
+
+
+def _inline(data: bytes, told: str | None, where: str, charset: str | None = None) -> Part:
+    mime_type = type_of(data, told, where)
+    if is_text(mime_type):
+        return TextPart(decoded(data, where, charset))
+    return MediaPart(kind=kind_of(mime_type) or "document", mime_type=mime_type, data=data)

@@ -3,24 +3,19 @@
 from __future__ import annotations
 
 import os
-import stat
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+from extract.content import check_size, printable, read_file, type_of
 from extract.errors import BadRecord, ConfigError
-from extract.mime import MediaKind, is_text, kind_of, mime_type_of, sniffed
+from extract.mime import MediaKind, kind_of, mime_type_of
 
-__all__ = ["Clip", "JsonObject", "MediaPart", "Pages", "Part", "TextPart", "Turn", "check_size", "read_file"]
+__all__ = ["Clip", "JsonObject", "MediaPart", "Pages", "Part", "TextPart", "Turn"]
 
 JsonObject: TypeAlias = dict[str, Any]
 Resolution: TypeAlias = Literal["low", "medium", "high", "ultra_high"]
-
-# The API's own limits (pages on file input, 2026): 100 MB for a request with inline data, 50 MB for a PDF. Base64 adds
-# a third, so 70 MB of bytes still leave room for the prompt.
-_MOST_BYTES = 70_000_000
-_MOST_PDF_BYTES = 50_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,20 +112,17 @@ class MediaPart:
         resolution: Resolution | None = None,
         processing: Processing | None = None,
     ) -> MediaPart:
-        """Read a file; its type is told by its name or its first bytes. Raises BadRecord for what cannot be sent.
+        """Read a file; its type is told by its first bytes, else by its name. BadRecord for what cannot be sent.
 
         A `mime_type` that is given is taken at its word, as a document where it is of no other kind.
         """
+        where = printable(path)
         data = read_file(Path(path))
-        found = mime_type or mime_type_of(Path(path).name) or sniffed(data)
-        kind = kind_of(found) if found else None
-        if kind is None and mime_type:
-            kind = "document"
-        if found is None or kind is None:
-            text = found is not None and is_text(found)
-            advice = "send its text instead: TextPart(path.read_text())" if text else "name one with mime_type="
-            raise BadRecord(f"{path}: the API takes no files of type {found or 'unknown'}; {advice}")
-        check_size(len(data), found, str(path))
+        found = mime_type or type_of(data, mime_type_of(Path(path).name), where)
+        kind = kind_of(found) or ("document" if mime_type else None)
+        if kind is None:
+            raise BadRecord(f"{where}: {found} is text; send it as such: TextPart(path.read_text())")
+        check_size(len(data), found, where)
         return cls(kind=kind, mime_type=found, data=data, resolution=resolution, processing=processing)
 
     @classmethod
@@ -177,30 +169,3 @@ class Turn:
     @classmethod
     def model(cls, text: str) -> Turn:
         return cls("model", (TextPart(text),))
-
-
-def read_file(path: Path) -> bytes:
-    """Return the bytes of a file that is small enough to be sent inline. Raises BadRecord."""
-    try:
-        found = path.stat()
-        if not stat.S_ISREG(found.st_mode):  # reading a pipe or a device would never end
-            raise BadRecord(f"{path}: not a regular file")
-        size = found.st_size
-        if size > _MOST_BYTES:  # judged before reading, so that no giant is pulled into memory
-            raise BadRecord(
-                f"{path}: {size:,} bytes is too large to send inline (at most {_MOST_BYTES:,}): upload it instead"
-            )
-        data = path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise BadRecord(f"{path}: {reason}") from None
-    if not data:
-        raise BadRecord(f"{path}: the file is empty")
-    return data
-
-
-def check_size(size: int, mime_type: str, where: str) -> None:
-    """Raise BadRecord where so many bytes of a type are too large to be sent inline."""
-    most = _MOST_PDF_BYTES if mime_type == "application/pdf" else _MOST_BYTES
-    if size > most:
-        raise BadRecord(f"{where}: {size:,} bytes is too large for {mime_type} (at most {most:,})")

@@ -11,10 +11,12 @@ from glob import escape, glob, has_magic
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import polars as pl
 from polars.selectors import by_name
 
+from extract.content import printable
 from extract.errors import ConfigError, ExtractError
 from extract.media import is_document
 from extract.mime import mime_type_of
@@ -145,7 +147,7 @@ def _from_address(address: str) -> Source:
             raise ConfigError(f"no file matches {address!r}")
         return _from_table(address) if _is_table(address) else _from_documents(map(Path, found), address)
     if path.is_dir():
-        return _from_documents((item for item in sorted(path.rglob("*")) if item.is_file()), address)
+        return _from_documents(_files_in(path), address)
     if not path.is_file():
         raise ConfigError(f"there is no file {address!r}")
     if _is_table(address):
@@ -155,17 +157,36 @@ def _from_address(address: str) -> Source:
     return _from_documents([path], address)
 
 
+def _files_in(folder: Path) -> list[Path]:
+    """Return all that is no folder, in order: a broken link or a pipe is a record, too, which says why it fails."""
+
+    def refuse(error: OSError) -> None:
+        raise ConfigError(f"the folder {printable(error.filename)} cannot be read: {error.strerror}")
+
+    walked = os.walk(folder, onerror=refuse)  # links to folders are not followed, so that no loop has no end
+    return sorted(Path(where, name) for where, _, names in walked for name in names)
+
+
 def _from_documents(paths: Iterable[Path], address: str) -> Source:
     """One record per file: `path`, `name`, `mime_type`."""
     documents = [path for path in paths if is_document(path)]
     if not documents:
         raise ConfigError(f"{address!r} holds no document: text, pdf, images, audio, video or office files")
     columns = {
-        "path": [str(path) for path in documents],
-        "name": [path.name for path in documents],
+        "path": [_as_cell(path) for path in documents],
+        "name": [printable(path.name) for path in documents],
         "mime_type": [mime_type_of(path.name) for path in documents],
     }
     return _from_frame(pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)))
+
+
+def _as_cell(path: Path) -> str:
+    """Return a path as text that can be stored: as a file: URI where its name is no Unicode."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return "file://" + quote(os.fsencode(path.absolute()))
+    return str(path)
 
 
 def _scan_csv(address: str, separator: str = ",") -> pl.LazyFrame:

@@ -79,7 +79,7 @@ def test_a_large_table_is_judged_by_a_sample_and_says_so() -> None:
 
 
 def test_rows_that_cannot_be_sent_are_counted_with_one_reason(tmp_path: Path) -> None:
-    (tmp_path / "there.png").write_bytes(b"x" * 100)
+    (tmp_path / "there.png").write_bytes(b"\x89PNG\r\n\x1a\n" + b"x" * 100)
     table = pl.DataFrame({"file": [str(tmp_path / name) for name in ("there.png", "gone.png", "lost.png")]})
     found = estimate(open_source(table), Extractor(["a", "b"], "what is it?", media=("file",)))
     assert (found.bad, found.requests) == (2, 1)

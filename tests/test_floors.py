@@ -11,7 +11,9 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "extract"
 FLOORS = (
     "errors loops",
-    "mime",
+    "mime decoding pdf",
+    "containers",
+    "content",
     "parts",
     "citations requests",
     "types",

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import os
+from io import BytesIO
 from pathlib import Path
+from urllib.parse import quote
+from zipfile import ZipFile
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pdfs import pdf_of
 
 from extract import BadRecord, MediaPart, TextPart
 from extract.media import is_document, load_part
@@ -14,13 +18,12 @@ from extract.media import is_document, load_part
 @pytest.mark.parametrize(
     ("name", "data", "kind", "mime_type"),
     [
-        ("a.pdf", b"%PDF-1.7 x", "document", "application/pdf"),
+        ("a.pdf", pdf_of("x"), "document", "application/pdf"),
         ("a.PNG", b"\x89PNG\r\n\x1a\n", "image", "image/png"),
         ("a.jpeg", b"\xff\xd8\xff", "image", "image/jpeg"),
         ("a.webp", b"RIFF0000WEBP", "image", "image/webp"),
         ("a.wav", b"RIFF0000WAVE", "audio", "audio/wav"),
         ("a.mp4", b"0000ftypisom", "video", "video/mp4"),
-        ("a.docx", b"PK", "document", "application/vnd.openxmlformats-officedocument.wordprocessingml.document"),
     ],
 )
 def test_a_file_travels_inline_with_its_type(tmp_path: Path, name: str, data: bytes, kind: str, mime_type: str) -> None:
@@ -38,7 +41,7 @@ def test_a_text_file_becomes_text_whatever_its_encoding(tmp_path: Path, data: by
 
 
 def test_bytes_are_known_by_their_opening() -> None:
-    part = load_part(b"%PDF-1.4", "scan")
+    part = load_part(pdf_of("x"), "scan")
     assert isinstance(part, MediaPart)
     assert part.mime_type == "application/pdf"
     assert load_part(b"plain words", "scan") == TextPart("plain words")
@@ -128,3 +131,145 @@ def test_a_type_that_is_toldis_taken_at_its_word(tmp_path: Path) -> None:
     told = MediaPart.from_path(tmp_path / "a.pdf", mime_type="application/x-new")
     assert (told.kind, told.mime_type) == ("document", "application/x-new")
     assert MediaPart.from_uri("https://example.com/a", mime_type="text/csv").kind == "document"
+
+
+OFFICE = "application/vnd.openxmlformats-officedocument."
+OPEN = "application/vnd.oasis.opendocument."
+PNG = b"\x89PNG\r\n\x1a\n"
+PICTURE = MediaPart(kind="image", mime_type="image/png", data=PNG)
+LETTER = "Grüße aus Köln, schöne Tage für Jürgen: "
+OLE = bytes.fromhex("d0cf11e0a1b11ae1")
+
+
+def zip_of(*names: str, mimetype: str = "") -> bytes:
+    buffer = BytesIO()
+    with ZipFile(buffer, "w") as archive:
+        if mimetype:
+            archive.writestr("mimetype", mimetype)
+        for name in names:
+            archive.writestr(name, "x")
+    return buffer.getvalue()
+
+
+def compound(stream: str) -> bytes:
+    return OLE + bytes(504) + stream.encode("utf-16-le") + bytes(64)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "mime_type"),
+    [
+        ("a.png", pdf_of("x"), "application/pdf"),
+        ("a.txt", pdf_of("x"), "application/pdf"),
+        ("a.pdf", b"\x89PNG\r\n\x1a\n", "image/png"),
+        ("a.jpg", b"RIFF0000WEBP", "image/webp"),
+        ("a.zip", zip_of("[Content_Types].xml", "word/document.xml"), OFFICE + "wordprocessingml.document"),
+        ("a.docx", zip_of("[Content_Types].xml", "xl/workbook.xml"), OFFICE + "spreadsheetml.sheet"),
+        ("a.dotx", zip_of("[Content_Types].xml", "word/document.xml"), OFFICE + "wordprocessingml.template"),
+        ("a.pptx", zip_of("[Content_Types].xml", "ppt/slides.xml"), OFFICE + "presentationml.presentation"),
+        ("a.odt", zip_of(mimetype=OPEN + "text"), OPEN + "text"),
+        ("a.bin", zip_of(mimetype=OPEN + "spreadsheet"), OPEN + "spreadsheet"),
+        ("a.doc", compound("WordDocument"), "application/msword"),
+        ("a.doc", compound("Workbook"), "application/vnd.ms-excel"),
+        ("a.ppt", compound("PowerPoint Document"), "application/vnd.ms-powerpoint"),
+        ("a.bmp", b"BM" + bytes(12) + b"\x28\0\0\0", "image/bmp"),
+        ("a.tif", b"II*\0", "image/tiff"),
+        ("a.heif", b"\0\0\0\x18ftypheic", "image/heif"),
+        ("a.mp3", b"\xff\xfb\x90\x64", "audio/mpeg"),
+        ("a.flac", b"fLaC\0", "audio/flac"),
+        ("a.m4a", b"\0\0\0\x18ftypisom", "audio/m4a"),
+        ("a.mov", b"\0\0\0\x08wide", "video/mov"),
+        ("a.aiff", b"FORM0000AIFF", "audio/aiff"),
+        ("a.webm", b"\x1a\x45\xdf\xa3\0\x42\x82\x84webm", "video/webm"),
+    ],
+)
+def test_content_goes_before_the_ending(tmp_path: Path, name: str, data: bytes, mime_type: str) -> None:
+    (tmp_path / name).write_bytes(data)
+    part = load_part(tmp_path / name, "path")
+    assert isinstance(part, MediaPart)
+    assert part.mime_type == mime_type
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "said"),
+    [
+        ("a.pdf", b"<html>Not found</html>", "should be application/pdf, but it holds text"),
+        ("a.png", b"\0\1\2", "should be image/png, but it holds something else"),
+        ("a.mp3", b"just words", "should be audio/mpeg, but it holds text"),
+        ("a.docx", zip_of("a.txt"), "a zip file that is no office document; unpack it"),
+        ("a.docx", compound("EncryptedPackage"), "protected by a password; save it without one"),
+        ("a.xls", compound("nothing"), "neither a Word, an Excel nor a PowerPoint file; save it as PDF"),
+        ("a.svg", b"<svg/>", r"takes no files of type image/svg\+xml; save it as PNG"),
+        ("a.mkv", b"\x1a\x45\xdf\xa3\0", "takes no files of type video/x-matroska; save it as MP4"),
+        ("a.txt", b"\x7fELF\0\0", "binary data, not text; give it the ending|binary data, not text"),
+        ("a.txt", "\ufeff \n\u200b".encode(), "nothing but blanks"),
+        ("a.csv", b"\x80\x81\x8d\x90", "neither UTF-8 nor Windows-1252; save it as UTF-8"),
+    ],
+)
+def test_what_a_file_is_not_is_said_in_one_line(tmp_path: Path, name: str, data: bytes, said: str) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(BadRecord, match=said) as raised:
+        load_part(tmp_path / name, "path")
+    assert str(raised.value).startswith(f"{tmp_path / name}: ")
+
+
+def test_a_table_saved_as_excel_is_the_text_it_is(tmp_path: Path) -> None:
+    (tmp_path / "export.xls").write_bytes(b"<table><tr><td>12.50</td></tr></table>")
+    assert load_part(tmp_path / "export.xls", "path") == TextPart("<table><tr><td>12.50</td></tr></table>")
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b'<meta charset="windows-1251">' + "счёт".encode("cp1251"), '<meta charset="windows-1251">счёт'),
+        (b"<?xml encoding='shift_jis'?>" + "請求".encode("shift_jis"), "<?xml encoding='shift_jis'?>請求"),
+        (b'<meta charset="iso-8859-1">12 \x80', '<meta charset="iso-8859-1">12 €'),
+        (b'<meta charset="zlib">Stra\xdfe', '<meta charset="zlib">Straße'),
+        ("Grüße".encode("utf-16-le"), "Grüße"),
+        ("Grüße".encode("utf-16-be"), "Grüße"),
+        ("Grüße".encode("utf-32"), "Grüße"),
+        (LETTER.encode() + b"\xc3", LETTER + "\ufffd"),
+    ],
+)
+def test_an_encoding_is_found(tmp_path: Path, data: bytes, text: str) -> None:
+    (tmp_path / "a.html").write_bytes(data)
+    assert load_part(tmp_path / "a.html", "path") == TextPart(text)
+
+
+@pytest.mark.parametrize(
+    ("uri", "part"),
+    [
+        ("data:,two%20words", TextPart("two words")),
+        ("data:text/plain;charset=cp1251;base64,8ffl8g==", TextPart("счет")),
+        ("data:image/png;base64,iVBORw0KGgo=", PICTURE),
+        ("DATA:image/jpeg;base64,iVBO Rw0K Ggo=", PICTURE),
+    ],
+)
+def test_an_address_that_holds_the_data_is_opened(uri: str, part: TextPart | MediaPart) -> None:
+    assert load_part(uri, "u") == part
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"),
+    [
+        ("data:image/png;base64,????", "no base64"),
+        ("data:image/png;base64", "has a comma"),
+        ("data:application/pdf,words", "data:application/pdf: it should be application/pdf, but it holds text"),
+        ("file://server/share/a.pdf", "no file of this machine; write file:///path"),
+        ("file:a.pdf", "no file of this machine"),
+        ("file:///no/such%20file.pdf", r"^/no/such file\.pdf: No such file"),
+        ("https://example.com/a.html", "fetch it and name its path"),
+        (" ", "holds an empty text"),
+        ("no/such.pdf", "No such file or directory; relative paths start at "),
+    ],
+)
+def test_an_address_that_leads_nowhere_says_so(uri: str, said: str) -> None:
+    with pytest.raises(BadRecord, match=said):
+        load_part(uri, "u")
+
+
+@pytest.mark.parametrize("name", ["a b.txt", "100%.txt", "ü#?.txt", "caf\udce9.txt"])
+def test_a_file_address_is_read(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_text("words")
+    for start in ("file://", "file://localhost", "FILE:"):
+        assert load_part(start + quote(os.fsencode(path)), "u") == TextPart("words")

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from google.genai._gaos.types.interactions.createagentinteraction import CreateAgentInteraction
 from google.genai._gaos.types.interactions.createmodelinteraction import CreateModelInteraction
+from pdfs import pdf_of
 
 from extract import (
     AudioFormat,
@@ -231,7 +232,7 @@ def test_records_are_never_asked_with_a_trace(fields: dict[str, Any]) -> None:
     [
         ("a.png", PNG, "image", "image/png"),
         ("scan", PNG, "image", "image/png"),
-        ("a.pdf", b"%PDF-1.4", "document", "application/pdf"),
+        ("a.pdf", pdf_of("x"), "document", "application/pdf"),
         ("a.wav", b"RIFF1234WAVE", "audio", "audio/wav"),
         ("a.mp4", b"....ftypisom", "video", "video/mp4"),
     ],

@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from extract.pdf import read_pdf
 from extract.schema import OutputSchema, compile_schema
 
 ROOT = Path(__file__).parents[1]
@@ -24,7 +25,7 @@ SETS = [
     ("comments.jsonl", "comments.gold.jsonl", "id", 100, "moderate"),
     ("invoices.jsonl", "invoices.gold.jsonl", "id", 40, "extract_fields"),
 ]
-GOLD_INVOICES = ["invoices.gold.jsonl", "invoices_folder.gold.jsonl"]
+GOLD_INVOICES = ["invoices.gold.jsonl", "invoices_folder.gold.jsonl", "invoices_pdf.gold.jsonl"]
 
 
 def read(name: str) -> pl.DataFrame:
@@ -39,12 +40,17 @@ def read_json_lines(name: str) -> list[dict[str, Any]]:
 @cache
 def load(pipeline: str) -> Any:
     """The `extractor` that a pipeline file defines."""
-    spec = spec_from_file_location(f"pipeline_{pipeline}", ROOT / "pipelines" / f"{pipeline}.py")
+    return module_at(ROOT / "pipelines" / f"{pipeline}.py").extractor
+
+
+def module_at(path: Path) -> Any:
+    spec = spec_from_file_location(f"loaded_{path.stem}", path)
     assert spec is not None
     assert spec.loader is not None
     module = module_from_spec(spec)
+    sys.modules[spec.name] = module  # dataclasses look their module up there
     spec.loader.exec_module(module)
-    return module.extractor
+    return module
 
 
 @cache
@@ -182,6 +188,22 @@ def test_the_folder_holds_the_files_its_gold_names() -> None:
     names = [row["name"] for row in read_json_lines("invoices_folder.gold.jsonl")]
     assert sorted(names) == sorted(path.name for path in (DATA / "invoices").iterdir())
     assert len(names) == 6
+
+
+def test_the_pdfs_and_their_gold_are_what_the_script_writes() -> None:
+    files = dict(module_at(ROOT / "scripts" / "make_sample_pdfs.py").files())
+    assert {path: path.read_bytes() for path in files} == files
+    assert set((DATA / "invoices_pdf").iterdir()) == {path for path in files if path.suffix == ".pdf"}
+
+
+def test_gold_of_the_pdfs_stands_in_their_text() -> None:
+    pytest.importorskip("pypdfium2")
+    texts = {path.name: read_pdf(path.read_bytes()) for path in (DATA / "invoices_pdf").iterdir()}
+    assert sorted(len(text.pages) for text in texts.values()) == [1, 1, 1, 1, 2]
+    for row in read_json_lines("invoices_pdf.gold.jsonl"):
+        text = texts[row["name"]].text
+        words = [row["vendor"], row["customer"], row["number"], *(item["description"] for item in row["line_items"])]
+        assert [word for word in words if word not in text] == []
 
 
 @pytest.mark.parametrize("path", PIPELINES, ids=lambda path: path.stem)

@@ -12,6 +12,7 @@ from google.genai._gaos.types.interactions.createmodelinteraction import CreateM
 from google.genai._gaos.types.interactions.interaction import Interaction as SdkInteraction
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pdfs import pdf_of
 from pydantic import BaseModel, Field
 from pydantic_core import from_json
 
@@ -54,7 +55,7 @@ def test_every_body_we_send_is_one_the_sdk_could_have_sent(kind: str) -> None:
     elif kind == "flex":
         options = {"service_tier": "flex"}
     elif kind == "media":
-        data, extractor = pl.DataFrame({"scan": [b"%PDF-1.4 x"]}), Extractor(Answer, "Read it.", media=("scan",))
+        data, extractor = pl.DataFrame({"scan": [pdf_of("x")]}), Extractor(Answer, "Read it.", media=("scan",))
     bodies = bodies_of(extractor, emulator, data, **options)
     assert bodies
     assert kind not in ("repair", "continue") or len(bodies) > 2

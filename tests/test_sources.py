@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -65,6 +67,22 @@ def test_a_folder_is_one_record_per_document(tmp_path: Path) -> None:
     assert frame["name"].to_list() == ["a.pdf", "b.txt", "c.md"]
     assert frame["mime_type"].to_list() == ["application/pdf", "text/plain", "text/markdown"]
     assert frame["path"][2] == str(tmp_path / "deep" / "c.md")
+
+
+def test_what_cannot_be_read_in_a_folder_is_a_row_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "gone.pdf").symlink_to(tmp_path / "nothing")
+    (tmp_path / "self").symlink_to(tmp_path, target_is_directory=True)
+    os.mkfifo(tmp_path / "pipe.txt")
+    (tmp_path / "letter.rtf").touch()
+    assert whole(open_source(tmp_path))["name"].to_list() == ["gone.pdf", "letter.rtf", "pipe.txt"]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="names of bytes are Linux's")
+def test_a_file_whose_name_is_no_unicode_has_an_address(tmp_path: Path) -> None:
+    Path(os.fsdecode(bytes(tmp_path) + b"/caf\xe9.txt")).write_text("words")
+    frame = whole(open_source(tmp_path))
+    assert frame["path"].to_list() == [f"file://{tmp_path}/caf%E9.txt"]
+    assert frame["name"].to_list() == ["caf\\udce9.txt"]
 
 
 def test_types_are_inferred_from_all_rows(tmp_path: Path) -> None:

@@ -35,6 +35,7 @@ from extract.emulator.conversation import (
     split_input,
     turns_of,
 )
+from extract.emulator.documents import with_pdfs_read
 from extract.emulator.faults import KINDS, NO_FAULT, Fault, FaultKind, FaultPlan
 from extract.emulator.files import FileShelf
 from extract.emulator.gate import SchemaGate
@@ -297,6 +298,8 @@ class Emulator:
         fault = KINDS[name] if name else NO_FAULT
         if fault.response is not None:
             return fault.response
+        if answer is None and rest is None:
+            ask = with_pdfs_read(ask, spelled, self._files.pdf_at, history)
         reply, parts = self._speak(ask, answer, fault, rest, scene)
         interaction = build_interaction(reply, ask, body, identity=self._new_name("v1_"), now=timestamp(at))
         kept = self._remember(interaction, reply, parts, body, parent, at)

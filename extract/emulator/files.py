@@ -201,13 +201,21 @@ class FileShelf:
         texts = {id(one): text for one in file_contents(given) if (text := self._text(one["uri"])) is not None}
         return body | {"input": with_texts(given, texts)} if texts else body
 
+    def pdf_at(self, uri: str) -> bytes | None:
+        """Return the bytes of an uploaded PDF, None for what is none."""
+        return self._bytes(uri, lambda mime_type: mime_type == "application/pdf")
+
     def _text(self, uri: str) -> str | None:
+        data = self._bytes(uri, is_text)
+        return None if data is None else data.decode("utf-8", "replace")
+
+    def _bytes(self, uri: str, wanted: Callable[[str], bool]) -> bytes | None:
         found = FILE_URI.fullmatch(uri)
         with self._lock:
             stored = self._files.get(found["name"]) if found else None
-            if stored is None or not is_text(stored.upload.mime_type):
+            if stored is None or not wanted(stored.upload.mime_type):
                 return None
-            return stored.upload.path.read_text(encoding="utf-8", errors="replace")
+            return stored.upload.path.read_bytes()
 
     def _stored(self, name: str, now: float) -> Stored:
         self._sweep(now)

@@ -1,0 +1,78 @@
+"""PDFs offline: the rule reader reads their text layer, and they cost what a file costs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from pdfs import bomb_pdf, locked_pdf, pdf_of
+from pydantic import BaseModel
+
+from extract import Client, Emulator, Extractor, MediaPart, Request, compile_schema, run
+from extract.emulator import documents
+from extract.prompts import REPAIR_OPENING
+from extract.types import TextPart, Turn
+
+pytest.importorskip("pypdfium2")
+
+PAPER = pdf_of("Invoice number: INV-77", "Total: 12.50 EUR")
+
+
+class Invoice(BaseModel):
+    invoice_number: str | None
+    total: float | None
+
+
+SCHEMA = compile_schema(Invoice)
+FOUND = '{"invoice_number": "INV-77", "total": 12.5}'
+NOTHING = '{"invoice_number": null, "total": null}'
+
+
+def part(data: bytes) -> MediaPart:
+    return MediaPart(kind="document", mime_type="application/pdf", data=data)
+
+
+def asked(*turns: Turn) -> Request:
+    return Request(model="gemini-3.5-flash-lite", input=turns, schema=SCHEMA.wire)
+
+
+@pytest.mark.parametrize("dialect", ["steps", "outputs"])
+def test_a_pdf_is_read_and_counted_as_a_file(dialect: Literal["steps", "outputs"]) -> None:
+    with Client("key", dialect=dialect, transport=Emulator(dialect=dialect).transport) as client:
+        read = client.create(asked(Turn.user(part(PAPER), "Read this.")))
+        scan = client.create(asked(Turn.user(part(pdf_of("")), "Read this.")))
+    assert (read.text, scan.text) == (FOUND, NOTHING)
+    assert read.usage == scan.usage or read.usage.input_tokens == scan.usage.input_tokens
+
+
+def test_an_uploaded_pdf_is_read_too() -> None:
+    with Client("key", transport=Emulator().transport) as client:
+        file = client.files.wait(client.files.upload(PAPER, mime_type="application/pdf"))
+        assert client.create(asked(Turn.user(file.part(), "Read this."))).text == FOUND
+
+
+def test_a_pdf_is_still_read_when_its_answer_is_to_be_repaired() -> None:
+    turns = (Turn.user(part(PAPER), "Read this."), Turn.model("{}"), Turn.user(f"{REPAIR_OPENING} $: missing"))
+    with Client("key", transport=Emulator().transport) as client:
+        assert client.create(asked(*turns)).text == FOUND
+
+
+@pytest.mark.parametrize("data", [locked_pdf(), PAPER[:200], bomb_pdf(40), b"%PDF-", b"no pdf"])
+def test_what_cannot_be_read_says_nothing(data: bytes) -> None:
+    with Client("key", transport=Emulator().transport) as client:
+        assert client.create(asked(Turn.user(part(data), "Read this."))).text == NOTHING
+
+
+def test_without_pdfium_a_pdf_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "has_pdfium", lambda: False)
+    with Client("key", transport=Emulator().transport) as client:
+        assert client.create(asked(Turn.user(part(PAPER), TextPart("Read this.")))).text == NOTHING
+
+
+def test_a_folder_of_texts_and_pdfs_is_read_offline(tmp_path: Path) -> None:
+    (tmp_path / "a.pdf").write_bytes(PAPER)
+    (tmp_path / "b.txt").write_text("Invoice number: INV-78\nTotal: 1.00 EUR")
+    result = run(tmp_path, Extractor(Invoice, "Read this.", media=("path",)), offline=True)
+    assert result.frame["invoice_number"].to_list() == ["INV-77", "INV-78"]
+    assert result.frame["total"].to_list() == [12.5, 1.0]
