@@ -19,7 +19,6 @@ from extract.extractor import Extractor, Plan
 from extract.interactions.client import Client
 from extract.interactions.dialects import decode
 from extract.interactions.endpoint import GOOGLE_URL, Endpoint
-from extract.prompts import check_columns
 from extract.results import Run
 from extract.runs import run
 from extract.schema.size import answer_tokens
@@ -194,8 +193,7 @@ def pay_sample(source: Source, extractor: Extractor, rows: int, *, client: Clien
 
 def _plan(source: Source, extractor: Extractor, endpoint: Endpoint | None) -> Plan:
     plan = extractor.compile(endpoint or Endpoint(api_key="estimate", base_url=GOOGLE_URL))
-    check_columns(plan.columns, list(source.schema))
-    return plan
+    return plan.fitted(list(source.schema))
 
 
 def _height(source: Source) -> int:

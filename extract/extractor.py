@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -33,7 +33,8 @@ class Extractor:
 
     `schema` is a Pydantic model, TypedDict, dataclass, any type Pydantic takes, a list of labels, a JSON Schema, or
     what `compile_schema` made of one. `prompt` holds `{column}` places. `media` names columns with a path, an URI or
-    bytes; their parts go before the prompt. `repairs` is how often a wrong answer is shown its errors and asked again.
+    bytes; their parts go before the prompt. `optional` names columns that an input need not have, of which it has at
+    least one: without them they are null. `repairs` is how often a wrong answer is shown its errors and asked again.
     `tools` are typed tools, the service's own as raw objects, and Python functions, which run here: their results go
     back with everything that came before, as often as `tool_rounds` allows.
     """
@@ -44,6 +45,7 @@ class Extractor:
     model: str = "gemini-3.5-flash-lite"
     system: str | None = None
     media: tuple[str, ...] = ()
+    optional: tuple[str, ...] = ()
     examples: tuple[Example, ...] = ()
     generation: Generation = Generation()
     repairs: int = 2
@@ -56,6 +58,7 @@ class Extractor:
         if isinstance(media, str):
             raise ConfigError(f"media takes a tuple of column names: media=({media!r},)")
         object.__setattr__(self, "media", tuple(self.media))
+        object.__setattr__(self, "optional", tuple(self.optional))
         object.__setattr__(self, "examples", tuple(self.examples))
         if not self.model or not isinstance(self.model, str):
             raise ConfigError("an extractor needs the name of a model")
@@ -124,11 +127,23 @@ class Plan:
     schema_key: bytes
     functions: dict[str, Function]
     looks_up: bool
+    absent: frozenset[str] = frozenset()
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The input columns that are read."""
-        return tuple(dict.fromkeys((*self.template.columns, *self.extractor.media)))
+        named = dict.fromkeys((*self.template.columns, *self.extractor.media))
+        return tuple(name for name in named if name not in self.absent)
+
+    def fitted(self, columns: Collection[str]) -> Plan:
+        """Return the plan for an input with these columns. ConfigError where one is missing that is not optional."""
+        optional = self.extractor.optional
+        absent = frozenset(name for name in optional if name not in columns)
+        if optional and len(absent) == len(set(optional)):
+            raise ConfigError(f"the input needs one of the columns {list(optional)!r}; it has {list(columns)!r}")
+        plan = replace(self, absent=absent)
+        check_columns(plan.columns, columns)
+        return plan
 
     def envelope(self, rung: int = 0, *, tier: ServiceTier | None = None, limit: int | None = None) -> Envelope:
         """Return the constant bytes of every request, with the schema relaxed to a rung of its ladder.
@@ -147,6 +162,7 @@ class Plan:
 
     def question(self, record: Mapping[str, Any]) -> Question:
         """Return what is asked for one record. Reads media files; raises BadRecord."""
+        record = {**dict.fromkeys(self.absent), **record}
         loaded = (load_part(record[column], column) for column in self.extractor.media)
         media: list[Part] = [part for part in loaded if part is not None]
         text = self.template.render(record)

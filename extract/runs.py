@@ -35,7 +35,6 @@ from extract.interactions.endpoint import Endpoint
 from extract.interactions.transport import read_timeout
 from extract.limits import Limits, pacific_midnight
 from extract.loops import new_loop
-from extract.prompts import check_columns
 from extract.results import Progress, Run
 from extract.runner import Runner, Shape
 from extract.sender import Sender
@@ -140,7 +139,7 @@ async def run_async(
         asking = await stack.enter_async_context(_chosen(client, offline=offline, service_tier=service_tier))
         plan = extractor.compile(asking.endpoint, service_tier=service_tier)
         source = open_source(data) if limit is None else take_rows(open_source(data), limit)
-        check_columns(plan.columns, list(source.schema))
+        plan = plan.fitted(list(source.schema))
         named = pipeline or plan.schema.name
         sink = sink or _sink(path, named, cache, data, overwrite=overwrite)
         answers = stack.enter_context(ResponseCache(cache)) if isinstance(cache, str | os.PathLike) else cache
@@ -387,7 +386,7 @@ def extract_one(
     async def ask() -> Outcome:
         async with _chosen(client, offline=offline, service_tier=None) as asking:
             plan = extractor.compile(asking.endpoint)
-            check_columns(plan.columns, list(record))
+            plan = plan.fitted(list(record))
             asker = _asker(plan, asking, None, Limits())
             (prepared,) = asker.prepare([record])
             return await asker.ask(prepared, 0)

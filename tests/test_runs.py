@@ -830,3 +830,15 @@ def test_a_run_that_has_stopped_looks_up_no_more(tmp_path: Path, monkeypatch: py
     with pytest.raises(Denied):
         run(rows, Extractor(["bug"], "{text}"), client=Client("k", transport=emulator.transport), cache=tmp_path / "c")
     assert sum(looked) <= 512
+
+
+def test_an_input_needs_only_one_of_the_optional_columns(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("win!!")
+    extractor = Extractor(Label, "{text}", media=("path",), optional=("text", "path"))
+    emulator = Emulator(answers=lambda _: GOOD)
+    ask(pl.DataFrame({"text": ["win!!"]}), emulator, extractor)
+    ask(tmp_path, emulator, extractor)
+    first, second = (request.body["input"] for request in emulator.requests)
+    assert first == second
+    with pytest.raises(ConfigError, match="needs one of the columns"):
+        ask(pl.DataFrame({"body": ["win!!"]}), emulator, extractor)
