@@ -84,6 +84,7 @@ if TYPE_CHECKING:
     from extract.runs import run_async as run_async
     from extract.schema import OutputSchema as OutputSchema
     from extract.schema import compile_schema as compile_schema
+    from extract.spans import Span as Span
     from extract.types import Attempt as Attempt
     from extract.types import AudioFormat as AudioFormat
     from extract.types import Citation as Citation
@@ -126,6 +127,7 @@ _NAMES_OF = {
     "limits": "Limits Retry",
     "prompts": "Example",
     "results": "Progress Run",
+    "spans": "Span",
     "runs": "extract_one offline_client run run_async",
     "schema": "OutputSchema compile_schema",
     "types": """Attempt AudioFormat Citation Clip Generation ImageFormat Interaction Loss MediaPart Outcome Pages

@@ -20,6 +20,7 @@ from extract.errors import (
     ExtractError,
     Incomplete,
     InvalidAnswer,
+    Issue,
     NotRun,
     OutputError,
     SchemaError,
@@ -35,6 +36,7 @@ from extract.limits import Limits
 from extract.loops import in_thread
 from extract.prompts import repair_text
 from extract.sender import Sender, Tally, Way
+from extract.spans import Span
 from extract.types import AttemptKind, Interaction, Outcome, Turn
 
 __all__ = ["Asker", "Prepared"]
@@ -63,6 +65,7 @@ class Asker:
     sender: Sender
     cache: ResponseCache | None = None
     retry_rejected: bool = False
+    require_grounding: bool = False
     on_stop: Callable[[ExtractError], None] = lambda _: None
     clock: Callable[[], float] = time.monotonic
     abandoned: bool = False
@@ -145,6 +148,7 @@ class Asker:
             mended=tally.mended,
             citations=tally.citations,
             grounded=tally.grounded,
+            spans=tally.spans,
             ledger=tuple(tally.ledger),
             **result,
         )
@@ -191,13 +195,26 @@ class Asker:
                 tally.grounded = bool(evidence_of(interaction)) if self.plan.looks_up else None
             try:
                 value, tally.mended = self.plan.schema.read(text)
-                return value, self.plan.schema.row(value)
+                row = self.plan.schema.row(value)
+                if self.plan.extractor.grounding:
+                    tally.spans = await in_thread(partial(self.plan.spans, value, question))
+                    self._check_grounding(tally.spans)
+                return value, row
             except InvalidAnswer as error:
                 if repair == self.plan.extractor.repairs:
                     raise
                 repair += 1
                 tally.repairs += 1
                 asked = question.followed_by(Turn.model(text), Turn.user(repair_text(error.issues)))
+
+    def _check_grounding(self, spans: tuple[Span, ...] | None) -> None:
+        """Reject what stands nowhere, where that is wanted; the model is shown which values these are."""
+        if not self.require_grounding:
+            return
+        if spans is None:
+            raise InvalidAnswer((Issue("$", "the record has no text in which the values could be found"),))
+        if missing := [span.path for span in spans if span.status == "missing"]:
+            raise InvalidAnswer(tuple(Issue(path, "this does not stand in the document") for path in missing))
 
     async def _interaction(self, key: bytes, question: Question, way: Way, tally: Tally) -> Interaction:
         """Return the interaction for one request: from the cache, from an equal request in flight, or asked."""

@@ -8,16 +8,19 @@ from dataclasses import KW_ONLY, dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-from pydantic_core import to_json
+from pydantic_core import from_json, to_json
 
 from extract.errors import BadRecord, ConfigError, InvalidAnswer
+from extract.grounding import Labels, SourceText, ground, load_rapidfuzz
 from extract.interactions.dialects import Dialect, Envelope, tool_object
 from extract.interactions.endpoint import Endpoint
 from extract.interactions.functions import Function, function_tool, functions_of
 from extract.interactions.tools import looks_up
 from extract.media import load_part
-from extract.prompts import Example, Template, check_columns
+from extract.pdf import has_pdfium, read_pdf
+from extract.prompts import Example, Template, check_columns, value_text
 from extract.schema import OutputSchema, compile_schema
+from extract.spans import Span
 from extract.types import Generation, Part, Request, ServiceTier, TextPart, Tool, Turn
 
 __all__ = ["Extractor", "Plan", "Question"]
@@ -34,9 +37,11 @@ class Extractor:
     `schema` is a Pydantic model, TypedDict, dataclass, any type Pydantic takes, a list of labels, a JSON Schema, or
     what `compile_schema` made of one. `prompt` holds `{column}` places. `media` names columns with a path, an URI or
     bytes; their parts go before the prompt. `optional` names columns that an input need not have, of which it has at
-    least one: without them they are null. `repairs` is how often a wrong answer is shown its errors and asked again.
-    `tools` are typed tools, the service's own as raw objects, and Python functions, which run here: their results go
-    back with everything that came before, as often as `tool_rounds` allows.
+    least one: without them they are null. `grounding` names the columns, texts or files, in which the values of an
+    answer are to be found again: of a record the first that has a text counts (a scan has none). `repairs` is how often
+    a wrong answer is shown its errors and asked again. `tools` are typed tools, the service's own as raw objects, and
+    Python functions, which run here: their results go back with everything that came before, as often as `tool_rounds`
+    allows.
     """
 
     schema: Any
@@ -48,17 +53,18 @@ class Extractor:
     optional: tuple[str, ...] = ()
     examples: tuple[Example, ...] = ()
     generation: Generation = Generation()
+    grounding: tuple[str, ...] = ()
     repairs: int = 2
     tools: tuple[Any, ...] = ()
     tool_rounds: int = 8
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tools", _declared(self.tools))
-        media: Any = self.media
-        if isinstance(media, str):
-            raise ConfigError(f"media takes a tuple of column names: media=({media!r},)")
-        object.__setattr__(self, "media", tuple(self.media))
-        object.__setattr__(self, "optional", tuple(self.optional))
+        for name in ("media", "optional", "grounding"):
+            columns: Any = getattr(self, name)
+            if isinstance(columns, str):
+                raise ConfigError(f"{name} takes a tuple of column names: {name}=({columns!r},)")
+            object.__setattr__(self, name, tuple(columns))
         object.__setattr__(self, "examples", tuple(self.examples))
         if not self.model or not isinstance(self.model, str):
             raise ConfigError("an extractor needs the name of a model")
@@ -70,6 +76,15 @@ class Extractor:
             raise ConfigError("the prompt is empty and there are no media columns: nothing would be sent")
         if not Template.parse(self.prompt).columns and not self.media:
             raise ConfigError("the prompt names no {column} and there are no media columns: all rows would be alike")
+        self._check_grounding()
+
+    def _check_grounding(self) -> None:
+        """Refuse what could only be told after the first answer was paid for."""
+        read = (*Template.parse(self.prompt).columns, *self.media)
+        if unread := [name for name in self.grounding if name not in read]:
+            raise ConfigError(f"grounding names {unread!r}, which are neither in the prompt nor in media")
+        if self.grounding:
+            load_rapidfuzz()
 
     def compile(
         self, endpoint: Endpoint, *, service: str | None = None, service_tier: ServiceTier | None = None
@@ -107,6 +122,7 @@ class Extractor:
             schema_key=sha256(_canonical([constant["service"], self.model, schema.full])).digest(),
             functions=functions_of(tool for tool in self.tools if isinstance(tool, Function)),
             looks_up=looks_up(self.tools),
+            labels=Labels(schema.full) if self.grounding else Labels(),
         )
 
 
@@ -115,7 +131,8 @@ class Plan:
     """An extractor made ready for one service: compiled schema and prompt, what all requests share, and its keys.
 
     `schema_key` stands for the schema as one model of one service sees it: how far it must be relaxed depends on these.
-    `functions` are those of the tools that run here; `looks_up` says that a tool is to find sources.
+    `functions` are those of the tools that run here; `looks_up` says that a tool is to find sources. `labels` tell
+    which values are chosen from a list, and not quoted.
     """
 
     extractor: Extractor
@@ -127,6 +144,7 @@ class Plan:
     schema_key: bytes
     functions: dict[str, Function]
     looks_up: bool
+    labels: Labels
     absent: frozenset[str] = frozenset()
 
     @property
@@ -163,14 +181,22 @@ class Plan:
     def question(self, record: Mapping[str, Any]) -> Question:
         """Return what is asked for one record. Reads media files; raises BadRecord."""
         record = {**dict.fromkeys(self.absent), **record}
-        loaded = (load_part(record[column], column) for column in self.extractor.media)
-        media: list[Part] = [part for part in loaded if part is not None]
+        loaded = {column: load_part(record[column], column) for column in self.extractor.media}
+        media: list[Part] = [part for part in loaded.values() if part is not None]
         text = self.template.render(record)
         turn = Turn("user", (*media, TextPart(text)) if text or not media else tuple(media))
+        quoted = [loaded.get(name) or TextPart(value_text(record[name])) for name in self.extractor.grounding]
         try:
-            return Question.of((turn,))
+            return replace(Question.of((turn,)), quoted=tuple(quoted))
         except UnicodeError as error:
             raise BadRecord(f"the record holds text that is no Unicode: {error}") from None
+
+    def spans(self, value: Any, question: Question) -> tuple[Span, ...] | None:
+        """Return where the values of an answer stand in its record; None where that holds no text."""
+        source = next(filter(None, map(_source_text, question.quoted)), None)
+        if source is None:
+            return None
+        return ground(from_json(self.schema.to_json(value)), source, labels=self.labels)
 
     def input_tokens(self, turns: Sequence[Turn]) -> int:
         """Return about how many input tokens these turns add to the constant part of a request."""
@@ -189,10 +215,14 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is said for one record, and its identity: the canonical JSON of all turns, which its content keys hash."""
+    """What is said for one record, and its identity: the canonical JSON of all turns, which its content keys hash.
+
+    `quoted` are the parts in which the values of the answer are to be found again.
+    """
 
     turns: tuple[Turn, ...]
     identity: bytes
+    quoted: tuple[Part, ...] = ()
 
     @classmethod
     def of(cls, turns: tuple[Turn, ...]) -> Question:
@@ -207,7 +237,17 @@ class Question:
     def followed_by(self, *turns: Turn) -> Question:
         """Return the question with more said after it."""
         more = Question.of(turns)
-        return Question((*self.turns, *turns), self.identity[:-1] + b"," + more.identity[1:])
+        return Question((*self.turns, *turns), self.identity[:-1] + b"," + more.identity[1:], self.quoted)
+
+
+def _source_text(part: Part) -> SourceText | None:
+    """Return the text of a part: what it says, or the text layer of a PDF."""
+    if isinstance(part, TextPart):
+        return SourceText(part.text) if part.text.strip() else None
+    if part.data is None or part.mime_type != "application/pdf" or not has_pdfium():
+        return None
+    document = read_pdf(part.data)
+    return SourceText(document.text, page_starts=document.page_starts) if document.has_text_layer else None
 
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)

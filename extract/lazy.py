@@ -23,7 +23,7 @@ from extract.cache import ResponseCache
 from extract.errors import ConfigError, NotRun, OutputError
 from extract.extractor import Extractor
 from extract.loops import new_loop
-from extract.results import Run, provenance_frame
+from extract.results import Run, added_schema
 from extract.runner import Runner
 from extract.runs import STARTED, run_async
 from extract.schema import compile_schema
@@ -58,8 +58,8 @@ def _schema(taken: pl.Schema, extractor: Extractor, options: Mapping[str, Any]) 
     columns = {prefix + name: dtype for name, dtype in compile_schema(extractor.schema).dtypes.items()}
     if clash := [name for name in columns if name in taken]:
         raise ConfigError(f"there are already columns named {clash!r}; name ours apart with prefix=")
-    provenance = provenance_frame(()).schema if options.get("provenance") else {}
-    return pl.Schema({**taken, **columns, **provenance})
+    added = added_schema(spans=bool(extractor.grounding), provenance=bool(options.get("provenance")))
+    return pl.Schema({**taken, **columns, **added})
 
 
 class _Scans:

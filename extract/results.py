@@ -7,16 +7,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import polars as pl
 
 from extract.budget import Purse
 from extract.citations import Citation
 from extract.errors import ExtractError, InvalidAnswer
+from extract.spans import Span, Status
 from extract.types import Attempt, AttemptKind, JsonObject, Loss, Outcome, Usage
 
-__all__ = ["Progress", "Run", "Totals", "error_frame", "error_schema", "provenance_frame"]
+__all__ = [
+    "Progress",
+    "Run",
+    "Totals",
+    "added_schema",
+    "error_frame",
+    "error_schema",
+    "provenance_frame",
+    "spans_frame",
+]
 
 _BILLED = {
     "model": pl.String,
@@ -36,6 +46,17 @@ _ATTEMPT = pl.Struct(
 )
 _CITATION = pl.Struct(
     {"kind": pl.String, "source": pl.String, "title": pl.String, "text": pl.String, "start": pl.Int64, "end": pl.Int64}
+)
+_SPAN = pl.Struct(
+    {
+        "path": pl.String,
+        "status": pl.Enum(get_args(Status)),
+        "start": pl.Int64,
+        "end": pl.Int64,
+        "score": pl.Float64,
+        "page": pl.Int64,
+        "text": pl.String,
+    }
 )
 _PROVENANCE = pl.Struct(
     {
@@ -253,6 +274,25 @@ def provenance_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
         for outcome in outcomes
     ]
     return pl.Series("_extract", rows, dtype=_PROVENANCE).to_frame()
+
+
+def spans_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
+    """Return the column `_spans`: where each value of a row stands in its source, null where that is not known."""
+    rows = [
+        None if outcome.spans is None or not outcome.ok else [_span_row(span) for span in outcome.spans]
+        for outcome in outcomes
+    ]
+    return pl.Series("_spans", rows, dtype=pl.List(_SPAN)).to_frame()
+
+
+def _span_row(span: Span) -> dict[str, Any]:
+    return {name: getattr(span, name) for name in _SPAN.to_schema()}
+
+
+def added_schema(*, spans: bool, provenance: bool) -> pl.Schema:
+    """Columns that stand beside those of the answer."""
+    added = (spans_frame(()).schema if spans else {}) | (provenance_frame(()).schema if provenance else {})
+    return pl.Schema(added)
 
 
 def _citation_row(citation: Citation) -> dict[str, Any]:

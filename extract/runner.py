@@ -18,7 +18,7 @@ from extract.asker import Asker, Prepared
 from extract.errors import ConfigError, ExtractError, LostRows, NotRun, TooManyFailures
 from extract.limits import next_streak
 from extract.loops import in_thread
-from extract.results import Progress, Totals, error_frame, error_schema, provenance_frame
+from extract.results import Progress, Totals, added_schema, error_frame, error_schema, provenance_frame, spans_frame
 from extract.sinks import ParquetSink, Sink
 from extract.sources import Source
 from extract.types import Outcome
@@ -121,10 +121,16 @@ class Runner:
         if self.shape.row_id and self.shape.row_id not in taken:
             raise ConfigError(f"there is no id column {self.shape.row_id!r}; the input has {list(taken)!r}")
         columns = {self.shape.prefix + name: dtype for name, dtype in self.asker.plan.schema.dtypes.items()}
-        provenance = provenance_frame(()).schema if self.shape.provenance else pl.Schema()
-        if clash := [name for name in columns if name in taken or name in provenance]:
+        added = added_schema(spans=self._grounds, provenance=self.shape.provenance)
+        if clash := [name for name in columns if name in taken or name in added]:
             raise ConfigError(f"there are already columns named {clash!r}; name ours apart with prefix= (--prefix)")
-        return pl.Schema({**taken, **columns, **provenance})
+        if clash := [name for name in added if name in taken]:
+            raise ConfigError(f"the input has columns named {clash!r}, as the output will: rename or drop them first")
+        return pl.Schema({**taken, **columns, **added})
+
+    @property
+    def _grounds(self) -> bool:
+        return bool(self.asker.plan.extractor.grounding)
 
     async def run(self) -> None:
         """Ask every record and hand every block to the sink, in order."""
@@ -366,6 +372,8 @@ class Runner:
         if self.shape.prefix:
             columns = columns.rename({name: self.shape.prefix + name for name in columns.columns})
         frame = block.frame.hstack(columns)
+        if self._grounds:
+            frame = frame.hstack(spans_frame(outcomes))
         if self.shape.provenance:
             frame = frame.hstack(provenance_frame(outcomes))
         valid = [outcome.error is None for outcome in outcomes]

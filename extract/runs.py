@@ -100,6 +100,7 @@ async def run_async(
     budget: Budget | Decimal | float | None = None,
     service_tier: ServiceTier | None = None,
     retry_rejected: bool = False,
+    require_grounding: bool = False,
     pipeline: str | None = None,
     on_event: Callable[[Progress], None] | None = None,
 ) -> Run:
@@ -118,6 +119,7 @@ async def run_async(
     - `limits`: concurrency, rates, deadline, retries (by default those of the client); `service_tier`: the price
       class ("flex" with a deadline: a row that it has shed for half of that falls back to standard);
       `retry_rejected=True`: ask rejected rows of an earlier run anew.
+    - `require_grounding`: reject rows with a value that stands nowhere in the columns of `Extractor(grounding=)`.
     - `budget`: the most this run may spend, in US dollars or as a Budget; room for the worst case is reserved before
       each request, and the run stops where no more fits.
     - `on_event`: called with a `Progress` about ten times a second, in the run's thread.
@@ -150,6 +152,7 @@ async def run_async(
             limits or Limits(retry=asking.retry),
             budget=_budget(budget),
             retry_rejected=retry_rejected,
+            require_grounding=require_grounding,
         )
         runner = Runner(source, asker, sink, shape, on_event=on_event)
         schema = runner.check()
@@ -230,6 +233,7 @@ def _asker(
     *,
     budget: Budget | None = None,
     retry_rejected: bool = False,
+    require_grounding: bool = False,
 ) -> Asker:
     gate = Gate(limits, asyncio.get_running_loop().time, None if budget is None else Purse(budget))
     free = client.endpoint.service == _OFFLINE
@@ -242,7 +246,9 @@ def _asker(
         )
     if limits.rpd is not None and cache is not None:
         sender.sent_today = cache.attempts_since(pacific_midnight(datetime.now(UTC)).timestamp())
-    return Asker(plan, sender, cache=cache, retry_rejected=retry_rejected)
+    if require_grounding and not plan.extractor.grounding:
+        raise ConfigError("the extractor does not say what to ground in: name the columns with Extractor(grounding=)")
+    return Asker(plan, sender, cache=cache, retry_rejected=retry_rejected, require_grounding=require_grounding)
 
 
 def _description(pipeline: str, plan: Plan) -> dict[str, Any]:

@@ -40,6 +40,7 @@ from extract.interactions.wire import Call, drive_async
 from extract.limits import Limits, Retry
 from extract.loops import in_thread
 from extract.schema.size import answer_tokens
+from extract.spans import Span
 from extract.types import Attempt, AttemptKind, Interaction, JsonObject, ServiceTier, Turn, Usage
 
 __all__ = ["Sender", "Tally", "Way"]
@@ -85,6 +86,7 @@ class Tally:
     mended: tuple[str, ...] = ()
     citations: tuple[Citation, ...] = ()
     grounded: bool | None = None
+    spans: tuple[Span, ...] | None = None
     ledger: list[Attempt] = field(default_factory=list)
     first_sent: float | None = None
     shed: bool = False

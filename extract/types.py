@@ -26,6 +26,7 @@ from extract.requests import (
     TextFormat,
     Tool,
 )
+from extract.spans import Span
 
 __all__ = [
     "Attempt",
@@ -276,6 +277,7 @@ class Outcome:
     much. `mended` names what was put right in the answer without asking again. `usage` and `cost` (US dollars, None
     where the price is unknown) are what this run has spent on the record, `ledger` is the same by attempt. `citations`
     are those of the answer; `grounded` says whether it names a source, None where no tool was to look anything up.
+    `spans` tell where the values stand in the record, None where that was not asked or it holds no text.
     """
 
     row_id: Any
@@ -297,6 +299,7 @@ class Outcome:
     ledger: tuple[Attempt, ...] = ()
     citations: tuple[Citation, ...] = ()
     grounded: bool | None = None
+    spans: tuple[Span, ...] | None = None
 
     @property
     def ok(self) -> bool:

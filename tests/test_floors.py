@@ -15,7 +15,7 @@ FLOORS = (
     "containers",
     "content",
     "parts",
-    "citations requests",
+    "citations requests spans",
     "types",
     "schema prompts usage limits evaluation",
     "budget grounding pace",

@@ -21,9 +21,10 @@ from planted import DRESSES, SCRIPTS, plant, slips
 from pydantic import BaseModel
 
 from extract import ConfigError, compile_schema
-from extract.grounding import Labels, SourceText, Span, ground
+from extract.grounding import Labels, SourceText, ground
 from extract.grounding.borders import stands_alone
 from extract.grounding.folding import BARE, LIGHT, fold
+from extract.spans import Span
 
 
 def only(value: Any, text: str, **options: Any) -> Span:

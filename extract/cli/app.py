@@ -58,6 +58,9 @@ def run(
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
     prefix: Annotated[str, typer.Option(help="Put before the names of the new columns.")] = "",
     retry_rejected: Annotated[bool, typer.Option("--retry-rejected", help="Ask rows rejected before anew.")] = False,
+    require_grounding: Annotated[
+        bool, typer.Option("--require-grounding", help="Reject rows with a value that stands nowhere in the record.")
+    ] = False,
     stop_after_failures: Annotated[
         int, typer.Option(min=0, help="Stop when so many rows fail before one succeeds; 0: never.")
     ] = 20,
@@ -92,6 +95,7 @@ def run(
         limit=limit,
         prefix=prefix,
         retry_rejected=retry_rejected,
+        require_grounding=require_grounding,
         stop_after_failures=stop_after_failures,
         cache=None if no_cache else cache or output.with_name(output.name + ".cache"),
         overwrite=overwrite,

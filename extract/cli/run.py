@@ -48,6 +48,7 @@ class Options:
     limit: int | None
     prefix: str
     retry_rejected: bool
+    require_grounding: bool
     stop_after_failures: int
     cache: Path | None
     overwrite: bool
@@ -77,6 +78,7 @@ def run_command(pipeline: str, data: str, output: Path, options: Options) -> int
             budget=_budget(options),
             service_tier=options.service_tier,
             retry_rejected=options.retry_rejected,
+            require_grounding=options.require_grounding,
             pipeline=pipeline_name(pipeline),
             on_event=listener,
         )

@@ -7,9 +7,8 @@ several places, and `spans` puts it together.
 """
 
 from extract.grounding.alignment import load_rapidfuzz
-from extract.grounding.findings import Status
 from extract.grounding.labels import Labels
 from extract.grounding.source import SourceText
-from extract.grounding.spans import Span, ground
+from extract.grounding.spans import ground
 
-__all__ = ["Labels", "SourceText", "Span", "Status", "ground", "load_rapidfuzz"]
+__all__ = ["Labels", "SourceText", "ground", "load_rapidfuzz"]

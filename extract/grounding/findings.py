@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
-from typing import Final, Literal, TypeAlias
+from typing import Final
 from unicodedata import category
 
 from extract.grounding.alignment import align
@@ -17,10 +17,9 @@ from extract.grounding.numbers import index_numbers
 from extract.grounding.places import CLEAR, DOUBTFUL, Place, in_order
 from extract.grounding.quotations import exact_places, folded_places
 from extract.grounding.source import SourceText
+from extract.spans import Status
 
-__all__ = ["Finding", "Status", "find"]
-
-Status: TypeAlias = Literal["exact", "normalised", "fuzzy", "missing"]
+__all__ = ["Finding", "find"]
 
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _POINT: Final = re.compile(r"\d[.,٫]\d")

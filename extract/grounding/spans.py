@@ -2,39 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import date, time
 from typing import Any, Final
 
 from extract.grounding.choice import choose
-from extract.grounding.findings import Finding, Status, find
+from extract.grounding.findings import Finding, find
 from extract.grounding.labels import Labels
 from extract.grounding.leaves import Leaf, groups_of
 from extract.grounding.places import Place
 from extract.grounding.source import SourceText
+from extract.spans import Span
 
-__all__ = ["Span", "ground"]
+__all__ = ["ground"]
 
 _NO_LABELS: Final = Labels()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """Where a value stands in its source.
-
-    `path` is the value's JSON path. `start` and `end` count code points of the source, `text` is what stands between
-    them; `page` counts from 1, where the source has pages. `status` tells how the value was found: *exact* as it is;
-    *normalised* in another dress or written form; *fuzzy* in similar words, with their similarity as `score`; *missing*
-    nowhere. `score` is 1.0 for the first two, and None, as are all places, for the last.
-    """
-
-    path: str
-    status: Status
-    start: int | None = None
-    end: int | None = None
-    score: float | None = None
-    page: int | None = None
-    text: str | None = None
 
 
 def ground(value: Any, source: SourceText, *, labels: Labels = _NO_LABELS, fuzzy: bool = True) -> tuple[Span, ...]:
