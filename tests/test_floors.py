@@ -11,8 +11,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "extract"
 FLOORS = (
     "errors loops",
-    "mime",
-    "parts",
+    "mime graphemes",
+    "parts windows",
     "citations requests",
     "types",
     "schema prompts usage limits evaluation",
