@@ -82,6 +82,8 @@ def check_rules(rules: Mapping[str, Rule], schema: OutputSchema) -> None:
 def _checked(rules: Mapping[str, Rule], schema: OutputSchema) -> dict[str, Rule]:
     """Return the rules by whole paths."""
     checked = {_path(_steps(name)): rule for name, rule in rules.items()}
+    if len(checked) < len(rules):
+        raise ConfigError(f"merge: two of the names {', '.join(map(repr, rules))} mean the same field")
     for name, rule in rules.items():
         node, path = schema.wire, "$"
         for step in _steps(name):
@@ -93,7 +95,7 @@ def _checked(rules: Mapping[str, Rule], schema: OutputSchema) -> dict[str, Rule]
 
 def _steps(name: str) -> list[str | None]:
     """Return the steps of a path: names, and None for every item of a list."""
-    rest, steps = name.removeprefix("$"), list[str | None]()
+    rest, steps = name[1:] if name.startswith(("$.", "$[")) else name, list[str | None]()
     while rest:
         found = _STEP.match(rest)
         if found is None:

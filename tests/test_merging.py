@@ -280,6 +280,7 @@ def test_a_root_that_is_no_object_is_merged_under_its_column() -> None:
         ({"title.x": "first"}, "no 'title.x'"),
         ({"title[]": "first"}, "only items"),
         ({"title[": "first"}, "is no path"),
+        ({"title": "first", "$.title": "last"}, "mean the same field"),
     ],
 )
 def test_rules_that_do_not_fit_the_schema_are_refused(rules: dict[str, Rule], told: str) -> None:
@@ -299,7 +300,7 @@ def test_rules_that_fit_the_schema_are_taken() -> None:
     check_rules(
         {"children": by_name, "children[].children": by_name, "payment": Union(by=("iban",))}, compile_schema(Tree)
     )
-    check_rules({"unit price": "last", '$["unit price"]': "last", "$.buyer.city": "vote", "notes.a": "last"}, CONTRACT)
+    check_rules({'$["unit price"]': "last", "$.buyer.city": "vote", "notes.a": "last"}, CONTRACT)
     check_rules({"free": Union(by=("x",)), "free[].y.z": "last", "payment": "vote"}, CONTRACT)
 
 
