@@ -18,7 +18,7 @@ FLOORS = (
     "citations requests spans",
     "types",
     "schema prompts usage limits evaluation",
-    "budget grounding pace",
+    "budget grounding pace windows",
     "billing results",
     "interactions media cache sinks backlog gate",
     "sources extractor emulator writer",

@@ -1,0 +1,22 @@
+"""Long texts: cut into overlapping windows, each asked about by itself, and their answers merged into one.
+
+`cutting` finds the borders, which `graphemes` keeps out of characters; `sameness` tells which items of two windows are
+one, `uniting` joins lists by it, and `merging` does so for whole answers.
+"""
+
+from extract.windows.cutting import Rule, Union, Window, Windows, count, cut
+from extract.windows.merging import Candidate, Conflict, Merged, check_rules, merge
+
+__all__ = [
+    "Candidate",
+    "Conflict",
+    "Merged",
+    "Rule",
+    "Union",
+    "Window",
+    "Windows",
+    "check_rules",
+    "count",
+    "cut",
+    "merge",
+]
