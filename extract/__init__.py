@@ -102,6 +102,8 @@ if TYPE_CHECKING:
     from extract.types import TextPart as TextPart
     from extract.types import Turn as Turn
     from extract.types import Usage as Usage
+    from extract.windows import Union as Union
+    from extract.windows import Windows as Windows
 
 _NAMES_OF = {
     "budget": "Budget",
@@ -128,6 +130,7 @@ _NAMES_OF = {
     "prompts": "Example",
     "results": "Progress Run",
     "spans": "Span",
+    "windows": "Union Windows",
     "runs": "extract_one offline_client run run_async",
     "schema": "OutputSchema compile_schema",
     "types": """Attempt AudioFormat Citation Clip Generation ImageFormat Interaction Loss MediaPart Outcome Pages

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -38,6 +38,7 @@ from extract.prompts import repair_text
 from extract.sender import Sender, Tally, Way
 from extract.spans import Span
 from extract.types import AttemptKind, Interaction, Outcome, Turn
+from extract.windows import Window
 
 __all__ = ["Asker", "Prepared"]
 
@@ -101,7 +102,7 @@ class Asker:
             self.cache.look_no_further()
 
     def _prepared(self, record: Mapping[str, Any]) -> Prepared:
-        if self.plan.extractor.media:
+        if self.plan.extractor.media or self.plan.extractor.windows:
             return Prepared(record)
         try:
             return Prepared(record, self.plan.question(record))
@@ -149,13 +150,57 @@ class Asker:
             citations=tally.citations,
             grounded=tally.grounded,
             spans=tally.spans,
+            windows=tally.windows,
+            conflicts=tally.conflicts,
             ledger=tuple(tally.ledger),
             **result,
         )
 
     async def _value(self, prepared: Prepared, tally: Tally) -> tuple[Any, tuple[Any, ...]]:
+        """Return a record's value and its cells, asked as a whole or in windows."""
+        if self.plan.extractor.windows is not None:
+            parts = await in_thread(partial(self.plan.windows, prepared.record))
+            if parts:
+                return await self._merged(prepared, parts, tally)
+        return await self._answer(prepared.question or await self._question(prepared), tally)
+
+    async def _merged(
+        self, prepared: Prepared, parts: Sequence[tuple[Window, Question]], tally: Tally
+    ) -> tuple[Any, tuple[Any, ...]]:
+        """Ask about all windows of a long text, and make one answer of theirs.
+
+        A window without a valid answer is the record's failure: what it holds would be missing in silence. The answers
+        to the others are kept, so that asking the record anew asks only for that one.
+        """
+        tallies = [Tally(tally.started, tally.timeout) for _ in parts]
+        asked = [self._window(window, question, part) for (window, question), part in zip(parts, tallies, strict=True)]
+        try:
+            told = await asyncio.gather(*asked, return_exceptions=True)
+        finally:
+            for part in tallies:
+                tally.add(part)
+        tally.windows = len(parts)
+        if failures := [one for one in told if isinstance(one, BaseException)]:
+            raise next((failure for failure in failures if isinstance(failure, _STOPS)), failures[0])
+        answers = [(window, value) for (window, _), value in zip(parts, told, strict=True)]
+        text, merged = await in_thread(partial(self.plan.merged, answers))
+        tally.answer, tally.conflicts = text, merged.conflicts
+        value, _ = self.plan.schema.read(text)
+        if self.plan.extractor.grounding:
+            whole = await self._question(prepared)
+            tally.spans = await in_thread(partial(self.plan.spans, value, whole))
+        return value, self.plan.schema.row(value)
+
+    async def _window(self, window: Window, question: Question, tally: Tally) -> Any:
+        """Return the value for one window; an invalid answer says which window it was."""
+        try:
+            return (await self._answer(question, tally))[0]
+        except InvalidAnswer as error:
+            place = f"in the window of characters {window.start:,} to {window.end:,}"
+            raise InvalidAnswer(tuple(Issue(one.path, f"{one.message} ({place})") for one in error.issues)) from error
+
+    async def _answer(self, question: Question, tally: Tally) -> tuple[Any, tuple[Any, ...]]:
         """Go through the retry rounds: a rejected answer of an earlier run is replaced by that of a later round."""
-        question = prepared.question or await self._question(prepared)
         retry_round = 0
         while True:
             try:

@@ -215,17 +215,18 @@ def _survey(source: Source, plan: Plan, rows: int, cache: ResponseCache | None) 
     records = (record for frame in _picked(source, plan.columns, chosen) for record in frame.to_dicts())
     for row, record in zip(chosen, records, strict=True):
         try:
-            question = plan.question(record)
-            key, size = plan.answer_key(question, 0), plan.input_tokens(question.turns)
+            asked = [question for _, question in plan.windows(record)] or [plan.question(record)]
         except BadRecord as error:
             survey.bad += 1
             survey.reason = survey.reason or f"row {row}: {error}"
             continue
-        known = cache is not None and cache.get(key) is not None
-        survey.cached += known
-        if key not in survey.first_rows and not known:
-            survey.sizes.append(size)
-        survey.first_rows.setdefault(key, row)
+        keys = [plan.answer_key(question, 0) for question in asked]
+        known = {key for key in keys if cache is not None and cache.get(key) is not None}
+        survey.cached += known >= set(keys)
+        for key, question in zip(keys, asked, strict=True):
+            if key not in survey.first_rows and key not in known:
+                survey.sizes.append(plan.input_tokens(question.turns))
+            survey.first_rows.setdefault(key, row)
     return survey
 
 

@@ -22,6 +22,7 @@ from extract.prompts import Example, Template, check_columns, value_text
 from extract.schema import OutputSchema, compile_schema
 from extract.spans import Span
 from extract.types import Generation, Part, Request, ServiceTier, TextPart, Tool, Turn
+from extract.windows import Merged, Window, Windows, check_rules, cut, merge
 
 __all__ = ["Extractor", "Plan", "Question"]
 
@@ -38,10 +39,11 @@ class Extractor:
     what `compile_schema` made of one. `prompt` holds `{column}` places. `media` names columns with a path, an URI or
     bytes; their parts go before the prompt. `optional` names columns that an input need not have, of which it has at
     least one: without them they are null. `grounding` names the columns, texts or files, in which the values of an
-    answer are to be found again: of a record the first that has a text counts (a scan has none). `repairs` is how often
-    a wrong answer is shown its errors and asked again. `tools` are typed tools, the service's own as raw objects, and
-    Python functions, which run here: their results go back with everything that came before, as often as `tool_rounds`
-    allows.
+    answer are to be found again: of a record the first that has a text counts (a scan has none). `windows` cuts texts
+    that are too long for one request, and merges the answers to their parts; a PDF longer than a window is sent as its
+    text. `repairs` is how often a wrong answer is shown its errors and asked again. `tools` are typed tools, the
+    service's own as raw objects, and Python functions, which run here: their results go back with everything that came
+    before, as often as `tool_rounds` allows.
     """
 
     schema: Any
@@ -54,6 +56,7 @@ class Extractor:
     examples: tuple[Example, ...] = ()
     generation: Generation = Generation()
     grounding: tuple[str, ...] = ()
+    windows: Windows | None = None
     repairs: int = 2
     tools: tuple[Any, ...] = ()
     tool_rounds: int = 8
@@ -81,10 +84,18 @@ class Extractor:
     def _check_grounding(self) -> None:
         """Refuse what could only be told after the first answer was paid for."""
         read = (*Template.parse(self.prompt).columns, *self.media)
+        if self.windows is not None:
+            self._check_windows(self.windows, read)
         if unread := [name for name in self.grounding if name not in read]:
             raise ConfigError(f"grounding names {unread!r}, which are neither in the prompt nor in media")
         if self.grounding:
             load_rapidfuzz()
+
+    def _check_windows(self, windows: Windows, read: Sequence[str]) -> None:
+        if windows.column is None and len(set(read)) > 1 and set(read) - set(self.optional):
+            raise ConfigError(f"windows: name the column that holds the long text, Windows(column=): one of {read!r}")
+        if windows.column is not None and windows.column not in read:
+            raise ConfigError(f"windows: the column {windows.column!r} is neither in the prompt nor in media")
 
     def compile(
         self, endpoint: Endpoint, *, service: str | None = None, service_tier: ServiceTier | None = None
@@ -93,6 +104,8 @@ class Extractor:
         template = Template.parse(self.prompt)
         schema = compile_schema(self.schema)
         examples = tuple(_example_turns(self.examples, template, schema))
+        if self.windows is not None:
+            check_rules(self.windows.merge, schema)
         request = Request(
             model=self.model,
             input=examples,
@@ -190,6 +203,32 @@ class Plan:
             return replace(Question.of((turn,)), quoted=tuple(quoted))
         except UnicodeError as error:
             raise BadRecord(f"the record holds text that is no Unicode: {error}") from None
+
+    def windows(self, record: Mapping[str, Any]) -> list[tuple[Window, Question]]:
+        """Return the windows of a record's long text, each with what is asked about it; [] where one request will do.
+
+        Reads files and takes a moment. Raises BadRecord.
+        """
+        windows = self.extractor.windows
+        if windows is None:
+            return []
+        column = windows.column or next((name for name in self.columns if record[name] is not None), self.columns[0])
+        in_media, cell = column in self.extractor.media, record.get(column)
+        part = load_part(cell, column) if in_media else TextPart(value_text(cell, column))
+        source = None if part is None else _source_text(part)
+        found = [] if source is None else cut(source.text, windows, source.page_starts or None)
+        if len(found) < 2:
+            return []
+        said = [TextPart(window.text) if in_media else window.text for window in found]
+        return [(window, self.question({**record, column: text})) for window, text in zip(found, said, strict=True)]
+
+    def merged(self, answers: Sequence[tuple[Window, Any]]) -> tuple[str, Merged]:
+        """Return the validated values of all windows as the JSON text of one answer, and how that came about."""
+        windows = self.extractor.windows
+        assert windows is not None, "only where there are windows"
+        told = [(window, from_json(self.schema.to_json(value))) for window, value in answers]
+        found = merge(told, windows.merge, self.schema)
+        return to_json(found.value).decode(), found
 
     def spans(self, value: Any, question: Question) -> tuple[Span, ...] | None:
         """Return where the values of an answer stand in its record; None where that holds no text."""

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any, get_args
 
 import polars as pl
+from pydantic_core import to_json
 
 from extract.budget import Purse
 from extract.citations import Citation
 from extract.errors import ExtractError, InvalidAnswer
 from extract.spans import Span, Status
 from extract.types import Attempt, AttemptKind, JsonObject, Loss, Outcome, Usage
+from extract.windows import Conflict
 
 __all__ = [
     "Progress",
@@ -47,6 +49,7 @@ _ATTEMPT = pl.Struct(
 _CITATION = pl.Struct(
     {"kind": pl.String, "source": pl.String, "title": pl.String, "text": pl.String, "start": pl.Int64, "end": pl.Int64}
 )
+_CONFLICT = pl.Struct({"path": pl.String, "chosen": pl.String, "values": pl.List(pl.String)})
 _SPAN = pl.Struct(
     {
         "path": pl.String,
@@ -68,6 +71,8 @@ _PROVENANCE = pl.Struct(
         "mended": pl.List(pl.String),
         "grounded": pl.Boolean,
         "citations": pl.List(_CITATION),
+        "windows": pl.Int64,
+        "conflicts": pl.List(_CONFLICT),
         "ledger": pl.List(_ATTEMPT),
     }
 )
@@ -269,6 +274,8 @@ def provenance_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
             "mended": list(outcome.mended),
             "grounded": outcome.grounded,
             "citations": [_citation_row(citation) for citation in outcome.citations],
+            "windows": outcome.windows,
+            "conflicts": [_conflict_row(conflict) for conflict in outcome.conflicts],
             "ledger": [_attempt_row(attempt) for attempt in outcome.ledger],
         }
         for outcome in outcomes
@@ -283,6 +290,12 @@ def spans_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
         for outcome in outcomes
     ]
     return pl.Series("_spans", rows, dtype=pl.List(_SPAN)).to_frame()
+
+
+def _conflict_row(conflict: Conflict) -> dict[str, Any]:
+    """Return what windows disagree about; values are JSON text, since they may be of any type."""
+    values = [to_json(candidate.value).decode() for candidate in conflict.candidates]
+    return {"path": conflict.path, "chosen": to_json(conflict.chosen).decode(), "values": values}
 
 
 def _span_row(span: Span) -> dict[str, Any]:

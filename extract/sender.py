@@ -42,6 +42,7 @@ from extract.loops import in_thread
 from extract.schema.size import answer_tokens
 from extract.spans import Span
 from extract.types import Attempt, AttemptKind, Interaction, JsonObject, ServiceTier, Turn, Usage
+from extract.windows import Conflict
 
 __all__ = ["Sender", "Tally", "Way"]
 
@@ -87,10 +88,22 @@ class Tally:
     citations: tuple[Citation, ...] = ()
     grounded: bool | None = None
     spans: tuple[Span, ...] | None = None
+    windows: int | None = None
+    conflicts: tuple[Conflict, ...] = ()
     ledger: list[Attempt] = field(default_factory=list)
     first_sent: float | None = None
     shed: bool = False
     held: _Held | None = None
+
+    def add(self, part: Tally) -> None:
+        """Take in what a part of the record has taken."""
+        for name in ("attempts", "retries", "repairs", "unknown_attempts"):
+            setattr(self, name, getattr(self, name) + getattr(part, name))
+        self.ledger += part.ledger
+        self.joined |= part.joined
+        self.mended += part.mended
+        self.citations += part.citations
+        self.model, self.service_tier = part.model or self.model, part.service_tier or self.service_tier
 
     @property
     def usage(self) -> Usage:

@@ -277,7 +277,8 @@ class Outcome:
     much. `mended` names what was put right in the answer without asking again. `usage` and `cost` (US dollars, None
     where the price is unknown) are what this run has spent on the record, `ledger` is the same by attempt. `citations`
     are those of the answer; `grounded` says whether it names a source, None where no tool was to look anything up.
-    `spans` tell where the values stand in the record, None where that was not asked or it holds no text.
+    `spans` tell where the values stand in the record, None where that was not asked or it holds no text. `windows` is
+    how many parts a long text was asked about in, None for one; `conflicts` are where their answers differ.
     """
 
     row_id: Any
@@ -300,6 +301,8 @@ class Outcome:
     citations: tuple[Citation, ...] = ()
     grounded: bool | None = None
     spans: tuple[Span, ...] | None = None
+    windows: int | None = None
+    conflicts: tuple[Any, ...] = ()
 
     @property
     def ok(self) -> bool:

@@ -53,6 +53,9 @@ _RULES_TOLD = "first, last, longest, vote, union and Union(...)"
 class Windows:
     """How a text that is too long for one request is asked about in parts, and how the answers become one.
 
+    `column` names the column that holds it, a text or a file with a text; None is for an extractor that reads only one,
+    or only optional ones.
+
     A window holds at most `characters` code points, about four to a token of English; it is longer only where one
     grapheme cluster is. It ends at a paragraph, a line or a sentence where there is one in its second half, and begins
     at least `overlap` before the end of the one before: what is no longer than that lies whole in a window.
@@ -66,6 +69,7 @@ class Windows:
     a rule, objects are merged by field, lists are joined, and of anything else the first counts.
     """
 
+    column: str | None = None
     characters: int = 20_000
     overlap: int = 1_000
     passes: int = 1
