@@ -24,7 +24,7 @@ import extract
 from extract import Extractor
 
 ROOT = Path(__file__).resolve().parents[1]
-SHARED = Path("/work/shared/data/invoice_pdfs")
+SHARED = ROOT.parent / "shared" / "data" / "invoice_pdfs"
 TOLERANCE = 0.005
 
 
