@@ -16,8 +16,7 @@ from extract.budget import Purse
 from extract.citations import Citation
 from extract.errors import ExtractError, InvalidAnswer
 from extract.spans import Span, Status
-from extract.types import Attempt, AttemptKind, JsonObject, Loss, Outcome, Usage
-from extract.windows import Conflict
+from extract.types import Attempt, AttemptKind, Conflict, JsonObject, Loss, Outcome, Usage
 
 __all__ = [
     "Progress",

@@ -41,8 +41,7 @@ from extract.limits import Limits, Retry
 from extract.loops import in_thread
 from extract.schema.size import answer_tokens
 from extract.spans import Span
-from extract.types import Attempt, AttemptKind, Interaction, JsonObject, ServiceTier, Turn, Usage
-from extract.windows import Conflict
+from extract.types import Attempt, AttemptKind, Conflict, Interaction, JsonObject, ServiceTier, Turn, Usage
 
 __all__ = ["Sender", "Tally", "Way"]
 

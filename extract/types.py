@@ -31,8 +31,10 @@ from extract.spans import Span
 __all__ = [
     "Attempt",
     "AudioFormat",
+    "Candidate",
     "Citation",
     "Clip",
+    "Conflict",
     "Failure",
     "FunctionCall",
     "Generation",
@@ -268,6 +270,23 @@ class Loss:
     value: Any
 
 
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One of several values for a place, and the numbers of the windows that gave it."""
+
+    value: Any
+    windows: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A place for which windows gave different values, none of them empty: all of these, in order, and the chosen."""
+
+    path: str
+    candidates: tuple[Candidate, ...]
+    chosen: Any
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What became of one record: a value or an error, and what it took to get there.
@@ -302,7 +321,7 @@ class Outcome:
     grounded: bool | None = None
     spans: tuple[Span, ...] | None = None
     windows: int | None = None
-    conflicts: tuple[Any, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
 
     @property
     def ok(self) -> bool:

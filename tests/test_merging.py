@@ -14,8 +14,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from extract.errors import ConfigError
 from extract.schema import compile_schema
+from extract.types import Candidate, Conflict
 from extract.windows.cutting import Rule, Union, Window, Windows, cut
-from extract.windows.merging import Candidate, Conflict, Merged, check_rules, merge
+from extract.windows.merging import Merged, check_rules, merge
 
 
 class Party(BaseModel):

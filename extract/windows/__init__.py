@@ -5,11 +5,9 @@ one, `uniting` joins lists by it, and `merging` does so for whole answers.
 """
 
 from extract.windows.cutting import Rule, Union, Window, Windows, count, cut
-from extract.windows.merging import Candidate, Conflict, Merged, check_rules, merge
+from extract.windows.merging import Merged, check_rules, merge
 
 __all__ = [
-    "Candidate",
-    "Conflict",
     "Merged",
     "Rule",
     "Union",

@@ -12,33 +12,16 @@ from typing import Any, Literal, TypeAlias
 from extract.errors import ConfigError
 from extract.schema import OutputSchema
 from extract.schema.keywords import element, member, types_of
-from extract.types import JsonObject
+from extract.types import Candidate, Conflict, JsonObject
 from extract.windows.cutting import Choice, Rule, Union, Window
 from extract.windows.sameness import identity, is_empty
 from extract.windows.uniting import Entry, Said, united
 
-__all__ = ["Candidate", "Conflict", "Merged", "check_rules", "merge"]
+__all__ = ["Merged", "check_rules", "merge"]
 
 _Kind: TypeAlias = Literal["object", "list", "value", "any"]
 
 _STEP = re.compile(r'\.?([^.\[\]"]+)|\[\]|\[("(?:[^"\\]|\\.)*")\]')
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """One of several values for a place, and the numbers of the windows that gave it."""
-
-    value: Any
-    windows: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Conflict:
-    """A place for which windows gave different values, none of them empty: all of these, in order, and the chosen."""
-
-    path: str
-    candidates: tuple[Candidate, ...]
-    chosen: Any
 
 
 @dataclass(frozen=True, slots=True)
