@@ -14,6 +14,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from extract.errors import ConfigError, ExtractError, OutputError
+from extract.filetable import CREATE_FILES, FileTable
 from extract.types import Attempt, Interaction, Usage
 
 __all__ = ["ResponseCache", "Spending", "Verification"]
@@ -61,6 +62,7 @@ _MIGRATIONS = (
         at REAL NOT NULL
     )
     """,
+    CREATE_FILES,
 )
 
 
@@ -99,6 +101,7 @@ class ResponseCache:
     """Answers by content key. Safe with two processes on one file; to be used from one thread at a time.
 
     `flying` are the requests in flight by key: runs in one event loop that share a cache ask each of them once.
+    `files` are the uploaded files that it knows of.
     Raises ConfigError where the file is not a cache of this library, OutputError where it cannot be written. With
     `read_only` nothing is made, changed or brought to the newest form, and another process may be writing to it.
     """
@@ -120,6 +123,7 @@ class ResponseCache:
             ) from None
         except OSError as error:
             raise OutputError(f"the cache {self.path} cannot be opened: {error.strerror}") from None
+        self.files = FileTable(self._database, str(self.path))
 
     def look_ahead(self, keys: Sequence[bytes]) -> None:
         """Look up together what `get` will be asked for soon, once for each key: a tenth of the time of single looks.

@@ -109,6 +109,10 @@ class Gate:
         if done:
             raise NotRun("the run was stopped")
 
+    def is_closed(self) -> bool:
+        """True once nobody is let in any more."""
+        return self._closed.done()
+
     def close(self) -> None:
         """Let nobody in any more: who waits or comes later gets NotRun, who is inside may finish."""
         if not self._closed.done():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import signal
 import sys
@@ -25,9 +24,11 @@ import polars as pl
 from extract.asker import Asker
 from extract.budget import Budget, Purse
 from extract.cache import ResponseCache
+from extract.collector import unswept
 from extract.emulator import Emulator
 from extract.errors import ConfigError, OutputError
 from extract.extractor import Extractor, Plan
+from extract.filetable import FileTable
 from extract.gate import Gate
 from extract.interactions.client import AsyncClient, Client
 from extract.interactions.dialects import DialectName
@@ -41,12 +42,11 @@ from extract.sender import Sender
 from extract.sinks import FrameSink, Sink, check_output, footer, open_sink, write_errors
 from extract.sources import open_source, take_rows
 from extract.types import Outcome, ServiceTier
+from extract.uploads import INLINE_BYTES, Uploads
 
 __all__ = ["extract_one", "offline_client", "run", "run_async"]
 
 _OFFLINE = "offline"
-_COLLECTOR = threading.Lock()
-_NEW_OBJECTS = 10_000  # before the garbage collector looks at them
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -101,6 +101,8 @@ async def run_async(
     service_tier: ServiceTier | None = None,
     retry_rejected: bool = False,
     require_grounding: bool = False,
+    inline_limit: int = INLINE_BYTES,
+    keep_files: bool = False,
     pipeline: str | None = None,
     on_event: Callable[[Progress], None] | None = None,
 ) -> Run:
@@ -120,6 +122,9 @@ async def run_async(
       class ("flex" with a deadline: a row that it has shed for half of that falls back to standard);
       `retry_rejected=True`: ask rejected rows of an earlier run anew.
     - `require_grounding`: reject rows with a value that stands nowhere in the columns of `Extractor(grounding=)`.
+    - `inline_limit`: larger files are uploaded, each distinct one once. The service stores an upload, whatever
+      `store` says, until the run deletes it at its end, for 48 hours at most. `keep_files=True` leaves them there for
+      the next run with the same cache.
     - `budget`: the most this run may spend, in US dollars or as a Budget; room for the worst case is reserved before
       each request, and the run stops where no more fits.
     - `on_event`: called with a `Progress` about ten times a second, in the run's thread.
@@ -150,42 +155,24 @@ async def run_async(
             asking,
             answers,
             limits or Limits(retry=asking.retry),
+            inline_limit=inline_limit,
+            keep_files=keep_files,
             budget=_budget(budget),
             retry_rejected=retry_rejected,
             require_grounding=require_grounding,
         )
+        stack.push_async_callback(asker.sender.uploads.close)
         runner = Runner(source, asker, sink, shape, on_event=on_event)
         schema = runner.check()
         sink.open(schema, footer(_description(named, plan)))
         STARTED.get()(runner)
         try:
-            with _unswept():
+            with unswept():
                 await runner.run()
             return _finish(runner, sink, path, schema)
         except BaseException:
             sink.abandon()
             raise
-
-
-@contextmanager
-def _unswept() -> Iterator[None]:
-    """Keep the garbage collector from going again and again through all that was there before the run.
-
-    It also looks less often at what is new: a record leaves hundreds of objects behind, and none in a circle.
-    """
-    with _COLLECTOR:
-        mine = not gc.get_freeze_count()  # else another run, or the program, has done so
-        often, *rest = gc.get_threshold()
-        if mine:
-            gc.freeze()
-            gc.set_threshold(max(often, _NEW_OBJECTS) if often else 0, *rest)
-    try:
-        yield
-    finally:
-        if mine:
-            with _COLLECTOR:
-                gc.set_threshold(often, *rest)
-                gc.unfreeze()
 
 
 def _check_kinds(extractor: Any, limits: Any) -> None:
@@ -231,13 +218,23 @@ def _asker(
     cache: ResponseCache | None,
     limits: Limits,
     *,
+    inline_limit: int = INLINE_BYTES,
+    keep_files: bool = False,
     budget: Budget | None = None,
     retry_rejected: bool = False,
     require_grounding: bool = False,
 ) -> Asker:
     gate = Gate(limits, asyncio.get_running_loop().time, None if budget is None else Purse(budget))
     free = client.endpoint.service == _OFFLINE
-    sender = Sender(plan, client, gate, cache=cache, limits=limits, free=free)
+    uploads = Uploads(
+        client.files,
+        client.endpoint.service,
+        FileTable.in_memory() if cache is None else cache.files,
+        inline_limit=inline_limit,
+        keep=keep_files,
+        is_closed=gate.is_closed,
+    )
+    sender = Sender(plan, client, gate, uploads, cache=cache, limits=limits, free=free)
     tier = plan.request.service_tier
     if budget is not None and budget.dollars is not None and not sender.billing.is_priced(tier):
         raise ConfigError(
@@ -395,6 +392,9 @@ def extract_one(
             plan = plan.fitted(list(record))
             asker = _asker(plan, asking, None, Limits())
             (prepared,) = asker.prepare([record])
-            return await asker.ask(prepared, 0)
+            try:
+                return await asker.ask(prepared, 0)
+            finally:
+                await asker.sender.uploads.close()
 
     return _in_thread(ask)

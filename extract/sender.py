@@ -42,6 +42,7 @@ from extract.loops import in_thread
 from extract.schema.size import answer_tokens
 from extract.spans import Span
 from extract.types import Attempt, AttemptKind, Conflict, Interaction, JsonObject, ServiceTier, Turn, Usage
+from extract.uploads import LostFile, Uploads
 
 __all__ = ["Sender", "Tally", "Way"]
 
@@ -132,6 +133,7 @@ class Sender:
     plan: Plan
     client: AsyncClient
     gate: Gate
+    uploads: Uploads
     cache: ResponseCache | None = None
     limits: Limits = field(default_factory=Limits)
     free: bool = False
@@ -183,6 +185,18 @@ class Sender:
         return replace(self.limits.retry, patience=max(0.0, min(self.limits.retry.patience, left)))
 
     async def _follow(self, way: Way, rung: int, turns: Sequence[Turn], tally: Tally, retry: Retry) -> Interaction:
+        """Ask, with large files on the service; once more where it has lost one of them meanwhile."""
+        if not self.plan.extractor.media:
+            return await self._asked(way, rung, turns, tally, retry)
+        try:
+            async with self.uploads.placed(turns) as placed:
+                return await self._asked(way, rung, placed, tally, retry)
+        except LostFile:
+            tally.retries += 1
+        async with self.uploads.placed(turns) as placed:
+            return await self._asked(replace(way, kind="retry"), rung, placed, tally, retry)
+
+    async def _asked(self, way: Way, rung: int, turns: Sequence[Turn], tally: Tally, retry: Retry) -> Interaction:
         envelope = self._envelope(way, rung)
         tokens = envelope.tokens + self.plan.input_tokens(turns)
         interaction = await self._whole(await self._body(envelope, turns), tokens, way, tally, retry)

@@ -10,8 +10,8 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "extract"
 FLOORS = (
-    "errors loops",
-    "mime decoding pdf",
+    "errors loops collector",
+    "mime decoding pdf filetable",
     "containers",
     "content",
     "parts",
@@ -22,6 +22,7 @@ FLOORS = (
     "billing results",
     "interactions media cache sinks backlog gate",
     "sources extractor emulator writer",
+    "uploads",
     "sender",
     "asker",
     "runner",

@@ -163,7 +163,7 @@ def test_windows_count_in_ledger_budget_and_cache(tmp_path: Path) -> None:
 
 def test_faults_in_some_windows_cost_retries_and_nothing_else() -> None:
     client, _ = client_of(read, faults="503=0.2,malformed=0.1,reset=0.1", seed=5)
-    result = run([book(60)], asked(), client=client)
+    result = run([book(60)], Extractor(Found, "{text}", windows=Windows(), repairs=6), client=client)
     assert [item["number"] for item in result.frame["items"].to_list()[0]] == list(range(120))
 
 

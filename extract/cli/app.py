@@ -61,6 +61,9 @@ def run(
     require_grounding: Annotated[
         bool, typer.Option("--require-grounding", help="Reject rows with a value that stands nowhere in the record.")
     ] = False,
+    keep_files: Annotated[
+        bool, typer.Option("--keep-files", help="Leave uploaded files on the service (48 h) for the next run.")
+    ] = False,
     stop_after_failures: Annotated[
         int, typer.Option(min=0, help="Stop when so many rows fail before one succeeds; 0: never.")
     ] = 20,
@@ -96,6 +99,7 @@ def run(
         prefix=prefix,
         retry_rejected=retry_rejected,
         require_grounding=require_grounding,
+        keep_files=keep_files,
         stop_after_failures=stop_after_failures,
         cache=None if no_cache else cache or output.with_name(output.name + ".cache"),
         overwrite=overwrite,

@@ -1,0 +1,114 @@
+"""Files on the service as a cache knows them: noted before their first byte is sent, forgotten once they are deleted.
+
+So a process that is killed leaves no file behind that the next run with the same cache could not find.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections import Counter
+from typing import Any, NamedTuple, Self
+
+from extract.errors import OutputError
+
+__all__ = ["CREATE_FILES", "FileRow", "FileTable"]
+
+CREATE_FILES = """
+    CREATE TABLE files (
+        name TEXT PRIMARY KEY,
+        service TEXT NOT NULL,
+        hash BLOB NOT NULL,
+        mime_type TEXT NOT NULL,
+        size INTEGER NOT NULL,
+        uri TEXT,
+        created REAL NOT NULL,
+        expires REAL NOT NULL
+    )
+    """
+_COLUMNS = "name, service, hash, mime_type, size, uri, created, expires"
+
+
+class FileRow(NamedTuple):
+    """One file of a service. `uri` is None until all of it has arrived; times are Unix times of this machine."""
+
+    name: str
+    service: str
+    hash: bytes
+    mime_type: str
+    size: int
+    uri: str | None
+    created: float
+    expires: float
+
+
+class FileTable:
+    """The table `files` of a cache, in one commit per change. OutputError where it cannot be read or written.
+
+    `held` counts the runs of this process that use a file, by name: none of them deletes what another one needs.
+    """
+
+    def __init__(self, database: sqlite3.Connection, where: str = "memory") -> None:
+        self.held: Counter[str] = Counter()
+        self._database, self._where = database, where
+
+    @classmethod
+    def in_memory(cls) -> Self:
+        """Return a table for a run without a cache."""
+        database = sqlite3.connect(":memory:", check_same_thread=False)
+        database.execute(CREATE_FILES)
+        return cls(database)
+
+    def add(self, row: FileRow) -> None:
+        """Note a file whose upload begins now."""
+        self._change(f"INSERT INTO files ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *row)  # noqa: S608 - our words
+
+    def arrived(self, name: str, uri: str) -> None:
+        """Note that all of a file has arrived, and what requests call it."""
+        self._change("UPDATE files SET uri = ? WHERE name = ?", uri, name)
+
+    def forget(self, name: str) -> None:
+        """Drop a file that is on the service no more."""
+        self._change("DELETE FROM files WHERE name = ?", name)
+
+    def find(self, service: str, content: bytes, mime_type: str, after: float) -> FileRow | None:
+        """Return the newest file with this content that lives on `after` a time.
+
+        One that has not arrived yet is only found where no run of this process is sending it.
+        """
+        rows = self._rows(
+            "service = ? AND hash = ? AND mime_type = ? AND expires > ? ORDER BY created DESC",
+            service,
+            content,
+            mime_type,
+            after,
+        )
+        return next((row for row in rows if row.uri is not None or not self.held[row.name]), None)
+
+    def unused(self, service: str) -> list[FileRow]:
+        """Return the files that no run of this process uses, the oldest first."""
+        return [row for row in self._rows("service = ? ORDER BY created", service) if not self.held[row.name]]
+
+    def size(self, service: str) -> int:
+        """Return how many bytes all files of a service take together."""
+        try:
+            found = self._database.execute("SELECT sum(size) FROM files WHERE service = ?", (service,)).fetchone()
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from None
+        return int(found[0] or 0)
+
+    def _rows(self, where: str, *values: object) -> list[FileRow]:
+        try:
+            found = self._database.execute(f"SELECT {_COLUMNS} FROM files WHERE {where}", values)  # noqa: S608
+            return [FileRow(*row) for row in found]
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from None
+
+    def _unreadable(self, error: sqlite3.Error) -> OutputError:
+        return OutputError(f"the cache {self._where} cannot be read: {error}")
+
+    def _change(self, statement: str, *values: Any) -> None:
+        try:
+            with self._database:
+                self._database.execute(statement, values)
+        except sqlite3.Error as error:
+            raise OutputError(f"the cache {self._where} cannot be written: {error}") from None
