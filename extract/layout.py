@@ -54,7 +54,9 @@ def laid_out(words: Sequence[Word]) -> str | None:
     if _is_prose(lines):
         return None
     aside = " ".join(word.text for word in words if not word.upright)
-    return "\n".join([*(GAP.join(line) for line in lines), *filter(None, [aside])])
+    text = "\n".join([*(GAP.join(line) for line in lines), *filter(None, [aside])])
+    # Where pdfium counts in UTF-16, a rare character comes as two halves; half of one alone is no character.
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
 
 
 def _rows(words: Iterable[Word]) -> Iterator[list[Word]]:
@@ -143,7 +145,7 @@ def _glyphs(text_page: Any) -> Iterator[_Glyph | None]:
             yield _Glyph(" ")
             is_new = True
             continue
-        if not (box_of(page, index, box) and origin_of(page, index, x, base)):
+        if not (box_of(page, index, box) and origin_of(page, index, x, base) and box.top > box.bottom):
             yield None
             return
         if is_new:

@@ -55,6 +55,10 @@ def test_scripts_from_right_to_left_are_left_to_pdfium() -> None:
     assert laid_out([word("\u05e9\u05dc\u05d5\u05dd", 60, 700), word("17", 20, 700)]) is None
 
 
+def test_halves_of_a_character_are_put_together_and_a_lone_one_is_dropped() -> None:
+    assert laid_out([word("\ud83d\ude00", 60, 700), word("a\ud83d", 200, 700)]) == "\U0001f600   a"
+
+
 def test_a_page_without_words_is_empty() -> None:
     assert laid_out([]) == ""
     assert read_pdf(assembled(pages_of([stream(b"BT /F 10 Tf ( ) Tj ET")]))).text == ""
