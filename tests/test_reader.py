@@ -348,6 +348,7 @@ def test_amounts_belong_to_their_labels() -> None:
         ("amount_untaxed", "Exclusief btw   € 50,00   Subtotaal   € 60,50\nBtw 21%   € 10,50", 50.0),
         ("subtotal", "Base imponible   55,95 EUR\nIVA 21 %   11,75 EUR", 55.95),
         ("subtotal", "Tea   9.00\nSubtotal   9.00\nCups   5.00\nSubtotal   5.00\nSubtotal   14.00", 14.0),
+        ("subtotal", "Total excluding VAT   EUR   50.00\nVAT   EUR   10.00\nTotal   EUR   60.00", 50.0),
         ("net_amount", "Imponibile   200,00\nIVA 22%   44,00", 200.0),
     ],
 )
@@ -375,7 +376,9 @@ def test_labels_above_their_values_are_read_column_by_column(text: str, day: str
         ("Reed & Moss Ltd   Bill to\n4 Weir Lane   Ada Fenn\nMarlow   1 Quay", "Ada Fenn"),
         ("Moulin SARL   Client\n3 rue Basse   Mairie de Vaux", "Mairie de Vaux"),
         ("Kunde: Anna Beispiel   Datum: 1.2.2026", "Anna Beispiel"),
-        ("Cliente   Tipo\nTotal: 3.00   Nota: x", None),
+        ("Sold to     Ada Fenn\nTerms       Net 30", "Ada Fenn"),
+        ("Bill to   Ship to\nAda Fenn   Ben Fenn", "Ada Fenn"),
+        ("Cliente   Fecha\nTotal: 3.00   Nota: x", None),
         ("Reed & Moss Ltd\n4 Weir Lane", None),
     ],
 )

@@ -35,7 +35,7 @@ discount: disc rabatt remise descuento sconto desconto korting saving savings
 change: wechselgeld ruckgeld rendu cambio vuelto troco wisselgeld
 cash: bar especes efectivo contanti contant tendered tender paid gegeben visa mastercard deposit
 rounding: rundung arrondi redondeo arrotondamento afronding adjustment adj
-shipping: delivery versand lieferung livraison envio spedizione entrega verzending levering
+shipping: ship delivery versand lieferung livraison envio spedizione entrega verzending levering
 date: 発行日 日付 datum fecha data dated
 time: uhrzeit zeit heure hora ora tijd
 number: n no nr num nummer numero nro id code ref reference kennung nmr

@@ -68,5 +68,8 @@ def match(words: Collection[str], label: Collection[str]) -> float:
         return 0.0
     others = frozenset(label).difference(words)
     gross = "gross" in others  # "total including tax" is a total, not a tax
-    rivals = RIVALS.intersection(others).difference(*kin.values(), ("tax",) if gross else ())
+    net = "net" in label and any(
+        word == "net" or "net" in kin[word] for word in words
+    )  # and so "without tax" a net sum
+    rivals = RIVALS.intersection(others).difference(*kin.values(), ("tax",) if gross or net else ())
     return hits / len(words) - 0.3 * len(rivals) - 0.03 * len(others) + 0.12 * gross

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import groupby, pairwise, takewhile
 
-from extract.emulator.reader.lexicon import ORDERS
+from extract.emulator.reader.lexicon import ORDERS, SYNONYMS
 from extract.emulator.reader.values import CENTS, CODE, CURRENCY, DATE, NUMBER, currency, numbers
 from extract.emulator.reader.words import fold, folded_tokens, is_negation, stem, terms, tokens
 
@@ -23,6 +23,7 @@ BARE_SIGN = re.compile(rf"\W{{0,3}}(?:{CURRENCY.pattern})?\W{{0,3}}")
 CLAUSE = re.compile(r"[.!?;,:\n]+")
 SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
 EARLY = 4000  # characters of a long record that are read as running text
+BUSINESS = frozenset(SYNONYMS)
 CODED = 3  # digits in a cell of one word that is a value, such as "VF10051"
 NEAR = 3  # words between a negation and what it negates
 
@@ -120,14 +121,14 @@ class Record:
             waiting = run if kind == "label" else []
         return found
 
-    def below(self, words: Sequence[str]) -> str:
-        """Return the text below a column whose head says `words` and nothing else, or "": a block beside another."""
-        for heads, cells in pairwise(self.columns):
-            if not 1 < len(heads) == len(cells):
-                continue
-            for head, cell in zip(heads, cells, strict=True):
-                if label_terms(head[:80].rstrip(" :")) == tuple(words) and not LABELLED.match(cell):
-                    return cell
+    def headed(self, words: Sequence[str]) -> str:
+        """Return the text beside a column that says `words` and nothing else, or below it, or ""."""
+        for heads, cells in pairwise([*self.columns, []]):
+            beside = heads[1:] if len(heads) == 2 and is_head(heads[0], words) else []
+            pairs = zip(heads, cells, strict=True) if 1 < len(heads) == len(cells) else ()
+            below = [cell for head, cell in pairs if is_head(head, words)]
+            if found := next(filter(is_text, [*beside, *below]), ""):
+                return found
         return ""
 
     def _cells(self) -> Iterator[Entry]:
@@ -148,6 +149,15 @@ class Record:
 def cells_of(line: str) -> list[str]:
     """Return the columns of a line."""
     return list(filter(None, map(str.strip, CELLS.split(line))))
+
+
+def is_head(cell: str, words: Sequence[str]) -> bool:
+    return label_terms(cell[:80].rstrip(" :")) == tuple(words)
+
+
+def is_text(cell: str) -> bool:
+    """True for what is neither a label with its value nor a head itself."""
+    return LABELLED.match(cell) is None and not BUSINESS.issuperset(terms(cell[:80]))
 
 
 def is_amount(cell: str) -> bool:

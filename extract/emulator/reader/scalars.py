@@ -219,8 +219,8 @@ def under_label(record: Record, wanted: Wanted) -> Found:
     for score, entry in labelled(record, wanted):
         if entry.stated or len(entry.label) <= len(wanted.words) + 1:
             return entry.value[:400].strip(" ,;"), min(score, 1.0)
-    if below := record.below(wanted.words):
-        return below, 0.8
+    if headed := record.headed(wanted.words):
+        return headed, 0.8
     for word in filter(record.heard.get, wanted.stems):
         if said := re.search(rf"(?<!\w){re.escape(word)}{SAID}", record.early, re.IGNORECASE):
             return said.group(1).strip(), 0.5
