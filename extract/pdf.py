@@ -18,6 +18,7 @@ from threading import Lock
 from typing import Any, Literal, TypeAlias
 
 from extract.errors import BadRecord, ConfigError
+from extract.layout import laid_out, read_words
 
 __all__ = [
     "MOST_PAGES",
@@ -64,7 +65,7 @@ _MARKS = str.maketrans({"\x02": "-", "\ufffe": "-", "\f": "\n", "\x00": None})
 
 @dataclass(frozen=True, slots=True)
 class PdfText:
-    """The text layer of a PDF, page by page, in the order in which pdfium reads a page."""
+    """The text layer of a PDF, page by page: lines as they are laid out, three blanks between two columns."""
 
     pages: tuple[str, ...]
 
@@ -210,8 +211,12 @@ def _opened(data: bytes) -> Iterator[Any]:
 
 
 def _page_text(document: Any, number: int) -> str:
+    """Return the text of a page in its layout, or in pdfium's order where that is the better one."""
     with closing(document.get_page(number)) as page, closing(page.get_textpage()) as text:
-        found: str = text.get_text_bounded()
+        words = read_words(text, page.get_bbox())
+        found: str | None = None if words is None else laid_out(words)
+        if found is None:
+            found = text.get_text_bounded()
     return found.replace("\r\n", "\n").replace("\r", "\n").translate(_MARKS)
 
 

@@ -7,7 +7,7 @@ import re
 import zlib
 from itertools import cycle
 
-__all__ = ["assembled", "bomb_pdf", "locked_pdf", "pdf_of", "restricted_pdf", "stream"]
+__all__ = ["assembled", "bomb_pdf", "locked_pdf", "pdf_of", "placed_pdf", "restricted_pdf", "stream"]
 
 PADDING = bytes.fromhex("28BF4E5E4E758A4164004E56FFFA01082E2E00B6D0683E802F0CA9FE6453697A")
 FONT = b"<</Font<</F<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding>>>>>>"
@@ -49,6 +49,13 @@ def pages_of(contents: list[bytes]) -> list[bytes]:
 def pdf_of(*pages: str) -> bytes:
     """Return a PDF with one page per text; an empty text is a page without a text layer."""
     return assembled(pages_of([stream(shown(page) if page else b"") for page in pages]))
+
+
+def placed_pdf(*placed: tuple[float, float, str], turn: str = "1 0 0 1") -> bytes:
+    """Return a PDF of one page with each text at its place, in the order given, turned by the matrix `turn`."""
+    shown_at = "BT /F 10 Tf {} {} {} Tm ({}) Tj ET".format
+    drawn = "\n".join(shown_at(turn, x, y, re.sub(r"([\\()])", r"\\\1", text)) for x, y, text in placed)
+    return assembled(pages_of([stream(drawn.encode("cp1252"))]))
 
 
 def bomb_pdf(megabytes: int) -> bytes:

@@ -323,6 +323,10 @@ def test_moments_follow_their_format() -> None:
         ("Subtotal\nTax\nTotal\n8.00\n1.00\n9.00", 9.0),
         ("TOTAL 9.02\nROUNDING -0.02\nTOTAL ROUNDED 9.00", 9.0),
         ("Amount due: 12.00\nSubtotal: 10.00", 12.0),
+        ("Total due                 12.40 GBP", 12.4),
+        ("Netto   100,00 €\nUSt. 19 %   19,00 €\nGesamtbetrag   119,00 €", 119.0),
+        ("Total HT   80,00 €\nTVA   16,00 €\nTotal TTC   96,00 €", 96.0),
+        ("Base imponible   50,00\nIVA 21 %   10,50\nTotal factura   60,50", 60.5),
         ("nothing to pay", None),
     ],
 )
@@ -334,6 +338,64 @@ def test_amounts_belong_to_their_labels() -> None:
     text = "Net 100.00\nVAT 20 % 20.00\nShipping 5.00\nDiscount -3.00\nTotal 122.00"
     schema = obj(tax=NUMBER, shipping_cost=NUMBER, discount=NUMBER, net_amount=NUMBER)
     assert read(schema, text) == {"tax": 20.0, "shipping_cost": 5.0, "discount": -3.0, "net_amount": 100.0}
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "amount"),
+    [
+        ("tax", "Tax 15% on $ 80.00   $ 12.00\nTotal   $ 92.00", 12.0),
+        ("vat_amount", "VAT no: GB123456789\nVAT 20%   14.00", 14.0),
+        ("amount_untaxed", "Exclusief btw   € 50,00   Subtotaal   € 60,50\nBtw 21%   € 10,50", 50.0),
+        ("subtotal", "Base imponible   55,95 EUR\nIVA 21 %   11,75 EUR", 55.95),
+        ("subtotal", "Tea   9.00\nSubtotal   9.00\nCups   5.00\nSubtotal   5.00\nSubtotal   14.00", 14.0),
+        ("subtotal", "Total excluding VAT   EUR   50.00\nVAT   EUR   10.00\nTotal   EUR   60.00", 50.0),
+        ("net_amount", "Imponibile   200,00\nIVA 22%   44,00", 200.0),
+    ],
+)
+def test_amounts_of_an_invoice_stand_in_the_last_column(name: str, text: str, amount: float) -> None:
+    assert field(name, NUMBER, text) == amount
+
+
+@pytest.mark.parametrize(
+    ("text", "day"),
+    [
+        ("Invoice date:   Due date:   Reference:\n03/20/2026   04/19/2026   KR4410", "2026-04-19"),
+        ("Klant   Factuurdatum   Vervaldatum\nK10023   1-9-2026   15-9-2026", "2026-09-15"),
+        ("Fälligkeitsdatum   3. Mai 2026", "2026-05-03"),
+        ("Date d'échéance : 30/06/2026", "2026-06-30"),
+        ("Scadenza   30/06/2026", "2026-06-30"),
+    ],
+)
+def test_labels_above_their_values_are_read_column_by_column(text: str, day: str) -> None:
+    assert field("due_date", DATE, f"Date: 1 February 2026\n{text}") == day
+
+
+@pytest.mark.parametrize(
+    ("text", "customer"),
+    [
+        ("Reed & Moss Ltd   Bill to\n4 Weir Lane   Ada Fenn\nMarlow   1 Quay", "Ada Fenn"),
+        ("Moulin SARL   Client\n3 rue Basse   Mairie de Vaux", "Mairie de Vaux"),
+        ("Kunde: Anna Beispiel   Datum: 1.2.2026", "Anna Beispiel"),
+        ("Sold to     Ada Fenn\nTerms       Net 30", "Ada Fenn"),
+        ("Bill to   Ship to\nAda Fenn   Ben Fenn", "Ada Fenn"),
+        ("Cliente   Fecha\nTotal: 3.00   Nota: x", None),
+        ("Reed & Moss Ltd\n4 Weir Lane", None),
+    ],
+)
+def test_a_block_below_its_head_names_the_customer(text: str, customer: str | None) -> None:
+    assert field("customer", TEXT, text) == customer
+
+
+def test_accounts_are_told_by_their_form() -> None:
+    schema = obj(iban=TEXT, bic=TEXT, phone=TEXT, payment_method=TEXT)
+    text = "VAT NL810433941B01 [17589684]\n0.00   15.00   4.00\nGB82 WEST 1234 5698 7654 32   BIC WESTGB2L"
+    text += "\n(0870) 555-0505\nPaid by credit card"
+    assert read(schema, text) == {
+        "iban": "GB82 WEST 1234 5698 7654 32",
+        "bic": "WESTGB2L",
+        "phone": "(0870) 555-0505",
+        "payment_method": "credit card",
+    }
 
 
 def test_numbers_are_found_near_the_words_of_the_field() -> None:
@@ -359,6 +421,9 @@ def test_a_number_out_of_bounds_is_not_taken() -> None:
         ("Factura Nº: 77", "77"),
         ("Fattura numero 12/A", "12/A"),
         ("DOC NO\nCS00031663", "CS00031663"),
+        ("Invoice no.   2026-17", "2026-17"),
+        ("Numéro de facture   FA-0091", "FA-0091"),
+        ("Harbour Ltd   Bill to\nInvoice no.   Date   Order\nKX20917   4 May 2026   PO7781", "KX20917"),
         ("Tel. No: 555 0100", None),
     ],
 )
@@ -511,6 +576,59 @@ def test_rows_of_a_bill_become_objects(table: str) -> None:
         "items", {"type": "array", "items": ITEM}, f"Acme Ltd\n\n{table}\n\nTotal   21.50\nThank you 1.00 2.00"
     )
     assert [tuple(row.values()) for row in rows] == [("Blue pen", 2.0, 4.5, 9.0), ("Ink, 30 ml", 10.0, 1.25, 12.5)]
+
+
+CODES = """
+Code   Omschrijving   Prijs   Btw   Aantal   Bedrag
+E1031   Filter A7/10   4,50   21 %   2 st   9,00
+E1035   Folder   0,00   21 %   1 st   0,00
+"""
+SECTIONS = """
+Item   Quantity   Unit price   Discount   Amount
+[A_1] Oil   1.00 L   1.00   10.00   $ 0.90
+Subtotal   $ 0.90
+Glass, as ever
+Tax: 0.2%
+[B_2] Figs   15.00 g   10.00   0.00   $ 150.00
+Total   $ 150.90
+"""
+
+
+@pytest.mark.parametrize(
+    ("table", "rows"),
+    [
+        (
+            CODES,
+            [("Filter A7/10", 2.0, 4.5, 9.0), ("Folder", 1.0, 0.0, 0.0)],
+        ),
+        (
+            "Leistung   Menge   Einzelpreis   Betrag\nMontage, Stunden   6,5   58,00   377,00\nSumme   377,00",
+            [("Montage, Stunden", 6.5, 58.0, 377.0)],
+        ),
+        (
+            SECTIONS,
+            [("Oil", 1.0, 1.0, 0.9), ("Figs", 15.0, 10.0, 150.0)],
+        ),
+        (
+            "Mapas   21,00\n 5 x 4,20\nPostales, caja   32,00\n 2 x 16,00\nTotal   53,00",
+            [("Mapas", 5.0, 4.2, 21.0), ("Postales, caja", 2.0, 16.0, 32.0)],
+        ),
+        (
+            "Description   Qté   Prix unitaire   Montant\nAffiche   40   12,75   510,00\nLivraison   1   18,00   18,00",
+            [("Affiche", 40.0, 12.75, 510.0), ("Livraison", 1.0, 18.0, 18.0)],
+        ),
+    ],
+    ids=["codes and tax", "hours", "sections and discount", "counts below", "French"],
+)
+def test_rows_with_wide_gaps_fill_their_columns(table: str, rows: list[tuple[Any, ...]]) -> None:
+    found = field("items", {"type": "array", "items": ITEM}, f"Acme Ltd\n{table}")
+    assert [tuple(row.values()) for row in found] == rows
+
+
+def test_a_line_amount_is_told_from_a_unit_price() -> None:
+    item = obj(name=TEXT, qty=NUMBER, price_unit=NUMBER, price_subtotal=NUMBER)
+    found = field("lines", {"type": "array", "items": item}, "Item   Qty   Rate   Amount\nTea   2   4.50   9.00")
+    assert found == [{"name": "Tea", "qty": 2.0, "price_unit": 4.5, "price_subtotal": 9.0}]
 
 
 def test_paragraphs_become_objects_where_there_is_no_table() -> None:

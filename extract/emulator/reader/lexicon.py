@@ -26,16 +26,16 @@ SYNONYMS = table("""
 total: sum summe 合計 総計 총액 总计 gesamt gesamtsumme endbetrag rechnungsbetrag totaal totale totales totals
 subtotal: 小計 subtotaal zwischensumme subtotale
 due: payable balance zahlen zahlbar zahlbetrag payer pagar pagare betalen fallig echeance vencimiento vencimento
-due: scadenza
+due: scadenza decheance falligkeit falligkeits verval
 amount: 金額 betrag montant importe importo bedrag valor amt
 tax: 消費税 vat moms gst sst mwst ust mehrwertsteuer umsatzsteuer steuer tva iva btw impuesto imposta taxe taxes
-net: netto neto ht excluding exclusive excl imponibile nettobetrag
-gross: brutto bruttobetrag ttc inclusive including incl inkl compris rounded grand nett
+net: netto neto ht excluding exclusive exclusief excl imponibile imponible nettobetrag untaxed grondslag
+gross: brutto bruttobetrag ttc inclusive inclusief including incl inkl compris rounded grand nett
 discount: disc rabatt remise descuento sconto desconto korting saving savings
 change: wechselgeld ruckgeld rendu cambio vuelto troco wisselgeld
 cash: bar especes efectivo contanti contant tendered tender paid gegeben visa mastercard deposit
 rounding: rundung arrondi redondeo arrotondamento afronding adjustment adj
-shipping: delivery versand lieferung livraison envio spedizione entrega verzending levering
+shipping: ship delivery versand lieferung livraison envio spedizione entrega verzending levering
 date: 発行日 日付 datum fecha data dated
 time: uhrzeit zeit heure hora ora tijd
 number: n no nr num nummer numero nro id code ref reference kennung nmr
@@ -45,18 +45,20 @@ vendor: company seller merchant supplier shop store issuer firm firma lieferant 
 vendor: fournisseur vendeur fornitore venditore fornecedor leverancier verkoper bedrijf unternehmen empresa
 vendor: societe azienda emisor
 customer: client buyer kunde kunden kaufer cliente comprador acheteur klant koper recipient empfanger billed
-customer: debtor
+customer: debtor destinatario destinataire destinatari rechnungsempfanger afnemer acquirente
 address: adresse anschrift direccion indirizzo endereco morada adres
 phone: tel telephone mobile telefon telefono telefone telefoon fon handy telefonnummer rufnummer cell
 email: mail correo courriel mails emails
 url: website web site link homepage webseite internet
 currency: wahrung devise moneda valuta moeda munteenheid
 quantity: 数量 qty menge anzahl quantite cantidad quantita quantidade aantal pcs stk stuck units pieces qte qta cant
-quantity: hoeveelheid
-price: 単価 preis prix precio prezzo preco prijs rate einzelpreis stuckpreis
+quantity: hoeveelheid stuks uds unidades hrs hours stunden heures horas ore uren
+price: 単価 preis prix precio prezzo preco prijs rate einzelpreis stuckpreis stuksprijs unitaire unitario pu
 description: 品名 item items desc beschreibung bezeichnung designation descripcion descrizione descricao
+description: leistung prestation prestations libelle concepto detalle servicio prestazione servizio dienst service
 description: omschrijving artikel article articolo product produkt produit producto prodotto produto position line
 name: nom nombre nome naam
+bic: swift
 confidence: probability certainty likelihood sicherheit confianza
 reason: explanation rationale justification why evidence quote begrundung grund raison razon motivo motivazione
 reason: reden

@@ -13,10 +13,12 @@ __all__ = ["Wanted", "match"]
 
 SNIPPETS = vocabulary("reason summary subject text content message comment")
 ROLES = {"vendor": "company", "number": "code", **dict.fromkeys(SNIPPETS, "snippet")} | {
-    role: role for role in ("address", "email", "phone", "url", "currency", "date", "time", "confidence", "name")
+    role: role
+    for role in ("address", "email", "phone", "url", "iban", "bic", "currency", "date", "time", "confidence", "name")
 }
 PARTIES = vocabulary("vendor customer invoice shipping")
 OF_A_PARTY = vocabulary("name address email phone code url")
+MEANS = vocabulary("payment method")
 GENERIC = vocabulary("amount name valu of full text field is ha number")
 
 
@@ -42,6 +44,7 @@ class Wanted:
         named = terms(split_name(name))
         roles = [ROLES[term] for term in reversed(named) if term in ROLES]
         role = next((role for role in roles if role != "name"), roles[0] if roles else "")
+        role = "payment" if set(named) >= MEANS else role
         telling = tuple(term for term in named if term not in GENERIC)
         if role in ("date", "time"):  # "due date" asks for what is due, however the record puts it
             telling = tuple(term for term in telling if term != role) or telling
@@ -65,5 +68,8 @@ def match(words: Collection[str], label: Collection[str]) -> float:
         return 0.0
     others = frozenset(label).difference(words)
     gross = "gross" in others  # "total including tax" is a total, not a tax
-    rivals = RIVALS.intersection(others).difference(*kin.values(), ("tax",) if gross else ())
+    net = "net" in label and any(
+        word == "net" or "net" in kin[word] for word in words
+    )  # and so "without tax" a net sum
+    rivals = RIVALS.intersection(others).difference(*kin.values(), ("tax",) if gross or net else ())
     return hits / len(words) - 0.3 * len(rivals) - 0.03 * len(others) + 0.12 * gross

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from itertools import groupby, takewhile
+from itertools import groupby, pairwise, takewhile
 
-from extract.emulator.reader.lexicon import ORDERS
-from extract.emulator.reader.values import CURRENCY, DATE, NUMBER, currency, numbers
+from extract.emulator.reader.lexicon import ORDERS, SYNONYMS
+from extract.emulator.reader.values import CENTS, CODE, CURRENCY, DATE, NUMBER, currency, numbers
 from extract.emulator.reader.words import fold, folded_tokens, is_negation, stem, terms, tokens
 
 __all__ = ["Entry", "Record", "shared_frame", "without_instruction"]
@@ -23,6 +23,8 @@ BARE_SIGN = re.compile(rf"\W{{0,3}}(?:{CURRENCY.pattern})?\W{{0,3}}")
 CLAUSE = re.compile(r"[.!?;,:\n]+")
 SENTENCE = re.compile(r"(?<=[.!?])\s+|(?<=[。！？])|\n+")
 EARLY = 4000  # characters of a long record that are read as running text
+BUSINESS = frozenset(SYNONYMS)
+CODED = 3  # digits in a cell of one word that is a value, such as "VF10051"
 NEAR = 3  # words between a negation and what it negates
 
 
@@ -75,6 +77,11 @@ class Record:
         self.lines = [line.strip() for line in text.splitlines() if line.strip()]
 
     @cached_property
+    def columns(self) -> list[list[str]]:
+        """The cells of each line."""
+        return [cells_of(line) for line in self.lines]
+
+    @cached_property
     def decimal_comma(self) -> bool:
         """True where amounts are written 12,50 more often than 12.50."""
         return len(re.findall(r"\d,\d\d(?!\d)", self.text)) > len(re.findall(r"\d\.\d\d(?!\d)", self.text))
@@ -114,12 +121,24 @@ class Record:
             waiting = run if kind == "label" else []
         return found
 
+    def headed(self, words: Sequence[str]) -> str:
+        """Return the text beside a column that says `words` and nothing else, or below it, or ""."""
+        for heads, cells in pairwise([*self.columns, []]):
+            beside = heads[1:] if len(heads) == 2 and is_head(heads[0], words) else []
+            pairs = zip(heads, cells, strict=True) if 1 < len(heads) == len(cells) else ()
+            below = [cell for head, cell in pairs if is_head(head, words)]
+            if found := next(filter(is_text, [*beside, *below]), ""):
+                return found
+        return ""
+
     def _cells(self) -> Iterator[Entry]:
         """Yield each cell of each line: with a label, a value, or both. A text below "Label:" is its value."""
         open_label = False
-        for number, line in enumerate(self.lines):
-            for cell in filter(None, map(str.strip, CELLS.split(line))):
+        for number, cells in enumerate(self.columns):
+            for place, cell in enumerate(cells):
                 entry = read_cell(cell, number)
+                if "%" in cell and len(cells) == place + 2 and entry.kind == "both" and is_amount(cells[-1]):
+                    entry = replace(entry, value="")  # "Tax 15 % on 112.90", whose amount stands in the last column
                 if open_label and not entry.stated and not entry.value:
                     entry = Entry((), cell, number)
                 if (entry.label or entry.value) and not BARE_SIGN.fullmatch(cell):
@@ -127,13 +146,34 @@ class Record:
                 open_label = entry.stated and not entry.value
 
 
+def cells_of(line: str) -> list[str]:
+    """Return the columns of a line."""
+    return list(filter(None, map(str.strip, CELLS.split(line))))
+
+
+def is_head(cell: str, words: Sequence[str]) -> bool:
+    return label_terms(cell[:80].rstrip(" :")) == tuple(words)
+
+
+def is_text(cell: str) -> bool:
+    """True for what is neither a label with its value nor a head itself."""
+    return LABELLED.match(cell) is None and not BUSINESS.issuperset(terms(cell[:80]))
+
+
+def is_amount(cell: str) -> bool:
+    """True for a cell that holds one number with cents, and a currency at most."""
+    return CENTS.search(cell) is not None and not read_cell(cell, 0).label
+
+
 def answered(labels: list[Entry], values: list[Entry]) -> list[Entry]:
     """Return the labels that a run of values answers: all of them one by one, else the last."""
     if len(labels) == len(values):
         return labels
+    above = [label for label in labels if label.line == labels[-1].line]
+    if len(above) < 2 or above[0].line == values[0].line:
+        return labels[-1:]
     # The last of several labels on one line is the end of a table's head, not the label of the line below.
-    head = len(labels) > 1 and labels[-2].line == labels[-1].line != values[0].line
-    return [] if head else labels[-1:]
+    return above if len(above) == sum(value.line == values[0].line for value in values) else []
 
 
 def read_cell(cell: str, line: int) -> Entry:
@@ -154,6 +194,8 @@ def read_cell(cell: str, line: int) -> Entry:
 
 def first_value(cell: str) -> tuple[int, int, bool] | None:
     """Return start and end of the first date (True) or, without one, of the first number that is no percentage."""
+    if sum(map(str.isdigit, cell)) >= CODED and CODE.fullmatch(cell):
+        return 0, len(cell), False
     if dated := DATE.search(cell):
         return dated.start(), dated.end(), True
     for found in NUMBER.finditer(cell):

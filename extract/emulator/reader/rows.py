@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import combinations
 
+from extract.emulator.reader.columns import PREFERRED, SLOTS, SUMS_FIT, Row, heads_of, lines_with_counts, row_by_columns
 from extract.emulator.reader.lexicon import CLOSING
 from extract.emulator.reader.meaning import Wanted
 from extract.emulator.reader.record import LETTERS, Record
@@ -14,12 +16,9 @@ from extract.emulator.reader.words import terms
 
 __all__ = ["Row", "read_rows", "slots"]
 
-Row = dict[str, str | float]  # slot -> value
-SLOTS = {"quantity": "quantity", "price": "price", "total": "amount", "amount": "amount", "due": "amount"}
-SLOTS |= {"description": "text", "name": "text"}
 COUNT = re.compile(r"\W{0,3}(\d{1,4})\s?(?:[x×*]\s?|\s)(?=[^\W\d_])", re.IGNORECASE)
 COUNT_AFTER = re.compile(r"\s[x×](\d{1,4})(?!\d|[.,]\d)", re.IGNORECASE)
-OPENING = re.compile(rf"\s*(?:\d{{1,3}}[.)]\s+|(?:{DATE.pattern})\s)", re.IGNORECASE)
+OPENING = re.compile(rf"\s*(?:\d{{1,3}}[.)]\s+|\[[\w./-]{{1,20}}\]\s+|(?:{DATE.pattern})\s)", re.IGNORECASE)
 GAP = re.compile(r"\s{2,}|\s?\|\s?|\t")
 SENTENCE_AFTER = re.compile(r"[^\W\d_]{4}")
 
@@ -28,31 +27,71 @@ def slots(fields: Mapping[str, Wanted]) -> dict[str, str]:
     """Return slot -> field name for the fields that a row of a bill can fill."""
     found: dict[str, str] = {}
     for name, wanted in fields.items():
-        words = [word for word in ("quantity", "price", *wanted.words) if word in wanted.words and word in SLOTS]
+        words = [word for word in (*PREFERRED, *wanted.words) if word in wanted.words and word in SLOTS]
         if words:
             found.setdefault(SLOTS[words[0]], name)
     return found
 
 
 def read_rows(record: Record) -> Iterator[Row]:
-    """Yield the rows of the record's table, from its header, if there is one, to its totals."""
-    header: list[str] = []
-    seen: list[float] = []
-    held = ""  # a text without numbers, whose numbers may stand on the next line
-    for line in record.lines:
+    """Yield the rows of the record's table, from its header, if there is one, to its totals.
+
+    A table with a header may go on after the totals of a section.
+    """
+    bill = Bill(record)
+    for line in lines_with_counts(record):
+        if row := bill.read(line):
+            yield row
+        if bill.ended:
+            return
+
+
+@dataclass(slots=True)
+class Bill:
+    """What is known of a table while its lines go by."""
+
+    record: Record
+    heads: list[str] = field(default_factory=list)  # the slot of each column
+    header: list[str] = field(default_factory=list)  # the slots of its numbers
+    seen: list[float] = field(default_factory=list)
+    held: str = ""  # a text without numbers, whose numbers may stand on the next line
+    closed: bool = False
+    ended: bool = False
+
+    def read(self, line: str) -> Row | None:
+        """Return the row of the next line, or None where it holds none."""
         numberless = not any(map(str.isdigit, line))
         said = [SLOTS[term] for term in terms(line[:200]) if term in SLOTS]
         if numberless and len(set(said)) >= 2:
-            header, held = [slot for slot in dict.fromkeys(said) if slot != "text"], ""
-            continue
-        row = read_row(record, line if LETTERS.search(line) else f"{held}  {line}", header)
-        held = line if numberless and len(line) < 80 else ""
-        closing = not CLOSING.isdisjoint(terms(line[:80])[:3])
-        if row and not closing and not (len(seen) > 1 and row.get("amount") == round(sum(seen), 2)):
-            seen.append(float(row.get("amount", 0.0)))
-            yield row
-        elif seen and (row or closing):
-            return
+            self.heads, self.header, self.held = heads_of(line), [*dict.fromkeys(said)], ""
+            self.header = [slot for slot in self.header if slot != "text"]
+            return None
+        row = read_row(self.record, line if LETTERS.search(line) else f"{self.held}  {line}", self.header)
+        sure = row is not None and is_product(row)
+        if not sure and (by_columns := row_by_columns(self.record, line, self.heads)):
+            row, sure = by_columns, True
+        self.held = line if numberless and len(line) < 80 else ""
+        if row and self._takes(row, line, sure=sure):
+            return row
+        self._pass_over(row, line)
+        return None
+
+    def _takes(self, row: Row, line: str, *, sure: bool) -> bool:
+        """True where a row is no total; after a section's totals, only one that its sums or its columns prove."""
+        amount = row.get("amount")
+        is_sum = not self.closed and len(self.seen) > 1 and amount == round(sum(self.seen), 2)
+        if is_closing(line) or is_sum or (self.closed and not sure):
+            return False
+        self.seen.append(number_in(row, "amount"))
+        return True
+
+    def _pass_over(self, row: Row | None, line: str) -> None:
+        if self.seen and (row or is_closing(line)):
+            self.closed, self.ended = True, len(self.header) < 2
+
+
+def is_closing(line: str) -> bool:
+    return not CLOSING.isdisjoint(terms(line[:80])[:3])
 
 
 def read_row(record: Record, line: str, header: Sequence[str]) -> Row | None:
@@ -64,9 +103,10 @@ def read_row(record: Record, line: str, header: Sequence[str]) -> Row | None:
     if start is None or not found or DATE.search(line) or SENTENCE_AFTER.search(line, found[-1][1]):
         return None
     first = start.start()
-    lead += [value for _, end, value in found if end <= first]
+    lead += [value for at, end, value in found if end <= first and not line[at].isalpha()]  # "E1031" is a code
     text, values = divide(line[first:], [(at - first, value) for at, _, value in found if at > first], lead)
-    if not values or ": " in text or not (header or any(CENTS.search(line[at:end]) for at, end, _ in found)):
+    told = len(header) == 1 or (header and len([*lead, *values]) > 1)  # one count alone is no row of a wider table
+    if not values or ": " in text or not (told or any(CENTS.search(line[at:end]) for at, end, _ in found)):
         return None
     return {"text": text.strip(" -–•*.:@x×=\t")} | assign(lead + values, header, counted=bool(lead))
 
@@ -90,20 +130,34 @@ def divide(rest: str, found: Sequence[tuple[int, float]], lead: Sequence[float])
     return rest[: gap.start()], late
 
 
+def is_product(row: Row) -> bool:
+    """True where quantity times price is the amount, not all of it nothing."""
+    quantity, price, amount = (number_in(row, slot) for slot in ("quantity", "price", "amount"))
+    return bool(quantity) and "price" in row and "amount" in row and abs(quantity * price - amount) < SUMS_FIT
+
+
+def number_in(row: Row, slot: str) -> float:
+    value = row.get(slot)
+    return value if isinstance(value, float) else 0.0
+
+
 def product(values: Sequence[float]) -> tuple[float, float, float] | None:
     """Return the first three of `values`, in order, whose last is the product of the others."""
     for first, second, third in combinations(values[:8], 3):
-        if third and abs(first * second - third) < 0.0051:
+        if third and abs(first * second - third) < SUMS_FIT:
             return first, second, third
     return None
 
 
 def assign(values: Sequence[float], header: Sequence[str], *, counted: bool) -> Row:
     """Give each number its slot: by arithmetic, else by the header, else by custom."""
+    told: Row = dict(zip(header, values, strict=True)) if len(header) == len(values) else {}
+    if is_product(told):
+        return told
     if trio := product(values):
         return dict(zip(("quantity", "price", "amount"), trio, strict=True))
-    if len(header) == len(values):
-        return dict(zip(header, values, strict=True))
+    if told:
+        return told
     if len(values) == 1:
         return {"amount": values[0]}
     if counted or values[0].is_integer():

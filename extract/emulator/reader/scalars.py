@@ -12,7 +12,20 @@ from extract.emulator.reader.letterhead import find_address, find_firm, lines_of
 from extract.emulator.reader.lexicon import ANY_DATE, ASIDE, MONEY, NO, RIVALS, YES
 from extract.emulator.reader.meaning import Wanted, match
 from extract.emulator.reader.record import Entry, Record
-from extract.emulator.reader.values import CENTS, CODE, DATE, currency, dates, emails, phones, time_of_day, urls
+from extract.emulator.reader.values import (
+    CENTS,
+    CODE,
+    DATE,
+    bics,
+    currency,
+    dates,
+    emails,
+    ibans,
+    means,
+    phones,
+    time_of_day,
+    urls,
+)
 from extract.emulator.reader.words import cues, fold, stem, tokens
 
 __all__ = [
@@ -36,9 +49,12 @@ NOTHING: Found = (None, 0.0)
 ENOUGH = 0.45  # match of a label that answers a field
 SLACK = 0.08  # labels this close to the best speak of the same total
 HINTED = 0.05  # score of a value that always exists, such as a snippet
+NUMBERED = re.compile(r"[A-Z]{2,9}\d{7,}\w{0,9}")  # a registered number, such as "NL003335996B01"
 PIECE = re.compile(r"\d[\d.,]{0,15}\d|\d|[^\W\d_]+")
 SAID = r"\w{0,4}\s(?:is|are|was|ist|lautet|est|es|è|é|heet|:)\s{1,3}([^\n.,;!?]{1,80})"
 OTHER_DATES = frozenset(("due", "birth", "expiri", "shipping"))
+NAMED = ("iban", "bic", "payment")  # what stands under their labels may have another form, too
+SUMS = frozenset(("subtotal", "net"))
 MOMENTS = frozenset(("dat", "tim", "at", "on"))
 
 Accepts = Callable[[float], bool]
@@ -66,7 +82,8 @@ def read_number(record: Record, wanted: Wanted, accepts: Accepts) -> Found:
 def read_money(record: Record, wanted: Wanted, accepts: Accepts) -> Found:
     """Return the amount under the best label, one with cents if there is any.
 
-    Of several totals the largest is meant; without a label, the largest amount that no rival label claims.
+    Of several totals or subtotals the largest is meant; without a label, a total is the largest amount that no rival
+    label claims.
     """
     total = "total" in wanted.words
     found = [
@@ -80,12 +97,12 @@ def read_money(record: Record, wanted: Wanted, accepts: Accepts) -> Found:
         return NOTHING
     best = max(score for score, _, _ in found)
     values = [value for score, _, value in found if score >= best - (SLACK if total else 0.0)]
-    return (max(values) if total else values[0]), min(best, 1.0)
+    return (max(values) if total or not SUMS.isdisjoint(wanted.words) else values[0]), min(best, 1.0)
 
 
 def amounts(record: Record, entry: Entry, accepts: Accepts) -> Iterator[tuple[bool, float]]:
     """Yield whether it has cents, and the value, of each accepted number of an entry that holds no date."""
-    if not DATE.search(entry.value):
+    if not (DATE.search(entry.value) or NUMBERED.fullmatch(entry.value)):
         for start, end, value in record.numbers(entry.value):
             if accepts(value):
                 yield CENTS.search(entry.value[start:end]) is not None, value
@@ -193,7 +210,8 @@ def worded_boolean(record: Record, wanted: Wanted) -> Found:
 def read_text(record: Record, wanted: Wanted) -> Found:
     """Return a text value: by its form where the field names one, else under its label, else as a sentence says it."""
     if wanted.role in FINDERS:
-        return by_form(record, wanted, FINDERS[wanted.role])
+        found = by_form(record, wanted, FINDERS[wanted.role])
+        return under_label(record, wanted) if found is NOTHING and wanted.role in NAMED else found
     return ROLES.get(wanted.role, under_label)(record, wanted)
 
 
@@ -201,6 +219,8 @@ def under_label(record: Record, wanted: Wanted) -> Found:
     for score, entry in labelled(record, wanted):
         if entry.stated or len(entry.label) <= len(wanted.words) + 1:
             return entry.value[:400].strip(" ,;"), min(score, 1.0)
+    if headed := record.headed(wanted.words):
+        return headed, 0.8
     for word in filter(record.heard.get, wanted.stems):
         if said := re.search(rf"(?<!\w){re.escape(word)}{SAID}", record.early, re.IGNORECASE):
             return said.group(1).strip(), 0.5
@@ -212,7 +232,8 @@ def by_form(record: Record, wanted: Wanted, find: Callable[[str], Iterator[str]]
     for score, entry in labelled(record, wanted):
         for value in find(entry.value):
             return value, min(score, 1.0)
-    return next(((value, 0.5) for value in find(record.text)), NOTHING)
+    # Digits alone, without a label, are rather an article's number than a telephone's.
+    return next(((value, 0.5) for value in find(record.text) if not value.isdigit()), NOTHING)
 
 
 def read_code(record: Record, wanted: Wanted) -> Found:
@@ -254,6 +275,9 @@ FINDERS: dict[str, Callable[[str], Iterator[str]]] = {
     "email": emails,
     "url": urls,
     "phone": phones,
+    "iban": ibans,
+    "bic": bics,
+    "payment": means,
     "currency": lambda text: iter(filter(None, [currency(text)])),
 }
 ROLES: dict[str, Callable[[Record, Wanted], Found]] = {

@@ -15,9 +15,12 @@ __all__ = [
     "CURRENCY",
     "DATE",
     "NUMBER",
+    "bics",
     "currency",
     "dates",
     "emails",
+    "ibans",
+    "means",
     "numbers",
     "phones",
     "time_of_day",
@@ -64,7 +67,14 @@ CENTS = re.compile(r"[.,]\d\d(?!\d)")
 AMOUNT = re.compile(r"\d{1,3}(?:[.,]?\d{3})*[.,]\d\d|\d{11,}")
 EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]{1,64}@[\w-]{1,63}(?:\.[\w-]{1,63}){1,4}")
 URL = re.compile(r"(?:https?://|(?<![\w.@])www\.)[^\s<>\"')\]]{1,2000}", re.IGNORECASE)
-PHONE = re.compile(r"(?<![\w.,/-])(?:\+\s?)?\(?\d[\d ()./-]{5,17}\d(?!\w)")
+PHONE = re.compile(r"(?<![\w.,/-])(?:\+\s?)?\(?\d(?:[\d()./-]| (?! )){5,17}\d(?!\w)")
+IBAN = re.compile(r"(?<!\w)[A-Z]{2}\d{2}(?:\s?[A-Z\d]{4}){2,7}(?:\s?[A-Z\d]{1,3})?(?!\w)")
+MEANS = re.compile(
+    r"(?<!\w)(?:(?i:(?:credit|debit) ?card|kreditkarte|carte bancaire|tarjeta|carta di credito|visa|mastercard|amex"
+    r"|paypal|(?:bank|wire) transfer|[uü]berweisung|virement|transferencia|bonifico|overboeking|direct debit"
+    r"|lastschrift|cash|bar|contanti|contant|cheque|bancontact|klarna|apple pay|google pay)|iDEAL|SEPA)(?!\w)"
+)
+BIC = re.compile(r"(?<!\w)(?i:BIC|SWIFT)[^\n\w]{0,5}(?:(?i:code)\W{1,3})?([A-Z]{6}[A-Z\d]{2}(?:[A-Z\d]{3})?)(?!\w)")
 CODE = re.compile(r"(?<![\w-])(?=[\w/.-]{0,30}\d)[^\W_][\w/.-]{0,40}")
 CODES = """
 USD EUR GBP JPY CHF CAD AUD NZD CNY INR BRL MXN SEK NOK DKK PLN CZK HUF MYR SGD HKD THB IDR KRW TRY ZAR AED SAR ILS RON
@@ -164,12 +174,30 @@ def urls(text: str) -> Iterator[str]:
     return (match.group().rstrip(".,;") for match in URL.finditer(text))
 
 
+def ibans(text: str) -> Iterator[str]:
+    """Yield the account numbers whose check digits are right: a number of another kind passes once in 97 times."""
+    for match in IBAN.finditer(text):
+        written = re.sub(r"\s", "", match.group())
+        if int("".join(str(int(sign, 36)) for sign in written[4:] + written[:4])) % 97 == 1:
+            yield match.group()
+
+
+def means(text: str) -> Iterator[str]:
+    """Yield the means of payment that are named."""
+    return (match.group() for match in MEANS.finditer(text))
+
+
+def bics(text: str) -> Iterator[str]:
+    """Yield the bank codes behind their name; without it, any word of eight capitals could be one."""
+    return (match.group(1) for match in BIC.finditer(text))
+
+
 def phones(text: str) -> Iterator[str]:
-    """Yield what can be a telephone number; dates and amounts are passed over."""
-    for match in PHONE.finditer(text):
+    """Yield what can be a telephone number; dates, amounts and accounts are passed over."""
+    for match in PHONE.finditer(IBAN.sub("   ", text)):
         written = match.group().strip(" ./-")
         count = sum(map(str.isdigit, written))
-        if 7 <= count <= 15 and not DATE.match(written) and not AMOUNT.fullmatch(written):
+        if 7 <= count <= 15 and not DATE.match(written) and not all(map(AMOUNT.fullmatch, written.split())):
             yield written + (")" if written.count("(") > written.count(")") else "")
 
 

@@ -27,7 +27,7 @@ HUMP = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[_\-./]+")
 MARKS = re.compile(r"[\u0300-\u036f]+")
 SHORT_FORMS = {
     "subtotal": r"\b(?:sub|sous)[ -]+total",
-    "customer": r"\b(?:bill(?:ed)?|sold|invoiced?) to\b",
+    "customer": r"\b(?:(?:bill(?:ed)?|sold|invoiced?) to|rechnung an|factuur aan|facturar a|fatturato a)\b",
     "email": r"\be-mail",
     "no ": r"\bn[°º]",
     "": r"(?<=\w)['’](?=\w)",
