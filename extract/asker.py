@@ -27,7 +27,7 @@ from extract.errors import (
     SchemaTooComplex,
     Unreachable,
 )
-from extract.extractor import Plan, Question
+from extract.extractor import Plan
 from extract.gate import Gate
 from extract.interactions.dialects import decode, encode
 from extract.interactions.failures import judge
@@ -35,6 +35,7 @@ from extract.interactions.tools import evidence_of
 from extract.limits import Limits
 from extract.loops import in_thread
 from extract.prompts import repair_text
+from extract.questions import Question
 from extract.sender import Sender, Tally, Way
 from extract.spans import Span
 from extract.types import AttemptKind, Interaction, Outcome, Turn

@@ -112,12 +112,12 @@ def pdf_fault(data: bytes) -> PdfFault | None:
     return None
 
 
-def check_pdf(data: bytes, where: str = "the PDF") -> None:
-    """Raise BadRecord for a PDF that the API could not read, or that has more pages than it takes."""
+def check_pdf(data: bytes, where: str = "the PDF", *, most_pages: int | None = MOST_PAGES) -> None:
+    """Raise BadRecord for a PDF that the API could not read, or that has more pages than `most_pages`."""
     with _told(where):
         pages = _look_over(data)
-    if pages is not None and pages > MOST_PAGES:
-        raise BadRecord(f"{where}: {pages:,} pages are too many (at most {MOST_PAGES:,}); split it by pages")
+    if pages is not None and most_pages is not None and pages > most_pages:
+        raise BadRecord(f"{where}: {pages:,} pages are too many (at most {most_pages:,}); split it by pages")
 
 
 def count_pages(data: bytes, where: str = "the PDF") -> int:

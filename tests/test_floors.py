@@ -22,6 +22,7 @@ FLOORS = (
     "budget grounding pace windows",
     "billing results",
     "interactions media cache sinks backlog gate",
+    "questions",
     "sources extractor emulator writer",
     "uploads",
     "sender",

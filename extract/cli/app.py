@@ -61,6 +61,9 @@ def run(
     require_grounding: Annotated[
         bool, typer.Option("--require-grounding", help="Reject rows with a value that stands nowhere in the record.")
     ] = False,
+    inline_limit: Annotated[
+        int, typer.Option(min=0, metavar="BYTES", help="Larger files are uploaded once each, not sent in requests.")
+    ] = 8_000_000,
     keep_files: Annotated[
         bool, typer.Option("--keep-files", help="Leave uploaded files on the service (48 h) for the next run.")
     ] = False,
@@ -99,6 +102,7 @@ def run(
         prefix=prefix,
         retry_rejected=retry_rejected,
         require_grounding=require_grounding,
+        inline_limit=inline_limit,
         keep_files=keep_files,
         stop_after_failures=stop_after_failures,
         cache=None if no_cache else cache or output.with_name(output.name + ".cache"),

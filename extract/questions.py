@@ -1,0 +1,80 @@
+"""What is said for one record, what makes two such questions one, and the text that the answer quotes."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic_core import to_json
+
+from extract.grounding import SourceText
+from extract.pdf import PdfText, has_pdfium, read_pdf
+from extract.types import Part, TextPart, Turn
+
+__all__ = ["Question", "canonical", "source_text", "turn_identity"]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is said for one record, and its identity: the canonical JSON of all turns, which its content keys hash.
+
+    `quoted` are the parts in which the values of the answer are to be found again.
+    """
+
+    turns: tuple[Turn, ...]
+    identity: bytes
+    quoted: tuple[tuple[Part, ...], ...] = ()
+
+    @classmethod
+    def of(cls, turns: tuple[Turn, ...]) -> Question:
+        """Raises UnicodeEncodeError for text that holds half a character."""
+        said = [turn_identity(turn) for turn in turns]
+        try:
+            # Lists of texts and numbers: byte for byte what `_canonical` makes of them, at a quarter of the time.
+            return cls(turns, to_json(said))
+        except ValueError:
+            return cls(turns, canonical(said))
+
+    def followed_by(self, *turns: Turn) -> Question:
+        """Return the question with more said after it."""
+        more = Question.of(turns)
+        return Question((*self.turns, *turns), self.identity[:-1] + b"," + more.identity[1:], self.quoted)
+
+
+def source_text(parts: Sequence[Part]) -> SourceText | None:
+    """Return the text of a cell: what it says, or the text layer of a PDF, which may come in several parts."""
+    if len(parts) == 1 and isinstance(parts[0], TextPart):
+        return SourceText(parts[0].text) if parts[0].text.strip() else None
+    pages = [page for part in parts for page in _pages(part)]
+    document = PdfText(tuple(pages))
+    return SourceText(document.text, page_starts=document.page_starts) if document.has_text_layer else None
+
+
+def _pages(part: Part) -> tuple[str, ...]:
+    if isinstance(part, TextPart) or part.data is None or part.mime_type != "application/pdf" or not has_pdfium():
+        return ()
+    return read_pdf(part.data).pages
+
+
+def turn_identity(turn: Turn) -> list[Any]:
+    """Return what makes two turns one, as plain JSON: files by their hash."""
+    return [turn.role, [_part_identity(part) for part in turn.parts]]
+
+
+def _part_identity(part: Part) -> Any:
+    if isinstance(part, TextPart):
+        return part.text
+    content = part.uri if part.sha256 is None else part.sha256.hex()
+    identity: list[Any] = [part.kind, part.mime_type, content, part.resolution]
+    # Only where there is one, so that the keys of all other answers stay what they were.
+    return identity if part.processing is None else [*identity, repr(part.processing)]
+
+
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True, allow_nan=False)
+
+
+def canonical(value: Any) -> bytes:
+    """Return the one JSON text that stands for a value, whatever the order of its keys."""
+    return _ENCODER.encode(value).encode()
