@@ -1,4 +1,4 @@
-"""A thousand mixed files through the upload path: failing uploads, a kill -9, an expiry; what is sent and left is counted.
+"""A thousand mixed files, uploads that fail, a kill -9 and an expiry: what is sent and left behind is counted.
 
     python benchmarks/uploads.py [FILES]
 
@@ -139,7 +139,7 @@ def main(count: int) -> int:
     stats = service.stats()
     print(f"exit status {second.returncode} {said.strip()}; {rows.height} rows valid, {rejected} rejected")
     print(f"faults that struck: { {name: n for name, n in stats['faults'].items() if n} }")
-    print(f"{len(service.began)} distinct files sent, {repeated} sent again, {max(service.began.values())} times at most")
+    print(f"{len(service.began)} distinct files sent, {repeated} again, {max(service.began.values())} times at most")
     print(f"{service.left} files left on the service")
     good = second.returncode == 0 and rows.height == count and rejected == 0 and service.left == 0
     return int(not (good and service.began.keys() == distinct and repeated <= alive + AT_ONCE))
