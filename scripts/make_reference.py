@@ -22,8 +22,8 @@ CHAPTERS = {
     "Evaluation": "evaluate Evaluation",
     "The client": """Client AsyncClient Request Generation Turn TextPart MediaPart Clip Pages TextFormat ImageFormat
         AudioFormat SafetySetting Interaction Citation Conversation RemoteFile""",
-    "Tools": """Function FunctionResult function_tool ToolRun GoogleSearch GoogleMaps UrlContext CodeExecution FileSearch
-        ComputerUse McpServer Evidence evidence_of""",
+    "Tools": """Function FunctionResult function_tool ToolRun GoogleSearch GoogleMaps UrlContext CodeExecution
+        FileSearch ComputerUse McpServer Evidence evidence_of""",
     "Decisions": """Decisions BooleanQuestion BooleanAnswer ChoiceQuestion ChoiceAnswer ScoreQuestion ScoreAnswer""",
     "Webhooks": "verify_webhook WebhookEvent",
     "Offline": "offline_client Emulator",
