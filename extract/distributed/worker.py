@@ -1,0 +1,163 @@
+"""What runs in each actor of Ray Data's pool: blocks in, blocks out, all through one gate, as on one machine."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+import threading
+import uuid
+from collections.abc import Coroutine
+from dataclasses import dataclass, replace
+from typing import Any, TypeVar
+
+import polars as pl
+import pyarrow as pa
+from ray.exceptions import RayError
+
+from extract.asker import Asker
+from extract.budget import Budget
+from extract.distributed.actors import Actors
+from extract.distributed.answers import RemoteAnswers
+from extract.distributed.columns import with_errors
+from extract.emulator import Emulator
+from extract.errors import ExtractError
+from extract.extractor import Extractor
+from extract.gate import Gate
+from extract.interactions.client import AsyncClient
+from extract.interactions.endpoint import Endpoint
+from extract.leased import LeasedPurse, LeasedThrottle, Leaseholder
+from extract.limits import Limits
+from extract.loops import new_loop
+from extract.runner import Runner, Shape
+from extract.runs import make_asker
+from extract.sinks import FrameSink
+from extract.sources import open_source
+from extract.types import ServiceTier
+from extract.uploads import INLINE_BYTES
+
+__all__ = ["Job", "Worker"]
+
+_LONGEST_WAIT = 0.1  # seconds between two reports while requests are on their way
+_SHORTEST_WAIT = 0.01
+_SILENCE = 2.0  # seconds without a lease until a worker goes on alone
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """All that a worker needs to know. `limits.concurrency` is its own; rates and budget are those of the run.
+
+    `extractor` is pickled, so that it is opened by the worker and not by Ray on its way.
+    """
+
+    extractor: bytes
+    endpoint: Endpoint
+    actors: Actors
+    offline: bool = False
+    limits: Limits = Limits()
+    budget: Budget | None = None
+    prefix: str = ""
+    provenance: bool = False
+    service_tier: ServiceTier | None = None
+    retry_rejected: bool = False
+    require_grounding: bool = False
+    inline_limit: int = INLINE_BYTES
+    keep_files: bool = False
+
+
+class Worker:
+    """Asks the rows of blocks, several blocks at once: the slots that the end of one leaves free are the next one's."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._name = uuid.uuid4().hex
+        self._loop = new_loop()
+        threading.Thread(target=self._loop.run_forever, name="extract-worker", daemon=True).start()
+        self._runners: set[Runner] = set()
+        self._in_loop(self._open())
+
+    def __call__(self, block: pa.Table) -> pa.Table:
+        """Return a block with the new columns, one row for each of its own."""
+        frame = pl.DataFrame(pl.from_arrow(block))
+        return self._in_loop(self._extracted(frame)).to_arrow()
+
+    def _in_loop(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    async def _open(self) -> None:
+        job = self._job
+        extractor: Extractor = pickle.loads(job.extractor)  # noqa: S301 - from the program that started this run
+        self._told = asyncio.Event()
+        transport = Emulator(dialect=job.endpoint.dialect, keep_requests=False).transport if job.offline else None
+        client = AsyncClient(endpoint=job.endpoint, retry=job.limits.retry, transport=transport)
+        throttle = LeasedThrottle(job.limits, self._told.set)
+        purse = None if job.budget is None else LeasedPurse(job.budget, self._told.set)
+        gate = Gate(job.limits, self._loop.time, purse, throttle=throttle)
+        self._holder = Leaseholder(self._name, gate, throttle, purse)
+        self._asker: Asker = make_asker(
+            extractor.compile(job.endpoint, service_tier=job.service_tier),
+            await client.__aenter__(),
+            RemoteAnswers(self._name, job.actors.keeper),
+            job.limits,
+            gate=gate,
+            inline_limit=job.inline_limit,
+            keep_files=job.keep_files,
+            budget=job.budget,
+            retry_rejected=job.retry_rejected,
+            require_grounding=job.require_grounding,
+        )
+        self._exchanging = asyncio.create_task(self._exchange())
+
+    async def _exchange(self) -> None:
+        """Tell and ask, for as long as the worker lives: at once where something waits, else now and then."""
+        while True:
+            report = self._holder.report(self._loop.time())
+            wait = _SHORTEST_WAIT
+            try:
+                lease = await asyncio.wait_for(self._leased(report), _SILENCE)
+            except (RayError, TimeoutError):
+                self._holder.lost(self._loop.time())
+                wait = _LONGEST_WAIT
+            else:
+                self._asker.sender.sent_today = lease.sent_today
+                self._holder.accept(lease, report, self._loop.time())
+                wait = max(wait, min(lease.wait, _LONGEST_WAIT))
+                if lease.stop is not None:
+                    self._stop(lease.stop)
+            self._told.clear()
+            await asyncio.sleep(wait)
+            try:
+                await asyncio.wait_for(self._told.wait(), _LONGEST_WAIT)
+            except TimeoutError:
+                continue
+
+    async def _leased(self, report: Any) -> Any:
+        return await self._job.actors.quota.exchange.remote(report)
+
+    def _stop(self, error: ExtractError) -> None:
+        for runner in self._runners:
+            runner.stop(error)
+        self._holder.gate.close()
+
+    async def _extracted(self, frame: pl.DataFrame) -> pl.DataFrame:
+        """Ask all rows of a block; what ends the run is told to all workers."""
+        sink = FrameSink()
+        asker = replace(self._asker, plan=self._asker.plan.fitted(frame.columns))
+        shape = Shape(prefix=self._job.prefix, split_errors=False, provenance=self._job.provenance)
+        runner = Runner(open_source(frame), asker, sink, shape)
+        schema = runner.check()
+        sink.open(schema, {})
+        self._runners.add(runner)
+        try:
+            if frame.height:
+                await runner.run()
+        finally:
+            self._runners.discard(runner)
+        if runner.stopped is not None:
+            self._holder.stop = self._holder.stop or runner.stopped
+        if runner.totals.valid:
+            self._asker.sender.limits = replace(self._asker.sender.limits, stop_after_failures=0)
+        if not self._runners:
+            await asker.sender.uploads.close()
+        return with_errors(sink.frame, runner.error_rows())
