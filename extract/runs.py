@@ -43,8 +43,21 @@ from extract.sinks import FrameSink, Sink, check_output, footer, open_sink, writ
 from extract.sources import open_source, take_rows
 from extract.types import Outcome, ServiceTier
 from extract.uploads import INLINE_BYTES, Uploads
+from extract.usage import find_price
 
-__all__ = ["check_kinds", "extract_one", "make_asker", "make_budget", "offline_client", "run", "run_async"]
+__all__ = [
+    "check_kinds",
+    "check_terms",
+    "description",
+    "extract_one",
+    "make_asker",
+    "make_budget",
+    "make_sink",
+    "offline_client",
+    "on_signals",
+    "run",
+    "run_async",
+]
 
 _OFFLINE = "offline"
 
@@ -148,7 +161,7 @@ async def run_async(
         source = open_source(data) if limit is None else take_rows(open_source(data), limit)
         plan = plan.fitted(list(source.schema))
         named = pipeline or plan.schema.name
-        sink = sink or _sink(path, named, cache, data, overwrite=overwrite)
+        sink = sink or make_sink(path, named, cache, data, overwrite=overwrite)
         answers = stack.enter_context(ResponseCache(cache)) if isinstance(cache, str | os.PathLike) else cache
         asker = make_asker(
             plan,
@@ -163,7 +176,7 @@ async def run_async(
         )
         runner = Runner(source, asker, sink, shape, on_event=on_event)
         schema = runner.check()
-        sink.open(schema, footer(_description(named, plan)))
+        sink.open(schema, footer(description(named, plan)))
         STARTED.get()(runner)
         try:
             try:
@@ -185,7 +198,7 @@ def check_kinds(extractor: Any, limits: Any) -> None:
         raise ConfigError(f"limits is a Limits, such as Limits(concurrency=8), not a {type(limits).__name__}")
 
 
-def _sink(
+def make_sink(
     path: Path | None,
     pipeline: str,
     cache: ResponseCache | str | os.PathLike[str] | None,
@@ -193,6 +206,7 @@ def _sink(
     *,
     overwrite: bool,
 ) -> Sink:
+    """Return where rows go. ConfigError for a path that must not be written to."""
     if path is None:
         return FrameSink()
     kept = cache.path if isinstance(cache, ResponseCache) else None if cache is None else Path(cache)
@@ -213,6 +227,23 @@ def make_budget(budget: Budget | Decimal | float | None) -> Budget | None:
     if isinstance(budget, bool) or not isinstance(budget, Decimal | float | int):
         raise ConfigError(f"budget is a number of US dollars or a Budget, not a {type(budget).__name__}")
     return Budget(dollars=Decimal(str(budget)))
+
+
+def check_terms(plan: Plan, budget: Budget | None, *, free: bool, require_grounding: bool) -> None:
+    """Refuse what a run could not keep: a budget in dollars at an unknown price, grounding in nothing."""
+    tier = plan.request.service_tier
+    if (
+        not free
+        and budget is not None
+        and budget.dollars is not None
+        and find_price(plan.extractor.model, tier) is None
+    ):
+        raise ConfigError(
+            f"the price of {plan.extractor.model!r} on the {tier or 'standard'} tier is unknown, so a budget in "
+            "dollars cannot be kept; give one in tokens (--budget-tokens)"
+        )
+    if require_grounding and not plan.extractor.grounding:
+        raise ConfigError("the extractor does not say what to ground in: name the columns with Extractor(grounding=)")
 
 
 def make_asker(
@@ -239,21 +270,15 @@ def make_asker(
         keep=keep_files,
         is_closed=gate.is_closed,
     )
+    check_terms(plan, budget, free=free, require_grounding=require_grounding)
     sender = Sender(plan, client, gate, uploads, cache=cache, limits=limits, free=free)
-    tier = plan.request.service_tier
-    if budget is not None and budget.dollars is not None and not sender.billing.is_priced(tier):
-        raise ConfigError(
-            f"the price of {plan.extractor.model!r} on the {tier or 'standard'} tier is unknown, so a budget in "
-            "dollars cannot be kept; give one in tokens (--budget-tokens)"
-        )
     if limits.rpd is not None and isinstance(cache, ResponseCache):
         sender.sent_today = cache.attempts_since(pacific_midnight(datetime.now(UTC)).timestamp())
-    if require_grounding and not plan.extractor.grounding:
-        raise ConfigError("the extractor does not say what to ground in: name the columns with Extractor(grounding=)")
     return Asker(plan, sender, cache=cache, retry_rejected=retry_rejected, require_grounding=require_grounding)
 
 
-def _description(pipeline: str, plan: Plan) -> dict[str, Any]:
+def description(pipeline: str, plan: Plan) -> dict[str, Any]:
+    """Return what an output says of where it came from."""
     return {
         "pipeline": pipeline,
         "extractor": plan.key.hex(),
@@ -336,7 +361,7 @@ def _in_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     # Beside the main thread it is one that the interpreter waits for: the runner drains once the main thread has ended.
     in_main = threading.current_thread() is threading.main_thread()
     thread = threading.Thread(target=target, name="extract-run", daemon=in_main)
-    with _signals(interrupt):
+    with on_signals(interrupt):
         thread.start()
         thread.join()
     if failure:
@@ -345,7 +370,7 @@ def _in_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
 
 
 @contextmanager
-def _signals(interrupt: Callable[[], None]) -> Iterator[None]:
+def on_signals(interrupt: Callable[[], None]) -> Iterator[None]:
     """Take SIGINT and SIGTERM over while a run lasts; only the main thread may, elsewhere they stay as they are."""
     if threading.current_thread() is not threading.main_thread():
         if sys.platform != "win32":

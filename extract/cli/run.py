@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -54,6 +55,9 @@ class Options:
     stop_after_failures: int
     cache: Path | None
     overwrite: bool
+    engine: Literal["local", "ray"]
+    address: str | None
+    workers: int | None
     as_json: bool
     quiet: bool
 
@@ -66,7 +70,7 @@ def run_command(pipeline: str, data: str, output: Path, options: Options) -> int
     if not (options.quiet or options.as_json):
         say_warnings(compile_schema(extractor.schema))
     with watched(quiet=options.quiet or options.as_json) as listener, _client(options) as client:
-        result = run(
+        result = _engine(options)(
             data,
             extractor,
             client=client,
@@ -88,6 +92,17 @@ def run_command(pipeline: str, data: str, output: Path, options: Options) -> int
         )
     _report(result, options)
     return exit_status(result)
+
+
+def _engine(options: Options) -> Callable[..., Run]:
+    """Return what runs: on this machine, or on a cluster."""
+    if options.engine == "local":
+        if options.address is not None or options.workers is not None:
+            raise ConfigError("--address and --workers belong to a cluster: add --engine ray")
+        return run
+    from extract.distributed.run import run_on_ray
+
+    return partial(run_on_ray, offline=options.offline, address=options.address, workers=options.workers or 2)
 
 
 @contextmanager

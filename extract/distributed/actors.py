@@ -7,21 +7,23 @@ import json
 import time
 import uuid
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple
 
 import ray
 from ray.exceptions import RayError, RayTaskError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from extract.budget import Budget
+from extract.budget import Amount, Budget
 from extract.cache import ResponseCache, Spending
 from extract.errors import ExtractError, OutputError
 from extract.leases import Lease, Leases, Report
 from extract.limits import Limits, pacific_midnight
-from extract.types import Attempt, JsonObject
+from extract.types import Attempt
 
 __all__ = ["Actors", "Answer", "AnswerKeeper", "Quota", "answered"]
 
@@ -30,7 +32,14 @@ Answer = tuple[bytes, bytes, int]
 
 _SAVE_EVERY = 0.5  # seconds between two checkpoints of what was learned; claims are saved before they are granted
 
-T = TypeVar("T")
+
+class State(NamedTuple):
+    """How far a run is: requests that passed, what was spent, the most US dollars set aside, and what ended it."""
+
+    requests: int
+    spent: Amount
+    peak: Decimal
+    stopped: ExtractError | None
 
 
 class Quota:
@@ -62,15 +71,14 @@ class Quota:
         temporary.replace(self._checkpoint)
         self._saved_at, self._saved = now, self._leases.claimed
 
-    def end(self) -> JsonObject:
-        """Return what the run has taken, and what ended it."""
+    def stop(self, error: ExtractError) -> None:
+        """End the run: every worker hears of it with its next lease."""
+        self._leases.stopped = self._leases.stopped or error
+
+    def state(self) -> State:
+        """Return what the run has taken so far, and what has ended it."""
         leases = self._leases
-        return {
-            "requests": leases.requests,
-            "spent": leases.spent,
-            "peak": leases.peak,
-            "stopped": leases.stopped,
-        }
+        return State(leases.requests, leases.spent, leases.peak, leases.stopped)
 
 
 class AnswerKeeper:
@@ -108,6 +116,9 @@ class AnswerKeeper:
         """Return how many requests the ledger holds since the day of the daily quota began."""
         return self._cache.attempts_since(pacific_midnight(datetime.now(UTC)).timestamp())
 
+    async def close(self) -> None:
+        self._cache.close()
+
     async def spent(self, since: float) -> list[Spending]:
         """Return what was spent since a Unix time."""
         return self._cache.spent(since)
@@ -119,6 +130,7 @@ class Actors:
 
     quota: Any
     keeper: Any
+    checkpoint: Path
 
     @classmethod
     def start(cls, limits: Limits, budget: Budget | None, cache: Path) -> Actors:
@@ -130,7 +142,15 @@ class Actors:
         answered(lambda: keeper.rung.remote(b""))  # whether the cache can be used is known before a row is read
         # A report that was lost is not repeated: the next one tells all that it told.
         quota = _start(Quota, f"extract-quota-{run}", limits, budget, sent_today, checkpoint, retries=0)
-        return cls(quota, keeper)
+        return cls(quota, keeper, checkpoint)
+
+    def end(self) -> None:
+        """Stop both; what was kept is committed, and the checkpoint is of no more use."""
+        with suppress(ExtractError):
+            answered(self.keeper.close.remote)
+        for actor in (self.quota, self.keeper):
+            ray.kill(actor)
+        self.checkpoint.unlink(missing_ok=True)
 
 
 def _start(kind: type, name: str, *arguments: Any, retries: int) -> Any:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 import weakref
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
@@ -27,11 +26,11 @@ from extract.interactions.endpoint import Endpoint
 from extract.interactions.transport import read_timeout
 from extract.limits import Limits
 from extract.runner import Shape, output_schema
-from extract.runs import check_kinds, make_budget, offline_client
+from extract.runs import check_kinds, check_terms, make_budget, offline_client
 from extract.types import ServiceTier
 from extract.uploads import INLINE_BYTES
 
-__all__ = ["BLOCK_ROWS", "extract_dataset", "make_job", "with_columns"]
+__all__ = ["BLOCK_ROWS", "cache_path", "extract_dataset", "make_job", "with_columns"]
 
 BLOCK_ROWS = 1_024  # what a lost worker has to look up again, and a worker holds of the rows it does not ask yet
 _BLOCKS_AT_ONCE = 3  # of one worker: while the last rows of one are asked, the next has begun
@@ -75,8 +74,10 @@ def extract_dataset(
     check_kinds(extractor, limits)
     if workers < 1 or block_rows < 1:
         raise ConfigError(f"workers and block_rows are at least 1, not {workers} and {block_rows}")
-    _check_columns(dataset, extractor, prefix=prefix, provenance=provenance)
-    path, temporary = _cache_path(cache)
+    taken = _schema_of(dataset)
+    plan = extractor.compile(offline_client().endpoint).fitted(list(taken))
+    output_schema(taken, plan, Shape(prefix=prefix, provenance=provenance))
+    path, temporary = cache_path(cache)
     job = make_job(
         extractor,
         cache=path,
@@ -94,16 +95,16 @@ def extract_dataset(
     )
     result = with_columns(dataset, job, workers=workers, block_rows=block_rows)
     if temporary is not None:
-        weakref.finalize(result, shutil.rmtree, temporary, ignore_errors=True)
+        weakref.finalize(result, temporary.cleanup)
     return result
 
 
-def _cache_path(cache: str | os.PathLike[str] | None) -> tuple[Path, Path | None]:
-    """Return where answers are kept, and the folder to take away with it, if any. Ray may ask for a block twice."""
+def cache_path(cache: str | os.PathLike[str] | None) -> tuple[Path, TemporaryDirectory[str] | None]:
+    """Return where answers are kept, and the folder that goes with it, if any: Ray may ask for a block twice."""
     if cache is not None:
         return Path(cache).absolute(), None
-    folder = Path(tempfile.mkdtemp(prefix="extract-"))
-    return folder / "answers.cache", folder
+    folder = TemporaryDirectory(prefix="extract-")
+    return Path(folder.name) / "answers.cache", folder
 
 
 def make_job(
@@ -118,7 +119,8 @@ def make_job(
 ) -> Job:
     """Check what can be checked here, start the actors, and return what each worker is told."""
     endpoint = _endpoint(client, offline=offline, service_tier=options.get("service_tier"))
-    extractor.compile(endpoint, service_tier=options.get("service_tier"))
+    plan = extractor.compile(endpoint, service_tier=options.get("service_tier"))
+    check_terms(plan, budget, free=offline, require_grounding=bool(options.get("require_grounding")))
     if client is not None and limits == Limits():
         limits = replace(limits, retry=client.retry)
     actors = Actors.start(limits, budget, cache)
@@ -144,16 +146,15 @@ def _endpoint(client: Client | AsyncClient | None, *, offline: bool, service_tie
     return endpoint
 
 
-def _check_columns(dataset: Dataset, extractor: Extractor, *, prefix: str, provenance: bool) -> None:
-    """Refuse what cannot work before the first request. The types of columns are looked up, no row is read."""
+def _schema_of(dataset: Dataset) -> pl.Schema:
+    """Return the types of a dataset's columns; no row is read where the source knows them."""
     told = dataset.schema()
     if told is None or not isinstance(told.base_schema, pa.Schema):
         raise ConfigError("the dataset has no rows, or no columns that Arrow knows")
     taken = pl.DataFrame(pl.from_arrow(told.base_schema.empty_table())).schema
     if ERROR in taken:
         raise ConfigError(f"the input has a column {ERROR!r}, as the output will: rename or drop it first")
-    plan = extractor.compile(offline_client().endpoint).fitted(list(taken))
-    output_schema(taken, plan, Shape(prefix=prefix, provenance=provenance))
+    return taken
 
 
 def with_columns(dataset: Dataset, job: Job, *, workers: int, block_rows: int = BLOCK_ROWS) -> Dataset:
@@ -173,5 +174,4 @@ def with_columns(dataset: Dataset, job: Job, *, workers: int, block_rows: int = 
         compute=pool,
         # They wait for the network nearly all of the time: a core would hold some 5,000 requests a second.
         num_cpus=0,
-        scheduling_strategy="SPREAD",
     )
