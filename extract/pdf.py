@@ -28,6 +28,7 @@ __all__ = [
     "check_pdf",
     "count_pages",
     "has_pdfium",
+    "need_pdfium",
     "pdf_fault",
     "read_pdf",
     "split_pdf",
@@ -97,6 +98,12 @@ class PdfSlice:
 def has_pdfium() -> bool:
     """True where PDFs can be opened here: the extra `documents` is installed."""
     return find_spec("pypdfium2") is not None
+
+
+def need_pdfium() -> None:
+    """Raise ConfigError where PDFs cannot be opened here."""
+    if not has_pdfium():
+        raise ConfigError(f"reading PDFs on this machine needs pdfium: {_INSTALL}")
 
 
 def pdf_fault(data: bytes) -> PdfFault | None:
@@ -199,8 +206,7 @@ def _told(where: str) -> Iterator[None]:
 @contextmanager
 def _opened(data: bytes) -> Iterator[Any]:
     """Hold pdfium for one document, and close it before another thread may call: its finalisers call pdfium, too."""
-    if not has_pdfium():
-        raise ConfigError(f"reading PDFs on this machine needs pdfium: {_INSTALL}")
+    need_pdfium()
     with _PDFIUM:
         pdfium = import_module("pypdfium2")
         try:
