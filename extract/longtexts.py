@@ -56,13 +56,15 @@ class LongText:
 def long_text(plan: Plan, record: Mapping[str, Any]) -> LongText | None:
     """Return the windows of a record's long text, None where one request will do.
 
-    Windows of nothing but blanks are left out. Reads files and takes a moment. Raises BadRecord, and ConfigError where
+    Windows of nothing but blanks are left out. A PDF in which a page is a picture is asked about as it is: its text
+    would not be all of it. Reads files and takes a moment. Raises BadRecord, and ConfigError where
     a PDF cannot be read for want of pdfium.
     """
     windows = _windows_of(plan)
     parts = plan.loaded(record)
     column = windows.column or next((name for name in plan.columns if _says(record[name])), plan.columns[0])
-    source = source_text(parts[column] if column in parts else [TextPart(value_text(record.get(column), column))])
+    cell = parts[column] if column in parts else (TextPart(value_text(record.get(column), column)),)
+    source = source_text(cell, whole=True)
     found = [] if source is None else cut(source.text, windows, source.page_starts or None)
     if len(found) < 2:
         return None

@@ -61,20 +61,19 @@ class Question:
         return Question((*self.turns, *turns), self.identity[:-1] + b"," + more.identity[1:], self.quoted)
 
 
-def source_text(parts: Sequence[Part]) -> SourceText | None:
+def source_text(parts: Sequence[Part], *, whole: bool = False) -> SourceText | None:
     """Return the text of a cell: what it says, or the text layer of a PDF, which may come in several parts.
 
-    ConfigError for a PDF where there is no pdfium.
+    None where there is no text, or, for the `whole` of it, where a page of a PDF is a picture. ConfigError for a PDF
+    where there is no pdfium.
     """
     if len(parts) == 1 and isinstance(parts[0], TextPart):
         return SourceText(parts[0].text) if parts[0].text.strip() else None
-    pages = [page for part in parts for page in _pages(part)]
-    document = PdfText(tuple(pages))
+    read = [read_pdf(part.data) for part in parts if isinstance(part, MediaPart) and part.data and _is_pdf(part)]
+    if whole and any(text.pictures for text in read):
+        return None
+    document = PdfText(tuple(page for text in read for page in text.pages))
     return SourceText(document.text, page_starts=document.page_starts) if document.has_text_layer else None
-
-
-def _pages(part: Part) -> tuple[str, ...]:
-    return read_pdf(part.data).pages if isinstance(part, MediaPart) and part.data and _is_pdf(part) else ()
 
 
 def _is_pdf(part: Part) -> bool:
