@@ -50,7 +50,7 @@ def load_rapidfuzz() -> ModuleType:
         import rapidfuzz  # noqa: PLC0415 - an extra
     except ImportError:
         raise ConfigError(
-            "finding similar texts needs rapidfuzz: pip install 'extract-interactions[documents]', or fuzzy=False"
+            "finding similar texts needs rapidfuzz: pip install 'extract-interactions[documents]'"
         ) from None
     return rapidfuzz
 
