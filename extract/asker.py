@@ -143,7 +143,7 @@ class Asker:
             cost=tally.cost,
             attempts=tally.attempts,
             retries=tally.retries,
-            repairs=tally.repairs if tally.attempts else 0,
+            repairs=tally.repairs,
             unknown_attempts=tally.unknown_attempts,
             seconds=self.clock() - tally.started,
             cached=tally.answer is not None and not tally.fresh,
@@ -236,7 +236,6 @@ class Asker:
                 if repair == self.plan.extractor.repairs:
                     raise
                 repair += 1
-                tally.repairs += 1
                 asked = question.followed_by(Turn.model(text), Turn.user(repair_text(error.issues)))
 
     async def _check_source(self, quoted: Quoted | None) -> None:
@@ -255,13 +254,13 @@ class Asker:
 
     async def _interaction(self, key: bytes, question: Question, way: Way, tally: Tally) -> Interaction:
         """Return the interaction for one request: from the cache, from an equal request in flight, or asked."""
-        if (kept := self._known(key)) is not None:
-            return kept
-        while (flying := self._flying.get(key)) is not None:
+        while (flying := self._flying.get(key)) is not None:  # first: it is in the cache before it has landed
             tally.joined = True
             await asyncio.wait((flying,))  # unlike a shield, it never takes the other's cancellation for its own
             if not flying.cancelled():
                 return flying.result()
+        if (kept := self._known(key)) is not None:
+            return kept
         return await self._lead(key, question, way, tally)
 
     def _known(self, key: bytes) -> Interaction | None:
@@ -275,6 +274,8 @@ class Asker:
 
     async def _lead(self, key: bytes, question: Question, way: Way, tally: Tally) -> Interaction:
         """Ask on behalf of all records that need this very request."""
+        if way.kind == "repair" and way.limit is None:  # a larger limit is one more try of the same
+            tally.repairs += 1
         flying = self._flying[key] = asyncio.get_running_loop().create_future()
         try:
             try:

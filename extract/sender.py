@@ -108,9 +108,8 @@ class Tally:
 
     def add(self, part: Tally) -> None:
         """Take in what a part of the record has taken."""
-        for name in ("attempts", "retries", "unknown_attempts"):
+        for name in ("attempts", "retries", "repairs", "unknown_attempts"):
             setattr(self, name, getattr(self, name) + getattr(part, name))
-        self.repairs += part.repairs if part.attempts else 0  # others were paid for by an earlier run
         self.ledger += part.ledger
         self.joined |= part.joined
         self.mended = tuple(dict.fromkeys((*self.mended, *part.mended)))
