@@ -26,6 +26,7 @@ FLOORS = (
     "sources extractor emulator writer",
     "uploads",
     "sender",
+    "longtexts",
     "asker",
     "runner",
     "runs",
