@@ -250,6 +250,41 @@ def test_a_moment_needs_its_time() -> None:
 # Similar texts --------------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("code", "text", "sign"),
+    [
+        ("EUR", "Total: € 12.50", "€"),
+        ("EUR", "12,50 euro", "euro"),
+        ("USD", "Amount due $12.50", "$"),
+        ("USD", "Amount due US$ 12.50", "US$"),
+        ("MYR", "TOTAL RM9.00", "RM"),
+        ("CHF", "Fr. 12.50", "Fr."),
+        ("PLN", "12,50 zł", "zł"),
+        ("JPY", "合計 1,200円", "円"),
+        ("RUB", "1 200 руб.", "руб."),
+        ("SEK", "Att betala: 120 kr", "kr"),
+        ("ZAR", "Total R 120", "R"),
+    ],
+)
+def test_a_currency_is_found_by_its_sign(code: str, text: str, sign: str) -> None:
+    assert found(code, text) == ("normalised", sign)
+
+
+@pytest.mark.parametrize(
+    ("code", "text"),
+    [
+        ("USD", "HK$ 12.50"),
+        ("EUR", "12.50"),
+        ("MYR", "FORM 9"),
+        ("CHF", "Mr. Fr. Miller"),
+        ("ZAR", "R. Smith"),
+        ("ABC", "$"),
+    ],
+)
+def test_another_sign_is_no_currency(code: str, text: str) -> None:
+    assert found(code, text)[0] == "missing"
+
+
 def test_a_similar_text_is_found_with_its_similarity() -> None:
     pytest.importorskip("rapidfuzz")
     span = only({"v": "Jonathan Livingston Seagull"}, "By Jonathon Livingstone Seagull, 1970")
