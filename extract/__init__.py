@@ -43,7 +43,9 @@ if TYPE_CHECKING:
     from extract.errors import TooManyFailures as TooManyFailures
     from extract.errors import Unfinished as Unfinished
     from extract.errors import Unreachable as Unreachable
+    from extract.evaluation import Comparison as Comparison
     from extract.evaluation import Evaluation as Evaluation
+    from extract.evaluation import compare as compare
     from extract.evaluation import evaluate as evaluate
     from extract.extractor import Extractor as Extractor
     from extract.interactions.client import AsyncClient as AsyncClient
@@ -113,7 +115,7 @@ _NAMES_OF = {
         ConfigError Denied ExtractError Incomplete InvalidAnswer Issue LostRows NotRun OutputError
         Overloaded QuotaExhausted RateLimited SchemaError SchemaTooComplex TooManyFailures Unfinished
         Unreachable""",
-    "evaluation": "Evaluation evaluate",
+    "evaluation": "Comparison Evaluation compare evaluate",
     "extractor": "Extractor",
     "interactions.client": "AsyncClient Client",
     "interactions.conversation": "Conversation",
