@@ -149,14 +149,27 @@ def schema(pipeline: Pipeline, as_json: AsJson = False) -> None:
 def evaluate(
     pipeline: Pipeline,
     predicted: Annotated[str, typer.Argument(help="What `extract run` wrote.", show_default=False)],
-    gold: Annotated[str, typer.Argument(help="The right answers, one row per record.", show_default=False)],
-    on: Annotated[str, typer.Option(help="Column that names a record in both files.", show_default=False)],
+    gold: Annotated[
+        str | None, typer.Argument(help="The right answers, one row per record.", show_default=False)
+    ] = None,
+    *,
+    on: Annotated[str, typer.Option(help="Column that names a record in all files.", show_default=False)],
+    against: Annotated[
+        str | None, typer.Option(metavar="OTHER", help="Another output: what changed, which is right more often.")
+    ] = None,
+    confusion: Annotated[
+        str | None, typer.Option(metavar="FIELD", help="Show each label of a field, and what it was mistaken for.")
+    ] = None,
+    key: Annotated[
+        list[str] | None, typer.Option(metavar="LIST=FIELD,...", help="What members of a list are known by.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare an output with gold answers: exact and normalised matches per field, macro-F1 for labels."""
-    from extract.cli.evaluate import evaluate_command
+    """Compare an output with gold answers: matches per field, F1 and kappa, with 95 % intervals, cost per right row."""
+    from extract.cli.evaluate import Judging, evaluate_command
 
-    evaluate_command(pipeline, predicted, gold, on=on, as_json=as_json)
+    options = Judging(on=on, against=against, confusion=confusion, key=key or (), as_json=as_json)
+    evaluate_command(pipeline, predicted, gold, options)
 
 
 @app.command()

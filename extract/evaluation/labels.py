@@ -6,17 +6,30 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import polars as pl
 
 from extract.evaluation.intervals import Bootstrap, Interval
 from extract.evaluation.pairing import Pairs
+from extract.evaluation.tables import aligned
 from extract.evaluation.written import written_boolean
 
-__all__ = ["Average", "Confusion", "LabelScore", "averages", "confusion_of", "label_intervals", "label_scores"]
+__all__ = [
+    "Average",
+    "Confusion",
+    "LabelScore",
+    "averages",
+    "confusion_of",
+    "label_intervals",
+    "label_scores",
+    "shown_label",
+]
 
 Label: TypeAlias = str | None
+
+_MOST_ACROSS: Final = 12
+_MOST_CONFUSED: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,6 +111,26 @@ class Confusion:
         ]
         return sorted(wrong, key=lambda one: -one[2])[:most]
 
+    def __str__(self) -> str:
+        """Return the matrix, gold labels down and predicted ones across; of many labels the pairs most confused."""
+        return "\n".join(self._matrix() if len(self.labels) <= _MOST_ACROSS else self._worst())
+
+    def _matrix(self) -> list[str]:
+        names = list(map(shown_label, self.labels))
+        none = ["(none)"] if any(self.unanswered) else []
+        rows = [
+            [name, *(f"{count:,}" for count in (*row, unanswered)[: len(names) + len(none)])]
+            for name, row, unanswered in zip(names, self.counts, self.unanswered, strict=True)
+        ]
+        return aligned(["gold \\ predicted", *names, *none], rows, words=1)
+
+    def _worst(self) -> list[str]:
+        wrong = self.confused()
+        rows = [(shown_label(gold), shown_label(given), f"{count:,}") for gold, given, count in wrong[:_MOST_CONFUSED]]
+        rest = sum(count for *_, count in wrong[_MOST_CONFUSED:])
+        more = [f"and {rest:,} rows in {len(wrong) - len(rows):,} other pairs"] if rest else []
+        return [*aligned(("gold", "predicted", "rows"), rows, words=2), *more]
+
     def frame(self) -> pl.DataFrame:
         """Return one row per pair that occurs: gold, predicted (both null for null), answered, rows."""
         pairs = [
@@ -109,6 +142,10 @@ class Confusion:
         pairs += [(gold, None, False, none) for gold, none in zip(self.labels, self.unanswered, strict=True) if none]
         schema = {"gold": pl.String, "predicted": pl.String, "answered": pl.Boolean, "rows": pl.Int64}
         return pl.DataFrame(pairs, schema=schema, orient="row")
+
+
+def shown_label(label: Label) -> str:
+    return "(null)" if label is None else label
 
 
 def confusion_of(pairs: Pairs) -> Confusion:

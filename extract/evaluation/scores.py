@@ -10,11 +10,13 @@ import polars as pl
 
 from extract.evaluation.costs import CostScore
 from extract.evaluation.intervals import Interval, share_interval
-from extract.evaluation.labels import Average, Confusion, LabelScore
+from extract.evaluation.labels import Average, Confusion, LabelScore, shown_label
 from extract.evaluation.members import MemberScore
 from extract.evaluation.tables import aligned, figure, html_table, share
 
 __all__ = ["Evaluation", "FieldKind", "FieldScore"]
+
+_HEADER: Final = ("field", "kind", "n", "exact", "normalised", "F1", "kappa")
 
 FieldKind: TypeAlias = Literal["label", "text", "value", "list", "nested"]
 
@@ -55,6 +57,19 @@ class FieldScore:
         """Macro-F1 for labels, the members' F1 for lists."""
         return self.members.f1 if self.members else self.macro_f1
 
+    def __str__(self) -> str:
+        """Return the figures of each label, and their averages; those of a field without labels in one line."""
+        if not self.labels:
+            return "\n".join(aligned(_HEADER, [self.cells()], words=2))
+        rows = [
+            (shown_label(one.label), share(one.precision), share(one.recall), figure(one.f1), f"{one.support:,}")
+            for one in self.labels
+        ]
+        for name, mean in (("(micro)", self.micro), ("(macro)", self.macro), ("(weighted)", self.weighted)):
+            if mean is not None:
+                rows.append((name, share(mean.precision), share(mean.recall), figure(mean.f1), f"{self.n:,}"))
+        return "\n".join(aligned((self.name, "precision", "recall", "F1", "n"), rows, words=1))
+
     def cells(self) -> tuple[str, ...]:
         """Return what a person wants to read: one text per column of `Evaluation`'s table."""
         spread = self.intervals.get
@@ -77,9 +92,6 @@ class FieldScore:
             members = {"precision": self.members.precision, "recall": self.members.recall, "f1": self.members.f1}
             whole["members"] |= members
         return whole
-
-
-_HEADER: Final = ("field", "kind", "n", "exact", "normalised", "F1", "kappa")
 
 
 @dataclass(frozen=True, slots=True)

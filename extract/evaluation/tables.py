@@ -11,9 +11,17 @@ __all__ = ["aligned", "figure", "html_table", "share"]
 
 
 def aligned(header: Sequence[str], body: Sequence[Sequence[str]], *, words: int) -> list[str]:
-    """Return the lines of a table: so many columns of words to the left, figures to the right."""
+    """Return the lines of a table: so many columns of words to the left, figures to the right.
+
+    Control characters, which could steer a terminal, are shown as escapes.
+    """
+    header, body = _printable(header), [_printable(cells) for cells in body]
     widths = [max(map(len, column)) for column in zip(header, *body, strict=True)]
     return [_line(cells, widths, words) for cells in (header, *body)]
+
+
+def _printable(cells: Sequence[str]) -> list[str]:
+    return [cell if cell.isprintable() else ascii(cell)[1:-1] for cell in cells]
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], words: int) -> str:
