@@ -41,8 +41,12 @@ SIZES = (100, 300, 1_000)
 FIGURES = {"label": ("accuracy", "macro_f1", "kappa"), "list": ("member_f1",)}
 
 
+def kinds_of(cells: list[tuple[str, str, int]]) -> pl.Enum:
+    return pl.Enum(sorted({label for *pair, _ in cells for label in pair}))
+
+
 def labels(cells: list[tuple[str, str, int]]) -> Draw:
-    kinds = pl.Enum(sorted({label for *pair, _ in cells for label in pair}))
+    kinds = kinds_of(cells)
 
     def draw(draws: random.Random, n: int) -> tuple[pl.Series, pl.Series]:
         pairs = draws.choices(cells, [share for *_, share in cells], k=n)
@@ -70,8 +74,8 @@ def figures(found: FieldScore) -> Iterator[tuple[str, float, Interval | None]]:
         yield name, value, found.intervals.get(name)
 
 
-def simulate(title: str, draw: Draw, rounds: int) -> None:
-    true = {name: value for name, value, _ in figures(score(*draw(random.Random(0), 400_000), resamples=0))}
+def simulate(title: str, draw: Draw, population: tuple[pl.Series, pl.Series], rounds: int) -> None:
+    true = {name: value for name, value, _ in figures(score(*population, resamples=0))}
     for n in SIZES:
         held, widths = dict.fromkeys(true, 0), dict.fromkeys(true, 0.0)
         draws = random.Random(n)
@@ -89,8 +93,10 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=2_000)
     rounds = parser.parse_args().rounds
     for title, cells in POPULATIONS.items():
-        simulate(title, labels(cells), rounds)
-    simulate("lists, members by value", lists, rounds)
+        whole = [pair for *pair, share in cells for _ in range(share)]
+        gold, predicted = (pl.Series([pair[side] for pair in whole], dtype=kinds_of(cells)) for side in (0, 1))
+        simulate(title, labels(cells), (predicted, gold), rounds)
+    simulate("lists, members by value", lists, lists(random.Random(0), 400_000), rounds)
 
 
 if __name__ == "__main__":

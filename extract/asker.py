@@ -35,6 +35,7 @@ from extract.interactions.tools import evidence_of
 from extract.limits import Limits
 from extract.loops import in_thread
 from extract.prompts import repair_text
+from extract.samples import Answer, ask_samples
 from extract.sender import Sender, Tally, Way
 from extract.spans import Span
 from extract.types import AttemptKind, Interaction, Outcome, Turn
@@ -67,6 +68,7 @@ class Asker:
     cache: ResponseCache | None = None
     retry_rejected: bool = False
     require_grounding: bool = False
+    samples: int = 1
     on_stop: Callable[[ExtractError], None] = lambda _: None
     clock: Callable[[], float] = time.monotonic
     abandoned: bool = False
@@ -91,7 +93,8 @@ class Asker:
         prepared = [self._prepared(record) for record in records]
         if self.cache is not None:
             questions = (one.question for one in prepared)
-            keys = [self.plan.answer_key(question, 0) for question in questions if question is not None]
+            asked = [question.sampled(n) for question in questions if question for n in range(self.samples)]
+            keys = [self.plan.answer_key(question, 0) for question in asked]
             with suppress(OutputError):  # the look for a single record tells of it, and ends the run in good order
                 self.cache.look_ahead(keys)
         return prepared
@@ -152,17 +155,31 @@ class Asker:
             spans=tally.spans,
             windows=tally.windows,
             conflicts=tally.conflicts,
+            agreement=tally.agreement,
             ledger=tuple(tally.ledger),
             **result,
         )
 
     async def _value(self, prepared: Prepared, tally: Tally) -> tuple[Any, tuple[Any, ...]]:
-        """Return a record's value and its cells, asked as a whole or in windows."""
+        """Return a record's value and its cells: asked as a whole or in windows, once or in several samples."""
+        parts: Sequence[tuple[Window, Question]] = ()
         if self.plan.extractor.windows is not None:
             parts = await in_thread(partial(self.plan.windows, prepared.record))
-            if parts:
-                return await self._merged(prepared, parts, tally)
-        return await self._answer(prepared.question or await self._question(prepared), tally)
+        whole = None if parts else prepared.question or await self._question(prepared)
+
+        async def ask(sample: int, tally: Tally) -> Answer:
+            if whole is not None:
+                return await self._answer(whole.sampled(sample), tally)
+            windows = [(window, question.sampled(sample)) for window, question in parts]
+            return await self._merged(prepared, windows, tally)
+
+        if self.samples == 1:
+            return await ask(0, tally)
+        voted = await ask_samples(ask, self.samples, tally, self.plan.schema, _STOPS)
+        if voted.sample is None and self.plan.extractor.grounding:
+            question = whole or await self._question(prepared)
+            tally.spans = await in_thread(partial(self.plan.spans, voted.answer[0], question))
+        return voted.answer
 
     async def _merged(
         self, prepared: Prepared, parts: Sequence[tuple[Window, Question]], tally: Tally

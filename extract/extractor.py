@@ -247,8 +247,10 @@ class Plan:
         """Return the content key of one request: equal requests have equal keys, on every machine and in every run.
 
         The number of the repair is part of it: a model that gives the same wrong answer twice is asked a third time.
+        So is that of the sample, but for the first, whose key is that of a record which is asked once.
         """
         widened = b",%d" % limit if limit else b""  # the second try of an answer that was cut
+        widened += b";%d" % question.sample if question.sample else b""
         return sha256(b"%b[%d,%d,%b%b]" % (self.key, retry_round, repair, question.identity, widened)).digest()
 
 
@@ -256,12 +258,14 @@ class Plan:
 class Question:
     """What is said for one record, and its identity: the canonical JSON of all turns, which its content keys hash.
 
-    `quoted` are the parts in which the values of the answer are to be found again.
+    `quoted` are the parts in which the values of the answer are to be found again. `sample` counts how often the same
+    is asked anew.
     """
 
     turns: tuple[Turn, ...]
     identity: bytes
     quoted: tuple[Part, ...] = ()
+    sample: int = 0
 
     @classmethod
     def of(cls, turns: tuple[Turn, ...]) -> Question:
@@ -273,10 +277,14 @@ class Question:
         except ValueError:
             return cls(turns, _canonical(said))
 
+    def sampled(self, number: int) -> Question:
+        """Return the same question as one more sample; number 0 is the question itself."""
+        return replace(self, sample=number) if number else self
+
     def followed_by(self, *turns: Turn) -> Question:
         """Return the question with more said after it."""
         more = Question.of(turns)
-        return Question((*self.turns, *turns), self.identity[:-1] + b"," + more.identity[1:], self.quoted)
+        return Question((*self.turns, *turns), self.identity[:-1] + b"," + more.identity[1:], self.quoted, self.sample)
 
 
 def _source_text(part: Part) -> SourceText | None:

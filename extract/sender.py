@@ -90,6 +90,7 @@ class Tally:
     spans: tuple[Span, ...] | None = None
     windows: int | None = None
     conflicts: tuple[Conflict, ...] = ()
+    agreement: dict[str, float] | None = None
     ledger: list[Attempt] = field(default_factory=list)
     first_sent: float | None = None
     shed: bool = False

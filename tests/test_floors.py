@@ -25,6 +25,7 @@ FLOORS = (
     "sources extractor emulator writer",
     "uploads",
     "sender",
+    "samples",
     "asker",
     "runner",
     "runs",

@@ -61,6 +61,12 @@ def run(
     require_grounding: Annotated[
         bool, typer.Option("--require-grounding", help="Reject rows with a value that stands nowhere in the record.")
     ] = False,
+    samples: Annotated[
+        int, typer.Option(min=1, help="Ask each row so often and vote per field; _agreement tells the share.")
+    ] = 1,
+    provenance: Annotated[
+        bool, typer.Option("--provenance", help="Add the column _extract: model, tokens and cost of each row.")
+    ] = False,
     keep_files: Annotated[
         bool, typer.Option("--keep-files", help="Leave uploaded files on the service (48 h) for the next run.")
     ] = False,
@@ -99,6 +105,8 @@ def run(
         prefix=prefix,
         retry_rejected=retry_rejected,
         require_grounding=require_grounding,
+        samples=samples,
+        provenance=provenance,
         keep_files=keep_files,
         stop_after_failures=stop_after_failures,
         cache=None if no_cache else cache or output.with_name(output.name + ".cache"),
