@@ -20,7 +20,7 @@ FLOORS = (
     "types",
     "schema prompts usage limits evaluation",
     "budget grounding pace windows",
-    "billing results",
+    "billing estimates results",
     "interactions media cache sinks backlog gate",
     "sources extractor emulator writer",
     "uploads",

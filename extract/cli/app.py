@@ -128,10 +128,14 @@ def estimate(
         int | None, typer.Option(min=2, metavar="N", help="Ask and pay for N rows to see what they take.")
     ] = None,
     base_url: Annotated[str | None, typer.Option(help="Another address of the API.")] = None,
+    samples: Annotated[int, typer.Option(min=1, help="As in the run: ask each row so often.")] = 1,
+    rpm: Annotated[float | None, typer.Option(min=1, help="Your quota, requests a minute: how long it takes.")] = None,
+    tpm: Annotated[float | None, typer.Option(min=1, help="Your quota, input tokens a minute.")] = None,
+    rpd: Annotated[float | None, typer.Option(min=1, help="Your quota, requests a day.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what a run would send and cost. Nothing is sent without --paid-sample."""
-    from extract.cli.estimate import estimate_command
+    from extract.cli.estimate import Quota, estimate_command
 
     estimate_command(
         pipeline,
@@ -141,6 +145,8 @@ def estimate(
         cache=cache,
         paid_sample=paid_sample,
         base_url=base_url,
+        samples=samples,
+        quota=Quota(rpm=rpm, tpm=tpm, rpd=rpd),
         as_json=as_json,
     )
 
