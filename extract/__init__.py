@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from extract.budget import Budget as Budget
     from extract.cache import ResponseCache as ResponseCache
+    from extract.checking import LabelCheck as LabelCheck
+    from extract.checking import check_labels as check_labels
     from extract.emulator import Emulator as Emulator
     from extract.errors import AnswerError as AnswerError
     from extract.errors import AnswerTimeout as AnswerTimeout
@@ -110,6 +112,7 @@ if TYPE_CHECKING:
 _NAMES_OF = {
     "budget": "Budget",
     "cache": "ResponseCache",
+    "checking": "LabelCheck check_labels",
     "emulator": "Emulator",
     "errors": """AnswerError AnswerTimeout ApiError BadRecord BadRequest BadSignature Blocked BudgetExceeded
         ConfigError Denied ExtractError Incomplete InvalidAnswer Issue LostRows NotRun OutputError

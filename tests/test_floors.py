@@ -29,7 +29,7 @@ FLOORS = (
     "asker",
     "runner",
     "runs",
-    "lazy estimate",
+    "lazy estimate checking",
     "frame",
     "cli",
     "__main__",

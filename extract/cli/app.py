@@ -177,12 +177,26 @@ def evaluate(
     key: Annotated[
         list[str] | None, typer.Option(metavar="LIST=FIELD,...", help="What members of a list are known by.")
     ] = None,
+    decide: Annotated[
+        list[str] | None, typer.Option(metavar="FIELD", help="Ask the Decisions API about a label, row by row. Paid.")
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="--decide asks the built-in emulator.")] = False,
+    base_url: Annotated[str | None, typer.Option(help="Another address of the API, for --decide.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare an output with gold answers: matches per field, F1 and kappa, with 95 % intervals, cost per right row."""
     from extract.cli.evaluate import Judging, evaluate_command
 
-    options = Judging(on=on, against=against, confusion=confusion, key=key or (), as_json=as_json)
+    options = Judging(
+        on=on,
+        against=against,
+        confusion=confusion,
+        key=key or (),
+        decide=decide or (),
+        offline=offline,
+        base_url=base_url,
+        as_json=as_json,
+    )
     evaluate_command(pipeline, predicted, gold, options)
 
 

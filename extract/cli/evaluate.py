@@ -10,13 +10,21 @@ from typing import Any
 
 import polars as pl
 
+from extract.checking import LabelCheck, check_labels
 from extract.cli.pipelines import load_pipeline
 from extract.errors import ConfigError
 from extract.evaluation import Comparison, Evaluation, compare, evaluate
+from extract.evaluation.pairing import with_equal_keys
+from extract.evaluation.tables import aligned, share
+from extract.extractor import Extractor
+from extract.interactions.client import Client
+from extract.runs import offline_client
 from extract.schema import compile_schema
 from extract.sources import open_source
 
 __all__ = ["Judging", "evaluate_command"]
+
+_RIGHT = ("right against gold", "where both agree", "where they differ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,12 +35,16 @@ class Judging:
     against: str | None
     confusion: str | None
     key: Sequence[str]
+    decide: Sequence[str]
+    offline: bool
+    base_url: str | None
     as_json: bool
 
 
 def evaluate_command(pipeline: str, predicted: str, gold: str | None, options: Judging) -> None:
     """Print one line per field of the pipeline's schema that the files have, and what else was asked for."""
-    answers = list(compile_schema(load_pipeline(pipeline).schema).dtypes)
+    extractor = load_pipeline(pipeline)
+    answers = list(compile_schema(extractor.schema).dtypes)
     ours = _table(predicted)
     theirs = None if gold is None else _table(gold)
     told: dict[str, Any] = {}
@@ -42,14 +54,22 @@ def evaluate_command(pipeline: str, predicted: str, gold: str | None, options: J
         result = evaluate(ours, theirs, on=options.on, fields=names, keys=_keys(options.key))
         told |= result.to_dict()
         lines += [str(result), *_confusion(result, options.confusion)]
-    elif options.against is None:
-        raise ConfigError("name a file of gold answers, or another output with --against")
+    elif options.against is None and not options.decide:
+        raise ConfigError("name a file of gold answers, another output with --against, or a field with --decide")
     elif options.confusion or options.key:
         raise ConfigError("--confusion and --key need a file of gold answers")
     if options.against is not None:
         found = _compared(ours, theirs, answers, options)
         told["against"] = found.to_dict()
         lines += [*([""] if lines else []), f"a: {predicted}, b: {options.against}", str(found)]
+    if options.decide:
+        check = _decided(ours, extractor, options)
+        told["decisions"] = check.to_dict()
+        lines += [*([""] if lines else []), str(check)]
+        lines += ["offline: these are the emulator's answers, and its probabilities are made up"] * options.offline
+        if theirs is not None:
+            told["decisions"]["right"] = right = _right(check, ours, theirs, options)
+            lines += ["", *aligned(_RIGHT, [_right_cells(name, one) for name, one in right.items()], words=1)]
     sys.stdout.write((json.dumps(told, default=str) if options.as_json else "\n".join(lines)) + "\n")
 
 
@@ -74,6 +94,35 @@ def _confusion(result: Evaluation, name: str | None) -> Iterator[str]:
     if name not in labelled:
         raise ConfigError(f"--confusion {name}: fields with labels are {labelled!r}")
     yield from ("", str(result[name]), "", str(result[name].confusion))
+
+
+def _decided(ours: pl.DataFrame, extractor: Extractor, options: Judging) -> LabelCheck:
+    if options.offline and options.base_url:
+        raise ConfigError("--offline brings its own service; leave out --base-url")
+    with offline_client() if options.offline else Client.from_env(base_url=options.base_url) as client:
+        return check_labels(ours, extractor, client=client, fields=options.decide)
+
+
+def _right(check: LabelCheck, ours: pl.DataFrame, gold: pl.DataFrame, options: Judging) -> dict[str, Any]:
+    """Return, by field, how often the extracted label is right where the second opinion agrees, and where not."""
+    found: dict[str, Any] = {}
+    ours, gold = with_equal_keys({"predicted": ours, "gold": gold}, options.on)
+    for score in check.fields:
+        if score.name not in gold.columns:
+            continue
+        rows = check.frame.filter(pl.col("field") == score.name).drop_nulls("agrees")
+        found[score.name] = {}
+        for word, agrees in (("agree", True), ("differ", False)):
+            chosen = ours[rows.filter(pl.col("agrees") == agrees)["row"].to_list()]
+            judged = gold.filter(pl.col(options.on).is_in(chosen[options.on].implode()))
+            result = evaluate(chosen, judged, on=options.on, fields=[score.name], resamples=0)[score.name]
+            found[score.name][word] = {"rows": result.n, "right": result.normalised}
+    return found
+
+
+def _right_cells(name: str, found: Any) -> tuple[str, ...]:
+    shown = (f"{share(one['right'])} of {one['rows']:,}" for one in (found["agree"], found["differ"]))
+    return (name, *shown)
 
 
 def _keys(given: Sequence[str]) -> dict[str, list[str]]:
