@@ -110,7 +110,7 @@ def anything(draws: random.Random) -> Population:
         for gold, share in zip(kinds, shares, strict=True)
         for given in kinds
     ]
-    return [(gold, given, round(100_000 * share)) for gold, given, share in cells]
+    return [(gold, given, round(1_000 * share)) for gold, given, share in cells]
 
 
 def simulate_anything(rounds: int) -> None:

@@ -318,6 +318,15 @@ def test_gold_tells_which_run_is_right_and_a_missing_row_is_wrong() -> None:
     assert "<table>" in found._repr_html_()
 
 
+def test_what_a_run_tells_about_its_answers_is_not_compared_unless_it_is_named() -> None:
+    a, b, _ = runs()
+    costs = provenance([0.1, 0.2, 0.3, 0.4, 0.5], [False] * 5)
+    a, b = a.head(5).with_columns(_extract=costs), b.with_columns(_extract=costs)
+    assert [one.name for one in compare(a, b, on="id").fields] == ["x", "n"]
+    assert [one.name for one in evaluate(a, b, on="id", resamples=0).fields] == ["x", "n"]
+    assert compare(a, b, on="id", fields=["_extract.cost_usd"])["_extract.cost_usd"].changed == 2
+
+
 @pytest.mark.parametrize("side", ["a", "b", "gold"])
 def test_repeated_keys_of_a_comparison_are_refused_by_name(side: str) -> None:
     frames = dict(zip(("a", "b", "gold"), runs(), strict=True))

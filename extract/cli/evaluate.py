@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,14 +44,16 @@ class Judging:
 def evaluate_command(pipeline: str, predicted: str, gold: str | None, options: Judging) -> None:
     """Print one line per field of the pipeline's schema that the files have, and what else was asked for."""
     extractor = load_pipeline(pipeline)
-    answers = list(compile_schema(extractor.schema).dtypes)
+    dtypes = compile_schema(extractor.schema).dtypes
+    answers = list(dtypes)
     ours = _table(predicted)
     theirs = None if gold is None else _table(gold)
     told: dict[str, Any] = {}
     lines: list[str] = []
     if theirs is not None:
         names = _shared(answers, theirs, str(gold))
-        result = evaluate(ours, theirs, on=options.on, fields=names, keys=_keys(options.key))
+        labels = list(_labels(dtypes.items()))
+        result = evaluate(ours, theirs, on=options.on, fields=names, labels=labels, keys=_keys(options.key))
         told |= result.to_dict()
         lines += [str(result), *_confusion(result, options.confusion)]
     elif options.against is None and not options.decide:
@@ -79,6 +81,15 @@ def _shared(answers: Sequence[str], table: pl.DataFrame, address: str) -> list[s
     if not names:
         raise ConfigError(f"{address} has none of the pipeline's columns {answers!r}; it has {table.columns!r}")
     return sorted(names, key=lambda name: answers.index(name if name in answers else name.partition(".")[0]))
+
+
+def _labels(dtypes: Iterable[tuple[str, Any]]) -> Iterator[str]:
+    """Yield what the schema knows to be labels: csv and jsonl forget it."""
+    for name, dtype in dtypes:
+        if isinstance(dtype, pl.Enum):
+            yield name
+        elif isinstance(dtype, pl.Struct):
+            yield from _labels((f"{name}.{inner.name}", inner.dtype) for inner in dtype.fields)
 
 
 def _compared(ours: pl.DataFrame, gold: pl.DataFrame | None, answers: Sequence[str], options: Judging) -> Comparison:

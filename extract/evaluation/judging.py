@@ -20,7 +20,7 @@ from extract.evaluation.scores import Evaluation, FieldKind, FieldScore
 from extract.evaluation.verdicts import Verdicts, verdicts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Collection, Mapping, Sequence
 
 __all__ = ["evaluate"]
 
@@ -35,6 +35,7 @@ def evaluate(
     *,
     on: str,
     fields: Sequence[str] | None = None,
+    labels: Collection[str] = (),
     keys: Mapping[str, str | Sequence[str]] | None = None,
     day_first: bool = True,
     resamples: int = 2_000,
@@ -44,6 +45,7 @@ def evaluate(
 
     `fields` names what is judged, by default all that both frames have. A struct is judged whole and by its fields,
     `outer.inner`, which may also be named alone; names that only the prediction has are never judged.
+    `labels` names fields to score as labels that do not look like it: texts with many labels, or few rows.
     `keys` names, for a list of structs, the field or fields that make two members the same one: `{"items": "sku"}`.
     `day_first` reads 05/04/2026 in a text as 5 April.
     Intervals of shares are Wilson's; those of F1, kappa and cost are a BCa bootstrap of `resamples` (0: none) from
@@ -58,7 +60,7 @@ def evaluate(
     chosen = [*columns.values()] + ([(pl.col(_COST), pl.col(_COST))] if cost is not None else [])
     matched, pairs = paired(predicted, gold, on, chosen)
     judged = [verdicts(pair, day_first=day_first) for pair in pairs[: len(columns)]]
-    options = _Options(by_key, day_first, resamples, seed)
+    options = _Options(labels, by_key, day_first, resamples, seed)
     scores = tuple(_score(*one, options) for one in zip(columns, pairs, judged, strict=False))
     right = [all(row) for row in zip(*(one.normalised for one in judged), strict=True)]
     spent = None
@@ -71,6 +73,7 @@ def evaluate(
 
 @dataclass(frozen=True, slots=True)
 class _Options:
+    labels: Collection[str]
     keys: Mapping[str, tuple[str, ...]]
     day_first: bool
     resamples: int
@@ -78,7 +81,7 @@ class _Options:
 
 
 def _score(name: str, pairs: Pairs, judged: Verdicts, options: _Options) -> FieldScore:
-    kind, n = _kind(pairs, keyed=name in options.keys), len(pairs)
+    kind, n = _kind(pairs, keyed=name in options.keys, labelled=name in options.labels), len(pairs)
     hits = {"exact": sum(judged.exact), "normalised": sum(judged.normalised)}
     score = FieldScore(
         name=name,
@@ -98,13 +101,13 @@ def _share_intervals(hits: Mapping[str, int], n: int) -> dict[str, Interval]:
     return {name: interval for name, interval in found.items() if interval is not None}
 
 
-def _kind(pairs: Pairs, *, keyed: bool) -> FieldKind:
+def _kind(pairs: Pairs, *, keyed: bool, labelled: bool) -> FieldKind:
     ours, theirs = pairs.predicted.dtype, pairs.gold.dtype
     if keyed or any(isinstance(dtype, pl.List | pl.Array) for dtype in (ours, theirs)):
         return "list"
     if ours.is_nested() or theirs.is_nested():
         return "nested"
-    if isinstance(ours, pl.Enum | pl.Categorical | pl.Boolean):
+    if labelled or isinstance(ours, pl.Enum | pl.Categorical | pl.Boolean):
         return "label"
     if ours != pl.String or theirs != pl.String:
         return "value"

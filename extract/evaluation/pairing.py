@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any, Final, TypeAlias
 
 import polars as pl
 
 from extract.errors import ConfigError
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-
 __all__ = ["Columns", "Pairs", "check_keys", "common_fields", "paired", "with_equal_keys"]
 
-Columns = tuple[pl.Expr, pl.Expr]
+_NOT_ANSWERS: Final = ("_extract", "_spans", "_agreement")
+"""What a run tells about its answers; judged only where it is named."""
+
+Columns: TypeAlias = tuple[pl.Expr, pl.Expr]
 """How to read one field from either frame."""
 
 
@@ -47,7 +48,7 @@ def check_keys(side: str, frame: pl.DataFrame, on: str) -> None:
 def common_fields(
     first: pl.DataFrame, second: pl.DataFrame, on: str, fields: Sequence[str] | None
 ) -> dict[str, Columns]:
-    """Return the chosen fields that both frames have, by default all, in the order chosen or that of the first frame.
+    """Return the chosen fields that both frames have, in the order chosen; by default all answers, in the first's order.
 
     A struct's fields follow it as `outer.inner`. Raises ConfigError for unknown fields and where there are none.
     """
@@ -72,10 +73,11 @@ def _inner_paths(path: str, expr: pl.Expr, dtype: Any) -> Iterator[tuple[str, pl
 
 
 def _chosen(fields: Sequence[str] | None, known: list[str]) -> list[str]:
-    if not known:
+    answers = [name for name in known if name.partition(".")[0] not in _NOT_ANSWERS]
+    if not (answers or fields):
         raise ConfigError("the predicted and the gold frame have no field in common besides the key")
     if fields is None:
-        return known
+        return answers
     if unknown := [name for name in fields if name not in known]:
         raise ConfigError(f"cannot judge {unknown!r}; fields that both frames have: {known!r}")
     inside = {name: [path for path in known if path.startswith(f"{name}.")] for name in fields}
