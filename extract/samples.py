@@ -63,7 +63,7 @@ async def ask_samples(
     """Ask all samples of a record at once, and let those that were answered vote.
 
     What each took is added to `tally`, which also tells what the answer is. Raises what the first sample raised where
-    none was answered, and at once one of `stops`, which end the run: what was paid for is in the cache.
+    none was answered, and one of `stops`, which end the run, where any met it: what was paid for is in the cache.
     """
     parts = [Tally(tally.started, tally.timeout) for _ in range(samples)]
     tasks = [asyncio.ensure_future(ask(number, part)) for number, part in enumerate(parts)]

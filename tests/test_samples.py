@@ -259,6 +259,27 @@ def test_long_texts_are_sampled_window_by_window() -> None:
     assert twice.frame["_agreement"].to_list() == [{"value": 1.0}]
 
 
+def test_values_of_several_samples_are_found_in_the_record_again() -> None:
+    pytest.importorskip("rapidfuzz", reason="the extra `documents` is not installed")
+
+    class Bill(BaseModel):
+        seller: str
+        total: str
+
+    said = [("Acme", "9.50"), ("Acme", "7.00"), ("Bolt", "7.00")]
+    answers = [json.dumps({"seller": seller, "total": total}) for seller, total in said]
+    extractor = Extractor(Bill, "{text}", grounding=("text",))
+    frame = pl.DataFrame({"text": ["Bolt invoices Acme: net 7.00, gross 9.50"]})
+    result = run(
+        frame, extractor, client=client_of(Emulator(answers=in_turn([answers[0], answers[2], answers[1]]))), samples=3
+    )
+    assert result.frame.select("seller", "total").row(0) == ("Acme", "7.00")
+    spans = {span["path"]: span["text"] for span in result.frame["_spans"].to_list()[0]}
+    assert spans == {"$.seller": "Acme", "$.total": "7.00"}
+    mixed = run(frame, extractor, client=client_of(Emulator(answers=in_turn([*answers[:1], *answers[2:]]))), samples=2)
+    assert mixed.frame.select("seller", "total").row(0) == ("Acme", "9.50")
+
+
 @pytest.mark.parametrize("samples", [0, -1, 101, 2.5, True])
 def test_a_number_of_samples_that_cannot_be_is_refused(samples: Any) -> None:
     with pytest.raises(ConfigError, match="samples is a whole number from 1 to 100"):

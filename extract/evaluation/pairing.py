@@ -48,7 +48,7 @@ def check_keys(side: str, frame: pl.DataFrame, on: str) -> None:
 def common_fields(
     first: pl.DataFrame, second: pl.DataFrame, on: str, fields: Sequence[str] | None
 ) -> dict[str, Columns]:
-    """Return the chosen fields that both frames have, in the order chosen; by default all answers, in the first's order.
+    """Return the chosen fields that both frames have, in the order chosen; by default all answers.
 
     A struct's fields follow it as `outer.inner`. Raises ConfigError for unknown fields and where there are none.
     """
