@@ -327,6 +327,27 @@ def test_what_a_run_tells_about_its_answers_is_not_compared_unless_it_is_named()
     assert compare(a, b, on="id", fields=["_extract.cost_usd"])["_extract.cost_usd"].changed == 2
 
 
+ANSWERS = st.lists(st.tuples(st.integers(0, 6), st.sampled_from(["a", "A", "b", None])), unique_by=lambda row: row[0])
+
+
+@settings(max_examples=60, deadline=None)
+@given(ANSWERS, ANSWERS, ANSWERS)
+def test_a_comparison_counts_each_gold_row_once_as_the_evaluation_of_each_run_does(
+    *rows: list[tuple[int, Any]],
+) -> None:
+    schema = {"id": pl.Int64, "x": pl.String}
+    a, b, gold = (pl.DataFrame(one, schema=schema, orient="row") for one in rows)
+    found = compare(a, b, gold, on="id")
+    split = found["x"]
+    counts = (split.both or 0, split.only_a or 0, split.only_b or 0, split.neither or 0)
+    assert sum(counts) == gold.height
+    assert counts[0] + counts[1] == evaluate(a, gold, on="id", resamples=0).correct
+    assert counts[0] + counts[2] == evaluate(b, gold, on="id", resamples=0).correct
+    assert (found.rows + found.only_in_a, found.rows + found.only_in_b) == (a.height, b.height)
+    assert split.changed == found.changes.height == compare(b, a, on="id")["x"].changed
+    assert compare(a, a, on="id")["x"].changed == 0
+
+
 @pytest.mark.parametrize("side", ["a", "b", "gold"])
 def test_repeated_keys_of_a_comparison_are_refused_by_name(side: str) -> None:
     frames = dict(zip(("a", "b", "gold"), runs(), strict=True))
