@@ -61,7 +61,10 @@ class Bootstrap:
     seed: int
 
     def intervals(self, figures: Mapping[str, float | None]) -> dict[str, Interval]:
-        """Return the interval of each figure that is known, and that was resampled."""
+        """Return the interval of each figure that is known and that varies.
+
+        Where all resamples give the same figure, as those of rows that are all right, a bootstrap tells nothing.
+        """
         n = sum(self.counts)
         wanted = [name for name, figure in figures.items() if figure is not None]
         if n < 2 or not self.resamples or not wanted:
@@ -71,7 +74,7 @@ class Bootstrap:
         found: dict[str, Interval] = {}
         for name in wanted:
             values = drawn[name].drop_nulls().drop_nans().sort()
-            if len(values) >= _FEWEST_RESAMPLES / 2:
+            if len(values) >= _FEWEST_RESAMPLES / 2 and values[0] < values[-1]:
                 found[name] = _corrected(values, float(figures[name] or 0.0), self._acceleration(left_out, name))
         return found
 
