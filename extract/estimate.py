@@ -21,6 +21,8 @@ from extract.extractor import Extractor, Plan
 from extract.interactions.client import Client
 from extract.interactions.dialects import decode
 from extract.interactions.endpoint import GOOGLE_URL, Endpoint
+from extract.longtexts import long_text
+from extract.questions import Question
 from extract.results import Run
 from extract.runs import run
 from extract.samples import check_samples
@@ -41,12 +43,17 @@ _Z = 1.96
 
 @dataclass(slots=True)
 class _Survey:
-    """What the prompts of some rows are, and how many of them are equal or answered already."""
+    """What the prompts of some rows are, and how many of them are equal or answered already.
+
+    `left` counts the rows, in each of their samples, of which something must be sent; `sizes` are those of the requests
+    that takes.
+    """
 
     rows: int = 0
     cached: int = 0
     bad: int = 0
     reason: str | None = None
+    left: int = 0
     sizes: list[int] = field(default_factory=list)
     first_rows: dict[bytes, int] = field(default_factory=dict)
 
@@ -69,7 +76,7 @@ def estimate(
     plan = _plan(source, extractor, endpoint)
     rows = _height(source)
     survey = _survey(source, plan, rows, cache, samples)
-    requests, left = _requests(survey, rows)
+    requests, left, left_rows = _requests(survey, rows)
     constant = plan.envelope().tokens
     expected, margin = _total([constant + size for size in survey.sizes], left, left - len(survey.sizes))
     guess = left * answer_tokens(plan.schema.dtypes)
@@ -94,7 +101,7 @@ def estimate(
         price_source=PRICE_SOURCE,
         samples=samples,
     )
-    return found if paid is None else _with_paid(found, paid, left)
+    return found if paid is None else _with_paid(found, paid, left_rows)
 
 
 def pay_sample(source: Source, extractor: Extractor, rows: int, *, client: Client, cache: ResponseCache) -> PaidSample:
@@ -142,26 +149,42 @@ def _survey(source: Source, plan: Plan, rows: int, cache: ResponseCache | None, 
     records = (record for frame in _picked(source, plan.columns, chosen) for record in frame.to_dicts())
     for row, record in zip(chosen, records, strict=True):
         try:
-            once = [question for _, question in plan.windows(record)] or [plan.question(record)]
+            questions = list(_questions(plan, record))
+            samples_of = [[_request(plan, one.sampled(number)) for one in questions] for number in range(samples)]
         except BadRecord as error:
             survey.bad += 1
             survey.reason = survey.reason or f"row {row}: {error}"
             continue
-        asked = [question.sampled(number) for question in once for number in range(samples)]
-        keys = [plan.answer_key(question, 0) for question in asked]
-        known = {key for key in keys if cache is not None and cache.get(key) is not None}
-        survey.cached += known >= set(keys)
-        for key, question in zip(keys, asked, strict=True):
-            if key not in survey.first_rows and key not in known:
-                survey.sizes.append(plan.input_tokens(question.turns))
+        requests = [request for asked in samples_of for request in asked]
+        known = {key for key, _ in requests if cache is not None and cache.get(key) is not None}
+        survey.cached += all(key in known for key, _ in requests)
+        for asked in samples_of:
+            new = {key: size for key, size in asked if key not in survey.first_rows and key not in known}
+            survey.left += bool(new)
+            survey.sizes += new.values()
+        for key, _ in requests:
             survey.first_rows.setdefault(key, row)
     return survey
 
 
-def _requests(survey: _Survey, rows: int) -> tuple[int, int]:
-    """Return how many different requests there are, and how many of them must still be sent."""
+def _request(plan: Plan, question: Question) -> tuple[bytes, int]:
+    """Return a request's content key, and the input tokens that it adds to the constant part."""
+    return plan.answer_key(question, 0), plan.input_tokens(question.turns)
+
+
+def _questions(plan: Plan, record: Mapping[str, Any]) -> Iterator[Question]:
+    """Yield what is asked of a record before repairs and retries: one question, or one for each window."""
+    text = None if plan.extractor.windows is None else long_text(plan, record)
+    if text is None:
+        yield plan.question(record)
+    else:
+        yield from map(text.question, text.windows)
+
+
+def _requests(survey: _Survey, rows: int) -> tuple[int, int, int]:
+    """Return how many different requests there are, how many of them must still be sent, and for how many rows."""
     share = rows / max(1, survey.rows)
-    return round(len(survey.first_rows) * share), round(len(survey.sizes) * share)
+    return round(len(survey.first_rows) * share), round(len(survey.sizes) * share), round(survey.left * share)
 
 
 def _chosen_rows(source: Source, plan: Plan, rows: int) -> Sequence[int]:
@@ -169,7 +192,7 @@ def _chosen_rows(source: Source, plan: Plan, rows: int) -> Sequence[int]:
     height = _height(source)
     if not _is_counted(plan, height):
         return _drawn(range(height), rows)
-    return _drawn(list(_survey(source, plan, height, None).first_rows.values()), rows)
+    return _drawn(sorted(set(_survey(source, plan, height, None).first_rows.values())), rows)
 
 
 def _drawn(rows: Sequence[int], count: int) -> Sequence[int]:
@@ -198,15 +221,18 @@ def _usages(asked: Run, frame: pl.DataFrame, plan: Plan, cache: ResponseCache) -
 
 
 def _kept_usage(record: Mapping[str, Any], plan: Plan, cache: ResponseCache) -> Usage | None:
+    """Return what the first answers to a record took, None where one is not kept or tells nothing."""
     try:
-        kept = cache.get(plan.answer_key(plan.question(record), 0))
-        return None if kept is None else decode(kept).usage
+        kept = [cache.get(plan.answer_key(question, 0)) for question in _questions(plan, record)]
+        usages = [None if one is None else decode(one).usage for one in kept]
     except ExtractError:
         return None
+    told = [usage for usage in usages if usage is not None]
+    return sum(told, Usage()) if len(told) == len(usages) else None
 
 
 def _with_paid(found: Estimate, paid: PaidSample, left: int) -> Estimate:
-    """Replace what was guessed from the schema by what the sample tells."""
+    """Replace what was guessed from the schema by what the sample tells of the rows that are left."""
     output, margin = _total([usage.output_tokens + usage.thought_tokens for usage in paid.usages], left, left)
     costs: dict[str, Decimal | None] = dict.fromkeys(_TIERS)
     intervals: dict[str, tuple[Decimal, Decimal] | None] = dict.fromkeys(_TIERS)

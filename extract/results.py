@@ -155,7 +155,8 @@ class Run:
     `stopped` is the error that ended the run early, `interrupted` is True after Ctrl-C; the rows not reached then have
     the code `not_run`, and the same call takes them up. `output` is the file written, if any. `rung` is how far the
     schema had to be relaxed for the service to take it; what was dropped is checked locally all the same. `budget` is
-    how a budget was used, None without one.
+    how a budget was used, None without one. `files_left` counts uploaded files that could not be deleted: the next run
+    with the same cache does so, or the service after 48 hours.
     """
 
     totals: Totals
@@ -166,6 +167,7 @@ class Run:
     interrupted: bool = False
     rung: int = 0
     budget: Purse | None = None
+    files_left: int = 0
     output: Path | None = None
     errors_file: Path | None = None
     _schema: pl.Schema = field(default_factory=pl.Schema, repr=False)
@@ -220,6 +222,7 @@ class Run:
             "output": str(self.output) if self.output else None,
             "errors": dict(sorted(totals.errors.items())),
             "errors_file": str(self.errors_file) if self.errors_file else None,
+            "files_left": self.files_left,
         }
 
     def __repr__(self) -> str:

@@ -168,14 +168,16 @@ async def run_async(
             require_grounding=require_grounding,
             samples=samples,
         )
-        stack.push_async_callback(asker.sender.uploads.close)
         runner = Runner(source, asker, sink, shape, on_event=on_event)
         schema = runner.check()
         sink.open(schema, footer(_description(named, plan)))
         STARTED.get()(runner)
         try:
-            with unswept():
-                await runner.run()
+            try:
+                with unswept():
+                    await runner.run()
+            finally:
+                await asker.sender.uploads.close()
             return _finish(runner, sink, path, schema)
         except BaseException:
             sink.abandon()
@@ -300,6 +302,7 @@ def _finish(runner: Runner, sink: Sink, path: Path | None, schema: pl.Schema) ->
         stopped=runner.stopped,
         interrupted=runner.interrupted,
         rung=runner.asker.sender.rung,
+        files_left=runner.asker.sender.uploads.left,
         budget=runner.asker.gate.purse,
         output=written,
         errors_file=errors_file,

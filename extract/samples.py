@@ -65,12 +65,12 @@ async def ask_samples(
     What each took is added to `tally`, which also tells what the answer is. Raises what the first sample raised where
     none was answered, and one of `stops`, which end the run, where any met it: what was paid for is in the cache.
     """
-    parts = [Tally(tally.started, tally.timeout) for _ in range(samples)]
+    parts = [tally.part() for _ in range(samples)]
     tasks = [asyncio.ensure_future(ask(number, part)) for number, part in enumerate(parts)]
     try:
         await asyncio.gather(*tasks, return_exceptions=True)
     except asyncio.CancelledError:
-        late = tally.timeout is not None and tally.timeout.expired()
+        late = tally.term.timeout is not None and tally.term.timeout.expired()
         if not late or not any(_is_answered(task) for task in tasks):
             raise
     finally:

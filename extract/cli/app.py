@@ -67,6 +67,9 @@ def run(
     provenance: Annotated[
         bool, typer.Option("--provenance", help="Add the column _extract: model, tokens and cost of each row.")
     ] = False,
+    inline_limit: Annotated[
+        int, typer.Option(min=0, metavar="BYTES", help="Larger files are uploaded once each, not sent in requests.")
+    ] = 8_000_000,
     keep_files: Annotated[
         bool, typer.Option("--keep-files", help="Leave uploaded files on the service (48 h) for the next run.")
     ] = False,
@@ -107,6 +110,7 @@ def run(
         require_grounding=require_grounding,
         samples=samples,
         provenance=provenance,
+        inline_limit=inline_limit,
         keep_files=keep_files,
         stop_after_failures=stop_after_failures,
         cache=None if no_cache else cache or output.with_name(output.name + ".cache"),

@@ -51,6 +51,7 @@ class Options:
     require_grounding: bool
     samples: int
     provenance: bool
+    inline_limit: int
     keep_files: bool
     stop_after_failures: int
     cache: Path | None
@@ -84,6 +85,7 @@ def run_command(pipeline: str, data: str, output: Path, options: Options) -> int
             require_grounding=options.require_grounding,
             samples=options.samples,
             provenance=options.provenance,
+            inline_limit=options.inline_limit,
             keep_files=options.keep_files,
             pipeline=pipeline_name(pipeline),
             on_event=listener,
