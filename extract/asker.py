@@ -38,6 +38,7 @@ from extract.longtexts import LongText, WindowAnswers, long_text
 from extract.loops import in_thread
 from extract.prompts import repair_text
 from extract.questions import Question, Quoted
+from extract.samples import Answer, ask_samples
 from extract.sender import Sender, Tally, Term, Way
 from extract.types import AttemptKind, Interaction, Outcome, Turn
 
@@ -69,6 +70,7 @@ class Asker:
     cache: ResponseCache | None = None
     retry_rejected: bool = False
     require_grounding: bool = False
+    samples: int = 1
     on_stop: Callable[[ExtractError], None] = lambda _: None
     clock: Callable[[], float] = time.monotonic
     abandoned: bool = False
@@ -93,7 +95,8 @@ class Asker:
         prepared = [self._prepared(record) for record in records]
         if self.cache is not None:
             questions = (one.question for one in prepared)
-            keys = [self.plan.answer_key(question, 0) for question in questions if question is not None]
+            asked = [question.sampled(n) for question in questions if question for n in range(self.samples)]
+            keys = [self.plan.answer_key(question, 0) for question in asked]
             with suppress(OutputError):  # the look for a single record tells of it, and ends the run in good order
                 self.cache.look_ahead(keys)
         return prepared
@@ -155,38 +158,51 @@ class Asker:
             spans=tally.spans,
             windows=tally.windows,
             conflicts=tally.conflicts,
+            agreement=tally.agreement,
             ledger=tuple(tally.ledger),
             **result,
         )
 
     async def _value(self, prepared: Prepared, tally: Tally) -> tuple[Any, tuple[Any, ...]]:
-        """Return a record's value and its cells, asked as a whole or in windows."""
+        """Return a record's value and its cells: asked as a whole or in windows, once or in several samples."""
+        text: LongText | None = None
         if self.plan.extractor.windows is not None:
             text = await in_thread(partial(long_text, self.plan, prepared.record))
-            if text is not None:
-                return await self._merged(text, tally)
-        question = prepared.question or await self._question(prepared)
-        await self._check_source(question.quoted)
-        return await self._answer(question, tally)
+        if text is not None:
+            quoted = text.quoted()
+            ask = partial(self._merged, text, quoted)
+        else:
+            question = prepared.question or await self._question(prepared)
+            quoted = question.quoted
+            ask = partial(self._sample, question)
+        await self._check_source(quoted)
+        if self.samples == 1:
+            return await ask(0, tally)
+        voted = await ask_samples(ask, self.samples, tally, self.plan.schema, _STOPS)
+        if voted.sample is None:
+            await self._ground(voted.answer[0], quoted, tally)
+        return voted.answer
 
-    async def _merged(self, text: LongText, tally: Tally) -> tuple[Any, tuple[Any, ...]]:
+    async def _sample(self, question: Question, sample: int, tally: Tally) -> Answer:
+        return await self._answer(question.sampled(sample), tally)
+
+    async def _merged(self, text: LongText, quoted: Quoted | None, sample: int, tally: Tally) -> Answer:
         """Ask about all windows of a long text, and make one answer of theirs.
 
         A window without a valid answer is the record's failure: what it holds would be missing in silence. The answers
         to the others are kept, so that asking the record anew asks only for that one.
         """
-        quoted = text.quoted()
-        await self._check_source(quoted)
-        answers = WindowAnswers(text, tally, self._window, self.on_stop, _STOPS, grounded=self.require_grounding)
-        told = await answers.all(_WINDOWS_A_SLOT * self.limits.concurrency)
+        ask = partial(self._window, sample)
+        answers = WindowAnswers(text, tally, ask, self.on_stop, _STOPS, grounded=self.require_grounding)
+        told = await answers.all(max(1, _WINDOWS_A_SLOT * self.limits.concurrency // self.samples))
         whole, merged = await in_thread(partial(text.merged, told))
         tally.answer, tally.conflicts = whole, merged.conflicts
         value, _ = self.plan.schema.read(whole)
         await self._ground(value, quoted, tally)
         return value, self.plan.schema.row(value)
 
-    async def _window(self, question: Question, tally: Tally) -> Any:
-        return (await self._answer(question, tally))[0]
+    async def _window(self, sample: int, question: Question, tally: Tally) -> Any:
+        return (await self._answer(question.sampled(sample), tally))[0]
 
     async def _answer(self, question: Question, tally: Tally) -> tuple[Any, tuple[Any, ...]]:
         """Go through the retry rounds: a rejected answer of an earlier run is replaced by that of a later round."""

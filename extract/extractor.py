@@ -242,8 +242,10 @@ class Plan:
         """Return the content key of one request: equal requests have equal keys, on every machine and in every run.
 
         The number of the repair is part of it: a model that gives the same wrong answer twice is asked a third time.
+        So is that of the sample, but for the first, whose key is that of a record which is asked once.
         """
         widened = b",%d" % limit if limit else b""  # the second try of an answer that was cut
+        widened += b";%d" % question.sample if question.sample else b""
         return sha256(b"%b[%d,%d,%b%b]" % (self.key, retry_round, repair, question.identity, widened)).digest()
 
 

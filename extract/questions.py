@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -38,12 +38,13 @@ class Quoted:
 class Question:
     """What is said for one record, and its identity: the canonical JSON of all turns, which its content keys hash.
 
-    `quoted` is where the values of the answer are to be found again.
+    `quoted` is where the values of the answer are to be found again. `sample` counts how often the same is asked anew.
     """
 
     turns: tuple[Turn, ...]
     identity: bytes
     quoted: Quoted | None = None
+    sample: int = 0
 
     @classmethod
     def of(cls, turns: tuple[Turn, ...]) -> Question:
@@ -55,10 +56,14 @@ class Question:
         except ValueError:
             return cls(turns, canonical(said))
 
+    def sampled(self, number: int) -> Question:
+        """Return the same question as one more sample; number 0 is the question itself."""
+        return replace(self, sample=number) if number else self
+
     def followed_by(self, *turns: Turn) -> Question:
         """Return the question with more said after it."""
         more = Question.of(turns)
-        return Question((*self.turns, *turns), self.identity[:-1] + b"," + more.identity[1:], self.quoted)
+        return Question((*self.turns, *turns), self.identity[:-1] + b"," + more.identity[1:], self.quoted, self.sample)
 
 
 def source_text(parts: Sequence[Part], *, whole: bool = False) -> SourceText | None:

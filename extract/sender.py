@@ -98,6 +98,7 @@ class Tally:
     spans: tuple[Span, ...] | None = None
     windows: int | None = None
     conflicts: tuple[Conflict, ...] = ()
+    agreement: dict[str, float] | None = None
     ledger: list[Attempt] = field(default_factory=list)
     shed: bool = False
     held: _Held | None = None
