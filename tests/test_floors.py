@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "extract"
 FLOORS = (
-    "errors loops collector",
+    "errors loops collector timeline",
     "mime decoding pdf filetable",
     "containers",
     "content",
@@ -26,8 +26,9 @@ FLOORS = (
     "sender",
     "asker",
     "runner",
+    "manifest",
     "runs",
-    "lazy estimate",
+    "lazy estimate report",
     "frame",
     "cli",
     "__main__",
