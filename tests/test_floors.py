@@ -11,7 +11,8 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "extract"
 FLOORS = (
     "errors loops collector timeline",
-    "mime decoding pdf filetable",
+    "mime decoding layout filetable",
+    "pdf",
     "containers",
     "content",
     "parts",
