@@ -1,0 +1,219 @@
+"""How the values of each field are spread: counted by Polars over all rows, a few dozen numbers come back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal, NamedTuple
+
+import polars as pl
+
+__all__ = ["Bar", "Bin", "Distribution", "distributions"]
+
+MOST_FIELDS = 40
+_MOST_BARS = 24
+_BINS = 24
+_DEEPEST = 4
+_FEW = 50  # a text column with at most so many different texts, each twice on average, holds labels
+#: Longest range in days -> the stretch of one bar, and how it is written.
+_CALENDAR = ((45, "1d", "%Y-%m-%d"), (1_500, "1mo", "%Y-%m"), (18_000, "1y", "%Y"), (180_000, "10y", "%Ys"))
+_CENTURIES = ("100y", "%Y")
+
+
+class Bar(NamedTuple):
+    """How often one label stands in a column."""
+
+    label: str
+    count: int
+
+
+class Bin(NamedTuple):
+    """How many numbers lie from `start` to below `end`."""
+
+    start: float
+    end: float
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distribution:
+    """How the values of one field are spread. `n` counts values, nulls apart; `facts` are its figures in words.
+
+    `kind` says what the bars are: labels, stretches of the calendar, or bins of numbers (of lengths, for texts).
+    """
+
+    path: str
+    dtype: str
+    kind: Literal["labels", "dates", "numbers", "lengths"]
+    n: int
+    nulls: int
+    bars: tuple[Bar, ...] = ()
+    bins: tuple[Bin, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+    note: str | None = None
+
+
+class _Leaf(NamedTuple):
+    path: str
+    values: pl.Expr
+    dtype: Any
+
+
+def distributions(rows: pl.LazyFrame, columns: Sequence[str]) -> tuple[list[Distribution], int]:
+    """Return the distributions of the first fields of these columns, and how many more fields there are."""
+    schema = rows.collect_schema()
+    leaves = [leaf for name in columns for leaf in _leaves(name, pl.col(name), schema[name])]
+    found = [_distribution(rows, leaf) for leaf in leaves[:MOST_FIELDS]]
+    return [one for one in found if one is not None], max(0, len(leaves) - MOST_FIELDS)
+
+
+def _leaves(path: str, values: pl.Expr, dtype: Any, depth: int = 0) -> Iterator[_Leaf]:
+    """Yield what can be counted in a column: members of structs, numbers of items, and the items themselves."""
+    if isinstance(dtype, pl.Array):
+        values, dtype = values.cast(pl.List(dtype.inner)), pl.List(dtype.inner)
+    if isinstance(dtype, pl.Struct):
+        for field in dtype.fields if depth < _DEEPEST else ():
+            yield from _leaves(f"{path}.{field.name}", values.struct.field(field.name), field.dtype, depth + 1)
+    elif isinstance(dtype, pl.List):
+        yield _Leaf(f"{path}: number of items", values.list.len(), pl.UInt32())
+        items = values.explode(empty_as_null=False, keep_nulls=False)
+        if depth < _DEEPEST:
+            yield from _leaves(f"{path}[]", items, dtype.inner, depth + 1)
+    elif not isinstance(dtype, pl.Binary | pl.Object | pl.Null):
+        yield _Leaf(path, values, dtype)
+
+
+def _distribution(rows: pl.LazyFrame, leaf: _Leaf) -> Distribution | None:
+    values = rows.select(leaf.values.alias("v"))
+    dtype = leaf.dtype
+    try:
+        n, nulls = _row(values.select(pl.col("v").count().alias("n"), pl.col("v").null_count().alias("nulls")))
+        about = _About(leaf.path, _dtype_name(dtype), values.drop_nulls(), n, nulls)
+        if isinstance(dtype, pl.Boolean | pl.Enum | pl.Categorical):
+            return _labels(about, dtype)
+        if dtype.is_numeric():
+            return _numbers(about, pl.col("v"), whole=dtype.is_integer())
+        if isinstance(dtype, pl.Duration):
+            return _numbers(about, pl.col("v").dt.total_milliseconds() / 1000, unit=" s")
+        if isinstance(dtype, pl.Date | pl.Datetime):
+            return _dates(about)
+        if isinstance(dtype, pl.Time):
+            return _numbers(about, pl.col("v").dt.hour(), whole=True, unit=" h")
+        return _texts(about)
+    except (pl.exceptions.PolarsError, OverflowError, ValueError):
+        return None  # dates beyond the calendar and the like: the values stand in the table all the same
+
+
+class _About(NamedTuple):
+    path: str
+    dtype: str
+    values: pl.LazyFrame
+    n: int
+    nulls: int
+
+    def distribution(self, kind: Literal["labels", "dates", "numbers", "lengths"], **found: Any) -> Distribution:
+        return Distribution(path=self.path, dtype=self.dtype, kind=kind, n=self.n, nulls=self.nulls, **found)
+
+
+def _row(query: pl.LazyFrame) -> tuple[Any, ...]:
+    return query.collect(engine="streaming").row(0)
+
+
+def _counts(values: pl.LazyFrame, by: pl.Expr) -> dict[Any, int]:
+    """Return how often each value of an expression occurs, the most frequent first."""
+    counted = values.group_by(by.alias("k")).len("c").sort("c", "k", descending=[True, False])
+    return dict(counted.collect(engine="streaming").iter_rows())
+
+
+def _labels(about: _About, dtype: Any) -> Distribution:
+    counts = _counts(about.values, pl.col("v").cast(pl.String))
+    categories = dtype.categories.to_list() if isinstance(dtype, pl.Enum) else list(counts)
+    known = counts | {label: 0 for label in categories if label not in counts}
+    shown = [Bar(label, count) for label, count in known.items()]
+    note = None
+    if len(shown) > _MOST_BARS:
+        rest = shown[_MOST_BARS:]
+        note = f"the {_MOST_BARS} most frequent of {len(shown):,}; the others have {sum(r.count for r in rest):,} rows"
+    facts = (("labels", f"{len(counts):,}" + (f" of {len(known):,}" if len(known) > len(counts) else "")),)
+    return about.distribution("labels", bars=tuple(shown[:_MOST_BARS]), facts=facts, note=note)
+
+
+def _texts(about: _About) -> Distribution:
+    (distinct,) = _row(about.values.select(pl.col("v").approx_n_unique()))
+    if about.n and distinct <= _FEW and 2 * distinct <= about.n:
+        return _labels(about, None)
+    found = _numbers(about, pl.col("v").str.len_chars(), whole=True, unit=" characters")
+    different = ("different texts", f"{about.n if distinct > about.n else distinct:,}, about")
+    return about.distribution("lengths", bins=found.bins, facts=(*found.facts, different), note=found.note)
+
+
+def _numbers(about: _About, numbers: pl.Expr, *, whole: bool = False, unit: str = "") -> Distribution:
+    x = numbers.cast(pl.Float64)
+    finite = about.values.select(x.alias("v")).filter(pl.col("v").is_finite())
+    v = pl.col("v")
+    cuts = (v.quantile(0.99).alias("top"), v.count().alias("n"))
+    figures = {"lowest": v.min(), "median": v.median(), "mean": v.mean(), "highest": v.max()}
+    *told, top, n = _row(finite.select(*(expr.alias(name) for name, expr in figures.items()), *cuts))
+    if not n:
+        return about.distribution("numbers")
+    facts = tuple((name, _number(value) + unit) for name, value in zip(figures, told, strict=True))
+    low, high = told[0], told[-1]
+    # A few huge values would leave one bar for all the rest.
+    end = top if top - low < (high - low) / 4 else high
+    bins = _bins(finite, low, end, whole=whole)
+    above = sum(_counts(finite.filter(v > bins[-1].end), pl.lit(0)).values()) if bins and end < high else 0
+    note = f"{above:,} above {_number(bins[-1].end)} are not drawn" if above else None
+    return about.distribution("numbers", bins=tuple(bins), facts=facts, note=note)
+
+
+def _bins(finite: pl.LazyFrame, low: float, high: float, *, whole: bool) -> list[Bin]:
+    """Return equal bins with round borders; numbers above the last one are left out."""
+    width = _round_width((high - low) / _BINS, whole=whole)
+    first = math.floor(low / width)
+    number = int(math.floor(high / width) - first + 1)
+    if not math.isfinite(width) or not 0 < number <= 4 * _BINS:
+        return []
+    place = (pl.col("v") / width).floor() - first
+    counts = _counts(finite.filter(place < number), place.cast(pl.Int64))
+    return [Bin((first + i) * width, (first + i + 1) * width, counts.get(i, 0)) for i in range(number)]
+
+
+def _round_width(width: float, *, whole: bool) -> float:
+    """Return the next number above that is 1, 2 or 5 times a power of ten; 1 at least for whole numbers."""
+    if width <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(width))
+    rounded = next(step * power for step in (1, 2, 5, 10) if step * power >= width * 0.999)
+    return max(1.0, rounded) if whole else rounded
+
+
+def _dates(about: _About) -> Distribution:
+    v = pl.col("v").cast(pl.Date)
+    low, high = _row(about.values.select(v.min().alias("low"), v.max().alias("high")))
+    if low is None:
+        return about.distribution("dates")
+    days = (high - low).days
+    every, form = next(((every, form) for most, every, form in _CALENDAR if days <= most), _CENTURIES)
+    counts = _counts(about.values, v.dt.truncate(every))
+    bars = tuple(Bar(start.strftime(form), counts.get(start, 0)) for start in _starts(low, high, every))
+    return about.distribution("dates", bars=bars, facts=(("first", low.isoformat()), ("last", high.isoformat())))
+
+
+def _starts(low: date, high: date, every: str) -> list[date]:
+    starts = pl.Series([low]).dt.truncate(every)
+    return pl.date_range(starts[0], high, every, eager=True).to_list()
+
+
+def _number(value: float) -> str:
+    """Return a number in five digits at most, whole ones in full up to a million million."""
+    if value == round(value) and abs(value) < 1e12:
+        return f"{value:,.0f}"
+    return f"{value:,.2f}" if 100 <= abs(value) < 1e9 else f"{value:.4g}"
+
+
+def _dtype_name(dtype: Any) -> str:
+    if isinstance(dtype, pl.Enum):
+        return f"Enum of {len(dtype.categories)}"
+    return "Decimal" if isinstance(dtype, pl.Decimal) else str(dtype)
