@@ -64,6 +64,9 @@ def run(
     keep_files: Annotated[
         bool, typer.Option("--keep-files", help="Leave uploaded files on the service (48 h) for the next run.")
     ] = False,
+    provenance: Annotated[
+        bool, typer.Option("--provenance", help="Add the column _extract: what each row took, and from which model.")
+    ] = False,
     stop_after_failures: Annotated[
         int, typer.Option(min=0, help="Stop when so many rows fail before one succeeds; 0: never.")
     ] = 20,
@@ -99,6 +102,7 @@ def run(
         prefix=prefix,
         retry_rejected=retry_rejected,
         require_grounding=require_grounding,
+        provenance=provenance,
         keep_files=keep_files,
         stop_after_failures=stop_after_failures,
         cache=None if no_cache else cache or output.with_name(output.name + ".cache"),
@@ -157,6 +161,24 @@ def evaluate(
     from extract.cli.evaluate import evaluate_command
 
     evaluate_command(pipeline, predicted, gold, on=on, as_json=as_json)
+
+
+@app.command()
+def report(
+    output: Annotated[Path, typer.Argument(help="A .parquet file that `extract run` wrote.", show_default=False)],
+    report_path: Annotated[Path, typer.Option("-o", "--report", help="Ends in .html.")] = Path("report.html"),
+    gold: Annotated[str | None, typer.Option(help="The right answers, one row per record.")] = None,
+    on: Annotated[str | None, typer.Option(help="Column that names a record in both files.")] = None,
+    rows: Annotated[int, typer.Option(min=1, help="Show at most so many records.")] = 2_000,
+    cache: Annotated[Path | None, typer.Option(help="The cache of the run. [default: OUTPUT.cache]")] = None,
+) -> None:
+    """Write one HTML file about a run: counts, cost, timeline, errors, values, scores, and a table to search.
+
+    The file loads nothing and can be sent to others: it holds the source texts of the records that it shows.
+    """
+    from extract.cli.report import report_command
+
+    report_command(output, report_path, gold=gold, on=on, rows=rows, cache=cache)
 
 
 @app.command()

@@ -49,6 +49,7 @@ class Options:
     prefix: str
     retry_rejected: bool
     require_grounding: bool
+    provenance: bool
     keep_files: bool
     stop_after_failures: int
     cache: Path | None
@@ -80,6 +81,7 @@ def run_command(pipeline: str, data: str, output: Path, options: Options) -> int
             service_tier=options.service_tier,
             retry_rejected=options.retry_rejected,
             require_grounding=options.require_grounding,
+            provenance=options.provenance,
             keep_files=options.keep_files,
             pipeline=pipeline_name(pipeline),
             on_event=listener,

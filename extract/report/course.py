@@ -20,7 +20,7 @@ _POINTS = 60
 
 
 class Moment(NamedTuple):
-    """One stretch of a run: seconds since the start, rows a second within it, requests in flight at its end."""
+    """One stretch of a run: seconds since the start, rows a second and requests in flight within it."""
 
     seconds: float
     rate: float
@@ -88,14 +88,17 @@ def _moments(samples: Sequence[tuple[float, float, float]]) -> list[Moment]:
     edges = [samples[-1][0] * i / number for i in range(number + 1)]
     rows = [_between(samples, edge) for edge in edges]
     return [
-        Moment(end, (after - before) / (end - start), _at(samples, end))
+        Moment(end, (after - before) / (end - start), _in_flight(samples, start, end))
         for (start, end), (before, after) in zip(pairwise(edges), pairwise(rows), strict=True)
     ]
 
 
-def _at(samples: Sequence[tuple[float, float, float]], seconds: float) -> float:
-    """Return what was in flight at the last sample up to a time; the run's very end is not looked at."""
-    return samples[min(bisect_right(samples, seconds, key=lambda one: one[0]), len(samples) - 1) - 1][2]
+def _in_flight(samples: Sequence[tuple[float, float, float]], start: float, end: float) -> float:
+    """Return the mean of what was in flight within a stretch; the run's very end is not looked at."""
+    within = [in_flight for seconds, _, in_flight in samples[1:-1] if start <= seconds <= end]
+    if within:
+        return sum(within) / len(within)
+    return samples[max(1, min(bisect_right(samples, end, key=lambda one: one[0]), len(samples) - 1) - 1)][2]
 
 
 def _between(samples: Sequence[tuple[float, float, float]], seconds: float) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any, Literal, NamedTuple
 
@@ -16,6 +16,7 @@ MOST_FIELDS = 40
 _MOST_BARS = 24
 _BINS = 24
 _DEEPEST = 4
+_FAR = 6.0  # times the distance of the quarters: what lies farther out is told, not drawn
 _FEW = 50  # a text column with at most so many different texts, each twice on average, holds labels
 #: Longest range in days -> the stretch of one bar, and how it is written.
 _CALENDAR = ((45, "1d", "%Y-%m-%d"), (1_500, "1mo", "%Y-%m"), (18_000, "1y", "%Y"), (180_000, "10y", "%Ys"))
@@ -26,7 +27,7 @@ class Bar(NamedTuple):
     """How often one label stands in a column."""
 
     label: str
-    count: int
+    rows: int
 
 
 class Bin(NamedTuple):
@@ -34,7 +35,7 @@ class Bin(NamedTuple):
 
     start: float
     end: float
-    count: int
+    rows: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,7 +136,7 @@ def _labels(about: _About, dtype: Any) -> Distribution:
     note = None
     if len(shown) > _MOST_BARS:
         rest = shown[_MOST_BARS:]
-        note = f"the {_MOST_BARS} most frequent of {len(shown):,}; the others have {sum(r.count for r in rest):,} rows"
+        note = f"the {_MOST_BARS} most frequent of {len(shown):,}; the others have {sum(r.rows for r in rest):,} rows"
     facts = (("labels", f"{len(counts):,}" + (f" of {len(known):,}" if len(known) > len(counts) else "")),)
     return about.distribution("labels", bars=tuple(shown[:_MOST_BARS]), facts=facts, note=note)
 
@@ -144,39 +145,66 @@ def _texts(about: _About) -> Distribution:
     (distinct,) = _row(about.values.select(pl.col("v").approx_n_unique()))
     if about.n and distinct <= _FEW and 2 * distinct <= about.n:
         return _labels(about, None)
-    found = _numbers(about, pl.col("v").str.len_chars(), whole=True, unit=" characters")
-    different = ("different texts", f"{about.n if distinct > about.n else distinct:,}, about")
-    return about.distribution("lengths", bins=found.bins, facts=(*found.facts, different), note=found.note)
+    found = _numbers(about, pl.col("v").str.len_chars(), whole=True)
+    words = {"lowest": "shortest", "highest": "longest"}
+    facts = tuple((words.get(name, name), figure) for name, figure in found.facts if name != "mean")
+    different = ("different", f"about {min(distinct, about.n):,}")
+    return replace(found, kind="lengths", facts=(*facts, different))
 
 
 def _numbers(about: _About, numbers: pl.Expr, *, whole: bool = False, unit: str = "") -> Distribution:
-    x = numbers.cast(pl.Float64)
-    finite = about.values.select(x.alias("v")).filter(pl.col("v").is_finite())
+    """Return figures and bins; single values stand as bars of their own where there are few whole ones."""
     v = pl.col("v")
-    cuts = (v.quantile(0.99).alias("top"), v.count().alias("n"))
+    finite = about.values.select(numbers.cast(pl.Float64).alias("v")).filter(v.is_finite())
     figures = {"lowest": v.min(), "median": v.median(), "mean": v.mean(), "highest": v.max()}
-    *told, top, n = _row(finite.select(*(expr.alias(name) for name, expr in figures.items()), *cuts))
-    if not n:
+    quarters = {"q1": v.quantile(0.25), "q3": v.quantile(0.75)}
+    *told, q1, q3, distinct = _row(finite.select(**figures, **quarters, distinct=v.approx_n_unique()))
+    if told[0] is None:
         return about.distribution("numbers")
     facts = tuple((name, _number(value) + unit) for name, value in zip(figures, told, strict=True))
-    low, high = told[0], told[-1]
-    # A few huge values would leave one bar for all the rest.
-    end = top if top - low < (high - low) / 4 else high
-    bins = _bins(finite, low, end, whole=whole)
-    above = sum(_counts(finite.filter(v > bins[-1].end), pl.lit(0)).values()) if bins and end < high else 0
-    note = f"{above:,} above {_number(bins[-1].end)} are not drawn" if above else None
-    return about.distribution("numbers", bins=tuple(bins), facts=facts, note=note)
+    low, high = _range(told[0], told[-1], q1, q3)
+    if (low, high) != (told[0], told[-1]):
+        low, high = _row(finite.filter(v.is_between(low, high)).select(v.min().alias("low"), v.max().alias("high")))
+    return about.distribution(
+        "numbers",
+        facts=facts,
+        **_drawn(finite, _bins(finite, (low, high), min(_BINS, distinct), whole=whole), whole=whole),
+    )
 
 
-def _bins(finite: pl.LazyFrame, low: float, high: float, *, whole: bool) -> list[Bin]:
-    """Return equal bins with round borders; numbers above the last one are left out."""
-    width = _round_width((high - low) / _BINS, whole=whole)
-    first = math.floor(low / width)
-    number = int(math.floor(high / width) - first + 1)
-    if not math.isfinite(width) or not 0 < number <= 4 * _BINS:
+def _range(low: float, high: float, q1: float, q3: float) -> tuple[float, float]:
+    """Return what is drawn: without the few that lie so far out that one bar would be left for all the rest."""
+    reach = _FAR * (q3 - q1)
+    if not 0 < reach < (high - low) / 2:
+        return low, high
+    return max(low, q1 - reach), min(high, q3 + reach)
+
+
+def _drawn(finite: pl.LazyFrame, bins: list[Bin], *, whole: bool) -> dict[str, Any]:
+    if not bins:
+        return {}
+    v = pl.col("v")
+    below, above = _row(
+        finite.select((v < bins[0].start).sum().alias("below"), (v >= bins[-1].end).sum().alias("above"))
+    )
+    outside = [f"{below:,} below {_number(bins[0].start)}"] if below else []
+    outside += [f"{above:,} from {_number(bins[-1].end)} on"] if above else []
+    note = f"not drawn: {' and '.join(outside)}" if outside else None
+    if whole and bins[0].end - bins[0].start == 1:
+        return {"bars": tuple(Bar(_number(one.start), one.rows) for one in bins), "note": note}
+    return {"bins": tuple(bins), "note": note}
+
+
+def _bins(finite: pl.LazyFrame, reach: tuple[float, float], most: int, *, whole: bool) -> list[Bin]:
+    """Return about so many equal bins with round borders; numbers outside of them are left out."""
+    low, high = reach
+    width = _round_width((high - low) / max(1, most), whole=whole)
+    if not math.isfinite(width):
         return []
+    first = math.floor(low / width)
+    number = math.floor(high / width) - first + 1
     place = (pl.col("v") / width).floor() - first
-    counts = _counts(finite.filter(place < number), place.cast(pl.Int64))
+    counts = _counts(finite.filter((place >= 0) & (place < number)), place.cast(pl.Int64))
     return [Bin((first + i) * width, (first + i + 1) * width, counts.get(i, 0)) for i in range(number)]
 
 

@@ -25,7 +25,7 @@ class Reason(NamedTuple):
 
     code: str
     path: str | None
-    count: int
+    rows: int
     message: str
 
 

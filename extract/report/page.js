@@ -2,8 +2,9 @@
 (() => {
   const byId = (id) => document.getElementById(id);
   const data = JSON.parse(byId("data").textContent);
-  const PER_PAGE = 50;
+  const PER_PAGE = matchMedia("(max-width: 44rem)").matches ? 15 : 50;
   const EXCERPT = 160;
+  const LAID_OUT = 100; // longest line of a text whose columns should stand under each other
 
   // Text reaches the page through text nodes and attributes of our own naming, never as HTML.
   function el(name, attributes = {}, ...children) {
@@ -11,7 +12,7 @@
     for (const [key, value] of Object.entries(attributes)) {
       if (value !== null && value !== undefined && value !== false) made.setAttribute(key, value === true ? "" : String(value));
     }
-    made.append(...children.flat().filter((child) => child !== null && child !== undefined));
+    made.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
     return made;
   }
 
@@ -41,17 +42,18 @@
     linked.find((node) => node.matches(target))?.scrollIntoView({ block: "nearest" });
   }
 
-  const LABELS = { exact: "exact", normalised: "in another dress", fuzzy: "in similar words", missing: "not found" };
+  const LABELS = { exact: "as it is", normalised: "in another dress", fuzzy: "in similar words", missing: "not found" };
+  const SAID = new Set(["fuzzy", "missing"]); // the others are told by their colour and tooltip
 
   function placedValue(text, span, inSource) {
-    const page = span.page === null ? null : el("span", { class: "status" }, `page ${span.page}`);
-    const quoted = span.text && span.text !== text ? el("span", { class: "status" }, `“${span.text}”`) : null;
-    const status = span.status === "exact" ? null : el("span", { class: `status ${span.status}` }, LABELS[span.status] ?? span.status);
-    const attributes = { class: `place ${span.status}`, "data-paths": JSON.stringify([span.path]) };
-    const value = inSource
-      ? el("button", { ...attributes, type: "button", title: "Show in the source" }, text)
-      : el("span", attributes, text);
-    return el("span", {}, value, status, quoted, page);
+    const label = LABELS[span.status] ?? span.status;
+    const quoted = span.text && span.text !== text ? `“${span.text}”` : null;
+    const attributes = {
+      class: `place ${span.status}`, "data-paths": JSON.stringify([span.path]), title: quoted ? `${label}: ${quoted}` : label,
+    };
+    const value = el(inSource ? "button" : "span", inSource ? { ...attributes, type: "button" } : attributes, text);
+    const notes = [SAID.has(span.status) ? label : null, inSource ? null : quoted, span.page === null ? null : `page ${span.page}`];
+    return el("span", {}, value, notes.filter(Boolean).map((note) => el("span", { class: `status ${span.status}` }, note)));
   }
 
   function scalar(value, path, context) {
@@ -92,7 +94,9 @@
     const placed = spans.filter((span) => span.start !== null && span.start < points.length && span.end > span.start);
     const ends = placed.flatMap((span) => [span.start, Math.min(span.end, points.length)]);
     const cuts = [...new Set([0, points.length, ...ends])].sort((a, b) => a - b);
-    const box = el("div", { class: "source", dir: "auto", tabindex: 0, role: "region", "aria-label": "Source text" });
+    const lines = textOf(cell).split("\n");
+    const isLaidOut = lines.length > 2 && lines.every((line) => line.length <= LAID_OUT);
+    const box = el("div", { class: isLaidOut ? "source laid-out" : "source", dir: "auto", tabindex: 0, role: "region", "aria-label": "Source text" });
     for (let i = 0; i + 1 < cuts.length; i += 1) {
       const piece = points.slice(cuts[i], cuts[i + 1]).join("");
       const over = placed.filter((span) => span.start <= cuts[i] && span.end >= cuts[i + 1]);
@@ -128,13 +132,13 @@
     if (others.length) {
       left.append(el("h4", {}, "Other places"), definitions(others.map((span) => [span.path, placedValue(span.text || "–", span, inSource(span))])));
     }
-    if (record.origin) left.append(el("h4", {}, "Origin"), definitions(Object.entries(record.origin).map(([name, value]) => [name.replaceAll("_", " "), plain(value)])));
     const right = el("div", {});
     if (data.source.length) {
       right.append(el("h4", {}, data.source[main]), record.source[main] === null ? el("span", { class: "null" }, "null") : markedSource(record.source[main], inSourceSpans(record, spans)));
       const more = data.source.map((name, i) => [name, i]).filter(([, i]) => i !== main);
       if (more.length) right.append(el("h4", {}, "Other columns"), definitions(more.map(([name, i]) => [name, record.source[i] === null ? el("span", { class: "null" }, "null") : textOf(record.source[i])])));
     }
+    if (record.origin) right.append(el("h4", {}, "Origin"), definitions(Object.entries(record.origin).map(([name, value]) => [name, plain(value)])));
     return el("div", { class: "opened" }, left, right);
   }
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from base64 import b64encode
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from decimal import Decimal
 from hashlib import sha256
 from importlib.resources import files
@@ -35,6 +36,7 @@ def render(facts: Facts) -> str:
         data=embedded_json({**facts.records.data, "preview": _PREVIEWED}),
         drawings=_drawings(facts),
         figures=list(_figures(facts)),
+        subtitle=_subtitle(facts.manifest),
         manifest=list(_manifest(facts.manifest)),
         text=_texts(facts.manifest),
         losses=None if facts.losses is None else [(one.path, one.keyword, _brief(one.value)) for one in facts.losses],
@@ -121,6 +123,18 @@ _MANIFEST = (
     ("row_id", "id column"), ("examples", "examples"), ("generation", "generation"), ("dialect", "dialect"),
     ("version", "version of extract"), ("extractor", "key of the extractor"),
 )  # fmt: skip
+
+
+def _subtitle(manifest: JsonObject) -> str:
+    parts = (manifest.get("model"), manifest.get("input"), _when(manifest.get("started")))
+    return " · ".join(part for part in parts if isinstance(part, str) and part)
+
+
+def _when(started: Any) -> str | None:
+    try:
+        return datetime.fromisoformat(str(started)).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (ValueError, OverflowError):
+        return None
 
 
 def _manifest(manifest: JsonObject) -> Iterator[tuple[str, str]]:

@@ -21,6 +21,7 @@ _WIDTH = 440  # of a whole drawing, in the page's pixels on a wide screen
 _LABELS = 150  # of that for the labels at the left
 _HEIGHT = 170
 _WITH_COUNTS = 12  # labels in a confusion matrix whose squares have room for a number
+_FEW_BARS = 4  # so few columns would be as broad as they are high
 _LONGEST = 200  # characters of a label; the drawing shows some twenty of them
 _CONFIG: dict[str, Any] = {
     "background": "transparent",
@@ -74,24 +75,34 @@ def _values(rows: Iterable[dict[str, Any]]) -> Any:
     return _altair().Data(values=list(rows))
 
 
-def _count_axis(**more: Any) -> Any:
-    return _altair().Axis(format="~s", tickCount=5, title=None, **more)
+def _upwards(name: str, rows: Iterable[dict[str, Any]], **more: Any) -> Any:
+    """Return an upright axis with lines and hardly anything else."""
+    altair = _altair()
+    form = _form(row[name] for row in rows)
+    return altair.Y(
+        f"{name}:Q", axis=altair.Axis(format=form, tickCount=5, title=None, domain=False, ticks=False, **more)
+    )
+
+
+def _form(numbers: Iterable[float]) -> str:
+    """Return how numbers are written on an axis: large ones with a letter, 12k."""
+    return "~s" if max((abs(number) for number in numbers), default=0) >= 10_000 else ",~r"
 
 
 def draw_distribution(spread: Distribution) -> str:
     """Return the bars or bins of a distribution as SVG."""
     label = f"{spread.path}: how many rows have which value"
-    if spread.kind in ("numbers", "lengths"):
-        return _draw_bins(spread.bins, label)
-    return draw_columns(spread.bars, label) if spread.kind == "dates" else draw_bars(spread.bars, label)
+    if spread.kind == "labels" or 0 < len(spread.bars) <= _FEW_BARS:
+        return draw_bars(spread.bars, label)
+    return draw_columns(spread.bars, label) if spread.bars else _draw_bins(spread.bins, label)
 
 
 def draw_bars(bars: Sequence[Bar], label: str, colour: str = "accent") -> str:
     """Return one horizontal bar per label."""
     altair = _altair()
     # Numbered, since two labels may be equal once cut.
-    rows = [{"place": i, "label": _shortened(bar.label), "rows": bar.count} for i, bar in enumerate(bars)]
-    most = max([1, *(bar.count for bar in bars)])
+    rows = [{"place": i, "label": _shortened(bar.label), "rows": bar.rows} for i, bar in enumerate(bars)]
+    most = max([1, *(bar.rows for bar in bars)])
     base = altair.Chart(_values(rows)).encode(
         y=altair.Y("place:O", axis=None),
         x=altair.X("rows:Q", axis=None, scale=altair.Scale(domain=[0, most], nice=False)),
@@ -104,38 +115,50 @@ def draw_bars(bars: Sequence[Bar], label: str, colour: str = "accent") -> str:
         names.encode(x=altair.value(0), text="label:N"),
         counts.encode(text=altair.Text("rows:Q", format=",")),
     )
-    padding = {"left": _room(row["label"] for row in rows), "right": 22 + 7 * len(f"{most:,}"), "top": 4, "bottom": 4}
+    padding = {"left": _room(bar.label for bar in bars), "right": 22 + 7 * len(f"{most:,}"), "top": 4, "bottom": 4}
     return _svg(chart, label, size=(_WIDTH, 22 * len(bars) + 8), padding=padding)
 
 
 def _shortened(label: str) -> str:
+    """Return a label as one line of what XML can hold."""
     line = " ".join(label.split()) or "(empty)"
+    line = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line[: _LONGEST + 1])
     return line if len(line) <= _LONGEST else line[:_LONGEST] + "…"
 
 
 def draw_columns(bars: Sequence[Bar], label: str) -> str:
     """Return one upright bar per stretch of the calendar."""
     altair = _altair()
-    rows = [{"label": bar.label, "rows": bar.count} for bar in bars]
-    chart = altair.Chart(_values(rows)).mark_bar(color=_COLOUR["accent"]).encode(
-        x=altair.X("label:O", sort=None, axis=altair.Axis(title=None, labelAngle=0, labelOverlap="greedy", ticks=False)),
-        y=altair.Y("rows:Q", axis=_count_axis(domain=False, ticks=False)),
+    rows = [{"label": bar.label, "rows": bar.rows} for bar in bars]
+    chart = (
+        altair.Chart(_values(rows))
+        .mark_bar(color=_COLOUR["accent"])
+        .encode(
+            x=altair.X(
+                "label:O", sort=None, axis=altair.Axis(title=None, labelAngle=0, labelOverlap="greedy", ticks=False)
+            ),
+            y=_upwards("rows", rows, tickMinStep=1),
+        )
     )
     return _svg(chart, label, size=(_WIDTH, _HEIGHT))
 
 
 def _draw_bins(bins: Sequence[Bin], label: str) -> str:
     altair = _altair()
-    rows = [{"start": one.start, "end": one.end, "rows": one.count} for one in bins]
-    chart = altair.Chart(_values(rows)).mark_bar(color=_COLOUR["accent"], binSpacing=1).encode(
-        x=altair.X(
-            "start:Q",
-            bin="binned",
-            scale=altair.Scale(zero=False, nice=False),
-            axis=altair.Axis(title=None, format="~s", tickCount=6, grid=False),
-        ),
-        x2="end",
-        y=altair.Y("rows:Q", axis=_count_axis(domain=False, ticks=False)),
+    rows = [{"start": one.start, "end": one.end, "rows": one.rows} for one in bins]
+    chart = (
+        altair.Chart(_values(rows))
+        .mark_bar(color=_COLOUR["accent"], binSpacing=1)
+        .encode(
+            x=altair.X(
+                "start:Q",
+                bin="binned",
+                scale=altair.Scale(zero=False, nice=False),
+                axis=altair.Axis(title=None, format=_form(row["end"] for row in rows), tickCount=6, grid=False),
+            ),
+            x2="end",
+            y=_upwards("rows", rows, tickMinStep=1),
+        )
     )
     return _svg(chart, label, size=(_WIDTH, _HEIGHT))
 
@@ -143,6 +166,7 @@ def _draw_bins(bins: Sequence[Bin], label: str) -> str:
 def draw_course(moments: Sequence[Moment]) -> tuple[str, str]:
     """Return throughput and concurrency over the time of a run."""
     unit, length = _unit(moments[-1].seconds)
+    moments = [moments[0]._replace(seconds=0.0), *moments]
     rows = [{"time": one.seconds / length, "rate": one.rate, "flight": one.in_flight} for one in moments]
     return (
         _line(rows, "rate", f"{unit} since the start", "Rows a second over the time of the run"),
@@ -169,10 +193,10 @@ def _unit(seconds: float) -> tuple[str, float]:
 
 def _line(rows: list[dict[str, float]], name: str, title: str, label: str, shape: str = "monotone") -> str:
     altair = _altair()
-    axis = altair.Axis(title=title, tickCount=6, grid=False, format="~s")
+    axis = altair.Axis(title=title, tickCount=6, grid=False, format=",~r")
     base = altair.Chart(_values(rows)).encode(
         x=altair.X("time:Q", axis=axis, scale=altair.Scale(nice=False, zero=False)),
-        y=altair.Y(f"{name}:Q", axis=_count_axis(domain=False, ticks=False)),
+        y=_upwards(name, rows),
     )
     area = base.mark_area(color=_COLOUR["accent"], opacity=0.14, interpolate=shape)
     line = base.mark_line(color=_COLOUR["accent"], strokeWidth=1.6, interpolate=shape)
@@ -184,7 +208,13 @@ def draw_placements(found: Sequence[Placement]) -> str:
     altair = _altair()
     colours = {"exact": "good", "normalised": "fair", "fuzzy": "poor", "missing": "bad"}
     rows = [
-        {"place": i, "label": _shortened(one.path), "status": status, "order": order, "values": getattr(one, status)}
+        {
+            "place": i,
+            "label": _shortened(one.path.removeprefix("$.")),
+            "status": status,
+            "order": order,
+            "values": getattr(one, status),
+        }
         for i, one in enumerate(found)
         for order, status in enumerate(colours)
     ]
@@ -242,7 +272,9 @@ def _heatmap(altair: ModuleType, rows: list[dict[str, Any]], labels: Sequence[st
     named = altair.Chart(_values(names)).encode(text="label:N")
     left = named.mark_text(align="right", baseline="middle", dx=-8, limit=_LABELS, color=_COLOUR["ink"])
     above = named.mark_text(align="left", baseline="middle", angle=300, dx=8, limit=100, color=_COLOUR["ink"])
+    bands = altair.Chart(_values(names)).mark_rect(color=_COLOUR["line"], opacity=0.45, height={"band": 0.92})
     return altair.layer(
+        bands.encode(y=altair.Y("place:O", **axes["y"])),
         cells,
         *((counts,) if len(labels) <= _WITH_COUNTS else ()),
         left.encode(y=altair.Y("place:O", **axes["y"]), x=altair.value(0)),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_right
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, time, timedelta
 from decimal import Decimal
@@ -25,8 +25,20 @@ _ITEMS = 60  # elements of one list in an answer
 _DEEPEST = 8
 _SPANS_OF_ONE = 300
 _PLACE, _TURN = "_place_in_output", "_turn_in_report"
-_ORIGIN = ("model", "service_tier", "input_tokens", "output_tokens", "thought_tokens", "cost_usd", "attempts",
-           "repairs", "seconds", "cached", "mended", "windows")  # fmt: skip
+_ORIGIN = {
+    "model": "model",
+    "service_tier": "service tier",
+    "cost_usd": "US dollars",
+    "seconds": "seconds",
+    "input_tokens": "tokens in",
+    "output_tokens": "tokens out",
+    "thought_tokens": "tokens of thoughts",
+    "attempts": "requests",
+    "repairs": "repairs",
+    "mended": "mended",
+    "windows": "windows",
+    "cached": "from the cache",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,9 +134,17 @@ def _valid(row: Mapping[str, Any], names: Sequence[str], columns: Columns, cutte
     if columns.spans and row[SPANS] is not None:
         record |= _placed(row[SPANS], [row[name] for name in names], columns)
     if columns.provenance and row[PROVENANCE] is not None:
-        origin = row[PROVENANCE]
-        record["origin"] = {name: cutter.plain(origin[name]) for name in _ORIGIN if origin.get(name) not in (None, [])}
+        record["origin"] = dict(_origin(row[PROVENANCE], cutter))
     return record
+
+
+def _origin(told: Mapping[str, Any], cutter: _Cutter) -> Iterator[tuple[str, Any]]:
+    for name, label in _ORIGIN.items():
+        value = told.get(name)
+        if value in (None, 0, []) and name != "attempts":
+            continue
+        rounded = float(f"{value:.4g}") if isinstance(value, float) and math.isfinite(value) else value
+        yield label, cutter.plain(rounded)
 
 
 def _placed(spans: Sequence[Mapping[str, Any]], sources: Sequence[Any], columns: Columns) -> JsonObject:
@@ -135,7 +155,7 @@ def _placed(spans: Sequence[Mapping[str, Any]], sources: Sequence[Any], columns:
     made = [[span.get(name) for name in ("path", "status", "start", "end", "page", "text")] for span in spans if span]
     if list(columns.answer.values()) == ["value"]:  # the wrapper of an answer that is no object
         made = [[_in_wrapper(str(path)), *rest] for path, *rest in made]
-    stands = [(start, end, text) for _, _, start, end, _, text in made if start is not None and text]
+    stands = [(start, end, text) for _, _, start, end, _, text in made if None not in (start, end) and text]
     of = next((i for i, text in enumerate(sources) if isinstance(text, str) and _fits(text, stands)), None)
     shown = [[*rest, _cut(str(text or ""), _CELL)] for *rest, text in made[:_SPANS_OF_ONE]]
     return {"spans": shown, "of": of}
@@ -145,7 +165,7 @@ def _in_wrapper(path: str) -> str:
     return path if path.startswith("$.value") else f"$.value{path[1:]}"
 
 
-def _fits(text: str, stands: Sequence[tuple[int, int, str]]) -> bool:
+def _fits(text: str, stands: Sequence[tuple[Any, Any, Any]]) -> bool:
     return bool(stands) and all(text[start:end] == quoted for start, end, quoted in stands)
 
 

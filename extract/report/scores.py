@@ -25,12 +25,12 @@ class Taken(NamedTuple):
 
     gold: str
     predicted: str
-    count: int
+    rows: int
 
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """Which labels are taken for which. `cells` are those among `labels`, the most frequent of gold (of `known`).
+    """Which labels are taken for which. `cells` are those among `labels`, of the `known` those with the most mistakes.
 
     `mistakes` are the most frequent pairs of different labels.
     """
@@ -81,7 +81,7 @@ def _confusion(left: pl.DataFrame, right: pl.DataFrame, on: str, field: str) -> 
     if _values(left, field).dtype == pl.Boolean:
         theirs = theirs.with_columns(pl.col("label").str.to_lowercase())
     pairs = theirs.join(ours, on="key", how="left", suffix="_predicted").fill_null(NO_LABEL)
-    counted = pairs.group_by("label", "label_predicted").len("count")
+    counted = pairs.group_by("label", "label_predicted").len("rows")
     return _confusion_of([Taken(*row) for row in counted.iter_rows()])
 
 
@@ -107,18 +107,20 @@ def _values(frame: pl.DataFrame, field: str) -> pl.Series:
 
 
 def _confusion_of(counted: list[Taken]) -> Confusion:
-    of_gold = Counter[str]()
-    for gold, _, count in counted:
-        of_gold[gold] += count
-    ordered = sorted(of_gold, key=lambda label: (-of_gold[label], label))
-    only_predicted = sorted({taken.predicted for taken in counted} - of_gold.keys())
-    known = ordered + only_predicted
+    mistakes = sorted(
+        (taken for taken in counted if taken.gold != taken.predicted), key=lambda taken: (-taken.rows, taken)
+    )
+    known = {label for taken in counted for label in taken[:2]}
+    involved = Counter[str]()
+    for gold, predicted, rows in mistakes:
+        involved[gold] += rows
+        involved[predicted] += rows
     # As many as can be told apart; in the order of the alphabet, so that both sides read alike.
-    labels = sorted(known[:_MOST_LABELS], key=lambda label: (label == NO_LABEL, label))
-    mistakes = [taken for taken in counted if taken.gold != taken.predicted]
+    shown = sorted(known, key=lambda label: (-involved[label], label))[:_MOST_LABELS]
+    labels = sorted(shown, key=lambda label: (label == NO_LABEL, label))
     return Confusion(
         labels=tuple(labels),
         known=len(known),
         cells=tuple(taken for taken in counted if taken.gold in labels and taken.predicted in labels),
-        mistakes=tuple(sorted(mistakes, key=lambda taken: (-taken.count, taken))[:_MOST_PAIRS]),
+        mistakes=tuple(mistakes[:_MOST_PAIRS]),
     )
