@@ -47,9 +47,9 @@ LETTERS = Extractor(Letter, "{text}", grounding=("text",), system="Read this let
 def _answer(body: dict[str, Any]) -> str:
     text = str(body["input"][0]["content"][-1]["text"])
     if "illegible" in text:
-        return "I cannot read this."
+        return f"I cannot read {text}"
     kind = "complaint" if "broken" in text else "order"
-    sender = text.split(",")[0]
+    sender = text.split(",", maxsplit=1)[0]
     return json.dumps({"kind": kind, "sender": sender, "amount": float(len(text)), "topics": ["lamps", "chairs"]})
 
 
@@ -70,8 +70,9 @@ class Page(HTMLParser):
     tags: list[str] = field(default_factory=list)
     attributes: list[tuple[str, str, str | None]] = field(default_factory=list)
     scripts: list[str] = field(default_factory=list)
-    text: str = ""
+    sections: dict[str, str] = field(default_factory=dict)
     _inside: str = ""
+    _section: str = ""
 
     def __post_init__(self) -> None:
         super().__init__(convert_charrefs=True)
@@ -80,17 +81,29 @@ class Page(HTMLParser):
         self.tags.append(tag)
         self.attributes += [(tag, name, value) for name, value in attrs]
         self._inside = tag
+        if tag == "section":
+            self._section = dict(attrs)["id"] or ""
         if tag == "script":
             self.scripts.append("")
+        else:
+            self.handle_data(" ")
 
     def handle_endtag(self, tag: str) -> None:
         self._inside = ""
 
     def handle_data(self, data: str) -> None:
-        if self._inside == "script":
+        if self._inside == "script" and self.scripts:
             self.scripts[-1] += data
         elif self._inside != "style":
-            self.text += data
+            self.sections[self._section] = self.sections.get(self._section, "") + data
+
+    def section(self, name: str) -> str:
+        """Return the text of a section, blanks made one."""
+        return " ".join(self.sections[name].split())
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.sections.values()).split())
 
     @property
     def data(self) -> dict[str, Any]:

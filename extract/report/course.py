@@ -59,7 +59,7 @@ def course_of(manifest: JsonObject) -> Course:
     return Course(
         seconds=_number(run.get("seconds")),
         stopped=None if stopped is None else str(stopped),
-        totals=totals if isinstance(totals, dict) else {},
+        totals={name: _number(value) for name, value in totals.items()} if isinstance(totals, dict) else {},
         moments=tuple(_moments(_samples(run.get("timeline")))),
     )
 

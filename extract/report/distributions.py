@@ -18,9 +18,9 @@ _BINS = 24
 _DEEPEST = 4
 _FAR = 6.0  # times the distance of the quarters: what lies farther out is told, not drawn
 _FEW = 50  # a text column with at most so many different texts, each twice on average, holds labels
-#: Longest range in days -> the stretch of one bar, and how it is written.
-_CALENDAR = ((45, "1d", "%Y-%m-%d"), (1_500, "1mo", "%Y-%m"), (18_000, "1y", "%Y"), (180_000, "10y", "%Ys"))
-_CENTURIES = ("100y", "%Y")
+#: Longest range in days -> the stretch of one bar, and how it is written; beyond that, years are counted.
+_CALENDAR = ((45, "1d", "%Y-%m-%d"), (1_500, "1mo", "%Y-%m"))
+_MOST_YEARS = 50  # bars of one, ten or a hundred years
 
 
 class Bar(NamedTuple):
@@ -223,15 +223,24 @@ def _dates(about: _About) -> Distribution:
     if low is None:
         return about.distribution("dates")
     days = (high - low).days
-    every, form = next(((every, form) for most, every, form in _CALENDAR if days <= most), _CENTURIES)
-    counts = _counts(about.values, v.dt.truncate(every))
-    bars = tuple(Bar(start.strftime(form), counts.get(start, 0)) for start in _starts(low, high, every))
+    every, form = next(((every, form) for most, every, form in _CALENDAR if days <= most), (None, ""))
+    bars = _years(about, v, low, high) if every is None else _stretches(about, v, (low, high), every, form)
     return about.distribution("dates", bars=bars, facts=(("first", low.isoformat()), ("last", high.isoformat())))
 
 
-def _starts(low: date, high: date, every: str) -> list[date]:
-    starts = pl.Series([low]).dt.truncate(every)
-    return pl.date_range(starts[0], high, every, eager=True).to_list()
+def _stretches(about: _About, v: pl.Expr, reach: tuple[date, date], every: str, form: str) -> tuple[Bar, ...]:
+    """Return the days or months from the first to the last, those without a row too."""
+    counts = _counts(about.values, v.dt.truncate(every))
+    first = pl.Series(reach[:1]).dt.truncate(every)[0]
+    starts = pl.date_range(first, reach[1], every, eager=True)
+    return tuple(Bar(start.strftime(form), counts.get(start, 0)) for start in starts)
+
+
+def _years(about: _About, v: pl.Expr, low: date, high: date) -> tuple[Bar, ...]:
+    step = next(step for step in (1, 10, 100, 1000) if (high.year - low.year) / step <= _MOST_YEARS or step == 1000)
+    counts = _counts(about.values, v.dt.year() // step * step)
+    starts = range(low.year // step * step, high.year + 1, step)
+    return tuple(Bar(f"{start}s" if step > 1 else f"{start}", counts.get(start, 0)) for start in starts)
 
 
 def _number(value: float) -> str:

@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import cache
 from hashlib import sha256
 from importlib.resources import files
 from typing import Any
@@ -36,6 +37,8 @@ def render(facts: Facts) -> str:
         data=embedded_json({**facts.records.data, "preview": _PREVIEWED}),
         drawings=_drawings(facts),
         figures=list(_figures(facts)),
+        title=_title(facts),
+        offline=facts.manifest.get("service") == "offline",
         subtitle=_subtitle(facts.manifest),
         manifest=list(_manifest(facts.manifest)),
         text=_texts(facts.manifest),
@@ -43,6 +46,7 @@ def render(facts: Facts) -> str:
     )
 
 
+@cache
 def _template() -> Callable[..., str]:
     try:
         from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - an extra
@@ -77,7 +81,9 @@ def _drawings(facts: Facts) -> JsonObject:
         "fields": [plots.draw_distribution(spread) if spread.n else "" for spread in facts.distributions],
         "course": plots.draw_course(facts.course.moments) if facts.course.moments else None,
         "pace": plots.draw_pace(facts.ledger) if _tells_more(facts) and facts.ledger else None,
-        "codes": plots.draw_bars([Bar(*code) for code in facts.codes], "Rejected rows by reason", "bad"),
+        "codes": plots.draw_bars([Bar(*code) for code in facts.codes], "Rejected rows by reason", "bad")
+        if facts.codes
+        else None,
         "placements": plots.draw_placements(facts.placements) if facts.placements else None,
         "confusions": {
             name: plots.draw_confusion(confusion)
@@ -123,6 +129,11 @@ _MANIFEST = (
     ("row_id", "id column"), ("examples", "examples"), ("generation", "generation"), ("dialect", "dialect"),
     ("version", "version of extract"), ("extractor", "key of the extractor"),
 )  # fmt: skip
+
+
+def _title(facts: Facts) -> str:
+    pipeline = facts.manifest.get("pipeline")
+    return pipeline if isinstance(pipeline, str) and pipeline.strip() else facts.name
 
 
 def _subtitle(manifest: JsonObject) -> str:

@@ -101,18 +101,22 @@ def draw_bars(bars: Sequence[Bar], label: str, colour: str = "accent") -> str:
     """Return one horizontal bar per label."""
     altair = _altair()
     # Numbered, since two labels may be equal once cut.
-    rows = [{"place": i, "label": _shortened(bar.label), "rows": bar.rows} for i, bar in enumerate(bars)]
+    labels = [_shortened(bar.label) for bar in bars]
+    rows = [
+        {"place": i, "label": label, "rows": bar.rows, "said": f"{label}: {bar.rows:,}"}
+        for i, (label, bar) in enumerate(zip(labels, bars, strict=True))
+    ]
     most = max([1, *(bar.rows for bar in bars)])
     base = altair.Chart(_values(rows)).encode(
         y=altair.Y("place:O", axis=None),
         x=altair.X("rows:Q", axis=None, scale=altair.Scale(domain=[0, most], nice=False)),
-        tooltip=["label:N", "rows:Q"],
+        description=altair.Description("said:N"),
     )
     names = base.mark_text(align="right", baseline="middle", dx=-8, limit=_LABELS, color=_COLOUR["ink"])
     counts = base.mark_text(align="left", baseline="middle", dx=6, color=_COLOUR["muted"])
     chart = altair.layer(
         base.mark_bar(color=_COLOUR[colour], height={"band": 0.7}),
-        names.encode(x=altair.value(0), text="label:N"),
+        names.encode(x=altair.value(0), text=altair.Text("label:N")),
         counts.encode(text=altair.Text("rows:Q", format=",")),
     )
     padding = {"left": _room(bar.label for bar in bars), "right": 22 + 7 * len(f"{most:,}"), "top": 4, "bottom": 4}
@@ -129,7 +133,7 @@ def _shortened(label: str) -> str:
 def draw_columns(bars: Sequence[Bar], label: str) -> str:
     """Return one upright bar per stretch of the calendar."""
     altair = _altair()
-    rows = [{"label": bar.label, "rows": bar.rows} for bar in bars]
+    rows = [{"label": bar.label, "rows": bar.rows, "said": f"{bar.label}: {bar.rows:,}"} for bar in bars]
     chart = (
         altair.Chart(_values(rows))
         .mark_bar(color=_COLOUR["accent"])
@@ -138,6 +142,7 @@ def draw_columns(bars: Sequence[Bar], label: str) -> str:
                 "label:O", sort=None, axis=altair.Axis(title=None, labelAngle=0, labelOverlap="greedy", ticks=False)
             ),
             y=_upwards("rows", rows, tickMinStep=1),
+            description=altair.Description("said:N"),
         )
     )
     return _svg(chart, label, size=(_WIDTH, _HEIGHT))
@@ -145,7 +150,10 @@ def draw_columns(bars: Sequence[Bar], label: str) -> str:
 
 def _draw_bins(bins: Sequence[Bin], label: str) -> str:
     altair = _altair()
-    rows = [{"start": one.start, "end": one.end, "rows": one.rows} for one in bins]
+    rows = [
+        {"start": one.start, "end": one.end, "rows": one.rows, "said": f"{one.start:g} to {one.end:g}: {one.rows:,}"}
+        for one in bins
+    ]
     chart = (
         altair.Chart(_values(rows))
         .mark_bar(color=_COLOUR["accent"], binSpacing=1)
@@ -154,10 +162,11 @@ def _draw_bins(bins: Sequence[Bin], label: str) -> str:
                 "start:Q",
                 bin="binned",
                 scale=altair.Scale(zero=False, nice=False),
-                axis=altair.Axis(title=None, format=_form(row["end"] for row in rows), tickCount=6, grid=False),
+                axis=altair.Axis(title=None, format=_form(one.end for one in bins), tickCount=6, grid=False),
             ),
-            x2="end",
+            x2=altair.X2("end"),
             y=_upwards("rows", rows, tickMinStep=1),
+            description=altair.Description("said:N"),
         )
     )
     return _svg(chart, label, size=(_WIDTH, _HEIGHT))
@@ -198,8 +207,8 @@ def _line(rows: list[dict[str, float]], name: str, title: str, label: str, shape
         x=altair.X("time:Q", axis=axis, scale=altair.Scale(nice=False, zero=False)),
         y=_upwards(name, rows),
     )
-    area = base.mark_area(color=_COLOUR["accent"], opacity=0.14, interpolate=shape)
-    line = base.mark_line(color=_COLOUR["accent"], strokeWidth=1.6, interpolate=shape)
+    area = base.mark_area(color=_COLOUR["accent"], opacity=0.14, interpolate=shape, aria=False)
+    line = base.mark_line(color=_COLOUR["accent"], strokeWidth=1.6, interpolate=shape, aria=False)
     return _svg(altair.layer(area, line), label, size=(_WIDTH, _HEIGHT))
 
 
@@ -225,12 +234,12 @@ def draw_placements(found: Sequence[Placement]) -> str:
         y=y,
         x=altair.X("values:Q", stack="normalize", axis=altair.Axis(format="%", title=None, tickCount=5, grid=False)),
         color=altair.Color("status:N", scale=scale),
-        order="order:O",
-        tooltip=["label:N", "status:N", "values:Q"],
+        order=altair.Order("order:O"),
+        description=altair.Description("said:N"),
     )
     names = altair.Chart(_values([row for row in rows if row["order"] == 0]))
     names = names.mark_text(align="right", baseline="middle", dx=-8, limit=_LABELS, color=_COLOUR["ink"])
-    names = names.encode(y=y, x=altair.value(0), text="label:N")
+    names = names.encode(y=y, x=altair.value(0), text=altair.Text("label:N"))
     padding = {"left": _room(one.path for one in found), "right": 22, "top": 4, "bottom": 24}
     label = "How the values of each field were found in their sources"
     return _svg(altair.layer(bars, names), label, size=(_WIDTH, 22 * len(found) + 28), padding=padding)
@@ -245,7 +254,7 @@ def draw_confusion(confusion: Confusion) -> str:
     place = {label: i for i, label in enumerate(confusion.labels)}
     rows = [
         {"gold": place[gold], "predicted": place[predicted], "rows": count, "share": count / totals[gold],
-         "label": f"{_shortened(gold)} taken for {_shortened(predicted)}" if gold != predicted else _shortened(gold),
+         "said": f"{_shortened(gold)}, predicted {_shortened(predicted)}: {count:,}",
          "colour": "accent" if gold == predicted else "bad"}
         for gold, predicted, count in confusion.cells
     ]  # fmt: skip
@@ -261,7 +270,9 @@ def _heatmap(altair: ModuleType, rows: list[dict[str, Any]], labels: Sequence[st
     axes = {name: {"scale": scale, "axis": None} for name in ("x", "y")}
     colour = altair.Scale(domain=["accent", "bad"], range=[_COLOUR["accent"], _COLOUR["bad"]])
     base = altair.Chart(_values(rows)).encode(
-        x=altair.X("predicted:O", **axes["x"]), y=altair.Y("gold:O", **axes["y"]), tooltip=["label:N", "rows:Q"]
+        x=altair.X("predicted:O", **axes["x"]),
+        y=altair.Y("gold:O", **axes["y"]),
+        description=altair.Description("said:N"),
     )
     cells = base.mark_rect().encode(
         color=altair.Color("colour:N", scale=colour),
@@ -269,10 +280,12 @@ def _heatmap(altair: ModuleType, rows: list[dict[str, Any]], labels: Sequence[st
     )
     counts = base.mark_text(color=_COLOUR["ink"], fontSize=11).encode(text=altair.Text("rows:Q", format=","))
     names = [{"place": i, "label": _shortened(label)} for i, label in enumerate(labels)]
-    named = altair.Chart(_values(names)).encode(text="label:N")
+    named = altair.Chart(_values(names)).encode(text=altair.Text("label:N"))
     left = named.mark_text(align="right", baseline="middle", dx=-8, limit=_LABELS, color=_COLOUR["ink"])
     above = named.mark_text(align="left", baseline="middle", angle=300, dx=8, limit=100, color=_COLOUR["ink"])
-    bands = altair.Chart(_values(names)).mark_rect(color=_COLOUR["line"], opacity=0.45, height={"band": 0.92})
+    bands = altair.Chart(_values(names)).mark_rect(
+        color=_COLOUR["line"], opacity=0.45, height={"band": 0.92}, aria=False
+    )
     return altair.layer(
         bands.encode(y=altair.Y("place:O", **axes["y"])),
         cells,

@@ -52,7 +52,7 @@ def _written(element: ElementTree.Element, more: str = "") -> Iterator[str]:
     if name not in _SHAPES or element.get("display") == "none" or element.get("class") == "background":
         return
     yield f"<{name}{more}{''.join(_attributes(element))}>"
-    if element.get("role") == "graphics-symbol" and "axis" not in element.get("class", ""):
+    if element.get("role") == "graphics-symbol" and name in ("path", "rect"):
         yield f"<title>{escape(element.get('aria-label', ''))}</title>"
     if name in ("text", "tspan"):
         yield escape(element.text or "")
