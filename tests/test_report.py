@@ -124,7 +124,7 @@ def test_gold_answers_are_scored_and_confused_labels_counted(letters: Path, tmp_
     gold.write_csv(tmp_path / "gold.csv")
     page = report_of(letters, gold=str(tmp_path / "gold.csv"), on="page")
     found = page.section("evaluation")
-    assert "Against 12 gold rows; 1 of them have no prediction and count as wrong." in found
+    assert "Against 12 gold rows. Without a prediction, counted as wrong: 1." in found
     assert "kind label 12 66.7%" in found
     assert "other complaint 2" in found
     assert "other (none) 1" in found

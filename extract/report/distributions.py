@@ -219,26 +219,32 @@ def _round_width(width: float, *, whole: bool) -> float:
 
 def _dates(about: _About) -> Distribution:
     v = pl.col("v").cast(pl.Date)
-    low, high = _row(about.values.select(v.min().alias("low"), v.max().alias("high")))
-    if low is None:
+    day = v.cast(pl.Int32)
+    figures = {"first": v.min(), "last": v.max(), "low": day.min(), "high": day.max()}
+    first, last, *days = _row(about.values.select(**figures, q1=day.quantile(0.25), q3=day.quantile(0.75)))
+    if first is None:
         return about.distribution("dates")
-    days = (high - low).days
-    every, form = next(((every, form) for most, every, form in _CALENDAR if days <= most), (None, ""))
-    bars = _years(about, v, low, high) if every is None else _stretches(about, v, (low, high), every, form)
-    return about.distribution("dates", bars=bars, facts=(("first", low.isoformat()), ("last", high.isoformat())))
+    drawn = day.is_between(*_range(*days))
+    values = about.values.filter(drawn)
+    low, high, n = _row(values.select(v.min().alias("low"), v.max().alias("high"), v.count().alias("n")))
+    note = f"not drawn: {about.n - n:,} before {low} or after {high}" if n < about.n else None
+    every, form = next((of for most, *of in _CALENDAR if (high - low).days <= most), (None, ""))
+    bars = _years(values, v, low, high) if every is None else _stretches(values, v, (low, high), every, form)
+    facts = (("first", first.isoformat()), ("last", last.isoformat()))
+    return about.distribution("dates", bars=bars, facts=facts, note=note)
 
 
-def _stretches(about: _About, v: pl.Expr, reach: tuple[date, date], every: str, form: str) -> tuple[Bar, ...]:
+def _stretches(values: pl.LazyFrame, v: pl.Expr, reach: tuple[date, date], every: str, form: str) -> tuple[Bar, ...]:
     """Return the days or months from the first to the last, those without a row too."""
-    counts = _counts(about.values, v.dt.truncate(every))
+    counts = _counts(values, v.dt.truncate(every))
     first = pl.Series(reach[:1]).dt.truncate(every)[0]
     starts = pl.date_range(first, reach[1], every, eager=True)
     return tuple(Bar(start.strftime(form), counts.get(start, 0)) for start in starts)
 
 
-def _years(about: _About, v: pl.Expr, low: date, high: date) -> tuple[Bar, ...]:
+def _years(values: pl.LazyFrame, v: pl.Expr, low: date, high: date) -> tuple[Bar, ...]:
     step = next(step for step in (1, 10, 100, 1000) if (high.year - low.year) / step <= _MOST_YEARS or step == 1000)
-    counts = _counts(about.values, v.dt.year() // step * step)
+    counts = _counts(values, v.dt.year() // step * step)
     starts = range(low.year // step * step, high.year + 1, step)
     return tuple(Bar(f"{start}s" if step > 1 else f"{start}", counts.get(start, 0)) for start in starts)
 

@@ -114,13 +114,24 @@
     return el("dl", { class: "members" }, pairs.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]));
   }
 
-  function errorNode(error) {
-    const told = ["code", "path", "message", "answer", "attempts"].filter((name) => error[name] !== null && error[name] !== undefined);
-    return [el("h4", {}, "No answer"), definitions(told.map((name) => [name, plain(error[name])]))];
+  function readable(answer) {
+    try {
+      return JSON.stringify(JSON.parse(answer), null, 2);
+    } catch {
+      return answer;
+    }
+  }
+
+  function openedError(error) {
+    const told = ["code", "path", "message", "attempts"].filter((name) => error[name] !== null && error[name] !== undefined);
+    const left = el("div", {}, el("h4", {}, "No answer"), definitions(told.map((name) => [name, plain(error[name])])));
+    if (!error.answer) return el("div", { class: "opened" }, left);
+    const answer = el("div", { class: "source", dir: "auto", tabindex: 0, role: "region", "aria-label": "Rejected answer" }, readable(error.answer));
+    return el("div", { class: "opened" }, left, el("div", {}, el("h4", {}, "Rejected answer"), answer));
   }
 
   function openedRecord(record) {
-    if (record.error) return el("div", { class: "opened" }, el("div", {}, errorNode(record.error)));
+    if (record.error) return openedError(record.error);
     const spans = spansByPath(record);
     const main = record.of ?? 0;
     const length = Array.from(textOf(record.source[main])).length;
