@@ -149,6 +149,22 @@ def test_what_an_output_lacks_is_said_with_the_way_to_get_it(tmp_path: Path) -> 
     assert "4 of 4 rows valid" in text
 
 
+def test_what_an_interrupted_run_has_left_is_reported_with_its_errors(tmp_path: Path) -> None:
+    pl.DataFrame({"label": ["a"]}).write_parquet(tmp_path / "out.partial.parquet")
+    errors = pl.DataFrame(
+        {"row_id": [1], "code": ["not_run"], "message": ["not reached"], "path": ["$"], "answer": ["x"]}
+    )
+    errors.with_columns(attempts=0).write_parquet(tmp_path / "out.errors.parquet")
+    assert "1 of 2 rows valid" in report_of(tmp_path / "out.partial.parquet").text
+
+
+def test_columns_that_only_have_our_names_are_columns_like_others(tmp_path: Path) -> None:
+    odd = {"_spans": [[{"path": 1, "status": 2, "start": "x", "end": "y"}]], "_extract": [{"a": 1}]}
+    pl.DataFrame({"label": ["a"]} | odd).write_parquet(tmp_path / "odd.parquet")
+    (record,) = report_of(tmp_path / "odd.parquet").records
+    assert record["values"][0] == "a"
+
+
 def test_an_output_without_rows_has_a_report(tmp_path: Path) -> None:
     pl.DataFrame(schema={"label": pl.Enum(["a"]), "when": pl.Date, "n": pl.Int64}).write_parquet(
         tmp_path / "no.parquet"

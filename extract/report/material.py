@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -57,12 +58,19 @@ class Columns:
         prefix = str(material.manifest.get("prefix") or "")
         fields = list(found) if schema is None else list(schema.dtypes)
         answer = {prefix + name: name for name in fields if prefix + name in found}
-        spans, provenance = isinstance(found.get(SPANS), pl.List), isinstance(found.get(PROVENANCE), pl.Struct)
+        spans, provenance = _holds_spans(found.get(SPANS)), isinstance(found.get(PROVENANCE), pl.Struct)
         for name, is_ours in ((SPANS, spans), (PROVENANCE, provenance)):
             if is_ours:
                 answer.pop(name, None)
         source = tuple(name for name in found if name not in answer and name not in (SPANS, PROVENANCE))
         return cls(source, answer, spans, provenance, schema)
+
+
+def _holds_spans(dtype: Any) -> bool:
+    if not isinstance(dtype, pl.List) or not isinstance(dtype.inner, pl.Struct):
+        return False
+    fields = dtype.inner.to_schema()
+    return {"path", "status"} <= fields.keys() and all(fields.get(n, pl.Int64()).is_integer() for n in ("start", "end"))
 
 
 def _schema_of(manifest: JsonObject) -> OutputSchema | None:
@@ -84,13 +92,15 @@ def open_output(output: str | os.PathLike[str], *, cache: str | os.PathLike[str]
         raise ConfigError(f"there is no output {str(path)!r}")
     if path.suffix.lower() != ".parquet":
         raise ConfigError(f"{path}: a report is made of a .parquet output")
-    kept = path.with_name(path.name + ".cache") if cache is None else Path(cache)
+    # What an interrupted run leaves has the errors and the cache of the whole.
+    whole = path.with_name(path.stem.removesuffix(".partial") + path.suffix)
+    kept = whole.with_name(whole.name + ".cache") if cache is None else Path(cache)
     if cache is not None and not kept.is_file():
         raise ConfigError(f"there is no cache {str(kept)!r}")
     return Material(
         name=path.name,
         rows=_scan(path),
-        errors=_scan_errors(errors_path(path)),
+        errors=_scan_errors(errors_path(whole)),
         manifest=read_footer(path),
         cache=kept if kept.is_file() else None,
     )

@@ -22,13 +22,14 @@ from extract.types import JsonObject
 __all__ = ["embedded_json", "render"]
 
 _ESCAPES = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
+_SCRIPTS = ("record.js", "table.js", "page.js")
 _PREVIEWED = 4  # columns of the answer that stand in the table of records
 _LOSS = 160  # characters of what a keyword that is checked here only demands
 
 
 def render(facts: Facts) -> str:
     """Return the page. Raises ConfigError where the extra `report` is not installed."""
-    style, script = _asset("page.css"), _asset("page.js")
+    style, script = _asset("page.css"), "".join(map(_asset, _SCRIPTS))
     return _template()(
         facts=facts,
         style=style,

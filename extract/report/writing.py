@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+import polars as pl
+
 from extract.errors import ConfigError, OutputError
 from extract.report.facts import gather
 from extract.report.material import Material, open_output
@@ -48,7 +50,11 @@ def report_on(
         raise ConfigError(f"rows must be at least 1, not {rows}")
     if target.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"{target}: a report ends in .html")
-    page = render(gather(material, gold=gold, on=on, most=rows))
+    try:
+        facts = gather(material, gold=gold, on=on, most=rows)
+    except pl.exceptions.PolarsError as error:
+        raise ConfigError(f"{material.name} cannot be read: {str(error).strip().splitlines()[0][:200]}") from None
+    page = render(facts)
     temporary = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
         temporary.write_text(page, "utf-8", errors="replace", newline="\n")
