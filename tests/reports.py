@@ -13,7 +13,7 @@ from pydantic import BaseModel, Field
 
 from extract import Client, Emulator, Extractor, Limits, Retry, Run, run
 
-__all__ = ["HOSTILE", "HOSTILE_ROW", "Page", "page_of", "run_of_letters"]
+__all__ = ["HOSTILE", "HOSTILE_ROW", "LETTERS", "Page", "answer_letter", "page_of", "run_of_letters"]
 
 HOSTILE_ROW = '<script>document.title = "taken"</script> "><img src=x onerror="document.title = \'taken\'"> & so on'
 HOSTILE = (
@@ -44,7 +44,8 @@ class Letter(BaseModel):
 LETTERS = Extractor(Letter, "{text}", grounding=("text",), system="Read this letter.", repairs=0)
 
 
-def _answer(body: dict[str, Any]) -> str:
+def answer_letter(body: dict[str, Any]) -> str:
+    """Answer as a model would, which cannot read what is illegible."""
     text = str(body["input"][0]["content"][-1]["text"])
     if "illegible" in text:
         return f"I cannot read {text}"
@@ -57,7 +58,7 @@ def run_of_letters(output: Path, *, rows: int = 12, **options: Any) -> Run:
     """Write an output of so many letters, the last ones hostile and illegible."""
     texts = [f"Ada Lovelace {n}, sends back a broken lamp for {n} pounds" for n in range(rows - 2)]
     letters = pl.DataFrame({"text": [*texts, HOSTILE_ROW, f"illegible {HOSTILE_ROW}"], "page": range(rows)})
-    client = Client("key", transport=Emulator(answers=_answer).transport)
+    client = Client("key", transport=Emulator(answers=answer_letter).transport)
     limits = Limits(concurrency=8, retry=Retry(first_wait=0.001, longest_wait=0.01))
     kept = {"cache": output.with_name(output.name + ".cache"), "provenance": True, "errors": "split"} | options
     return run(letters, LETTERS, client=client, limits=limits, output=output, **kept)

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,9 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from reports import HOSTILE, HOSTILE_ROW, Page, page_of, run_of_letters
+from reports import HOSTILE, HOSTILE_ROW, LETTERS, Page, answer_letter, page_of, run_of_letters
 
-from extract import ConfigError, OutputError
+from extract import Client, ConfigError, Emulator, OutputError, run
 from extract.cli import main
 from extract.report import write_report
 from extract.sinks import footer, read_footer
@@ -138,6 +139,25 @@ def test_an_output_in_which_rejected_rows_are_nulls_shows_each_row_once(tmp_path
     assert Counter(record["id"] for record in page.records) == Counter(range(6))
 
 
+def test_the_timeline_shows_throughput_and_concurrency(tmp_path: Path) -> None:
+    samples = [(n / 10, n * n, min(n, 8)) for n in range(1, 30)]
+    described = {"run": {"seconds": 3.0, "timeline": samples}}
+    pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "out.parquet", metadata=footer(described))
+    page = report_of(tmp_path / "out.parquet")
+    assert {"Throughput", "Concurrency"} <= set(page.section("course").split())
+    labels = {value for tag, name, value in page.attributes if (tag, name) == ("svg", "aria-label")}
+    assert {"Rows a second over the time of the run", "Requests in flight over the time of the run"} <= labels
+
+
+def test_a_rerun_from_the_cache_still_shows_what_all_runs_have_taken(tmp_path: Path) -> None:
+    for _ in range(2):
+        run_of_letters(tmp_path / "letters.parquet", rows=6)
+    page = report_of(tmp_path / "letters.parquet")
+    assert "from the cache 6" in page.section("summary")
+    assert "All runs with this cache" in page.section("course")
+    assert "ask gemini-3.5-flash-lite standard 6" in page.section("cost")
+
+
 # Any output -----------------------------------------------------------------------------------------------------------
 
 
@@ -242,8 +262,8 @@ def hostile_output(output: Path, names: list[str], texts: list[str]) -> None:
     frame = pl.DataFrame({name: texts, label: texts, "_spans": [[span]] * len(texts)})
     schema = {"type": "object", "properties": {label: {"type": "string", "pattern": re.escape(texts[0])}}}
     said = dict.fromkeys(("pipeline", "model", "started", "input", "system", "prompt", "service"), texts[0])
-    run = {"seconds": 1.0, "stopped": texts[0], "totals": {texts[0]: texts[0]}}
-    described = said | {"schema": schema, "columns": [name], "generation": {texts[0]: texts[0]}, "run": run}
+    course = {"seconds": 1.0, "stopped": texts[0], "totals": {texts[0]: texts[0]}}
+    described = said | {"schema": schema, "columns": [name], "generation": {texts[0]: texts[0]}, "run": course}
     frame.write_parquet(output, metadata=footer(described))
     errors = pl.DataFrame({"row_id": texts, "code": texts, "message": texts, "path": texts, "answer": texts})
     errors.with_columns(attempts=1).write_parquet(output.with_name(f"{output.stem}.errors.parquet"))
@@ -289,9 +309,9 @@ def test_the_page_names_no_address_to_load_from(letters: Path) -> None:
 def test_numbers_of_the_timeline_and_the_totals_are_not_trusted(tmp_path: Path) -> None:
     output = tmp_path / "odd.parquet"
     odd = {"seconds": "x", "totals": {"cost_usd": "y", "requests": []}, "timeline": [[1, 2], "z", [0, None, 1]]}
-    for run in (odd, [], "text", {"timeline": {}, "totals": [1]}):
+    for course in (odd, [], "text", {"timeline": {}, "totals": [1]}):
         pl.DataFrame({"a": [1]}).write_parquet(
-            output, metadata=footer({"run": run, "schema": {"type": 7}, "prefix": 3})
+            output, metadata=footer({"run": course, "schema": {"type": 7}, "prefix": 3})
         )
         assert "1 of 1 rows valid" in report_of(output).text
 
@@ -306,6 +326,19 @@ def test_the_footer_tells_how_the_run_went(letters: Path) -> None:
     assert told["run"]["timeline"][-1][1] == 12
     assert told["columns"] == told["grounding"] == ["text"]
     assert "key" not in json.dumps({name: value for name, value in told.items() if name != "schema"}).split('"')
+
+
+def test_an_input_whose_name_is_no_unicode_costs_no_output(tmp_path: Path) -> None:
+    folder = tmp_path / "in\udcff"
+    try:
+        folder.mkdir()
+    except (OSError, UnicodeError):
+        pytest.skip("this file system takes no such name")
+    (folder / "letter.txt").write_text("Ada, sends greetings")
+    extractor = replace(LETTERS, prompt="Read this.", media=("path",), grounding=())
+    client = Client("key", transport=Emulator(answers=answer_letter).transport)
+    assert run(folder, extractor, client=client, output=tmp_path / "out.parquet").complete
+    assert read_footer(tmp_path / "out.parquet")["input"] == "in?"
 
 
 # The command ----------------------------------------------------------------------------------------------------------
