@@ -5,6 +5,7 @@ So a process that is killed leaves no file behind that the next run with the sam
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections import Counter
 from typing import Any, NamedTuple, Self
@@ -22,14 +23,18 @@ CREATE_FILES = """
         size INTEGER NOT NULL,
         uri TEXT,
         created REAL NOT NULL,
-        expires REAL NOT NULL
+        expires REAL NOT NULL,
+        owner INTEGER
     )
     """
-_COLUMNS = "name, service, hash, mime_type, size, uri, created, expires"
+_COLUMNS = "name, service, hash, mime_type, size, uri, created, expires, owner"
 
 
 class FileRow(NamedTuple):
-    """One file of a service. `uri` is None until all of it has arrived; times are Unix times of this machine."""
+    """One file of a service. `uri` is None until all of it has arrived; times are Unix times of this machine.
+
+    `owner` is the process that uses it, None where none does.
+    """
 
     name: str
     service: str
@@ -39,12 +44,19 @@ class FileRow(NamedTuple):
     uri: str | None
     created: float
     expires: float
+    owner: int | None = None
+
+    @property
+    def is_used_elsewhere(self) -> bool:
+        """True where another process uses the file; one that was killed uses nothing."""
+        return self.owner not in (None, os.getpid()) and _is_alive(self.owner or 0)
 
 
 class FileTable:
     """The table `files` of a cache, in one commit per change. OutputError where it cannot be read or written.
 
-    `held` counts the runs of this process that use a file, by name: none of them deletes what another one needs.
+    `held` counts the runs of this process that use a file, by name: none of them deletes what another one needs, nor
+    what another process on this machine uses.
     """
 
     def __init__(self, database: sqlite3.Connection, where: str = "memory") -> None:
@@ -60,7 +72,18 @@ class FileTable:
 
     def add(self, row: FileRow) -> None:
         """Note a file whose upload begins now."""
-        self._change(f"INSERT INTO files ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", *row)  # noqa: S608 - our words
+        values = (*row[:-1], os.getpid())
+        self._change(f"INSERT INTO files ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", *values)  # noqa: S608 - ours
+
+    def adopt(self, name: str) -> None:
+        """Note that this process uses a file that an earlier one has left."""
+        self._change("UPDATE files SET owner = ? WHERE name = ?", os.getpid(), name)
+
+    def disown(self) -> None:
+        """Note that this process uses no file any more but those that its other runs hold."""
+        for row in self._rows("owner = ?", os.getpid()):
+            if not self.held[row.name]:
+                self._change("UPDATE files SET owner = NULL WHERE name = ?", row.name)
 
     def arrived(self, name: str, uri: str) -> None:
         """Note that all of a file has arrived, and what requests call it."""
@@ -73,7 +96,7 @@ class FileTable:
     def find(self, service: str, content: bytes, mime_type: str, after: float) -> FileRow | None:
         """Return the newest file with this content that lives on `after` a time.
 
-        One that has not arrived yet is only found where no run of this process is sending it.
+        One that has not arrived yet is only found where nobody is sending it any more.
         """
         rows = self._rows(
             "service = ? AND hash = ? AND mime_type = ? AND expires > ? ORDER BY created DESC",
@@ -82,11 +105,11 @@ class FileTable:
             mime_type,
             after,
         )
-        return next((row for row in rows if row.uri is not None or not self.held[row.name]), None)
+        return next((row for row in rows if row.uri is not None or self._is_unused(row)), None)
 
     def unused(self, service: str) -> list[FileRow]:
-        """Return the files that no run of this process uses, the oldest first."""
-        return [row for row in self._rows("service = ? ORDER BY created", service) if not self.held[row.name]]
+        """Return the files that no run of this process and no other process uses, the oldest first."""
+        return [row for row in self._rows("service = ? ORDER BY created", service) if self._is_unused(row)]
 
     def size(self, service: str) -> int:
         """Return how many bytes all files of a service take together."""
@@ -95,6 +118,9 @@ class FileTable:
         except sqlite3.Error as error:
             raise self._unreadable(error) from None
         return int(found[0] or 0)
+
+    def _is_unused(self, row: FileRow) -> bool:
+        return not self.held[row.name] and not row.is_used_elsewhere
 
     def _rows(self, where: str, *values: object) -> list[FileRow]:
         try:
@@ -112,3 +138,15 @@ class FileTable:
                 self._database.execute(statement, values)
         except sqlite3.Error as error:
             raise OutputError(f"the cache {self._where} cannot be written: {error}") from None
+
+
+def _is_alive(process: int) -> bool:
+    if os.name == "nt":  # signal 0 is no question there; at worst a file in use is deleted, and uploaded anew
+        return False
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # it is somebody else's
+        return True
+    return True

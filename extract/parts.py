@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from extract.content import check_size, printable, read_file, type_of
+from extract.content import StoredFile, check_size, printable, read_file, type_of
 from extract.errors import BadRecord, ConfigError
 from extract.mime import MediaKind, kind_of, mime_type_of
 
@@ -71,7 +72,7 @@ Processing: TypeAlias = Clip | Pages | Mapping[str, Any] | Literal["static", "ag
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaPart:
-    """A file: its bytes inline (`data`) or a `uri` the service can read, never both.
+    """A file: its bytes inline (`data`), a `uri` the service can read, or a `file` for a run to upload: one of them.
 
     `uri` is a public https address or that of an uploaded file. `processing` says which part of it to look at: a
     `Clip` of audio or video, `Pages` of a document, or an object of the API's own. What a model has drawn or said
@@ -84,10 +85,11 @@ class MediaPart:
     uri: str | None = None
     resolution: Resolution | None = None
     processing: Processing | None = None
+    file: StoredFile | None = None
 
     def __post_init__(self) -> None:
-        if self.data is not None and self.uri is not None:
-            raise ConfigError("a media part has its bytes inline or a uri, not both")
+        if sum(where is not None for where in (self.data, self.uri, self.file)) > 1:
+            raise ConfigError("a media part has its bytes inline, a uri or a file to upload, not two of them")
         if self.processing is not None:
             self._check_processing(self.processing)
 
@@ -142,6 +144,18 @@ class MediaPart:
         if found is None or kind is None:
             raise ConfigError(f"{uri}: {found or 'an unknown type'} cannot be sent by address; name one: mime_type=")
         return cls(kind=kind, mime_type=found, uri=uri, resolution=resolution, processing=processing)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the file, 0 for one that is named by its address."""
+        return self.file.size if self.file is not None else len(self.data or b"")
+
+    @property
+    def sha256(self) -> bytes | None:
+        """Return the hash of the file's bytes, None for one that is named by its address."""
+        if self.file is not None:
+            return self.file.sha256
+        return None if self.data is None else sha256(self.data).digest()
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the bytes to a file and return its path. ConfigError where there are none."""

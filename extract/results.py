@@ -23,6 +23,7 @@ __all__ = [
     "Run",
     "Totals",
     "added_schema",
+    "agreement_frame",
     "error_frame",
     "error_schema",
     "provenance_frame",
@@ -176,7 +177,8 @@ class Run:
     `stopped` is the error that ended the run early, `interrupted` is True after Ctrl-C; the rows not reached then have
     the code `not_run`, and the same call takes them up. `output` is the file written, if any. `rung` is how far the
     schema had to be relaxed for the service to take it; what was dropped is checked locally all the same. `budget` is
-    how a budget was used, None without one.
+    how a budget was used, None without one. `files_left` counts uploaded files that could not be deleted: the next run
+    with the same cache does so, or the service after 48 hours.
     """
 
     totals: Totals
@@ -187,6 +189,7 @@ class Run:
     interrupted: bool = False
     rung: int = 0
     budget: Purse | None = None
+    files_left: int = 0
     output: Path | None = None
     errors_file: Path | None = None
     _schema: pl.Schema = field(default_factory=pl.Schema, repr=False)
@@ -225,6 +228,7 @@ class Run:
             "output": str(self.output) if self.output else None,
             "errors": dict(sorted(self.totals.errors.items())),
             "errors_file": str(self.errors_file) if self.errors_file else None,
+            "files_left": self.files_left,
         }
 
     def __repr__(self) -> str:
@@ -297,6 +301,13 @@ def spans_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
     return pl.Series("_spans", rows, dtype=pl.List(_SPAN)).to_frame()
 
 
+def agreement_frame(outcomes: Sequence[Outcome], columns: Sequence[str]) -> pl.DataFrame:
+    """Return the struct column `_agreement`: for each column, the share of a row's samples that give its value."""
+    dtype = pl.Struct(dict.fromkeys(columns, pl.Float64))
+    rows = [None if outcome.agreement is None or not outcome.ok else dict(outcome.agreement) for outcome in outcomes]
+    return pl.Series("_agreement", rows, dtype=dtype).to_frame()
+
+
 def _conflict_row(conflict: Conflict) -> dict[str, Any]:
     """Return what windows disagree about; values are JSON text, since they may be of any type."""
     values = [to_json(candidate.value).decode() for candidate in conflict.candidates]
@@ -307,10 +318,11 @@ def _span_row(span: Span) -> dict[str, Any]:
     return {name: getattr(span, name) for name in _SPAN.to_schema()}
 
 
-def added_schema(*, spans: bool, provenance: bool) -> pl.Schema:
-    """Columns that stand beside those of the answer."""
+def added_schema(*, spans: bool, provenance: bool, sampled: Sequence[str] = ()) -> pl.Schema:
+    """Columns that stand beside those of the answer; `sampled` are the latter where each row has several samples."""
+    agreement = agreement_frame((), sampled).schema if sampled else {}
     added = (spans_frame(()).schema if spans else {}) | (provenance_frame(()).schema if provenance else {})
-    return pl.Schema(added)
+    return pl.Schema(agreement | added)
 
 
 def _citation_row(citation: Citation) -> dict[str, Any]:

@@ -38,6 +38,7 @@ from extract.loops import new_loop
 from extract.manifest import course_of, manifest_of
 from extract.results import Progress, Run
 from extract.runner import Runner, Shape
+from extract.samples import check_samples
 from extract.sender import Sender
 from extract.sinks import FrameSink, ParquetSink, Sink, check_output, footer, open_sink, write_errors
 from extract.sources import open_source, take_rows
@@ -101,6 +102,7 @@ async def run_async(
     service_tier: ServiceTier | None = None,
     retry_rejected: bool = False,
     require_grounding: bool = False,
+    samples: int = 1,
     inline_limit: int = INLINE_BYTES,
     keep_files: bool = False,
     pipeline: str | None = None,
@@ -122,6 +124,9 @@ async def run_async(
       class ("flex" with a deadline: a row that it has shed for half of that falls back to standard);
       `retry_rejected=True`: ask rejected rows of an earlier run anew.
     - `require_grounding`: reject rows with a value that stands nowhere in the columns of `Extractor(grounding=)`.
+    - `samples`: ask each row so often, take for each field the value that most samples give (the first of equally
+      many), and add the struct column `_agreement` with the share of the samples that do, in 0..1. A sample that fails
+      agrees with none; a row is rejected where all fail. Costs so many times as much.
     - `inline_limit`: larger files are uploaded, each distinct one once. The service stores an upload, whatever
       `store` says, until the run deletes it at its end, for 48 hours at most. `keep_files=True` leaves them there for
       the next run with the same cache.
@@ -133,6 +138,7 @@ async def run_async(
     ConfigError and SchemaError before the first request, and what stopped the run where not one row was answered.
     """
     _check_kinds(extractor, limits)
+    check_samples(samples, extractor.generation)
     path = None if output is None else Path(output)
     if errors not in (None, "split", "null"):
         raise ConfigError(f"errors is 'split' or 'null', not {errors!r}")
@@ -160,16 +166,19 @@ async def run_async(
             budget=_budget(budget),
             retry_rejected=retry_rejected,
             require_grounding=require_grounding,
+            samples=samples,
         )
-        stack.push_async_callback(asker.sender.uploads.close)
         runner = Runner(source, asker, sink, shape, on_event=on_event)
         schema = runner.check()
         manifest = manifest_of(named, plan, asking.endpoint, shape, data)
         sink.open(schema, footer(manifest))
         STARTED.get()(runner)
         try:
-            with unswept():
-                await runner.run()
+            try:
+                with unswept():
+                    await runner.run()
+            finally:
+                await asker.sender.uploads.close()
             return _finish(runner, sink, path, schema, manifest)
         except BaseException:
             sink.abandon()
@@ -224,6 +233,7 @@ def _asker(
     budget: Budget | None = None,
     retry_rejected: bool = False,
     require_grounding: bool = False,
+    samples: int = 1,
 ) -> Asker:
     gate = Gate(limits, asyncio.get_running_loop().time, None if budget is None else Purse(budget))
     free = client.endpoint.service == _OFFLINE
@@ -246,7 +256,14 @@ def _asker(
         sender.sent_today = cache.attempts_since(pacific_midnight(datetime.now(UTC)).timestamp())
     if require_grounding and not plan.extractor.grounding:
         raise ConfigError("the extractor does not say what to ground in: name the columns with Extractor(grounding=)")
-    return Asker(plan, sender, cache=cache, retry_rejected=retry_rejected, require_grounding=require_grounding)
+    return Asker(
+        plan,
+        sender,
+        cache=cache,
+        retry_rejected=retry_rejected,
+        require_grounding=require_grounding,
+        samples=samples,
+    )
 
 
 def _finish(runner: Runner, sink: Sink, path: Path | None, schema: pl.Schema, manifest: JsonObject) -> Run:
@@ -278,6 +295,7 @@ def _finish(runner: Runner, sink: Sink, path: Path | None, schema: pl.Schema, ma
         stopped=runner.stopped,
         interrupted=runner.interrupted,
         rung=runner.asker.sender.rung,
+        files_left=runner.asker.sender.uploads.left,
         budget=runner.asker.gate.purse,
         output=written,
         errors_file=errors_file,

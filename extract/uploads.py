@@ -10,10 +10,10 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from hashlib import sha256
 from http import HTTPStatus
 from typing import TypeAlias
 
+from extract.content import printable
 from extract.errors import BadRecord, BadRequest, ConfigError, ExtractError, NotRun
 from extract.filetable import FileRow, FileTable
 from extract.interactions.files import AsyncFiles, RemoteFile
@@ -77,6 +77,7 @@ class Uploads:
     _files: dict[Content, _File] = field(default_factory=dict)  # the least recently used first
     _cut_off: set[str] = field(default_factory=set)
     _undeletable: set[str] = field(default_factory=set)
+    _left: int = 0
     _admission: asyncio.Lock = field(default_factory=asyncio.Lock)
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _sending: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
@@ -116,7 +117,7 @@ class Uploads:
     async def close(self) -> None:
         """Delete the files of this run and those that earlier ones left; with `keep` only what never arrived.
 
-        What cannot be deleted in good time stays known to the cache.
+        What cannot be deleted in good time stays known to the cache; `left` counts it.
         """
         arrivals = [file.arrival for file in self._files.values()]
         self._cut_off = {file.name for file in self._files.values() if not file.arrival.done()}
@@ -125,20 +126,27 @@ class Uploads:
         await asyncio.gather(*arrivals, return_exceptions=True)
         for content, file in list(self._files.items()):
             self._drop(content, file)
+        self.table.disown()
         unused = self.table.unused(self.service)
         left = [row.name for row in unused if row.uri is None or not self.keep][::-1]
         await asyncio.gather(*(self._delete_some(left) for _ in range(_AT_ONCE)))
+        self._left = len(left) + len(self._undeletable)
+
+    @property
+    def left(self) -> int:
+        """How many files are still on the service though the run has ended, and were not to be kept."""
+        return self._left
 
     def _large(self, turns: Sequence[Turn]) -> list[MediaPart]:
         """Return the files to upload: those above the limit, and the largest others until the rest fits a request."""
-        inline = [part for turn in turns for part in turn.parts if isinstance(part, MediaPart) and part.data]
-        inline.sort(key=_size, reverse=True)
-        total = sum(map(_size, inline))
+        local = [part for turn in turns for part in turn.parts if isinstance(part, MediaPart) and part.size]
+        local.sort(key=_size, reverse=True)
+        total = sum(map(_size, local))
         large: list[MediaPart] = []
-        for part in inline:
-            if _size(part) <= self.inline_limit and total <= self.most_inline_bytes:
+        for part in local:
+            if part.size <= self.inline_limit and total <= self.most_inline_bytes:
                 break
-            total -= _size(part)
+            total -= part.size
             large.append(part)
         return large
 
@@ -197,9 +205,10 @@ class Uploads:
 
     def _begin(self, content: Content, part: MediaPart) -> _File:
         """Start to bring a file to the service, or to look whether it is still there from an earlier run."""
-        file = _File(size=_size(part))
+        file = _File(size=part.size)
         if (row := self._find(content)) is not None:
             file.name, file.expires, file.known = row.name, row.expires, True
+            self.table.adopt(row.name)
             self.table.held[file.name] += 1
         else:
             self._note(file, content)
@@ -237,7 +246,10 @@ class Uploads:
 
     async def _upload(self, file: _File, content: Content, part: MediaPart) -> RemoteFile:
         digest, mime_type = content
-        remote = await self.files.upload(part.data or b"", mime_type=mime_type, name=file.name, label=digest.hex())
+        source = part.file.path if part.file is not None else part.data or b""
+        remote = await self.files.upload(source, mime_type=mime_type, name=file.name, label=digest.hex())
+        if part.file is not None and remote.sha256 not in (None, digest.hex()):
+            raise BadRecord(f"{printable(part.file.path)}: the file was changed while it was uploaded")
         return remote if remote.is_active and remote.uri else await self.files.wait(file.name)
 
     def _note_end(self, content: Content, file: _File, arrival: asyncio.Task[str]) -> None:
@@ -276,17 +288,17 @@ class Uploads:
 
 
 def _size(part: MediaPart) -> int:
-    return len(part.data or b"")
+    return part.size
 
 
 def _contents(parts: Iterable[MediaPart]) -> dict[int, Content]:
     """Return what is in each part, by its identity in memory: equal files may be named twice."""
-    return {id(part): (sha256(part.data or b"").digest(), part.mime_type) for part in parts}
+    return {id(part): (part.sha256 or b"", part.mime_type) for part in parts}
 
 
 def _with_uris(turns: Sequence[Turn], uris: dict[int, str]) -> list[Turn]:
     def named(part: Part) -> Part:
         uri = uris.get(id(part))
-        return replace(part, data=None, uri=uri) if isinstance(part, MediaPart) and uri else part
+        return replace(part, data=None, file=None, uri=uri) if isinstance(part, MediaPart) and uri else part
 
     return [replace(turn, parts=tuple(map(named, turn.parts))) for turn in turns]

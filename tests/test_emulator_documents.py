@@ -8,6 +8,7 @@ from typing import Literal
 import pytest
 from pdfs import bomb_pdf, locked_pdf, pdf_of
 from pydantic import BaseModel
+from pydantic_core import from_json
 
 from extract import Client, Emulator, Extractor, MediaPart, Request, compile_schema, run
 from extract.emulator import documents
@@ -44,6 +45,15 @@ def test_a_pdf_is_read_and_counted_as_a_file(dialect: Literal["steps", "outputs"
         scan = client.create(asked(Turn.user(part(pdf_of("")), "Read this.")))
     assert (read.text, scan.text) == (FOUND, NOTHING)
     assert read.usage == scan.usage or read.usage.input_tokens == scan.usage.input_tokens
+
+
+def test_the_prompt_beside_a_picture_is_not_read_as_what_it_shows() -> None:
+    picture = MediaPart(kind="image", mime_type="image/png", data=b"\x89PNG\r\n\x1a\n")
+    schema = {"type": "object", "properties": {"company": {"type": ["string", "null"]}}, "required": ["company"]}
+    with Client("key", transport=Emulator().transport) as client:
+        for prompt, found in (("Read the receipt.", None), ("Read it.\n\nCompany: Acme Ltd", "Acme Ltd")):
+            answer = client.create(Request(model="gemini-3.5-flash-lite", input=(picture, prompt), schema=schema))
+            assert from_json(answer.text)["company"] == found
 
 
 def test_an_uploaded_pdf_is_read_too() -> None:

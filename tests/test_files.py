@@ -494,7 +494,9 @@ def test_a_pipe_is_not_opened(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "label"), [("\0", None), (17, None), (io.StringIO("text"), None), (PDF, "\ud800")], ids=ascii
+    ("source", "label"),
+    [("\0", None), (17, None), (io.StringIO("text"), None), (PDF, "\ud800")],
+    ids=["no_path", "number", "stream_of_text", "half_a_character"],
 )
 def test_what_is_no_file_ends_in_our_errors(source: Any, label: str | None) -> None:
     with client_of(Emulator()) as client, pytest.raises((BadRecord, ConfigError)):

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
 import os
+from hashlib import sha256
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 from zipfile import ZipFile
 
@@ -11,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pdfs import pdf_of
 
-from extract import BadRecord, MediaPart, TextPart
-from extract.media import is_document, load_part
+from extract import BadRecord, Client, ConfigError, Emulator, Extractor, MediaPart, Request, TextPart, run
+from extract.media import is_document, load_parts
+from extract.pdf import count_pages
 
 
 @pytest.mark.parametrize(
@@ -28,7 +31,7 @@ from extract.media import is_document, load_part
 )
 def test_a_file_travels_inline_with_its_type(tmp_path: Path, name: str, data: bytes, kind: str, mime_type: str) -> None:
     (tmp_path / name).write_bytes(data)
-    assert load_part(str(tmp_path / name), "path") == MediaPart(kind=kind, mime_type=mime_type, data=data)
+    assert load_parts(str(tmp_path / name), "path") == (MediaPart(kind=kind, mime_type=mime_type, data=data),)
     assert is_document(tmp_path / name)
 
 
@@ -37,44 +40,44 @@ def test_a_file_travels_inline_with_its_type(tmp_path: Path, name: str, data: by
 )
 def test_a_text_file_becomes_text_whatever_its_encoding(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "a.txt").write_bytes(data)
-    assert load_part(tmp_path / "a.txt", "path") == TextPart("Grüße")
+    assert load_parts(tmp_path / "a.txt", "path") == (TextPart("Grüße"),)
 
 
 def test_bytes_are_known_by_their_opening() -> None:
-    part = load_part(pdf_of("x"), "scan")
+    (part,) = load_parts(pdf_of("x"), "scan")
     assert isinstance(part, MediaPart)
     assert part.mime_type == "application/pdf"
-    assert load_part(b"plain words", "scan") == TextPart("plain words")
+    assert load_parts(b"plain words", "scan") == (TextPart("plain words"),)
 
 
 def test_an_address_is_passed_on_unread() -> None:
-    assert load_part("https://example.com/scan.png?x=1", "u") == MediaPart(
-        kind="image", mime_type="image/png", uri="https://example.com/scan.png?x=1"
+    assert load_parts("https://example.com/scan.png?x=1", "u") == (
+        MediaPart(kind="image", mime_type="image/png", uri="https://example.com/scan.png?x=1"),
     )
 
 
 def test_null_is_no_part() -> None:
-    assert load_part(None, "path") is None
+    assert load_parts(None, "path") == ()
 
 
 @pytest.mark.parametrize("value", ["missing.pdf", ".", "a\0b.pdf", 17, b"", b"\x00\x01\x02\x03"])
 def test_what_cannot_be_sent_is_a_bad_record(value: object) -> None:
     with pytest.raises(BadRecord):
-        load_part(value, "path")
+        load_parts(value, "path")
 
 
-@pytest.mark.parametrize(("name", "size"), [("a.pdf", 50_000_001), ("a.png", 70_000_001)])
+@pytest.mark.parametrize(("name", "size"), [("a.pdf", 200_000_001), ("a.docx", 70_000_001)])
 def test_a_giant_is_refused_by_its_size(tmp_path: Path, name: str, size: int) -> None:
     with (tmp_path / name).open("wb") as file:
         file.truncate(size)
     with pytest.raises(BadRecord, match="too large"):
-        load_part(tmp_path / name, "path")
+        load_parts(tmp_path / name, "path")
 
 
 @given(st.binary(max_size=64))
 def test_any_bytes_are_a_part_or_a_bad_record(data: bytes) -> None:
     try:
-        part = load_part(data, "scan")
+        (part,) = load_parts(data, "scan")
     except BadRecord as error:
         assert "scan" in str(error)
     else:
@@ -91,7 +94,7 @@ def test_a_pipe_is_not_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.txt")
     for path in (str(tmp_path / "pipe.txt"), "/dev/zero"):
         with pytest.raises(BadRecord, match="regular"):
-            load_part(path, "path")
+            load_parts(path, "path")
 
 
 @pytest.mark.parametrize(
@@ -121,7 +124,7 @@ def test_endings_have_the_types_of_the_api(name: str, kind: str, mime_type: str)
     [(b"M4A ", "audio/m4a"), (b"qt  ", "video/mov"), (b"3gp5", "video/3gpp"), (b"isom", "video/mp4")],
 )
 def test_mpeg_4_files_are_told_apart_by_their_brand(brand: bytes, mime_type: str) -> None:
-    part = load_part(b"\0\0\0\x20ftyp" + brand, "clip")
+    (part,) = load_parts(b"\0\0\0\x20ftyp" + brand, "clip")
     assert isinstance(part, MediaPart)
     assert part.mime_type == mime_type
 
@@ -184,7 +187,7 @@ def compound(stream: str) -> bytes:
 )
 def test_content_goes_before_the_ending(tmp_path: Path, name: str, data: bytes, mime_type: str) -> None:
     (tmp_path / name).write_bytes(data)
-    part = load_part(tmp_path / name, "path")
+    (part,) = load_parts(tmp_path / name, "path")
     assert isinstance(part, MediaPart)
     assert part.mime_type == mime_type
 
@@ -208,13 +211,13 @@ def test_content_goes_before_the_ending(tmp_path: Path, name: str, data: bytes, 
 def test_what_a_file_is_not_is_said_in_one_line(tmp_path: Path, name: str, data: bytes, said: str) -> None:
     (tmp_path / name).write_bytes(data)
     with pytest.raises(BadRecord, match=said) as raised:
-        load_part(tmp_path / name, "path")
+        load_parts(tmp_path / name, "path")
     assert str(raised.value).startswith(f"{tmp_path / name}: ")
 
 
 def test_a_table_saved_as_excel_is_the_text_it_is(tmp_path: Path) -> None:
     (tmp_path / "export.xls").write_bytes(b"<table><tr><td>12.50</td></tr></table>")
-    assert load_part(tmp_path / "export.xls", "path") == TextPart("<table><tr><td>12.50</td></tr></table>")
+    assert load_parts(tmp_path / "export.xls", "path") == (TextPart("<table><tr><td>12.50</td></tr></table>"),)
 
 
 @pytest.mark.parametrize(
@@ -232,7 +235,7 @@ def test_a_table_saved_as_excel_is_the_text_it_is(tmp_path: Path) -> None:
 )
 def test_an_encoding_is_found(tmp_path: Path, data: bytes, text: str) -> None:
     (tmp_path / "a.html").write_bytes(data)
-    assert load_part(tmp_path / "a.html", "path") == TextPart(text)
+    assert load_parts(tmp_path / "a.html", "path") == (TextPart(text),)
 
 
 @pytest.mark.parametrize(
@@ -245,7 +248,7 @@ def test_an_encoding_is_found(tmp_path: Path, data: bytes, text: str) -> None:
     ],
 )
 def test_an_address_that_holds_the_data_is_opened(uri: str, part: TextPart | MediaPart) -> None:
-    assert load_part(uri, "u") == part
+    assert load_parts(uri, "u") == (part,)
 
 
 @pytest.mark.parametrize(
@@ -264,7 +267,7 @@ def test_an_address_that_holds_the_data_is_opened(uri: str, part: TextPart | Med
 )
 def test_an_address_that_leads_nowhere_says_so(uri: str, said: str) -> None:
     with pytest.raises(BadRecord, match=said):
-        load_part(uri, "u")
+        load_parts(uri, "u")
 
 
 @pytest.mark.parametrize("name", ["a b.txt", "100%.txt", "ü#?.txt", "caf\udce9.txt"])
@@ -272,4 +275,53 @@ def test_a_file_address_is_read(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_text("words")
     for start in ("file://", "file://localhost", "FILE:"):
-        assert load_part(start + quote(os.fsencode(path)), "u") == TextPart("words")
+        assert load_parts(start + quote(os.fsencode(path)), "u") == (TextPart("words"),)
+
+
+def test_a_recording_too_large_for_a_request_stays_on_disk(tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    with path.open("wb") as file:
+        file.write(b"\0\0\0\x20ftypisom")
+        file.truncate(80_000_000)
+    (part,) = load_parts(path, "path")
+    assert isinstance(part, MediaPart)
+    assert part.file is not None
+    assert (part.data, part.size, part.kind, part.mime_type) == (None, 80_000_000, "video", "video/mp4")
+    assert part.sha256 == sha256(path.read_bytes()).digest()
+    with Client("key", transport=Emulator().transport) as client, pytest.raises(ConfigError, match="too large for a"):
+        client.create(Request(model="gemini-3.1-flash-lite", input=(part,)))
+
+
+def test_a_text_too_large_for_a_request_is_refused(tmp_path: Path) -> None:
+    with (tmp_path / "log.txt").open("wb") as file:
+        file.truncate(80_000_000)
+    with pytest.raises(BadRecord, match="80,000,000 bytes is too large to send"):
+        load_parts(tmp_path / "log.txt", "path")
+
+
+def test_a_pdf_of_too_many_pages_becomes_several(tmp_path: Path) -> None:
+    pytest.importorskip("pypdfium2")
+    path = tmp_path / "book.pdf"
+    path.write_bytes(pdf_of(*(f"page {number}" for number in range(1, 1_203))))
+    parts = load_parts(path, "path")
+    assert [count_pages(part.data) for part in parts if isinstance(part, MediaPart) and part.data] == [1_000, 202]
+    assert parts == load_parts(path, "path")
+    with pytest.raises(BadRecord, match="1,202 pages are too many"):
+        MediaPart.from_path(path)
+
+
+def test_a_pdf_of_too_many_pages_is_one_record_whose_values_are_found_on_their_pages(tmp_path: Path) -> None:
+    pytest.importorskip("pypdfium2")
+    (tmp_path / "book.pdf").write_bytes(pdf_of(*(f"page {number} of the book" for number in range(1, 1_203))))
+    seen: list[int] = []
+
+    def answer(body: dict[str, Any]) -> str:
+        seen.append(sum(content["type"] == "document" for content in body["input"][0]["content"]))
+        return '{"last": "page 1202"}'
+
+    client = Client("key", transport=Emulator(answers=answer).transport)
+    schema = {"type": "object", "properties": {"last": {"type": "string"}}}
+    extractor = Extractor(schema, "Which page is the last?", media=("path",), grounding=("path",))
+    (row,) = run(tmp_path, extractor, client=client).frame.to_dicts()
+    assert seen == [2]
+    assert (row["last"], row["_spans"][0]["page"], row["_spans"][0]["status"]) == ("page 1202", 1202, "exact")

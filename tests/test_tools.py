@@ -364,7 +364,11 @@ class Mute(Exception):
         raise RuntimeError("no words")
 
 
-@pytest.mark.parametrize("value", ["\ud800", object(), {"a": ["\ud800"]}, Mute(), ValueError("\udfff")], ids=ascii)
+@pytest.mark.parametrize(
+    "value",
+    ["\ud800", object(), {"a": ["\ud800"]}, Mute(), ValueError("\udfff")],
+    ids=["half_a_character", "object", "half_in_a_list", "mute", "half_in_an_error"],
+)
 def test_a_result_that_cannot_be_sent_is_told_as_an_error(value: Any) -> None:
     def look_up() -> Any:
         if isinstance(value, Exception):

@@ -29,6 +29,7 @@ from extract.uploads import Uploads
 
 QUICK = Retry(first_wait=0.001, longest_wait=0.01)
 ASKED = Extractor(["spam", "ham"], "Which?", media=("file",))
+ASKED_BY_PATH = Extractor(["spam", "ham"], "Which?", media=("path",))
 TWO_DAYS = 49 * 3600.0
 
 
@@ -319,3 +320,72 @@ def test_the_command_line_keeps_files_where_it_is_told_to(
     assert result.exit_code == 0, result.output
     assert list(service.began.values()) == [1]
     assert service.left == left
+
+
+def test_a_file_too_large_for_a_request_is_uploaded_from_disk(tmp_path: Path) -> None:
+    with (tmp_path / "film.mp4").open("wb") as file:
+        file.write(b"\0\0\0\x20ftypisom")
+        file.truncate(72_000_000)
+    service = Service()
+    result = run(tmp_path, ASKED_BY_PATH, client=client_of(service))
+    assert (result.totals.valid, list(service.began.values())) == (1, [1])
+    assert service.left == 0
+
+
+def test_a_file_that_is_written_to_while_it_is_uploaded_is_an_error_of_its_row(tmp_path: Path) -> None:
+    path = tmp_path / "film.mp4"
+    with path.open("wb") as file:
+        file.write(b"\0\0\0\x20ftypisom")
+        file.truncate(72_000_000)
+
+    class Meddler(Service):
+        @contextmanager
+        def exchange(self, request: WireRequest) -> Iterator[WireResponse]:
+            if request.headers.get("x-goog-upload-command") == "start":
+                with path.open("r+b") as file:
+                    file.seek(60_000_000)
+                    file.write(b"other")
+            with super().exchange(request) as response:
+                yield response
+
+    service = Meddler()
+    result = run(tmp_path, ASKED_BY_PATH, client=client_of(service))
+    assert result.errors["code"].to_list() == ["bad_record"]
+    assert "changed while it was uploaded" in result.errors["message"][0]
+    assert service.left == 0
+
+
+def test_two_processes_with_one_cache_leave_each_other_their_files(tmp_path: Path, environment: dict[str, str]) -> None:
+    service = Service(latency=0.05)
+    with begun(service, tmp_path, environment) as (url, process):
+        other = pl.DataFrame({"file": [picture(1_000)]})
+        there = service.left
+        run(other, ASKED, client=Client("key", base_url=url), cache=tmp_path / "answers.cache", inline_limit=1_000)
+        assert process.poll() is None
+        assert service.left >= there - 1
+        _, said = process.communicate(timeout=20)
+        assert process.returncode == 0, said
+    assert sum(service.began.values()) == 61
+    assert service.left == 0
+
+
+def test_files_that_cannot_be_deleted_are_told_of_and_left_to_the_next_run(tmp_path: Path) -> None:
+    class Stubborn(Service):
+        stubborn = True
+
+        @contextmanager
+        def exchange(self, request: WireRequest) -> Iterator[WireResponse]:
+            if request.method == "DELETE" and self.stubborn:
+                yield WireResponse(500)
+                return
+            with super().exchange(request) as response:
+                yield response
+
+    service = Stubborn()
+    options: dict[str, Any] = {"cache": tmp_path / "c", "inline_limit": 1_000, "limits": Limits(retry=QUICK)}
+    client = Client("key", transport=service.transport, retry=Retry(failures=1, first_wait=0.001))
+    result = run(pictures(2), ASKED, client=client, **options)
+    assert (result.totals.valid, result.files_left, service.left) == (2, 2, 2)
+    service.stubborn = False
+    again = run(pictures(2), ASKED, client=client, **options)
+    assert (again.totals.cached, again.files_left, service.left) == (2, 0, 0)

@@ -127,10 +127,16 @@ def _summary_lines(run: Run) -> Iterator[str]:
 
 
 def _written(run: Run) -> Iterator[str]:
+    """Tell what the run leaves behind."""
     if run.output is not None:
         yield f"wrote {escape(str(run.output))}"
     if run.errors_file is not None:
         yield f"wrote {escape(str(run.errors_file))}: the rows without an answer, and why"
+    if run.files_left:
+        yield (
+            f"{run.files_left:,} uploaded files could not be deleted: the next run with this cache does it, or the "
+            "service after 48 hours"
+        )
 
 
 def _reasons(run: Run) -> str:

@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 from extract.emulator.conversation import Ask, Said, objects, read_ask, read_opening, split_input
 from extract.emulator.files import with_texts
+from extract.emulator.reader import is_prompt
 from extract.errors import BadRecord
 from extract.pdf import has_pdfium, read_pdf
 from extract.types import JsonObject
@@ -26,7 +27,9 @@ def with_pdfs_read(ask: Ask, body: JsonObject, bytes_at: BytesAt, history: tuple
     given = body.get("input")
     texts = {id(one): text for one in documents_in(given) if (text := text_of(one, bytes_at))} if has_pdfium() else {}
     if not texts:
-        return ask
+        # Else the prompt beside a picture would pass for what the picture shows.
+        shows_only_files = any(ask.input_tokens.keys() - {"text"}) and is_prompt(ask.text)
+        return replace(ask, text="") if shows_only_files else ask
     spelled = body | {"input": with_texts(given, texts)}
     opening = read_opening(split_input(spelled["input"])[0])
     read = read_ask(spelled, opening, ask.schema, history=history)

@@ -10,6 +10,7 @@ from typing import Final
 from unicodedata import category
 
 from extract.grounding.alignment import align
+from extract.grounding.currencies import currency_places
 from extract.grounding.folding import LIGHT, Folded, fold
 from extract.grounding.leaves import Quotable
 from extract.grounding.moments import Clock, index_dates
@@ -70,6 +71,8 @@ def _find_text(source: SourceText, words: str, *, fuzzy: bool) -> Finding:
     if places := exact_places(source, words):
         return Finding("exact", places)
     if places := folded_places(source, words):
+        return Finding("normalised", places)
+    if places := currency_places(source, words):
         return Finding("normalised", places)
     written = _written_places(source, words)
     if written is not None:

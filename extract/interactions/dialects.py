@@ -143,6 +143,8 @@ def _content(part: Part) -> JsonObject:
         content["data"] = Base64(part.data)
     elif part.uri is not None:
         content["uri"] = part.uri
+    elif part.file is not None:
+        raise ConfigError(f"{part.file.path} is too large for a request; upload it: client.files.upload(path).part()")
     else:
         raise ConfigError(f"a part of kind {part.kind!r} has neither bytes nor a uri: it cannot be sent")
     if part.resolution:

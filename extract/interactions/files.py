@@ -25,6 +25,7 @@ from urllib.parse import quote, urlencode
 
 from pydantic_core import from_json
 
+from extract.content import MOST_UPLOADED_BYTES
 from extract.errors import AnswerTimeout, ApiError, BadRecord, BadRequest, ConfigError, ExtractError, Unreachable
 from extract.interactions.patience import Deadline, Patience, exchanged, insist_on
 from extract.interactions.wire import Call, PollingProtocol, Reply, drive_polling, drive_polling_async, json_body
@@ -36,9 +37,6 @@ __all__ = ["AsyncFiles", "Files", "RemoteFile", "Source"]
 
 GRANULARITY = 256 * 1024
 CHUNK_BYTES = 8 * 1024 * 1024
-MOST_BYTES = 2 * 1024**3
-"""The service's own limit of one file (its page on files, 2026)."""
-
 _PAGE_SIZE = 100
 _FIRST_POLL, _LONGEST_POLL = 0.5, 5.0
 _NAME = re.compile(r"(?:https?://[^?#]*/)?(?:files/)?(?P<id>[A-Za-z0-9][A-Za-z0-9._-]{0,127})")
@@ -385,8 +383,9 @@ class Choices:
             raise ConfigError(f"{label}: the stream must be binary: open it with 'rb'")
         if not size:
             raise BadRecord(f"{label}: the file is empty")
-        if size > MOST_BYTES:
-            raise BadRecord(f"{label}: {size:,} bytes is too large; the service takes files up to {MOST_BYTES:,}")
+        if size > MOST_UPLOADED_BYTES:
+            most = f"{MOST_UPLOADED_BYTES:,}"
+            raise BadRecord(f"{label}: {size:,} bytes is too large; the service takes files up to {most}")
         mime_type = self.mime_type or mime_type_of(file_name) or mime_type_of(label) or sniffed(opening)
         if mime_type is None:
             raise ConfigError(f"{label}: its type cannot be told: give mime_type, such as 'application/pdf'")

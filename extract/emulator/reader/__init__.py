@@ -12,11 +12,11 @@ from pydantic_core import from_json
 from extract.emulator.reader.grammar import Grammar, Impossible
 from extract.emulator.reader.labels import Exemplars
 from extract.emulator.reader.meaning import Wanted
-from extract.emulator.reader.record import Record, shared_frame, without_instruction
+from extract.emulator.reader.record import Record, is_prompt, shared_frame, without_instruction
 from extract.emulator.reader.walk import Walk
 from extract.types import JsonObject
 
-__all__ = ["RuleReader"]
+__all__ = ["RuleReader", "is_prompt"]
 
 NO_SCHEMA = "This is the offline rule reader, not a language model: it only answers requests that carry a JSON schema."
 

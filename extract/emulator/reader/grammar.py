@@ -286,7 +286,7 @@ class Place:
 
     def _plain_number(self, *, whole: bool) -> float:
         nearest = min(max(0, self.minimum), self.maximum)
-        value = math.ceil(nearest) if whole else nearest
+        value = (math.floor if nearest < 0 else math.ceil)(nearest) if whole else nearest
         if not self.minimum <= value <= self.maximum:
             raise Impossible(self.title)
         return value

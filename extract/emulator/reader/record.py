@@ -12,7 +12,7 @@ from extract.emulator.reader.lexicon import ORDERS, SYNONYMS
 from extract.emulator.reader.values import CENTS, CODE, CURRENCY, DATE, NUMBER, currency, numbers
 from extract.emulator.reader.words import fold, folded_tokens, is_negation, stem, terms, tokens
 
-__all__ = ["Entry", "Record", "shared_frame", "without_instruction"]
+__all__ = ["Entry", "Record", "is_prompt", "shared_frame", "without_instruction"]
 
 FENCE = re.compile(r"^[ \t]{0,9}(?:```\w{0,20}|\"{3}|'{3}|</?[\w-]{1,30}>|-{3,}|={3,})[ \t]{0,9}$", re.MULTILINE)
 LABELLED = re.compile(r"\W{0,4}([^\W\d][^:=\n]{0,47}?)\s{0,3}(?:[:：=]|\.{3,})(?!//)\s{0,40}(.*)", re.DOTALL)
@@ -66,6 +66,11 @@ def without_instruction(text: str) -> str:
                 break
     text = FENCE.sub("", text).strip()
     return text[1:-1] if len(text) > 2 and text[0] in "'\"“«" and text[-1] in "'\"”»" else text
+
+
+def is_prompt(text: str) -> bool:
+    """True for a text that says what to do and holds nothing to do it to: one paragraph, without a label."""
+    return "\n" not in text.strip() and LABELLED.match(text) is None
 
 
 class Record:
