@@ -125,10 +125,10 @@ def test_gold_answers_are_scored_and_confused_labels_counted(letters: Path, tmp_
     gold.write_csv(tmp_path / "gold.csv")
     page = report_of(letters, gold=str(tmp_path / "gold.csv"), on="page")
     found = page.section("evaluation")
-    assert "Against 12 gold rows. Without a prediction, counted as wrong: 1." in found
-    assert "kind label 12 66.7%" in found
+    assert "Against 12 gold rows, 8 of them right in every field. Without a prediction, counted as wrong: 1." in found
+    assert "kind label 12 66.7% (" in found
     assert "other complaint 2" in found
-    assert "other (none) 1" in found
+    assert "other (no prediction) 1" in found
 
 
 def test_an_output_in_which_rejected_rows_are_nulls_shows_each_row_once(tmp_path: Path) -> None:

@@ -70,9 +70,6 @@ def run(
     keep_files: Annotated[
         bool, typer.Option("--keep-files", help="Leave uploaded files on the service (48 h) for the next run.")
     ] = False,
-    provenance: Annotated[
-        bool, typer.Option("--provenance", help="Add the column _extract: what each row took, and from which model.")
-    ] = False,
     stop_after_failures: Annotated[
         int, typer.Option(min=0, help="Stop when so many rows fail before one succeeds; 0: never.")
     ] = 20,

@@ -11,7 +11,7 @@ from extract.errors import ConfigError
 from extract.report.course import Ledger, Moment
 from extract.report.distributions import Bar, Bin, Distribution
 from extract.report.placements import Placement
-from extract.report.scores import Confusion
+from extract.report.scores import Mistaken
 from extract.report.svg import COLOURS, safe_svg
 
 __all__ = ["draw_bars", "draw_confusion", "draw_course", "draw_distribution", "draw_pace", "draw_placements"]
@@ -245,7 +245,7 @@ def draw_placements(found: Sequence[Placement]) -> str:
     return _svg(altair.layer(bars, names), label, size=(_WIDTH, 22 * len(found) + 28), padding=padding)
 
 
-def draw_confusion(confusion: Confusion) -> str:
+def draw_confusion(confusion: Mistaken) -> str:
     """Return a square per pair of labels, the darker the larger its share of the gold label's rows."""
     altair = _altair()
     totals: dict[str, int] = {}
