@@ -18,6 +18,7 @@ from extract.rates import Rates, Verdict
 __all__ = ["LeasedPurse", "LeasedThrottle", "Leaseholder"]
 
 _LOOK_AGAIN = 0.05  # seconds after which who waits for a permit looks again; a new lease wakes it sooner
+_SAVED = 0.5  # seconds' worth of requests that may be saved up by a worker that goes on alone
 _IDLE = 1.0  # seconds that permits are kept for the next requests
 
 
@@ -77,7 +78,7 @@ class LeasedThrottle:
         """Go on at a share of the rates: who grants permits is lost. What is sent meanwhile is told later."""
         if self._alone is None:
             limits = Limits(rpm=_per_minute(share), tpm=_per_minute(token_share))
-            self._alone = Rates(limits, saved=_LOOK_AGAIN)
+            self._alone = Rates(limits, saved=_SAVED)
             self._alone.resume(math.inf, math.inf, now)
 
     def accept(self, lease: Lease, report: Report, now: float) -> None:

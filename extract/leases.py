@@ -110,8 +110,7 @@ class Leases:
         worker = self._workers.setdefault(report.worker, _Worker(now))
         worker.seen = now
         self._count(report, now)
-        is_over = self._daily is not None and self._sent_today >= self._daily
-        is_open = is_over or (self._daily is None and self.rates.per_second == math.inf and self.rates.delay(now) <= 0)
+        is_open = self._is_open(now)
         permits = len(report.sizes) if is_open else self._permits(report.sizes, now)
         is_final = self._claim(worker, report, now)
         living = sum(now - one.seen <= _ALIVE for one in self._workers.values())
@@ -127,6 +126,12 @@ class Leases:
             sent_today=self._sent_today,
             stop=self.stopped,
         )
+
+    def _is_open(self, now: float) -> bool:
+        """True where nobody need count: no rate is known, or the day is over and all are to be told so."""
+        if self._daily is not None:
+            return self._sent_today >= self._daily
+        return self.rates.per_second == self.rates.tokens_per_second == math.inf and self.rates.delay(now) <= 0
 
     @property
     def _sent_today(self) -> int:
@@ -160,11 +165,11 @@ class Leases:
         others = [one for one in self._workers.values() if one is not worker]
         room = _left(self._budget, sum((one.claim for one in others), Amount()))
         worker.spent = report.spent
-        worker.claim = _largest(report.used, smallest(report.wish, room))
+        fits = smallest(report.least, room) == report.least
+        # What is too little to go on with stays for others: they may have smaller requests.
+        worker.claim = _largest(report.used, smallest(report.wish, room)) if fits else report.used
         self.peak = max(self.peak, self.claimed.dollars - self.spent.dollars)
-        if smallest(report.least, room) == report.least:
-            return False
-        return not any(now - one.seen <= _ALIVE and one.claim != one.spent for one in others)
+        return not fits and not any(now - one.seen <= _ALIVE and one.claim != one.spent for one in others)
 
     def state(self, now: float) -> JsonObject:
         """Return as JSON what another Leases needs to go on where this one is lost."""

@@ -23,6 +23,7 @@ __all__ = [
     "Run",
     "Totals",
     "added_schema",
+    "agreement_frame",
     "error_frame",
     "error_schema",
     "provenance_frame",
@@ -130,6 +131,28 @@ class Totals:
             elif self.unknown_cost is not None:
                 self.unknown_cost = None if attempt.bound is None else self.unknown_cost + attempt.bound
 
+    def counts(self) -> JsonObject:
+        """Return all but the codes of errors as one flat JSON object."""
+        usage = self.usage
+        return {
+            "rows": self.rows,
+            "valid": self.valid,
+            "rejected": self.rejected,
+            "not_run": self.not_run,
+            "cached": self.cached,
+            "requests": self.requests,
+            "retries": self.retries,
+            "repairs": self.repairs,
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "thought_tokens": usage.thought_tokens,
+            "cached_tokens": usage.cached_tokens,
+            "tool_use_tokens": usage.tool_use_tokens,
+            "unknown_attempts": self.unknown_attempts,
+            "unknown_cost_usd": None if self.unknown_cost is None else float(self.unknown_cost),
+            "cost_usd": None if self.cost is None else float(self.cost),
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
@@ -198,28 +221,12 @@ class Run:
 
     def summary(self) -> JsonObject:
         """Return the counts as one flat JSON object."""
-        totals, usage = self.totals, self.totals.usage
         return {
-            "rows": totals.rows,
-            "valid": totals.valid,
-            "rejected": totals.rejected,
-            "not_run": totals.not_run,
-            "cached": totals.cached,
-            "requests": totals.requests,
-            "retries": totals.retries,
-            "repairs": totals.repairs,
-            "input_tokens": usage.input_tokens,
-            "output_tokens": usage.output_tokens,
-            "thought_tokens": usage.thought_tokens,
-            "cached_tokens": usage.cached_tokens,
-            "tool_use_tokens": usage.tool_use_tokens,
-            "unknown_attempts": totals.unknown_attempts,
-            "unknown_cost_usd": None if totals.unknown_cost is None else float(totals.unknown_cost),
-            "cost_usd": None if totals.cost is None else float(totals.cost),
+            **self.totals.counts(),
             "reserved_usd": None if self.budget is None else float(self.budget.peak),
             "seconds": round(self.seconds, 3),
             "output": str(self.output) if self.output else None,
-            "errors": dict(sorted(totals.errors.items())),
+            "errors": dict(sorted(self.totals.errors.items())),
             "errors_file": str(self.errors_file) if self.errors_file else None,
             "files_left": self.files_left,
         }
@@ -294,6 +301,13 @@ def spans_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
     return pl.Series("_spans", rows, dtype=pl.List(_SPAN)).to_frame()
 
 
+def agreement_frame(outcomes: Sequence[Outcome], columns: Sequence[str]) -> pl.DataFrame:
+    """Return the struct column `_agreement`: for each column, the share of a row's samples that give its value."""
+    dtype = pl.Struct(dict.fromkeys(columns, pl.Float64))
+    rows = [None if outcome.agreement is None or not outcome.ok else dict(outcome.agreement) for outcome in outcomes]
+    return pl.Series("_agreement", rows, dtype=dtype).to_frame()
+
+
 def _conflict_row(conflict: Conflict) -> dict[str, Any]:
     """Return what windows disagree about; values are JSON text, since they may be of any type."""
     values = [to_json(candidate.value).decode() for candidate in conflict.candidates]
@@ -304,10 +318,11 @@ def _span_row(span: Span) -> dict[str, Any]:
     return {name: getattr(span, name) for name in _SPAN.to_schema()}
 
 
-def added_schema(*, spans: bool, provenance: bool) -> pl.Schema:
-    """Columns that stand beside those of the answer."""
+def added_schema(*, spans: bool, provenance: bool, sampled: Sequence[str] = ()) -> pl.Schema:
+    """Columns that stand beside those of the answer; `sampled` are the latter where each row has several samples."""
+    agreement = agreement_frame((), sampled).schema if sampled else {}
     added = (spans_frame(()).schema if spans else {}) | (provenance_frame(()).schema if provenance else {})
-    return pl.Schema(added)
+    return pl.Schema(agreement | added)
 
 
 def _citation_row(citation: Citation) -> dict[str, Any]:

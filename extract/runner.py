@@ -19,9 +19,19 @@ from extract.errors import ConfigError, ExtractError, LostRows, NotRun, TooManyF
 from extract.extractor import Plan
 from extract.limits import next_streak
 from extract.loops import in_thread
-from extract.results import Progress, Totals, added_schema, error_frame, error_schema, provenance_frame, spans_frame
+from extract.results import (
+    Progress,
+    Totals,
+    added_schema,
+    agreement_frame,
+    error_frame,
+    error_schema,
+    provenance_frame,
+    spans_frame,
+)
 from extract.sinks import ParquetSink, Sink
 from extract.sources import Source
+from extract.timeline import Sample, Timeline
 from extract.types import Outcome
 from extract.writer import Writer
 
@@ -51,12 +61,16 @@ class Shape:
     provenance: bool = False
 
 
-def output_schema(taken: pl.Schema, plan: Plan, shape: Shape) -> pl.Schema:
+def output_schema(taken: pl.Schema, plan: Plan, shape: Shape, *, sampled: bool = False) -> pl.Schema:
     """Return what comes out for an input's schema. ConfigError for clashes of names."""
     if shape.row_id and shape.row_id not in taken:
         raise ConfigError(f"there is no id column {shape.row_id!r}; the input has {list(taken)!r}")
     columns = {shape.prefix + name: dtype for name, dtype in plan.schema.dtypes.items()}
-    added = added_schema(spans=bool(plan.extractor.grounding), provenance=shape.provenance)
+    added = added_schema(
+        spans=bool(plan.extractor.grounding),
+        provenance=shape.provenance,
+        sampled=[*plan.schema.dtypes] if sampled else (),
+    )
     if clash := [name for name in columns if name in taken or name in added]:
         raise ConfigError(f"there are already columns named {clash!r}; name ours apart with prefix= (--prefix)")
     if clash := [name for name in added if name in taken]:
@@ -96,6 +110,7 @@ class Runner:
     ) -> None:
         self.source, self.asker, self.sink, self.shape = source, asker, sink, shape
         self.totals = Totals()
+        self.timeline = Timeline()
         self.stopped: ExtractError | None = None
         self.interrupted = False
         self.errors: dict[int, pl.DataFrame] = {}
@@ -131,11 +146,16 @@ class Runner:
 
     def check(self) -> pl.Schema:
         """Return the output's schema. ConfigError for clashes of names, before anything is sent."""
-        return output_schema(self.source.schema, self.asker.plan, self.shape)
+        return output_schema(self.source.schema, self.asker.plan, self.shape, sampled=self.asker.samples > 1)
 
     @property
     def _grounds(self) -> bool:
         return bool(self.asker.plan.extractor.grounding)
+
+    @property
+    def _sampled(self) -> list[str]:
+        """The columns that are voted on."""
+        return list(self.asker.plan.schema.dtypes) if self.asker.samples > 1 else []
 
     async def run(self) -> None:
         """Ask every record and hand every block to the sink, in order."""
@@ -352,9 +372,10 @@ class Runner:
 
     def _tell(self) -> None:
         self._told = self._clock()
+        gate = self.asker.gate
+        self.timeline.add(Sample(self.seconds, self.totals.rows, gate.active), last=self._over.is_set())
         if self._on_event is None:
             return
-        gate = self.asker.gate
         progress = Progress(
             total=self.source.height,
             totals=self.totals,
@@ -377,6 +398,8 @@ class Runner:
         if self.shape.prefix:
             columns = columns.rename({name: self.shape.prefix + name for name in columns.columns})
         frame = block.frame.hstack(columns)
+        if self._sampled:
+            frame = frame.hstack(agreement_frame(outcomes, self._sampled))
         if self._grounds:
             frame = frame.hstack(spans_frame(outcomes))
         if self.shape.provenance:

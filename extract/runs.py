@@ -14,7 +14,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import wraps
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar
 
@@ -36,19 +35,20 @@ from extract.interactions.endpoint import Endpoint
 from extract.interactions.transport import read_timeout
 from extract.limits import Limits, pacific_midnight
 from extract.loops import new_loop
+from extract.manifest import course_of, manifest_of
 from extract.results import Progress, Run
 from extract.runner import Runner, Shape
+from extract.samples import check_samples
 from extract.sender import Sender
-from extract.sinks import FrameSink, Sink, check_output, footer, open_sink, write_errors
+from extract.sinks import FrameSink, ParquetSink, Sink, check_output, footer, open_sink, write_errors
 from extract.sources import open_source, take_rows
-from extract.types import Outcome, ServiceTier
+from extract.types import JsonObject, Outcome, ServiceTier
 from extract.uploads import INLINE_BYTES, Uploads
 from extract.usage import find_price
 
 __all__ = [
     "check_kinds",
     "check_terms",
-    "description",
     "extract_one",
     "make_asker",
     "make_budget",
@@ -114,6 +114,7 @@ async def run_async(
     service_tier: ServiceTier | None = None,
     retry_rejected: bool = False,
     require_grounding: bool = False,
+    samples: int = 1,
     inline_limit: int = INLINE_BYTES,
     keep_files: bool = False,
     pipeline: str | None = None,
@@ -135,6 +136,9 @@ async def run_async(
       class ("flex" with a deadline: a row that it has shed for half of that falls back to standard);
       `retry_rejected=True`: ask rejected rows of an earlier run anew.
     - `require_grounding`: reject rows with a value that stands nowhere in the columns of `Extractor(grounding=)`.
+    - `samples`: ask each row so often, take for each field the value that most samples give (the first of equally
+      many), and add the struct column `_agreement` with the share of the samples that do, in 0..1. A sample that fails
+      agrees with none; a row is rejected where all fail. Costs so many times as much.
     - `inline_limit`: larger files are uploaded, each distinct one once. The service stores an upload, whatever
       `store` says, until the run deletes it at its end, for 48 hours at most. `keep_files=True` leaves them there for
       the next run with the same cache.
@@ -146,6 +150,7 @@ async def run_async(
     ConfigError and SchemaError before the first request, and what stopped the run where not one row was answered.
     """
     check_kinds(extractor, limits)
+    check_samples(samples, extractor.generation)
     path = None if output is None else Path(output)
     if errors not in (None, "split", "null"):
         raise ConfigError(f"errors is 'split' or 'null', not {errors!r}")
@@ -173,10 +178,12 @@ async def run_async(
             budget=make_budget(budget),
             retry_rejected=retry_rejected,
             require_grounding=require_grounding,
+            samples=samples,
         )
         runner = Runner(source, asker, sink, shape, on_event=on_event)
         schema = runner.check()
-        sink.open(schema, footer(description(named, plan)))
+        manifest = manifest_of(named, plan, asking.endpoint, shape, data)
+        sink.open(schema, footer(manifest))
         STARTED.get()(runner)
         try:
             try:
@@ -184,7 +191,7 @@ async def run_async(
                     await runner.run()
             finally:
                 await asker.sender.uploads.close()
-            return _finish(runner, sink, path, schema)
+            return _finish(runner, sink, path, schema, manifest)
         except BaseException:
             sink.abandon()
             raise
@@ -258,6 +265,7 @@ def make_asker(
     budget: Budget | None = None,
     retry_rejected: bool = False,
     require_grounding: bool = False,
+    samples: int = 1,
 ) -> Asker:
     """Return what asks the records of a run, made for the running loop. ConfigError for options that cannot be kept."""
     gate = gate or Gate(limits, asyncio.get_running_loop().time, None if budget is None else Purse(budget))
@@ -274,21 +282,17 @@ def make_asker(
     sender = Sender(plan, client, gate, uploads, cache=cache, limits=limits, free=free)
     if limits.rpd is not None and isinstance(cache, ResponseCache):
         sender.sent_today = cache.attempts_since(pacific_midnight(datetime.now(UTC)).timestamp())
-    return Asker(plan, sender, cache=cache, retry_rejected=retry_rejected, require_grounding=require_grounding)
+    return Asker(
+        plan,
+        sender,
+        cache=cache,
+        retry_rejected=retry_rejected,
+        require_grounding=require_grounding,
+        samples=samples,
+    )
 
 
-def description(pipeline: str, plan: Plan) -> dict[str, Any]:
-    """Return what an output says of where it came from."""
-    return {
-        "pipeline": pipeline,
-        "extractor": plan.key.hex(),
-        "model": plan.extractor.model,
-        "version": version("extract-interactions"),
-        "schema": plan.schema.full,
-    }
-
-
-def _finish(runner: Runner, sink: Sink, path: Path | None, schema: pl.Schema) -> Run:
+def _finish(runner: Runner, sink: Sink, path: Path | None, schema: pl.Schema, manifest: JsonObject) -> Run:
     """Close the sink and gather the result. A stop before any row was judged is raised: there is nothing to return."""
     totals = runner.totals
     if runner.stopped is not None and totals.valid == totals.rejected == 0:
@@ -302,6 +306,8 @@ def _finish(runner: Runner, sink: Sink, path: Path | None, schema: pl.Schema) ->
         if path is not None and (lost or (totals.valid == 0 and not runner.whole)):
             sink.abandon()
         else:
+            if isinstance(sink, ParquetSink):
+                sink.metadata = footer(manifest | {"run": course_of(runner)})
             written = sink.close(whole=runner.whole)
         if path is not None:
             errors_file = write_errors(errors, path)

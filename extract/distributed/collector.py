@@ -17,11 +17,13 @@ from extract.cache import Spending
 from extract.distributed.actors import Actors, State, answered
 from extract.distributed.columns import ERROR, counted, errors_of
 from extract.distributed.worker import Job
-from extract.errors import NotRun, OutputError
+from extract.errors import ExtractError, NotRun, OutputError
 from extract.extractor import Plan
+from extract.manifest import course_of
 from extract.results import Progress, Run, Totals, error_schema
-from extract.sinks import Sink, write_errors
-from extract.types import AttemptKind, Usage
+from extract.sinks import ParquetSink, Sink, footer, write_errors
+from extract.timeline import Sample, Timeline
+from extract.types import AttemptKind, JsonObject, Usage
 
 __all__ = ["Collector"]
 
@@ -36,7 +38,9 @@ class Collector:
     on_event: Callable[[Progress], None] | None
     height: int | None
     totals: Totals = field(default_factory=Totals)
+    timeline: Timeline = field(default_factory=Timeline)
     interrupted: bool = False
+    stopped: ExtractError | None = None
     _errors: list[pl.DataFrame] = field(default_factory=list)
     _started: float = field(default_factory=time.monotonic)
     _since: float = field(default_factory=time.time)
@@ -69,6 +73,7 @@ class Collector:
     def _take(self, frame: pl.DataFrame) -> None:
         first = self.totals.rows
         counted(self.totals, frame)
+        self.timeline.add(Sample(self.seconds, self.totals.rows, 0))
         row_ids = frame[self.row_id] if self.row_id else pl.Series(range(first, first + frame.height), dtype=pl.Int64)
         self._errors.append(errors_of(frame, row_ids))
         valid = frame.filter(pl.col(ERROR).is_null()).select(
@@ -99,30 +104,33 @@ class Collector:
             totals.by_kind[kind] = totals.by_kind.get(kind, Usage()) + one.usage
         return state
 
-    def finished(self, output: Path, plan: Plan, job: Job) -> Run:
+    def finished(self, output: Path, plan: Plan, job: Job, manifest: JsonObject) -> Run:
         """Close the sink and return the Run. A stop before any row was judged is raised."""
         state = self._bill(job.actors)
-        stopped = None if self.interrupted else state.stopped
-        if stopped is not None and self.totals.valid == self.totals.rejected == 0:
-            raise stopped
+        self.stopped = None if self.interrupted else state.stopped
+        if self.stopped is not None and self.totals.valid == self.totals.rejected == 0:
+            raise self.stopped
+        self.timeline.add(Sample(self.seconds, self.totals.rows, 0), last=True)
         id_type = self.schema[self.row_id] if self.row_id else pl.Int64()
         errors = pl.concat([error_schema(id_type).to_frame(), *self._errors])
-        whole = stopped is None and not self.interrupted
+        whole = self.stopped is None and not self.interrupted
         written, errors_file = None, None
         try:
             if self.totals.valid == 0 and not whole:
                 self.sink.abandon()
             else:
+                if isinstance(self.sink, ParquetSink):
+                    self.sink.metadata = footer(manifest | {"run": course_of(self)})
                 written = self.sink.close(whole=whole)
             errors_file = write_errors(errors, output)
         except OutputError as error:
-            stopped = stopped or error
+            self.stopped = self.stopped or error
         return Run(
             totals=self.totals,
             errors=errors,
             losses=plan.schema.losses,
             seconds=self.seconds,
-            stopped=stopped,
+            stopped=self.stopped,
             interrupted=self.interrupted,
             rung=answered(lambda: job.actors.keeper.rung.remote(plan.schema_key)),
             budget=None if job.budget is None else Purse(job.budget, state.spent, peak=state.peak),

@@ -27,6 +27,7 @@ from extract.interactions.transport import read_timeout
 from extract.limits import Limits
 from extract.runner import Shape, output_schema
 from extract.runs import check_kinds, check_terms, make_budget, offline_client
+from extract.samples import check_samples
 from extract.types import ServiceTier
 from extract.uploads import INLINE_BYTES
 
@@ -51,6 +52,7 @@ def extract_dataset(
     service_tier: ServiceTier | None = None,
     retry_rejected: bool = False,
     require_grounding: bool = False,
+    samples: int = 1,
     inline_limit: int = INLINE_BYTES,
     keep_files: bool = False,
     block_rows: int = BLOCK_ROWS,
@@ -72,11 +74,12 @@ def extract_dataset(
     ConfigError and SchemaError before anything is sent.
     """
     check_kinds(extractor, limits)
+    check_samples(samples, extractor.generation)
     if workers < 1 or block_rows < 1:
         raise ConfigError(f"workers and block_rows are at least 1, not {workers} and {block_rows}")
     taken = _schema_of(dataset)
     plan = extractor.compile(offline_client().endpoint).fitted(list(taken))
-    output_schema(taken, plan, Shape(prefix=prefix, provenance=provenance))
+    output_schema(taken, plan, Shape(prefix=prefix, provenance=provenance), sampled=samples > 1)
     path, temporary = cache_path(cache)
     job = make_job(
         extractor,
@@ -90,6 +93,7 @@ def extract_dataset(
         service_tier=service_tier,
         retry_rejected=retry_rejected,
         require_grounding=require_grounding,
+        samples=samples,
         inline_limit=inline_limit,
         keep_files=keep_files,
     )

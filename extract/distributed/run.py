@@ -19,9 +19,11 @@ from extract.distributed.worker import Job
 from extract.extractor import Extractor
 from extract.interactions.client import Client
 from extract.limits import Limits
+from extract.manifest import manifest_of
 from extract.results import Progress, Run
 from extract.runner import Shape, output_schema
-from extract.runs import description, make_sink, on_signals
+from extract.runs import make_sink, on_signals
+from extract.samples import check_samples
 from extract.sinks import footer
 
 __all__ = ["run_on_ray"]
@@ -43,6 +45,8 @@ def run_on_ray(
     budget: Budget | None,
     row_id: str | None = None,
     prefix: str = "",
+    provenance: bool = False,
+    samples: int = 1,
     limit: int | None = None,
     on_event: Callable[[Progress], None] | None = None,
     **options: Any,
@@ -55,7 +59,9 @@ def run_on_ray(
     paths = parquet_files(data)
     taken = parquet_schema(paths)
     plan = extractor.compile(client.endpoint, service_tier=options.get("service_tier")).fitted(list(taken))
-    schema = output_schema(taken, plan, Shape(row_id=row_id, prefix=prefix))
+    check_samples(samples, extractor.generation)
+    shape = Shape(row_id=row_id, prefix=prefix, provenance=provenance)
+    schema = output_schema(taken, plan, shape, sampled=samples > 1)
     path, temporary = cache_path(cache)
     sink = make_sink(output, pipeline, path if temporary is None else None, data, overwrite=overwrite)
     collector = Collector(schema, row_id, sink, on_event, parquet_height(paths, limit))
@@ -68,14 +74,16 @@ def run_on_ray(
             limits=limits,
             budget=budget,
             prefix=prefix,
+            samples=samples,
             provenance=True,  # the counts of the summary are read from it
             **options,
         )
-        sink.open(schema, footer(description(pipeline, plan)))
+        manifest = manifest_of(pipeline, plan, job.endpoint, shape, data)
+        sink.open(schema, footer(manifest))
         try:
             with on_signals(collector.interrupter(job.actors)):
                 collector.collect(_dataset(paths, limit, job, workers), job.actors)
-            return collector.finished(output, plan, job)
+            return collector.finished(output, plan, job, manifest)
         except BaseException:
             sink.abandon()
             raise

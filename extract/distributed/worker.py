@@ -64,6 +64,7 @@ class Job:
     require_grounding: bool = False
     inline_limit: int = INLINE_BYTES
     keep_files: bool = False
+    samples: int = 1
 
 
 class Worker:
@@ -106,6 +107,7 @@ class Worker:
             budget=job.budget,
             retry_rejected=job.retry_rejected,
             require_grounding=job.require_grounding,
+            samples=job.samples,
         )
         self._exchanging = asyncio.create_task(self._exchange())
 
