@@ -25,7 +25,7 @@ from extract.leases import Lease, Leases, Report
 from extract.limits import Limits, pacific_midnight
 from extract.types import Attempt
 
-__all__ = ["Actors", "Answer", "AnswerKeeper", "Quota", "answered"]
+__all__ = ["Actors", "Answer", "AnswerKeeper", "Quota", "State", "answered", "raised"]
 
 Answer = tuple[bytes, bytes, int]
 """What is kept: the content key, the interaction as JSON text, and the rung of its schema."""
@@ -146,10 +146,11 @@ class Actors:
 
     def end(self) -> None:
         """Stop both; what was kept is committed, and the checkpoint is of no more use."""
-        with suppress(ExtractError):
-            answered(self.keeper.close.remote)
-        for actor in (self.quota, self.keeper):
-            ray.kill(actor)
+        if ray.is_initialized():  # else they have gone with the connection to the cluster
+            with suppress(ExtractError):
+                answered(self.keeper.close.remote)
+            for actor in (self.quota, self.keeper):
+                ray.kill(actor)
         self.checkpoint.unlink(missing_ok=True)
 
 

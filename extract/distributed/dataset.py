@@ -97,10 +97,16 @@ def extract_dataset(
         inline_limit=inline_limit,
         keep_files=keep_files,
     )
-    result = with_columns(dataset, job, workers=workers, block_rows=block_rows)
+    # Ray's plan holds the job for as long as anything that was made of the dataset may be read.
+    weakref.finalize(job, _end, job.actors, temporary)
+    return with_columns(dataset, job, workers=workers, block_rows=block_rows)
+
+
+def _end(actors: Actors, temporary: TemporaryDirectory[str] | None) -> None:
+    """Leave nothing behind but the cache that was asked for."""
+    actors.end()
     if temporary is not None:
-        weakref.finalize(result, temporary.cleanup)
-    return result
+        temporary.cleanup()
 
 
 def cache_path(cache: str | os.PathLike[str] | None) -> tuple[Path, TemporaryDirectory[str] | None]:

@@ -12,15 +12,15 @@ from typing import Any, TypeVar
 
 import polars as pl
 import pyarrow as pa
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
 from extract.asker import Asker
 from extract.budget import Budget
-from extract.distributed.actors import Actors
+from extract.distributed.actors import Actors, raised
 from extract.distributed.answers import RemoteAnswers
 from extract.distributed.columns import with_errors
 from extract.emulator import Emulator
-from extract.errors import ExtractError
+from extract.errors import ExtractError, OutputError
 from extract.extractor import Extractor
 from extract.gate import Gate
 from extract.interactions.client import AsyncClient
@@ -40,11 +40,12 @@ __all__ = ["Job", "Worker"]
 _LONGEST_WAIT = 0.1  # seconds between two reports while requests are on their way
 _SHORTEST_WAIT = 0.01
 _SILENCE = 2.0  # seconds without a lease until a worker goes on alone
+_PATIENCE = 120.0  # seconds that it does so
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True)
 class Job:
     """All that a worker needs to know. `limits.concurrency` is its own; rates and budget are those of the run.
 
@@ -76,6 +77,9 @@ class Worker:
         self._loop = new_loop()
         threading.Thread(target=self._loop.run_forever, name="extract-worker", daemon=True).start()
         self._runners: set[Runner] = set()
+        self._stopped: ExtractError | None = None
+        self._heard_at = self._loop.time()
+        self._listeners: list[asyncio.Future[None]] = []
         self._in_loop(self._open())
 
     def __call__(self, block: pa.Table) -> pa.Table:
@@ -114,30 +118,50 @@ class Worker:
     async def _exchange(self) -> None:
         """Tell and ask, for as long as the worker lives: at once where something waits, else now and then."""
         while True:
+            listeners, self._listeners = self._listeners, []
             report = self._holder.report(self._loop.time())
             wait = _SHORTEST_WAIT
             try:
                 lease = await asyncio.wait_for(self._leased(report), _SILENCE)
+            except RayTaskError as error:  # the quota works, but cannot do its work: a full disk
+                self._stop(raised(error))
             except (RayError, TimeoutError):
-                self._holder.lost(self._loop.time())
+                self._go_alone()
                 wait = _LONGEST_WAIT
             else:
+                self._heard_at = self._loop.time()
                 self._asker.sender.sent_today = lease.sent_today
                 self._holder.accept(lease, report, self._loop.time())
                 wait = max(wait, min(lease.wait, _LONGEST_WAIT))
                 if lease.stop is not None:
                     self._stop(lease.stop)
+            for listener in listeners:
+                listener.set_result(None)
             self._told.clear()
-            await asyncio.sleep(wait)
+            await asyncio.sleep(0 if self._listeners else wait)
             try:
                 await asyncio.wait_for(self._told.wait(), _LONGEST_WAIT)
             except TimeoutError:
                 continue
 
+    async def _reported(self) -> None:
+        """Wait until all that has happened so far was told, or nobody is there to hear it."""
+        listener: asyncio.Future[None] = self._loop.create_future()
+        self._listeners.append(listener)
+        self._told.set()
+        await listener
+
     async def _leased(self, report: Any) -> Any:
         return await self._job.actors.quota.exchange.remote(report)
 
+    def _go_alone(self) -> None:
+        """Bridge the time until the quota is back; where it does not come back, end the run."""
+        self._holder.lost(self._loop.time())
+        if self._loop.time() - self._heard_at > _PATIENCE:
+            self._stop(OutputError(f"the quota of the run has not answered for {_PATIENCE:.0f} s; run again to go on"))
+
     def _stop(self, error: ExtractError) -> None:
+        self._stopped = self._stopped or error
         for runner in self._runners:
             runner.stop(error)
         self._holder.gate.close()
@@ -151,6 +175,8 @@ class Worker:
         schema = runner.check()
         sink.open(schema, {})
         self._runners.add(runner)
+        if self._stopped is not None:
+            runner.stop(self._stopped)
         try:
             if frame.height:
                 await runner.run()
@@ -160,6 +186,7 @@ class Worker:
             self._holder.stop = self._holder.stop or runner.stopped
         if runner.totals.valid:
             self._asker.sender.limits = replace(self._asker.sender.limits, stop_after_failures=0)
+        await self._reported()
         if not self._runners:
             await asker.sender.uploads.close()
         return with_errors(sink.frame, runner.error_rows())
