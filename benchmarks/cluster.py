@@ -212,9 +212,11 @@ PARTS: dict[str, Callable[..., None]] = {"same": same, "budget": budget, "kills"
 def main() -> int:
     """Run the parts that were named, or all."""
     parser = argparse.ArgumentParser()
-    parser.add_argument("parts", nargs="*", choices=[*PARTS, []], default=list(PARTS))
+    parser.add_argument("parts", nargs="*", metavar="PART", help=", ".join(PARTS))
     parser.add_argument("--quick", action="store_true")
     given = parser.parse_args()
+    if unknown := set(given.parts) - set(PARTS):
+        parser.error(f"no part {min(unknown)!r}; there are {', '.join(PARTS)}")
     for name in given.parts or PARTS:
         print(f"\n{name}: {PARTS[name].__doc__}", flush=True)
         with tempfile.TemporaryDirectory() as folder:
