@@ -178,7 +178,7 @@ class Asker:
         await self._check_source(quoted)
         if self.samples == 1:
             return await ask(0, tally)
-        voted = await ask_samples(ask, self.samples, tally, self.plan.schema, _STOPS)
+        voted = await ask_samples(ask, self.samples, tally, self.plan.schema, (NotRun, *_STOPS))
         if voted.sample is None:
             await self._ground(voted.answer[0], quoted, tally)
         return voted.answer

@@ -177,6 +177,17 @@ def test_a_budget_holds_for_samples_too() -> None:
     assert result.totals.not_run == 18
 
 
+def test_a_record_whose_samples_were_not_all_asked_before_the_run_ended_is_not_run() -> None:
+    emulator = Emulator(answers=in_turn([ticket("a")]))
+    frame = pl.DataFrame({"text": [f"row {number}" for number in range(20)]})
+    budget, limits = Budget(requests=16), Limits(concurrency=4)
+    result = run(frame, TICKET, client=client_of(emulator), samples=3, budget=budget, limits=limits)
+    told = [one for one in result.frame["_agreement"].to_list() if one is not None]
+    assert told == [{"topic": 1.0, "urgent": 1.0}] * result.totals.valid
+    assert result.totals.valid + result.totals.not_run == 20
+    assert 0 < result.totals.valid <= 5
+
+
 class Sum(BaseModel):
     first: int
     second: int
