@@ -40,9 +40,9 @@ class Extractor:
     least one: without them they are null. `grounding` names the columns, texts or files, in which the values of an
     answer are to be found again: of a record the first that has a text counts (a scan has none). `windows` cuts texts
     that are too long for one request, and merges the answers to their parts; a PDF longer than a window is sent as its
-    text. `repairs` is how often a wrong answer is shown its errors and asked again. `tools` are typed tools, the
-    service's own as raw objects, and Python functions, which run here: their results go back with everything that came
-    before, as often as `tool_rounds` allows.
+    text, unless one of its pages is a picture. `repairs` is how often a wrong answer is shown its errors and asked
+    again. `tools` are typed tools, the service's own as raw objects, and Python functions, which run here: their
+    results go back with everything that came before, as often as `tool_rounds` allows.
     """
 
     schema: Any

@@ -148,5 +148,8 @@ class WindowAnswers:
 
 
 def _place(window: Window) -> str:
-    pages = "" if window.pages is None else f", pages {window.pages[0]} to {window.pages[1]}"
-    return f"in the window of characters {window.start:,} to {window.end:,}{pages}"
+    place = f"in the window of characters {window.start:,} to {window.end:,}"
+    if window.pages is None:
+        return place
+    first, last = window.pages
+    return f"{place}, page {first}" if first == last else f"{place}, pages {first} to {last}"
