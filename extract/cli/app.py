@@ -65,7 +65,7 @@ def run(
         int, typer.Option(min=1, help="Ask each row so often and vote per field; _agreement tells the share.")
     ] = 1,
     provenance: Annotated[
-        bool, typer.Option("--provenance", help="Add the column _extract: model, tokens and cost of each row.")
+        bool, typer.Option("--provenance", help="Add the column _extract: what each row took, and from which model.")
     ] = False,
     inline_limit: Annotated[
         int, typer.Option(min=0, metavar="BYTES", help="Larger files are uploaded once each, not sent in requests.")
