@@ -73,3 +73,9 @@ def test_frames_get_their_namespace_whichever_is_imported_first() -> None:
 
 def test_the_package_says_that_it_is_typed() -> None:
     assert INIT.with_name("py.typed").is_file()
+
+
+def test_the_reference_is_what_the_docstrings_say(environment: dict[str, str]) -> None:
+    command = [sys.executable, "scripts/make_reference.py", "--check"]
+    done = subprocess.run(command, cwd=INIT.parents[1], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, f"run `python scripts/make_reference.py`: {done.stderr}"

@@ -810,3 +810,39 @@ def test_a_type_whose_package_is_missing_is_refused_by_name(monkeypatch: pytest.
     monkeypatch.setattr("pydantic.networks.email_validator", None, raising=False)
     with pytest.raises(SchemaError, match="email-validator"):
         compile_schema(EmailStr)
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "string", "pattern": "^(a+)+$"},
+        {"type": "object", "patternProperties": {"^(a+)+$": {"type": "integer"}}, "additionalProperties": False},
+        {
+            "type": "object",
+            "properties": {},
+            "patternProperties": {"^(a|a)*$": {}},
+            "additionalProperties": {"type": "null"},
+        },
+    ],
+    ids=["pattern", "patternProperties", "additionalProperties"],
+)
+def test_no_answer_stops_a_run_by_a_pattern_that_python_takes_years_for(schema: dict[str, Any]) -> None:
+    hostile = "a" * 60 + "!"
+    answer = {"value": hostile} if schema["type"] == "string" else {hostile: "x"}
+    with pytest.raises(InvalidAnswer):
+        compile_schema(schema).read(json.dumps(answer))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "good", "bad"),
+    [
+        (r"^(?!admin)\w+$", "guest", "admin1"),
+        (r"^(\w)\1$", "aa", "ab"),
+        (r"^\d{2}$", "12", "12\n"),
+    ],
+)
+def test_patterns_mean_the_same_whichever_engine_reads_them(pattern: str, good: str, bad: str) -> None:
+    schema = compile_schema({"type": "string", "pattern": pattern})
+    assert schema.read(json.dumps({"value": good}))[0] == good
+    with pytest.raises(InvalidAnswer, match="regular expression"):
+        schema.read(json.dumps({"value": bad}))

@@ -16,6 +16,7 @@ from pydantic_core import ErrorDetails, from_json
 from extract.errors import InvalidAnswer, Issue
 from extract.schema.keywords import element, json_text, member
 from extract.schema.normalise import LATEST_FORMATS, META_SCHEMAS, Dialect
+from extract.schema.patterns import linear
 from extract.types import JsonObject
 
 __all__ = [
@@ -124,7 +125,8 @@ def _violated(violation: SchemaViolation) -> Iterator[Place]:
 
 def schema_validator(schema: JsonObject | bool, dialect: Dialect, *, assert_formats: bool) -> Validator:
     """Return a validator that resolves nothing outside `schema` and the meta-schemas."""
-    return dialect.validator(schema, registry=META_SCHEMAS, format_checker=LATEST_FORMATS if assert_formats else None)
+    formats = LATEST_FORMATS if assert_formats else None
+    return linear(dialect.validator)(schema, registry=META_SCHEMAS, format_checker=formats)
 
 
 def schema_reader(validator: Validator, *, inside: str | None = None) -> Callable[[str], Any]:
