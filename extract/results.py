@@ -25,6 +25,7 @@ __all__ = [
     "added_schema",
     "error_frame",
     "error_schema",
+    "not_run_frame",
     "provenance_frame",
     "spans_frame",
 ]
@@ -104,6 +105,12 @@ class Totals:
     def usage(self) -> Usage:
         """Tokens of all answers that this run paid for."""
         return sum(self.by_kind.values(), Usage())
+
+    def pass_over(self, rows: int) -> None:
+        """Count rows that are not asked any more."""
+        self.rows += rows
+        self.not_run += rows
+        self.errors["not_run"] += rows
 
     def add(self, outcome: Outcome) -> None:
         """Take one record's outcome into account."""
@@ -251,6 +258,16 @@ def error_frame(outcomes: Sequence[Outcome], row_id: pl.DataType) -> pl.DataFram
         if outcome.error
     ]
     return pl.DataFrame(rows, schema=error_schema(row_id), orient="row")
+
+
+def not_run_frame(row_ids: pl.Series, message: str) -> pl.DataFrame:
+    """Return the errors of rows that are not asked any more, however many."""
+    schema = error_schema(row_ids.dtype)
+    told = {"code": pl.lit("not_run"), "message": pl.lit(message), "attempts": pl.lit(0)}
+    columns = [
+        told.get(name, pl.lit(None)).cast(dtype).alias(name) for name, dtype in schema.items() if name != "row_id"
+    ]
+    return row_ids.alias("row_id").to_frame().with_columns(columns)
 
 
 def _reason(error: ExtractError) -> tuple[str, str, str | None]:

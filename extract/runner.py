@@ -18,7 +18,16 @@ from extract.asker import Asker, Prepared
 from extract.errors import ConfigError, ExtractError, LostRows, NotRun, TooManyFailures
 from extract.limits import next_streak
 from extract.loops import in_thread
-from extract.results import Progress, Totals, added_schema, error_frame, error_schema, provenance_frame, spans_frame
+from extract.results import (
+    Progress,
+    Totals,
+    added_schema,
+    error_frame,
+    error_schema,
+    not_run_frame,
+    provenance_frame,
+    spans_frame,
+)
 from extract.sinks import ParquetSink, Sink
 from extract.sources import Source
 from extract.types import Outcome
@@ -29,6 +38,7 @@ __all__ = ["Runner", "Shape"]
 _BLOCK_ROWS = 128
 # Read at a turn: each time another thread takes over, which costs as much as some ten records.
 _READ_ROWS = 1_024
+_PASSED_ROWS = 65_536  # the same, of rows that are only counted
 _READ_BYTES = 8 * 1024 * 1024
 _PREPARED_BYTES = 1024 * 1024  # of a block whose questions are written ahead
 _AHEAD = 4  # for so many slots, one more record is made ready while all slots are taken
@@ -36,6 +46,7 @@ _SPARE_WORKERS = 64  # besides four for every slot: how many records may sleep w
 _TELL_EVERY = 0.1  # seconds between two progress events
 _LOOK_EVERY = 0.2  # seconds between two looks at the main thread
 _POLARS_TRIES = 500  # a hundredth of a second apart
+_NOT_REACHED = "the run ended before this row; run again to take it up"
 
 T = TypeVar("T")
 
@@ -87,6 +98,7 @@ class Runner:
         self.errors: dict[int, pl.DataFrame] = {}
         self._on_event, self._clock = on_event, clock
         self._started = self._told = clock()
+        self._schema = pl.Schema()
         self._frames: Iterator[pl.DataFrame] = source.batches(_BLOCK_ROWS)
         self._unopened: deque[pl.DataFrame] = deque()
         self._read = 0
@@ -126,7 +138,8 @@ class Runner:
             raise ConfigError(f"there are already columns named {clash!r}; name ours apart with prefix= (--prefix)")
         if clash := [name for name in added if name in taken]:
             raise ConfigError(f"the input has columns named {clash!r}, as the output will: rename or drop them first")
-        return pl.Schema({**taken, **columns, **added})
+        self._schema = pl.Schema({**taken, **columns, **added})
+        return self._schema
 
     @property
     def _grounds(self) -> bool:
@@ -259,7 +272,7 @@ class Runner:
     async def _outcome(self, record: Prepared, row_id: Any) -> Outcome:
         if not self._stopping and not self._is_deserted():
             return await self.asker.ask(record, row_id)
-        return Outcome(row_id=row_id, error=NotRun("the run ended before this row; run again to take it up"))
+        return Outcome(row_id=row_id, error=NotRun(_NOT_REACHED))
 
     async def _next(self) -> tuple[_Block, int] | None:
         """Return the next row to ask. The feed is only awaited at the border of two blocks."""
@@ -281,11 +294,32 @@ class Runner:
             await self._read_on()
         if not self._unopened:
             return False
+        if self._stopping:
+            self._pass_over()
+            return True
         frame = self._unopened.popleft()
         self._block = self._undisturbed(partial(self._open_block, frame))
         self._read += frame.height
         self._opened += 1
         return True
+
+    def _pass_over(self) -> None:
+        """Count what was read and will not be asked, all at once: a stop must not take long, however many rows wait."""
+        frame, errors = self._undisturbed(self._passed)
+        self.errors[self._opened] = errors
+        self.writer.put(self._opened, frame)
+        self._unopened.clear()
+        self.totals.pass_over(errors.height)
+        self._read += errors.height
+        self._opened += 1
+
+    def _passed(self) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Return the output and the errors of rows that were read and not opened."""
+        frame = pl.concat(self._unopened)
+        name, last = self.shape.row_id, self._read + frame.height
+        errors = not_run_frame(frame[name] if name else pl.int_range(self._read, last, eager=True), _NOT_REACHED)
+        nulls = [pl.lit(None, dtype).alias(name) for name, dtype in self._schema.items() if name not in frame.columns]
+        return (frame.clear() if self.shape.split_errors else frame).with_columns(nulls), errors
 
     async def _read_on(self) -> None:
         """Read the next blocks in a thread; what it has read before it fails is there all the same."""
@@ -299,7 +333,8 @@ class Runner:
     def _read_blocks(self) -> None:
         rows = size = 0
         try:
-            while rows < _READ_ROWS and size < _READ_BYTES:
+            most = _PASSED_ROWS if self._stopping else _READ_ROWS
+            while rows < most and size < _READ_BYTES:
                 if (frame := next(self._frames, None)) is None:
                     return
                 self._unopened.append(frame)
