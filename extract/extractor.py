@@ -10,7 +10,7 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from extract.errors import BadRecord, ConfigError, InvalidAnswer
-from extract.grounding import Labels, ground, load_rapidfuzz
+from extract.grounding import Labels, SourceText, ground, load_rapidfuzz
 from extract.interactions.dialects import Dialect, Envelope, tool_object
 from extract.interactions.endpoint import Endpoint
 from extract.interactions.functions import Function, function_tool, functions_of
@@ -228,9 +228,13 @@ class Plan:
         found = merge(told, windows.merge, self.schema)
         return to_json(found.value).decode(), found
 
+    def source(self, question: Question) -> SourceText | None:
+        """Return the text in which the values of an answer are to be found again; None where the record holds none."""
+        return next(filter(None, map(source_text, question.quoted)), None)
+
     def spans(self, value: Any, question: Question) -> tuple[Span, ...] | None:
         """Return where the values of an answer stand in its record; None where that holds no text."""
-        source = next(filter(None, map(source_text, question.quoted)), None)
+        source = self.source(question)
         if source is None:
             return None
         return ground(from_json(self.schema.to_json(value)), source, labels=self.labels)

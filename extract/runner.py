@@ -44,6 +44,7 @@ _PREPARED_BYTES = 1024 * 1024  # of a block whose questions are written ahead
 _AHEAD = 4  # for so many slots, one more record is made ready while all slots are taken
 _SPARE_WORKERS = 64  # besides four for every slot: how many records may sleep while others use their slots
 _TELL_EVERY = 0.1  # seconds between two progress events
+_TELL_AT_LEAST = 0.5  # seconds between two of them while nothing happens
 _LOOK_EVERY = 0.2  # seconds between two looks at the main thread
 _POLARS_TRIES = 500  # a hundredth of a second apart
 _NOT_REACHED = "the run ended before this row; run again to take it up"
@@ -66,6 +67,7 @@ class _Block:
     """Neighbouring rows that leave together, once all of them are done."""
 
     number: int
+    start: int
     frame: pl.DataFrame
     row_ids: list[Any]
     records: list[Prepared | None]
@@ -96,6 +98,7 @@ class Runner:
         self.stopped: ExtractError | None = None
         self.interrupted = False
         self.errors: dict[int, pl.DataFrame] = {}
+        self.failed: dict[int, pl.Series] = {}  # where these rows stand in the input
         self._on_event, self._clock = on_event, clock
         self._started = self._told = clock()
         self._schema = pl.Schema()
@@ -151,7 +154,7 @@ class Runner:
             self._hire()
         writer = asyncio.create_task(self.writer.run())
         writer.add_done_callback(self._note_end)  # where it fails, workers would wait for it for ever
-        watch = asyncio.create_task(self._watch_main())
+        watches = [asyncio.create_task(watch()) for watch in (self._watch_main, self._keep_telling)]
         self.asker.gate.on_sleep = self._hire_for_sleeper
         try:
             await self._over.wait()
@@ -159,7 +162,7 @@ class Runner:
                 self.writer.end(self._opened)
                 await writer
         finally:
-            for task in (*self._workers, writer, watch):
+            for task in (*self._workers, writer, *watches):
                 task.cancel()
             self.writer.close()
             self.asker.end()
@@ -222,6 +225,13 @@ class Runner:
             await asyncio.sleep(_LOOK_EVERY)
             if self._is_deserted():
                 return
+
+    async def _keep_telling(self) -> None:
+        """Tell of a run in which nothing is settled, too: it may wait for its quota."""
+        while self._on_event is not None:
+            await asyncio.sleep(_TELL_AT_LEAST)
+            if self._clock() - self._told >= _TELL_AT_LEAST:
+                self._tell()
 
     def _is_deserted(self) -> bool:
         """Drain where the main thread has ended: the interpreter closes, and gives out no more threads."""
@@ -305,21 +315,21 @@ class Runner:
 
     def _pass_over(self) -> None:
         """Count what was read and will not be asked, all at once: a stop must not take long, however many rows wait."""
-        frame, errors = self._undisturbed(self._passed)
-        self.errors[self._opened] = errors
+        frame, places, errors = self._undisturbed(self._passed)
+        self.errors[self._opened], self.failed[self._opened] = errors, places
         self.writer.put(self._opened, frame)
         self._unopened.clear()
         self.totals.pass_over(errors.height)
         self._read += errors.height
         self._opened += 1
 
-    def _passed(self) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Return the output and the errors of rows that were read and not opened."""
+    def _passed(self) -> tuple[pl.DataFrame, pl.Series, pl.DataFrame]:
+        """Return the output, the places and the errors of rows that were read and not opened."""
         frame = pl.concat(self._unopened)
-        name, last = self.shape.row_id, self._read + frame.height
-        errors = not_run_frame(frame[name] if name else pl.int_range(self._read, last, eager=True), _NOT_REACHED)
+        places = pl.int_range(self._read, self._read + frame.height, eager=True)
+        errors = not_run_frame(frame[self.shape.row_id] if self.shape.row_id else places, _NOT_REACHED)
         nulls = [pl.lit(None, dtype).alias(name) for name, dtype in self._schema.items() if name not in frame.columns]
-        return (frame.clear() if self.shape.split_errors else frame).with_columns(nulls), errors
+        return (frame.clear() if self.shape.split_errors else frame).with_columns(nulls), places, errors
 
     async def _read_on(self) -> None:
         """Read the next blocks in a thread; what it has read before it fails is there all the same."""
@@ -348,7 +358,7 @@ class Runner:
     def _open_block(self, frame: pl.DataFrame) -> _Block:
         name = self.shape.row_id
         row_ids = frame[name].to_list() if name else list(range(self._read, self._read + frame.height))
-        return _Block(self._opened, frame, row_ids, self._prepared(frame), [], frame.height)
+        return _Block(self._opened, self._read, frame, row_ids, self._prepared(frame), [], frame.height)
 
     def _prepared(self, frame: pl.DataFrame) -> list[Prepared | None]:
         if self._stopping:  # its rows are counted, and not asked
@@ -402,7 +412,9 @@ class Runner:
 
     def _columns(self, block: _Block, outcomes: list[Outcome]) -> pl.DataFrame:
         if any(outcome.error for outcome in outcomes):
+            failed = [block.start + index for index, outcome in enumerate(outcomes) if outcome.error]
             self.errors[block.number] = error_frame(outcomes, self.id_type)
+            self.failed[block.number] = pl.Series(failed, dtype=pl.Int64)
         columns = self.asker.plan.schema.frame([outcome.row for outcome in outcomes])
         if self.shape.prefix:
             columns = columns.rename({name: self.shape.prefix + name for name in columns.columns})
@@ -418,3 +430,7 @@ class Runner:
     def error_rows(self) -> pl.DataFrame:
         """Return all rows that failed so far, in the order of the input."""
         return pl.concat([error_schema(self.id_type).to_frame(), *(frame for _, frame in sorted(self.errors.items()))])
+
+    def failed_rows(self) -> pl.Series:
+        """Return where these rows stand in the input, counted from 0."""
+        return pl.concat([pl.Series(dtype=pl.Int64), *(places for _, places in sorted(self.failed.items()))])

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from functools import wraps
 from importlib.metadata import version
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar
 
@@ -34,8 +35,11 @@ from extract.interactions.client import AsyncClient, Client
 from extract.interactions.dialects import DialectName
 from extract.interactions.endpoint import Endpoint
 from extract.interactions.transport import read_timeout
+from extract.kernel import in_kernel
 from extract.limits import Limits, pacific_midnight
 from extract.loops import new_loop
+from extract.progress import shown
+from extract.recipe import Recipe
 from extract.results import Progress, Run
 from extract.runner import Runner, Shape
 from extract.sender import Sender
@@ -47,6 +51,7 @@ from extract.uploads import INLINE_BYTES, Uploads
 __all__ = ["extract_one", "offline_client", "run", "run_async"]
 
 _OFFLINE = "offline"
+_PATIENCE = 1.0  # seconds that a notebook waits for what is in flight, once it is stopped
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -81,6 +86,22 @@ async def _chosen(
         yield chosen
 
 
+def _repeatable(function: Callable[P, Coroutine[Any, Any, Run]]) -> Callable[P, Coroutine[Any, Any, Run]]:
+    """Return the function whose Run knows how it was made."""
+    arguments = signature(function)
+
+    @wraps(function)
+    async def call(*args: P.args, **options: P.kwargs) -> Run:
+        result = await function(*args, **options)
+        given = arguments.bind(*args, **options).arguments
+        data, extractor = given.pop("data"), given.pop("extractor")
+        result._recipe = Recipe(data if result.output else None, extractor, given, run)
+        return result
+
+    return call
+
+
+@_repeatable
 async def run_async(
     data: Any,
     extractor: Extractor,
@@ -104,6 +125,7 @@ async def run_async(
     inline_limit: int = INLINE_BYTES,
     keep_files: bool = False,
     pipeline: str | None = None,
+    progress: bool | None = None,
     on_event: Callable[[Progress], None] | None = None,
 ) -> Run:
     """Ask `extractor` of every row of `data` and return the Run: `run` for an event loop of your own.
@@ -127,6 +149,7 @@ async def run_async(
       the next run with the same cache.
     - `budget`: the most this run may spend, in US dollars or as a Budget; room for the worst case is reserved before
       each request, and the run stops where no more fits.
+    - `progress`: draws rate, time left and cost while the run lasts; by default in notebooks only.
     - `on_event`: called with a `Progress` about ten times a second, in the run's thread.
 
     A run that is stopped (quota, credit, full disk) or interrupted returns what it has: see `Run.stopped`. Raises
@@ -161,7 +184,8 @@ async def run_async(
             retry_rejected=retry_rejected,
             require_grounding=require_grounding,
         )
-        runner = Runner(source, asker, sink, shape, on_event=on_event)
+        listener = stack.enter_context(shown(progress, on_event))
+        runner = Runner(source, asker, sink, shape, on_event=listener)
         schema = runner.check()
         sink.open(schema, footer(_description(named, plan)))
         STARTED.get()(runner)
@@ -293,6 +317,8 @@ def _finish(runner: Runner, sink: Sink, path: Path | None, schema: pl.Schema) ->
         errors_file=errors_file,
         _schema=schema,
         _frame=sink.frame if isinstance(sink, FrameSink) else None,
+        _inputs=len(runner.source.schema),
+        _failed=runner.failed_rows(),
     )
 
 
@@ -328,7 +354,7 @@ def _in_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
             raise KeyboardInterrupt
         for loop, runner in runners:
             with suppress(RuntimeError):  # the loop has just come to its end
-                loop.call_soon_threadsafe(runner.interrupt)
+                loop.call_soon_threadsafe(_interrupt, runner)
 
     # Beside the main thread it is one that the interpreter waits for: the runner drains once the main thread has ended.
     in_main = threading.current_thread() is threading.main_thread()
@@ -339,6 +365,14 @@ def _in_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     if failure:
         raise failure[0]
     return result[0]
+
+
+def _interrupt(runner: Runner) -> None:
+    """Drain; a notebook's stop button is pressed by somebody who waits for the cell: there, for a second at most."""
+    first = not runner.interrupted
+    runner.interrupt()
+    if first and in_kernel():
+        asyncio.get_running_loop().call_later(_PATIENCE, runner.interrupt)
 
 
 @contextmanager
@@ -374,8 +408,9 @@ def _blocking(function: Callable[P, Coroutine[Any, Any, Run]]) -> Callable[P, Ru
 _RUN_OPENING = """, from a script, a thread or a notebook.
 
     The first Ctrl-C stops sending and waits for what is in flight, the second gives up on that too; either way the
-    partial Run comes back. In another thread than the main one there is no such handler: the run drains once the main
-    thread has ended, and the program waits for it; with `output=` it may then leave no partial file."""
+    partial Run comes back. In a notebook the second comes by itself, one second after the first. In another thread than
+    the main one there is no such handler: the run drains once the main thread has ended, and the program waits for it;
+    with `output=` it may then leave no partial file."""
 
 run = _blocking(run_async)
 

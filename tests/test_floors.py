@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "extract"
 FLOORS = (
-    "errors loops collector",
+    "errors loops collector kernel",
     "mime decoding layout filetable",
     "pdf",
     "containers",
@@ -19,12 +19,14 @@ FLOORS = (
     "citations requests spans",
     "types",
     "schema prompts usage limits evaluation",
+    "display",
+    "spotcheck",
     "budget grounding pace windows",
     "billing results",
     "interactions media cache sinks backlog gate outlook",
-    "questions",
+    "questions progress",
     "sources extractor emulator writer",
-    "uploads",
+    "uploads recipe",
     "sender",
     "asker",
     "runner",
