@@ -14,6 +14,7 @@ from typing import Any, Protocol, get_args
 import polars as pl
 from pydantic_core import to_json
 
+from extract.arrow import INDEX
 from extract.budget import Purse
 from extract.citations import Citation
 from extract.display import overview
@@ -269,9 +270,14 @@ class Run:
         return self._recipe
 
     def to_pandas(self) -> Any:
-        """Return the frame as a pandas DataFrame. ConfigError where pandas or pyarrow is missing."""
+        """Return the frame as a pandas DataFrame, with the index of the input if that was one with an unnamed index.
+
+        ConfigError where pandas or pyarrow is missing.
+        """
         with _needs("pandas pyarrow"):
-            return self.frame.to_pandas()
+            frame = self.frame.to_pandas()
+        levels = [name for name in frame.columns if name in map(INDEX.format, range(frame.shape[1]))]
+        return frame.set_index(levels).rename_axis(index=[None] * len(levels)) if levels else frame
 
     def to_arrow(self) -> Any:
         """Return the frame as a pyarrow Table. ConfigError where pyarrow is missing."""
@@ -293,7 +299,7 @@ class Run:
 
     def _repr_html_(self) -> str:
         try:
-            first = self.scan().head(_FIRST_ROWS).collect()
+            first = self.scan().head(_FIRST_ROWS).select(pl.exclude("^_.*$")).collect()
         except (ExtractError, pl.exceptions.PolarsError, OSError):  # a file that has gone since
             first = pl.DataFrame()
         written = {"report": self.report, "output": self.output, "rejected rows": self.errors_file}

@@ -130,8 +130,8 @@ async def run_async(
 ) -> Run:
     """Ask `extractor` of every row of `data` and return the Run: `run` for an event loop of your own.
 
-    - `data`: a Polars frame or series, a list of dicts or of texts, an iterator of these or of frames, or a path: csv,
-      jsonl, parquet, xlsx, a glob, a folder of documents.
+    - `data`: a frame or series (Polars, pandas, whatever offers an Arrow stream), a list of dicts or of texts, an
+      iterator of these or of Polars frames, or a path: csv, jsonl, parquet, xlsx, a glob, a folder of documents.
     - `client`: a Client or AsyncClient; by default one from the environment. `offline=True` asks the built-in emulator.
     - `cache`: a path or ResponseCache; answers found there are not asked again.
     - `output`: a .parquet, .csv or .jsonl path to stream to; without it the rows come back in `Run.frame`.

@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "extract"
 FLOORS = (
-    "errors loops collector kernel",
+    "errors loops collector kernel arrow",
     "mime decoding layout filetable",
     "pdf",
     "containers",
@@ -31,7 +31,7 @@ FLOORS = (
     "asker",
     "runner",
     "runs",
-    "lazy estimate",
+    "lazy estimate tasks",
     "frame",
     "cli",
     "__main__",
