@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from extract.budget import Budget as Budget
     from extract.cache import ResponseCache as ResponseCache
+    from extract.checking import LabelCheck as LabelCheck
+    from extract.checking import check_labels as check_labels
     from extract.emulator import Emulator as Emulator
     from extract.errors import AnswerError as AnswerError
     from extract.errors import AnswerTimeout as AnswerTimeout
@@ -43,7 +45,9 @@ if TYPE_CHECKING:
     from extract.errors import TooManyFailures as TooManyFailures
     from extract.errors import Unfinished as Unfinished
     from extract.errors import Unreachable as Unreachable
+    from extract.evaluation import Comparison as Comparison
     from extract.evaluation import Evaluation as Evaluation
+    from extract.evaluation import compare as compare
     from extract.evaluation import evaluate as evaluate
     from extract.extractor import Extractor as Extractor
     from extract.interactions.client import AsyncClient as AsyncClient
@@ -112,12 +116,13 @@ if TYPE_CHECKING:
 _NAMES_OF = {
     "budget": "Budget",
     "cache": "ResponseCache",
+    "checking": "LabelCheck check_labels",
     "emulator": "Emulator",
     "errors": """AnswerError AnswerTimeout ApiError BadRecord BadRequest BadSignature Blocked BudgetExceeded
         ConfigError Denied ExtractError Incomplete InvalidAnswer Issue LostRows NotRun OutputError
         Overloaded QuotaExhausted RateLimited SchemaError SchemaTooComplex TooManyFailures Unfinished
         Unreachable""",
-    "evaluation": "Evaluation evaluate",
+    "evaluation": "Comparison Evaluation compare evaluate",
     "extractor": "Extractor",
     "interactions.client": "AsyncClient Client",
     "interactions.conversation": "Conversation",

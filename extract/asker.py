@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -13,6 +13,7 @@ from typing import Any
 from extract.cache import ResponseCache
 from extract.errors import (
     AnswerTimeout,
+    BadRecord,
     Blocked,
     BudgetExceeded,
     ConfigError,
@@ -33,18 +34,19 @@ from extract.interactions.dialects import decode, encode
 from extract.interactions.failures import judge
 from extract.interactions.tools import evidence_of
 from extract.limits import Limits
+from extract.longtexts import LongText, WindowAnswers, long_text
 from extract.loops import in_thread
 from extract.prompts import repair_text
-from extract.questions import Question
-from extract.sender import Sender, Tally, Way
-from extract.spans import Span
+from extract.questions import Question, Quoted
+from extract.samples import Answer, ask_samples
+from extract.sender import Sender, Tally, Term, Way
 from extract.types import AttemptKind, Interaction, Outcome, Turn
-from extract.windows import Window
 
 __all__ = ["Asker", "Prepared"]
 
 # What makes every further request useless: the run ends, and the record it happened to is taken up by a rerun.
 _STOPS = (Denied, SchemaTooComplex, BudgetExceeded, ConfigError, SchemaError, OutputError)
+_WINDOWS_A_SLOT = 2  # of one record: while some wait for their next try, others use the slots
 
 
 @dataclass(slots=True)
@@ -68,6 +70,7 @@ class Asker:
     cache: ResponseCache | None = None
     retry_rejected: bool = False
     require_grounding: bool = False
+    samples: int = 1
     on_stop: Callable[[ExtractError], None] = lambda _: None
     clock: Callable[[], float] = time.monotonic
     abandoned: bool = False
@@ -92,7 +95,8 @@ class Asker:
         prepared = [self._prepared(record) for record in records]
         if self.cache is not None:
             questions = (one.question for one in prepared)
-            keys = [self.plan.answer_key(question, 0) for question in questions if question is not None]
+            asked = [question.sampled(n) for question in questions if question for n in range(self.samples)]
+            keys = [self.plan.answer_key(question, 0) for question in asked]
             with suppress(OutputError):  # the look for a single record tells of it, and ends the run in good order
                 self.cache.look_ahead(keys)
         return prepared
@@ -112,12 +116,13 @@ class Asker:
 
     async def ask(self, prepared: Prepared, row_id: Any) -> Outcome:
         """Return the outcome of one record: `not_run` where it met what ends the run, which `on_stop` is told."""
-        tally = Tally(self.clock(), asyncio.timeout(None) if self.limits.deadline else None)
+        timeout = asyncio.timeout(None) if self.limits.deadline else None
+        tally = Tally(self.clock(), Term(timeout))
         try:
-            if tally.timeout is None:
+            if timeout is None:
                 value, row = await self._value(prepared, tally)
             else:
-                async with tally.timeout:
+                async with timeout:
                     value, row = await self._value(prepared, tally)
             return self._outcome(row_id, tally, value=value, row=row)
         except TimeoutError:
@@ -141,7 +146,7 @@ class Asker:
             cost=tally.cost,
             attempts=tally.attempts,
             retries=tally.retries,
-            repairs=tally.repairs if tally.attempts else 0,
+            repairs=tally.repairs,
             unknown_attempts=tally.unknown_attempts,
             seconds=self.clock() - tally.started,
             cached=tally.answer is not None and not tally.fresh,
@@ -153,52 +158,51 @@ class Asker:
             spans=tally.spans,
             windows=tally.windows,
             conflicts=tally.conflicts,
+            agreement=tally.agreement,
             ledger=tuple(tally.ledger),
             **result,
         )
 
     async def _value(self, prepared: Prepared, tally: Tally) -> tuple[Any, tuple[Any, ...]]:
-        """Return a record's value and its cells, asked as a whole or in windows."""
+        """Return a record's value and its cells: asked as a whole or in windows, once or in several samples."""
+        text: LongText | None = None
         if self.plan.extractor.windows is not None:
-            parts = await in_thread(partial(self.plan.windows, prepared.record))
-            if parts:
-                return await self._merged(prepared, parts, tally)
-        return await self._answer(prepared.question or await self._question(prepared), tally)
+            text = await in_thread(partial(long_text, self.plan, prepared.record))
+        if text is not None:
+            quoted = text.quoted()
+            ask = partial(self._merged, text, quoted)
+        else:
+            question = prepared.question or await self._question(prepared)
+            quoted = question.quoted
+            ask = partial(self._sample, question)
+        await self._check_source(quoted)
+        if self.samples == 1:
+            return await ask(0, tally)
+        voted = await ask_samples(ask, self.samples, tally, self.plan.schema, _STOPS)
+        if voted.sample is None:
+            await self._ground(voted.answer[0], quoted, tally)
+        return voted.answer
 
-    async def _merged(
-        self, prepared: Prepared, parts: Sequence[tuple[Window, Question]], tally: Tally
-    ) -> tuple[Any, tuple[Any, ...]]:
+    async def _sample(self, question: Question, sample: int, tally: Tally) -> Answer:
+        return await self._answer(question.sampled(sample), tally)
+
+    async def _merged(self, text: LongText, quoted: Quoted | None, sample: int, tally: Tally) -> Answer:
         """Ask about all windows of a long text, and make one answer of theirs.
 
         A window without a valid answer is the record's failure: what it holds would be missing in silence. The answers
         to the others are kept, so that asking the record anew asks only for that one.
         """
-        tallies = [Tally(tally.started, tally.timeout) for _ in parts]
-        asked = [self._window(window, question, part) for (window, question), part in zip(parts, tallies, strict=True)]
-        try:
-            told = await asyncio.gather(*asked, return_exceptions=True)
-        finally:
-            for part in tallies:
-                tally.add(part)
-        tally.windows = len(parts)
-        if failures := [one for one in told if isinstance(one, BaseException)]:
-            raise next((failure for failure in failures if isinstance(failure, _STOPS)), failures[0])
-        answers = [(window, value) for (window, _), value in zip(parts, told, strict=True)]
-        text, merged = await in_thread(partial(self.plan.merged, answers))
-        tally.answer, tally.conflicts = text, merged.conflicts
-        value, _ = self.plan.schema.read(text)
-        if self.plan.extractor.grounding:
-            whole = await self._question(prepared)
-            tally.spans = await in_thread(partial(self.plan.spans, value, whole))
+        ask = partial(self._window, sample)
+        answers = WindowAnswers(text, tally, ask, self.on_stop, _STOPS, grounded=self.require_grounding)
+        told = await answers.all(max(1, _WINDOWS_A_SLOT * self.limits.concurrency // self.samples))
+        whole, merged = await in_thread(partial(text.merged, told))
+        tally.answer, tally.conflicts = whole, merged.conflicts
+        value, _ = self.plan.schema.read(whole)
+        await self._ground(value, quoted, tally)
         return value, self.plan.schema.row(value)
 
-    async def _window(self, window: Window, question: Question, tally: Tally) -> Any:
-        """Return the value for one window; an invalid answer says which window it was."""
-        try:
-            return (await self._answer(question, tally))[0]
-        except InvalidAnswer as error:
-            place = f"in the window of characters {window.start:,} to {window.end:,}"
-            raise InvalidAnswer(tuple(Issue(one.path, f"{one.message} ({place})") for one in error.issues)) from error
+    async def _window(self, sample: int, question: Question, tally: Tally) -> Any:
+        return (await self._answer(question.sampled(sample), tally))[0]
 
     async def _answer(self, question: Question, tally: Tally) -> tuple[Any, tuple[Any, ...]]:
         """Go through the retry rounds: a rejected answer of an earlier run is replaced by that of a later round."""
@@ -242,35 +246,37 @@ class Asker:
             try:
                 value, tally.mended = self.plan.schema.read(text)
                 row = self.plan.schema.row(value)
-                if self.plan.extractor.grounding:
-                    tally.spans = await in_thread(partial(self.plan.spans, value, question))
-                    self._check_grounding(tally.spans)
+                await self._ground(value, question.quoted, tally)
                 return value, row
             except InvalidAnswer as error:
                 if repair == self.plan.extractor.repairs:
                     raise
                 repair += 1
-                tally.repairs += 1
                 asked = question.followed_by(Turn.model(text), Turn.user(repair_text(error.issues)))
 
-    def _check_grounding(self, spans: tuple[Span, ...] | None) -> None:
-        """Reject what stands nowhere, where that is wanted; the model is shown which values these are."""
-        if not self.require_grounding:
+    async def _check_source(self, quoted: Quoted | None) -> None:
+        """Refuse a record without a text where values must stand in one: no answer could ever be right."""
+        if self.require_grounding and quoted and await in_thread(lambda: quoted.source) is None:
+            raise BadRecord("the record has no text in which the values could be found")
+
+    async def _ground(self, value: Any, quoted: Quoted | None, tally: Tally) -> None:
+        """Find the values in the record; reject what stands nowhere where that is wanted, and say which these are."""
+        if quoted is None:
             return
-        if spans is None:
-            raise InvalidAnswer((Issue("$", "the record has no text in which the values could be found"),))
-        if missing := [span.path for span in spans if span.status == "missing"]:
+        tally.spans = await in_thread(partial(self.plan.spans, value, quoted))
+        missing = [span.path for span in tally.spans or () if span.status == "missing"]
+        if missing and self.require_grounding:
             raise InvalidAnswer(tuple(Issue(path, "this does not stand in the document") for path in missing))
 
     async def _interaction(self, key: bytes, question: Question, way: Way, tally: Tally) -> Interaction:
         """Return the interaction for one request: from the cache, from an equal request in flight, or asked."""
-        if (kept := self._known(key)) is not None:
-            return kept
-        while (flying := self._flying.get(key)) is not None:
+        while (flying := self._flying.get(key)) is not None:  # first: it is in the cache before it has landed
             tally.joined = True
             await asyncio.wait((flying,))  # unlike a shield, it never takes the other's cancellation for its own
             if not flying.cancelled():
                 return flying.result()
+        if (kept := self._known(key)) is not None:
+            return kept
         return await self._lead(key, question, way, tally)
 
     def _known(self, key: bytes) -> Interaction | None:
@@ -284,6 +290,8 @@ class Asker:
 
     async def _lead(self, key: bytes, question: Question, way: Way, tally: Tally) -> Interaction:
         """Ask on behalf of all records that need this very request."""
+        if way.kind == "repair" and way.limit is None:  # a larger limit is one more try of the same
+            tally.repairs += 1
         flying = self._flying[key] = asyncio.get_running_loop().create_future()
         try:
             try:

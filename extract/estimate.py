@@ -6,6 +6,7 @@ import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from statistics import fmean, stdev
 from typing import Any
@@ -15,16 +16,20 @@ from polars.selectors import by_name
 
 from extract.cache import ResponseCache
 from extract.errors import BadRecord, ConfigError, ExtractError
+from extract.estimates import Estimate, PaidSample
 from extract.extractor import Extractor, Plan
 from extract.interactions.client import Client
 from extract.interactions.dialects import decode
 from extract.interactions.endpoint import GOOGLE_URL, Endpoint
+from extract.longtexts import long_text
+from extract.questions import Question
 from extract.results import Run
 from extract.runs import run
+from extract.samples import check_samples
 from extract.schema.size import answer_tokens
 from extract.sources import Source
-from extract.types import JsonObject, Usage
-from extract.usage import find_price
+from extract.types import Usage
+from extract.usage import PRICE_SOURCE, find_price
 
 __all__ = ["Estimate", "PaidSample", "estimate", "pay_sample"]
 
@@ -36,97 +41,19 @@ _SEED = 0
 _Z = 1.96
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaidSample:
-    """Rows that were asked to see what they take. `usages` hold one entry per row that was answered.
-
-    `cost` is what asking them has cost now, in US dollars, None where the price is unknown: answers that were in the
-    cache before cost nothing.
-    """
-
-    rows: int
-    usages: tuple[Usage, ...]
-    cost: Decimal | None
-
-    @property
-    def usage(self) -> Usage:
-        return sum(self.usages, Usage())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """What a run would send, before repairs and retries. Costs in US dollars; None where unknown.
-
-    Equal rows are asked once: `requests` counts the different ones, at most and from the sample where not
-    `requests_exact`. Tokens and costs are those of the requests that are not in the cache yet; `cached` counts the rows
-    that are, None without a cache. `bad` of the `sampled` rows cannot be sent, and `reason` says why the first cannot.
-
-    Intervals hold the sums with 95 % confidence, as far as sampling goes. Without a paid sample `output_tokens` is a
-    guess from the schema, without what the model thinks and is billed for; with one it includes that.
-    """
-
-    rows: int
-    model: str
-    requests: int
-    requests_exact: bool
-    cached: int | None
-    bad: int
-    reason: str | None
-    input_tokens: int
-    input_interval: tuple[int, int]
-    output_tokens: int
-    output_interval: tuple[int, int] | None
-    sampled: int
-    costs: Mapping[str, Decimal | None]
-    cost_intervals: Mapping[str, tuple[Decimal, Decimal] | None]
-    paid: PaidSample | None = None
-
-    def as_json(self) -> JsonObject:
-        return {
-            "rows": self.rows,
-            "requests": self.requests,
-            "requests_exact": self.requests_exact,
-            "cached_rows": self.cached,
-            "bad_rows": self.bad,
-            "bad_row": self.reason,
-            "model": self.model,
-            "input_tokens": self.input_tokens,
-            "input_tokens_interval": list(self.input_interval),
-            "output_tokens": self.output_tokens,
-            "output_tokens_interval": self.output_interval and list(self.output_interval),
-            "sampled_rows": self.sampled,
-            "cost_usd": {tier: _dollars(cost) for tier, cost in self.costs.items()},
-            "cost_usd_interval": {
-                tier: interval and [_dollars(end) for end in interval] for tier, interval in self.cost_intervals.items()
-            },
-            "paid_sample": self.paid and _paid_json(self.paid),
-        }
-
-
-def _dollars(cost: Decimal | None) -> float | None:
-    return None if cost is None else round(float(cost), 6)
-
-
-def _paid_json(paid: PaidSample) -> JsonObject:
-    usage = paid.usage
-    return {
-        "rows": paid.rows,
-        "answered": len(paid.usages),
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "thought_tokens": usage.thought_tokens,
-        "cost_usd": _dollars(paid.cost),
-    }
-
-
 @dataclass(slots=True)
 class _Survey:
-    """What the prompts of some rows are, and how many of them are equal or answered already."""
+    """What the prompts of some rows are, and how many of them are equal or answered already.
+
+    `left` counts the rows, in each of their samples, of which something must be sent; `sizes` are those of the requests
+    that takes.
+    """
 
     rows: int = 0
     cached: int = 0
     bad: int = 0
     reason: str | None = None
+    left: int = 0
     sizes: list[int] = field(default_factory=list)
     first_rows: dict[bytes, int] = field(default_factory=dict)
 
@@ -138,16 +65,18 @@ def estimate(
     endpoint: Endpoint | None = None,
     cache: ResponseCache | None = None,
     paid: PaidSample | None = None,
+    samples: int = 1,
 ) -> Estimate:
     """Return what asking `extractor` of every row would take. Sends nothing; errors are those that a run would raise.
 
     `endpoint` is who would be asked (by default Google), `cache` holds what was answered before, and `paid` tells what
-    answers really take.
+    answers really take. `samples` is how often each row is asked.
     """
+    check_samples(samples, extractor.generation)
     plan = _plan(source, extractor, endpoint)
     rows = _height(source)
-    survey = _survey(source, plan, rows, cache)
-    requests, left = _requests(survey, rows)
+    survey = _survey(source, plan, rows, cache, samples)
+    requests, left, left_rows = _requests(survey, rows)
     constant = plan.envelope().tokens
     expected, margin = _total([constant + size for size in survey.sizes], left, left - len(survey.sizes))
     guess = left * answer_tokens(plan.schema.dtypes)
@@ -166,8 +95,13 @@ def estimate(
         sampled=survey.rows,
         costs=_guessed_costs(extractor.model, Usage(input_tokens=round(expected), output_tokens=guess)),
         cost_intervals=dict.fromkeys(_TIERS),
+        left=left,
+        prices={tier: find_price(extractor.model, tier) for tier in _TIERS},
+        priced_on=datetime.now(UTC).date(),
+        price_source=PRICE_SOURCE,
+        samples=samples,
     )
-    return found if paid is None else _with_paid(found, paid, left)
+    return found if paid is None else _with_paid(found, paid, left_rows)
 
 
 def pay_sample(source: Source, extractor: Extractor, rows: int, *, client: Client, cache: ResponseCache) -> PaidSample:
@@ -207,7 +141,7 @@ def _is_counted(plan: Plan, rows: int) -> bool:
     return rows <= _COUNTED_ROWS and not plan.extractor.media
 
 
-def _survey(source: Source, plan: Plan, rows: int, cache: ResponseCache | None) -> _Survey:
+def _survey(source: Source, plan: Plan, rows: int, cache: ResponseCache | None, samples: int = 1) -> _Survey:
     """Look at all prompts where that is cheap, else at a sample; `sizes` are those of requests still to be sent."""
     every = range(rows)
     chosen = every if _is_counted(plan, rows) else _drawn(every, _SAMPLE_ROWS)
@@ -215,25 +149,42 @@ def _survey(source: Source, plan: Plan, rows: int, cache: ResponseCache | None) 
     records = (record for frame in _picked(source, plan.columns, chosen) for record in frame.to_dicts())
     for row, record in zip(chosen, records, strict=True):
         try:
-            asked = [question for _, question in plan.windows(record)] or [plan.question(record)]
+            questions = list(_questions(plan, record))
+            samples_of = [[_request(plan, one.sampled(number)) for one in questions] for number in range(samples)]
         except BadRecord as error:
             survey.bad += 1
             survey.reason = survey.reason or f"row {row}: {error}"
             continue
-        keys = [plan.answer_key(question, 0) for question in asked]
-        known = {key for key in keys if cache is not None and cache.get(key) is not None}
-        survey.cached += known >= set(keys)
-        for key, question in zip(keys, asked, strict=True):
-            if key not in survey.first_rows and key not in known:
-                survey.sizes.append(plan.input_tokens(question.turns))
+        requests = [request for asked in samples_of for request in asked]
+        known = {key for key, _ in requests if cache is not None and cache.get(key) is not None}
+        survey.cached += all(key in known for key, _ in requests)
+        for asked in samples_of:
+            new = {key: size for key, size in asked if key not in survey.first_rows and key not in known}
+            survey.left += bool(new)
+            survey.sizes += new.values()
+        for key, _ in requests:
             survey.first_rows.setdefault(key, row)
     return survey
 
 
-def _requests(survey: _Survey, rows: int) -> tuple[int, int]:
-    """Return how many different requests there are, and how many of them must still be sent."""
+def _request(plan: Plan, question: Question) -> tuple[bytes, int]:
+    """Return a request's content key, and the input tokens that it adds to the constant part."""
+    return plan.answer_key(question, 0), plan.input_tokens(question.turns)
+
+
+def _questions(plan: Plan, record: Mapping[str, Any]) -> Iterator[Question]:
+    """Yield what is asked of a record before repairs and retries: one question, or one for each window."""
+    text = None if plan.extractor.windows is None else long_text(plan, record)
+    if text is None:
+        yield plan.question(record)
+    else:
+        yield from map(text.question, text.windows)
+
+
+def _requests(survey: _Survey, rows: int) -> tuple[int, int, int]:
+    """Return how many different requests there are, how many of them must still be sent, and for how many rows."""
     share = rows / max(1, survey.rows)
-    return round(len(survey.first_rows) * share), round(len(survey.sizes) * share)
+    return round(len(survey.first_rows) * share), round(len(survey.sizes) * share), round(survey.left * share)
 
 
 def _chosen_rows(source: Source, plan: Plan, rows: int) -> Sequence[int]:
@@ -241,7 +192,7 @@ def _chosen_rows(source: Source, plan: Plan, rows: int) -> Sequence[int]:
     height = _height(source)
     if not _is_counted(plan, height):
         return _drawn(range(height), rows)
-    return _drawn(list(_survey(source, plan, height, None).first_rows.values()), rows)
+    return _drawn(sorted(set(_survey(source, plan, height, None).first_rows.values())), rows)
 
 
 def _drawn(rows: Sequence[int], count: int) -> Sequence[int]:
@@ -270,15 +221,18 @@ def _usages(asked: Run, frame: pl.DataFrame, plan: Plan, cache: ResponseCache) -
 
 
 def _kept_usage(record: Mapping[str, Any], plan: Plan, cache: ResponseCache) -> Usage | None:
+    """Return what the first answers to a record took, None where one is not kept or tells nothing."""
     try:
-        kept = cache.get(plan.answer_key(plan.question(record), 0))
-        return None if kept is None else decode(kept).usage
+        kept = [cache.get(plan.answer_key(question, 0)) for question in _questions(plan, record)]
+        usages = [None if one is None else decode(one).usage for one in kept]
     except ExtractError:
         return None
+    told = [usage for usage in usages if usage is not None]
+    return sum(told, Usage()) if len(told) == len(usages) else None
 
 
 def _with_paid(found: Estimate, paid: PaidSample, left: int) -> Estimate:
-    """Replace what was guessed from the schema by what the sample tells."""
+    """Replace what was guessed from the schema by what the sample tells of the rows that are left."""
     output, margin = _total([usage.output_tokens + usage.thought_tokens for usage in paid.usages], left, left)
     costs: dict[str, Decimal | None] = dict.fromkeys(_TIERS)
     intervals: dict[str, tuple[Decimal, Decimal] | None] = dict.fromkeys(_TIERS)

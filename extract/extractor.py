@@ -10,18 +10,18 @@ from typing import Any
 from pydantic_core import from_json, to_json
 
 from extract.errors import BadRecord, ConfigError, InvalidAnswer
-from extract.grounding import Labels, SourceText, ground, load_rapidfuzz
+from extract.grounding import Labels, ground, load_rapidfuzz
 from extract.interactions.dialects import Dialect, Envelope, tool_object
 from extract.interactions.endpoint import Endpoint
 from extract.interactions.functions import Function, function_tool, functions_of
 from extract.interactions.tools import looks_up
 from extract.media import load_parts
 from extract.prompts import Example, Template, check_columns, value_text
-from extract.questions import Question, canonical, source_text, turn_identity
+from extract.questions import Question, Quoted, canonical, turn_identity
 from extract.schema import OutputSchema, compile_schema
 from extract.spans import Span
 from extract.types import Generation, Part, Request, ServiceTier, TextPart, Tool, Turn
-from extract.windows import Merged, Window, Windows, check_rules, cut, merge
+from extract.windows import Windows, check_rules, load_splitter
 
 __all__ = ["Extractor", "Plan"]
 
@@ -40,9 +40,9 @@ class Extractor:
     least one: without them they are null. `grounding` names the columns, texts or files, in which the values of an
     answer are to be found again: of a record the first that has a text counts (a scan has none). `windows` cuts texts
     that are too long for one request, and merges the answers to their parts; a PDF longer than a window is sent as its
-    text. `repairs` is how often a wrong answer is shown its errors and asked again. `tools` are typed tools, the
-    service's own as raw objects, and Python functions, which run here: their results go back with everything that came
-    before, as often as `tool_rounds` allows.
+    text, unless one of its pages is a picture. `repairs` is how often a wrong answer is shown its errors and asked
+    again. `tools` are typed tools, the service's own as raw objects, and Python functions, which run here: their
+    results go back with everything that came before, as often as `tool_rounds` allows.
     """
 
     schema: Any
@@ -91,6 +91,9 @@ class Extractor:
             load_rapidfuzz()
 
     def _check_windows(self, windows: Windows, read: Sequence[str]) -> None:
+        if not isinstance(windows, Windows):
+            raise ConfigError(f"windows takes a Windows(...), not a {type(windows).__name__}")
+        load_splitter()
         if windows.column is None and len(set(read)) > 1 and set(read) - set(self.optional):
             raise ConfigError(f"windows: name the column that holds the long text, Windows(column=): one of {read!r}")
         if windows.column is not None and windows.column not in read:
@@ -190,54 +193,44 @@ class Plan:
             )
         )
 
+    def loaded(self, record: Mapping[str, Any]) -> dict[str, tuple[Part, ...]]:
+        """Return the parts of a record's media columns. Reads files; raises BadRecord."""
+        return {name: load_parts(record.get(name), name) for name in self.extractor.media}
+
     def question(self, record: Mapping[str, Any]) -> Question:
         """Return what is asked for one record. Reads media files; raises BadRecord."""
+        return self.written(record, self.loaded(record))
+
+    def written(
+        self, record: Mapping[str, Any], parts: Mapping[str, tuple[Part, ...]], *, grounded: bool = True
+    ) -> Question:
+        """Return what is asked for one record with its media as `parts`. Raises BadRecord.
+
+        Not `grounded`: without the text in which the values are to be found again.
+        """
         record = {**dict.fromkeys(self.absent), **record}
-        loaded = {column: load_parts(record[column], column) for column in self.extractor.media}
-        media: list[Part] = [part for parts in loaded.values() for part in parts]
+        media: list[Part] = [part for name in self.extractor.media for part in parts[name]]
         text = self.template.render(record)
         turn = Turn("user", (*media, TextPart(text)) if text or not media else tuple(media))
-        quoted = [loaded.get(name) or (TextPart(value_text(record[name])),) for name in self.extractor.grounding]
         try:
-            return replace(Question.of((turn,)), quoted=tuple(quoted))
+            return replace(Question.of((turn,)), quoted=self.quoted(record, parts) if grounded else None)
         except UnicodeError as error:
             raise BadRecord(f"the record holds text that is no Unicode: {error}") from None
 
-    def windows(self, record: Mapping[str, Any]) -> list[tuple[Window, Question]]:
-        """Return the windows of a record's long text, each with what is asked about it; [] where one request will do.
+    def quoted(self, record: Mapping[str, Any], parts: Mapping[str, tuple[Part, ...]]) -> Quoted | None:
+        """Return the text in which the values of an answer are to be found again, None where that is not wanted.
 
-        Reads files and takes a moment. Raises BadRecord.
+        Raises ConfigError for a PDF where there is no pdfium to read it.
         """
-        windows = self.extractor.windows
-        if windows is None:
-            return []
-        column = windows.column or next((name for name in self.columns if record[name] is not None), self.columns[0])
-        in_media, cell = column in self.extractor.media, record.get(column)
-        source = source_text(load_parts(cell, column) if in_media else [TextPart(value_text(cell, column))])
-        found = [] if source is None else cut(source.text, windows, source.page_starts or None)
-        if len(found) < 2:
-            return []
-        said = [TextPart(window.text) if in_media else window.text for window in found]
-        return [(window, self.question({**record, column: text})) for window, text in zip(found, said, strict=True)]
+        names = self.extractor.grounding
+        cells = [parts.get(name) or (TextPart(value_text(record.get(name), name)),) for name in names]
+        return Quoted(cells) if names else None
 
-    def merged(self, answers: Sequence[tuple[Window, Any]]) -> tuple[str, Merged]:
-        """Return the validated values of all windows as the JSON text of one answer, and how that came about."""
-        windows = self.extractor.windows
-        assert windows is not None, "only where there are windows"
-        told = [(window, from_json(self.schema.to_json(value))) for window, value in answers]
-        found = merge(told, windows.merge, self.schema)
-        return to_json(found.value).decode(), found
-
-    def source(self, question: Question) -> SourceText | None:
-        """Return the text in which the values of an answer are to be found again; None where the record holds none."""
-        return next(filter(None, map(source_text, question.quoted)), None)
-
-    def spans(self, value: Any, question: Question) -> tuple[Span, ...] | None:
+    def spans(self, value: Any, quoted: Quoted) -> tuple[Span, ...] | None:
         """Return where the values of an answer stand in its record; None where that holds no text."""
-        source = self.source(question)
-        if source is None:
+        if quoted.source is None:
             return None
-        return ground(from_json(self.schema.to_json(value)), source, labels=self.labels)
+        return ground(from_json(self.schema.to_json(value)), quoted.source, labels=self.labels)
 
     def input_tokens(self, turns: Sequence[Turn]) -> int:
         """Return about how many input tokens these turns add to the constant part of a request."""
@@ -249,8 +242,10 @@ class Plan:
         """Return the content key of one request: equal requests have equal keys, on every machine and in every run.
 
         The number of the repair is part of it: a model that gives the same wrong answer twice is asked a third time.
+        So is that of the sample, but for the first, whose key is that of a record which is asked once.
         """
         widened = b",%d" % limit if limit else b""  # the second try of an answer that was cut
+        widened += b";%d" % question.sample if question.sample else b""
         return sha256(b"%b[%d,%d,%b%b]" % (self.key, retry_round, repair, question.identity, widened)).digest()
 
 

@@ -55,10 +55,15 @@ def lazy_run(source: pl.LazyFrame, extractor: Extractor, **options: Any) -> pl.L
 
 def _schema(taken: pl.Schema, extractor: Extractor, options: Mapping[str, Any]) -> pl.Schema:
     prefix = options.get("prefix", "")
-    columns = {prefix + name: dtype for name, dtype in compile_schema(extractor.schema).dtypes.items()}
+    dtypes = compile_schema(extractor.schema).dtypes
+    columns = {prefix + name: dtype for name, dtype in dtypes.items()}
     if clash := [name for name in columns if name in taken]:
         raise ConfigError(f"there are already columns named {clash!r}; name ours apart with prefix=")
-    added = added_schema(spans=bool(extractor.grounding), provenance=bool(options.get("provenance")))
+    added = added_schema(
+        spans=bool(extractor.grounding),
+        provenance=bool(options.get("provenance")),
+        sampled=list(dtypes) if options.get("samples", 1) != 1 else (),
+    )
     return pl.Schema({**taken, **columns, **added})
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "check_pdf",
     "count_pages",
     "has_pdfium",
+    "need_pdfium",
     "pdf_fault",
     "read_pdf",
     "split_pdf",
@@ -65,9 +66,13 @@ _MARKS = str.maketrans({"\x02": "-", "\ufffe": "-", "\f": "\n", "\x00": None})
 
 @dataclass(frozen=True, slots=True)
 class PdfText:
-    """The text layer of a PDF, page by page: lines as they are laid out, three blanks between two columns."""
+    """The text layer of a PDF, page by page: lines as they are laid out, three blanks between two columns.
+
+    `pictures` are the pages, from 1, that show something and hold no text: only a model can read them.
+    """
 
     pages: tuple[str, ...]
+    pictures: tuple[int, ...] = ()
 
     @property
     def text(self) -> str:
@@ -97,6 +102,12 @@ class PdfSlice:
 def has_pdfium() -> bool:
     """True where PDFs can be opened here: the extra `documents` is installed."""
     return find_spec("pypdfium2") is not None
+
+
+def need_pdfium() -> None:
+    """Raise ConfigError where PDFs cannot be opened here."""
+    if not has_pdfium():
+        raise ConfigError(f"reading PDFs on this machine needs pdfium: {_INSTALL}")
 
 
 def pdf_fault(data: bytes) -> PdfFault | None:
@@ -132,7 +143,9 @@ def read_pdf(data: bytes, where: str = "the PDF") -> PdfText:
         if _is_bomb(data):
             raise _Unreadable("a bomb")
         with _opened(data) as document:
-            return PdfText(tuple(_page_text(document, number) for number in range(len(document))))
+            pages = tuple(_page_text(document, number) for number in range(len(document)))
+            blank = (number for number, page in enumerate(pages) if not page.strip())
+            return PdfText(pages, tuple(number + 1 for number in blank if _shows_something(document, number)))
 
 
 def split_pdf(
@@ -199,8 +212,7 @@ def _told(where: str) -> Iterator[None]:
 @contextmanager
 def _opened(data: bytes) -> Iterator[Any]:
     """Hold pdfium for one document, and close it before another thread may call: its finalisers call pdfium, too."""
-    if not has_pdfium():
-        raise ConfigError(f"reading PDFs on this machine needs pdfium: {_INSTALL}")
+    need_pdfium()
     with _PDFIUM:
         pdfium = import_module("pypdfium2")
         try:
@@ -218,6 +230,11 @@ def _page_text(document: Any, number: int) -> str:
         if found is None:
             found = text.get_text_bounded()
     return found.replace("\r\n", "\n").replace("\r", "\n").translate(_MARKS)
+
+
+def _shows_something(document: Any, number: int) -> bool:
+    with closing(document.get_page(number)) as page:
+        return next(page.get_objects(max_depth=1), None) is not None
 
 
 def _cut(data: bytes, first: int, last: int, where: str) -> bytes:

@@ -111,9 +111,9 @@ def _asked(plan: Plan, row: Mapping[str, Any]) -> tuple[str, str | None]:
     """Return a record's prompt as text, and the text that its spans count in. Files are read again."""
     try:
         question = plan.question(row)
+        source = question.quoted.source if question.quoted else None
     except BadRecord as error:
         return f"[{error}]", None
-    source = plan.source(question)
     return _as_text(question), None if source is None else source.text
 
 

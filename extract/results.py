@@ -29,6 +29,7 @@ __all__ = [
     "Run",
     "Totals",
     "added_schema",
+    "agreement_frame",
     "error_frame",
     "error_schema",
     "not_run_frame",
@@ -398,6 +399,13 @@ def spans_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
     return pl.Series("_spans", rows, dtype=pl.List(_SPAN)).to_frame()
 
 
+def agreement_frame(outcomes: Sequence[Outcome], columns: Sequence[str]) -> pl.DataFrame:
+    """Return the struct column `_agreement`: for each column, the share of a row's samples that give its value."""
+    dtype = pl.Struct(dict.fromkeys(columns, pl.Float64))
+    rows = [None if outcome.agreement is None or not outcome.ok else dict(outcome.agreement) for outcome in outcomes]
+    return pl.Series("_agreement", rows, dtype=dtype).to_frame()
+
+
 def _conflict_row(conflict: Conflict) -> dict[str, Any]:
     """Return what windows disagree about; values are JSON text, since they may be of any type."""
     values = [to_json(candidate.value).decode() for candidate in conflict.candidates]
@@ -408,10 +416,11 @@ def _span_row(span: Span) -> dict[str, Any]:
     return {name: getattr(span, name) for name in _SPAN.to_schema()}
 
 
-def added_schema(*, spans: bool, provenance: bool) -> pl.Schema:
-    """Columns that stand beside those of the answer."""
+def added_schema(*, spans: bool, provenance: bool, sampled: Sequence[str] = ()) -> pl.Schema:
+    """Columns that stand beside those of the answer; `sampled` are the latter where each row has several samples."""
+    agreement = agreement_frame((), sampled).schema if sampled else {}
     added = (spans_frame(()).schema if spans else {}) | (provenance_frame(()).schema if provenance else {})
-    return pl.Schema(added)
+    return pl.Schema(agreement | added)
 
 
 def _citation_row(citation: Citation) -> dict[str, Any]:

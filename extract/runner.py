@@ -22,6 +22,7 @@ from extract.results import (
     Progress,
     Totals,
     added_schema,
+    agreement_frame,
     error_frame,
     error_schema,
     not_run_frame,
@@ -136,7 +137,7 @@ class Runner:
         if self.shape.row_id and self.shape.row_id not in taken:
             raise ConfigError(f"there is no id column {self.shape.row_id!r}; the input has {list(taken)!r}")
         columns = {self.shape.prefix + name: dtype for name, dtype in self.asker.plan.schema.dtypes.items()}
-        added = added_schema(spans=self._grounds, provenance=self.shape.provenance)
+        added = added_schema(spans=self._grounds, provenance=self.shape.provenance, sampled=self._sampled)
         if clash := [name for name in columns if name in taken or name in added]:
             raise ConfigError(f"there are already columns named {clash!r}; name ours apart with prefix= (--prefix)")
         if clash := [name for name in added if name in taken]:
@@ -147,6 +148,11 @@ class Runner:
     @property
     def _grounds(self) -> bool:
         return bool(self.asker.plan.extractor.grounding)
+
+    @property
+    def _sampled(self) -> list[str]:
+        """The columns that are voted on."""
+        return list(self.asker.plan.schema.dtypes) if self.asker.samples > 1 else []
 
     async def run(self) -> None:
         """Ask every record and hand every block to the sink, in order."""
@@ -419,6 +425,8 @@ class Runner:
         if self.shape.prefix:
             columns = columns.rename({name: self.shape.prefix + name for name in columns.columns})
         frame = block.frame.hstack(columns)
+        if self._sampled:
+            frame = frame.hstack(agreement_frame(outcomes, self._sampled))
         if self._grounds:
             frame = frame.hstack(spans_frame(outcomes))
         if self.shape.provenance:

@@ -42,6 +42,7 @@ from extract.progress import shown
 from extract.recipe import Recipe
 from extract.results import Progress, Run
 from extract.runner import Runner, Shape
+from extract.samples import check_samples
 from extract.sender import Sender
 from extract.sinks import FrameSink, Sink, check_output, footer, open_sink, write_errors
 from extract.sources import open_source, take_rows
@@ -122,6 +123,7 @@ async def run_async(
     service_tier: ServiceTier | None = None,
     retry_rejected: bool = False,
     require_grounding: bool = False,
+    samples: int = 1,
     inline_limit: int = INLINE_BYTES,
     keep_files: bool = False,
     pipeline: str | None = None,
@@ -144,6 +146,9 @@ async def run_async(
       class ("flex" with a deadline: a row that it has shed for half of that falls back to standard);
       `retry_rejected=True`: ask rejected rows of an earlier run anew.
     - `require_grounding`: reject rows with a value that stands nowhere in the columns of `Extractor(grounding=)`.
+    - `samples`: ask each row so often, take for each field the value that most samples give (the first of equally
+      many), and add the struct column `_agreement` with the share of the samples that do, in 0..1. A sample that fails
+      agrees with none; a row is rejected where all fail. Costs so many times as much.
     - `inline_limit`: larger files are uploaded, each distinct one once. The service stores an upload, whatever
       `store` says, until the run deletes it at its end, for 48 hours at most. `keep_files=True` leaves them there for
       the next run with the same cache.
@@ -156,6 +161,7 @@ async def run_async(
     ConfigError and SchemaError before the first request, and what stopped the run where not one row was answered.
     """
     _check_kinds(extractor, limits)
+    check_samples(samples, extractor.generation)
     path = None if output is None else Path(output)
     if errors not in (None, "split", "null"):
         raise ConfigError(f"errors is 'split' or 'null', not {errors!r}")
@@ -183,6 +189,7 @@ async def run_async(
             budget=_budget(budget),
             retry_rejected=retry_rejected,
             require_grounding=require_grounding,
+            samples=samples,
         )
         listener = stack.enter_context(shown(progress, on_event))
         runner = Runner(source, asker, sink, shape, on_event=listener)
@@ -249,6 +256,7 @@ def _asker(
     budget: Budget | None = None,
     retry_rejected: bool = False,
     require_grounding: bool = False,
+    samples: int = 1,
 ) -> Asker:
     gate = Gate(limits, asyncio.get_running_loop().time, None if budget is None else Purse(budget))
     free = client.endpoint.service == _OFFLINE
@@ -271,7 +279,14 @@ def _asker(
         sender.sent_today = cache.attempts_since(pacific_midnight(datetime.now(UTC)).timestamp())
     if require_grounding and not plan.extractor.grounding:
         raise ConfigError("the extractor does not say what to ground in: name the columns with Extractor(grounding=)")
-    return Asker(plan, sender, cache=cache, retry_rejected=retry_rejected, require_grounding=require_grounding)
+    return Asker(
+        plan,
+        sender,
+        cache=cache,
+        retry_rejected=retry_rejected,
+        require_grounding=require_grounding,
+        samples=samples,
+    )
 
 
 def _description(pipeline: str, plan: Plan) -> dict[str, Any]:

@@ -44,7 +44,7 @@ from extract.spans import Span
 from extract.types import Attempt, AttemptKind, Conflict, Interaction, JsonObject, ServiceTier, Turn, Usage
 from extract.uploads import LostFile, Uploads
 
-__all__ = ["Sender", "Tally", "Way"]
+__all__ = ["Sender", "Tally", "Term", "Way"]
 
 _STATELESS = b'{"store":false,'
 _REFUSED = Amount(requests=1)
@@ -71,11 +71,19 @@ class _Held(NamedTuple):
 
 
 @dataclass(slots=True)
+class Term:
+    """When a record was first sent, in seconds of the sender's clock, and what ends it; its parts share one."""
+
+    timeout: asyncio.Timeout | None = None
+    first_sent: float | None = None
+
+
+@dataclass(slots=True)
 class Tally:
     """What one record has taken so far. `joined`: an answer came from an equal request of another record."""
 
     started: float
-    timeout: asyncio.Timeout | None
+    term: Term
     attempts: int = 0
     retries: int = 0
     repairs: int = 0
@@ -90,10 +98,14 @@ class Tally:
     spans: tuple[Span, ...] | None = None
     windows: int | None = None
     conflicts: tuple[Conflict, ...] = ()
+    agreement: dict[str, float] | None = None
     ledger: list[Attempt] = field(default_factory=list)
-    first_sent: float | None = None
     shed: bool = False
     held: _Held | None = None
+
+    def part(self) -> Tally:
+        """Return the tally of a part of the record: it has no more time than the whole."""
+        return Tally(self.started, self.term)
 
     def add(self, part: Tally) -> None:
         """Take in what a part of the record has taken."""
@@ -101,8 +113,11 @@ class Tally:
             setattr(self, name, getattr(self, name) + getattr(part, name))
         self.ledger += part.ledger
         self.joined |= part.joined
-        self.mended += part.mended
-        self.citations += part.citations
+        self.mended = tuple(dict.fromkeys((*self.mended, *part.mended)))
+        # Their places count characters of an answer that is merged into another.
+        self.citations += tuple(replace(one, start=None, end=None) for one in part.citations)
+        if part.grounded is not None:
+            self.grounded = part.grounded or bool(self.grounded)
         self.model, self.service_tier = part.model or self.model, part.service_tier or self.service_tier
 
     @property
@@ -180,7 +195,7 @@ class Sender:
 
     def _flex_patience(self, tally: Tally) -> Retry:
         """Return the retries that leave the standard tier its share of the deadline."""
-        gone = 0.0 if tally.first_sent is None else self.clock() - tally.first_sent
+        gone = 0.0 if tally.term.first_sent is None else self.clock() - tally.term.first_sent
         left = (self.limits.deadline or 0.0) * _FLEX_SHARE - gone
         return replace(self.limits.retry, patience=max(0.0, min(self.limits.retry.patience, left)))
 
@@ -324,10 +339,11 @@ class Sender:
 
     def _begin(self, tally: Tally) -> None:
         """Count a request; the deadline runs from the first: a row is not given up for having waited its turn."""
-        if tally.first_sent is None:
-            tally.first_sent = self.clock()
-            if tally.timeout is not None and self.limits.deadline is not None:
-                tally.timeout.reschedule(asyncio.get_running_loop().time() + self.limits.deadline)
+        term = tally.term
+        if term.first_sent is None:
+            term.first_sent = self.clock()
+            if term.timeout is not None and self.limits.deadline is not None:
+                term.timeout.reschedule(asyncio.get_running_loop().time() + self.limits.deadline)
         tally.attempts += 1
         self._retries.requests += 1
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import takewhile
@@ -298,6 +298,7 @@ class Outcome:
     are those of the answer; `grounded` says whether it names a source, None where no tool was to look anything up.
     `spans` tell where the values stand in the record, None where that was not asked or it holds no text. `windows` is
     how many parts a long text was asked about in, None for one; `conflicts` are where their answers differ.
+    `agreement` is the share of a record's samples that give each column's value, None where it was asked once.
     """
 
     row_id: Any
@@ -322,6 +323,7 @@ class Outcome:
     spans: tuple[Span, ...] | None = None
     windows: int | None = None
     conflicts: tuple[Conflict, ...] = ()
+    agreement: Mapping[str, float] | None = None
 
     @property
     def ok(self) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
+from importlib.metadata import version
 
 from genai_prices import Usage as PricedUsage
 from genai_prices.data_snapshot import get_snapshot
@@ -12,7 +13,9 @@ from genai_prices.types import ModelPrice, TieredPrices
 
 from extract.types import Usage
 
-__all__ = ["Price", "find_price"]
+__all__ = ["PRICE_SOURCE", "Price", "find_price"]
+
+PRICE_SOURCE = f"genai-prices {version('genai-prices')}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +45,14 @@ class Price:
     output: Decimal
     factor: Decimal = Decimal(1)
     tiered: ModelPrice | None = None
+
+    @property
+    def per_million(self) -> tuple[float, float, float] | None:
+        """Dollars per million tokens of input, cached input and output; None where the prompt's size decides."""
+        if self.tiered is not None:
+            return None
+        million = self.factor * 1_000_000
+        return float(self.input * million), float(self.cached * million), float(self.output * million)
 
     def cost(self, usage: Usage) -> Decimal:
         """Dollars for one answer; thoughts are billed as output, cached input at its own rate."""

@@ -303,7 +303,7 @@ def test_eval_scores_an_output_against_gold(folder: Path, extract: Extract) -> N
     pl.DataFrame({"id": [1, 2], "label": ["spam", "ham"], "score": [1, 2]}).write_parquet(folder / "out.parquet")
     pl.DataFrame({"id": [1, 2], "label": ["spam", "spam"], "score": [1, 2]}).write_csv(folder / "gold.csv")
     done = extract("eval", "spam.py", "out.parquet", "gold.csv", "--on", "id", "--json")
-    scores: dict[str, Any] = {score["field"]: score for score in json.loads(done.stdout)}
+    scores: dict[str, Any] = {score["field"]: score for score in json.loads(done.stdout)["fields"]}
     assert scores["label"]["exact"] == 0.5
     assert scores["score"]["exact"] == 1.0
     assert "label" in extract("eval", "spam.py", "out.parquet", "gold.csv", "--on", "id").stdout

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import random
+import re
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -167,3 +168,57 @@ def test_the_command_says_what_the_sample_cost_and_sends_nothing_without_it(
         assert emulator.stats()["requests"] == 10
     assert found["paid_sample"]["cost_usd"] == 0
     assert found["cost_usd_interval"]["standard"][0] <= found["cost_usd"]["standard"]
+
+
+def test_samples_are_requests_of_their_own_unless_they_are_in_the_cache(tmp_path: Path) -> None:
+    table = repeated().head(100)
+    client = Client("key", transport=Emulator().transport)
+    run(table, LABELS, client=client, cache=tmp_path / "c", limit=40)
+    once = estimate(open_source(table), LABELS)
+    with ResponseCache(tmp_path / "c", read_only=True) as cache:
+        found = estimate(open_source(table), LABELS, cache=cache, samples=3)
+    assert (once.left, found.requests, found.left, found.cached) == (100, 300, 260, 0)
+    assert found.input_tokens < 3 * once.input_tokens
+    with pytest.raises(ConfigError, match="samples is a whole number"):
+        estimate(open_source(table), LABELS, samples=0)
+
+
+def test_the_time_is_that_of_the_quota_which_decides() -> None:
+    found = estimate(open_source(repeated().head(600)), LABELS)
+    assert found.minutes() is None
+    assert found.minutes(rpm=60) == 10
+    assert found.minutes(rpm=60, tpm=found.input_tokens / 25) == pytest.approx(25)
+    assert found.minutes(rpm=60, rpd=250) == 2 * 24 * 60  # the third day is not counted: it may take a moment only
+    assert found.minutes(rpd=600) == 0
+
+
+def test_the_command_shows_prices_with_their_date_time_losses_and_warnings(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("p.py").write_text(
+        "from typing import Annotated, Literal\n"
+        "from pydantic import BaseModel, Field\n"
+        "from extract import Extractor\n"
+        "class A(BaseModel):\n"
+        '    code: Annotated[str, Field(pattern="^[A-Z]{3}$")]\n'
+        '    kind: Literal[tuple(f"kind number {n} with a long name" for n in range(600))]\n'
+        'extractor = Extractor(A, "{text}")\n'
+    )
+    rows(30, 1).write_parquet("in.parquet")
+    words = ["estimate", "p.py", "in.parquet", "--rpm", "10", "--samples", "2"]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 0
+    assert "30 rows, 2 samples each" in done.stdout
+    assert re.search(r"standard: about \$[\d.]+, at \$0\.30 in and \$2\.50 out per million tokens", done.stdout)
+    assert re.search(r"prices of \d{4}-\d\d-\d\d, by genai-prices ", done.stdout)
+    assert "time: at least 6 min at this quota" in done.stdout
+    assert '$.code: pattern "^[A-Z]{3}$"' in done.stdout
+    assert "warning:" in done.stderr
+    found = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
+    assert (found["minutes_at_quota"], found["requests_left"]) == (6, 60)
+    assert found["losses"] == [{"path": "$.code", "keyword": "pattern", "value": "^[A-Z]{3}$"}]
+    assert len(found["warnings"]) > 0
+    assert found["prices"]["usd_per_million_tokens"]["flex"]["input"] == 0.15
+    plain = CliRunner().invoke(app, words[:3])
+    assert "--rpm" in plain.stdout

@@ -12,6 +12,7 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
+from time import perf_counter
 from typing import Any, Literal
 
 import pytest
@@ -316,13 +317,38 @@ def test_without_rapidfuzz_one_line_says_what_to_install(monkeypatch: pytest.Mon
 
     monkeypatch.setattr(builtins, "__import__", refuse)
     text = "words that are not those which are looked for"
-    with pytest.raises(ConfigError, match=r"extract-interactions\[documents\].*fuzzy=False"):
+    with pytest.raises(ConfigError, match=r"extract-interactions\[documents\]"):
         only({"v": "something else entirely"}, text)
     assert only({"v": "something else entirely"}, text, fuzzy=False).status == "missing"
     assert only({"v": "not those"}, text).status == "exact"
 
 
+def test_a_long_passage_with_slips_is_found_in_no_time() -> None:
+    rng = random.Random(7)
+    words = ["".join(rng.choices("abcdefghijklmnopqrstuvwxyz", k=rng.randint(2, 9))) for _ in range(2_000)]
+    text = " ".join(rng.choices(words, k=30_000))
+    start = text.index(" ", 90_000) + 1
+    passage = list(text[start : text.index(" ", start + 9_000)])
+    for place in range(50, len(passage), 40):
+        passage[place] = "#"
+    began = perf_counter()
+    span = only("".join(passage), text)
+    assert perf_counter() - began < 5
+    assert (span.status, span.start) == ("fuzzy", start)
+    assert only(" ".join(rng.choices(words, k=1_500)), text).status == "missing"
+
+
 # Which of several places ----------------------------------------------------------------------------------------------
+
+
+def test_elements_in_another_order_than_the_text_keep_their_own_values() -> None:
+    rows = [{"name": "b2", "price": "5"}, {"name": "a1", "price": "5"}]
+    assert starts({"rows": rows}, "a1 5\nb2 5\nc3 5\ntotal 15") == {
+        "$.rows[0].name": 5,
+        "$.rows[0].price": 8,
+        "$.rows[1].name": 0,
+        "$.rows[1].price": 3,
+    }
 
 
 def test_a_value_stands_behind_its_fields_name() -> None:

@@ -362,6 +362,7 @@ def test_a_rejected_row_is_asked_anew_only_on_request(tmp_path: Path) -> None:
         assert len(emulator.requests) == 2
     mended = ask(texts(1), emulator, once, cache=tmp_path / "c", retry_rejected=True)
     assert mended.frame["score"].to_list() == [3]
+    assert (mended.totals.requests, mended.totals.repairs) == (1, 0)
     again = ask(texts(1), emulator, once, cache=tmp_path / "c")
     assert (again.frame["score"].to_list(), len(emulator.requests)) == ([3], 3)
 
@@ -541,6 +542,15 @@ def test_equal_rejected_rows_are_asked_anew_once(tmp_path: Path) -> None:
     result = ask(data, emulator, once, cache=tmp_path / "c", retry_rejected=True)
     assert (len(emulator.requests), result.totals.rejected) == (1, 10)
     ask(data, emulator, once, cache=tmp_path / "c", retry_rejected=True)
+    assert len(emulator.requests) == 2
+
+
+def test_an_equal_row_that_comes_while_an_answer_is_being_kept_does_not_ask_anew(tmp_path: Path) -> None:
+    emulator = Emulator(answers=lambda _: "{}", latency=0.001)
+    data = pl.DataFrame({"body": ["same"] * 400})
+    once = Extractor(Label, "{body}", repairs=0)
+    for _ in range(2):
+        ask(data, emulator, once, cache=tmp_path / "c", retry_rejected=True, limits=Limits(concurrency=16))
     assert len(emulator.requests) == 2
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from datetime import date
+from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
@@ -90,8 +90,37 @@ def test_an_image_has_no_text_to_find_anything_in(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
     extractor = Extractor(Invoice, "Read it.", media=("path",), grounding=("path",))
     assert run(tmp_path, extractor, client=served(GOOD)).frame["_spans"].to_list() == [None]
+
+
+def test_a_record_without_a_text_is_rejected_unpaid_where_values_must_stand_in_one(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(40))
+    extractor = Extractor(Invoice, "Read it.", media=("path",), grounding=("path",))
     rejected = run(tmp_path, extractor, client=served(GOOD), require_grounding=True)
+    assert (rejected.errors["code"][0], rejected.totals.requests) == ("bad_record", 0)
     assert "no text" in rejected.errors["message"][0]
+
+
+def test_a_missing_pdfium_is_told_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = Path(__file__).parents[1] / "sample_data" / "invoices_pdf"
+    monkeypatch.setattr("extract.pdf.find_spec", lambda _: None)
+    emulator = Emulator(answers=lambda _: json.dumps(GOOD))
+    extractor = Extractor(Invoice, "Read it.", media=("path",), grounding=("path",))
+    with pytest.raises(ConfigError, match=r"extract-interactions\[documents\]"):
+        run(folder, extractor, client=Client("k", transport=emulator.transport))
+    assert emulator.stats()["requests"] == 0
+
+
+def test_what_only_programs_write_is_no_quotation() -> None:
+    class Contract(BaseModel):
+        vendor: str
+        notice: timedelta
+        seal: bytes
+
+    answer = {"vendor": "Blumen Groß GmbH", "notice": "P1DT2H", "seal": "aGVsbG8="}
+    result = run(
+        [TEXT], Extractor(Contract, "{text}", grounding=("text",)), client=served(answer), require_grounding=True
+    )
+    assert list(spans_of(result.frame)) == ["$.vendor"]
 
 
 def test_of_several_columns_the_first_with_a_text_counts() -> None:

@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 import json
+import os
+import pickle
 import re
+import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from pdfs import assembled, pages_of, pdf_of, shown, stream
 from pydantic import BaseModel, Field
 
-from extract import Client, ConfigError, Emulator, Extractor, Union, Windows, run
+from extract import (
+    Budget,
+    BudgetExceeded,
+    Client,
+    ConfigError,
+    Denied,
+    Emulator,
+    Extractor,
+    Limits,
+    ResponseCache,
+    Union,
+    Windows,
+    run,
+)
 from extract.emulator.server import running_server
-from extract.estimate import estimate
+from extract.estimate import estimate, pay_sample
 from extract.sources import open_source
 
 pytest.importorskip("semantic_text_splitter", reason="the extra `documents` is not installed")
@@ -210,3 +228,169 @@ def test_records_around_a_long_one_keep_their_order() -> None:
     rows = pl.DataFrame({"text": [book(1), book(30), book(2)]})
     result = run(rows, asked(), client=client)
     assert [len(items) for items in result.frame["items"].to_list()] == [2, 60, 4]
+
+
+SMALL = {"characters": 4_000, "overlap": 200}
+
+
+def test_a_deadline_counts_from_the_first_window_and_bounds_the_row(tmp_path: Path) -> None:
+    client, emulator = client_of(read, latency=0.1)
+    limits = Limits(concurrency=1, deadline=0.5)
+    late = run([book(20)], asked(**SMALL), client=client, limits=limits, cache=tmp_path / "c")
+    assert late.errors["code"].to_list() == ["timeout"]
+    assert late.totals.requests <= 6
+    paid = emulator.stats()["requests"]
+    whole = run([book(20)], asked(**SMALL), client=client, cache=tmp_path / "c")
+    assert whole.totals.valid == 1
+    assert whole.totals.requests < paid + whole.totals.requests == emulator.stats()["requests"]
+
+
+def test_what_ends_the_run_is_heard_before_the_next_window_is_asked() -> None:
+    client, emulator = client_of(read, faults="401=1.0")
+    with pytest.raises(Denied):
+        run([book(60)], asked(**SMALL), client=client, limits=Limits(concurrency=4))
+    assert emulator.stats()["requests"] <= 4
+
+
+def test_a_service_that_refuses_a_window_is_not_asked_about_all_others() -> None:
+    client, emulator = client_of(read, faults="blocked=1.0")
+    result = run([book(60)], asked(**SMALL), client=client, limits=Limits(concurrency=2))
+    assert result.errors["code"].to_list() == ["bad_request"]
+    assert "in the window of characters" in result.errors["message"][0]
+    assert emulator.stats()["requests"] <= 4
+
+
+def test_a_budget_that_ends_inside_a_record_loses_no_answer(tmp_path: Path) -> None:
+    client, emulator = client_of(read)
+    with pytest.raises(BudgetExceeded):
+        run([book(20)], asked(**SMALL), client=client, budget=Budget(requests=7), cache=tmp_path / "c")
+    assert emulator.stats()["requests"] == 7
+    second = run([book(20)], asked(**SMALL), client=client, cache=tmp_path / "c")
+    stats = emulator.stats()
+    assert (second.totals.valid, second.totals.requests, stats["repeats"]) == (1, stats["requests"] - 7, 0)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
+def test_an_interrupted_record_is_not_run_whatever_its_first_windows_said(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    def interrupting(body: dict[str, Any]) -> str:
+        seen.append(said(body))
+        if len(seen) == 6:
+            os.kill(os.getpid(), signal.SIGINT)
+        return '{"items": 3}' if "Item 0:" in seen[-1] else read(body)
+
+    client, emulator = client_of(interrupting, latency=0.05)
+    extractor = Extractor(Found, "{text}", windows=Windows(**SMALL), repairs=0)
+    options: dict[str, Any] = {"client": client, "cache": tmp_path / "c", "limits": Limits(concurrency=2)}
+    first = run([book(20)], extractor, **options)
+    assert first.interrupted
+    assert first.errors["code"].to_list() == ["not_run"]
+    paid = emulator.stats()["requests"]
+    second = run([book(20)], extractor, **options)
+    assert second.errors["code"].to_list() == ["invalid_answer"]
+    assert emulator.stats()["requests"] == paid + second.totals.requests
+    assert emulator.stats()["repeats"] == 0
+
+
+def test_long_rows_rejected_by_an_earlier_run_do_not_stop_this_one(tmp_path: Path) -> None:
+    client, _ = client_of(lambda _: '{"items": 3}')
+    rows = [f"{book(2)} {number}" for number in range(25)]
+    extractor = Extractor(Found, "{text}", windows=Windows(**SMALL), repairs=0)
+    run(rows, extractor, client=client, cache=tmp_path / "c", limits=Limits(stop_after_failures=0))
+    again = run(rows, extractor, client=client, cache=tmp_path / "c")
+    assert again.stopped is None
+    assert (again.totals.rejected, again.totals.cached, again.totals.requests) == (25, 25, 0)
+    assert again.errors["answer"].to_list() == ['{"items": 3}'] * 25
+
+
+def test_short_rows_have_their_turn_beside_a_long_one() -> None:
+    order: list[bool] = []
+
+    def noting(body: dict[str, Any]) -> str:
+        order.append("short" in said(body))
+        return read(body)
+
+    client, _ = client_of(noting, latency=0.002)
+    rows = [book(150), *(f"# short {number}\n" for number in range(20))]
+    run(rows, asked(**SMALL), client=client, limits=Limits(concurrency=2))
+    last_short = max(index for index, is_short in enumerate(order) if is_short)
+    assert last_short < len(order) / 2
+
+
+def test_what_a_paid_sample_tells_of_long_rows_is_what_the_run_takes(tmp_path: Path) -> None:
+    client, emulator = client_of(read)
+    rows = [book(10).replace("committee", f"committee {number:02}") for number in range(10)]
+    source, extractor = open_source(rows), asked(**SMALL)
+    with ResponseCache(tmp_path / "c") as cache:
+        paid = pay_sample(source, extractor, 4, client=client, cache=cache)
+        sampled = emulator.stats()["requests"]
+        again = pay_sample(source, extractor, 4, client=client, cache=cache)
+        told = estimate(source, extractor, paid=paid)
+        result = run(rows, extractor, client=client)
+    assert (paid.rows, again.usage) == (4, paid.usage)
+    assert sampled * 10 == told.requests * 4 == result.totals.requests * 4
+    spent = result.usage.output_tokens + result.usage.thought_tokens
+    assert told.output_tokens == pytest.approx(spent, rel=0.15)
+
+
+def test_of_optional_columns_the_first_that_says_something_is_cut() -> None:
+    client, _ = client_of(read)
+    rows = pl.DataFrame({"head": ["", book(20)], "body": [book(20), None]})
+    extractor = Extractor(Found, "{head}{body}", optional=("head", "body"), windows=Windows())
+    result = run(rows, extractor, client=client, provenance=True)
+    assert min(result.frame["_extract"].struct.field("windows").to_list()) > 1
+
+
+def test_windows_of_nothing_but_blanks_are_not_asked() -> None:
+    client, emulator = client_of(read)
+    text = "Item 1: one at 1.25." + " \n" * 30_000 + "Item 2: two at 2.25."
+    result = run([text], asked(**SMALL), client=client)
+    assert [item["number"] for item in result.frame["items"].to_list()[0]] == [1, 2]
+    assert emulator.stats()["requests"] == estimate(open_source([text]), asked(**SMALL)).requests <= 4
+
+
+def test_a_pdf_with_a_page_that_is_a_picture_is_not_cut(tmp_path: Path) -> None:
+    pytest.importorskip("pypdfium2", reason="the extra `documents` is not installed")
+    pages = [f"Item {number}: thing at 1.25." + "\nA line of no interest" * 40 for number in range(4)]
+    picture = stream(b"0 0 300 300 re f")
+    (tmp_path / "text.pdf").write_bytes(pdf_of(*pages, ""))
+    (tmp_path / "mixed.pdf").write_bytes(assembled(pages_of([*(stream(shown(page)) for page in pages), picture])))
+    client, _ = client_of(lambda _: '{"title": null, "items": []}')
+    extractor = Extractor(Found, "Read it.", media=("path",), windows=Windows(characters=1_000, overlap=0))
+    frame = run(tmp_path, extractor, client=client, provenance=True).frame.sort("name")
+    mixed, text = frame["_extract"].struct.field("windows").to_list()
+    assert mixed is None
+    assert text >= 4
+
+
+def test_values_of_a_long_text_must_stand_in_it_where_that_is_wanted() -> None:
+    def inventing(body: dict[str, Any]) -> str:
+        return json.dumps({"title": "Nothing of the kind", "items": []})
+
+    client, _ = client_of(inventing)
+    extractor = Extractor(Found, "{text}", windows=Windows(**SMALL), grounding=("text",), repairs=0)
+    result = run([book(5)], extractor, client=client, require_grounding=True)
+    assert result.errors["path"].to_list() == ["$.title"]
+
+
+def test_an_extractor_with_windows_can_be_sent_to_another_process() -> None:
+    extractor = asked(merge={"items": Union(by=("number",)), "title": "last"})
+    assert pickle.loads(pickle.dumps(extractor)) == extractor
+
+
+@pytest.mark.parametrize("options", [{"characters": "8"}, {"overlap": None}, {"passes": 1.5}, {"merge": ["items"]}])
+def test_windows_of_the_wrong_kind_are_refused_in_words(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(options))):
+        Windows(**options)
+
+
+def test_a_missing_splitter_is_told_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "semantic_text_splitter", None)
+    with pytest.raises(ConfigError, match=r"extract-interactions\[documents\]"):
+        asked()
+
+
+def test_windows_are_given_as_such() -> None:
+    with pytest.raises(ConfigError, match=r"Windows\(\.\.\.\)"):
+        Extractor(Found, "{text}", windows=8_000)  # type: ignore[arg-type] # what a user may well try

@@ -6,7 +6,7 @@ import time
 from itertools import accumulate, pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from extract.errors import BadRecord, ConfigError
@@ -75,6 +75,7 @@ def test_what_is_no_longer_than_the_overlap_lies_whole_in_a_window(clusters: lis
 
 
 @given(texts(), options())
+@example(["ത്"] * 3, Windows(characters=1, overlap=0))
 @settings(max_examples=200, deadline=None)
 def test_a_window_is_longer_than_told_only_for_a_long_cluster(clusters: list[str], windows: Windows) -> None:
     text = "".join(clusters)

@@ -61,6 +61,12 @@ def run(
     require_grounding: Annotated[
         bool, typer.Option("--require-grounding", help="Reject rows with a value that stands nowhere in the record.")
     ] = False,
+    samples: Annotated[
+        int, typer.Option(min=1, help="Ask each row so often and vote per field; _agreement tells the share.")
+    ] = 1,
+    provenance: Annotated[
+        bool, typer.Option("--provenance", help="Add the column _extract: model, tokens and cost of each row.")
+    ] = False,
     inline_limit: Annotated[
         int, typer.Option(min=0, metavar="BYTES", help="Larger files are uploaded once each, not sent in requests.")
     ] = 8_000_000,
@@ -102,6 +108,8 @@ def run(
         prefix=prefix,
         retry_rejected=retry_rejected,
         require_grounding=require_grounding,
+        samples=samples,
+        provenance=provenance,
         inline_limit=inline_limit,
         keep_files=keep_files,
         stop_after_failures=stop_after_failures,
@@ -124,10 +132,14 @@ def estimate(
         int | None, typer.Option(min=2, metavar="N", help="Ask and pay for N rows to see what they take.")
     ] = None,
     base_url: Annotated[str | None, typer.Option(help="Another address of the API.")] = None,
+    samples: Annotated[int, typer.Option(min=1, help="As in the run: ask each row so often.")] = 1,
+    rpm: Annotated[float | None, typer.Option(min=1, help="Your quota, requests a minute: how long it takes.")] = None,
+    tpm: Annotated[float | None, typer.Option(min=1, help="Your quota, input tokens a minute.")] = None,
+    rpd: Annotated[float | None, typer.Option(min=1, help="Your quota, requests a day.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what a run would send and cost. Nothing is sent without --paid-sample."""
-    from extract.cli.estimate import estimate_command
+    from extract.cli.estimate import Quota, estimate_command
 
     estimate_command(
         pipeline,
@@ -137,6 +149,8 @@ def estimate(
         cache=cache,
         paid_sample=paid_sample,
         base_url=base_url,
+        samples=samples,
+        quota=Quota(rpm=rpm, tpm=tpm, rpd=rpd),
         as_json=as_json,
     )
 
@@ -153,14 +167,41 @@ def schema(pipeline: Pipeline, as_json: AsJson = False) -> None:
 def evaluate(
     pipeline: Pipeline,
     predicted: Annotated[str, typer.Argument(help="What `extract run` wrote.", show_default=False)],
-    gold: Annotated[str, typer.Argument(help="The right answers, one row per record.", show_default=False)],
-    on: Annotated[str, typer.Option(help="Column that names a record in both files.", show_default=False)],
+    gold: Annotated[
+        str | None, typer.Argument(help="The right answers, one row per record.", show_default=False)
+    ] = None,
+    *,
+    on: Annotated[str, typer.Option(help="Column that names a record in all files.", show_default=False)],
+    against: Annotated[
+        str | None, typer.Option(metavar="OTHER", help="Another output: what changed, which is right more often.")
+    ] = None,
+    confusion: Annotated[
+        str | None, typer.Option(metavar="FIELD", help="Show each label of a field, and what it was mistaken for.")
+    ] = None,
+    key: Annotated[
+        list[str] | None, typer.Option(metavar="LIST=FIELD,...", help="What members of a list are known by.")
+    ] = None,
+    decide: Annotated[
+        list[str] | None, typer.Option(metavar="FIELD", help="Ask the Decisions API about a label, row by row. Paid.")
+    ] = None,
+    offline: Annotated[bool, typer.Option("--offline", help="--decide asks the built-in emulator.")] = False,
+    base_url: Annotated[str | None, typer.Option(help="Another address of the API, for --decide.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare an output with gold answers: exact and normalised matches per field, macro-F1 for labels."""
-    from extract.cli.evaluate import evaluate_command
+    """Compare an output with gold answers: matches per field, F1 and kappa, with 95 % intervals, cost per right row."""
+    from extract.cli.evaluate import Judging, evaluate_command
 
-    evaluate_command(pipeline, predicted, gold, on=on, as_json=as_json)
+    options = Judging(
+        on=on,
+        against=against,
+        confusion=confusion,
+        key=key or (),
+        decide=decide or (),
+        offline=offline,
+        base_url=base_url,
+        as_json=as_json,
+    )
+    evaluate_command(pipeline, predicted, gold, options)
 
 
 @app.command()

@@ -1,30 +1,150 @@
-"""`extract eval`: predictions against gold answers."""
+"""`extract eval`: predictions against gold answers, and against another run."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
+from extract.checking import LabelCheck, check_labels
 from extract.cli.pipelines import load_pipeline
 from extract.errors import ConfigError
-from extract.evaluation import evaluate
+from extract.evaluation import Comparison, Evaluation, compare, evaluate
+from extract.evaluation.pairing import with_equal_keys
+from extract.evaluation.tables import aligned, share
+from extract.extractor import Extractor
+from extract.interactions.client import Client
+from extract.runs import offline_client
 from extract.schema import compile_schema
 from extract.sources import open_source
 
-__all__ = ["evaluate_command"]
+__all__ = ["Judging", "evaluate_command"]
+
+_RIGHT = ("right against gold", "where both agree", "where they differ")
 
 
-def evaluate_command(pipeline: str, predicted: str, gold: str, *, on: str, as_json: bool) -> None:
-    """Print one line per field of the pipeline's schema that both files have."""
-    left, right = _table(predicted), _table(gold)
-    answers = list(compile_schema(load_pipeline(pipeline).schema).dtypes)
-    names = [name for name in answers if name in right.columns]
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judging:
+    """What was typed behind `extract eval`; names as on the command line."""
+
+    on: str
+    against: str | None
+    confusion: str | None
+    key: Sequence[str]
+    decide: Sequence[str]
+    offline: bool
+    base_url: str | None
+    as_json: bool
+
+
+def evaluate_command(pipeline: str, predicted: str, gold: str | None, options: Judging) -> None:
+    """Print one line per field of the pipeline's schema that the files have, and what else was asked for."""
+    extractor = load_pipeline(pipeline)
+    dtypes = compile_schema(extractor.schema).dtypes
+    answers = list(dtypes)
+    ours = _table(predicted)
+    theirs = None if gold is None else _table(gold)
+    told: dict[str, Any] = {}
+    lines: list[str] = []
+    if theirs is not None:
+        names = _shared(answers, theirs, str(gold))
+        labels = list(_labels(dtypes.items()))
+        result = evaluate(ours, theirs, on=options.on, fields=names, labels=labels, keys=_keys(options.key))
+        told |= result.to_dict()
+        lines += [str(result), *_confusion(result, options.confusion)]
+    elif options.against is None and not options.decide:
+        raise ConfigError("name a file of gold answers, another output with --against, or a field with --decide")
+    elif options.confusion or options.key:
+        raise ConfigError("--confusion and --key need a file of gold answers")
+    if options.against is not None:
+        found = _compared(ours, theirs, answers, options)
+        told["against"] = found.to_dict()
+        lines += [*([""] if lines else []), f"a: {predicted}, b: {options.against}", str(found)]
+    if options.decide:
+        check = _decided(ours, extractor, options)
+        told["decisions"] = check.to_dict()
+        lines += [*([""] if lines else []), str(check)]
+        lines += ["offline: these are the emulator's answers, and its probabilities are made up"] * options.offline
+        if theirs is not None:
+            told["decisions"]["right"] = right = _right(check, ours, theirs, options)
+            lines += ["", *aligned(_RIGHT, [_right_cells(name, one) for name, one in right.items()], words=1)]
+    sys.stdout.write((json.dumps(told, default=str) if options.as_json else "\n".join(lines)) + "\n")
+
+
+def _shared(answers: Sequence[str], table: pl.DataFrame, address: str) -> list[str]:
+    """Return the pipeline's columns that a file has, structs that a flat file holds in parts included."""
+    names = [name for name in table.columns if name in answers or name.partition(".")[0] in answers]
     if not names:
-        raise ConfigError(f"{gold} has none of the pipeline's columns {answers!r}; it has {right.columns!r}")
-    result = evaluate(left, right, on=on, fields=names)
-    sys.stdout.write(json.dumps(result.frame().to_dicts(), default=str) + "\n" if as_json else f"{result}\n")
+        raise ConfigError(f"{address} has none of the pipeline's columns {answers!r}; it has {table.columns!r}")
+    return sorted(names, key=lambda name: answers.index(name if name in answers else name.partition(".")[0]))
+
+
+def _labels(dtypes: Iterable[tuple[str, Any]]) -> Iterator[str]:
+    """Yield what the schema knows to be labels: csv and jsonl forget it."""
+    for name, dtype in dtypes:
+        if isinstance(dtype, pl.Enum):
+            yield name
+        elif isinstance(dtype, pl.Struct):
+            yield from _labels((f"{name}.{inner.name}", inner.dtype) for inner in dtype.fields)
+
+
+def _compared(ours: pl.DataFrame, gold: pl.DataFrame | None, answers: Sequence[str], options: Judging) -> Comparison:
+    address = str(options.against)
+    other = _table(address)
+    return compare(ours, other, gold, on=options.on, fields=_shared(answers, other, address))
+
+
+def _confusion(result: Evaluation, name: str | None) -> Iterator[str]:
+    if name is None:
+        return
+    labelled = [score.name for score in result.fields if score.labels]
+    if name not in labelled:
+        raise ConfigError(f"--confusion {name}: fields with labels are {labelled!r}")
+    yield from ("", str(result[name]), "", str(result[name].confusion))
+
+
+def _decided(ours: pl.DataFrame, extractor: Extractor, options: Judging) -> LabelCheck:
+    if options.offline and options.base_url:
+        raise ConfigError("--offline brings its own service; leave out --base-url")
+    with offline_client() if options.offline else Client.from_env(base_url=options.base_url) as client:
+        return check_labels(ours, extractor, client=client, fields=options.decide)
+
+
+def _right(check: LabelCheck, ours: pl.DataFrame, gold: pl.DataFrame, options: Judging) -> dict[str, Any]:
+    """Return, by field, how often the extracted label is right where the second opinion agrees, and where not."""
+    found: dict[str, Any] = {}
+    ours, gold = with_equal_keys({"predicted": ours, "gold": gold}, options.on)
+    for score in check.fields:
+        if score.name not in gold.columns:
+            continue
+        rows = check.frame.filter(pl.col("field") == score.name).drop_nulls("agrees")
+        found[score.name] = {}
+        for word, agrees in (("agree", True), ("differ", False)):
+            chosen = ours[rows.filter(pl.col("agrees") == agrees)["row"].to_list()]
+            judged = gold.filter(pl.col(options.on).is_in(chosen[options.on].implode()))
+            result = evaluate(chosen, judged, on=options.on, fields=[score.name], resamples=0)[score.name]
+            found[score.name][word] = {"rows": result.n, "right": result.normalised}
+    return found
+
+
+def _right_cells(name: str, found: Any) -> tuple[str, ...]:
+    shown = (f"{share(one['right'])} of {one['rows']:,}" for one in (found["agree"], found["differ"]))
+    return (name, *shown)
+
+
+def _keys(given: Sequence[str]) -> dict[str, list[str]]:
+    """Read FIELD=NAME,NAME as often as it was typed."""
+    keys: dict[str, list[str]] = {}
+    for one in given:
+        name, found, members = one.partition("=")
+        if not (found and name and members):
+            raise ConfigError(f"--key {one!r}: write the list and what its members are known by: items=sku")
+        keys[name] = members.split(",")
+    return keys
 
 
 def _table(address: str) -> pl.DataFrame:

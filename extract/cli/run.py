@@ -49,6 +49,8 @@ class Options:
     prefix: str
     retry_rejected: bool
     require_grounding: bool
+    samples: int
+    provenance: bool
     inline_limit: int
     keep_files: bool
     stop_after_failures: int
@@ -81,6 +83,8 @@ def run_command(pipeline: str, data: str, output: Path, options: Options) -> int
             service_tier=options.service_tier,
             retry_rejected=options.retry_rejected,
             require_grounding=options.require_grounding,
+            samples=options.samples,
+            provenance=options.provenance,
             inline_limit=options.inline_limit,
             keep_files=options.keep_files,
             pipeline=pipeline_name(pipeline),

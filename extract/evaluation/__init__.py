@@ -1,7 +1,26 @@
-"""Predictions and gold answers in, scores per field out."""
+"""Predictions and gold answers in, scores per field out; two runs side by side."""
 
 from __future__ import annotations
 
-from extract.evaluation.scores import Evaluation, FieldScore, LabelScore, evaluate
+from extract.evaluation.comparison import Comparison, FieldComparison, compare
+from extract.evaluation.costs import CostScore
+from extract.evaluation.intervals import Interval
+from extract.evaluation.judging import evaluate
+from extract.evaluation.labels import Average, Confusion, LabelScore
+from extract.evaluation.members import MemberScore
+from extract.evaluation.scores import Evaluation, FieldScore
 
-__all__ = ["Evaluation", "FieldScore", "LabelScore", "evaluate"]
+__all__ = [
+    "Average",
+    "Comparison",
+    "Confusion",
+    "CostScore",
+    "Evaluation",
+    "FieldComparison",
+    "FieldScore",
+    "Interval",
+    "LabelScore",
+    "MemberScore",
+    "compare",
+    "evaluate",
+]

@@ -1,52 +1,33 @@
-"""Rows are paired by key, and each field both frames have is scored.
-
-Two measures stand side by side: `exact` asks whether the values are the same, `normalised` forgives case, blanks,
-punctuation and the written forms of dates, amounts and truth values.
-"""
+"""What an evaluation says: figures per field, as frozen values that a person or a program can read."""
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final, Literal, TypeAlias
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Literal, TypeAlias
 
 import polars as pl
 
-from extract.errors import ConfigError
-from extract.evaluation.agreement import same_exactly, same_when_normalised
-from extract.evaluation.written import written_boolean
+from extract.evaluation.costs import CostScore
+from extract.evaluation.intervals import Interval, share_interval
+from extract.evaluation.labels import Average, Confusion, LabelScore, shown_label
+from extract.evaluation.members import MemberScore
+from extract.evaluation.tables import aligned, figure, html_table, share
 
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+__all__ = ["Evaluation", "FieldKind", "FieldScore"]
 
-__all__ = ["Evaluation", "FieldScore", "LabelScore", "evaluate"]
+_HEADER: Final = ("field", "kind", "n", "exact", "normalised", "F1", "kappa")
 
-FieldKind: TypeAlias = Literal["label", "text", "value", "nested"]
-
-_MOST_LABELS: Final = 200
-"""A text column holds labels if gold has at most this many distinct texts, each of them twice on average."""
-
-
-@dataclass(frozen=True, slots=True)
-class LabelScore:
-    """How one label fared. `precision` is None where it was never predicted, `recall` where gold never has it.
-
-    `label` is None for the rows whose gold value is null, which then count as a label of their own.
-    """
-
-    label: str | None
-    precision: float | None
-    recall: float | None
-    f1: float
-    support: int
+FieldKind: TypeAlias = Literal["label", "text", "value", "list", "nested"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldScore:
     """How one field fared over `n` gold rows. Shares lie in 0..1 and are None where `n` is 0.
 
-    `accuracy`, `macro_f1` and `labels` are there for labels only. Macro-F1 is the plain mean over every label
-    that gold or the prediction uses.
+    For labels only: `accuracy`, the averages over every label that gold or the prediction uses, Cohen's `kappa`,
+    `matthews` (both -1..1, None where undefined), `labels` and `confusion`. For lists only: `members`. `intervals`
+    holds 95 % confidence intervals by the figure's name: exact, normalised, accuracy, macro_f1, kappa, member_f1.
     """
 
     name: str
@@ -55,8 +36,62 @@ class FieldScore:
     exact: float | None
     normalised: float | None
     accuracy: float | None = None
-    macro_f1: float | None = None
+    micro: Average | None = None
+    macro: Average | None = None
+    weighted: Average | None = None
+    kappa: float | None = None
+    matthews: float | None = None
     labels: tuple[LabelScore, ...] = ()
+    confusion: Confusion | None = None
+    members: MemberScore | None = None
+    # Not compared: they follow from the rest and the seed.
+    intervals: Mapping[str, Interval] = field(default_factory=dict, compare=False)
+
+    @property
+    def macro_f1(self) -> float | None:
+        """The plain mean of the labels' F1."""
+        return None if self.macro is None else self.macro.f1
+
+    @property
+    def f1(self) -> float | None:
+        """Macro-F1 for labels, the members' F1 for lists."""
+        return self.members.f1 if self.members else self.macro_f1
+
+    def __str__(self) -> str:
+        """Return the figures of each label, and their averages; those of a field without labels in one line."""
+        if not self.labels:
+            return "\n".join(aligned(_HEADER, [self.cells()], words=2))
+        rows = [
+            (shown_label(one.label), share(one.precision), share(one.recall), figure(one.f1), f"{one.support:,}")
+            for one in self.labels
+        ]
+        for name, mean in (("(micro)", self.micro), ("(macro)", self.macro), ("(weighted)", self.weighted)):
+            if mean is not None:
+                rows.append((name, share(mean.precision), share(mean.recall), figure(mean.f1), f"{self.n:,}"))
+        return "\n".join(aligned((self.name, "precision", "recall", "F1", "n"), rows, words=1))
+
+    def cells(self) -> tuple[str, ...]:
+        """Return what a person wants to read: one text per column of `Evaluation`'s table."""
+        spread = self.intervals.get
+        return (
+            self.name,
+            self.kind,
+            f"{self.n:,}",
+            share(self.exact, spread("exact")),
+            share(self.normalised, spread("normalised")),
+            figure(self.f1, spread("member_f1") or spread("macro_f1")),
+            figure(self.kappa, spread("kappa")),
+        )
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON."""
+        whole = {"field": self.name} | asdict(self)
+        del whole["name"]
+        whole["intervals"] = {name: [one.low, one.high] for name, one in self.intervals.items()}
+        if self.members is not None:
+            members = {"precision": self.members.precision, "recall": self.members.recall, "f1": self.members.f1}
+            whole["members"] |= members
+        return whole
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +99,16 @@ class Evaluation:
     """Scores of a prediction.
 
     `rows` counts gold rows, `missing` those of them without a prediction (wrong in every field), `extra` the
-    predictions without gold (not judged).
+    predictions without gold (not judged). `correct` rows are right in every judged field, when normalised. `cost` is
+    what these cost, None where the prediction has no `_extract.cost_usd`.
     """
 
     rows: int
     missing: int
     extra: int
     fields: tuple[FieldScore, ...]
+    correct: int = 0
+    cost: CostScore | None = field(default=None, compare=False)
 
     def __getitem__(self, name: str) -> FieldScore:
         """Return the score of the field `name`; raise KeyError where it was not judged."""
@@ -80,237 +118,60 @@ class Evaluation:
         raise KeyError(name)
 
     def frame(self) -> pl.DataFrame:
-        """Return one row per field: field, kind, n, exact, normalised, accuracy, macro_f1, labels (their number)."""
-        rows = [
-            (item.name, item.kind, item.n, item.exact, item.normalised, item.accuracy, item.macro_f1, len(item.labels))
-            for item in self.fields
-        ]
-        return pl.DataFrame(rows, schema=_FRAME_SCHEMA, orient="row")
+        """Return one row per field: its figures, each headline with its interval as `_low` and `_high`, nulls if none.
+
+        `labels` is their number; `f1` is macro-F1 for labels, and that of the members for lists.
+        """
+        return pl.DataFrame([_frame_row(item) for item in self.fields], schema=_FRAME_SCHEMA, orient="row")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON: what the counts say, and one object per field."""
+        cost = None if self.cost is None else asdict(self.cost) | {"per_correct": self.cost.per_correct}
+        if cost is not None and self.cost is not None and self.cost.interval is not None:
+            cost["interval"] = [self.cost.interval.low, self.cost.interval.high]
+        counts = {"rows": self.rows, "missing": self.missing, "extra": self.extra, "correct": self.correct}
+        return counts | {"cost": cost, "fields": [item.to_dict() for item in self.fields]}
 
     def __str__(self) -> str:
-        header = ("field", "kind", "n", "exact", "normalised", "macro-F1")
-        body = [
-            (item.name, item.kind, str(item.n), _percent(item.exact), _percent(item.normalised), _mean(item.macro_f1))
-            for item in self.fields
-        ]
-        widths = [max(map(len, column)) for column in zip(header, *body, strict=True)]
-        lines = [_table_line(cells, widths) for cells in (header, *body)]
-        return "\n".join([f"{self.rows} rows, {self.missing} missing, {self.extra} extra", *lines])
+        lines = [self._counts(), *aligned(_HEADER, [item.cells() for item in self.fields], words=2)]
+        return "\n".join([*lines, *self._cost_lines()])
+
+    def _repr_html_(self) -> str:
+        caption = " ".join([self._counts(), *self._cost_lines()])
+        return html_table(caption, _HEADER, [item.cells() for item in self.fields])
+
+    def _counts(self) -> str:
+        correct = share(self.correct / self.rows, share_interval(self.correct, self.rows)) if self.rows else "-"
+        return f"{self.rows:,} rows, {self.missing:,} missing, {self.extra:,} extra; right in every field: {correct}"
+
+    def _cost_lines(self) -> list[str]:
+        if self.cost is None:
+            return []
+        cost, each = self.cost, self.cost.per_correct
+        spread = "" if cost.interval is None else f" ({cost.interval.low:.6f}-{cost.interval.high:.6f})"
+        left_out = f"; {cost.unknown:,} rows of unknown cost left out" if cost.unknown else ""
+        per_row = "none is correct" if each is None else f"${each:.6f}{spread} per correct row"
+        return [f"cost: ${cost.dollars:,.4f} for {cost.rows:,} rows, {per_row}{left_out}"]
 
 
+_WITH_INTERVAL: Final = ("exact", "normalised", "accuracy", "kappa", "f1")
 _FRAME_SCHEMA: Final = {
     "field": pl.String,
     "kind": pl.String,
     "n": pl.Int64,
-    "exact": pl.Float64,
-    "normalised": pl.Float64,
-    "accuracy": pl.Float64,
-    "macro_f1": pl.Float64,
+    **{name + end: pl.Float64 for name in _WITH_INTERVAL for end in ("", "_low", "_high")},
+    **dict.fromkeys(("macro_f1", "micro_f1", "weighted_f1", "matthews"), pl.Float64),
     "labels": pl.Int64,
 }
 
 
-def _percent(share: float | None) -> str:
-    return "-" if share is None else f"{share:.1%}"
-
-
-def _mean(score: float | None) -> str:
-    return "-" if score is None else f"{score:.3f}"
-
-
-def _table_line(cells: Sequence[str], widths: Sequence[int]) -> str:
-    """Return one line of the table: two columns of words to the left, figures to the right."""
-    words = [cell.ljust(width) for cell, width in zip(cells[:2], widths[:2], strict=True)]
-    figures = [cell.rjust(width) for cell, width in zip(cells[2:], widths[2:], strict=True)]
-    return "  ".join(words + figures)
-
-
-def evaluate(
-    predicted: pl.DataFrame,
-    gold: pl.DataFrame,
-    *,
-    on: str,
-    fields: Sequence[str] | None = None,
-    day_first: bool = True,
-) -> Evaluation:
-    """Return how well `predicted` agrees with `gold`, row by row where the column `on` has the same value.
-
-    `fields` names what is judged, by default all that both frames have. A struct is judged whole and by its fields,
-    `outer.inner`, which may also be named alone; names that only the prediction has are never judged.
-    `day_first` reads 05/04/2026 in a text as 5 April.
-    Raises ConfigError for a missing, null or repeated key, an unknown field, and where there is nothing to judge.
-    """
-    predicted, gold = _with_equal_keys(predicted, gold, on)
-    columns = _field_columns(predicted, gold, on)
-    chosen = {name: columns[name] for name in _chosen_fields(fields, list(columns))}
-    matched, pairs = _paired(predicted, gold, on, list(chosen.values()))
-    scores = tuple(_score_field(name, pair, day_first) for name, pair in zip(chosen, pairs, strict=True))
-    return Evaluation(gold.height, gold.height - matched, predicted.height - matched, scores)
-
-
-# Keys and columns -----------------------------------------------------------------------------------------------------
-
-
-def _with_equal_keys(predicted: pl.DataFrame, gold: pl.DataFrame, on: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return both frames with keys of one dtype; refuse keys that do not tell rows apart."""
-    for side, frame in (("predicted", predicted), ("gold", gold)):
-        _check_key(side, frame, on)
-    ours, theirs = predicted.schema[on], gold.schema[on]
-    if ours == theirs:
-        return predicted, gold
-    # A CSV reader makes 1 of an integer key and another 1.0; as texts they would never meet.
-    fractional = ours.is_numeric() and theirs.is_numeric() and (ours.is_float() or theirs.is_float())
-    key = pl.col(on).cast(pl.Float64 if fractional else pl.String)
-    return predicted.with_columns(key), gold.with_columns(key)
-
-
-def _check_key(side: str, frame: pl.DataFrame, on: str) -> None:
-    if on not in frame.columns:
-        raise ConfigError(f"the {side} frame has no column {on!r} to join on; it has {frame.columns!r}")
-    keys = frame[on]
-    if keys.null_count():
-        raise ConfigError(f"{keys.null_count()} {side} rows have no value in the key column {on!r}")
-    repeated = keys.filter(keys.is_duplicated()).unique(maintain_order=True).to_list()
-    if repeated:
-        more = f" and {len(repeated) - 5} more" if len(repeated) > 5 else ""
-        raise ConfigError(f"keys must be unique, but {on!r} of the {side} frame repeats {repeated[:5]!r}{more}")
-
-
-def _field_columns(predicted: pl.DataFrame, gold: pl.DataFrame, on: str) -> dict[str, tuple[pl.Expr, pl.Expr]]:
-    """Return, in the prediction's order, the fields both frames have, and how to read each from either."""
-    theirs = dict(_paths(gold))
-    return {path: (expr, theirs[path]) for path, expr in _paths(predicted) if path in theirs and path != on}
-
-
-def _paths(frame: pl.DataFrame) -> Iterator[tuple[str, pl.Expr]]:
-    """Yield every column and, after each struct, its fields as `outer.inner`; a column of that very name wins."""
-    for name, dtype in frame.schema.items():
-        for path, expr in _inner_paths(name, pl.col(name), dtype):
-            if path == name or path not in frame.columns:
-                yield path, expr
-
-
-def _inner_paths(path: str, expr: pl.Expr, dtype: Any) -> Iterator[tuple[str, pl.Expr]]:
-    yield path, expr
-    if isinstance(dtype, pl.Struct):
-        for inner in dtype.fields:
-            yield from _inner_paths(f"{path}.{inner.name}", expr.struct.field(inner.name), inner.dtype)
-
-
-def _chosen_fields(fields: Sequence[str] | None, known: list[str]) -> list[str]:
-    if not known:
-        raise ConfigError("the predicted and the gold frame have no field in common besides the key")
-    if fields is None:
-        return known
-    if unknown := [name for name in fields if name not in known]:
-        raise ConfigError(f"cannot judge {unknown!r}; fields that both frames have: {known!r}")
-    inside = {name: [path for path in known if path.startswith(f"{name}.")] for name in fields}
-    return list(dict.fromkeys(path for name in fields for path in (name, *inside[name])))
-
-
-@dataclass(frozen=True, slots=True)
-class _Pairs:
-    """One field's values: predicted beside gold where a prediction came, and the gold values that got none."""
-
-    predicted: pl.Series
-    gold: pl.Series
-    unanswered: pl.Series
-
-    def __len__(self) -> int:
-        return len(self.gold) + len(self.unanswered)
-
-    def both(self) -> Iterator[tuple[Any, Any]]:
-        return zip(self.predicted.to_list(), self.gold.to_list(), strict=True)
-
-
-def _paired(
-    predicted: pl.DataFrame, gold: pl.DataFrame, on: str, columns: Sequence[tuple[pl.Expr, pl.Expr]]
-) -> tuple[int, list[_Pairs]]:
-    """Return how many gold rows have a prediction, and the pairs of each column."""
-    key = pl.col(on).alias("key")
-    ours = predicted.select(key, *(column.alias(f"predicted {i}") for i, (column, _) in enumerate(columns)))
-    theirs = gold.select(key, *(column.alias(f"gold {i}") for i, (_, column) in enumerate(columns)))
-    both = theirs.join(ours, on="key", how="inner")
-    alone = theirs.join(ours, on="key", how="anti")
-    names = [(f"predicted {i}", f"gold {i}") for i in range(len(columns))]
-    return both.height, [_Pairs(both[our], both[their], alone[their]) for our, their in names]
-
-
-# Scores ---------------------------------------------------------------------------------------------------------------
-
-
-def _score_field(name: str, pairs: _Pairs, day_first: bool) -> FieldScore:
-    kind, n, tally = _kind(pairs), len(pairs), _tally(pairs)
-    score = FieldScore(
-        name=name,
-        kind=kind,
-        n=n,
-        exact=_share(same_exactly, tally, n),
-        normalised=_share(lambda ours, theirs: same_when_normalised(ours, theirs, day_first=day_first), tally, n),
-    )
-    return _with_labels(score, pairs) if kind == "label" else score
-
-
-def _kind(pairs: _Pairs) -> FieldKind:
-    ours, theirs = pairs.predicted.dtype, pairs.gold.dtype
-    if ours.is_nested() or theirs.is_nested():
-        return "nested"
-    if isinstance(ours, pl.Enum | pl.Categorical | pl.Boolean):
-        return "label"
-    if ours != pl.String or theirs != pl.String:
-        return "value"
-    texts = pl.concat([pairs.gold, pairs.unanswered]).drop_nulls()
-    return "label" if 0 < texts.n_unique() <= min(_MOST_LABELS, len(texts) // 2) else "text"
-
-
-def _tally(pairs: _Pairs) -> list[tuple[Any, Any, int]]:
-    """Return (predicted, gold, how often); values that can be hashed are compared once per distinct pair."""
-    if pairs.predicted.dtype.is_nested() or pairs.gold.dtype.is_nested():
-        return [(ours, theirs, 1) for ours, theirs in pairs.both()]
-    return [(ours, theirs, count) for (ours, theirs), count in Counter(pairs.both()).items()]
-
-
-def _share(same: Callable[[Any, Any], bool], tally: Iterable[tuple[Any, Any, int]], n: int) -> float | None:
-    return sum(count for ours, theirs, count in tally if same(ours, theirs)) / n if n else None
-
-
-def _with_labels(score: FieldScore, pairs: _Pairs) -> FieldScore:
-    """Return the score of a label field with accuracy, macro-F1 and the label's own scores filled in."""
-    as_label = _boolean_label if pairs.predicted.dtype == pl.Boolean else _text_label
-    answered = Counter((as_label(ours), as_label(theirs)) for ours, theirs in pairs.both())
-    labels = _label_scores(answered, Counter(as_label(theirs) for theirs in pairs.unanswered.to_list()))
-    return replace(
-        score,
-        accuracy=sum(n for (ours, theirs), n in answered.items() if ours == theirs) / score.n if score.n else None,
-        macro_f1=sum(label.f1 for label in labels) / len(labels) if labels else None,
-        labels=labels,
-    )
-
-
-def _text_label(value: Any) -> str | None:
-    return None if value is None else str(value)
-
-
-def _boolean_label(value: Any) -> str | None:
-    truth = written_boolean(value) if isinstance(value, str) else value
-    return _text_label(value) if truth is None else str(bool(truth)).lower()
-
-
-def _label_scores(
-    answered: Counter[tuple[str | None, str | None]], unanswered: Counter[str | None]
-) -> tuple[LabelScore, ...]:
-    """Return a score per label, sorted, null last. A null prediction is a label only where gold has nulls too."""
-    support, predictions, hits = unanswered.copy(), Counter[str | None](), Counter[str | None]()
-    for (ours, theirs), count in answered.items():
-        support[theirs] += count
-        predictions[ours] += count
-        hits[theirs] += count if ours == theirs else 0
-    labels = support.keys() | (predictions.keys() - {None})
-    ordered = sorted(labels, key=lambda label: (label is None, label or ""))
-    return tuple(_label_score(label, hits[label], predictions[label], support[label]) for label in ordered)
-
-
-def _label_score(label: str | None, hits: int, predictions: int, support: int) -> LabelScore:
-    precision = hits / predictions if predictions else None
-    recall = hits / support if support else None
-    return LabelScore(label, precision, recall, 2 * hits / (predictions + support), support)
+def _frame_row(item: FieldScore) -> tuple[Any, ...]:
+    intervals = {**item.intervals, "f1": item.intervals.get("member_f1") or item.intervals.get("macro_f1")}
+    figures = [
+        value
+        for name in _WITH_INTERVAL
+        for spread in [intervals.get(name)]
+        for value in (getattr(item, name), spread and spread.low, spread and spread.high)
+    ]
+    averages = [item.macro_f1, item.micro and item.micro.f1, item.weighted and item.weighted.f1, item.matthews]
+    return (item.name, item.kind, item.n, *figures, *averages, len(item.labels))

@@ -29,6 +29,11 @@ _WHOLE: Final = 4_000  # code points of a source that is aligned as a whole
 _SEED: Final = 5
 _MOST_SEEDS: Final = 400  # places of one seed; what stands more often tells nothing
 _WINDOWS: Final = 8
+_MOST: Final = 400  # bare code points aligned in one piece: the work grows with their square, and more
+_END: Final = 200  # bare code points at each end of what is longer, by which its place is found
+_MOST_ENDS: Final = 4  # places of each end that are tried
+_MOST_COMPARED: Final = 30_000  # bare code points; what is longer is no quotation
+_MOST_STEPS: Final = 4_000  # bare code points whose differences are told one by one
 
 
 class Alignment(NamedTuple):
@@ -45,7 +50,7 @@ def load_rapidfuzz() -> ModuleType:
         import rapidfuzz  # noqa: PLC0415 - an extra
     except ImportError:
         raise ConfigError(
-            "finding similar texts needs rapidfuzz: pip install 'extract-interactions[documents]', or fuzzy=False"
+            "finding similar texts needs rapidfuzz: pip install 'extract-interactions[documents]'"
         ) from None
     return rapidfuzz
 
@@ -61,10 +66,29 @@ def align(source: SourceText, words: str) -> Alignment | None:
         return None
     asked = _asked(len(needle))
     library = load_rapidfuzz()
-    windows = _windows(source, needle)
-    found = [alignment for low, high in windows for alignment in _near(library, source, needle, low, high)]
+    found = _found(library, source, needle) if len(needle) <= _MOST else _found_by_ends(library, source, needle)
     best = max(found, key=lambda alignment: (alignment.score, -alignment.start), default=None)
     return best if best is not None and best.score >= asked else None
+
+
+def _found(library: ModuleType, source: SourceText, needle: str) -> list[Alignment]:
+    windows = _windows(source, needle)
+    return [alignment for low, high in windows for alignment in _near(library, source, needle, low, high)]
+
+
+def _found_by_ends(library: ModuleType, source: SourceText, needle: str) -> Iterator[Alignment]:
+    """Yield the stretches between places like the beginning of a long text and places like its end."""
+    if len(needle) > _MOST_COMPARED:
+        return
+    heads, tails = (_likeliest(_found(library, source, part)) for part in (needle[:_END], needle[-_END:]))
+    for start, end in {(head.start, tail.end) for head, tail in product(heads, tails)}:
+        text = fold(source.text[start:end], BARE).text if 0 < end - start <= 2 * _MOST_COMPARED else ""
+        if abs(len(text) - len(needle)) <= (1 - _LENIENT) * len(needle):
+            yield Alignment(start, end, _similarity(library, needle, text))
+
+
+def _likeliest(found: list[Alignment]) -> list[Alignment]:
+    return sorted(found, key=lambda alignment: (-alignment.score, alignment.start))[:_MOST_ENDS]
 
 
 def _asked(size: int) -> float:
@@ -108,6 +132,8 @@ def _near(library: ModuleType, source: SourceText, needle: str, low: int, high: 
 
 def _similarity(library: ModuleType, needle: str, found: str) -> float:
     """Return the similarity of two bare texts; 0 where one has a word that the other has not."""
+    if len(needle) > _MOST_STEPS:
+        return float(library.fuzz.ratio(needle, found)) / 100
     longest = max(_SMALLEST_GAP, len(needle) // _GAP_SHARE)
     steps = library.distance.Indel.opcodes(needle, found)
     changed = (step for step in steps if step.tag != "equal")

@@ -99,10 +99,13 @@ class _Choice:
         return (cost,)
 
     def is_foreign(self, group: Group, place: Place) -> bool:
-        before, after = self.anchors.get(group.previous) if group.previous else None, None
-        if group in self.next:
-            after = self.anchors.get(self.next[group])
-        return bool((before and place.start < before.start) or (after and place.start >= after.start))
+        """Return whether a place lies beyond a neighbour of its element, where the text has them in the same order."""
+        own = self.anchors.get(group)
+        before = self.anchors.get(group.previous) if group.previous else None
+        after = self.anchors.get(self.next[group]) if group in self.next else None
+        beyond_before = before and place.start < before.start and not (own and own.start < before.start)
+        beyond_after = after and place.start >= after.start and not (own and own.start >= after.start)
+        return bool(beyond_before or beyond_after)
 
     def distance(self, place: Place, near: Place | None) -> int:
         if near is None:

@@ -1,4 +1,4 @@
-"""Which values are labels, by the JSON Schema that they answer: a classification is not a quotation."""
+"""Which values are no quotations, by the JSON Schema that they answer: labels, and what only programs write."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any, NamedTuple
 from extract.schema.keywords import element
 from extract.types import JsonObject
 
-__all__ = ["Labels", "Node", "is_label"]
+__all__ = ["Labels", "Node", "is_label", "is_machine_written"]
+
+_MACHINE_FORMATS = frozenset({"duration", "binary", "base64url"})
 
 
 class Node(NamedTuple):
@@ -45,6 +47,11 @@ class Labels:
 def is_label(value: Any, nodes: tuple[Node, ...]) -> bool:
     """Return whether one of the schemas lists the value."""
     return any(value in node.schema.get("enum", ()) or value == node.schema.get("const", ...) for node in nodes)
+
+
+def is_machine_written(nodes: tuple[Node, ...]) -> bool:
+    """Return whether one of the schemas wants a form that no text is written in: "P3D" for three days, base64."""
+    return any(node.schema.get("format") in _MACHINE_FORMATS or "contentEncoding" in node.schema for node in nodes)
 
 
 def _is_uniform(nodes: tuple[Node, ...]) -> bool:

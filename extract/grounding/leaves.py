@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from extract.grounding.labels import Labels, Node, is_label
+from extract.grounding.labels import Labels, Node, is_label, is_machine_written
 from extract.schema.keywords import element, member
 
 __all__ = ["Group", "Leaf", "Quotable", "groups_of"]
@@ -45,7 +45,7 @@ class Group:
 def groups_of(value: Any, labels: Labels) -> list[Group]:
     """Return the leaves of a value by object, outer ones first, elements in order.
 
-    No leaves are truth values, nulls, labels, blank texts, and numbers that are not finite.
+    No leaves are truth values, nulls, labels, durations, bytes, blank texts, and numbers that are not finite.
     """
     walk = _Walk(labels)
     root = walk.open(None)
@@ -70,7 +70,7 @@ class _Walk:
             self.visit_members(value, path, nodes, group)
         elif isinstance(value, list | tuple):
             self.visit_elements(value, path, name, nodes, group)
-        elif _can_stand(value) and not is_label(value, nodes):
+        elif _can_stand(value) and not is_label(value, nodes) and not is_machine_written(nodes):
             group.leaves.append(Leaf(path, name, value, self.count))
             self.count += 1
 

@@ -22,8 +22,9 @@ def ground(value: Any, source: SourceText, *, labels: Labels = _NO_LABELS, fuzzy
     """Return a span for each text, number, date and time of a value, in the value's order.
 
     `value` is plain JSON or Python values, keys as on the wire where `labels` are to be known by them. Truth values,
-    nulls, labels and blank texts have no span. With `fuzzy`, a text that stands nowhere is looked for in similar words,
-    which needs rapidfuzz: raises ConfigError where that is not installed (`load_rapidfuzz` tells before).
+    nulls, labels, durations, bytes and blank texts have no span. With `fuzzy`, a text that stands nowhere is looked for
+    in similar words, which needs rapidfuzz: raises ConfigError where that is not installed (`load_rapidfuzz` tells
+    before).
     """
     groups = groups_of(value, labels)
     leaves = sorted((leaf for group in groups for leaf in group.leaves), key=lambda leaf: leaf.order)

@@ -4,7 +4,7 @@
 one, `uniting` joins lists by it, and `merging` does so for whole answers.
 """
 
-from extract.windows.cutting import Rule, Union, Window, Windows, count, cut
+from extract.windows.cutting import Rule, Union, Window, Windows, count, cut, load_splitter
 from extract.windows.merging import Merged, check_rules, merge
 
 __all__ = [
@@ -16,5 +16,6 @@ __all__ = [
     "check_rules",
     "count",
     "cut",
+    "load_splitter",
     "merge",
 ]

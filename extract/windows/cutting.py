@@ -15,7 +15,7 @@ from extract.windows.graphemes import last_border, next_border
 if TYPE_CHECKING:
     from semantic_text_splitter import TextSplitter
 
-__all__ = ["Choice", "Rule", "Union", "Window", "Windows", "count", "cut"]
+__all__ = ["Choice", "Rule", "Union", "Window", "Windows", "count", "cut", "load_splitter"]
 
 _SLACK = 200  # characters: a sentence or two
 _LOOKAHEAD = 64  # characters behind a limit, by which the splitter sees whether a word or sentence goes on
@@ -77,6 +77,11 @@ class Windows:
     merge: Mapping[str, Rule] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
+        for name in ("characters", "overlap", "passes"):
+            if type(number := getattr(self, name)) is not int:
+                raise ConfigError(f"windows: {name} must be a whole number, not {number!r}")
+        if not isinstance(self.merge, Mapping) or not all(isinstance(path, str) for path in self.merge):
+            raise ConfigError(f"merge takes a mapping of fields to rules, not {self.merge!r}")
         if self.characters < 1:
             raise ConfigError(f"a window holds at least one character, not {self.characters}")
         if not 0 <= self.overlap <= self.characters // 2:
@@ -240,15 +245,16 @@ class _Cutter:
 def _first_piece(text: str, most: int) -> int:
     """Return the length of the first piece of a text that is too long for one."""
     try:
-        return len(_splitter(most).chunks(text)[0])
+        return len(load_splitter()(most, trim=False).chunks(text)[0])
     except UnicodeError as error:
         raise BadRecord(f"the record holds text that is no Unicode: {error}") from None
 
 
-def _splitter(most: int) -> TextSplitter:
+def load_splitter() -> type[TextSplitter]:
+    """Return the splitter. Raises ConfigError where the extra is not installed."""
     try:
         from semantic_text_splitter import TextSplitter  # noqa: PLC0415 - an extra
-    except ModuleNotFoundError:
+    except ImportError:
         told = "cutting long texts needs semantic-text-splitter: pip install 'extract-interactions[documents]'"
         raise ConfigError(told) from None
-    return TextSplitter(most, trim=False)
+    return TextSplitter

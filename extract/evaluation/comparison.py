@@ -1,0 +1,228 @@
+"""Two runs over the same rows: what has changed, and which of them is right more often."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+import polars as pl
+
+from extract.evaluation.agreement import same_exactly
+from extract.evaluation.pairing import Columns, common_fields, paired, with_equal_keys
+from extract.evaluation.tables import aligned, html_table
+from extract.evaluation.verdicts import verdicts
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Sequence
+
+__all__ = ["Comparison", "FieldComparison", "compare", "mcnemar"]
+
+_GOLDLESS: Final = ("field", "rows", "changed")
+_HEADER: Final = (*_GOLDLESS, "both right", "only a", "only b", "neither", "p")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldComparison:
+    """What two runs make of one field.
+
+    Of the `rows` that both have, `changed` hold another value. Of the gold rows, `both` are right in both runs when
+    normalised, `only_a`, `only_b` in one, `neither` in none; a row that a run lacks is wrong. `p_value` is McNemar's
+    exact test: how likely so uneven a split is where both are equally good. The last five are None without gold.
+    """
+
+    name: str
+    rows: int
+    changed: int
+    both: int | None = None
+    only_a: int | None = None
+    only_b: int | None = None
+    neither: int | None = None
+    p_value: float | None = None
+
+    def cells(self) -> tuple[str, ...]:
+        """Return one text per column of the table."""
+        counts = [
+            "-" if count is None else f"{count:,}" for count in (self.both, self.only_a, self.only_b, self.neither)
+        ]
+        return (self.name, f"{self.rows:,}", f"{self.changed:,}", *counts, _p(self.p_value))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Comparison:
+    """Two runs, a and b, side by side.
+
+    `rows` are in both, `only_in_a` and `only_in_b` in one: these are compared with gold, never with each other.
+    `gold` counts gold rows, None without gold; `unjudged` rows of a or b are in no gold. `changes` has one row per
+    changed value: the key, `field`, `a`, `b` and, with gold, `gold`, as text; null is null.
+    """
+
+    rows: int
+    only_in_a: int
+    only_in_b: int
+    gold: int | None
+    unjudged: int
+    fields: tuple[FieldComparison, ...]
+    changes: pl.DataFrame = field(compare=False, repr=False)
+
+    def __getitem__(self, name: str) -> FieldComparison:
+        """Return the comparison of the field `name`; raise KeyError where there is none."""
+        for one in self.fields:
+            if one.name == name:
+                return one
+        raise KeyError(name)
+
+    def frame(self) -> pl.DataFrame:
+        """Return one row per field, the columns named as in `FieldComparison`, the first `field`."""
+        counts = dict.fromkeys(("rows", "changed", "both", "only_a", "only_b", "neither"), pl.Int64)
+        schema = {"field": pl.String, **counts, "p_value": pl.Float64}
+        return pl.DataFrame([tuple(asdict(one).values()) for one in self.fields], schema=schema, orient="row")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return everything as JSON."""
+        counts = {"rows": self.rows, "only_in_a": self.only_in_a, "only_in_b": self.only_in_b}
+        whole = {**counts, "gold": self.gold, "unjudged": self.unjudged, "fields": self.frame().to_dicts()}
+        return whole | {"changes": self.changes.to_dicts()}
+
+    def __str__(self) -> str:
+        header, body = self._table()
+        return "\n".join([self._counts(), *aligned(header, body, words=1)])
+
+    def _repr_html_(self) -> str:
+        return html_table(self._counts(), *self._table())
+
+    def _table(self) -> tuple[Sequence[str], list[tuple[str, ...]]]:
+        header = _GOLDLESS if self.gold is None else _HEADER
+        return header, [one.cells()[: len(header)] for one in self.fields]
+
+    def _counts(self) -> str:
+        told = f"{self.rows:,} rows in both, {self.only_in_a:,} only in a, {self.only_in_b:,} only in b"
+        if self.gold is None:
+            return told
+        return f"{told}; {self.gold:,} gold rows, {self.unjudged:,} rows without gold"
+
+
+def _p(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}" if value >= 0.001 else f"{value:.1e}"
+
+
+def compare(
+    a: pl.DataFrame,
+    b: pl.DataFrame,
+    gold: pl.DataFrame | None = None,
+    *,
+    on: str,
+    fields: Sequence[str] | None = None,
+    day_first: bool = True,
+) -> Comparison:
+    """Return what has changed from `a` to `b`, row by row where the column `on` has the same value.
+
+    `fields` names what is compared, by default all that both have; structs as in `evaluate`. With `gold` also which of
+    the two is right, for the fields that gold has. Raises ConfigError as `evaluate` does.
+    """
+    frames = {"a": a, "b": b} | ({} if gold is None else {"gold": gold})
+    a, b, *golds = with_equal_keys(frames, on)
+    columns = common_fields(a, b, on, fields)
+    keys, pairs = paired(b, a, on, [(theirs, ours) for ours, theirs in columns.values()])
+    truth = _Truth.of(golds[0], a, b, on, columns, day_first=day_first) if golds else None
+    found: list[FieldComparison] = []
+    changes: list[tuple[Any, ...]] = []
+    for name, pair in zip(columns, pairs, strict=True):
+        changed = [
+            (key, name, _shown(before), _shown(after))
+            for key, (after, before) in zip(keys.to_list(), pair.both(), strict=True)
+            if not (same_exactly(after, before) and same_exactly(before, after))
+        ]
+        split = {} if truth is None else truth.split(name)
+        found.append(FieldComparison(name=name, rows=len(keys), changed=len(changed), **split))
+        changes += [row if truth is None else (*row, truth.told(name, row[0])) for row in changed]
+    texts = dict.fromkeys(("field", "a", "b", *(["gold"] if golds else [])), pl.String())
+    judged = set() if truth is None else truth.keys
+    unjudged = 0 if truth is None else len({*a[on].to_list(), *b[on].to_list()} - judged)
+    return Comparison(
+        rows=len(keys),
+        only_in_a=a.height - len(keys),
+        only_in_b=b.height - len(keys),
+        gold=None if truth is None else len(judged),
+        unjudged=unjudged,
+        fields=tuple(found),
+        changes=pl.DataFrame(changes, schema={on: a.schema[on], **texts}, orient="row"),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Truth:
+    """Which gold rows either run has right, by field; and what gold says, as text."""
+
+    keys: set[Hashable]
+    right: tuple[dict[str, set[Hashable]], dict[str, set[Hashable]]]
+    said: dict[str, dict[Hashable, str | None]]
+
+    @classmethod
+    def of(
+        cls,
+        gold: pl.DataFrame,
+        a: pl.DataFrame,
+        b: pl.DataFrame,
+        on: str,
+        columns: dict[str, Columns],
+        *,
+        day_first: bool,
+    ) -> _Truth:
+        names = [name for name in common_fields(a, gold, on, None) if name in columns]
+        sides: list[dict[str, set[Hashable]]] = []
+        said: dict[str, dict[Hashable, str | None]] = {}
+        for frame in (a, b):
+            read = {name: column for name, column in common_fields(frame, gold, on, None).items() if name in names}
+            keys, pairs = paired(frame, gold, on, list(read.values()))
+            judged = [verdicts(pair, day_first=day_first).normalised for pair in pairs]
+            sides.append(
+                {
+                    name: {key for key, right in zip(keys.to_list(), one, strict=True) if right}
+                    for name, one in zip(read, judged, strict=True)
+                }
+            )
+            for name, (_, theirs) in read.items():
+                told = gold.select(key=pl.col(on), value=theirs)
+                said[name] = {key: _shown(value) for key, value in told.iter_rows()}
+        return cls(set(gold[on].to_list()), (sides[0], sides[1]), said)
+
+    def split(self, name: str) -> dict[str, Any]:
+        """Return how the gold rows divide; nothing for a field that gold lacks."""
+        if name not in self.right[0]:
+            return {}
+        ours, theirs = (side[name] for side in self.right)
+        both, only_a, only_b = len(ours & theirs), len(ours - theirs), len(theirs - ours)
+        return {
+            "both": both,
+            "only_a": only_a,
+            "only_b": only_b,
+            "neither": len(self.keys) - both - only_a - only_b,
+            "p_value": mcnemar(only_a, only_b),
+        }
+
+    def told(self, name: str, key: Hashable) -> str | None:
+        return self.said.get(name, {}).get(key)
+
+
+def _shown(value: Any) -> str | None:
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else str(value)
+
+
+def mcnemar(only_a: int, only_b: int) -> float:
+    """Return the two-sided p-value of McNemar's exact test, from the rows that only one of two runs has right."""
+    n, least = only_a + only_b, min(only_a, only_b)
+    if only_a == only_b:
+        return 1.0
+    # The largest term by logarithms, since its parts pass any float; each smaller one from the one before.
+    term = math.exp(math.lgamma(n + 1) - math.lgamma(least + 1) - math.lgamma(n - least + 1) - n * math.log(2))
+    tail = 0.0
+    for count in range(least, -1, -1):
+        tail += term
+        term *= count / (n - count + 1)
+        if term < tail * 1e-17:
+            break
+    return min(1.0, 2 * tail)

@@ -1,0 +1,144 @@
+"""Rows are paired by key, and each field both frames have is scored.
+
+Two measures stand side by side: `exact` asks whether the values are the same, `normalised` forgives case, blanks,
+punctuation and the written forms of dates, amounts and truth values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Final
+
+import polars as pl
+
+from extract.evaluation.costs import cost_column, cost_score
+from extract.evaluation.intervals import Interval, share_interval
+from extract.evaluation.labels import Confusion, averages, confusion_of, label_intervals, label_scores
+from extract.evaluation.members import check_member_keys, member_score
+from extract.evaluation.pairing import Pairs, common_fields, paired, with_equal_keys
+from extract.evaluation.scores import Evaluation, FieldKind, FieldScore
+from extract.evaluation.verdicts import Verdicts, verdicts
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping, Sequence
+
+__all__ = ["evaluate"]
+
+_COST: Final = "_extract.cost_usd"
+_MOST_LABELS: Final = 200
+"""A text column holds labels if gold has at most this many distinct texts, each of them twice on average."""
+
+
+def evaluate(
+    predicted: pl.DataFrame,
+    gold: pl.DataFrame,
+    *,
+    on: str,
+    fields: Sequence[str] | None = None,
+    labels: Collection[str] = (),
+    keys: Mapping[str, str | Sequence[str]] | None = None,
+    day_first: bool = True,
+    resamples: int = 2_000,
+    seed: int = 0,
+) -> Evaluation:
+    """Return how well `predicted` agrees with `gold`, row by row where the column `on` has the same value.
+
+    `fields` names what is judged, by default all that both frames have. A struct is judged whole and by its fields,
+    `outer.inner`, which may also be named alone; names that only the prediction has are never judged.
+    `labels` names fields to score as labels that do not look like it: texts with many labels, or few rows.
+    `keys` names, for a list of structs, the field or fields that make two members the same one: `{"items": "sku"}`.
+    `day_first` reads 05/04/2026 in a text as 5 April.
+    Intervals of shares are Wilson's; those of F1, kappa and cost are a BCa bootstrap of `resamples` (0: none) from
+    `seed`. Raises ConfigError for a missing, null or repeated key, an unknown field, and nothing to judge.
+    """
+    predicted, gold = with_equal_keys({"predicted": predicted, "gold": gold}, on)
+    columns = common_fields(predicted, gold, on, fields)
+    by_key = check_member_keys(keys or {}, columns, predicted)
+    if (cost := cost_column(predicted)) is not None:
+        predicted = predicted.with_columns(cost.alias(_COST))
+        gold = gold.with_columns(pl.lit(None).alias(_COST))
+    chosen = [*columns.values()] + ([(pl.col(_COST), pl.col(_COST))] if cost is not None else [])
+    matched, pairs = paired(predicted, gold, on, chosen)
+    judged = [verdicts(pair, day_first=day_first) for pair in pairs[: len(columns)]]
+    options = _Options(labels, by_key, day_first, resamples, seed)
+    scores = tuple(_score(*one, options) for one in zip(columns, pairs, judged, strict=False))
+    right = [all(row) for row in zip(*(one.normalised for one in judged), strict=True)]
+    spent = None
+    if cost is not None:
+        costs = pairs[-1].predicted.to_list()
+        spent = cost_score(costs, right, rows=gold.height, resamples=resamples, seed=seed)
+    missing, extra = gold.height - len(matched), predicted.height - len(matched)
+    return Evaluation(gold.height, missing, extra, scores, sum(right), spent)
+
+
+@dataclass(frozen=True, slots=True)
+class _Options:
+    labels: Collection[str]
+    keys: Mapping[str, tuple[str, ...]]
+    day_first: bool
+    resamples: int
+    seed: int
+
+
+def _score(name: str, pairs: Pairs, judged: Verdicts, options: _Options) -> FieldScore:
+    kind, n = _kind(pairs, keyed=name in options.keys, labelled=name in options.labels), len(pairs)
+    hits = {"exact": sum(judged.exact), "normalised": sum(judged.normalised)}
+    score = FieldScore(
+        name=name,
+        kind=kind,
+        n=n,
+        exact=hits["exact"] / n if n else None,
+        normalised=hits["normalised"] / n if n else None,
+        intervals=_share_intervals(hits, n),
+    )
+    if kind == "label" and n:
+        return _with_labels(score, confusion_of(pairs), options)
+    return _with_members(score, pairs, options) if kind == "list" and n else score
+
+
+def _share_intervals(hits: Mapping[str, int], n: int) -> dict[str, Interval]:
+    found = {name: share_interval(count, n) for name, count in hits.items()}
+    return {name: interval for name, interval in found.items() if interval is not None}
+
+
+def _kind(pairs: Pairs, *, keyed: bool, labelled: bool) -> FieldKind:
+    ours, theirs = pairs.predicted.dtype, pairs.gold.dtype
+    if keyed or any(isinstance(dtype, pl.List | pl.Array) for dtype in (ours, theirs)):
+        return "list"
+    if ours.is_nested() or theirs.is_nested():
+        return "nested"
+    if labelled or isinstance(ours, pl.Enum | pl.Categorical | pl.Boolean):
+        return "label"
+    if ours != pl.String or theirs != pl.String:
+        return "value"
+    texts = pl.concat([pairs.gold, pairs.unanswered]).drop_nulls()
+    return "label" if 0 < texts.n_unique() <= min(_MOST_LABELS, len(texts) // 2) else "text"
+
+
+def _with_labels(score: FieldScore, confusion: Confusion, options: _Options) -> FieldScore:
+    labels = label_scores(confusion)
+    micro, macro, weighted = averages(confusion, labels)
+    drawn = label_intervals(confusion, macro.f1, resamples=options.resamples, seed=options.seed)
+    return replace(
+        score,
+        accuracy=confusion.hits / score.n,
+        micro=micro,
+        macro=macro,
+        weighted=weighted,
+        kappa=confusion.kappa,
+        matthews=confusion.matthews,
+        labels=labels,
+        confusion=confusion,
+        intervals={**score.intervals, **_share_intervals({"accuracy": confusion.hits}, score.n), **drawn},
+    )
+
+
+def _with_members(score: FieldScore, pairs: Pairs, options: _Options) -> FieldScore:
+    members, drawn = member_score(
+        pairs,
+        options.keys.get(score.name, ()),
+        day_first=options.day_first,
+        resamples=options.resamples,
+        seed=options.seed,
+    )
+    return replace(score, members=members, intervals={**score.intervals, **drawn})

@@ -1,0 +1,134 @@
+"""Scores of a field whose values are lists: which members were found, whatever their order."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from extract.errors import ConfigError
+from extract.evaluation.agreement import same_exactly, same_when_normalised
+from extract.evaluation.intervals import Bootstrap, Interval
+from extract.evaluation.pairing import Columns, Pairs
+
+__all__ = ["MemberScore", "check_member_keys", "member_score"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberScore:
+    """How the members of all lists fared, null counting as an empty list.
+
+    Of `predicted` members `matched` are in gold, which has `gold`: by their key fields where such are named, else by
+    all they hold. `equal` of the matched ones agree in everything that gold holds, when normalised.
+    """
+
+    predicted: int
+    gold: int
+    matched: int
+    equal: int
+
+    @property
+    def precision(self) -> float | None:
+        return self.matched / self.predicted if self.predicted else None
+
+    @property
+    def recall(self) -> float | None:
+        return self.matched / self.gold if self.gold else None
+
+    @property
+    def f1(self) -> float | None:
+        both = self.predicted + self.gold
+        return 2 * self.matched / both if both else None
+
+
+def check_member_keys(
+    keys: Mapping[str, str | Sequence[str]], columns: Mapping[str, Columns], predicted: pl.DataFrame
+) -> dict[str, tuple[str, ...]]:
+    """Return the key fields by list. ConfigError for what is no list of structs, or has no such fields."""
+    checked: dict[str, tuple[str, ...]] = {}
+    for name, given in keys.items():
+        wanted = (given,) if isinstance(given, str) else tuple(given)
+        if name not in columns:
+            raise ConfigError(f"keys: {name!r} is not judged; fields are {list(columns)!r}")
+        dtype = predicted.select(columns[name][0]).to_series().dtype
+        inner = dtype.inner if isinstance(dtype, pl.List | pl.Array) else None
+        if isinstance(inner, pl.Struct):
+            known = [item.name for item in inner.fields]
+            if unknown := [key for key in wanted if key not in known]:
+                raise ConfigError(f"keys: members of {name!r} have no field {unknown[0]!r}; they have {known!r}")
+        elif dtype != pl.String:  # which may be JSON text
+            raise ConfigError(f"keys: {name!r} is no list of structs but {dtype}")
+        checked[name] = wanted
+    return checked
+
+
+def member_score(
+    pairs: Pairs, key: Sequence[str], *, day_first: bool, resamples: int, seed: int
+) -> tuple[MemberScore, dict[str, Interval]]:
+    """Return how the members of a list field fared, and the interval of their F1: rows are resampled whole."""
+    rows = Counter(_row(ours, theirs, key, day_first) for ours, theirs in pairs.both())
+    rows += Counter((0, 0, 0, len(_members(theirs))) for theirs in pairs.unanswered.to_list())
+    cells = sorted(rows.items())
+    sums = [sum(row[place] * count for row, count in cells) for place in range(4)]
+    score = MemberScore(matched=sums[0], equal=sums[1], predicted=sums[2], gold=sums[3])
+    numbers = pl.DataFrame([row for row, _ in cells], schema=["matched", "equal", "predicted", "gold"], orient="row")
+    numbers = numbers.with_row_index("row")
+    bootstrap = Bootstrap([count for _, count in cells], lambda draws: _figures(draws, numbers), resamples, seed)
+    return score, bootstrap.intervals({"member_f1": score.f1})
+
+
+def _figures(draws: pl.DataFrame, numbers: pl.DataFrame) -> pl.DataFrame:
+    sums = [(pl.col("times") * pl.col(name)).sum().alias(name) for name in ("matched", "predicted", "gold")]
+    whole = draws.join(numbers, on="row").group_by("draw").agg(*sums)
+    return whole.select("draw", member_f1=2 * pl.col("matched") / (pl.col("predicted") + pl.col("gold")))
+
+
+def _row(predicted: Any, gold: Any, key: Sequence[str], day_first: bool) -> tuple[int, int, int, int]:
+    """Return how many members of one row are matched, equal, predicted and in gold."""
+    ours, theirs = _members(predicted), _members(gold)
+
+    def forgiven(one: Any, other: Any) -> bool:
+        return same_when_normalised(one, other, day_first=day_first)
+
+    def same_key(one: Any, other: Any) -> bool:
+        if not (isinstance(one, Mapping) and isinstance(other, Mapping)):
+            return False
+        return any(other.get(name) is not None for name in key) and all(
+            forgiven(one.get(name), other.get(name)) for name in key
+        )
+
+    free = list(range(len(ours)))
+    equal, theirs = _matched(ours, theirs, free, same_exactly)
+    more, theirs = _matched(ours, theirs, free, forgiven)
+    by_key = _matched(ours, theirs, free, same_key)[0] if key else 0
+    return equal + more + by_key, equal + more, len(ours), len(_members(gold))
+
+
+def _matched(
+    ours: Sequence[Any], theirs: Sequence[Any], free: list[int], same: Callable[[Any, Any], bool]
+) -> tuple[int, list[Any]]:
+    """Match each gold member with the first free member that is the same; return their number, and those without."""
+    alone: list[Any] = []
+    for other in theirs:
+        found = next((place for place in free if same(ours[place], other)), None)
+        if found is None:
+            alone.append(other)
+        else:
+            free.remove(found)
+    return len(theirs) - len(alone), alone
+
+
+def _members(value: Any) -> list[Any]:
+    """Return the members of a list, or of the list that a JSON text holds; another value is its own only member."""
+    if isinstance(value, str):
+        try:
+            value = json.loads(value)
+        except ValueError:
+            return [value] if value.strip() else []
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]

@@ -1,0 +1,112 @@
+"""Two frames side by side: rows that meet by key, and the columns that both have."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import polars as pl
+
+from extract.errors import ConfigError
+
+__all__ = ["Columns", "Pairs", "check_keys", "common_fields", "paired", "with_equal_keys"]
+
+_NOT_ANSWERS: Final = ("_extract", "_spans", "_agreement")
+"""What a run tells about its answers; judged only where it is named."""
+
+Columns: TypeAlias = tuple[pl.Expr, pl.Expr]
+"""How to read one field from either frame."""
+
+
+def with_equal_keys(frames: Mapping[str, pl.DataFrame], on: str) -> list[pl.DataFrame]:
+    """Return frames with keys of one dtype; refuse keys that do not tell rows apart. Names of frames are for errors."""
+    for side, frame in frames.items():
+        check_keys(side, frame, on)
+    dtypes = [frame.schema[on] for frame in frames.values()]
+    if len(set(dtypes)) == 1:
+        return list(frames.values())
+    # A CSV reader makes 1 of an integer key and another 1.0; as texts they would never meet.
+    fractional = all(dtype.is_numeric() for dtype in dtypes) and any(dtype.is_float() for dtype in dtypes)
+    key = pl.col(on).cast(pl.Float64 if fractional else pl.String)
+    return [frame.with_columns(key) for frame in frames.values()]
+
+
+def check_keys(side: str, frame: pl.DataFrame, on: str) -> None:
+    """Raise ConfigError for keys that are missing, null or repeated."""
+    if on not in frame.columns:
+        raise ConfigError(f"the {side} frame has no column {on!r} to join on; it has {frame.columns!r}")
+    keys = frame[on]
+    if keys.null_count():
+        raise ConfigError(f"{keys.null_count()} {side} rows have no value in the key column {on!r}")
+    repeated = keys.filter(keys.is_duplicated()).unique(maintain_order=True).to_list()
+    if repeated:
+        more = f" and {len(repeated) - 5} more" if len(repeated) > 5 else ""
+        raise ConfigError(f"keys must be unique, but {on!r} of the {side} frame repeats {repeated[:5]!r}{more}")
+
+
+def common_fields(
+    first: pl.DataFrame, second: pl.DataFrame, on: str, fields: Sequence[str] | None
+) -> dict[str, Columns]:
+    """Return the chosen fields that both frames have, in the order chosen; by default all answers.
+
+    A struct's fields follow it as `outer.inner`. Raises ConfigError for unknown fields and where there are none.
+    """
+    theirs = dict(_paths(second))
+    known = {path: (expr, theirs[path]) for path, expr in _paths(first) if path in theirs and path != on}
+    return {name: known[name] for name in _chosen(fields, list(known))}
+
+
+def _paths(frame: pl.DataFrame) -> Iterator[tuple[str, pl.Expr]]:
+    """Yield every column and, after each struct, its fields as `outer.inner`; a column of that very name wins."""
+    for name, dtype in frame.schema.items():
+        for path, expr in _inner_paths(name, pl.col(name), dtype):
+            if path == name or path not in frame.columns:
+                yield path, expr
+
+
+def _inner_paths(path: str, expr: pl.Expr, dtype: Any) -> Iterator[tuple[str, pl.Expr]]:
+    yield path, expr
+    if isinstance(dtype, pl.Struct):
+        for inner in dtype.fields:
+            yield from _inner_paths(f"{path}.{inner.name}", expr.struct.field(inner.name), inner.dtype)
+
+
+def _chosen(fields: Sequence[str] | None, known: list[str]) -> list[str]:
+    answers = [name for name in known if name.partition(".")[0] not in _NOT_ANSWERS]
+    if not (answers or fields):
+        raise ConfigError("the predicted and the gold frame have no field in common besides the key")
+    if fields is None:
+        return answers
+    if unknown := [name for name in fields if name not in known]:
+        raise ConfigError(f"cannot judge {unknown!r}; fields that both frames have: {known!r}")
+    inside = {name: [path for path in known if path.startswith(f"{name}.")] for name in fields}
+    return list(dict.fromkeys(path for name in fields for path in (name, *inside[name])))
+
+
+@dataclass(frozen=True, slots=True)
+class Pairs:
+    """One field's values: predicted beside gold where a prediction came, and the gold values that got none."""
+
+    predicted: pl.Series
+    gold: pl.Series
+    unanswered: pl.Series
+
+    def __len__(self) -> int:
+        return len(self.gold) + len(self.unanswered)
+
+    def both(self) -> Iterator[tuple[Any, Any]]:
+        return zip(self.predicted.to_list(), self.gold.to_list(), strict=True)
+
+
+def paired(
+    predicted: pl.DataFrame, gold: pl.DataFrame, on: str, columns: Sequence[Columns]
+) -> tuple[pl.Series, list[Pairs]]:
+    """Return the keys of gold rows that have a prediction, and the pairs of each column in the order of these keys."""
+    key = pl.col(on).alias("key")
+    ours = predicted.select(key, *(column.alias(f"predicted {i}") for i, (column, _) in enumerate(columns)))
+    theirs = gold.select(key, *(column.alias(f"gold {i}") for i, (_, column) in enumerate(columns)))
+    both = theirs.join(ours, on="key", how="inner", maintain_order="left")
+    alone = theirs.join(ours, on="key", how="anti", maintain_order="left")
+    names = [(f"predicted {i}", f"gold {i}") for i in range(len(columns))]
+    return both["key"], [Pairs(both[our], both[their], alone[their]) for our, their in names]
