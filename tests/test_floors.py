@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "extract"
 FLOORS = (
-    "errors loops collector kernel arrow",
+    "errors loops collector kernel arrow timeline",
     "mime decoding layout filetable",
     "pdf",
     "containers",
@@ -31,8 +31,9 @@ FLOORS = (
     "samples longtexts",
     "asker",
     "runner",
+    "manifest",
     "runs",
-    "lazy estimate checking tasks",
+    "lazy estimate checking report tasks",
     "frame",
     "cli",
     "__main__",
