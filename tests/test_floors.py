@@ -21,7 +21,7 @@ FLOORS = (
     "schema prompts usage limits evaluation",
     "budget grounding pace windows",
     "billing estimates results",
-    "interactions media cache sinks backlog gate",
+    "interactions media cache sinks backlog gate outlook",
     "questions",
     "sources extractor emulator writer",
     "uploads",
