@@ -136,7 +136,8 @@ class Totals:
 class Progress:
     """A glance at a run: `total` rows are expected (None if unknown), `totals` are those done so far.
 
-    `waiting` is how many seconds a quota or the service holds the next request back; `stopping`: no new one is sent.
+    `waiting` is how many seconds a quota or the service holds the next request back, and `limit` tells in words which
+    one it is, "" where only slots decide. `stopping`: no new request is sent.
     """
 
     total: int | None
@@ -146,6 +147,7 @@ class Progress:
     slots: int
     waiting: float
     stopping: bool = False
+    limit: str = ""
 
 
 @dataclass(slots=True, kw_only=True)

@@ -43,6 +43,7 @@ _PREPARED_BYTES = 1024 * 1024  # of a block whose questions are written ahead
 _AHEAD = 4  # for so many slots, one more record is made ready while all slots are taken
 _SPARE_WORKERS = 64  # besides four for every slot: how many records may sleep while others use their slots
 _TELL_EVERY = 0.1  # seconds between two progress events
+_TELL_AT_LEAST = 0.5  # seconds between two of them while nothing happens
 _LOOK_EVERY = 0.2  # seconds between two looks at the main thread
 _POLARS_TRIES = 500  # a hundredth of a second apart
 
@@ -152,7 +153,7 @@ class Runner:
             self._hire()
         writer = asyncio.create_task(self.writer.run())
         writer.add_done_callback(self._note_end)  # where it fails, workers would wait for it for ever
-        watch = asyncio.create_task(self._watch_main())
+        watches = [asyncio.create_task(watch()) for watch in (self._watch_main, self._keep_telling)]
         self.asker.gate.on_sleep = self._hire_for_sleeper
         try:
             await self._over.wait()
@@ -160,7 +161,7 @@ class Runner:
                 self.writer.end(self._opened)
                 await writer
         finally:
-            for task in (*self._workers, writer, watch):
+            for task in (*self._workers, writer, *watches):
                 task.cancel()
             self.writer.close()
             self.asker.end()
@@ -223,6 +224,13 @@ class Runner:
             await asyncio.sleep(_LOOK_EVERY)
             if self._is_deserted():
                 return
+
+    async def _keep_telling(self) -> None:
+        """Tell of a run in which nothing is settled, too: it may wait for its quota."""
+        while self._on_event is not None:
+            await asyncio.sleep(_TELL_AT_LEAST)
+            if self._clock() - self._told >= _TELL_AT_LEAST:
+                self._tell()
 
     def _is_deserted(self) -> bool:
         """Drain where the main thread has ended: the interpreter closes, and gives out no more threads."""
@@ -371,6 +379,7 @@ class Runner:
             in_flight=gate.active,
             slots=gate.slots,
             waiting=gate.waiting_for(),
+            limit=gate.limit_reached(),
             stopping=self._stopping,
         )
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
@@ -14,11 +14,14 @@ from typing import Literal
 
 from extract.budget import Budget
 from extract.cli.pipelines import load_pipeline, pipeline_name
-from extract.cli.terminal import exit_status, say_summary, say_warnings, watched
+from extract.cli.progress import watched
+from extract.cli.summary import say_summary
+from extract.cli.terminal import INTERRUPTED, exit_status, say_warnings
 from extract.errors import ConfigError
+from extract.extractor import Extractor
 from extract.interactions.client import Client
 from extract.limits import Limits
-from extract.results import Run
+from extract.results import Progress, Run
 from extract.runs import offline_client, run
 from extract.schema import compile_schema
 
@@ -65,33 +68,56 @@ def run_command(pipeline: str, data: str, output: Path, options: Options) -> int
     extractor = load_pipeline(pipeline)
     if options.model:
         extractor = replace(extractor, model=options.model)
-    if not (options.quiet or options.as_json):
+    quiet = options.quiet or options.as_json
+    if not quiet:
         say_warnings(compile_schema(extractor.schema))
-    with watched(quiet=options.quiet or options.as_json) as listener, _client(options) as client:
-        result = run(
-            data,
-            extractor,
-            client=client,
-            row_id=options.id_column,
-            cache=options.cache,
-            output=output,
-            overwrite=options.overwrite,
-            prefix=options.prefix,
-            limit=options.limit,
-            limits=_limits(options),
-            budget=_budget(options),
-            service_tier=options.service_tier,
-            retry_rejected=options.retry_rejected,
-            require_grounding=options.require_grounding,
-            samples=options.samples,
-            provenance=options.provenance,
-            inline_limit=options.inline_limit,
-            keep_files=options.keep_files,
-            pipeline=pipeline_name(pipeline),
-            on_event=listener,
-        )
-    _report(result, options)
+    try:
+        with watched(quiet=quiet) as watcher, _client(options) as client:
+            result = _run(
+                extractor, data, output, options, name=pipeline_name(pipeline), client=client, on_event=watcher
+            )
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted before anything was sent\n")
+        return INTERRUPTED
+    if options.as_json:
+        sys.stdout.write(json.dumps(result.summary()) + "\n")
+    if result.stopped is not None or not quiet:
+        say_summary(result, limit=watcher.limit if watcher else "", kept=options.cache is not None)
     return exit_status(result)
+
+
+def _run(
+    extractor: Extractor,
+    data: str,
+    output: Path,
+    options: Options,
+    *,
+    name: str,
+    client: Client,
+    on_event: Callable[[Progress], None] | None,
+) -> Run:
+    return run(
+        data,
+        extractor,
+        client=client,
+        row_id=options.id_column,
+        cache=options.cache,
+        output=output,
+        overwrite=options.overwrite,
+        prefix=options.prefix,
+        limit=options.limit,
+        limits=_limits(options),
+        budget=_budget(options),
+        service_tier=options.service_tier,
+        retry_rejected=options.retry_rejected,
+        require_grounding=options.require_grounding,
+        samples=options.samples,
+        provenance=options.provenance,
+        inline_limit=options.inline_limit,
+        keep_files=options.keep_files,
+        pipeline=name,
+        on_event=on_event,
+    )
 
 
 @contextmanager
@@ -133,10 +159,3 @@ def _seconds(duration: str) -> float:
     if not found or float(found[1]) <= 0:
         raise ConfigError(f"--deadline {duration!r} is no duration; write 90s, 15m or 2h")
     return float(found[1]) * _SECONDS[found[2]]
-
-
-def _report(result: Run, options: Options) -> None:
-    if options.as_json:
-        sys.stdout.write(json.dumps(result.summary()) + "\n")
-    if result.stopped is not None or not (options.quiet or options.as_json):
-        say_summary(result)
