@@ -242,6 +242,19 @@ class ResponseCache:
         first, last = self._select("SELECT min(at), max(at) FROM answers")[0]
         return None if first is None else (first, last)
 
+    def pace(self, stretches: int) -> tuple[float, list[tuple[float, int]]]:
+        """Return the length in seconds of equal stretches of time, and how many attempts each has from when on.
+
+        They reach from the first attempt to the last; a stretch without an attempt is left out.
+        """
+        first, last = self._select("SELECT min(at), max(at) FROM attempts")[0]
+        if first is None or first == last:
+            return 0.0, []
+        stretch = (last - first) / stretches
+        query = "SELECT min(CAST((at - ?) / ? AS INTEGER), ?) AS place, count(*) FROM attempts GROUP BY place"
+        found = self._select(query, first, stretch, stretches - 1)
+        return stretch, [(first + place * stretch, count) for place, count in found]
+
     def verify(self, readable: Callable[[bytes], object]) -> Verification:
         """Look through the whole file; `readable` raises ExtractError for an answer that cannot be read."""
         damaged: list[bytes] = []

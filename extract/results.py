@@ -131,6 +131,28 @@ class Totals:
             elif self.unknown_cost is not None:
                 self.unknown_cost = None if attempt.bound is None else self.unknown_cost + attempt.bound
 
+    def counts(self) -> JsonObject:
+        """Return all but the codes of errors as one flat JSON object."""
+        usage = self.usage
+        return {
+            "rows": self.rows,
+            "valid": self.valid,
+            "rejected": self.rejected,
+            "not_run": self.not_run,
+            "cached": self.cached,
+            "requests": self.requests,
+            "retries": self.retries,
+            "repairs": self.repairs,
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "thought_tokens": usage.thought_tokens,
+            "cached_tokens": usage.cached_tokens,
+            "tool_use_tokens": usage.tool_use_tokens,
+            "unknown_attempts": self.unknown_attempts,
+            "unknown_cost_usd": None if self.unknown_cost is None else float(self.unknown_cost),
+            "cost_usd": None if self.cost is None else float(self.cost),
+        }
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
@@ -201,28 +223,12 @@ class Run:
 
     def summary(self) -> JsonObject:
         """Return the counts as one flat JSON object."""
-        totals, usage = self.totals, self.totals.usage
         return {
-            "rows": totals.rows,
-            "valid": totals.valid,
-            "rejected": totals.rejected,
-            "not_run": totals.not_run,
-            "cached": totals.cached,
-            "requests": totals.requests,
-            "retries": totals.retries,
-            "repairs": totals.repairs,
-            "input_tokens": usage.input_tokens,
-            "output_tokens": usage.output_tokens,
-            "thought_tokens": usage.thought_tokens,
-            "cached_tokens": usage.cached_tokens,
-            "tool_use_tokens": usage.tool_use_tokens,
-            "unknown_attempts": totals.unknown_attempts,
-            "unknown_cost_usd": None if totals.unknown_cost is None else float(totals.unknown_cost),
-            "cost_usd": None if totals.cost is None else float(totals.cost),
+            **self.totals.counts(),
             "reserved_usd": None if self.budget is None else float(self.budget.peak),
             "seconds": round(self.seconds, 3),
             "output": str(self.output) if self.output else None,
-            "errors": dict(sorted(totals.errors.items())),
+            "errors": dict(sorted(self.totals.errors.items())),
             "errors_file": str(self.errors_file) if self.errors_file else None,
             "files_left": self.files_left,
         }

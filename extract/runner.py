@@ -30,6 +30,7 @@ from extract.results import (
 )
 from extract.sinks import ParquetSink, Sink
 from extract.sources import Source
+from extract.timeline import Sample, Timeline
 from extract.types import Outcome
 from extract.writer import Writer
 
@@ -92,6 +93,7 @@ class Runner:
     ) -> None:
         self.source, self.asker, self.sink, self.shape = source, asker, sink, shape
         self.totals = Totals()
+        self.timeline = Timeline()
         self.stopped: ExtractError | None = None
         self.interrupted = False
         self.errors: dict[int, pl.DataFrame] = {}
@@ -369,9 +371,10 @@ class Runner:
 
     def _tell(self) -> None:
         self._told = self._clock()
+        gate = self.asker.gate
+        self.timeline.add(Sample(self.seconds, self.totals.rows, gate.active), last=self._over.is_set())
         if self._on_event is None:
             return
-        gate = self.asker.gate
         progress = Progress(
             total=self.source.height,
             totals=self.totals,

@@ -14,7 +14,6 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import wraps
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar
 
@@ -36,13 +35,14 @@ from extract.interactions.endpoint import Endpoint
 from extract.interactions.transport import read_timeout
 from extract.limits import Limits, pacific_midnight
 from extract.loops import new_loop
+from extract.manifest import course_of, manifest_of
 from extract.results import Progress, Run
 from extract.runner import Runner, Shape
 from extract.samples import check_samples
 from extract.sender import Sender
-from extract.sinks import FrameSink, Sink, check_output, footer, open_sink, write_errors
+from extract.sinks import FrameSink, ParquetSink, Sink, check_output, footer, open_sink, write_errors
 from extract.sources import open_source, take_rows
-from extract.types import Outcome, ServiceTier
+from extract.types import JsonObject, Outcome, ServiceTier
 from extract.uploads import INLINE_BYTES, Uploads
 
 __all__ = ["extract_one", "offline_client", "run", "run_async"]
@@ -170,7 +170,8 @@ async def run_async(
         )
         runner = Runner(source, asker, sink, shape, on_event=on_event)
         schema = runner.check()
-        sink.open(schema, footer(_description(named, plan)))
+        manifest = manifest_of(named, plan, asking.endpoint, shape, data)
+        sink.open(schema, footer(manifest))
         STARTED.get()(runner)
         try:
             try:
@@ -178,7 +179,7 @@ async def run_async(
                     await runner.run()
             finally:
                 await asker.sender.uploads.close()
-            return _finish(runner, sink, path, schema)
+            return _finish(runner, sink, path, schema, manifest)
         except BaseException:
             sink.abandon()
             raise
@@ -265,17 +266,7 @@ def _asker(
     )
 
 
-def _description(pipeline: str, plan: Plan) -> dict[str, Any]:
-    return {
-        "pipeline": pipeline,
-        "extractor": plan.key.hex(),
-        "model": plan.extractor.model,
-        "version": version("extract-interactions"),
-        "schema": plan.schema.full,
-    }
-
-
-def _finish(runner: Runner, sink: Sink, path: Path | None, schema: pl.Schema) -> Run:
+def _finish(runner: Runner, sink: Sink, path: Path | None, schema: pl.Schema, manifest: JsonObject) -> Run:
     """Close the sink and gather the result. A stop before any row was judged is raised: there is nothing to return."""
     totals = runner.totals
     if runner.stopped is not None and totals.valid == totals.rejected == 0:
@@ -289,6 +280,8 @@ def _finish(runner: Runner, sink: Sink, path: Path | None, schema: pl.Schema) ->
         if path is not None and (lost or (totals.valid == 0 and not runner.whole)):
             sink.abandon()
         else:
+            if isinstance(sink, ParquetSink):
+                sink.metadata = footer(manifest | {"run": course_of(runner)})
             written = sink.close(whole=runner.whole)
         if path is not None:
             errors_file = write_errors(errors, path)

@@ -17,7 +17,19 @@ from polars.io.plugins import register_io_source
 
 from extract.errors import ConfigError, OutputError
 
-__all__ = ["FORMATS", "FrameSink", "ParquetSink", "Sink", "TextSink", "check_output", "open_sink", "write_errors"]
+__all__ = [
+    "FORMATS",
+    "FrameSink",
+    "ParquetSink",
+    "Sink",
+    "TextSink",
+    "check_output",
+    "errors_path",
+    "footer",
+    "open_sink",
+    "read_footer",
+    "write_errors",
+]
 
 _METADATA_NAME = "extract"
 _ROWS_AT_ONCE = 1_024  # Polars takes about as long over a hundred rows
@@ -130,11 +142,13 @@ class ParquetSink:
     """One Parquet file, streamed: memory stays flat whatever the number of rows.
 
     Polars writes in a thread of its own, fed by a short queue, because it drops a sink whose main thread gets a SIGINT.
+    `metadata` goes into the footer, which is written last: until `close` it may be replaced.
     """
 
     rows_at_once = _ROWS_AT_ONCE
 
     def __init__(self, path: Path) -> None:
+        self.metadata: Mapping[str, str] = {}
         self._destination = _Destination(path)
         self._frames: queue.Queue[pl.DataFrame | None] = queue.Queue(maxsize=4)
         self._failure: BaseException | None = None
@@ -142,7 +156,8 @@ class ParquetSink:
 
     def open(self, schema: pl.Schema, metadata: Mapping[str, str]) -> None:
         _check_types(self._destination.path, schema, binary_inside=True)
-        self._thread = threading.Thread(target=self._sink, args=(schema, dict(metadata)), name="extract-parquet")
+        self.metadata = metadata
+        self._thread = threading.Thread(target=self._sink, args=(schema,), name="extract-parquet")
         self._thread.start()
 
     def write(self, frame: pl.DataFrame) -> None:
@@ -175,12 +190,16 @@ class ParquetSink:
         if self._thread is not None:
             self._thread.join()
 
-    def _sink(self, schema: pl.Schema, metadata: dict[str, str]) -> None:
+    def _sink(self, schema: pl.Schema) -> None:
         try:
             source = register_io_source(lambda *_: self._arriving(), schema=schema)
-            source.sink_parquet(self._destination.temporary, metadata=metadata, maintain_order=True)
+            source.sink_parquet(self._destination.temporary, metadata=self._footer, maintain_order=True)
         except BaseException as error:
             self._failure = error
+
+    def _footer(self, _: object) -> dict[str, str]:
+        """Return the metadata as it is when Polars asks for it: once all rows are written."""
+        return dict(self.metadata)
 
     def _arriving(self) -> Iterator[pl.DataFrame]:
         while (frame := self._frames.get()) is not None:
@@ -298,16 +317,24 @@ def check_output(path: Path, *, pipeline: str, cache: Path | None, overwrite: bo
 
 
 def _pipeline_of(path: Path) -> str | None:
+    pipeline = read_footer(path).get("pipeline")
+    return None if pipeline is None else str(pipeline)
+
+
+def read_footer(path: Path) -> dict[str, Any]:
+    """Return what the footer of an output says about its run, {} where the file is none of ours."""
     try:
         described = json.loads(pl.read_parquet_metadata(path)[_METADATA_NAME])
-        return str(described["pipeline"])
-    except (pl.exceptions.PolarsError, OSError, ValueError, KeyError, TypeError):
-        return None
+    except (pl.exceptions.PolarsError, OSError, ValueError, KeyError, TypeError, RecursionError):
+        return {}
+    return described if isinstance(described, dict) else {}
 
 
 def footer(description: Mapping[str, object]) -> dict[str, str]:
     """Return the Parquet key-value metadata that says where a file came from."""
-    return {_METADATA_NAME: json.dumps(description, ensure_ascii=False, default=str)}
+    text = json.dumps(description, ensure_ascii=False, default=str)
+    # A file's name may hold bytes that are no Unicode; Parquet takes none.
+    return {_METADATA_NAME: text.encode("utf-8", "replace").decode()}
 
 
 def errors_path(output: Path) -> Path:

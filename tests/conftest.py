@@ -10,6 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
+
+# Without deadlines: a busy machine is no fault. In continuous integration the examples are the same every time.
+settings.register_profile("extract", deadline=None, derandomize="CI" in os.environ)
+settings.load_profile("extract")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

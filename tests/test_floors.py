@@ -10,7 +10,7 @@ import pytest
 
 PACKAGE = Path(__file__).parents[1] / "extract"
 FLOORS = (
-    "errors loops collector",
+    "errors loops collector timeline",
     "mime decoding layout filetable",
     "pdf",
     "containers",
@@ -29,8 +29,9 @@ FLOORS = (
     "samples longtexts",
     "asker",
     "runner",
+    "manifest",
     "runs",
-    "lazy estimate checking",
+    "lazy estimate checking report",
     "frame",
     "cli",
     "__main__",

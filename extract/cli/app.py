@@ -65,7 +65,7 @@ def run(
         int, typer.Option(min=1, help="Ask each row so often and vote per field; _agreement tells the share.")
     ] = 1,
     provenance: Annotated[
-        bool, typer.Option("--provenance", help="Add the column _extract: model, tokens and cost of each row.")
+        bool, typer.Option("--provenance", help="Add the column _extract: what each row took, and from which model.")
     ] = False,
     inline_limit: Annotated[
         int, typer.Option(min=0, metavar="BYTES", help="Larger files are uploaded once each, not sent in requests.")
@@ -202,6 +202,24 @@ def evaluate(
         as_json=as_json,
     )
     evaluate_command(pipeline, predicted, gold, options)
+
+
+@app.command()
+def report(
+    output: Annotated[Path, typer.Argument(help="A .parquet file that `extract run` wrote.", show_default=False)],
+    report_path: Annotated[Path, typer.Option("-o", "--report", help="Ends in .html.")] = Path("report.html"),
+    gold: Annotated[str | None, typer.Option(help="The right answers, one row per record.")] = None,
+    on: Annotated[str | None, typer.Option(help="Column that names a record in both files.")] = None,
+    rows: Annotated[int, typer.Option(min=1, help="Show at most so many records.")] = 2_000,
+    cache: Annotated[Path | None, typer.Option(help="The cache of the run. [default: OUTPUT.cache]")] = None,
+) -> None:
+    """Write one HTML file about a run: counts, cost, timeline, errors, values, scores, and a table to search.
+
+    The file loads nothing and can be sent to others: it holds the source texts of the records that it shows.
+    """
+    from extract.cli.report import report_command
+
+    report_command(output, report_path, gold=gold, on=on, rows=rows, cache=cache)
 
 
 @app.command()

@@ -1,0 +1,18 @@
+"""`extract report`: one HTML file about an output."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from extract.report import write_report
+
+__all__ = ["report_command"]
+
+
+def report_command(
+    output: Path, path: Path, *, gold: str | None, on: str | None, rows: int, cache: Path | None
+) -> None:
+    """Write the report and say where it is."""
+    written = write_report(output, path, gold=gold, on=on, rows=rows, cache=cache)
+    sys.stderr.write(f"wrote {written}\n")

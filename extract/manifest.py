@@ -1,0 +1,63 @@
+"""What the footer of an output says about the run that wrote it: what was asked, by what, and how it went."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import PurePath
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from extract.extractor import Plan
+from extract.interactions.endpoint import Endpoint
+from extract.runner import Runner, Shape
+from extract.types import JsonObject
+
+__all__ = ["course_of", "manifest_of"]
+
+
+def manifest_of(pipeline: str, plan: Plan, endpoint: Endpoint, shape: Shape, data: Any) -> JsonObject:
+    """Return what is known before the first request. Holds no key, and of an input's path only the name."""
+    extractor = plan.extractor
+    return {
+        "pipeline": pipeline,
+        "extractor": plan.key.hex(),
+        "model": extractor.model,
+        "version": version("extract-interactions"),
+        "schema": plan.schema.full,
+        "service": endpoint.service,
+        "dialect": endpoint.dialect,
+        "service_tier": plan.request.service_tier,
+        "system": extractor.system,
+        "prompt": extractor.prompt,
+        "examples": len(extractor.examples),
+        "generation": extractor.generation.as_wire(),
+        "input": _name_of(data),
+        "columns": list(plan.columns),
+        "grounding": list(extractor.grounding),
+        "row_id": shape.row_id,
+        "prefix": shape.prefix,
+        "rejected_rows": "left out" if shape.split_errors else "null",
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def course_of(runner: Runner) -> JsonObject:
+    """Return how a run went: seconds, counts, and its timeline as (seconds, rows done, requests in flight)."""
+    return {
+        "seconds": round(runner.seconds, 3),
+        "stopped": None if runner.stopped is None else str(runner.stopped),
+        "totals": runner.totals.counts(),
+        "errors": dict(sorted(runner.totals.errors.items())),
+        "timeline": [(round(seconds, 3), rows, in_flight) for seconds, rows, in_flight in runner.timeline.samples],
+    }
+
+
+def _name_of(data: Any) -> str | None:
+    """Return the last part of a path or address, without the query, which may be signed."""
+    if not isinstance(data, str | os.PathLike):
+        return None
+    address = os.fspath(data)
+    path = unquote(urlsplit(address).path) if "://" in address else address
+    return PurePath(path).name or None

@@ -1,0 +1,9 @@
+"""One HTML file about a run: what came out, what it took, where it went wrong. Needs the extra `report`.
+
+`material` names the files, `facts` reads them into one frozen value, `plots` draws what is to be seen, `page` lays it
+out, `writing` puts it in place.
+"""
+
+from extract.report.writing import report_on, write_report
+
+__all__ = ["report_on", "write_report"]

@@ -1,0 +1,262 @@
+"""How the values of each field are spread: counted by Polars over all rows, a few dozen numbers come back."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any, Literal, NamedTuple
+
+import polars as pl
+
+__all__ = ["Bar", "Bin", "Distribution", "distributions"]
+
+MOST_FIELDS = 40
+_MOST_BARS = 24
+_BINS = 24
+_DEEPEST = 4
+_FAR = 6.0  # times the distance of the quarters: what lies farther out is told, not drawn
+_FEW = 50  # a text column with at most so many different texts, each twice on average, holds labels
+#: Longest range in days -> the stretch of one bar, and how it is written; beyond that, years are counted.
+_CALENDAR = ((45, "1d", "%Y-%m-%d"), (1_500, "1mo", "%Y-%m"))
+_MOST_YEARS = 50  # bars of one, ten or a hundred years
+
+
+class Bar(NamedTuple):
+    """How often one label stands in a column."""
+
+    label: str
+    rows: int
+
+
+class Bin(NamedTuple):
+    """How many numbers lie from `start` to below `end`."""
+
+    start: float
+    end: float
+    rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Distribution:
+    """How the values of one field are spread. `n` counts values, nulls apart; `facts` are its figures in words.
+
+    `kind` says what the bars are: labels, stretches of the calendar, or bins of numbers (of lengths, for texts).
+    """
+
+    path: str
+    dtype: str
+    kind: Literal["labels", "dates", "numbers", "lengths"]
+    n: int
+    nulls: int
+    bars: tuple[Bar, ...] = ()
+    bins: tuple[Bin, ...] = ()
+    facts: tuple[tuple[str, str], ...] = ()
+    note: str | None = None
+
+
+class _Leaf(NamedTuple):
+    path: str
+    values: pl.Expr
+    dtype: Any
+
+
+def distributions(rows: pl.LazyFrame, columns: Sequence[str]) -> tuple[list[Distribution], int]:
+    """Return the distributions of the first fields of these columns, and how many more fields there are."""
+    schema = rows.collect_schema()
+    leaves = [leaf for name in columns for leaf in _leaves(name, pl.col(name), schema[name])]
+    found = [_distribution(rows, leaf) for leaf in leaves[:MOST_FIELDS]]
+    return [one for one in found if one is not None], max(0, len(leaves) - MOST_FIELDS)
+
+
+def _leaves(path: str, values: pl.Expr, dtype: Any, depth: int = 0) -> Iterator[_Leaf]:
+    """Yield what can be counted in a column: members of structs, numbers of items, and the items themselves."""
+    if isinstance(dtype, pl.Array):
+        values, dtype = values.cast(pl.List(dtype.inner)), pl.List(dtype.inner)
+    if isinstance(dtype, pl.Struct):
+        for field in dtype.fields if depth < _DEEPEST else ():
+            yield from _leaves(f"{path}.{field.name}", values.struct.field(field.name), field.dtype, depth + 1)
+    elif isinstance(dtype, pl.List):
+        yield _Leaf(f"{path}: number of items", values.list.len(), pl.UInt32())
+        items = values.explode(empty_as_null=False, keep_nulls=False)
+        if depth < _DEEPEST:
+            yield from _leaves(f"{path}[]", items, dtype.inner, depth + 1)
+    elif not isinstance(dtype, pl.Binary | pl.Object | pl.Null):
+        yield _Leaf(path, values, dtype)
+
+
+def _distribution(rows: pl.LazyFrame, leaf: _Leaf) -> Distribution | None:
+    values = rows.select(leaf.values.alias("v"))
+    dtype = leaf.dtype
+    try:
+        n, nulls = _row(values.select(pl.col("v").count().alias("n"), pl.col("v").null_count().alias("nulls")))
+        about = _About(leaf.path, _dtype_name(dtype), values.drop_nulls(), n, nulls)
+        if isinstance(dtype, pl.Boolean | pl.Enum | pl.Categorical):
+            return _labels(about, dtype)
+        if dtype.is_numeric():
+            return _numbers(about, pl.col("v"), whole=dtype.is_integer())
+        if isinstance(dtype, pl.Duration):
+            return _numbers(about, pl.col("v").dt.total_milliseconds() / 1000, unit=" s")
+        if isinstance(dtype, pl.Date | pl.Datetime):
+            return _dates(about)
+        if isinstance(dtype, pl.Time):
+            return _numbers(about, pl.col("v").dt.hour(), whole=True, unit=" h")
+        return _texts(about)
+    except (pl.exceptions.PolarsError, OverflowError, ValueError):
+        return None  # dates beyond the calendar and the like: the values stand in the table all the same
+
+
+class _About(NamedTuple):
+    path: str
+    dtype: str
+    values: pl.LazyFrame
+    n: int
+    nulls: int
+
+    def distribution(self, kind: Literal["labels", "dates", "numbers", "lengths"], **found: Any) -> Distribution:
+        return Distribution(path=self.path, dtype=self.dtype, kind=kind, n=self.n, nulls=self.nulls, **found)
+
+
+def _row(query: pl.LazyFrame) -> tuple[Any, ...]:
+    return query.collect(engine="streaming").row(0)
+
+
+def _counts(values: pl.LazyFrame, by: pl.Expr) -> dict[Any, int]:
+    """Return how often each value of an expression occurs, the most frequent first."""
+    counted = values.group_by(by.alias("k")).len("c").sort("c", "k", descending=[True, False])
+    return dict(counted.collect(engine="streaming").iter_rows())
+
+
+def _labels(about: _About, dtype: Any) -> Distribution:
+    counts = _counts(about.values, pl.col("v").cast(pl.String))
+    categories = dtype.categories.to_list() if isinstance(dtype, pl.Enum) else list(counts)
+    known = counts | {label: 0 for label in categories if label not in counts}
+    shown = [Bar(label, count) for label, count in known.items()]
+    note = None
+    if len(shown) > _MOST_BARS:
+        rest = shown[_MOST_BARS:]
+        note = f"the {_MOST_BARS} most frequent of {len(shown):,}; the others have {sum(r.rows for r in rest):,} rows"
+    facts = (("labels", f"{len(counts):,}" + (f" of {len(known):,}" if len(known) > len(counts) else "")),)
+    return about.distribution("labels", bars=tuple(shown[:_MOST_BARS]), facts=facts, note=note)
+
+
+def _texts(about: _About) -> Distribution:
+    (distinct,) = _row(about.values.select(pl.col("v").approx_n_unique()))
+    if about.n and distinct <= _FEW and 2 * distinct <= about.n:
+        return _labels(about, None)
+    found = _numbers(about, pl.col("v").str.len_chars(), whole=True)
+    words = {"lowest": "shortest", "highest": "longest"}
+    facts = tuple((words.get(name, name), figure) for name, figure in found.facts if name != "mean")
+    different = ("different", f"about {min(distinct, about.n):,}")
+    return replace(found, kind="lengths", facts=(*facts, different))
+
+
+def _numbers(about: _About, numbers: pl.Expr, *, whole: bool = False, unit: str = "") -> Distribution:
+    """Return figures and bins; single values stand as bars of their own where there are few whole ones."""
+    v = pl.col("v")
+    finite = about.values.select(numbers.cast(pl.Float64).alias("v")).filter(v.is_finite())
+    figures = {"lowest": v.min(), "median": v.median(), "mean": v.mean(), "highest": v.max()}
+    quarters = {"q1": v.quantile(0.25), "q3": v.quantile(0.75)}
+    *told, q1, q3, distinct = _row(finite.select(**figures, **quarters, distinct=v.approx_n_unique()))
+    if told[0] is None:
+        return about.distribution("numbers")
+    facts = tuple((name, _number(value) + unit) for name, value in zip(figures, told, strict=True))
+    low, high = _range(told[0], told[-1], q1, q3)
+    if (low, high) != (told[0], told[-1]):
+        low, high = _row(finite.filter(v.is_between(low, high)).select(v.min().alias("low"), v.max().alias("high")))
+    return about.distribution(
+        "numbers",
+        facts=facts,
+        **_drawn(finite, _bins(finite, (low, high), min(_BINS, distinct), whole=whole), whole=whole),
+    )
+
+
+def _range(low: float, high: float, q1: float, q3: float) -> tuple[float, float]:
+    """Return what is drawn: without the few that lie so far out that one bar would be left for all the rest."""
+    reach = _FAR * (q3 - q1)
+    if not 0 < reach < (high - low) / 2:
+        return low, high
+    return max(low, q1 - reach), min(high, q3 + reach)
+
+
+def _drawn(finite: pl.LazyFrame, bins: list[Bin], *, whole: bool) -> dict[str, Any]:
+    if not bins:
+        return {}
+    v = pl.col("v")
+    below, above = _row(
+        finite.select((v < bins[0].start).sum().alias("below"), (v >= bins[-1].end).sum().alias("above"))
+    )
+    outside = [f"{below:,} below {_number(bins[0].start)}"] if below else []
+    outside += [f"{above:,} from {_number(bins[-1].end)} on"] if above else []
+    note = f"not drawn: {' and '.join(outside)}" if outside else None
+    if whole and bins[0].end - bins[0].start == 1:
+        return {"bars": tuple(Bar(_number(one.start), one.rows) for one in bins), "note": note}
+    return {"bins": tuple(bins), "note": note}
+
+
+def _bins(finite: pl.LazyFrame, reach: tuple[float, float], most: int, *, whole: bool) -> list[Bin]:
+    """Return about so many equal bins with round borders; numbers outside of them are left out."""
+    low, high = reach
+    width = _round_width((high - low) / max(1, most), whole=whole)
+    if not math.isfinite(width):
+        return []
+    first = math.floor(low / width)
+    number = math.floor(high / width) - first + 1
+    place = (pl.col("v") / width).floor() - first
+    counts = _counts(finite.filter((place >= 0) & (place < number)), place.cast(pl.Int64))
+    return [Bin((first + i) * width, (first + i + 1) * width, counts.get(i, 0)) for i in range(number)]
+
+
+def _round_width(width: float, *, whole: bool) -> float:
+    """Return the next number above that is 1, 2 or 5 times a power of ten; 1 at least for whole numbers."""
+    if width <= 0:
+        return 1.0
+    power = 10.0 ** math.floor(math.log10(width))
+    rounded = next(step * power for step in (1, 2, 5, 10) if step * power >= width * 0.999)
+    return max(1.0, rounded) if whole else rounded
+
+
+def _dates(about: _About) -> Distribution:
+    v = pl.col("v").cast(pl.Date)
+    day = v.cast(pl.Int32)
+    figures = {"first": v.min(), "last": v.max(), "low": day.min(), "high": day.max()}
+    first, last, *days = _row(about.values.select(**figures, q1=day.quantile(0.25), q3=day.quantile(0.75)))
+    if first is None:
+        return about.distribution("dates")
+    drawn = day.is_between(*_range(*days))
+    values = about.values.filter(drawn)
+    low, high, n = _row(values.select(v.min().alias("low"), v.max().alias("high"), v.count().alias("n")))
+    note = f"not drawn: {about.n - n:,} before {low} or after {high}" if n < about.n else None
+    every, form = next((of for most, *of in _CALENDAR if (high - low).days <= most), (None, ""))
+    bars = _years(values, v, low, high) if every is None else _stretches(values, v, (low, high), every, form)
+    facts = (("first", first.isoformat()), ("last", last.isoformat()))
+    return about.distribution("dates", bars=bars, facts=facts, note=note)
+
+
+def _stretches(values: pl.LazyFrame, v: pl.Expr, reach: tuple[date, date], every: str, form: str) -> tuple[Bar, ...]:
+    """Return the days or months from the first to the last, those without a row too."""
+    counts = _counts(values, v.dt.truncate(every))
+    first = pl.Series(reach[:1]).dt.truncate(every)[0]
+    starts = pl.date_range(first, reach[1], every, eager=True)
+    return tuple(Bar(start.strftime(form), counts.get(start, 0)) for start in starts)
+
+
+def _years(values: pl.LazyFrame, v: pl.Expr, low: date, high: date) -> tuple[Bar, ...]:
+    step = next(step for step in (1, 10, 100, 1000) if (high.year - low.year) / step <= _MOST_YEARS or step == 1000)
+    counts = _counts(values, v.dt.year() // step * step)
+    starts = range(low.year // step * step, high.year + 1, step)
+    return tuple(Bar(f"{start}s" if step > 1 else f"{start}", counts.get(start, 0)) for start in starts)
+
+
+def _number(value: float) -> str:
+    """Return a number in five digits at most, whole ones in full up to a million million."""
+    if value == round(value) and abs(value) < 1e12:
+        return f"{value:,.0f}"
+    return f"{value:,.2f}" if 100 <= abs(value) < 1e9 else f"{value:.4g}"
+
+
+def _dtype_name(dtype: Any) -> str:
+    if isinstance(dtype, pl.Enum):
+        return f"Enum of {len(dtype.categories)}"
+    return "Decimal" if isinstance(dtype, pl.Decimal) else str(dtype)

@@ -1,0 +1,128 @@
+"""All that a report says, as one frozen value: read from files, bounded whatever their size, nothing drawn yet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from extract.report.course import Course, Ledger, course_of, read_ledger
+from extract.report.distributions import Distribution, distributions
+from extract.report.material import Columns, Material
+from extract.report.placements import Placement, placements
+from extract.report.records import Shown, shown_records
+from extract.report.scores import Judgement, judge
+from extract.types import JsonObject, Loss
+
+__all__ = ["Facts", "Origin", "Reason", "gather"]
+
+_MOST_REASONS = 50
+
+
+class Reason(NamedTuple):
+    """Why rows were rejected: how many with this code at this place, and what one of them says."""
+
+    code: str
+    path: str | None
+    rows: int
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Origin:
+    """What the column of provenance adds up to. Dollars are None where a price is unknown."""
+
+    models: tuple[tuple[str, int], ...]
+    cost: float | None
+    tokens: int
+    cached: int
+    repaired: int
+    mended: int
+    median_seconds: float | None
+    slow_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What there is to say about an output. None stands for what its files do not tell."""
+
+    name: str
+    manifest: JsonObject
+    columns: Columns
+    course: Course
+    ledger: Ledger | None
+    origin: Origin | None
+    codes: tuple[tuple[str, int], ...]
+    reasons: tuple[Reason, ...]
+    distributions: tuple[Distribution, ...]
+    more_fields: int
+    placements: tuple[Placement, ...]
+    judgement: Judgement | None
+    losses: tuple[Loss, ...] | None
+    records: Shown
+
+
+def gather(material: Material, *, gold: str | None = None, on: str | None = None, most: int = 2_000) -> Facts:
+    """Read everything once. Raises ConfigError for a gold file that cannot be compared."""
+    columns = Columns.of(material)
+    spread, more = distributions(material.rows, list(columns.answer))
+    return Facts(
+        name=material.name,
+        manifest=material.manifest,
+        columns=columns,
+        course=course_of(material.manifest),
+        ledger=None if material.cache is None else read_ledger(material.cache),
+        origin=_origin(material.rows) if columns.provenance else None,
+        codes=_codes(material.errors),
+        reasons=_reasons(material.errors),
+        distributions=tuple(spread),
+        more_fields=more,
+        placements=tuple(placements(material.rows)) if columns.spans else (),
+        judgement=None if gold is None or on is None else judge(material, columns, gold, on=on),
+        losses=None if columns.schema is None else columns.schema.losses,
+        records=shown_records(material, columns, most),
+    )
+
+
+def _codes(errors: pl.LazyFrame | None) -> tuple[tuple[str, int], ...]:
+    if errors is None:
+        return ()
+    counted = errors.group_by(pl.col("code").cast(pl.String).fill_null("unknown")).len("count")
+    return tuple(counted.sort("count", "code", descending=[True, False]).collect(engine="streaming").iter_rows())
+
+
+def _reasons(errors: pl.LazyFrame | None) -> tuple[Reason, ...]:
+    """Return the most frequent pairs of code and place; elements of one list are one place."""
+    if errors is None:
+        return ()
+    place = pl.col("path").cast(pl.String).str.replace_all(r"\[\d+\]", "[]")
+    message = pl.col("message").cast(pl.String).str.slice(0, 400).first()
+    counted = errors.group_by(pl.col("code").cast(pl.String), place, maintain_order=True).agg(pl.len(), message)
+    ordered = counted.sort("len", "code", "path", descending=[True, False, False]).head(_MOST_REASONS)
+    found = ordered.select("code", "path", "len", "message").collect(engine="streaming")
+    return tuple(Reason(code or "unknown", path, count, said or "") for code, path, count, said in found.iter_rows())
+
+
+def _origin(rows: pl.LazyFrame) -> Origin | None:
+    """Add up what each valid row tells of itself; None where the column is of another make."""
+    told = rows.select(pl.col("_extract").struct.unnest()).drop_nulls("attempts")
+    tokens = pl.sum_horizontal("input_tokens", "output_tokens", "thought_tokens").sum()
+    asked = pl.col("seconds").filter(~pl.col("cached"))
+    figures: dict[str, Any] = {
+        "cost": pl.when(pl.col("cost_usd").filter(pl.col("attempts") > 0).null_count() == 0).then(
+            pl.col("cost_usd").sum()
+        ),
+        "tokens": tokens,
+        "cached": pl.col("cached").sum(),
+        "repaired": (pl.col("repairs") > 0).sum(),
+        "mended": (pl.col("mended").list.len() > 0).sum(),
+        "median_seconds": asked.median(),
+        "slow_seconds": asked.quantile(0.95),
+    }
+    try:
+        found = told.select(**figures).collect(engine="streaming").row(0, named=True)
+        models = told.drop_nulls("model").group_by("model").len("rows").sort("rows", "model", descending=True)
+        return Origin(models=tuple(models.head(5).collect().iter_rows()), **found)
+    except (pl.exceptions.PolarsError, TypeError):
+        return None

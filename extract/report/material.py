@@ -1,0 +1,125 @@
+"""What a report is made of: an output, the rejected rows beside it, what its footer tells, and its cache."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from extract.errors import ConfigError, ExtractError
+from extract.results import error_schema
+from extract.schema import OutputSchema, compile_schema
+from extract.sinks import errors_path, read_footer
+from extract.types import JsonObject
+
+__all__ = ["PROVENANCE", "SPANS", "Columns", "Material", "open_output"]
+
+SPANS, PROVENANCE = "_spans", "_extract"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Material:
+    """A run's rows, unread, and what is known about it.
+
+    `rows` is the output, `errors` the rejected rows (None where there is no such file), `manifest` the output's footer
+    ({} for one of another program), `cache` the path of the cache (None where there is none).
+    """
+
+    name: str
+    rows: pl.LazyFrame
+    errors: pl.LazyFrame | None
+    manifest: JsonObject
+    cache: Path | None = None
+
+    @property
+    def keeps_rejected(self) -> bool:
+        """True where rejected rows stand in the output, with nulls."""
+        return self.manifest.get("rejected_rows") == "null"
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns of an output by what they hold. `answer` maps a column to the field of the schema it came from."""
+
+    source: tuple[str, ...]
+    answer: dict[str, str]
+    spans: bool
+    provenance: bool
+    schema: OutputSchema | None
+
+    @classmethod
+    def of(cls, material: Material) -> Columns:
+        """Read the roles from the footer; without one, every column counts as an answer."""
+        found = material.rows.collect_schema()
+        schema = _schema_of(material.manifest)
+        prefix = str(material.manifest.get("prefix") or "")
+        fields = list(found) if schema is None else list(schema.dtypes)
+        answer = {prefix + name: name for name in fields if prefix + name in found}
+        spans, provenance = _holds_spans(found.get(SPANS)), isinstance(found.get(PROVENANCE), pl.Struct)
+        for name, is_ours in ((SPANS, spans), (PROVENANCE, provenance)):
+            if is_ours:
+                answer.pop(name, None)
+        source = tuple(name for name in found if name not in answer and name not in (SPANS, PROVENANCE))
+        return cls(source, answer, spans, provenance, schema)
+
+
+def _holds_spans(dtype: Any) -> bool:
+    if not isinstance(dtype, pl.List) or not isinstance(dtype.inner, pl.Struct):
+        return False
+    fields = dtype.inner.to_schema()
+    return {"path", "status"} <= fields.keys() and all(fields.get(n, pl.Int64()).is_integer() for n in ("start", "end"))
+
+
+def _schema_of(manifest: JsonObject) -> OutputSchema | None:
+    if not isinstance(manifest.get("schema"), dict):
+        return None
+    try:
+        return compile_schema(manifest["schema"])
+    except (ExtractError, RecursionError):
+        return None  # a footer may say anything
+
+
+def open_output(output: str | os.PathLike[str], *, cache: str | os.PathLike[str] | None = None) -> Material:
+    """Return what a report about an output is made of. ConfigError for what is no Parquet file that can be read.
+
+    `cache` is by default looked for beside the output.
+    """
+    path = Path(output)
+    if not path.is_file():
+        raise ConfigError(f"there is no output {str(path)!r}")
+    if path.suffix.lower() != ".parquet":
+        raise ConfigError(f"{path}: a report is made of a .parquet output")
+    # What an interrupted run leaves has the errors and the cache of the whole.
+    whole = path.with_name(path.stem.removesuffix(".partial") + path.suffix)
+    kept = whole.with_name(whole.name + ".cache") if cache is None else Path(cache)
+    if cache is not None and not kept.is_file():
+        raise ConfigError(f"there is no cache {str(kept)!r}")
+    return Material(
+        name=path.name,
+        rows=_scan(path),
+        errors=_scan_errors(errors_path(whole)),
+        manifest=read_footer(path),
+        cache=kept if kept.is_file() else None,
+    )
+
+
+def _scan(path: Path) -> pl.LazyFrame:
+    try:
+        rows = pl.scan_parquet(path, glob=False)
+        rows.collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise ConfigError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0][:200]}") from None
+    return rows
+
+
+def _scan_errors(path: Path) -> pl.LazyFrame | None:
+    if not path.is_file():
+        return None
+    errors = _scan(path)
+    schema = errors.collect_schema()
+    if any(name not in schema for name in error_schema(pl.Int64())):
+        raise ConfigError(f"{path} holds no rejected rows: it has the columns {list(schema)!r}; move it away")
+    return errors

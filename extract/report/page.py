@@ -1,0 +1,194 @@
+"""Facts and drawings laid out as one HTML file that loads nothing: its style, script and records stand in it."""
+
+from __future__ import annotations
+
+import json
+from base64 import b64encode
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from functools import cache
+from hashlib import sha256
+from importlib.resources import files
+from typing import Any
+
+from extract.errors import ConfigError
+from extract.evaluation.tables import figure, share
+from extract.report import plots
+from extract.report.course import Ledger
+from extract.report.distributions import Bar
+from extract.report.facts import Facts
+from extract.types import JsonObject
+
+__all__ = ["embedded_json", "render"]
+
+_ESCAPES = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
+_SCRIPTS = ("record.js", "table.js", "page.js")
+_PREVIEWED = 4  # columns of the answer that stand in the table of records
+_LOSS = 160  # characters of what a keyword that is checked here only demands
+
+
+def render(facts: Facts) -> str:
+    """Return the page. Raises ConfigError where the extra `report` is not installed."""
+    style, script = _asset("page.css"), "".join(map(_asset, _SCRIPTS))
+    return _template()(
+        facts=facts,
+        style=style,
+        script=script,
+        policy=_policy(style, script),
+        data=embedded_json({**facts.records.data, "preview": _PREVIEWED}),
+        drawings=_drawings(facts),
+        figures=list(_figures(facts)),
+        title=_title(facts),
+        offline=facts.manifest.get("service") == "offline",
+        subtitle=_subtitle(facts.manifest),
+        manifest=list(_manifest(facts.manifest)),
+        text=_texts(facts.manifest),
+        losses=None if facts.losses is None else [(one.path, one.keyword, _brief(one.value)) for one in facts.losses],
+    )
+
+
+@cache
+def _template() -> Callable[..., str]:
+    try:
+        from jinja2 import Environment, StrictUndefined  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise ConfigError("a report needs jinja2: pip install 'extract-interactions[report]'") from None
+    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"count": _count, "figure": figure, "share": share, "money": _money, "duration": _duration}
+    return environment.from_string(_asset("page.html")).render
+
+
+def _asset(name: str) -> str:
+    return (files("extract.report") / name).read_text("utf-8")
+
+
+def _policy(style: str, script: str) -> str:
+    """Return a policy under which nothing is loaded, and nothing runs but our own script."""
+    hashes = [b64encode(sha256(text.encode()).digest()).decode() for text in (style, script)]
+    return (
+        f"default-src 'none'; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}'; "
+        "img-src data:; base-uri 'none'; form-action 'none'"
+    )
+
+
+def embedded_json(value: Any) -> str:
+    """Return JSON text that can stand in a `script` element: nothing in it ends that, or begins another."""
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str).translate(_ESCAPES)
+
+
+def _drawings(facts: Facts) -> JsonObject:
+    judgement = facts.judgement
+    return {
+        "fields": [plots.draw_distribution(spread) if spread.n else "" for spread in facts.distributions],
+        "course": plots.draw_course(facts.course.moments) if facts.course.moments else None,
+        "pace": plots.draw_pace(facts.ledger) if _tells_more(facts) and facts.ledger else None,
+        "codes": plots.draw_bars([Bar(*code) for code in facts.codes], "Rejected rows by reason", "bad")
+        if facts.codes
+        else None,
+        "placements": plots.draw_placements(facts.placements) if facts.placements else None,
+        "confusions": {
+            name: plots.draw_confusion(confusion)
+            for name, confusion in ({} if judgement is None else judgement.mistaken).items()
+        },
+    }
+
+
+def _tells_more(facts: Facts) -> bool:
+    """Return whether the cache has requests of other runs than the one that wrote the output."""
+    ledger: Ledger | None = facts.ledger
+    if ledger is None or len(ledger.pace) < 2:
+        return False
+    attempts = sum(count for _, count in ledger.pace)
+    return not facts.course.moments or attempts > int(facts.course.totals.get("requests") or 0)
+
+
+def _figures(facts: Facts) -> Iterator[tuple[str, str, str]]:
+    """Yield name, figure and a remark for what is told first: from the footer, else from the files themselves."""
+    totals, records, origin = facts.course.totals, facts.records, facts.origin
+    yield "valid", _count(records.valid), f"of {_count(records.total)} rows"
+    not_run = dict(facts.codes).get("not_run", 0)
+    yield "rejected", _count(records.rejected - not_run), f"and {_count(not_run)} not run" if not_run else ""
+    if totals:
+        yield "cost", _money(totals.get("cost_usd")), "US dollars, this run"
+        out = sum(totals.get(name) or 0 for name in ("output_tokens", "thought_tokens"))
+        yield "tokens in", _count(totals.get("input_tokens")), f"{_count(totals.get('cached_tokens'))} of them cached"
+        yield "tokens out", _count(out), f"{_count(totals.get('thought_tokens'))} of them thoughts"
+        again = f"{_count(totals.get('retries'))} retries, {_count(totals.get('repairs'))} repairs"
+        yield "requests", _count(totals.get("requests")), again
+        yield "from the cache", _count(totals.get("cached")), "rows not asked again"
+    elif origin is not None:
+        yield "cost", _money(origin.cost), "US dollars, for the valid rows"
+        yield "tokens", _count(origin.tokens), "for the valid rows"
+    if facts.course.seconds:
+        rate = records.total / facts.course.seconds
+        yield "time", _duration(facts.course.seconds), f"{rate:,.0f} rows a second" if rate >= 1 else ""
+
+
+_MANIFEST = (
+    ("pipeline", "pipeline"), ("model", "model"), ("service", "service"), ("service_tier", "service tier"),
+    ("started", "started"), ("input", "input"), ("columns", "columns read"), ("grounding", "grounded in"),
+    ("row_id", "id column"), ("examples", "examples"), ("generation", "generation"), ("dialect", "dialect"),
+    ("version", "version of extract"), ("extractor", "key of the extractor"),
+)  # fmt: skip
+
+
+def _title(facts: Facts) -> str:
+    pipeline = facts.manifest.get("pipeline")
+    return pipeline if isinstance(pipeline, str) and pipeline.strip() else facts.name
+
+
+def _subtitle(manifest: JsonObject) -> str:
+    parts = (manifest.get("model"), manifest.get("input"), _when(manifest.get("started")))
+    return " · ".join(part for part in parts if isinstance(part, str) and part)
+
+
+def _when(started: Any) -> str | None:
+    try:
+        return datetime.fromisoformat(str(started)).astimezone(UTC).strftime("%Y-%m-%d %H:%M UTC")
+    except (ValueError, OverflowError):
+        return None
+
+
+def _manifest(manifest: JsonObject) -> Iterator[tuple[str, str]]:
+    for key, name in _MANIFEST:
+        value = manifest.get(key)
+        if value in (None, "", [], {}):
+            continue
+        if isinstance(value, list):
+            yield name, ", ".join(str(item) for item in value)
+        else:
+            yield name, value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def _texts(manifest: JsonObject) -> list[tuple[str, str]]:
+    """Return the long parts of a manifest, each under its name."""
+    schema = manifest.get("schema")
+    parts = [("system", manifest.get("system")), ("prompt", manifest.get("prompt"))]
+    if schema is not None:
+        parts.append(("schema", json.dumps(schema, ensure_ascii=False, indent=2, default=str)))
+    return [(name, text) for name, text in parts if isinstance(text, str) and text]
+
+
+def _brief(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= _LOSS else text[:_LOSS] + "…"
+
+
+def _count(value: Any) -> str:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return f"{value:,.0f}" if is_number else "unknown"
+
+
+def _money(dollars: Any) -> str:
+    if not isinstance(dollars, int | float | Decimal):
+        return "unknown"
+    return f"${dollars:,.2f}" if dollars >= 1 or dollars == 0 else f"${dollars:.4f}"
+
+
+def _duration(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown"
+    if seconds < 120:
+        return f"{seconds:.1f} s" if seconds >= 1 else f"{seconds * 1000:.0f} ms"
+    return f"{seconds / 60:.1f} min" if seconds < 7_200 else f"{seconds / 3_600:.1f} h"

@@ -1,0 +1,44 @@
+"""Where the values of the answers were found in their sources: counts by field and status, over all rows."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import polars as pl
+
+from extract.report.material import SPANS
+
+__all__ = ["Placement", "placements"]
+
+STATUSES = ("exact", "normalised", "fuzzy", "missing")
+_MOST_FIELDS = 40
+
+
+class Placement(NamedTuple):
+    """How the values of one field were found; `path` has `[]` for the elements of lists."""
+
+    path: str
+    exact: int
+    normalised: int
+    fuzzy: int
+    missing: int
+
+    @property
+    def total(self) -> int:
+        return self.exact + self.normalised + self.fuzzy + self.missing
+
+
+def placements(rows: pl.LazyFrame) -> list[Placement]:
+    """Return the fields with the most values first; [] where the column of spans is of another make."""
+    span = pl.col(SPANS).explode(empty_as_null=False, keep_nulls=False)
+    path = span.struct.field("path").cast(pl.String).str.replace_all(r"\[\d+\]", "[]")
+    try:
+        pairs = rows.select(path.alias("path"), span.struct.field("status").cast(pl.String).alias("status"))
+        counted = pairs.group_by("path", "status").len("count").collect(engine="streaming")
+    except pl.exceptions.PolarsError:
+        return []
+    counts: dict[str, dict[str, int]] = {}
+    for name, status, count in counted.drop_nulls().iter_rows():
+        counts.setdefault(name, {})[status] = count
+    found = [Placement(name, *(of.get(status, 0) for status in STATUSES)) for name, of in counts.items()]
+    return sorted(found, key=lambda one: (-one.total, one.path))[:_MOST_FIELDS]

@@ -1,0 +1,240 @@
+"use strict";
+
+// One record: its answer, each value linked to where it stands, beside its source.
+
+const byId = (id) => document.getElementById(id);
+const data = JSON.parse(byId("data").textContent);
+const LAID_OUT = 100; // longest line of a text whose columns should stand under each other
+
+// Text reaches the page through text nodes and attributes of our own naming, never as HTML.
+function el(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (value !== null && value !== undefined && value !== false)
+      made.setAttribute(key, value === true ? "" : String(value));
+  }
+  made.append(...children.flat(Infinity).filter((child) => child !== null && child !== undefined));
+  return made;
+}
+
+const textOf = (cell) => (Array.isArray(cell) ? cell[0] : (cell ?? ""));
+const plain = (value) => {
+  if (value === null || value === undefined) return "";
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
+};
+
+// Where a value stands ------------------------------------------------------------------------------------------------
+
+const PLAIN_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
+const member = (path, name) => (PLAIN_NAME.test(name) ? `${path}.${name}` : `${path}[${JSON.stringify(name)}]`);
+
+function spansByPath(record) {
+  const found = new Map();
+  for (const [path, status, start, end, page, text] of record.spans ?? []) {
+    found.set(path, { path, status, start, end, page, text });
+  }
+  return found;
+}
+
+function activate(box, path, target) {
+  for (const node of box.querySelectorAll(".active")) node.classList.remove("active");
+  const linked = [...box.querySelectorAll("[data-paths]")].filter((node) =>
+    JSON.parse(node.dataset.paths).includes(path),
+  );
+  for (const node of linked) node.classList.add("active");
+  linked.find((node) => node.matches(target))?.scrollIntoView({ block: "nearest" });
+}
+
+const LABELS = { exact: "as it is", normalised: "in another dress", fuzzy: "in similar words", missing: "not found" };
+const SAID = new Set(["fuzzy", "missing"]); // the others are told by their colour and tooltip
+
+function placedValue(text, span, inSource) {
+  const label = LABELS[span.status] ?? span.status;
+  const quoted = span.text && span.text !== text ? `“${span.text}”` : null;
+  const attributes = {
+    class: `place ${span.status}`,
+    "data-paths": JSON.stringify([span.path]),
+    title: quoted ? `${label}: ${quoted}` : label,
+  };
+  const value = el(inSource ? "button" : "span", inSource ? { ...attributes, type: "button" } : attributes, text);
+  const notes = [
+    SAID.has(span.status) ? label : null,
+    inSource ? null : quoted,
+    span.page === null ? null : `page ${span.page}`,
+  ];
+  return el(
+    "span",
+    {},
+    value,
+    notes.filter(Boolean).map((note) => el("span", { class: `status ${span.status}` }, note)),
+  );
+}
+
+function scalar(value, path, context) {
+  if (value === null) return el("span", { class: "null" }, "null");
+  const span = context.spans.get(path);
+  if (!span) return el("span", {}, plain(value));
+  context.shown.add(path);
+  return placedValue(plain(value), span, context.inSource(span));
+}
+
+const isObject = (value) => value !== null && typeof value === "object" && !Array.isArray(value);
+
+function valueNode(value, path, context) {
+  if (Array.isArray(value)) return listNode(value, path, context);
+  if (!isObject(value)) return scalar(value, path, context);
+  const members = Object.entries(value).map(([name, item]) => [
+    el("dt", {}, name),
+    el("dd", {}, valueNode(item, member(path, name), context)),
+  ]);
+  return members.length ? el("dl", { class: "members" }, members) : el("span", { class: "null" }, "{}");
+}
+
+function listNode(items, path, context) {
+  if (!items.length) return el("span", { class: "null" }, "none");
+  if (!items.every(isObject)) {
+    return el(
+      "ul",
+      { class: "items" },
+      items.map((item, i) => el("li", {}, valueNode(item, `${path}[${i}]`, context))),
+    );
+  }
+  const names = [...new Set(items.flatMap((item) => Object.keys(item)))];
+  const head = el(
+    "tr",
+    {},
+    names.map((name) => el("th", { scope: "col" }, name)),
+  );
+  const rows = items.map((item, i) =>
+    el(
+      "tr",
+      {},
+      names.map((name) =>
+        el("td", {}, name in item ? valueNode(item[name], member(`${path}[${i}]`, name), context) : ""),
+      ),
+    ),
+  );
+  return el("div", { class: "scroll" }, el("table", { class: "rows" }, el("thead", {}, head), el("tbody", {}, rows)));
+}
+
+// The source, with its spans: offsets count code points, as in Python -------------------------------------------------
+
+function markedSource(cell, spans) {
+  const points = Array.from(textOf(cell));
+  const placed = spans.filter((span) => span.start !== null && span.start < points.length && span.end > span.start);
+  const ends = placed.flatMap((span) => [span.start, Math.min(span.end, points.length)]);
+  const cuts = [...new Set([0, points.length, ...ends])].sort((a, b) => a - b);
+  const lines = textOf(cell).split("\n");
+  const isLaidOut = lines.length > 2 && lines.every((line) => line.length <= LAID_OUT);
+  const box = el("div", {
+    class: isLaidOut ? "source laid-out" : "source",
+    dir: "auto",
+    tabindex: 0,
+    role: "region",
+    "aria-label": "Source text",
+  });
+  for (let i = 0; i + 1 < cuts.length; i += 1) {
+    const piece = points.slice(cuts[i], cuts[i + 1]).join("");
+    const over = placed.filter((span) => span.start <= cuts[i] && span.end >= cuts[i + 1]);
+    over.sort((a, b) => a.end - a.start - (b.end - b.start));
+    box.append(
+      over.length === 0
+        ? piece
+        : el(
+            "mark",
+            {
+              class: over[0].status,
+              title: over.map((span) => span.path).join("\n"),
+              "data-paths": JSON.stringify(over.map((span) => span.path)),
+            },
+            piece,
+          ),
+    );
+  }
+  if (Array.isArray(cell))
+    box.append(
+      el(
+        "span",
+        { class: "null" },
+        `\n… ${cell[0].length.toLocaleString("en")} of ${cell[1].toLocaleString("en")} characters`,
+      ),
+    );
+  return box;
+}
+
+function definitions(pairs) {
+  return el(
+    "dl",
+    { class: "members" },
+    pairs.map(([name, value]) => [el("dt", {}, name), el("dd", {}, value)]),
+  );
+}
+
+function readable(answer) {
+  try {
+    return JSON.stringify(JSON.parse(answer), null, 2);
+  } catch {
+    return answer;
+  }
+}
+
+function openedError(error) {
+  const told = ["code", "path", "message", "attempts"].filter(
+    (name) => error[name] !== null && error[name] !== undefined,
+  );
+  const left = el("div", {}, el("h4", {}, "No answer"), definitions(told.map((name) => [name, plain(error[name])])));
+  if (!error.answer) return el("div", { class: "opened" }, left);
+  const answer = el(
+    "div",
+    { class: "source", dir: "auto", tabindex: 0, role: "region", "aria-label": "Rejected answer" },
+    readable(error.answer),
+  );
+  return el("div", { class: "opened" }, left, el("div", {}, el("h4", {}, "Rejected answer"), answer));
+}
+
+function openedRecord(record) {
+  if (record.error) return openedError(record.error);
+  return el("div", { class: "opened" }, answerSide(record), sourceSide(record));
+}
+
+function answerSide(record) {
+  const spans = spansByPath(record);
+  const length =
+    record.of === undefined || record.of === null ? 0 : Array.from(textOf(record.source[record.of])).length;
+  const inSource = (span) => span.start !== null && span.start < length;
+  const context = { spans, shown: new Set(), inSource };
+  const value = (name, i) => valueNode(record.values[i], member("$", data.fields[i]), context);
+  const side = el(
+    "div",
+    {},
+    el("h4", {}, "Answer"),
+    definitions(data.answer.map((name, i) => [name, value(name, i)])),
+  );
+  const others = [...spans.values()].filter((span) => !context.shown.has(span.path));
+  if (others.length) {
+    const places = others.map((span) => [span.path, placedValue(span.text || "–", span, inSource(span))]);
+    side.append(el("h4", {}, "Other places"), definitions(places));
+  }
+  return side;
+}
+
+function sourceSide(record) {
+  const none = () => el("span", { class: "null" }, "null");
+  const main = record.of ?? 0;
+  const side = el("div", {});
+  if (data.source.length) {
+    const spans = record.of === undefined || record.of === null ? [] : [...spansByPath(record).values()];
+    const text = record.source[main];
+    side.append(el("h4", {}, data.source[main]), text === null ? none() : markedSource(text, spans));
+  }
+  const others = data.source.map((name, i) => [name, record.source[i]]).filter((_, i) => i !== main);
+  if (others.length) {
+    const cells = others.map(([name, cell]) => [name, cell === null ? none() : textOf(cell)]);
+    side.append(el("h4", {}, "Other columns"), definitions(cells));
+  }
+  if (record.origin) {
+    const told = Object.entries(record.origin).map(([name, value]) => [name, plain(value)]);
+    side.append(el("h4", {}, "Origin"), definitions(told));
+  }
+  return side;
+}

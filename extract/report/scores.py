@@ -1,0 +1,114 @@
+"""How an output agrees with gold answers: its evaluation, and of each confusion as much as a page can show."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import polars as pl
+
+from extract.errors import ConfigError
+from extract.evaluation import Evaluation, evaluate
+from extract.evaluation.labels import Confusion, shown_label
+from extract.report.material import PROVENANCE, Columns, Material
+from extract.sources import open_source
+
+__all__ = ["Judgement", "Mistaken", "Taken", "judge"]
+
+NO_PREDICTION = "(no prediction)"
+_MOST_LABELS = 24
+_MOST_PAIRS = 10
+
+
+class Taken(NamedTuple):
+    """How many rows with the gold label `gold` were given `predicted`."""
+
+    gold: str
+    predicted: str
+    rows: int
+
+
+@dataclass(frozen=True, slots=True)
+class Mistaken:
+    """Which labels are taken for which. `cells` are those among `labels`, of the `known` those with the most mistakes.
+
+    `worst` are the most frequent pairs of different labels.
+    """
+
+    labels: tuple[str, ...]
+    known: int
+    cells: tuple[Taken, ...]
+    worst: tuple[Taken, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Scores, and for each field that holds labels which of them are mistaken."""
+
+    evaluation: Evaluation
+    mistaken: dict[str, Mistaken]
+
+
+def judge(material: Material, columns: Columns, gold: str, *, on: str) -> Judgement:
+    """Compare an output with the gold answers in a file, row by row where `on` is equal.
+
+    Raises ConfigError for a gold file that cannot be read, a column that is not there and keys that repeat.
+    """
+    right = _table(gold)
+    known = material.rows.collect_schema()
+    if on not in known:
+        raise ConfigError(f"{material.name} has no column {on!r} to join on; it has {list(known)!r}")
+    told = {name.partition(".")[0] for name in right.columns}
+    fields = {column: field for column, field in columns.answer.items() if field in told and column != on}
+    if not fields:
+        raise ConfigError(f"{gold} has none of the output's fields {list(columns.answer.values())!r}")
+    read = (on, *fields, *([PROVENANCE] if columns.provenance else []))
+    left = material.rows.select(read).rename(fields).collect(engine="streaming")
+    names = [name for name in right.columns if name.partition(".")[0] in fields.values()]
+    labels = list(_labels((field, known[column]) for column, field in fields.items()))
+    evaluation = evaluate(left, right, on=on, fields=names, labels=labels)
+    confusions = {score.name: score.confusion for score in evaluation.fields}
+    return Judgement(evaluation, {name: _mistaken(found) for name, found in confusions.items() if found is not None})
+
+
+def _table(address: str) -> pl.DataFrame:
+    source = open_source(address)
+    return pl.concat([source.schema.to_frame(), *source.batches(65_536)])
+
+
+def _labels(dtypes: Iterator[tuple[str, Any]]) -> Iterator[str]:
+    """Yield the fields that hold labels, however few rows there are."""
+    for name, dtype in dtypes:
+        if isinstance(dtype, pl.Enum):
+            yield name
+        elif isinstance(dtype, pl.Struct):
+            yield from _labels((f"{name}.{inner.name}", inner.dtype) for inner in dtype.fields)
+
+
+def _mistaken(confusion: Confusion) -> Mistaken:
+    taken = list(_pairs(confusion))
+    worst = sorted((one for one in taken if one.gold != one.predicted), key=lambda one: (-one.rows, one))
+    involved = Counter[str]()
+    for gold, predicted, rows in worst:
+        involved[gold] += rows
+        involved[predicted] += rows
+    known = dict.fromkeys(label for one in taken for label in one[:2])
+    chosen = set(sorted(known, key=lambda label: (-involved[label], label))[:_MOST_LABELS])
+    # In the order of the evaluation, so that both sides read alike.
+    ordered = [*map(shown_label, confusion.labels), NO_PREDICTION]
+    return Mistaken(
+        labels=tuple(label for label in ordered if label in chosen),
+        known=len(known),
+        cells=tuple(one for one in taken if {one.gold, one.predicted} <= chosen),
+        worst=tuple(worst[:_MOST_PAIRS]),
+    )
+
+
+def _pairs(confusion: Confusion) -> Iterator[Taken]:
+    names = [*map(shown_label, confusion.labels), NO_PREDICTION]
+    for gold, row, unanswered in zip(names, confusion.counts, confusion.unanswered, strict=False):
+        for predicted, rows in zip(names, (*row, unanswered), strict=True):
+            if rows:
+                yield Taken(gold, predicted, rows)

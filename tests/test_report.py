@@ -1,0 +1,403 @@
+"""The report: what it says, that it says it of any output, and that nothing in an output becomes markup."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from reports import HOSTILE, HOSTILE_ROW, LETTERS, Page, answer_letter, page_of, run_of_letters
+
+from extract import Client, ConfigError, Emulator, OutputError, run
+from extract.cli import main
+from extract.report import write_report
+from extract.sinks import footer, read_footer
+
+DRAWN = {"svg", "g", "path", "rect", "line", "text", "tspan", "title"}
+WRITTEN = {
+    tag
+    for tags in (
+        "html head meta title link style body a header span button div nav ul li main section h1 h2 h3 p dl dt dd",
+        "small b i figure figcaption code table thead tbody tr th td details summary pre",
+        "noscript form label input select script",
+    )
+    for tag in tags.split()
+}
+
+
+def report_of(output: Path, **options: Any) -> Page:
+    return page_of(write_report(output, output.with_suffix(".html"), **options))
+
+
+def assert_nothing_became_markup(page: Page) -> None:
+    assert set(page.tags) <= DRAWN | WRITTEN
+    assert page.tags.count("script") == 2
+    assert not [name for _, name, _ in page.attributes if name.startswith("on") or name in ("src", "srcdoc", "style")]
+    links = {value for _, name, value in page.attributes if name in ("href", "xlink:href")}
+    assert all(value == "data:," or (value or "").startswith("#") for value in links)
+
+
+@pytest.fixture(scope="module")
+def letters(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("letters") / "letters.parquet"
+    run_of_letters(output, rows=12)
+    return output
+
+
+@pytest.fixture(scope="module")
+def page(letters: Path) -> Page:
+    return report_of(letters)
+
+
+# What it says ---------------------------------------------------------------------------------------------------------
+
+
+def test_the_summary_counts_rows_money_and_requests(page: Page) -> None:
+    text = page.section("summary")
+    assert "11 of 12 rows valid, 1 without an answer." in text
+    assert "rejected 1" in text
+    assert re.search(r"cost \$0\.\d{4} US dollars, this run", text)
+    assert re.search(r"requests 12", text)
+
+
+def test_errors_are_counted_by_code_and_place_with_a_message(page: Page) -> None:
+    errors = page.section("errors")
+    assert "invalid_answer" in errors
+    assert "1" in errors
+
+
+def test_every_field_is_spread_out_members_of_lists_too(page: Page) -> None:
+    values = page.section("values")
+    for heading in ("kind Enum of 3", "amount Float64", "topics: number of items", "topics[]"):
+        assert heading in values
+    assert "labels 2 of 3" in values
+
+
+def test_losses_and_the_manifest_come_from_the_footer(page: Page) -> None:
+    assert "$.sender pattern" in page.section("losses")
+    manifest = page.section("manifest")
+    assert "pipeline Letter" in manifest
+    assert "Read this letter." in manifest
+    assert "key" not in {"key"} & set(manifest.split()) or "key of the extractor" in manifest
+
+
+def test_a_record_has_its_source_its_values_and_their_places(page: Page) -> None:
+    first = next(record for record in page.records if record["id"] == 0)
+    text = first["source"][page.data["source"].index("text")]
+    assert text == "Ada Lovelace 0, sends back a broken lamp for 0 pounds"
+    values = dict(zip(page.data["answer"], first["values"], strict=True))
+    assert values["kind"] == "complaint"
+    spans = {path: text[start:end] for path, _, start, end, _, _ in first["spans"] if start is not None}
+    assert spans["$.sender"] == "Ada Lovelace 0"
+    assert page.data["source"][first["of"]] == "text"
+
+
+def test_a_rejected_row_comes_first_with_its_reason_and_answer(page: Page) -> None:
+    first = page.records[0]
+    assert first["id"] == 11
+    assert first["error"]["code"] == "invalid_answer"
+    assert first["error"]["answer"] == f"I cannot read illegible {HOSTILE_ROW}"
+
+
+def test_rows_are_named_by_their_place_in_the_input_although_rejected_ones_are_left_out(tmp_path: Path) -> None:
+    output = tmp_path / "out.parquet"
+    pl.DataFrame({"text": [f"t{n}" for n in (1, 3, 4, 6)]}).write_parquet(output)
+    errors = {"row_id": [0, 2, 5], "code": ["blocked"] * 3, "message": ["no"] * 3, "path": [None] * 3}
+    pl.DataFrame(errors | {"answer": [None] * 3, "attempts": [1] * 3}).write_parquet(tmp_path / "out.errors.parquet")
+    records = report_of(output).records
+    assert {record["id"]: record["values"] for record in records if "error" not in record} == {
+        1: ["t1"], 3: ["t3"], 4: ["t4"], 6: ["t6"],
+    }  # fmt: skip
+
+
+def test_gold_answers_are_scored_and_confused_labels_counted(letters: Path, tmp_path: Path) -> None:
+    gold = pl.DataFrame({"page": range(12), "kind": ["complaint"] * 8 + ["other"] * 4})
+    gold.write_csv(tmp_path / "gold.csv")
+    page = report_of(letters, gold=str(tmp_path / "gold.csv"), on="page")
+    found = page.section("evaluation")
+    assert "Against 12 gold rows, 8 of them right in every field. Without a prediction, counted as wrong: 1." in found
+    assert "kind label 12 66.7% (" in found
+    assert "other complaint 2" in found
+    assert "other (no prediction) 1" in found
+
+
+def test_an_output_in_which_rejected_rows_are_nulls_shows_each_row_once(tmp_path: Path) -> None:
+    output = tmp_path / "letters.parquet"
+    run_of_letters(output, rows=6, errors="null", row_id="page")
+    page = report_of(output)
+    assert "5 of 6 rows valid" in page.text
+    assert Counter(record["id"] for record in page.records) == Counter(range(6))
+
+
+def test_the_timeline_shows_throughput_and_concurrency(tmp_path: Path) -> None:
+    samples = [(n / 10, n * n, min(n, 8)) for n in range(1, 30)]
+    described = {"run": {"seconds": 3.0, "timeline": samples}}
+    pl.DataFrame({"a": [1]}).write_parquet(tmp_path / "out.parquet", metadata=footer(described))
+    page = report_of(tmp_path / "out.parquet")
+    assert {"Throughput", "Concurrency"} <= set(page.section("course").split())
+    labels = {value for tag, name, value in page.attributes if (tag, name) == ("svg", "aria-label")}
+    assert {"Rows a second over the time of the run", "Requests in flight over the time of the run"} <= labels
+
+
+def test_a_rerun_from_the_cache_still_shows_what_all_runs_have_taken(tmp_path: Path) -> None:
+    for _ in range(2):
+        run_of_letters(tmp_path / "letters.parquet", rows=6)
+    page = report_of(tmp_path / "letters.parquet")
+    assert "from the cache 6" in page.section("summary")
+    assert "All runs with this cache" in page.section("course")
+    assert "ask gemini-3.5-flash-lite standard 6" in page.section("cost")
+
+
+# Any output -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_an_output_lacks_is_said_with_the_way_to_get_it(tmp_path: Path) -> None:
+    pl.DataFrame({"label": ["a", "b", "a", "a"], "n": [1, 2, 3, None]}).write_parquet(tmp_path / "foreign.parquet")
+    text = report_of(tmp_path / "foreign.parquet").text
+    for way in ("provenance=True", "--no-cache", "grounding=", "--gold FILE --on COLUMN", "written by another program"):
+        assert way in text
+    assert "4 of 4 rows valid" in text
+
+
+def test_what_an_interrupted_run_has_left_is_reported_with_its_errors(tmp_path: Path) -> None:
+    pl.DataFrame({"label": ["a"]}).write_parquet(tmp_path / "out.partial.parquet")
+    errors = pl.DataFrame(
+        {"row_id": [1], "code": ["not_run"], "message": ["not reached"], "path": ["$"], "answer": ["x"]}
+    )
+    errors.with_columns(attempts=0).write_parquet(tmp_path / "out.errors.parquet")
+    assert "1 of 2 rows valid" in report_of(tmp_path / "out.partial.parquet").text
+
+
+def test_columns_that_only_have_our_names_are_columns_like_others(tmp_path: Path) -> None:
+    odd = {"_spans": [[{"path": 1, "status": 2, "start": "x", "end": "y"}]], "_extract": [{"a": 1}]}
+    pl.DataFrame({"label": ["a"]} | odd).write_parquet(tmp_path / "odd.parquet")
+    (record,) = report_of(tmp_path / "odd.parquet").records
+    assert record["values"][0] == "a"
+
+
+def test_an_output_without_rows_has_a_report(tmp_path: Path) -> None:
+    pl.DataFrame(schema={"label": pl.Enum(["a"]), "when": pl.Date, "n": pl.Int64}).write_parquet(
+        tmp_path / "no.parquet"
+    )
+    assert "0 of 0 rows valid" in report_of(tmp_path / "no.parquet").text
+
+
+@pytest.mark.parametrize("rejected", [0, 30, 5_000])
+def test_a_large_output_is_shown_by_a_bounded_even_and_repeatable_choice(tmp_path: Path, rejected: int) -> None:
+    output = tmp_path / "large.parquet"
+    pl.DataFrame({"n": range(20_000), "text": ["x" * 2_000] * 20_000}).write_parquet(output)
+    if rejected:
+        ids = pl.DataFrame({"row_id": range(rejected)}).with_columns(code=pl.lit("blocked"), message=pl.lit("no"))
+        errors = ids.with_columns(path=pl.lit(None, pl.String), answer=pl.lit(None, pl.String), attempts=1)
+        errors.write_parquet(tmp_path / "large.errors.parquet")
+    page = report_of(output, rows=200)
+    bad, good = ([one for one in page.records if ("error" in one) == wanted] for wanted in (True, False))
+    assert len(bad) == min(rejected, 100)
+    assert len(good) == 200 - len(bad)
+    distances = {b["values"][0] - a["values"][0] for a, b in pairwise(good)}
+    assert max(distances) - min(distances) <= 1
+    assert f"200 of {20_000 + rejected:,} records" in page.text
+    assert output.with_suffix(".html").stat().st_size < 1_000_000
+    assert report_of(output, rows=200).scripts == page.scripts
+
+
+def test_long_texts_are_cut_and_say_how_long_they_are(tmp_path: Path) -> None:
+    output = tmp_path / "long.parquet"
+    frame = pl.DataFrame({"text": ["long " * 100_000], "label": ["a"]})
+    described = {"schema": {"type": "object", "properties": {"label": {"type": "string"}}}, "columns": ["text"]}
+    frame.write_parquet(output, metadata=footer(described))
+    (record,) = report_of(output).records
+    beginning, length = record["source"][0]
+    assert length == 500_000
+    assert 0 < len(beginning) <= 20_000
+
+
+# A report takes a fifth of a second: a failure is shown as it was found.
+DRAWING = settings(
+    max_examples=10,
+    deadline=None,
+    phases=(Phase.explicit, Phase.reuse, Phase.generate),
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
+NUMBERS = st.one_of(st.floats(), st.sampled_from([1e308, -1e308, 5e-324, 0.0]))
+
+
+@DRAWING
+@given(numbers=st.lists(NUMBERS, min_size=1), whole=st.lists(st.integers(-(2**63), 2**63 - 1), min_size=1))
+def test_any_numbers_can_be_drawn(tmp_path: Path, numbers: list[float], whole: list[int]) -> None:
+    output = tmp_path / "numbers.parquet"
+    pl.DataFrame({"numbers": [numbers], "whole": [whole]}).explode("numbers").write_parquet(output)
+    assert_nothing_became_markup(report_of(output))
+
+
+def test_dates_of_any_distance_can_be_drawn(tmp_path: Path) -> None:
+    days = pl.Series("far", ["0001-01-01", "9999-12-31", "2026-02-28"]).str.to_date()
+    near = pl.Series("near", ["2026-02-27", None, "2026-02-28"]).str.to_date()
+    pl.DataFrame([days, near, days.cast(pl.Datetime("us")).alias("times")]).write_parquet(tmp_path / "dates.parquet")
+    values = report_of(tmp_path / "dates.parquet").section("values")
+    assert "first 0001-01-01 last 9999-12-31" in values
+    assert "null 1 first 2026-02-27" in values
+
+
+# Nothing becomes markup -----------------------------------------------------------------------------------------------
+
+TEXTS = st.one_of(st.sampled_from(HOSTILE), st.text(max_size=30))
+NAMES = st.lists(TEXTS.map(lambda text: text + "x"), min_size=2, max_size=2, unique=True)
+
+
+def hostile_output(output: Path, names: list[str], texts: list[str]) -> None:
+    """Write an output in which columns, labels, sources, spans, errors and the footer are all these texts."""
+    name, label = names
+    span = {"path": f"$.{label}", "status": "exact", "start": 0, "end": 1, "score": 1.0, "page": None, "text": texts[0]}
+    frame = pl.DataFrame({name: texts, label: texts, "_spans": [[span]] * len(texts)})
+    schema = {"type": "object", "properties": {label: {"type": "string", "pattern": re.escape(texts[0])}}}
+    said = dict.fromkeys(("pipeline", "model", "started", "input", "system", "prompt", "service"), texts[0])
+    course = {"seconds": 1.0, "stopped": texts[0], "totals": {texts[0]: texts[0]}}
+    described = said | {"schema": schema, "columns": [name], "generation": {texts[0]: texts[0]}, "run": course}
+    frame.write_parquet(output, metadata=footer(described))
+    errors = pl.DataFrame({"row_id": texts, "code": texts, "message": texts, "path": texts, "answer": texts})
+    errors.with_columns(attempts=1).write_parquet(output.with_name(f"{output.stem}.errors.parquet"))
+
+
+@DRAWING
+@given(names=NAMES, texts=st.lists(TEXTS, min_size=1, max_size=4))
+def test_no_text_of_an_output_becomes_markup_and_the_records_come_back_as_they_were(
+    tmp_path: Path, names: list[str], texts: list[str]
+) -> None:
+    output = tmp_path / "hostile.parquet"
+    hostile_output(output, names, texts)
+    page = report_of(output)
+    assert_nothing_became_markup(page)
+    assert page.data["source"] == names[:1]
+    assert [record["source"] for record in page.records if "error" not in record] == [[text] for text in texts]
+    assert [record["error"]["message"] for record in page.records if "error" in record] == texts
+
+
+def test_gold_labels_become_no_markup(tmp_path: Path) -> None:
+    output, gold = tmp_path / "out.parquet", tmp_path / "gold.parquet"
+    pl.DataFrame({"id": range(24), "label": list(HOSTILE) * 2}).write_parquet(output)
+    pl.DataFrame({"id": range(24), "label": list(reversed(HOSTILE)) * 2}).write_parquet(gold)
+    page = report_of(output, gold=str(gold), on="id")
+    assert_nothing_became_markup(page)
+    assert HOSTILE_ROW in page.text
+
+
+def test_the_policy_allows_our_style_and_script_and_nothing_else(page: Page) -> None:
+    (policy,) = (
+        value or "" for tag, name, value in page.attributes if tag == "meta" and "default-src" in (value or "")
+    )
+    assert policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert "unsafe" not in policy
+    assert "http" not in policy
+
+
+def test_the_page_names_no_address_to_load_from(letters: Path) -> None:
+    source = write_report(letters, letters.with_suffix(".html")).read_text("utf-8")
+    assert not re.search(r"(src|href|action|@import|url)\s*[=(]\s*[\"']?(https?:)?//", source)
+
+
+def test_numbers_of_the_timeline_and_the_totals_are_not_trusted(tmp_path: Path) -> None:
+    output = tmp_path / "odd.parquet"
+    odd = {"seconds": "x", "totals": {"cost_usd": "y", "requests": []}, "timeline": [[1, 2], "z", [0, None, 1]]}
+    for course in (odd, [], "text", {"timeline": {}, "totals": [1]}):
+        pl.DataFrame({"a": [1]}).write_parquet(
+            output, metadata=footer({"run": course, "schema": {"type": 7}, "prefix": 3})
+        )
+        assert "1 of 1 rows valid" in report_of(output).text
+
+
+# What a run leaves for it ---------------------------------------------------------------------------------------------
+
+
+def test_the_footer_tells_how_the_run_went(letters: Path) -> None:
+    told = read_footer(letters)
+    assert told["run"]["totals"]["rows"] == 12
+    assert told["run"]["errors"] == {"invalid_answer": 1}
+    assert told["run"]["timeline"][-1][1] == 12
+    assert told["columns"] == told["grounding"] == ["text"]
+    assert "key" not in json.dumps({name: value for name, value in told.items() if name != "schema"}).split('"')
+
+
+def test_an_input_whose_name_is_no_unicode_costs_no_output(tmp_path: Path) -> None:
+    folder = tmp_path / "in\udcff"
+    try:
+        folder.mkdir()
+    except (OSError, UnicodeError):
+        pytest.skip("this file system takes no such name")
+    (folder / "letter.txt").write_text("Ada, sends greetings")
+    extractor = replace(LETTERS, prompt="Read this.", media=("path",), grounding=())
+    client = Client("key", transport=Emulator(answers=answer_letter).transport)
+    assert run(folder, extractor, client=client, output=tmp_path / "out.parquet").complete
+    assert read_footer(tmp_path / "out.parquet")["input"] == "in?"
+
+
+# The command ----------------------------------------------------------------------------------------------------------
+
+
+def test_the_command_writes_the_file_and_says_where(
+    letters: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = tmp_path / "report.html"
+    monkeypatch.setattr(sys, "argv", ["extract", "report", str(letters), "-o", str(target), "--rows", "5"])
+    with pytest.raises(SystemExit) as left:
+        main()
+    assert left.value.code in (0, None)
+    assert capsys.readouterr().err == f"wrote {target}\n"
+    assert len(page_of(target).records) == 5
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({"gold": "gold.csv"}, "--on COLUMN"),
+        ({"rows": 0}, "at least 1"),
+        ({"gold": "{output}", "on": "nothing"}, "no column 'nothing'"),
+        ({"cache": "nowhere.cache"}, "no cache"),
+    ],
+)
+def test_wrong_arguments_are_refused_in_one_line(letters: Path, options: dict[str, Any], said: str) -> None:
+    filled = {name: str(letters) if value == "{output}" else value for name, value in options.items()}
+    with pytest.raises(ConfigError, match=said) as refused:
+        write_report(letters, letters.with_suffix(".html"), **filled)
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "said"),
+    [
+        ("none.parquet", None, "no output"),
+        ("out.csv", b"a\n1\n", "made of a .parquet output"),
+        ("broken.parquet", b"PAR1 and then nothing", "cannot be read as Parquet"),
+    ],
+)
+def test_what_is_no_output_is_refused_in_one_line(tmp_path: Path, name: str, content: bytes | None, said: str) -> None:
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    with pytest.raises(ConfigError, match=said) as refused:
+        write_report(tmp_path / name, tmp_path / "report.html")
+    assert "\n" not in str(refused.value)
+
+
+def test_a_report_that_cannot_be_written_says_so(letters: Path, tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_report(letters, tmp_path / "nowhere" / "report.html")
+
+
+def test_without_its_extra_the_error_names_it(letters: Path) -> None:
+    code = (
+        "import sys; sys.modules['jinja2'] = None\n"
+        "from extract import ConfigError\nfrom extract.report import write_report\n"
+        f"try: write_report({str(letters)!r}, 'report.html')\nexcept ConfigError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip().endswith("pip install 'extract-interactions[report]'")
