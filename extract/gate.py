@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
@@ -81,13 +82,23 @@ class Gate:
         """Seconds until the service or a quota lets the next request pass; 0 where only slots decide."""
         return max(0.0, self._delay(self._clock()))
 
+    @property
+    def rpm(self) -> float | None:
+        """Requests a minute that are let pass, given or learned; None where that is unknown."""
+        rates = [self._pace.rate * 60, *([self._requests.per_minute] if self._requests else ())]
+        return least if math.isfinite(least := min(rates)) else None
+
+    @property
+    def tpm(self) -> float | None:
+        """Input tokens a minute that are let pass, given or learned; None where that is unknown."""
+        return self._tokens.per_minute if self._tokens else None
+
     def limit_reached(self) -> str:
         """Name the limit that holds the next request back, with its figure where that is known; "" where none does."""
         now = self._clock()
-        pace = self._pace.rate * 60
         waits = {
             self._paused_by: self.paused_until - now,
-            f"about {pace:,.0f} requests/min": self._pace.delay(now),
+            f"about {self._pace.rate * 60:,.0f} requests/min": self._pace.delay(now),
         }
         if self._requests:
             waits[f"{self._requests.per_minute:,.0f} requests/min"] = self._requests.delay(now)

@@ -412,6 +412,8 @@ class Runner:
             slots=gate.slots,
             waiting=gate.waiting_for(),
             limit=gate.limit_reached(),
+            rpm=gate.rpm,
+            tpm=gate.tpm,
             stopping=self._stopping,
         )
         try:

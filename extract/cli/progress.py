@@ -95,7 +95,7 @@ class _Seen:
         if waiting >= 1:
             return f"waiting {duration(waiting)} for quota ({self.limit})", _WARNING
         if progress.seconds - self._held_at < _HELD_FOR:
-            return f"held at {self.limit}", _STILL
+            return f"quota reached: {self.limit}", _STILL
         return f"{progress.in_flight:,} in flight", _STILL
 
 

@@ -15,6 +15,7 @@ from typing import Literal
 from extract.budget import Budget
 from extract.cli.pipelines import load_pipeline, pipeline_name
 from extract.cli.progress import watched
+from extract.cli.show import show_rows
 from extract.cli.summary import say_summary
 from extract.cli.terminal import INTERRUPTED, exit_status, say_warnings
 from extract.errors import ConfigError
@@ -24,10 +25,12 @@ from extract.limits import Limits
 from extract.results import Progress, Run
 from extract.runs import offline_client, run
 from extract.schema import compile_schema
+from extract.sources import open_source, take_rows
 
 __all__ = ["Options", "run_command"]
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)?")
+_SHOWN = 20  # rows, where no limit is given
 _SECONDS = {None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -61,10 +64,12 @@ class Options:
     overwrite: bool
     as_json: bool
     quiet: bool
+    show: bool
 
 
-def run_command(pipeline: str, data: str, output: Path, options: Options) -> int:
+def run_command(pipeline: str, data: str, output: Path | None, options: Options) -> int:
     """Run, print what came of it, and return the exit status."""
+    _check(output, options)
     extractor = load_pipeline(pipeline)
     if options.model:
         extractor = replace(extractor, model=options.model)
@@ -79,6 +84,8 @@ def run_command(pipeline: str, data: str, output: Path, options: Options) -> int
     except KeyboardInterrupt:
         sys.stderr.write("interrupted before anything was sent\n")
         return INTERRUPTED
+    if options.show:
+        _show(result, data, extractor, options)
     if options.as_json:
         sys.stdout.write(json.dumps(result.summary()) + "\n")
     if result.stopped is not None or not quiet:
@@ -86,10 +93,26 @@ def run_command(pipeline: str, data: str, output: Path, options: Options) -> int
     return exit_status(result)
 
 
+def _check(output: Path | None, options: Options) -> None:
+    """Refuse what goes nowhere."""
+    if output is None and not options.show:
+        raise ConfigError("name a file for the rows with -o OUTPUT.parquet, or look at the first ones with --show")
+    if options.show and options.as_json:
+        raise ConfigError("--show and --json both print on stdout; leave one of them out")
+
+
+def _show(result: Run, data: str, extractor: Extractor, options: Options) -> None:
+    source = open_source(data) if options.limit is None else take_rows(open_source(data), options.limit)
+    rows = options.limit or _SHOWN
+    show_rows(result, source, extractor, rows=rows, prefix=options.prefix, row_id=options.id_column)
+    if options.limit is None and result.totals.rows > rows:
+        sys.stdout.write(f"{result.totals.rows - rows:,} more rows; --limit shows another number of them\n")
+
+
 def _run(
     extractor: Extractor,
     data: str,
-    output: Path,
+    output: Path | None,
     options: Options,
     *,
     name: str,
@@ -103,6 +126,7 @@ def _run(
         row_id=options.id_column,
         cache=options.cache,
         output=output,
+        errors="split",
         overwrite=options.overwrite,
         prefix=options.prefix,
         limit=options.limit,

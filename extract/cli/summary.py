@@ -25,6 +25,8 @@ def say_summary(run: Run, *, limit: str = "", kept: bool = True) -> None:
     for path, note in _written(run):
         # Never broken, so that it can be copied.
         console.print(Text.assemble(_label("wrote"), plain(path, console), (note, "dim")), soft_wrap=True)
+    if run.output is None and run.complete:
+        _print_row(console, "wrote", "nothing: -o OUTPUT.parquet writes the rows and keeps what was paid for")
     if run.interrupted:
         console.print(Text.assemble(("interrupted:", "bold yellow"), _again(kept=kept)), soft_wrap=True)
     elif run.stopped is not None:
@@ -69,7 +71,7 @@ def _table(run: Run, limit: str) -> Iterator[tuple[str, str]]:
 
 
 def _seconds(seconds: float) -> str:
-    return f"{seconds:.1f} s" if seconds < 10 else duration(seconds)
+    return f"{seconds:.{1 if seconds >= 1 else 2}f} s" if seconds < 10 else duration(seconds)
 
 
 def _budgeted(run: Run) -> str:

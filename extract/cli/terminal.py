@@ -28,6 +28,7 @@ __all__ = [
     "say_error",
     "say_warnings",
     "signs_for",
+    "width_of",
 ]
 
 STOPPED, WRONG_USAGE, SOME_REJECTED, INTERRUPTED = 1, 2, 3, 130
