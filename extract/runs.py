@@ -14,6 +14,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import wraps
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal, ParamSpec, TypeVar
 
@@ -33,9 +34,12 @@ from extract.interactions.client import AsyncClient, Client
 from extract.interactions.dialects import DialectName
 from extract.interactions.endpoint import Endpoint
 from extract.interactions.transport import read_timeout
+from extract.kernel import in_kernel
 from extract.limits import Limits, pacific_midnight
 from extract.loops import new_loop
 from extract.manifest import course_of, manifest_of
+from extract.progress import shown
+from extract.recipe import Recipe
 from extract.results import Progress, Run
 from extract.runner import Runner, Shape
 from extract.samples import check_samples
@@ -48,6 +52,7 @@ from extract.uploads import INLINE_BYTES, Uploads
 __all__ = ["extract_one", "offline_client", "run", "run_async"]
 
 _OFFLINE = "offline"
+_PATIENCE = 1.0  # seconds that a notebook waits for what is in flight, once it is stopped
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -82,6 +87,22 @@ async def _chosen(
         yield chosen
 
 
+def _repeatable(function: Callable[P, Coroutine[Any, Any, Run]]) -> Callable[P, Coroutine[Any, Any, Run]]:
+    """Return the function whose Run knows how it was made."""
+    arguments = signature(function)
+
+    @wraps(function)
+    async def call(*args: P.args, **options: P.kwargs) -> Run:
+        result = await function(*args, **options)
+        given = arguments.bind(*args, **options).arguments
+        data, extractor = given.pop("data"), given.pop("extractor")
+        result._recipe = Recipe(data if result.output else None, extractor, given, run)
+        return result
+
+    return call
+
+
+@_repeatable
 async def run_async(
     data: Any,
     extractor: Extractor,
@@ -106,12 +127,13 @@ async def run_async(
     inline_limit: int = INLINE_BYTES,
     keep_files: bool = False,
     pipeline: str | None = None,
+    progress: bool | None = None,
     on_event: Callable[[Progress], None] | None = None,
 ) -> Run:
     """Ask `extractor` of every row of `data` and return the Run: `run` for an event loop of your own.
 
-    - `data`: a Polars frame or series, a list of dicts or of texts, an iterator of these or of frames, or a path: csv,
-      jsonl, parquet, xlsx, a glob, a folder of documents.
+    - `data`: a frame or series (Polars, pandas, whatever offers an Arrow stream), a list of dicts or of texts, an
+      iterator of these or of Polars frames, or a path: csv, jsonl, parquet, xlsx, a glob, a folder of documents.
     - `client`: a Client or AsyncClient; by default one from the environment. `offline=True` asks the built-in emulator.
     - `cache`: a path or ResponseCache; answers found there are not asked again.
     - `output`: a .parquet, .csv or .jsonl path to stream to; without it the rows come back in `Run.frame`.
@@ -132,6 +154,7 @@ async def run_async(
       the next run with the same cache.
     - `budget`: the most this run may spend, in US dollars or as a Budget; room for the worst case is reserved before
       each request, and the run stops where no more fits.
+    - `progress`: draws rate, time left and cost while the run lasts; by default in notebooks only.
     - `on_event`: called with a `Progress` about ten times a second, in the run's thread.
 
     A run that is stopped (quota, credit, full disk) or interrupted returns what it has: see `Run.stopped`. Raises
@@ -168,7 +191,8 @@ async def run_async(
             require_grounding=require_grounding,
             samples=samples,
         )
-        runner = Runner(source, asker, sink, shape, on_event=on_event)
+        listener = stack.enter_context(shown(progress, on_event))
+        runner = Runner(source, asker, sink, shape, on_event=listener)
         schema = runner.check()
         manifest = manifest_of(named, plan, asking.endpoint, shape, data)
         sink.open(schema, footer(manifest))
@@ -301,6 +325,8 @@ def _finish(runner: Runner, sink: Sink, path: Path | None, schema: pl.Schema, ma
         errors_file=errors_file,
         _schema=schema,
         _frame=sink.frame if isinstance(sink, FrameSink) else None,
+        _inputs=len(runner.source.schema),
+        _failed=runner.failed_rows(),
     )
 
 
@@ -336,7 +362,7 @@ def _in_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
             raise KeyboardInterrupt
         for loop, runner in runners:
             with suppress(RuntimeError):  # the loop has just come to its end
-                loop.call_soon_threadsafe(runner.interrupt)
+                loop.call_soon_threadsafe(_interrupt, runner)
 
     # Beside the main thread it is one that the interpreter waits for: the runner drains once the main thread has ended.
     in_main = threading.current_thread() is threading.main_thread()
@@ -347,6 +373,14 @@ def _in_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     if failure:
         raise failure[0]
     return result[0]
+
+
+def _interrupt(runner: Runner) -> None:
+    """Drain; a notebook's stop button is pressed by somebody who waits for the cell: there, for a second at most."""
+    first = not runner.interrupted
+    runner.interrupt()
+    if first and in_kernel():
+        asyncio.get_running_loop().call_later(_PATIENCE, runner.interrupt)
 
 
 @contextmanager
@@ -382,8 +416,9 @@ def _blocking(function: Callable[P, Coroutine[Any, Any, Run]]) -> Callable[P, Ru
 _RUN_OPENING = """, from a script, a thread or a notebook.
 
     The first Ctrl-C stops sending and waits for what is in flight, the second gives up on that too; either way the
-    partial Run comes back. In another thread than the main one there is no such handler: the run drains once the main
-    thread has ended, and the program waits for it; with `output=` it may then leave no partial file."""
+    partial Run comes back. In a notebook the second comes by itself, one second after the first. In another thread than
+    the main one there is no such handler: the run drains once the main thread has ended, and the program waits for it;
+    with `output=` it may then leave no partial file."""
 
 run = _blocking(run_async)
 

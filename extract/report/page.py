@@ -13,6 +13,7 @@ from importlib.resources import files
 from typing import Any
 
 from extract.errors import ConfigError
+from extract.evaluation.tables import figure, share
 from extract.report import plots
 from extract.report.course import Ledger
 from extract.report.distributions import Bar
@@ -54,7 +55,7 @@ def _template() -> Callable[..., str]:
     except ImportError:
         raise ConfigError("a report needs jinja2: pip install 'extract-interactions[report]'") from None
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"count": _count, "percent": _percent, "money": _money, "duration": _duration}
+    environment.filters |= {"count": _count, "figure": figure, "share": share, "money": _money, "duration": _duration}
     return environment.from_string(_asset("page.html")).render
 
 
@@ -88,7 +89,7 @@ def _drawings(facts: Facts) -> JsonObject:
         "placements": plots.draw_placements(facts.placements) if facts.placements else None,
         "confusions": {
             name: plots.draw_confusion(confusion)
-            for name, confusion in ({} if judgement is None else judgement.confusions).items()
+            for name, confusion in ({} if judgement is None else judgement.mistaken).items()
         },
     }
 
@@ -177,10 +178,6 @@ def _brief(value: Any) -> str:
 def _count(value: Any) -> str:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
     return f"{value:,.0f}" if is_number else "unknown"
-
-
-def _percent(share: float | None) -> str:
-    return "–" if share is None else f"{share:.1%}"
 
 
 def _money(dollars: Any) -> str:

@@ -1,27 +1,29 @@
-"""How an output agrees with gold answers: the scores of each field, and which labels are taken for which."""
+"""How an output agrees with gold answers: its evaluation, and of each confusion as much as a page can show."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import polars as pl
 
 from extract.errors import ConfigError
 from extract.evaluation import Evaluation, evaluate
-from extract.report.material import Columns, Material
+from extract.evaluation.labels import Confusion, shown_label
+from extract.report.material import PROVENANCE, Columns, Material
 from extract.sources import open_source
 
-__all__ = ["Confusion", "Judgement", "judge"]
+__all__ = ["Judgement", "Mistaken", "Taken", "judge"]
 
-NO_LABEL = "(none)"
+NO_PREDICTION = "(no prediction)"
 _MOST_LABELS = 24
-_MOST_PAIRS = 20
+_MOST_PAIRS = 10
 
 
 class Taken(NamedTuple):
-    """How often `predicted` stands where gold has `gold`."""
+    """How many rows with the gold label `gold` were given `predicted`."""
 
     gold: str
     predicted: str
@@ -29,25 +31,25 @@ class Taken(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Confusion:
+class Mistaken:
     """Which labels are taken for which. `cells` are those among `labels`, of the `known` those with the most mistakes.
 
-    `mistakes` are the most frequent pairs of different labels.
+    `supports` are the rows of each gold label, `worst` the most frequent pairs of different labels.
     """
 
     labels: tuple[str, ...]
     known: int
+    supports: dict[str, int]
     cells: tuple[Taken, ...]
-    mistakes: tuple[Taken, ...]
+    worst: tuple[Taken, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Scores, and a confusion for each field that holds labels."""
+    """Scores, and for each field that holds labels which of them are mistaken."""
 
-    gold: str
     evaluation: Evaluation
-    confusions: dict[str, Confusion]
+    mistaken: dict[str, Mistaken]
 
 
 def judge(material: Material, columns: Columns, gold: str, *, on: str) -> Judgement:
@@ -56,17 +58,20 @@ def judge(material: Material, columns: Columns, gold: str, *, on: str) -> Judgem
     Raises ConfigError for a gold file that cannot be read, a column that is not there and keys that repeat.
     """
     right = _table(gold)
-    wanted = [column for column, field in columns.answer.items() if field in right.columns and column != on]
-    if not wanted:
-        raise ConfigError(f"{gold} has none of the output's fields {list(columns.answer.values())!r}")
     known = material.rows.collect_schema()
     if on not in known:
         raise ConfigError(f"{material.name} has no column {on!r} to join on; it has {list(known)!r}")
-    fields = {column: columns.answer[column] for column in wanted}
-    left = material.rows.select(on, *wanted).rename(fields).collect(engine="streaming")
-    evaluation = evaluate(left, right, on=on, fields=list(fields.values()))
-    confusions = {score.name: _confusion(left, right, on, score.name) for score in evaluation.fields if score.labels}
-    return Judgement(gold, evaluation, confusions)
+    told = {name.partition(".")[0] for name in right.columns}
+    fields = {column: field for column, field in columns.answer.items() if field in told and column != on}
+    if not fields:
+        raise ConfigError(f"{gold} has none of the output's fields {list(columns.answer.values())!r}")
+    read = (on, *fields, *([PROVENANCE] if columns.provenance else []))
+    left = material.rows.select(read).rename(fields).collect(engine="streaming")
+    names = [name for name in right.columns if name.partition(".")[0] in fields.values()]
+    labels = list(_labels((field, known[column]) for column, field in fields.items()))
+    evaluation = evaluate(left, right, on=on, fields=names, labels=labels)
+    confusions = {score.name: score.confusion for score in evaluation.fields}
+    return Judgement(evaluation, {name: _mistaken(found) for name, found in confusions.items() if found is not None})
 
 
 def _table(address: str) -> pl.DataFrame:
@@ -74,53 +79,41 @@ def _table(address: str) -> pl.DataFrame:
     return pl.concat([source.schema.to_frame(), *source.batches(65_536)])
 
 
-def _confusion(left: pl.DataFrame, right: pl.DataFrame, on: str, field: str) -> Confusion:
-    """Count pairs of labels; a gold row without a prediction has none there."""
-    key = _key(left.schema[on], right.schema[on], on)
-    ours, theirs = left.select(key, _labels(left, field)), right.select(key, _labels(right, field))
-    if _values(left, field).dtype == pl.Boolean:
-        theirs = theirs.with_columns(pl.col("label").str.to_lowercase())
-    pairs = theirs.join(ours, on="key", how="left", suffix="_predicted").fill_null(NO_LABEL)
-    counted = pairs.group_by("label", "label_predicted").len("rows")
-    return _confusion_of([Taken(*row) for row in counted.iter_rows()])
+def _labels(dtypes: Iterator[tuple[str, Any]]) -> Iterator[str]:
+    """Yield the fields that hold labels, however few rows there are."""
+    for name, dtype in dtypes:
+        if isinstance(dtype, pl.Enum):
+            yield name
+        elif isinstance(dtype, pl.Struct):
+            yield from _labels((f"{name}.{inner.name}", inner.dtype) for inner in dtype.fields)
 
 
-def _key(ours: pl.DataType, theirs: pl.DataType, on: str) -> pl.Expr:
-    """Return keys that meet although one file writes 1 and the other 1.0, as `evaluate` has them."""
-    as_numbers = ours.is_numeric() and theirs.is_numeric()
-    return pl.col(on).cast(pl.Float64 if as_numbers else pl.String).alias("key")
-
-
-def _labels(frame: pl.DataFrame, field: str) -> pl.Series:
-    return _values(frame, field).cast(pl.String).alias("label")
-
-
-def _values(frame: pl.DataFrame, field: str) -> pl.Series:
-    """Return a column, or the member of a struct that `outer.inner` names."""
-    if field in frame.columns:
-        return frame[field]
-    outer, *inner = field.split(".")
-    values = frame[outer]
-    for name in inner:
-        values = values.struct.field(name)
-    return values
-
-
-def _confusion_of(counted: list[Taken]) -> Confusion:
-    mistakes = sorted(
-        (taken for taken in counted if taken.gold != taken.predicted), key=lambda taken: (-taken.rows, taken)
-    )
-    known = {label for taken in counted for label in taken[:2]}
+def _mistaken(confusion: Confusion) -> Mistaken:
+    taken = list(_pairs(confusion))
+    worst = sorted((one for one in taken if one.gold != one.predicted), key=lambda one: (-one.rows, one))
     involved = Counter[str]()
-    for gold, predicted, rows in mistakes:
+    for gold, predicted, rows in worst:
         involved[gold] += rows
         involved[predicted] += rows
-    # As many as can be told apart; in the order of the alphabet, so that both sides read alike.
-    shown = sorted(known, key=lambda label: (-involved[label], label))[:_MOST_LABELS]
-    labels = sorted(shown, key=lambda label: (label == NO_LABEL, label))
-    return Confusion(
-        labels=tuple(labels),
+    known = dict.fromkeys(label for one in taken for label in one[:2])
+    chosen = set(sorted(known, key=lambda label: (-involved[label], label))[:_MOST_LABELS])
+    # In the order of the evaluation, so that both sides read alike.
+    ordered = [*map(shown_label, confusion.labels), NO_PREDICTION]
+    supports = Counter[str]()
+    for label, rows in zip(ordered, confusion.supports, strict=False):
+        supports[label] += rows  # a label may be called as the rows without one are
+    return Mistaken(
+        labels=tuple(label for label in dict.fromkeys(ordered) if label in chosen),
         known=len(known),
-        cells=tuple(taken for taken in counted if taken.gold in labels and taken.predicted in labels),
-        mistakes=tuple(mistakes[:_MOST_PAIRS]),
+        supports=supports,
+        cells=tuple(one for one in taken if {one.gold, one.predicted} <= chosen),
+        worst=tuple(worst[:_MOST_PAIRS]),
     )
+
+
+def _pairs(confusion: Confusion) -> Iterator[Taken]:
+    names = [*map(shown_label, confusion.labels), NO_PREDICTION]
+    for gold, row, unanswered in zip(names, confusion.counts, confusion.unanswered, strict=False):
+        for predicted, rows in zip(names, (*row, unanswered), strict=True):
+            if rows:
+                yield Taken(gold, predicted, rows)
