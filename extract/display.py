@@ -41,7 +41,8 @@ def table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Return rows of plain values as a table with a header."""
     head = "".join(f'<th style="{_LEFT}">{escape(name)}</th>' for name in names)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    return f'<table class="dataframe" style="table-layout: auto"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    opening = '<table class="dataframe" style="table-layout: auto">'
+    return f"{opening}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _cell(value: Any) -> str:
