@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from typing import NamedTuple
@@ -31,6 +32,15 @@ def _nothing() -> Amount:
     return _NOTHING
 
 
+def _limit_of(error: RateLimited) -> str:
+    """Name what a refusal was about, in words for people."""
+    if isinstance(error, Overloaded):
+        return "the service is overloaded"
+    if error.rpm:
+        return f"{error.rpm:,.0f} requests/min"
+    return f"{error.tpm:,.0f} input tokens/min" if error.tpm else "the service says so"
+
+
 _SILENCE = 1.0  # seconds: a refusal of the set-up would have come by then
 
 
@@ -41,6 +51,7 @@ class Gate:
         self.limit = AdaptiveLimit(ceiling=max(1, limits.concurrency))
         self.active = 0
         self.paused_until = 0.0
+        self._paused_by = ""
         self.asleep = 0
         self.on_sleep: Callable[[], None] = lambda: None
         self._clock = clock
@@ -70,6 +81,31 @@ class Gate:
     def waiting_for(self) -> float:
         """Seconds until the service or a quota lets the next request pass; 0 where only slots decide."""
         return max(0.0, self._delay(self._clock()))
+
+    @property
+    def rpm(self) -> float | None:
+        """Requests a minute that are let pass, given or learned; None where that is unknown."""
+        rates = [self._pace.rate * 60, *([self._requests.per_minute] if self._requests else ())]
+        return least if math.isfinite(least := min(rates)) else None
+
+    @property
+    def tpm(self) -> float | None:
+        """Input tokens a minute that are let pass, given or learned; None where that is unknown."""
+        return self._tokens.per_minute if self._tokens else None
+
+    def limit_reached(self) -> str:
+        """Name the limit that holds the next request back, with its figure where that is known; "" where none does."""
+        now = self._clock()
+        waits = {
+            self._paused_by: self.paused_until - now,
+            f"about {self._pace.rate * 60:,.0f} requests/min": self._pace.delay(now),
+        }
+        if self._requests:
+            waits[f"{self._requests.per_minute:,.0f} requests/min"] = self._requests.delay(now)
+        if self._tokens:
+            waits[f"{self._tokens.per_minute:,.0f} input tokens/min"] = self._tokens.delay(now)
+        limit = max(waits, key=waits.__getitem__)
+        return limit if waits[limit] > 0 else ""
 
     async def enter(self, tokens: int, worst: Callable[[], Amount] = _nothing) -> Ticket:
         """Wait for a slot, for room in the rates and the budget, and for the end of a pause.
@@ -151,6 +187,7 @@ class Gate:
             self._halved_at = now
         if error.retry_after is not None:
             self.paused_until = max(self.paused_until, now + min(error.retry_after, self._patience))
+            self._paused_by = _limit_of(error)
         if error.tpm and self._may_learn_tokens and (self._tokens is None or self._tokens.per_minute != error.tpm):
             self._tokens = TokenBucket(error.tpm, burst=10.0, at=now, level=0.0)
 

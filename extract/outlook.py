@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -24,9 +25,10 @@ class _Glance:
 class Outlook:
     """Numbers of a run under way.
 
-    `rows_per_second` is the pace of the last minute. `seconds_left` is None where the number of rows is unknown,
-    nothing moves, or the run is stopping. `projected_cost` is in US dollars for the whole run, None where a price or
-    the number of rows is unknown, or nothing was paid for yet.
+    `rows_per_second` is the pace of the last minute, but no more than the quotas let pass from now on: what a service
+    had saved up at the start goes through at once, and does not come again. `seconds_left` is None where the number of
+    rows is unknown, nothing moves, or the run is stopping. `projected_cost` is in US dollars for the whole run, None
+    where a price or the number of rows is unknown, or nothing was paid for yet.
     """
 
     rows_per_second: float
@@ -42,7 +44,7 @@ class Outlook:
         seen = _recent(before._glances if before else (_Glance(0.0, 0, 0),), now)
         first = seen[0]
         passed = now.seconds - first.seconds
-        pace = max(0, now.done - first.done) / passed if passed > 0 else 0.0
+        pace = min(max(0, now.done - first.done) / passed if passed > 0 else 0.0, _let_pass(progress))
         return cls(
             rows_per_second=pace,
             seconds_left=_seconds_left(progress, pace),
@@ -62,6 +64,15 @@ def _recent(seen: tuple[_Glance, ...], now: _Glance) -> tuple[_Glance, ...]:
     older = [glance for glance in seen if glance.seconds <= now.seconds - _WINDOW]
     kept = seen[max(0, len(older) - 1) :]
     return (*kept, now) if now.seconds - kept[-1].seconds >= _APART else kept
+
+
+def _let_pass(progress: Progress) -> float:
+    """Return how many rows a second the quotas let pass, as far as they are known, by what a row has taken so far."""
+    totals = progress.totals
+    asked, tokens = _asked(totals), totals.usage.input_tokens
+    by_requests = asked / totals.requests * progress.rpm / 60 if progress.rpm and totals.requests else math.inf
+    by_tokens = asked / tokens * progress.tpm / 60 if progress.tpm and tokens else math.inf
+    return min(by_requests, by_tokens) if asked else math.inf
 
 
 def _seconds_left(progress: Progress, pace: float) -> float | None:

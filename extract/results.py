@@ -116,7 +116,9 @@ class Totals:
 class Progress:
     """A glance at a run: `total` rows are expected (None if unknown), `totals` are those done so far.
 
-    `waiting` is how many seconds a quota or the service holds the next request back; `stopping`: no new one is sent.
+    `waiting` is how many seconds a quota or the service holds the next request back, and `limit` tells in words which
+    one it is, "" where only slots decide. `rpm` and `tpm` are the requests and input tokens that are let pass a minute,
+    given or learned, None where that is unknown. `stopping`: no new request is sent.
     """
 
     total: int | None
@@ -126,6 +128,9 @@ class Progress:
     slots: int
     waiting: float
     stopping: bool = False
+    limit: str = ""
+    rpm: float | None = None
+    tpm: float | None = None
 
 
 class Repeatable(Protocol):

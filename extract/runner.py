@@ -410,6 +410,9 @@ class Runner:
             in_flight=gate.active,
             slots=gate.slots,
             waiting=gate.waiting_for(),
+            limit=gate.limit_reached(),
+            rpm=gate.rpm,
+            tpm=gate.tpm,
             stopping=self._stopping,
         )
         try:
