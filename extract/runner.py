@@ -15,12 +15,7 @@ import polars as pl
 from polars.selectors import by_name
 
 from extract.asker import Asker, Prepared
-from extract.errors import ConfigError, ExtractError, LostRows, NotRun, TooManyFailures
-from extract.limits import next_streak
-from extract.loops import in_thread
-from extract.results import (
-    Progress,
-    Totals,
+from extract.columns import (
     added_schema,
     agreement_frame,
     error_frame,
@@ -29,6 +24,10 @@ from extract.results import (
     provenance_frame,
     spans_frame,
 )
+from extract.errors import ConfigError, ExtractError, LostRows, NotRun, TooManyFailures
+from extract.limits import next_streak
+from extract.loops import in_thread
+from extract.results import Progress, Totals
 from extract.sinks import ParquetSink, Sink
 from extract.sources import Source
 from extract.timeline import Sample, Timeline
