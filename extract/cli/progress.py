@@ -22,6 +22,7 @@ __all__ = ["Log", "Status", "Watcher", "watched"]
 
 LOG_EVERY = 30.0  # seconds between two lines of a log
 _HELD_FOR = 3.0  # seconds for which a limit that was reached is still shown: between two requests it is not
+_SOON, _FEW = 5.0, 20  # seconds, or rows, after which there is a rate to speak of
 _BAR = 30  # columns, at most
 _STILL, _WARNING = "dim", "yellow"
 
@@ -74,10 +75,10 @@ class _Seen:
     def notes(self, progress: Progress, outlook: Outlook) -> Iterator[tuple[str, str]]:
         """Yield what there is to tell, each with its style."""
         totals = progress.totals
-        if outlook.rows_per_second:
+        if outlook.rows_per_second and (progress.seconds >= _SOON or totals.rows >= _FEW):
             yield rate(outlook.rows_per_second), "cyan"
-        if outlook.seconds_left:
-            yield f"{duration(outlook.seconds_left)} left", "cyan"
+            if outlook.seconds_left:
+                yield f"{duration(outlook.seconds_left)} left", "cyan"
         of_all = outlook.projected_cost
         expected = f" of about {money(of_all)}" if of_all and of_all != totals.cost else ""
         yield money(totals.cost) + expected, ""

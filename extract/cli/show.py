@@ -25,6 +25,7 @@ __all__ = ["show_rows"]
 _NOWHERE = Endpoint(api_key="none", name="nowhere")  # a prompt is written alike for every service, and not sent here
 _LABEL = 18  # columns
 _LONGEST = 600  # characters of a text without spans
+_NULL = Text("null", "dim italic")
 _DEEPEST = 4  # levels of an answer that are laid out
 _STYLES = {"exact": "black on green", "normalised": "black on cyan", "fuzzy": "black on yellow", "missing": "red"}
 
@@ -114,7 +115,7 @@ def _read(console: Console, plan: Plan, row: Mapping[str, Any], checked: Checked
             marked = True
             yield plain(name, console), _marked(console, checked)
         else:
-            yield plain(name, console), Text(plain(_cut(text), console))
+            yield plain(name, console), _NULL if row[name] is None else Text(plain(_cut(text), console))
     if checked.source and not marked:
         yield "its text", _marked(console, checked)
 
@@ -143,7 +144,7 @@ def _marked(console: Console, checked: CheckedRow) -> Text:
 
 
 def _is_coloured(console: Console) -> bool:
-    return console.color_system is not None and not console.no_color
+    return console.color_system is not None
 
 
 def _told(console: Console, value: Any, found: str) -> Text:
@@ -167,8 +168,8 @@ def _lines(value: Any, depth: int = 0) -> Iterator[str]:
 
 
 def _brief(value: Any) -> str:
-    if value is None:
-        return "null"
+    if value is None or value == "":
+        return "null" if value is None else '""'
     if isinstance(value, Mapping):
         return "{" + ", ".join(f"{name}: {_brief(member)}" for name, member in value.items()) + "}"
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):

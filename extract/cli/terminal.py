@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TextIO
+from typing import Literal, TextIO
 
 from rich.console import Console
 from rich.text import Text
@@ -59,8 +60,12 @@ def signs_for(console: Console) -> Signs:
 
 
 def console_for(file: TextIO) -> Console:
-    """Return the console of a stream. Rich heeds NO_COLOR, FORCE_COLOR, TERM and COLUMNS."""
-    return Console(file=file, stderr=file is sys.stderr, highlight=False, emoji=False, markup=False)
+    """Return the console of a stream. Rich heeds FORCE_COLOR, TERM and COLUMNS."""
+    # With NO_COLOR, Rich leaves out colours, and not bold and dim.
+    colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+    return Console(
+        file=file, stderr=file is sys.stderr, color_system=colours, highlight=False, emoji=False, markup=False
+    )
 
 
 def is_live(file: TextIO) -> bool:
@@ -137,6 +142,5 @@ def duration(seconds: float) -> str:
 
 def rate(per_second: float) -> str:
     """Return how many rows a second, or a minute where that is less than one."""
-    if per_second >= 10:
-        return f"{per_second:,.0f} rows/s"
-    return f"{per_second:.1f} rows/s" if per_second >= 1 else f"{per_second * 60:.1f} rows/min"
+    number, unit = (per_second, "s") if per_second >= 1 else (per_second * 60, "min")
+    return f"{number:,.0f} rows/{unit}" if number >= 10 else f"{number:.1f} rows/{unit}"
