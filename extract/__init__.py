@@ -89,6 +89,10 @@ if TYPE_CHECKING:
     from extract.schema import OutputSchema as OutputSchema
     from extract.schema import compile_schema as compile_schema
     from extract.spans import Span as Span
+    from extract.spotcheck import SpotCheck as SpotCheck
+    from extract.tasks import POLICIES as POLICIES
+    from extract.tasks import classify as classify
+    from extract.tasks import moderate as moderate
     from extract.types import Attempt as Attempt
     from extract.types import AudioFormat as AudioFormat
     from extract.types import Citation as Citation
@@ -135,6 +139,8 @@ _NAMES_OF = {
     "prompts": "Example",
     "results": "Progress Run",
     "spans": "Span",
+    "spotcheck": "SpotCheck",
+    "tasks": "POLICIES classify moderate",
     "windows": "Union Windows",
     "runs": "extract_one offline_client run run_async",
     "schema": "OutputSchema compile_schema",

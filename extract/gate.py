@@ -77,6 +77,20 @@ class Gate:
         """Seconds until the service or a quota lets the next request pass; 0 where only slots decide."""
         return self.throttle.delay(self._clock())
 
+    @property
+    def rpm(self) -> float | None:
+        """Requests a minute that are let pass, given or learned; None where that is unknown."""
+        return self.throttle.rpm
+
+    @property
+    def tpm(self) -> float | None:
+        """Input tokens a minute that are let pass, given or learned; None where that is unknown."""
+        return self.throttle.tpm
+
+    def limit_reached(self) -> str:
+        """Name the limit that holds the next request back, with its figure where that is known; "" where none does."""
+        return self.throttle.limit_reached(self._clock())
+
     async def enter(self, tokens: int, worst: Callable[[], Amount] = _nothing) -> Ticket:
         """Wait for a slot, for room in the rates and the budget, and for the end of a pause.
 

@@ -40,6 +40,19 @@ class LeasedThrottle:
         self._patience = limits.retry.patience
         self._alone: Rates | None = None
 
+    @property
+    def rpm(self) -> float | None:
+        """None: only who grants the permits knows."""
+        return None
+
+    tpm = rpm
+
+    def limit_reached(self, now: float) -> str:
+        """Name the pause of the service, or the permits that are waited for."""
+        if self.paused_until > now:
+            return "the service says so"
+        return "" if self.is_open or self.permits else "the quota of all workers"
+
     def delay(self, now: float) -> float:
         if self.paused_until > now:
             return self.paused_until - now

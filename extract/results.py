@@ -3,79 +3,31 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
 from decimal import Decimal
+from glob import escape
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Protocol
 
 import polars as pl
-from pydantic_core import to_json
 
+from extract.arrow import INDEX
 from extract.budget import Purse
-from extract.citations import Citation
-from extract.errors import ExtractError, InvalidAnswer
-from extract.spans import Span, Status
-from extract.types import Attempt, AttemptKind, Conflict, JsonObject, Loss, Outcome, Usage
+from extract.display import overview
+from extract.errors import ConfigError, ExtractError
+from extract.spotcheck import SpotCheck
+from extract.types import AttemptKind, JsonObject, Loss, Outcome, Usage
 
 __all__ = [
     "Progress",
+    "Repeatable",
     "Run",
     "Totals",
-    "added_schema",
-    "agreement_frame",
-    "error_frame",
-    "error_schema",
-    "provenance_frame",
-    "spans_frame",
 ]
 
-_BILLED = {
-    "model": pl.String,
-    "service_tier": pl.String,
-    "input_tokens": pl.Int64,
-    "output_tokens": pl.Int64,
-    "thought_tokens": pl.Int64,
-    "cached_tokens": pl.Int64,
-    "cost_usd": pl.Float64,
-}
-_ATTEMPT = pl.Struct(
-    {
-        "kind": pl.String,
-        "code": pl.String,
-        **_BILLED,
-    }
-)
-_CITATION = pl.Struct(
-    {"kind": pl.String, "source": pl.String, "title": pl.String, "text": pl.String, "start": pl.Int64, "end": pl.Int64}
-)
-_CONFLICT = pl.Struct({"path": pl.String, "chosen": pl.String, "values": pl.List(pl.String)})
-_SPAN = pl.Struct(
-    {
-        "path": pl.String,
-        "status": pl.Enum(get_args(Status)),
-        "start": pl.Int64,
-        "end": pl.Int64,
-        "score": pl.Float64,
-        "page": pl.Int64,
-        "text": pl.String,
-    }
-)
-_PROVENANCE = pl.Struct(
-    {
-        **_BILLED,
-        "attempts": pl.Int64,
-        "repairs": pl.Int64,
-        "seconds": pl.Float64,
-        "cached": pl.Boolean,
-        "mended": pl.List(pl.String),
-        "grounded": pl.Boolean,
-        "citations": pl.List(_CITATION),
-        "windows": pl.Int64,
-        "conflicts": pl.List(_CONFLICT),
-        "ledger": pl.List(_ATTEMPT),
-    }
-)
+_FIRST_ROWS = 5  # of the HTML
 
 
 @dataclass(slots=True)
@@ -105,6 +57,12 @@ class Totals:
     def usage(self) -> Usage:
         """Tokens of all answers that this run paid for."""
         return sum(self.by_kind.values(), Usage())
+
+    def pass_over(self, rows: int) -> None:
+        """Count rows that are not asked any more."""
+        self.rows += rows
+        self.not_run += rows
+        self.errors["not_run"] += rows
 
     def add(self, outcome: Outcome) -> None:
         """Take one record's outcome into account."""
@@ -158,7 +116,9 @@ class Totals:
 class Progress:
     """A glance at a run: `total` rows are expected (None if unknown), `totals` are those done so far.
 
-    `waiting` is how many seconds a quota or the service holds the next request back; `stopping`: no new one is sent.
+    `waiting` is how many seconds a quota or the service holds the next request back, and `limit` tells in words which
+    one it is, "" where only slots decide. `rpm` and `tpm` are the requests and input tokens that are let pass a minute,
+    given or learned, None where that is unknown. `stopping`: no new request is sent.
     """
 
     total: int | None
@@ -168,6 +128,16 @@ class Progress:
     slots: int
     waiting: float
     stopping: bool = False
+    limit: str = ""
+    rpm: float | None = None
+    tpm: float | None = None
+
+
+class Repeatable(Protocol):
+    """How a run was made, for what can be asked of it afterwards. `run` gives it; it stands on a floor above."""
+
+    def sample(self, run: Run, n: int, seed: int | None) -> SpotCheck: ...
+    def retry(self, run: Run) -> Run: ...
 
 
 @dataclass(slots=True, kw_only=True)
@@ -178,7 +148,10 @@ class Run:
     the code `not_run`, and the same call takes them up. `output` is the file written, if any. `rung` is how far the
     schema had to be relaxed for the service to take it; what was dropped is checked locally all the same. `budget` is
     how a budget was used, None without one. `files_left` counts uploaded files that could not be deleted: the next run
-    with the same cache does so, or the service after 48 hours.
+    with the same cache does so, or the service after 48 hours. `report` is the file that notebooks link to, if any.
+
+    As an Arrow stream (`pyarrow.table(run)`, DuckDB, pandas, narwhals) it is its frame. A pickled Run keeps all but the
+    means to ask again: `sample` and `retry_rejected` need the Run itself.
     """
 
     totals: Totals
@@ -192,8 +165,12 @@ class Run:
     files_left: int = 0
     output: Path | None = None
     errors_file: Path | None = None
+    report: Path | None = None
     _schema: pl.Schema = field(default_factory=pl.Schema, repr=False)
     _frame: pl.DataFrame | None = field(default=None, repr=False)
+    _inputs: int = field(default=0, repr=False)  # so many columns of the frame are those of the input
+    _failed: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.Int64), repr=False)
+    _recipe: Repeatable | None = field(default=None, repr=False)
 
     @property
     def frame(self) -> pl.DataFrame:
@@ -201,7 +178,7 @@ class Run:
         if self._frame is None:
             if self.output is None:
                 raise ExtractError("this run wrote no rows")
-            self._frame = _read(self.output) if self.output.stat().st_size else self._schema.to_frame()
+            self._frame = _scan(self.output).collect() if self.output.stat().st_size else self._schema.to_frame()
         return self._frame
 
     @property
@@ -231,6 +208,70 @@ class Run:
             "files_left": self.files_left,
         }
 
+    def sample(self, n: int = 5, *, seed: int | None = None) -> SpotCheck:
+        """Return `n` rows drawn at random, with prompt, answer and spans side by side; a seed draws the same again."""
+        return self._made_by().sample(self, n, seed)
+
+    def retry_rejected(self) -> Run:
+        """Ask the rows in `errors` anew, with the same extractor and options, and return a Run of all rows.
+
+        Its `cost` is that of the new requests. Raises ConfigError where the rejected rows are not at hand: a run that
+        leaves them out of its frame or writes a file needs a `cache`.
+        """
+        return self._made_by().retry(self)
+
+    def _made_by(self) -> Repeatable:
+        if self._recipe is None:
+            raise ConfigError("this Run came from a pickle, which keeps no means to ask; call run again")
+        return self._recipe
+
+    def to_pandas(self) -> Any:
+        """Return the frame as a pandas DataFrame, with the index of the input if that was one with an unnamed index.
+
+        ConfigError where pandas or pyarrow is missing.
+        """
+        with _needs("pandas pyarrow"):
+            frame = self.frame.to_pandas()
+        levels = [name for name in frame.columns if name in map(INDEX.format, range(frame.shape[1]))]
+        return frame.set_index(levels).rename_axis(index=[None] * len(levels)) if levels else frame
+
+    def to_arrow(self) -> Any:
+        """Return the frame as a pyarrow Table. ConfigError where pyarrow is missing."""
+        with _needs("pyarrow"):
+            return self.frame.to_arrow()
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self.frame.__arrow_c_stream__(requested_schema)
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        # The means to ask again hold a client, and with it a key.
+        return None, {one.name: getattr(self, one.name) for one in fields(self)} | {"_recipe": None}
+
+    def scan(self) -> pl.LazyFrame:
+        """Return the frame lazily: the file that was written is read only as far as it is wanted."""
+        if self._frame is None and self.output is not None and self.output.stat().st_size:
+            return _scan(self.output)
+        return self.frame.lazy()
+
+    def _repr_html_(self) -> str:
+        try:
+            first = self.scan().head(_FIRST_ROWS).select(pl.exclude("^_.*$")).collect()
+        except (ExtractError, pl.exceptions.PolarsError, OSError):  # a file that has gone since
+            first = pl.DataFrame()
+        written = {"report": self._report, "output": self.output, "rejected rows": self.errors_file}
+        told = [repr(self).removeprefix("Run(").removesuffix(")"), f"{self.seconds:.1f} s"]
+        return overview(told, self._reasons(), first, {name: path for name, path in written.items() if path})
+
+    @property
+    def _report(self) -> Path | None:
+        """The report that was named, or one that stands beside the output under its name."""
+        beside = None if self.output is None else self.output.with_suffix(".html")
+        return self.report or (beside if beside is not None and beside.is_file() else None)
+
+    def _reasons(self) -> pl.DataFrame:
+        reasons = self.errors.group_by("code").agg(pl.len().alias("rows"), pl.first("message").alias("for example"))
+        return reasons.sort("rows", "code", descending=[True, False]).rename({"code": "rejected"})
+
     def __repr__(self) -> str:
         totals = self.totals
         cost = "unknown cost" if totals.cost is None else f"${totals.cost:.4f}"
@@ -238,110 +279,15 @@ class Run:
         return f"Run({totals.valid} of {totals.rows} rows valid, {totals.rejected} rejected, {cost}{state})"
 
 
-def _read(path: Path) -> pl.DataFrame:
+def _scan(path: Path) -> pl.LazyFrame:
     if path.suffix.lower() == ".parquet":
-        return pl.read_parquet(path)
-    return pl.read_csv(path) if path.suffix.lower() == ".csv" else pl.read_ndjson(path)
+        return pl.scan_parquet(path, glob=False)
+    return pl.scan_csv(path, glob=False) if path.suffix.lower() == ".csv" else pl.scan_ndjson(escape(str(path)))
 
 
-def error_schema(row_id: pl.DataType) -> pl.Schema:
-    """Columns of `Run.errors`, for row ids of a type."""
-    strings = dict.fromkeys(("code", "message", "path", "answer"), pl.String())
-    return pl.Schema({"row_id": row_id, **strings, "attempts": pl.Int64()})
-
-
-def error_frame(outcomes: Sequence[Outcome], row_id: pl.DataType) -> pl.DataFrame:
-    """Return one row per failed outcome."""
-    rows = [
-        (outcome.row_id, *_reason(outcome.error), outcome.answer, outcome.attempts)
-        for outcome in outcomes
-        if outcome.error
-    ]
-    return pl.DataFrame(rows, schema=error_schema(row_id), orient="row")
-
-
-def _reason(error: ExtractError) -> tuple[str, str, str | None]:
-    path = error.issues[0].path if isinstance(error, InvalidAnswer) and error.issues else None
-    return error.code, str(error), path
-
-
-def provenance_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
-    """Return the struct column `_extract`: where each row's answer came from and what this run spent on it."""
-    rows: list[dict[str, Any]] = [
-        {
-            "model": outcome.model,
-            "service_tier": outcome.service_tier,
-            "input_tokens": outcome.usage.input_tokens,
-            "output_tokens": outcome.usage.output_tokens,
-            "thought_tokens": outcome.usage.thought_tokens,
-            "cached_tokens": outcome.usage.cached_tokens,
-            "cost_usd": None if outcome.cost is None else float(outcome.cost),
-            "attempts": outcome.attempts,
-            "repairs": outcome.repairs,
-            "seconds": outcome.seconds,
-            "cached": outcome.cached,
-            "mended": list(outcome.mended),
-            "grounded": outcome.grounded,
-            "citations": [_citation_row(citation) for citation in outcome.citations],
-            "windows": outcome.windows,
-            "conflicts": [_conflict_row(conflict) for conflict in outcome.conflicts],
-            "ledger": [_attempt_row(attempt) for attempt in outcome.ledger],
-        }
-        for outcome in outcomes
-    ]
-    return pl.Series("_extract", rows, dtype=_PROVENANCE).to_frame()
-
-
-def spans_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
-    """Return the column `_spans`: where each value of a row stands in its source, null where that is not known."""
-    rows = [
-        None if outcome.spans is None or not outcome.ok else [_span_row(span) for span in outcome.spans]
-        for outcome in outcomes
-    ]
-    return pl.Series("_spans", rows, dtype=pl.List(_SPAN)).to_frame()
-
-
-def agreement_frame(outcomes: Sequence[Outcome], columns: Sequence[str]) -> pl.DataFrame:
-    """Return the struct column `_agreement`: for each column, the share of a row's samples that give its value."""
-    dtype = pl.Struct(dict.fromkeys(columns, pl.Float64))
-    rows = [None if outcome.agreement is None or not outcome.ok else dict(outcome.agreement) for outcome in outcomes]
-    return pl.Series("_agreement", rows, dtype=dtype).to_frame()
-
-
-def _conflict_row(conflict: Conflict) -> dict[str, Any]:
-    """Return what windows disagree about; values are JSON text, since they may be of any type."""
-    values = [to_json(candidate.value).decode() for candidate in conflict.candidates]
-    return {"path": conflict.path, "chosen": to_json(conflict.chosen).decode(), "values": values}
-
-
-def _span_row(span: Span) -> dict[str, Any]:
-    return {name: getattr(span, name) for name in _SPAN.to_schema()}
-
-
-def added_schema(*, spans: bool, provenance: bool, sampled: Sequence[str] = ()) -> pl.Schema:
-    """Columns that stand beside those of the answer; `sampled` are the latter where each row has several samples."""
-    agreement = agreement_frame((), sampled).schema if sampled else {}
-    added = (spans_frame(()).schema if spans else {}) | (provenance_frame(()).schema if provenance else {})
-    return pl.Schema(agreement | added)
-
-
-def _citation_row(citation: Citation) -> dict[str, Any]:
-    """Return what one annotation of the answer tells; offsets count characters of the answer's text."""
-    names = ("kind", "source", "title", "text", "start", "end")
-    return {name: getattr(citation, name) for name in names}
-
-
-def _attempt_row(attempt: Attempt) -> dict[str, Any]:
-    """Return one entry of a row's ledger; tokens are null where no whole answer arrived."""
-    usage = attempt.usage
-    return {
-        "kind": attempt.kind,
-        "code": attempt.code,
-        "model": attempt.model,
-        "service_tier": attempt.tier,
-        "input_tokens": usage and usage.input_tokens,
-        "output_tokens": usage and usage.output_tokens,
-        "thought_tokens": usage and usage.thought_tokens,
-        "cached_tokens": usage and usage.cached_tokens,
-        "cost_usd": None if attempt.cost is None else float(attempt.cost),
-    }
+@contextmanager
+def _needs(packages: str) -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{error.name} is not installed: pip install {packages}") from None

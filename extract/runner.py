@@ -15,20 +15,20 @@ import polars as pl
 from polars.selectors import by_name
 
 from extract.asker import Asker, Prepared
-from extract.errors import ConfigError, ExtractError, LostRows, NotRun, TooManyFailures
-from extract.extractor import Plan
-from extract.limits import next_streak
-from extract.loops import in_thread
-from extract.results import (
-    Progress,
-    Totals,
+from extract.columns import (
     added_schema,
     agreement_frame,
     error_frame,
     error_schema,
+    not_run_frame,
     provenance_frame,
     spans_frame,
 )
+from extract.errors import ConfigError, ExtractError, LostRows, NotRun, TooManyFailures
+from extract.extractor import Plan
+from extract.limits import next_streak
+from extract.loops import in_thread
+from extract.results import Progress, Totals
 from extract.sinks import ParquetSink, Sink
 from extract.sources import Source
 from extract.timeline import Sample, Timeline
@@ -40,13 +40,16 @@ __all__ = ["Runner", "Shape", "output_schema"]
 _BLOCK_ROWS = 128
 # Read at a turn: each time another thread takes over, which costs as much as some ten records.
 _READ_ROWS = 1_024
+_PASSED_ROWS = 65_536  # the same, of rows that are only counted
 _READ_BYTES = 8 * 1024 * 1024
 _PREPARED_BYTES = 1024 * 1024  # of a block whose questions are written ahead
 _AHEAD = 4  # for so many slots, one more record is made ready while all slots are taken
 _SPARE_WORKERS = 64  # besides four for every slot: how many records may sleep while others use their slots
 _TELL_EVERY = 0.1  # seconds between two progress events
+_TELL_AT_LEAST = 0.5  # seconds between two of them while nothing happens
 _LOOK_EVERY = 0.2  # seconds between two looks at the main thread
 _POLARS_TRIES = 500  # a hundredth of a second apart
+_NOT_REACHED = "the run ended before this row; run again to take it up"
 
 T = TypeVar("T")
 
@@ -83,6 +86,7 @@ class _Block:
     """Neighbouring rows that leave together, once all of them are done."""
 
     number: int
+    start: int
     frame: pl.DataFrame
     row_ids: list[Any]
     records: list[Prepared | None]
@@ -114,8 +118,10 @@ class Runner:
         self.stopped: ExtractError | None = None
         self.interrupted = False
         self.errors: dict[int, pl.DataFrame] = {}
+        self.failed: dict[int, pl.Series] = {}  # where these rows stand in the input
         self._on_event, self._clock = on_event, clock
         self._started = self._told = clock()
+        self._schema = pl.Schema()
         self._frames: Iterator[pl.DataFrame] = source.batches(_BLOCK_ROWS)
         self._unopened: deque[pl.DataFrame] = deque()
         self._read = 0
@@ -146,7 +152,8 @@ class Runner:
 
     def check(self) -> pl.Schema:
         """Return the output's schema. ConfigError for clashes of names, before anything is sent."""
-        return output_schema(self.source.schema, self.asker.plan, self.shape, sampled=self.asker.samples > 1)
+        self._schema = output_schema(self.source.schema, self.asker.plan, self.shape, sampled=self.asker.samples > 1)
+        return self._schema
 
     @property
     def _grounds(self) -> bool:
@@ -163,7 +170,7 @@ class Runner:
             self._hire()
         writer = asyncio.create_task(self.writer.run())
         writer.add_done_callback(self._note_end)  # where it fails, workers would wait for it for ever
-        watch = asyncio.create_task(self._watch_main())
+        watches = [asyncio.create_task(watch()) for watch in (self._watch_main, self._keep_telling)]
         self.asker.gate.on_sleep = self._hire_for_sleeper
         try:
             await self._over.wait()
@@ -171,7 +178,7 @@ class Runner:
                 self.writer.end(self._opened)
                 await writer
         finally:
-            for task in (*self._workers, writer, watch):
+            for task in (*self._workers, writer, *watches):
                 task.cancel()
             self.writer.close()
             self.asker.end()
@@ -235,6 +242,13 @@ class Runner:
             if self._is_deserted():
                 return
 
+    async def _keep_telling(self) -> None:
+        """Tell of a run in which nothing is settled, too: it may wait for its quota."""
+        while self._on_event is not None:
+            await asyncio.sleep(_TELL_AT_LEAST)
+            if self._clock() - self._told >= _TELL_AT_LEAST:
+                self._tell()
+
     def _is_deserted(self) -> bool:
         """Drain where the main thread has ended: the interpreter closes, and gives out no more threads."""
         if self._main.is_alive():
@@ -284,7 +298,7 @@ class Runner:
     async def _outcome(self, record: Prepared, row_id: Any) -> Outcome:
         if not self._stopping and not self._is_deserted():
             return await self.asker.ask(record, row_id)
-        return Outcome(row_id=row_id, error=NotRun("the run ended before this row; run again to take it up"))
+        return Outcome(row_id=row_id, error=NotRun(_NOT_REACHED))
 
     async def _next(self) -> tuple[_Block, int] | None:
         """Return the next row to ask. The feed is only awaited at the border of two blocks."""
@@ -306,11 +320,32 @@ class Runner:
             await self._read_on()
         if not self._unopened:
             return False
+        if self._stopping:
+            self._pass_over()
+            return True
         frame = self._unopened.popleft()
         self._block = self._undisturbed(partial(self._open_block, frame))
         self._read += frame.height
         self._opened += 1
         return True
+
+    def _pass_over(self) -> None:
+        """Count what was read and will not be asked, all at once: a stop must not take long, however many rows wait."""
+        frame, places, errors = self._undisturbed(self._passed)
+        self.errors[self._opened], self.failed[self._opened] = errors, places
+        self.writer.put(self._opened, frame)
+        self._unopened.clear()
+        self.totals.pass_over(errors.height)
+        self._read += errors.height
+        self._opened += 1
+
+    def _passed(self) -> tuple[pl.DataFrame, pl.Series, pl.DataFrame]:
+        """Return the output, the places and the errors of rows that were read and not opened."""
+        frame = pl.concat(self._unopened)
+        places = pl.int_range(self._read, self._read + frame.height, eager=True)
+        errors = not_run_frame(frame[self.shape.row_id] if self.shape.row_id else places, _NOT_REACHED)
+        nulls = [pl.lit(None, dtype).alias(name) for name, dtype in self._schema.items() if name not in frame.columns]
+        return (frame.clear() if self.shape.split_errors else frame).with_columns(nulls), places, errors
 
     async def _read_on(self) -> None:
         """Read the next blocks in a thread; what it has read before it fails is there all the same."""
@@ -324,7 +359,8 @@ class Runner:
     def _read_blocks(self) -> None:
         rows = size = 0
         try:
-            while rows < _READ_ROWS and size < _READ_BYTES:
+            most = _PASSED_ROWS if self._stopping else _READ_ROWS
+            while rows < most and size < _READ_BYTES:
                 if (frame := next(self._frames, None)) is None:
                     return
                 self._unopened.append(frame)
@@ -338,7 +374,7 @@ class Runner:
     def _open_block(self, frame: pl.DataFrame) -> _Block:
         name = self.shape.row_id
         row_ids = frame[name].to_list() if name else list(range(self._read, self._read + frame.height))
-        return _Block(self._opened, frame, row_ids, self._prepared(frame), [], frame.height)
+        return _Block(self._opened, self._read, frame, row_ids, self._prepared(frame), [], frame.height)
 
     def _prepared(self, frame: pl.DataFrame) -> list[Prepared | None]:
         if self._stopping:  # its rows are counted, and not asked
@@ -383,6 +419,9 @@ class Runner:
             in_flight=gate.active,
             slots=gate.slots,
             waiting=gate.waiting_for(),
+            limit=gate.limit_reached(),
+            rpm=gate.rpm,
+            tpm=gate.tpm,
             stopping=self._stopping,
         )
         try:
@@ -393,7 +432,9 @@ class Runner:
 
     def _columns(self, block: _Block, outcomes: list[Outcome]) -> pl.DataFrame:
         if any(outcome.error for outcome in outcomes):
+            failed = [block.start + index for index, outcome in enumerate(outcomes) if outcome.error]
             self.errors[block.number] = error_frame(outcomes, self.id_type)
+            self.failed[block.number] = pl.Series(failed, dtype=pl.Int64)
         columns = self.asker.plan.schema.frame([outcome.row for outcome in outcomes])
         if self.shape.prefix:
             columns = columns.rename({name: self.shape.prefix + name for name in columns.columns})
@@ -411,3 +452,7 @@ class Runner:
     def error_rows(self) -> pl.DataFrame:
         """Return all rows that failed so far, in the order of the input."""
         return pl.concat([error_schema(self.id_type).to_frame(), *(frame for _, frame in sorted(self.errors.items()))])
+
+    def failed_rows(self) -> pl.Series:
+        """Return where these rows stand in the input, counted from 0."""
+        return pl.concat([pl.Series(dtype=pl.Int64), *(places for _, places in sorted(self.failed.items()))])

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import sys
-import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from contextvars import ContextVar
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import wraps
+from inspect import signature
 from pathlib import Path
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec
 
 import httpx
 import polars as pl
 
 from extract.asker import Asker
+from extract.blocking import STARTED, blocking, in_own_thread
 from extract.budget import Budget, Purse
 from extract.cache import Answers, ResponseCache
 from extract.collector import unswept
@@ -34,8 +32,9 @@ from extract.interactions.dialects import DialectName
 from extract.interactions.endpoint import Endpoint
 from extract.interactions.transport import read_timeout
 from extract.limits import Limits, pacific_midnight
-from extract.loops import new_loop
 from extract.manifest import course_of, manifest_of
+from extract.progress import shown
+from extract.recipe import Recipe
 from extract.results import Progress, Run
 from extract.runner import Runner, Shape
 from extract.samples import check_samples
@@ -54,17 +53,13 @@ __all__ = [
     "make_budget",
     "make_sink",
     "offline_client",
-    "on_signals",
     "run",
     "run_async",
 ]
 
 _OFFLINE = "offline"
 
-T = TypeVar("T")
 P = ParamSpec("P")
-# Who wants to hold a run that has begun, to end it early: the blocking form for signals, a lazy one for its reader.
-STARTED: ContextVar[Callable[[Runner], None]] = ContextVar("STARTED", default=lambda _: None)
 
 
 def offline_client(*, dialect: DialectName = "steps") -> Client:
@@ -94,6 +89,22 @@ async def _chosen(
         yield chosen
 
 
+def _repeatable(function: Callable[P, Coroutine[Any, Any, Run]]) -> Callable[P, Coroutine[Any, Any, Run]]:
+    """Return the function whose Run knows how it was made."""
+    arguments = signature(function)
+
+    @wraps(function)
+    async def call(*args: P.args, **options: P.kwargs) -> Run:
+        result = await function(*args, **options)
+        given = arguments.bind(*args, **options).arguments
+        data, extractor = given.pop("data"), given.pop("extractor")
+        result._recipe = Recipe(data if result.output else None, extractor, given, run)
+        return result
+
+    return call
+
+
+@_repeatable
 async def run_async(
     data: Any,
     extractor: Extractor,
@@ -118,12 +129,13 @@ async def run_async(
     inline_limit: int = INLINE_BYTES,
     keep_files: bool = False,
     pipeline: str | None = None,
+    progress: bool | None = None,
     on_event: Callable[[Progress], None] | None = None,
 ) -> Run:
     """Ask `extractor` of every row of `data` and return the Run: `run` for an event loop of your own.
 
-    - `data`: a Polars frame or series, a list of dicts or of texts, an iterator of these or of frames, or a path: csv,
-      jsonl, parquet, xlsx, a glob, a folder of documents.
+    - `data`: a frame or series (Polars, pandas, whatever offers an Arrow stream), a list of dicts or of texts, an
+      iterator of these or of Polars frames, or a path: csv, jsonl, parquet, xlsx, a glob, a folder of documents.
     - `client`: a Client or AsyncClient; by default one from the environment. `offline=True` asks the built-in emulator.
     - `cache`: a path or ResponseCache; answers found there are not asked again.
     - `output`: a .parquet, .csv or .jsonl path to stream to; without it the rows come back in `Run.frame`.
@@ -144,6 +156,7 @@ async def run_async(
       the next run with the same cache.
     - `budget`: the most this run may spend, in US dollars or as a Budget; room for the worst case is reserved before
       each request, and the run stops where no more fits.
+    - `progress`: draws rate, time left and cost while the run lasts; by default in notebooks only.
     - `on_event`: called with a `Progress` about ten times a second, in the run's thread.
 
     A run that is stopped (quota, credit, full disk) or interrupted returns what it has: see `Run.stopped`. Raises
@@ -180,7 +193,8 @@ async def run_async(
             require_grounding=require_grounding,
             samples=samples,
         )
-        runner = Runner(source, asker, sink, shape, on_event=on_event)
+        listener = stack.enter_context(shown(progress, on_event))
+        runner = Runner(source, asker, sink, shape, on_event=listener)
         schema = runner.check()
         manifest = manifest_of(named, plan, asking.endpoint, shape, data)
         sink.open(schema, footer(manifest))
@@ -327,91 +341,12 @@ def _finish(runner: Runner, sink: Sink, path: Path | None, schema: pl.Schema, ma
         errors_file=errors_file,
         _schema=schema,
         _frame=sink.frame if isinstance(sink, FrameSink) else None,
+        _inputs=len(runner.source.schema),
+        _failed=runner.failed_rows(),
     )
 
 
-def _in_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine in a loop and thread of its own, so that a loop that already runs here is left in peace.
-
-    Ctrl-C and SIGTERM reach the run that is under way, if one is.
-    """
-    result: list[T] = []
-    failure: list[BaseException] = []
-    runners: list[tuple[asyncio.AbstractEventLoop, Runner]] = []
-    given_up = threading.Event()
-
-    def started(runner: Runner) -> None:
-        if given_up.is_set():
-            raise KeyboardInterrupt
-        runners.append((asyncio.get_running_loop(), runner))
-
-    async def main() -> T:
-        STARTED.set(started)
-        return await work()
-
-    def target() -> None:
-        try:
-            with asyncio.Runner(loop_factory=new_loop) as runner:
-                result.append(runner.run(main()))
-        except BaseException as error:
-            failure.append(error)
-
-    def interrupt() -> None:
-        if not runners:  # nothing was sent yet, and nothing will be
-            given_up.set()
-            raise KeyboardInterrupt
-        for loop, runner in runners:
-            with suppress(RuntimeError):  # the loop has just come to its end
-                loop.call_soon_threadsafe(runner.interrupt)
-
-    # Beside the main thread it is one that the interpreter waits for: the runner drains once the main thread has ended.
-    in_main = threading.current_thread() is threading.main_thread()
-    thread = threading.Thread(target=target, name="extract-run", daemon=in_main)
-    with on_signals(interrupt):
-        thread.start()
-        thread.join()
-    if failure:
-        raise failure[0]
-    return result[0]
-
-
-@contextmanager
-def on_signals(interrupt: Callable[[], None]) -> Iterator[None]:
-    """Take SIGINT and SIGTERM over while a run lasts; only the main thread may, elsewhere they stay as they are."""
-    if threading.current_thread() is not threading.main_thread():
-        if sys.platform != "win32":
-            # Polars lets system calls go on after a SIGINT: a main thread that waits for this one would not hear of it.
-            signal.siginterrupt(signal.SIGINT, True)
-        yield
-        return
-    taken = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda *_: interrupt()) for number in taken}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _blocking(function: Callable[P, Coroutine[Any, Any, Run]]) -> Callable[P, Run]:
-    """Return the function that waits for another's result in a thread, with the same arguments."""
-
-    @wraps(function)
-    def call(*args: P.args, **options: P.kwargs) -> Run:
-        return _in_thread(lambda: function(*args, **options))
-
-    call.__name__ = call.__qualname__ = "run"
-    call.__doc__ = (function.__doc__ or "").replace(": `run` for an event loop of your own.", _RUN_OPENING, 1)
-    return call
-
-
-_RUN_OPENING = """, from a script, a thread or a notebook.
-
-    The first Ctrl-C stops sending and waits for what is in flight, the second gives up on that too; either way the
-    partial Run comes back. In another thread than the main one there is no such handler: the run drains once the main
-    thread has ended, and the program waits for it; with `output=` it may then leave no partial file."""
-
-run = _blocking(run_async)
+run = blocking(run_async)
 
 
 def extract_one(
@@ -434,4 +369,4 @@ def extract_one(
             finally:
                 await asker.sender.uploads.close()
 
-    return _in_thread(ask)
+    return in_own_thread(ask)

@@ -16,6 +16,7 @@ from urllib.parse import quote
 import polars as pl
 from polars.selectors import by_name
 
+from extract.arrow import read_arrow
 from extract.content import printable
 from extract.errors import ConfigError, ExtractError
 from extract.media import is_document
@@ -40,10 +41,12 @@ class Source:
 
 
 def open_source(data: Any) -> Source:
-    """Return the source for a frame, a series, rows as mappings, a path, a glob or an address.
+    """Return the source for a frame or series of any library, rows as mappings, a path, a glob or an address.
 
     Text files are read through once, so that a broken row is a ConfigError before the first paid request.
     """
+    if isinstance(data, Source):
+        return data
     if isinstance(data, str | os.PathLike):
         with _told(str(data), _broken_row):
             return _from_address(os.fspath(data))
@@ -59,11 +62,14 @@ def open_source(data: Any) -> Source:
     if isinstance(data, Sequence) and all(isinstance(row, Mapping) for row in data):
         with _told("the rows"):
             return _from_frame(pl.DataFrame(list(data), infer_schema_length=None))
+    with _told(f"the {type(data).__name__}"):
+        if (frame := read_arrow(data)) is not None:
+            return _from_frame(frame)
     if isinstance(data, Iterator):  # no other iterable: a pandas frame would yield the names of its columns
         return _from_iterator(data)
     raise ConfigError(
-        f"a {type(data).__name__} is no input; give a Polars frame, a list of dicts or of texts, an iterator of these, "
-        "or a path"
+        f"a {type(data).__name__} is no input; give a frame or series of Polars, pandas or Arrow, a list of dicts or "
+        "of texts, an iterator of these, or a path"
     )
 
 

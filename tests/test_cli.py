@@ -83,7 +83,7 @@ def test_a_run_writes_a_typed_table_and_says_how_it_went(folder: Path, extract: 
     done = extract("run", "spam.py", "in.csv", "-o", "out.parquet", "--offline")
     assert (done.returncode, done.stdout) == (0, "")
     assert "30 of 30 rows valid" in done.stderr
-    assert "wrote out.parquet" in done.stderr
+    assert "wrote     out.parquet" in done.stderr
     frame = pl.read_parquet(folder / "out.parquet")
     assert frame.columns == ["id", "body", "label", "score"]
     assert frame["id"].to_list() == list(range(30))

@@ -7,9 +7,10 @@ from typing import Annotated, Literal
 
 import typer
 
+from extract.cli.completion import inputs, outputs, pipelines
+
 app = typer.Typer(
     name="extract",
-    help="Typed tables from texts and documents, through Google's Gemini Interactions API.",
     no_args_is_help=True,
     add_completion=True,
     pretty_exceptions_enable=False,
@@ -17,12 +18,21 @@ app = typer.Typer(
 )
 
 Pipeline = Annotated[
-    str, typer.Argument(help="A file.py or module:name that defines an Extractor.", show_default=False)
+    str,
+    typer.Argument(
+        metavar="PIPELINE",
+        help="A file.py or module:name that defines an Extractor.",
+        show_default=False,
+        autocompletion=pipelines,
+    ),
 ]
 Input = Annotated[
     str,
     typer.Argument(
-        metavar="INPUT", help="csv, jsonl, parquet, xlsx, a glob, a cloud address, or a folder.", show_default=False
+        metavar="INPUT",
+        help="csv, jsonl, parquet, xlsx, a glob, a cloud address, or a folder.",
+        show_default=False,
+        autocompletion=inputs,
     ),
 ]
 Model = Annotated[str | None, typer.Option(help="Use this model instead of the pipeline's.")]
@@ -33,13 +43,36 @@ Tier = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        from importlib.metadata import version
+
+        typer.echo(f"extract {version('extract-interactions')}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version.", callback=_say_version, is_eager=True)
+    ] = False,
+) -> None:
+    """Typed tables from texts and documents, through Google's Gemini Interactions API.
+
+    Begin with `extract init classify`; `extract COMMAND --help` tells more.
+    """
+
+
 @app.command()
 def run(
     pipeline: Pipeline,
     data: Input,
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="Ends in .parquet, .csv or .jsonl.", show_default=False)
-    ],
+        Path | None,
+        typer.Option(
+            "--output", "-o", help="Ends in .parquet, .csv or .jsonl.", show_default=False, autocompletion=outputs
+        ),
+    ] = None,
     model: Model = None,
     offline: Annotated[bool, typer.Option("--offline", help="Ask the built-in emulator: no key, no network.")] = False,
     base_url: Annotated[str | None, typer.Option(help="Another address of the API.")] = None,
@@ -56,6 +89,9 @@ def run(
     service_tier: Tier = None,
     deadline: Annotated[str | None, typer.Option(help="Give a row up after so long: 90s, 15m, 2h.")] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
+    show: Annotated[
+        bool, typer.Option("--show", help="Print each row with its answer: --limit of them, or 20. -o may be left out.")
+    ] = False,
     prefix: Annotated[str, typer.Option(help="Put before the names of the new columns.")] = "",
     retry_rejected: Annotated[bool, typer.Option("--retry-rejected", help="Ask rows rejected before anew.")] = False,
     require_grounding: Annotated[
@@ -122,15 +158,36 @@ def run(
         inline_limit=inline_limit,
         keep_files=keep_files,
         stop_after_failures=stop_after_failures,
-        cache=None if no_cache else cache or output.with_name(output.name + ".cache"),
+        cache=None if no_cache else cache or (output and output.with_name(output.name + ".cache")),
         overwrite=overwrite,
         engine=engine,
         address=address,
         workers=workers,
         as_json=as_json,
         quiet=quiet,
+        show=show,
     )
     raise typer.Exit(run_command(pipeline, data, output, options))
+
+
+@app.command()
+def init(
+    kind: Annotated[Literal["classify", "moderate", "documents"], typer.Argument(metavar="KIND", show_default=False)],
+    path: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[PATH]",
+            help="A file.py or a folder. [default: KIND.py]",
+            show_default=False,
+            autocompletion=pipelines,
+        ),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+) -> None:
+    """Write a pipeline file to start from. KIND: classify, moderate or documents."""
+    from extract.cli.init import init_command
+
+    init_command(kind, path, force=force)
 
 
 @app.command()
@@ -167,7 +224,7 @@ def estimate(
     )
 
 
-@app.command()
+@app.command(short_help="Show what is sent, what is checked here, and the columns.")
 def schema(pipeline: Pipeline, as_json: AsJson = False) -> None:
     """Show what the service is sent, what only this library checks, and the columns that come out."""
     from extract.cli.schema import schema_command
@@ -175,7 +232,7 @@ def schema(pipeline: Pipeline, as_json: AsJson = False) -> None:
     schema_command(pipeline, as_json=as_json)
 
 
-@app.command(name="eval")
+@app.command(name="eval", short_help="Compare an output with gold answers, or with another.")
 def evaluate(
     pipeline: Pipeline,
     predicted: Annotated[str, typer.Argument(help="What `extract run` wrote.", show_default=False)],
@@ -216,7 +273,7 @@ def evaluate(
     evaluate_command(pipeline, predicted, gold, options)
 
 
-@app.command()
+@app.command(short_help="Write one HTML file about a run.")
 def report(
     output: Annotated[Path, typer.Argument(help="A .parquet file that `extract run` wrote.", show_default=False)],
     report_path: Annotated[Path, typer.Option("-o", "--report", help="Ends in .html.")] = Path("report.html"),
@@ -234,7 +291,7 @@ def report(
     report_command(output, report_path, gold=gold, on=on, rows=rows, cache=cache)
 
 
-@app.command()
+@app.command(short_help="Serve the API on this machine, without a model.")
 def emulate(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 8787,
     dialect: Annotated[Literal["steps", "outputs"], typer.Option(help="Wire form to speak.")] = "steps",

@@ -15,17 +15,23 @@ from typing import Literal
 
 from extract.budget import Budget
 from extract.cli.pipelines import load_pipeline, pipeline_name
-from extract.cli.terminal import exit_status, say_summary, say_warnings, watched
+from extract.cli.progress import watched
+from extract.cli.show import show_rows
+from extract.cli.summary import say_summary
+from extract.cli.terminal import INTERRUPTED, exit_status, say_warnings
 from extract.errors import ConfigError
+from extract.extractor import Extractor
 from extract.interactions.client import Client
 from extract.limits import Limits
-from extract.results import Run
+from extract.results import Progress, Run
 from extract.runs import offline_client, run
 from extract.schema import compile_schema
+from extract.sources import open_source, take_rows
 
 __all__ = ["Options", "run_command"]
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)?")
+_SHOWN = 20  # rows, where no limit is given
 _SECONDS = {None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
@@ -62,40 +68,84 @@ class Options:
     workers: int | None
     as_json: bool
     quiet: bool
+    show: bool
 
 
-def run_command(pipeline: str, data: str, output: Path, options: Options) -> int:
+def run_command(pipeline: str, data: str, output: Path | None, options: Options) -> int:
     """Run, print what came of it, and return the exit status."""
+    _check(output, options)
     extractor = load_pipeline(pipeline)
     if options.model:
         extractor = replace(extractor, model=options.model)
-    if not (options.quiet or options.as_json):
+    quiet = options.quiet or options.as_json
+    if not quiet:
         say_warnings(compile_schema(extractor.schema))
-    with watched(quiet=options.quiet or options.as_json) as listener, _client(options) as client:
-        result = _engine(options)(
-            data,
-            extractor,
-            client=client,
-            row_id=options.id_column,
-            cache=options.cache,
-            output=output,
-            overwrite=options.overwrite,
-            prefix=options.prefix,
-            limit=options.limit,
-            limits=_limits(options),
-            budget=_budget(options),
-            service_tier=options.service_tier,
-            retry_rejected=options.retry_rejected,
-            require_grounding=options.require_grounding,
-            samples=options.samples,
-            provenance=options.provenance,
-            inline_limit=options.inline_limit,
-            keep_files=options.keep_files,
-            pipeline=pipeline_name(pipeline),
-            on_event=listener,
-        )
-    _report(result, options)
+    try:
+        with watched(quiet=quiet) as watcher, _client(options) as client:
+            result = _run(
+                extractor, data, output, options, name=pipeline_name(pipeline), client=client, on_event=watcher
+            )
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted before anything was sent\n")
+        return INTERRUPTED
+    if options.show:
+        _show(result, data, extractor, options)
+    if options.as_json:
+        sys.stdout.write(json.dumps(result.summary()) + "\n")
+    if result.stopped is not None or not quiet:
+        say_summary(result, limit=watcher.limit if watcher else "", kept=options.cache is not None)
     return exit_status(result)
+
+
+def _check(output: Path | None, options: Options) -> None:
+    """Refuse what goes nowhere."""
+    if output is None and not options.show:
+        raise ConfigError("name a file for the rows with -o OUTPUT.parquet, or look at the first ones with --show")
+    if options.show and options.as_json:
+        raise ConfigError("--show and --json both print on stdout; leave one of them out")
+
+
+def _show(result: Run, data: str, extractor: Extractor, options: Options) -> None:
+    source = open_source(data) if options.limit is None else take_rows(open_source(data), options.limit)
+    rows = options.limit or _SHOWN
+    show_rows(result, source, extractor, rows=rows, prefix=options.prefix, row_id=options.id_column)
+    if options.limit is None and result.totals.rows > rows:
+        sys.stdout.write(f"{result.totals.rows - rows:,} more rows; --limit shows another number of them\n")
+
+
+def _run(
+    extractor: Extractor,
+    data: str,
+    output: Path | None,
+    options: Options,
+    *,
+    name: str,
+    client: Client,
+    on_event: Callable[[Progress], None] | None,
+) -> Run:
+    return _engine(options)(
+        data,
+        extractor,
+        client=client,
+        row_id=options.id_column,
+        cache=options.cache,
+        output=output,
+        errors="split",
+        overwrite=options.overwrite,
+        prefix=options.prefix,
+        limit=options.limit,
+        limits=_limits(options),
+        budget=_budget(options),
+        service_tier=options.service_tier,
+        retry_rejected=options.retry_rejected,
+        require_grounding=options.require_grounding,
+        samples=options.samples,
+        provenance=options.provenance,
+        inline_limit=options.inline_limit,
+        keep_files=options.keep_files,
+        pipeline=name,
+        on_event=on_event,
+    )
 
 
 def _engine(options: Options) -> Callable[..., Run]:
@@ -148,10 +198,3 @@ def _seconds(duration: str) -> float:
     if not found or float(found[1]) <= 0:
         raise ConfigError(f"--deadline {duration!r} is no duration; write 90s, 15m or 2h")
     return float(found[1]) * _SECONDS[found[2]]
-
-
-def _report(result: Run, options: Options) -> None:
-    if options.as_json:
-        sys.stdout.write(json.dumps(result.summary()) + "\n")
-    if result.stopped is not None or not (options.quiet or options.as_json):
-        say_summary(result)

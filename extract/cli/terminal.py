@@ -1,24 +1,96 @@
-"""What a person sees while a run lasts and when it is over. All of it on stderr; stdout is for data."""
+"""How this program talks to people: colours, widths and signs that the other side can show, and never a raw escape."""
 
 from __future__ import annotations
 
+import os
+import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal, TextIO
 
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
-from rich.progress import Progress as Bar
+from rich.text import Text
 
 from extract.errors import ConfigError, ExtractError, SchemaError
-from extract.results import Progress, Run
+from extract.results import Run
 from extract.schema import OutputSchema
 
-__all__ = ["exit_status", "say_error", "say_summary", "say_warnings", "watched"]
+__all__ = [
+    "INTERRUPTED",
+    "Signs",
+    "console_for",
+    "duration",
+    "exit_status",
+    "is_live",
+    "money",
+    "plain",
+    "rate",
+    "say_error",
+    "say_warnings",
+    "signs_for",
+    "width_of",
+]
 
 STOPPED, WRONG_USAGE, SOME_REJECTED, INTERRUPTED = 1, 2, 3, 130
+_UNWRAPPED = 10_000  # columns where nobody sees a border: a path in a log stays in one piece
+_JOINERS = "\u200c\u200d"  # they shape letters and emoji, and move nothing
+_UNPRINTABLE = re.compile(r"[^\n -~]")
+
+
+@dataclass(frozen=True, slots=True)
+class Signs:
+    """The signs beyond ASCII that are used, or what stands for them where the other side cannot show them."""
+
+    dot: str = " · "
+    line: str = "─"
+    arrow: str = "→"
+    cross: str = "✗"
+    opening: str = "«"
+    closing: str = "»"
+    more: str = "…"
+
+
+_ASCII = Signs(dot=" | ", line="-", arrow="->", cross="x", opening="[[", closing="]]", more="...")
+
+
+def signs_for(console: Console) -> Signs:
+    """Return the signs that the console's encoding has."""
+    return Signs() if console.encoding.startswith("utf") else _ASCII
+
+
+def console_for(file: TextIO) -> Console:
+    """Return the console of a stream. Rich heeds FORCE_COLOR, TERM and COLUMNS."""
+    # With NO_COLOR, Rich leaves out colours, and not bold and dim.
+    colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
+    return Console(
+        file=file, stderr=file is sys.stderr, color_system=colours, highlight=False, emoji=False, markup=False
+    )
+
+
+def is_live(file: TextIO) -> bool:
+    """True where lines can be drawn over. FORCE_COLOR asks for colours, and does not make a log a terminal."""
+    return file.isatty() and not Console(file=file, force_terminal=True).is_dumb_terminal
+
+
+def width_of(console: Console) -> int:
+    """Return at how many columns to wrap: those of a terminal, and none elsewhere."""
+    return console.width if console.file.isatty() else _UNWRAPPED
+
+
+def plain(text: object, console: Console | None = None) -> str:
+    """Return a text that moves no cursor and sets no colour: what cannot be printed is written as an escape.
+
+    Line breaks stay, tabs become spaces. With a console, so is what its encoding does not have.
+    """
+    shown = _UNPRINTABLE.sub(_escaped, str(text).expandtabs(4))
+    encoding = "utf-8" if console is None else console.encoding
+    return shown.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def _escaped(found: re.Match[str]) -> str:
+    letter = found[0]
+    return letter if letter.isprintable() or letter in _JOINERS else repr(letter)[1:-1]
 
 
 def exit_status(result: Run | ExtractError) -> int:
@@ -34,121 +106,41 @@ def exit_status(result: Run | ExtractError) -> int:
 
 def say_error(error: ExtractError) -> None:
     """Print an error in one line that says what to do."""
-    _console().print(f"[bold red]error:[/] {escape(str(error))}", soft_wrap=True)
+    _say("error:", "bold red", error)
 
 
 def say_warnings(schema: OutputSchema) -> None:
     """Print what may get a schema refused, before anything is sent."""
-    console = _console()
     for warning in schema.complexity.warnings:
-        console.print(f"[yellow]warning:[/] {escape(warning)}", highlight=False, soft_wrap=True)
+        _say("warning:", "bold yellow", warning)
 
 
-@contextmanager
-def watched(*, quiet: bool) -> Iterator[Callable[[Progress], None] | None]:
-    """Give the listener that draws a bar with rate, time left, cost and rejected rows; None where nobody looks."""
-    console = _console()
-    if quiet or not console.is_terminal:
-        yield None
-        return
-    columns = (
-        BarColumn(bar_width=24),
-        TaskProgressColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[rate]}"),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[note]}"),
-    )
-    with Bar(*columns, console=console, transient=True) as bar:
-        task = bar.add_task("", total=None, rate="", note="")
-
-        def draw(progress: Progress) -> None:
-            rate = progress.totals.rows / progress.seconds if progress.seconds else 0.0
-            bar.update(
-                task,
-                total=progress.total,
-                completed=progress.totals.rows,
-                rate=f"{rate:,.0f} rows/s",
-                note=_note(progress),
-            )
-
-        yield draw
+def _say(head: str, style: str, what: object) -> None:
+    console = console_for(sys.stderr)
+    console.print(Text.assemble((head, style), " ", plain(what, console)), soft_wrap=True)
 
 
-def _note(progress: Progress) -> str:
-    totals = progress.totals
-    notes = [_money(totals.cost)]
-    if totals.rejected:
-        notes.append(f"{totals.rejected:,} rejected")
-    if progress.stopping:
-        notes.append(f"stopping: {progress.in_flight} in flight; Ctrl-C again to stop now")
-    elif progress.waiting >= 1:
-        notes.append(f"waiting {progress.waiting:.0f} s for quota")
-    return " · ".join(notes)
-
-
-def say_summary(run: Run) -> None:
-    """Print how a run went, in a few lines that a person can read."""
-    console = _console()
-    for line in _summary_lines(run):
-        console.print(line, highlight=False, soft_wrap=True)
-
-
-def _summary_lines(run: Run) -> Iterator[str]:
-    totals = run.totals
-    parts = [f"[bold]{totals.valid:,} of {totals.rows:,} rows valid[/]"]
-    if totals.rejected:
-        parts.append(f"[yellow]{totals.rejected:,} rejected[/] ({_reasons(run)})")
-    if totals.not_run:
-        parts.append(f"[yellow]{totals.not_run:,} not run[/]")
-    if totals.cached:
-        parts.append(f"{totals.cached:,} from the cache")
-    yield ", ".join(parts)
-    usage = totals.usage
-    yield (
-        f"{totals.requests:,} requests ({totals.retries:,} retries, {totals.repairs:,} repairs), "
-        f"{usage.input_tokens:,} tokens in, {usage.output_tokens + usage.thought_tokens:,} out, "
-        f"{_money(totals.cost)}, {run.seconds:.1f} s"
-    )
-    if run.rung:
-        yield f"the schema was too complex for the service: sent {run.rung} rungs simpler, and checked here in full"
-    if totals.mended:
-        yield f"{totals.mended:,} answers were mended without asking again (fences, commas, numbers as text)"
-    if totals.unknown_attempts:
-        most = f", at most {_money(totals.unknown_cost)}" if totals.unknown_cost else ""
-        yield f"{totals.unknown_attempts:,} requests may have been billed without an answer arriving{most}"
-    if run.budget is not None and run.budget.budget.dollars is not None:
-        yield f"budget {_money(run.budget.budget.dollars)}; at most {_money(run.budget.peak)} was reserved at one time"
-    yield from _written(run)
-    if run.interrupted:
-        yield "[yellow]interrupted:[/] run the same command again to go on; what was paid for is in the cache"
-    elif run.stopped is not None:
-        yield f"[bold red]stopped:[/] {escape(str(run.stopped))}"
-
-
-def _written(run: Run) -> Iterator[str]:
-    """Tell what the run leaves behind."""
-    if run.output is not None:
-        yield f"wrote {escape(str(run.output))}"
-    if run.errors_file is not None:
-        yield f"wrote {escape(str(run.errors_file))}: the rows without an answer, and why"
-    if run.files_left:
-        yield (
-            f"{run.files_left:,} uploaded files could not be deleted: the next run with this cache does it, or the "
-            "service after 48 hours"
-        )
-
-
-def _reasons(run: Run) -> str:
-    rejected = [(count, code) for code, count in run.totals.errors.items() if code != "not_run"]
-    return ", ".join(f"{count:,} {code}" for count, code in sorted(rejected, reverse=True))
-
-
-def _money(cost: Decimal | None) -> str:
-    if cost is None:
+def money(dollars: Decimal | None) -> str:
+    """Return US dollars in as many digits as tell something."""
+    if dollars is None:
         return "cost unknown"
-    return f"${cost:,.2f}" if cost >= 1 else f"${cost:.4f}"
+    if not dollars:
+        return "$0"
+    return f"${dollars:,.2f}" if dollars >= 1 else f"${dollars:.4f}"
 
 
-def _console() -> Console:
-    return Console(stderr=True, file=sys.stderr)
+def duration(seconds: float) -> str:
+    """Return a time in its two largest units: `42 s`, `3 min 5 s`, `2 h 13 min`."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    large, small, names = (
+        (whole // 60, whole % 60, ("min", "s")) if whole < 3600 else (whole // 3600, whole % 3600 // 60, ("h", "min"))
+    )
+    return f"{large:,} {names[0]}" + (f" {small} {names[1]}" if small else "")
+
+
+def rate(per_second: float) -> str:
+    """Return how many rows a second, or a minute where that is less than one."""
+    number, unit = (per_second, "s") if per_second >= 1 else (per_second * 60, "min")
+    return f"{number:,.0f} rows/{unit}" if number >= 10 else f"{number:.1f} rows/{unit}"

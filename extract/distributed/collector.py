@@ -14,13 +14,14 @@ from ray.exceptions import RayError
 
 from extract.budget import Purse
 from extract.cache import Spending
+from extract.columns import error_schema
 from extract.distributed.actors import Actors, State, answered
 from extract.distributed.columns import ERROR, counted, errors_of
 from extract.distributed.worker import Job
 from extract.errors import ExtractError, NotRun, OutputError
 from extract.extractor import Plan
 from extract.manifest import course_of
-from extract.results import Progress, Run, Totals, error_schema
+from extract.results import Progress, Run, Totals
 from extract.sinks import ParquetSink, Sink, footer, write_errors
 from extract.timeline import Sample, Timeline
 from extract.types import AttemptKind, JsonObject, Usage
@@ -33,6 +34,7 @@ class Collector:
     """Takes the blocks of the cluster as they come, in order, and makes of them what a run of one machine leaves."""
 
     schema: pl.Schema
+    inputs: int
     row_id: str | None
     sink: Sink
     on_event: Callable[[Progress], None] | None
@@ -42,6 +44,7 @@ class Collector:
     interrupted: bool = False
     stopped: ExtractError | None = None
     _errors: list[pl.DataFrame] = field(default_factory=list)
+    _failed: list[pl.Series] = field(default_factory=list)
     _started: float = field(default_factory=time.monotonic)
     _since: float = field(default_factory=time.time)
 
@@ -74,8 +77,9 @@ class Collector:
         first = self.totals.rows
         counted(self.totals, frame)
         self.timeline.add(Sample(self.seconds, self.totals.rows, 0))
-        row_ids = frame[self.row_id] if self.row_id else pl.Series(range(first, first + frame.height), dtype=pl.Int64)
-        self._errors.append(errors_of(frame, row_ids))
+        places = pl.int_range(first, first + frame.height, eager=True)
+        self._errors.append(errors_of(frame, frame[self.row_id] if self.row_id else places))
+        self._failed.append(places.filter(frame[ERROR].is_not_null()))
         valid = frame.filter(pl.col(ERROR).is_null()).select(
             pl.col(name).cast(kind) for name, kind in self.schema.items()
         )
@@ -137,6 +141,8 @@ class Collector:
             output=written,
             errors_file=errors_file,
             _schema=self.schema,
+            _inputs=self.inputs,
+            _failed=pl.concat([pl.Series(dtype=pl.Int64), *self._failed]),
         )
 
 

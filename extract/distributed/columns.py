@@ -6,7 +6,8 @@ from collections import Counter
 
 import polars as pl
 
-from extract.results import Totals, error_schema
+from extract.columns import error_schema
+from extract.results import Totals
 
 __all__ = ["ERROR", "counted", "errors_of", "with_errors"]
 

@@ -5,24 +5,26 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import ray
 from ray.data import DataContext, Dataset
 
+from extract.blocking import on_signals
 from extract.budget import Budget
 from extract.distributed.cluster import cluster
 from extract.distributed.collector import Collector
-from extract.distributed.dataset import cache_path, make_job, with_columns
+from extract.distributed.dataset import BLOCK_ROWS, cache_path, make_job, with_columns
 from extract.distributed.inputs import parquet_files, parquet_height, parquet_schema
 from extract.distributed.worker import Job
+from extract.errors import ConfigError
 from extract.extractor import Extractor
 from extract.interactions.client import Client
 from extract.limits import Limits
 from extract.manifest import manifest_of
 from extract.results import Progress, Run
 from extract.runner import Shape, output_schema
-from extract.runs import make_sink, on_signals
+from extract.runs import make_sink
 from extract.samples import check_samples
 from extract.sinks import footer
 
@@ -33,7 +35,7 @@ def run_on_ray(
     data: str,
     extractor: Extractor,
     *,
-    output: Path,
+    output: Path | None,
     client: Client,
     offline: bool,
     address: str | None,
@@ -43,6 +45,7 @@ def run_on_ray(
     overwrite: bool,
     limits: Limits,
     budget: Budget | None,
+    errors: Literal["split"] = "split",
     row_id: str | None = None,
     prefix: str = "",
     provenance: bool = False,
@@ -53,18 +56,20 @@ def run_on_ray(
 ) -> Run:
     """Ask `extractor` of every row of a Parquet file, a folder of them or a glob, on a cluster.
 
-    Options are those of `extract.run`; of `limits` the concurrency is each worker's, the rest that of all together.
-    Raises as `extract.run` does.
+    Rejected rows are left out, as in a file of `extract.run`. Options are those of `extract.run`; of `limits` the
+    concurrency is each worker's, the rest that of all together. Raises as `extract.run` does.
     """
+    if output is None:
+        raise ConfigError("a run on a cluster needs a file for its rows: -o OUTPUT.parquet")
     paths = parquet_files(data)
     taken = parquet_schema(paths)
     plan = extractor.compile(client.endpoint, service_tier=options.get("service_tier")).fitted(list(taken))
     check_samples(samples, extractor.generation)
-    shape = Shape(row_id=row_id, prefix=prefix, provenance=provenance)
+    shape = Shape(row_id=row_id, prefix=prefix, split_errors=errors == "split", provenance=provenance)
     schema = output_schema(taken, plan, shape, sampled=samples > 1)
     path, temporary = cache_path(cache)
     sink = make_sink(output, pipeline, path if temporary is None else None, data, overwrite=overwrite)
-    collector = Collector(schema, row_id, sink, on_event, parquet_height(paths, limit))
+    collector = Collector(schema, len(taken), row_id, sink, on_event, parquet_height(paths, limit))
     with cluster(address):
         job = make_job(
             extractor,
@@ -82,7 +87,7 @@ def run_on_ray(
         sink.open(schema, footer(manifest))
         try:
             with on_signals(collector.interrupter(job.actors)):
-                collector.collect(_dataset(paths, limit, job, workers), job.actors)
+                collector.collect(_dataset(paths, limit, job, _needed(workers, collector.height)), job.actors)
             return collector.finished(output, plan, job, manifest)
         except BaseException:
             sink.abandon()
@@ -91,6 +96,11 @@ def run_on_ray(
             job.actors.end()
             if temporary is not None:
                 temporary.cleanup()
+
+
+def _needed(workers: int, height: int | None) -> int:
+    """Return how many workers there is a block for."""
+    return workers if height is None else min(workers, -(-height // BLOCK_ROWS))
 
 
 def _dataset(paths: list[str], limit: int | None, job: Job, workers: int) -> Dataset:

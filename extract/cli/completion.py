@@ -1,0 +1,43 @@
+"""What a shell is offered when somebody presses Tab: files of the right kind, and the folders they may be in."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+__all__ = ["inputs", "outputs", "pipelines", "tables"]
+
+_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".xlsx")
+
+
+def pipelines(incomplete: str) -> list[str]:
+    """Return the Python files that begin so, and folders."""
+    return list(_matching(incomplete, (".py",)))
+
+
+def inputs(incomplete: str) -> list[str]:
+    """Return the tables that begin so, and folders: these can be an input, too."""
+    return list(_matching(incomplete, _TABLES))
+
+
+def outputs(incomplete: str) -> list[str]:
+    """Return the outputs that begin so, and folders."""
+    return list(_matching(incomplete, (".parquet", ".csv", ".jsonl")))
+
+
+tables = inputs
+
+
+def _matching(incomplete: str, endings: tuple[str, ...]) -> Iterator[str]:
+    folder, name = os.path.split(incomplete)
+    try:
+        entries = sorted(os.scandir(os.path.expanduser(folder) or "."), key=lambda entry: entry.name)  # noqa: PTH111
+    except OSError:
+        return
+    for entry in entries:
+        if not entry.name.startswith(name) or (entry.name.startswith(".") and not name) or not entry.name.isprintable():
+            continue
+        if entry.is_dir():
+            yield os.path.join(folder, entry.name, "")  # noqa: PTH118
+        elif entry.name.lower().endswith(endings):
+            yield os.path.join(folder, entry.name)  # noqa: PTH118

@@ -1,0 +1,1 @@
+"""Pipelines to start from, as `extract init` writes them. Read as text; nothing in the package imports them."""

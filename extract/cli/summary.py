@@ -1,0 +1,110 @@
+"""How a run went, in a headline and a small table on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from rich.console import Console
+from rich.text import Text
+
+from extract.cli.terminal import console_for, duration, money, plain, rate, width_of
+from extract.results import Run
+
+__all__ = ["say_summary"]
+
+_LABEL = 10  # columns of the first column, with its gaps
+
+
+def say_summary(run: Run, *, limit: str = "", kept: bool = True) -> None:
+    """Print how a run went. `limit` held requests back; `kept` tells whether its answers are in a cache."""
+    console = console_for(sys.stderr)
+    console.print(_headline(run), soft_wrap=True)
+    for label, told in _table(run, limit):
+        _print_row(console, label, told)
+    for path, note in _written(run):
+        # Never broken, so that it can be copied.
+        console.print(Text.assemble(_label("wrote"), plain(path, console), (note, "dim")), soft_wrap=True)
+    if run.output is None and run.complete:
+        _print_row(console, "wrote", "nothing: -o OUTPUT.parquet writes the rows and keeps what was paid for")
+    if run.interrupted:
+        console.print(Text.assemble(("interrupted:", "bold yellow"), _again(kept=kept)), soft_wrap=True)
+    elif run.stopped is not None:
+        console.print(Text.assemble(("stopped:", "bold red"), " ", plain(run.stopped, console)), soft_wrap=True)
+
+
+def _headline(run: Run) -> Text:
+    totals = run.totals
+    style = "bold green" if totals.valid == totals.rows else "bold"
+    line = Text.assemble((f"{totals.valid:,} of {totals.rows:,} rows valid", style))
+    if totals.rejected:
+        line.append(", ").append(f"{totals.rejected:,} rejected", "yellow").append(f" ({_reasons(run)})")
+    if totals.not_run:
+        line.append(", ").append(f"{totals.not_run:,} not run", "yellow")
+    if totals.cached:
+        line.append(f", {totals.cached:,} from the cache")
+    return line
+
+
+def _table(run: Run, limit: str) -> Iterator[tuple[str, str]]:
+    """Yield the rows of the table: a label, and what it stands for."""
+    totals, usage = run.totals, run.totals.usage
+    again = [f"{count:,} {name}" for count, name in ((totals.retries, "retries"), (totals.repairs, "repairs")) if count]
+    yield "requests", f"{totals.requests:,}" + (f", of these {', '.join(again)}" if again else "")
+    yield "tokens", f"{usage.input_tokens:,} in, {usage.output_tokens + usage.thought_tokens:,} out"
+    yield "cost", money(totals.cost) + _budgeted(run)
+    asked = totals.rows - totals.not_run
+    speed = f", {rate(asked / run.seconds)}" if asked and run.seconds >= 1 else ""
+    yield "time", _seconds(run.seconds) + speed + (f", held at {limit}" if limit else "")
+    if totals.unknown_attempts:
+        most = f", for at most {money(totals.unknown_cost)}" if totals.unknown_cost else ""
+        yield "unknown", f"{totals.unknown_attempts:,} requests may have been billed without an answer arriving{most}"
+    if run.rung:
+        yield "schema", f"too complex for the service: sent {run.rung} rungs simpler, and checked here in full"
+    if totals.mended:
+        yield "mended", f"{totals.mended:,} answers, without asking again (fences, commas, numbers as text)"
+    if run.files_left:
+        yield (
+            "uploads",
+            f"{run.files_left:,} could not be deleted: the next run with this cache does it, or the service after 48 h",
+        )
+
+
+def _seconds(seconds: float) -> str:
+    return f"{seconds:.{1 if seconds >= 1 else 2}f} s" if seconds < 10 else duration(seconds)
+
+
+def _budgeted(run: Run) -> str:
+    if run.budget is None or run.budget.budget.dollars is None:
+        return ""
+    return f" of a budget of {money(run.budget.budget.dollars)} (at most {money(run.budget.peak)} reserved at a time)"
+
+
+def _written(run: Run) -> Iterator[tuple[str, str]]:
+    """Yield the files that the run leaves behind, each with a note."""
+    if run.output is not None:
+        yield str(run.output), ""
+    if run.errors_file is not None:
+        yield str(run.errors_file), ": the rows without an answer, and why"
+
+
+def _reasons(run: Run) -> str:
+    rejected = [(count, code) for code, count in run.totals.errors.items() if code != "not_run"]
+    return ", ".join(f"{count:,} {code}" for count, code in sorted(rejected, reverse=True))
+
+
+def _again(*, kept: bool) -> str:
+    if kept:
+        return " run the same command again to go on; what was paid for is in the cache"
+    return " without a cache (--no-cache) the next run asks all rows again"
+
+
+def _label(name: str) -> tuple[str, str]:
+    return f"  {name:<{_LABEL}}", "dim"
+
+
+def _print_row(console: Console, label: str, told: str) -> None:
+    """Print one row; where it is too wide, its other lines are indented like the first."""
+    width = max(width_of(console) - _LABEL - 2, 16)
+    for number, line in enumerate(Text(told).wrap(console, width)):
+        console.print(Text.assemble(_label("" if number else label), line), soft_wrap=True)

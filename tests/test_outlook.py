@@ -1,0 +1,104 @@
+"""Rate, time left and projected cost, from successive glances at a run."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from extract.outlook import Outlook
+from extract.results import Progress, Totals
+
+
+def glance(
+    seconds: float,
+    rows: int,
+    *,
+    total: int | None = 1_000,
+    cost: str | None = "0",
+    cached: int = 0,
+    not_run: int = 0,
+    stopping: bool = False,
+) -> Progress:
+    totals = Totals(rows=rows, valid=rows - not_run, cached=cached, not_run=not_run)
+    totals.cost = None if cost is None else Decimal(cost)
+    return Progress(total=total, totals=totals, seconds=seconds, in_flight=1, slots=4, waiting=0.0, stopping=stopping)
+
+
+def after(*glances: Progress) -> Outlook:
+    outlook: Outlook | None = None
+    for progress in glances:
+        outlook = Outlook.of(progress, outlook)
+    assert outlook is not None
+    return outlook
+
+
+def test_a_steady_run_is_told_exactly() -> None:
+    outlook = after(*(glance(second, 10 * second, cost=f"{second}") for second in range(1, 51)))
+    assert outlook.rows_per_second == pytest.approx(10)
+    assert outlook.seconds_left == pytest.approx(50)
+    assert outlook.projected_cost == Decimal(100)
+
+
+def test_the_pace_is_that_of_the_last_minute() -> None:
+    slow = [glance(second, second) for second in range(1, 101)]
+    fast = [glance(100 + second, 100 + 5 * second) for second in range(1, 62)]
+    assert after(*slow, *fast).rows_per_second == pytest.approx(5, rel=0.02)
+
+
+def test_a_quota_that_lets_a_burst_through_each_minute_gives_an_even_pace() -> None:
+    paces = []
+    outlook = None
+    for tenth in range(6_000):
+        outlook = Outlook.of(glance(tenth / 10, 60 * (tenth // 600 + 1), total=100_000), outlook)
+        if tenth > 1_200:
+            paces.append(outlook.rows_per_second)
+    assert min(paces) > 0.9
+    assert max(paces) < 2.1
+
+
+def test_rows_out_of_the_cache_promise_nothing_about_those_to_come() -> None:
+    outlook = after(glance(1, 500, cached=500), glance(2, 502, cached=500, cost="0.2"), glance(3, 504, cached=500))
+    assert outlook.rows_per_second == pytest.approx(2)
+    priced = after(glance(1, 500, cached=500), glance(2, 502, cached=500, cost="0.2"))
+    assert priced.projected_cost == Decimal("0.2") + Decimal("0.1") * 498
+
+
+def test_before_anything_was_asked_nothing_is_projected() -> None:
+    assert after(glance(0, 0)) == after(glance(0, 0))
+    for outlook in (after(glance(0, 0)), after(glance(3, 0)), after(glance(3, 500, cached=500))):
+        assert outlook.projected_cost is None
+    assert after(glance(3, 0)).seconds_left is None
+
+
+def test_what_is_unknown_stays_unknown() -> None:
+    assert after(glance(5, 50, total=None, cost="1")).seconds_left is None
+    assert after(glance(5, 50, total=None, cost="1")).projected_cost is None
+    assert after(glance(5, 50, cost=None)).projected_cost is None
+
+
+def test_a_run_that_stops_has_no_time_left_and_costs_what_it_cost() -> None:
+    outlook = after(glance(5, 50, cost="1"), glance(6, 500, not_run=440, cost="2", stopping=True))
+    assert outlook.seconds_left is None
+    assert outlook.projected_cost == 2
+
+
+def test_at_the_end_nothing_is_left() -> None:
+    outlook = after(glance(5, 1_000, cost="3"))
+    assert outlook.seconds_left == 0
+    assert outlook.projected_cost == 3
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e4), st.integers(0, 200)), min_size=1, max_size=200))
+def test_any_glances_give_sane_numbers_and_little_is_kept(steps: list[tuple[float, int]]) -> None:
+    seconds, rows = 0.0, 0
+    outlook: Outlook | None = None
+    for pause, more in steps:
+        seconds, rows = seconds + pause, rows + more
+        outlook = Outlook.of(glance(seconds, rows, total=40_000, cost=f"{rows}"), outlook)
+        assert outlook.rows_per_second >= 0
+        assert outlook.seconds_left is None or outlook.seconds_left >= 0
+        assert outlook.projected_cost is None or outlook.projected_cost >= rows
+        assert len(outlook._glances) <= 63
