@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from extract.cache import ResponseCache
+from extract.cache import Answers
 from extract.errors import (
     AnswerTimeout,
     BadRecord,
@@ -67,7 +67,7 @@ class Asker:
 
     plan: Plan
     sender: Sender
-    cache: ResponseCache | None = None
+    cache: Answers | None = None
     retry_rejected: bool = False
     require_grounding: bool = False
     samples: int = 1

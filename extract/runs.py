@@ -20,7 +20,7 @@ import polars as pl
 from extract.asker import Asker
 from extract.blocking import STARTED, blocking, in_own_thread
 from extract.budget import Budget, Purse
-from extract.cache import ResponseCache
+from extract.cache import Answers, ResponseCache
 from extract.collector import unswept
 from extract.emulator import Emulator
 from extract.errors import ConfigError, OutputError
@@ -43,8 +43,19 @@ from extract.sinks import FrameSink, ParquetSink, Sink, check_output, footer, op
 from extract.sources import open_source, take_rows
 from extract.types import JsonObject, Outcome, ServiceTier
 from extract.uploads import INLINE_BYTES, Uploads
+from extract.usage import find_price
 
-__all__ = ["extract_one", "offline_client", "run", "run_async"]
+__all__ = [
+    "check_kinds",
+    "check_terms",
+    "extract_one",
+    "make_asker",
+    "make_budget",
+    "make_sink",
+    "offline_client",
+    "run",
+    "run_async",
+]
 
 _OFFLINE = "offline"
 
@@ -151,7 +162,7 @@ async def run_async(
     A run that is stopped (quota, credit, full disk) or interrupted returns what it has: see `Run.stopped`. Raises
     ConfigError and SchemaError before the first request, and what stopped the run where not one row was answered.
     """
-    _check_kinds(extractor, limits)
+    check_kinds(extractor, limits)
     check_samples(samples, extractor.generation)
     path = None if output is None else Path(output)
     if errors not in (None, "split", "null"):
@@ -168,16 +179,16 @@ async def run_async(
         source = open_source(data) if limit is None else take_rows(open_source(data), limit)
         plan = plan.fitted(list(source.schema))
         named = pipeline or plan.schema.name
-        sink = sink or _sink(path, named, cache, data, overwrite=overwrite)
+        sink = sink or make_sink(path, named, cache, data, overwrite=overwrite)
         answers = stack.enter_context(ResponseCache(cache)) if isinstance(cache, str | os.PathLike) else cache
-        asker = _asker(
+        asker = make_asker(
             plan,
             asking,
             answers,
             limits or Limits(retry=asking.retry),
             inline_limit=inline_limit,
             keep_files=keep_files,
-            budget=_budget(budget),
+            budget=make_budget(budget),
             retry_rejected=retry_rejected,
             require_grounding=require_grounding,
             samples=samples,
@@ -200,7 +211,7 @@ async def run_async(
             raise
 
 
-def _check_kinds(extractor: Any, limits: Any) -> None:
+def check_kinds(extractor: Any, limits: Any) -> None:
     """Say in one line what a mistaken argument should have been."""
     if not isinstance(extractor, Extractor):
         raise ConfigError(f"run(data, extractor): the second is an Extractor, not {type(extractor).__name__}")
@@ -208,7 +219,7 @@ def _check_kinds(extractor: Any, limits: Any) -> None:
         raise ConfigError(f"limits is a Limits, such as Limits(concurrency=8), not a {type(limits).__name__}")
 
 
-def _sink(
+def make_sink(
     path: Path | None,
     pipeline: str,
     cache: ResponseCache | str | os.PathLike[str] | None,
@@ -216,6 +227,7 @@ def _sink(
     *,
     overwrite: bool,
 ) -> Sink:
+    """Return where rows go. ConfigError for a path that must not be written to."""
     if path is None:
         return FrameSink()
     kept = cache.path if isinstance(cache, ResponseCache) else None if cache is None else Path(cache)
@@ -229,7 +241,8 @@ def _sink(
     return open_sink(path)
 
 
-def _budget(budget: Budget | Decimal | float | None) -> Budget | None:
+def make_budget(budget: Budget | Decimal | float | None) -> Budget | None:
+    """Return a budget for what a user may call one. ConfigError for anything else."""
     if budget is None or isinstance(budget, Budget):
         return budget
     if isinstance(budget, bool) or not isinstance(budget, Decimal | float | int):
@@ -237,12 +250,30 @@ def _budget(budget: Budget | Decimal | float | None) -> Budget | None:
     return Budget(dollars=Decimal(str(budget)))
 
 
-def _asker(
+def check_terms(plan: Plan, budget: Budget | None, *, free: bool, require_grounding: bool) -> None:
+    """Refuse what a run could not keep: a budget in dollars at an unknown price, grounding in nothing."""
+    tier = plan.request.service_tier
+    if (
+        not free
+        and budget is not None
+        and budget.dollars is not None
+        and find_price(plan.extractor.model, tier) is None
+    ):
+        raise ConfigError(
+            f"the price of {plan.extractor.model!r} on the {tier or 'standard'} tier is unknown, so a budget in "
+            "dollars cannot be kept; give one in tokens (--budget-tokens)"
+        )
+    if require_grounding and not plan.extractor.grounding:
+        raise ConfigError("the extractor does not say what to ground in: name the columns with Extractor(grounding=)")
+
+
+def make_asker(
     plan: Plan,
     client: AsyncClient,
-    cache: ResponseCache | None,
+    cache: Answers | None,
     limits: Limits,
     *,
+    gate: Gate | None = None,
     inline_limit: int = INLINE_BYTES,
     keep_files: bool = False,
     budget: Budget | None = None,
@@ -250,27 +281,21 @@ def _asker(
     require_grounding: bool = False,
     samples: int = 1,
 ) -> Asker:
-    gate = Gate(limits, asyncio.get_running_loop().time, None if budget is None else Purse(budget))
+    """Return what asks the records of a run, made for the running loop. ConfigError for options that cannot be kept."""
+    gate = gate or Gate(limits, asyncio.get_running_loop().time, None if budget is None else Purse(budget))
     free = client.endpoint.service == _OFFLINE
     uploads = Uploads(
         client.files,
         client.endpoint.service,
-        FileTable.in_memory() if cache is None else cache.files,
+        cache.files if isinstance(cache, ResponseCache) else FileTable.in_memory(),
         inline_limit=inline_limit,
         keep=keep_files,
         is_closed=gate.is_closed,
     )
+    check_terms(plan, budget, free=free, require_grounding=require_grounding)
     sender = Sender(plan, client, gate, uploads, cache=cache, limits=limits, free=free)
-    tier = plan.request.service_tier
-    if budget is not None and budget.dollars is not None and not sender.billing.is_priced(tier):
-        raise ConfigError(
-            f"the price of {plan.extractor.model!r} on the {tier or 'standard'} tier is unknown, so a budget in "
-            "dollars cannot be kept; give one in tokens (--budget-tokens)"
-        )
-    if limits.rpd is not None and cache is not None:
+    if limits.rpd is not None and isinstance(cache, ResponseCache):
         sender.sent_today = cache.attempts_since(pacific_midnight(datetime.now(UTC)).timestamp())
-    if require_grounding and not plan.extractor.grounding:
-        raise ConfigError("the extractor does not say what to ground in: name the columns with Extractor(grounding=)")
     return Asker(
         plan,
         sender,
@@ -337,7 +362,7 @@ def extract_one(
         async with _chosen(client, offline=offline, service_tier=None) as asking:
             plan = extractor.compile(asking.endpoint)
             plan = plan.fitted(list(record))
-            asker = _asker(plan, asking, None, Limits())
+            asker = make_asker(plan, asking, None, Limits())
             (prepared,) = asker.prepare([record])
             try:
                 return await asker.ask(prepared, 0)
