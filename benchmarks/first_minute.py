@@ -20,7 +20,6 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
-from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 
 ROOT = Path(__file__).parents[1]
@@ -81,12 +80,12 @@ def _pip(python: Path, *arguments: str | Path) -> None:
 
 def _shown(python: Path, code: str, folder: Path) -> str:
     """Return what a cell with this code shows, in a kernel of that Python."""
-    manager = AsyncKernelManager(kernel_name="python3")
-    spec = manager.kernel_spec
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
+    client = NotebookClient(notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
+    spec = client.create_kernel_manager().kernel_spec  # its own, so that it ends it
     assert spec is not None, "jupyter_client always knows a Python kernel"
     spec.argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(code)])
-    NotebookClient(notebook, km=manager, timeout=120, resources={"metadata": {"path": str(folder)}}).execute()
+    client.execute()
     return "".join(output.get("text", "") for output in notebook.cells[0].outputs)
 
 

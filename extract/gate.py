@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections import deque
 from collections.abc import Callable
 from itertools import islice
@@ -30,6 +31,10 @@ _NOTHING = Amount()
 
 def _nothing() -> Amount:
     return _NOTHING
+
+
+def _a_minute(rate: float) -> float | None:
+    return rate * 60 if math.isfinite(rate) else None
 
 
 _SILENCE = 1.0  # seconds: a refusal of the set-up would have come by then
@@ -80,16 +85,16 @@ class Gate:
     @property
     def rpm(self) -> float | None:
         """Requests a minute that are let pass, given or learned; None where that is unknown."""
-        return self.throttle.rpm
+        return _a_minute(self.throttle.per_second)
 
     @property
     def tpm(self) -> float | None:
         """Input tokens a minute that are let pass, given or learned; None where that is unknown."""
-        return self.throttle.tpm
+        return _a_minute(self.throttle.tokens_per_second)
 
     def limit_reached(self) -> str:
-        """Name the limit that holds the next request back, with its figure where that is known; "" where none does."""
-        return self.throttle.limit_reached(self._clock())
+        """Name the limit that holds the next request back, "" where none does."""
+        return self.throttle.reached(self._clock())
 
     async def enter(self, tokens: int, worst: Callable[[], Amount] = _nothing) -> Ticket:
         """Wait for a slot, for room in the rates and the budget, and for the end of a pause.

@@ -40,19 +40,6 @@ class LeasedThrottle:
         self._patience = limits.retry.patience
         self._alone: Rates | None = None
 
-    @property
-    def rpm(self) -> float | None:
-        """None: only who grants the permits knows."""
-        return None
-
-    tpm = rpm
-
-    def limit_reached(self, now: float) -> str:
-        """Name the pause of the service, or the permits that are waited for."""
-        if self.paused_until > now:
-            return "the service says so"
-        return "" if self.is_open or self.permits else "the quota of all workers"
-
     def delay(self, now: float) -> float:
         if self.paused_until > now:
             return self.paused_until - now
@@ -76,6 +63,19 @@ class LeasedThrottle:
         self.more_tokens += more
         if self._alone is not None:
             self._alone.settle(more, now)
+
+    @property
+    def per_second(self) -> float:
+        """Infinite: the rate is the cluster's, and no worker's own."""
+        return math.inf
+
+    @property
+    def tokens_per_second(self) -> float:
+        return math.inf
+
+    def reached(self, now: float) -> str:
+        """Return whose limit it is where one holds the next request back."""
+        return "the quota of the cluster" if self.delay(now) > 0 else ""
 
     def note(self, sent_at: float, now: float, verdict: Verdict) -> None:
         self.replies.append((sent_at, verdict))

@@ -19,14 +19,12 @@ class Verdict(NamedTuple):
     """What the reply to a request says about speed.
 
     `refused`: a quota was used up. `rpm` and `tpm` are the quotas that it named, `pause` is in seconds; None for none.
-    `limit` says what a pause is about, in words for people.
     """
 
     refused: bool = False
     rpm: float | None = None
     tpm: float | None = None
     pause: float | None = None
-    limit: str = ""
 
 
 _FINE = Verdict()
@@ -38,37 +36,36 @@ def verdict_of(error: BaseException | None) -> Verdict:
         return _FINE
     if not is_throttle(error):
         return Verdict(rpm=error.rpm)
-    return Verdict(not isinstance(error, Overloaded), error.rpm, error.tpm, error.retry_after, _limit_of(error))
-
-
-def _limit_of(error: RateLimited) -> str:
-    """Name what a refusal was about, in words for people."""
-    if isinstance(error, Overloaded):
-        return "the service is overloaded"
-    if error.rpm:
-        return f"{error.rpm:,.0f} requests/min"
-    return f"{error.tpm:,.0f} input tokens/min" if error.tpm else "the service says so"
+    return Verdict(not isinstance(error, Overloaded), error.rpm, error.tpm, error.retry_after)
 
 
 class Throttle(Protocol):
     """What a gate asks before it lets a request pass. All times are seconds of the caller's clock.
 
     `delay` returns the seconds until one may pass, 0 for now. `take` counts one that passes, with the estimated size of
-    its input in tokens; `settle` tells how many more it had. `note` tells what the reply says about speed.
-    `rpm` and `tpm` are what is let pass in a minute, None where that is unknown; `limit_reached` names what holds the
-    next request back.
+    its input in tokens; `settle` tells how many more it had. `note` tells what the reply says about speed. `reached`
+    names the limit that holds the next one back in words, "" where none does; the rates are infinite where unknown.
     """
 
     @property
-    def rpm(self) -> float | None: ...
+    def per_second(self) -> float: ...
     @property
-    def tpm(self) -> float | None: ...
-    def limit_reached(self, now: float) -> str: ...
+    def tokens_per_second(self) -> float: ...
 
     def delay(self, now: float) -> float: ...
     def take(self, tokens: int, now: float) -> None: ...
     def settle(self, more: int, now: float) -> None: ...
     def note(self, sent_at: float, now: float, verdict: Verdict) -> None: ...
+    def reached(self, now: float) -> str: ...
+
+
+def _named(verdict: Verdict) -> str:
+    """Name what a refusal was about, in words for people."""
+    if verdict.rpm:
+        return f"{verdict.rpm:,.0f} requests/min"
+    if verdict.tpm:
+        return f"{verdict.tpm:,.0f} input tokens/min"
+    return "the service says so" if verdict.refused else "the service is overloaded"
 
 
 class Rates:
@@ -98,18 +95,18 @@ class Rates:
         """Input tokens a second at most, infinite where nobody knows of a limit."""
         return math.inf if self._tokens is None else self._tokens.per_minute / 60
 
-    @property
-    def rpm(self) -> float | None:
-        return None if self.per_second == math.inf else self.per_second * 60
+    def delay(self, now: float) -> float:
+        """Return the seconds until a request may pass; 0 means now."""
+        delay = max(self.paused_until - now, self._pace.delay(now), 0.0)
+        if self._requests:
+            delay = max(delay, self._requests.delay(now))
+        return max(delay, self._tokens.delay(now)) if self._tokens else delay
 
-    @property
-    def tpm(self) -> float | None:
-        return self._tokens.per_minute if self._tokens else None
-
-    def limit_reached(self, now: float) -> str:
+    def reached(self, now: float) -> str:
+        """Name the limit that holds the next request back, with its figure where that is known; "" where none does."""
         waits = {
             self._paused_by: self.paused_until - now,
-            f"about {self.learned * 60:,.0f} requests/min": self._pace.delay(now),
+            f"about {self._pace.rate * 60:,.0f} requests/min": self._pace.delay(now),
         }
         if self._requests:
             waits[f"{self._requests.per_minute:,.0f} requests/min"] = self._requests.delay(now)
@@ -117,13 +114,6 @@ class Rates:
             waits[f"{self._tokens.per_minute:,.0f} input tokens/min"] = self._tokens.delay(now)
         limit = max(waits, key=waits.__getitem__)
         return limit if waits[limit] > 0 else ""
-
-    def delay(self, now: float) -> float:
-        """Return the seconds until a request may pass; 0 means now."""
-        delay = max(self.paused_until - now, self._pace.delay(now), 0.0)
-        if self._requests:
-            delay = max(delay, self._requests.delay(now))
-        return max(delay, self._tokens.delay(now)) if self._tokens else delay
 
     def take(self, tokens: int, now: float) -> None:
         """Count a request that passes now, with the estimated size of its input."""
@@ -150,7 +140,7 @@ class Rates:
         self._pace.note(sent_at, now, refused=verdict.refused, named=verdict.rpm)
         if verdict.pause is not None:
             self.paused_until = max(self.paused_until, now + min(verdict.pause, self._patience))
-            self._paused_by = verdict.limit
+            self._paused_by = _named(verdict)
         named = verdict.tpm
         if named and self._may_learn_tokens and (self._tokens is None or self._tokens.per_minute != named):
             self._tokens = TokenBucket(named, burst=_TOKENS_SAVED, at=now, level=0.0)

@@ -130,7 +130,6 @@ def _run(
         row_id=options.id_column,
         cache=options.cache,
         output=output,
-        errors="split",
         overwrite=options.overwrite,
         prefix=options.prefix,
         limit=options.limit,
@@ -153,7 +152,7 @@ def _engine(options: Options) -> Callable[..., Run]:
     if options.engine == "local":
         if options.address is not None or options.workers is not None:
             raise ConfigError("--address and --workers belong to a cluster: add --engine ray")
-        return run
+        return partial(run, errors="split")
     from extract.distributed.run import run_on_ray
 
     return partial(run_on_ray, offline=options.offline, address=options.address, workers=options.workers or 2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import ray
 from ray.data import DataContext, Dataset
@@ -45,7 +45,6 @@ def run_on_ray(
     overwrite: bool,
     limits: Limits,
     budget: Budget | None,
-    errors: Literal["split"] = "split",
     row_id: str | None = None,
     prefix: str = "",
     provenance: bool = False,
@@ -56,16 +55,16 @@ def run_on_ray(
 ) -> Run:
     """Ask `extractor` of every row of a Parquet file, a folder of them or a glob, on a cluster.
 
-    Rejected rows are left out, as in a file of `extract.run`. Options are those of `extract.run`; of `limits` the
-    concurrency is each worker's, the rest that of all together. Raises as `extract.run` does.
+    Options are those of `extract.run`; of `limits` the concurrency is each worker's, the rest that of all together.
+    Raises as `extract.run` does.
     """
     if output is None:
-        raise ConfigError("a run on a cluster needs a file for its rows: -o OUTPUT.parquet")
+        raise ConfigError("--engine ray needs a file for the rows: -o OUTPUT.parquet")
     paths = parquet_files(data)
     taken = parquet_schema(paths)
     plan = extractor.compile(client.endpoint, service_tier=options.get("service_tier")).fitted(list(taken))
     check_samples(samples, extractor.generation)
-    shape = Shape(row_id=row_id, prefix=prefix, split_errors=errors == "split", provenance=provenance)
+    shape = Shape(row_id=row_id, prefix=prefix, provenance=provenance)
     schema = output_schema(taken, plan, shape, sampled=samples > 1)
     path, temporary = cache_path(cache)
     sink = make_sink(output, pipeline, path if temporary is None else None, data, overwrite=overwrite)
