@@ -44,7 +44,8 @@ class Service(Emulator):
     def __init__(self, **options: Any) -> None:
         self.began: Counter[str] = Counter()
         self.later = 0.0
-        super().__init__(clock=lambda: time.monotonic() + self.later, answers=lambda _: '{"value": "ham"}', **options)
+        options.setdefault("answers", lambda _: '{"value": "ham"}')
+        super().__init__(clock=lambda: time.monotonic() + self.later, **options)
 
     @contextmanager
     def exchange(self, request: WireRequest) -> Iterator[WireResponse]:

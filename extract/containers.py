@@ -29,6 +29,7 @@ _STREAMS = {
     "Workbook": EXCEL,
     "Book": EXCEL,
 }
+# What zipfile raises for damage of one kind or another; NotImplementedError: a packing that it does not know.
 _BROKEN = (BadZipFile, OSError, ValueError, NotImplementedError, RuntimeError, struct.error)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -66,6 +66,8 @@ class Extractor:
             columns: Any = getattr(self, name)
             if isinstance(columns, str):
                 raise ConfigError(f"{name} takes a tuple of column names: {name}=({columns!r},)")
+            if not isinstance(columns, Iterable):
+                raise ConfigError(f"{name} takes a tuple of column names, such as {name}=('text',), not {columns!r}")
             object.__setattr__(self, name, tuple(columns))
         object.__setattr__(self, "examples", tuple(self.examples))
         if not self.model or not isinstance(self.model, str):

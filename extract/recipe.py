@@ -14,7 +14,7 @@ from extract.extractor import Extractor, Plan
 from extract.interactions.endpoint import Endpoint
 from extract.questions import Question
 from extract.results import Run, Totals
-from extract.spotcheck import CheckedRow, SpotCheck
+from extract.spotcheck import CheckedRow, SpotCheck, spans_of
 from extract.types import TextPart
 
 __all__ = ["Recipe"]
@@ -92,7 +92,7 @@ class Recipe:
             answer=None if reason else {name: row[prefix + name] for name in plan.schema.dtypes},
             error=reason,
             source=source,
-            spans=tuple(row.get("_spans") or ()) if self.extractor.grounding else (),
+            spans=spans_of(row.get("_spans")) if self.extractor.grounding else (),
         )
 
 

@@ -9,10 +9,12 @@ from html import escape
 from textwrap import wrap
 from typing import Any
 
+from pydantic_core import from_json
+
 from extract.display import QUIET, cell_text
 from extract.schema.keywords import member
 
-__all__ = ["CheckedRow", "SpotCheck"]
+__all__ = ["CheckedRow", "SpotCheck", "spans_of"]
 
 _WHOLE = 3_000  # characters: longer texts are shown around their spans
 _AROUND = 160  # characters before and after a span
@@ -61,6 +63,11 @@ class CheckedRow:
         under = member("$", field)
         told = Counter(str(span["status"]) for span in self.spans if _is_under(span["path"], under))
         return next(iter(told)) if len(told) == 1 else ", ".join(f"{count} {status}" for status, count in told.items())
+
+
+def spans_of(cell: Any) -> tuple[Mapping[str, Any], ...]:
+    """Return the spans in a cell of `_spans`; a csv file holds them as JSON text."""
+    return tuple(from_json(cell) if isinstance(cell, str) else cell or ())
 
 
 def _is_under(path: str, above: str) -> bool:

@@ -459,3 +459,10 @@ def test_every_written_amount_is_read_back(amount: Decimal, form: str) -> None:
 @given(st.dates(date(1970, 1, 1), date(2060, 1, 1)), st.sampled_from(["%d/%m/%Y", "%d-%m-%y", "%d %b %Y", "%B %d, %Y"]))
 def test_every_written_date_is_read_back(day: date, form: str) -> None:
     assert agrees(day, day.strftime(form), pl.Date)[1]
+
+
+def test_whole_numbers_that_fall_together_as_floats_are_refused_as_keys() -> None:
+    gold = pl.DataFrame({"id": [2**53, 2**53 + 1], "label": ["a", "b"]})
+    predicted = pl.DataFrame({"id": [float(2**53), 1.5], "label": ["a", "b"]})
+    with pytest.raises(ConfigError, match="'id' of the gold frame repeats"):
+        evaluate(predicted, gold, on="id")

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extract import BadRecord, Extractor
+from extract import BadRecord, ConfigError, Extractor
 from extract.interactions.endpoint import Endpoint
 from extract.parts import MediaPart, TextPart, Turn
 
@@ -45,3 +45,10 @@ def test_what_is_said_later_is_part_of_the_key(first: str, second: str, data: by
 def test_half_a_character_is_told_before_anything_is_sent() -> None:
     with pytest.raises(BadRecord, match="no Unicode"):
         PLAN.question({"text": "a\ud800"})
+
+
+@pytest.mark.parametrize("name", ["media", "optional", "grounding"])
+def test_columns_are_given_as_names(name: str) -> None:
+    options: dict[str, Any] = {name: True}
+    with pytest.raises(ConfigError, match=f"{name} takes a tuple of column names"):
+        Extractor(["spam", "ham"], "{text}", **options)

@@ -22,7 +22,7 @@ REFUSED = Verdict(refused=True)
 
 
 def asks(worker: str, requests: int, **more: object) -> Report:
-    return Report(worker=worker, sizes=(10,) * requests, **more)  # type: ignore[arg-type]
+    return Report(worker=worker, sizes=(10,) * requests, **more)  # type: ignore[arg-type] # fields by name, of several types
 
 
 def test_without_a_quota_the_door_is_open() -> None:

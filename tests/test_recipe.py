@@ -171,3 +171,14 @@ def test_a_pickled_run_keeps_its_numbers_and_holds_no_key() -> None:
     for ask in (again.sample, again.retry_rejected):
         with pytest.raises(ConfigError, match="pickle"):
             ask()
+
+
+@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
+def test_a_sample_shows_spans_whatever_the_run_was_written_to(ending: str, tmp_path: Path) -> None:
+    client = Client("key", transport=Emulator(answers=lambda _: '{"vendor": "Acme", "total": null}').transport)
+    extractor = Extractor(Invoice, "{text}", grounding=("text",))
+    result = run(["a bill of Acme"], extractor, client=client, output=tmp_path / f"out.{ending}")
+    (row,) = shown = result.sample(1, seed=1)
+    assert [span["text"] for span in row.spans] == ["Acme"]
+    assert "<mark" in shown._repr_html_()
+    assert "Acme" in repr(shown)

@@ -321,7 +321,7 @@ def test_settings_that_make_all_samples_alike_are_refused_before_anything_is_pai
 def test_a_lazy_run_knows_the_column_before_it_asks() -> None:
     emulator = Emulator(answers=in_turn([ticket("a"), ticket("b")]))
     frame = pl.LazyFrame({"text": ["one", "two"]})
-    lazy: Any = frame.extract.run(TICKET, client=client_of(emulator), samples=2)  # type: ignore[attr-defined]
+    lazy: Any = frame.extract.run(TICKET, client=client_of(emulator), samples=2)  # type: ignore[attr-defined] # Polars has no types for namespaces
     assert lazy.collect_schema()["_agreement"] == pl.Struct({"topic": pl.Float64, "urgent": pl.Float64})
     assert emulator.stats()["requests"] == 0
     assert lazy.collect()["_agreement"].to_list() == [{"topic": 0.5, "urgent": 1.0}] * 2

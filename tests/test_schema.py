@@ -739,7 +739,7 @@ class InnerCallable(BaseModel):
 
 
 class Undefined(BaseModel):
-    x: NotDefinedAnywhere  # type: ignore[name-defined]  # noqa: F821
+    x: NotDefinedAnywhere  # type: ignore[name-defined]  # noqa: F821 - what is refused
 
 
 class TypeClash(BaseModel):

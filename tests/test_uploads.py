@@ -8,7 +8,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,10 +16,10 @@ from typing import Any
 import polars as pl
 import pytest
 from pdfs import pdf_of
-from pydantic_core import from_json
 from typer.testing import CliRunner
+from uploads import Service
 
-from extract import AsyncClient, BadRecord, Client, Emulator, Extractor, Limits, MediaPart, ResponseCache, Retry, run
+from extract import AsyncClient, BadRecord, Client, Extractor, Limits, MediaPart, ResponseCache, Retry, run
 from extract.cli.app import app
 from extract.emulator.server import running_server
 from extract.emulator.wire import WireRequest, WireResponse
@@ -31,28 +30,6 @@ QUICK = Retry(first_wait=0.001, longest_wait=0.01)
 ASKED = Extractor(["spam", "ham"], "Which?", media=("file",))
 ASKED_BY_PATH = Extractor(["spam", "ham"], "Which?", media=("path",))
 TWO_DAYS = 49 * 3600.0
-
-
-class Service(Emulator):
-    """An emulator with a clock that can be put forward; it counts the uploads that began, by the file's hash."""
-
-    def __init__(self, **options: Any) -> None:
-        self.began: Counter[str] = Counter()
-        self.later = 0.0
-        options.setdefault("answers", lambda _: '{"value": "ham"}')
-        super().__init__(clock=lambda: time.monotonic() + self.later, **options)
-
-    @contextmanager
-    def exchange(self, request: WireRequest) -> Iterator[WireResponse]:
-        if request.headers.get("x-goog-upload-command") == "start":
-            self.began[from_json(request.body)["file"]["display_name"]] += 1
-        with super().exchange(request) as response:
-            yield response
-
-    @property
-    def left(self) -> int:
-        with Client("key", transport=self.transport) as client:
-            return len(client.files.list())
 
 
 def client_of(service: Service) -> Client:

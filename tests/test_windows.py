@@ -198,7 +198,7 @@ def test_half_a_character_is_a_bad_record() -> None:
 )
 def test_options_that_cannot_be_are_refused(chosen: dict[str, object], told: str) -> None:
     with pytest.raises(ConfigError, match=told):
-        Windows(**chosen)  # type: ignore[arg-type]
+        Windows(**chosen)  # type: ignore[arg-type] # wrong on purpose
 
 
 def test_a_key_is_a_tuple_of_names() -> None:

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
-from pydantic_core import from_json
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -19,7 +18,7 @@ from extract.interactions.endpoint import Endpoint
 from extract.prompts import value_text
 from extract.results import Run
 from extract.sources import Source
-from extract.spotcheck import CheckedRow
+from extract.spotcheck import CheckedRow, spans_of
 
 __all__ = ["show_rows"]
 
@@ -71,13 +70,8 @@ def _checked(
         answer=None if answer is None else {name: answer[prefix + name] for name in plan.schema.dtypes},
         error=error,
         source=source,
-        spans=_spans(answer.get("_spans")) if answer and plan.extractor.grounding else (),
+        spans=spans_of(answer.get("_spans")) if answer and plan.extractor.grounding else (),
     )
-
-
-def _spans(cell: Any) -> tuple[Mapping[str, Any], ...]:
-    """Return the spans of a row; a csv file holds them as JSON text."""
-    return tuple(from_json(cell) if isinstance(cell, str) else cell or ())
 
 
 def _source(plan: Plan, row: Mapping[str, Any]) -> str | None:

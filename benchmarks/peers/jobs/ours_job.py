@@ -12,7 +12,7 @@ from work import GEMINI, KEY, Message, Task, given, measure
 if given().variant == "uvloop":
     import_module("uvloop")
 else:
-    sys.modules["uvloop"] = None  # type: ignore[assignment]
+    sys.modules["uvloop"] = None  # type: ignore[assignment] # how Python is told that there is none
 
 from extract import Client, Extractor, Limits, run
 
