@@ -13,7 +13,7 @@ __all__ = ["main"]
 def main() -> None:
     """Run the command; an error of ours is one line on stderr, never a traceback."""
     try:
-        app()
+        app(prog_name="extract")
     except ExtractError as error:
         from extract.cli.terminal import exit_status, say_error
 

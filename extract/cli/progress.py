@@ -97,6 +97,8 @@ class _Seen:
             return f"waiting {duration(waiting)} for quota ({self.limit})", _WARNING
         if progress.seconds - self._held_at < _HELD_FOR:
             return f"quota reached: {self.limit}", _STILL
+        if progress.in_flight == 0 and _done(progress) != progress.total:
+            return "waiting to try again", _STILL
         return f"{progress.in_flight:,} in flight", _STILL
 
 

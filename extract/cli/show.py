@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from pydantic_core import from_json
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -70,8 +71,13 @@ def _checked(
         answer=None if answer is None else {name: answer[prefix + name] for name in plan.schema.dtypes},
         error=error,
         source=source,
-        spans=tuple(answer.get("_spans") or ()) if answer and plan.extractor.grounding else (),
+        spans=_spans(answer.get("_spans")) if answer and plan.extractor.grounding else (),
     )
+
+
+def _spans(cell: Any) -> tuple[Mapping[str, Any], ...]:
+    """Return the spans of a row; a csv file holds them as JSON text."""
+    return tuple(from_json(cell) if isinstance(cell, str) else cell or ())
 
 
 def _source(plan: Plan, row: Mapping[str, Any]) -> str | None:
