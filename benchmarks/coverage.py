@@ -42,6 +42,11 @@ POPULATIONS: dict[str, Population] = {
         ("d", "a", 1),
         ("b", "b", 1),
     ],
+    "thirty labels, 76 % right": [
+        (f"{label:02}", f"{(label + step) % 30:02}", count)
+        for label in range(30)
+        for step, count in ((0, 16), (1, 3), (7, 2))
+    ],
 }
 SIZES = (100, 300, 1_000)
 FIGURES = {"label": ("accuracy", "macro_f1", "kappa"), "list": ("member_f1",)}

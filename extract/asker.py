@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from extract.cache import ResponseCache
+from extract.cache import Answers
 from extract.errors import (
     AnswerTimeout,
     BadRecord,
@@ -67,7 +67,7 @@ class Asker:
 
     plan: Plan
     sender: Sender
-    cache: ResponseCache | None = None
+    cache: Answers | None = None
     retry_rejected: bool = False
     require_grounding: bool = False
     samples: int = 1
@@ -178,10 +178,19 @@ class Asker:
         await self._check_source(quoted)
         if self.samples == 1:
             return await ask(0, tally)
-        voted = await ask_samples(ask, self.samples, tally, self.plan.schema, _STOPS)
+        one = partial(self._heard, ask)
+        voted = await ask_samples(one, self.samples, tally, self.plan.schema, (NotRun, *_STOPS))
         if voted.sample is None:
             await self._ground(voted.answer[0], quoted, tally)
         return voted.answer
+
+    async def _heard(self, ask: Callable[[int, Tally], Awaitable[Answer]], sample: int, tally: Tally) -> Answer:
+        """Tell at once of what ends the run: the other samples may take their time."""
+        try:
+            return await ask(sample, tally)
+        except _STOPS as stop:
+            self.on_stop(stop)
+            raise
 
     async def _sample(self, question: Question, sample: int, tally: Tally) -> Answer:
         return await self._answer(question.sampled(sample), tally)

@@ -11,19 +11,22 @@ from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from extract.errors import ConfigError, ExtractError, OutputError
 from extract.filetable import CREATE_FILES, FileTable
 from extract.types import Attempt, Interaction, Usage
 
-__all__ = ["ResponseCache", "Spending", "Verification"]
+__all__ = ["Answers", "ResponseCache", "Spending", "Verification"]
 
 _KEY_BYTES = 32
 _WAL_TRIES = 250
 _WAL_PAGES = 10_000  # of 4 KiB before they are moved into the file: fewer pauses for a little more disk
 _COUNTS = "input_tokens, output_tokens, thought_tokens, cached_tokens, tool_use_tokens"
-_LEDGER = f"SELECT kind, model, tier, {_COUNTS}, cost, bound FROM attempts ORDER BY kind, model, tier"  # noqa: S608
+_LEDGER = (
+    f"SELECT kind, model, tier, {_COUNTS}, cost, bound FROM attempts "  # noqa: S608 - our own words
+    "WHERE at >= ? ORDER BY kind, model, tier"
+)
 _NOTE = (
     f"INSERT INTO attempts (kind, model, tier, code, {_COUNTS}, cost, bound, at) "  # noqa: S608 - our own words
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
@@ -97,6 +100,21 @@ class Verification:
         return not self.damaged and not self.problems
 
 
+class Answers(Protocol):
+    """Where a run keeps answers: a ResponseCache, or what stands for one that is somewhere else."""
+
+    flying: dict[bytes, asyncio.Future[Interaction]]
+
+    def look_ahead(self, keys: Sequence[bytes]) -> None: ...
+    def look_no_further(self) -> None: ...
+    def get(self, key: bytes) -> bytes | None: ...
+    def forget(self, key: bytes) -> None: ...
+    def rung(self, schema: bytes) -> int: ...
+    def remember_rung(self, schema: bytes, rung: int) -> None: ...
+    async def keep(self, key: bytes, interaction: bytes, *, rung: int = 0) -> None: ...
+    def note(self, attempt: Attempt) -> None: ...
+
+
 class ResponseCache:
     """Answers by content key. Safe with two processes on one file; to be used from one thread at a time.
 
@@ -130,11 +148,15 @@ class ResponseCache:
 
         What `keep` is given meanwhile is still found; what another process keeps meanwhile is not.
         """
-        self._commit()  # what is queued would not be seen
-        places = ",".join("?" * len(keys))
-        found = self._select(f"SELECT key, interaction FROM answers WHERE key IN ({places})", *keys)  # noqa: S608
+        found = self.find(keys)
         self._ahead |= dict.fromkeys(keys)  # only now: what could not be looked up is not known to be absent
         self._ahead |= found
+
+    def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return the JSON texts of the interactions that are kept, by their keys."""
+        self._commit()  # what is queued would not be seen
+        places = ",".join("?" * len(keys))
+        return dict(self._select(f"SELECT key, interaction FROM answers WHERE key IN ({places})", *keys))  # noqa: S608
 
     def look_no_further(self) -> None:
         """Forget what was looked up ahead and not asked for: it will not be true for ever."""
@@ -226,10 +248,10 @@ class ResponseCache:
         """Return how many attempts the ledger holds since a Unix time."""
         return int(self._select("SELECT count(*) FROM attempts WHERE at >= ?", at)[0][0])
 
-    def spent(self) -> list[Spending]:
-        """Return what all runs with this file have taken, by kind of attempt, model and tier."""
+    def spent(self, since: float = 0.0) -> list[Spending]:
+        """Return what all runs with this file have taken since a Unix time, by kind of attempt, model and tier."""
         groups: dict[tuple[str, str, str | None], list[tuple[Any, ...]]] = {}
-        for kind, model, tier, *rest in self._select(_LEDGER):
+        for kind, model, tier, *rest in self._select(_LEDGER, since):
             groups.setdefault((kind, model, tier), []).append(tuple(rest))
         return [_spending(kind, model, tier, rows) for (kind, model, tier), rows in groups.items()]
 

@@ -15,7 +15,7 @@ from pydantic_core import to_json
 __all__ = ["QUIET", "cell_text", "link", "overview", "table"]
 
 QUIET = "opacity: 0.7"
-_LEFT = "text-align: left; vertical-align: top; white-space: pre-wrap; max-width: 40em; overflow-wrap: anywhere"
+_LEFT = "text-align: left; vertical-align: top; white-space: pre-wrap; max-width: 40em; overflow-wrap: break-word"
 _LONGEST = 200  # characters of a cell
 
 
@@ -41,7 +41,8 @@ def table(names: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Return rows of plain values as a table with a header."""
     head = "".join(f'<th style="{_LEFT}">{escape(name)}</th>' for name in names)
     body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
-    return f'<table class="dataframe"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
+    opening = '<table class="dataframe" style="table-layout: auto">'
+    return f"{opening}<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def _cell(value: Any) -> str:

@@ -10,6 +10,7 @@ from extract.extractor import Extractor
 from extract.lazy import lazy_run
 from extract.results import Run
 from extract.runs import run
+from extract.tasks import classify, moderate
 
 __all__ = ["FrameNamespace", "LazyFrameNamespace"]
 
@@ -23,6 +24,14 @@ class FrameNamespace:
     def run(self, extractor: Extractor, **options: Any) -> Run:
         """Ask `extractor` of every row; options as in `extract.run`."""
         return run(self._frame, extractor, **options)
+
+    def classify(self, labels: Any, **options: Any) -> Run:
+        """Choose a label for every row; options as in `extract.classify`."""
+        return classify(self._frame, labels, **options)
+
+    def moderate(self, policies: Any = None, **options: Any) -> Run:
+        """Judge every row by policies; options as in `extract.moderate`."""
+        return moderate(self._frame, policies, **options)
 
 
 class LazyFrameNamespace:

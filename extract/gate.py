@@ -6,12 +6,13 @@ import asyncio
 import math
 from collections import deque
 from collections.abc import Callable
+from itertools import islice
 from typing import NamedTuple
 
 from extract.budget import Amount, Purse
-from extract.errors import Blocked, NotRun, Overloaded, RateLimited
-from extract.limits import AdaptiveLimit, Limits, TokenBucket, is_throttle
-from extract.pace import Pace
+from extract.errors import Blocked, NotRun, Overloaded
+from extract.limits import AdaptiveLimit, Limits, is_throttle
+from extract.rates import Rates, Throttle, verdict_of
 from extract.types import Usage
 
 __all__ = ["Gate", "Ticket"]
@@ -32,35 +33,34 @@ def _nothing() -> Amount:
     return _NOTHING
 
 
-def _limit_of(error: RateLimited) -> str:
-    """Name what a refusal was about, in words for people."""
-    if isinstance(error, Overloaded):
-        return "the service is overloaded"
-    if error.rpm:
-        return f"{error.rpm:,.0f} requests/min"
-    return f"{error.tpm:,.0f} input tokens/min" if error.tpm else "the service says so"
+def _a_minute(rate: float) -> float | None:
+    return rate * 60 if math.isfinite(rate) else None
 
 
 _SILENCE = 1.0  # seconds: a refusal of the set-up would have come by then
 
 
 class Gate:
-    """Admits requests in the order they came. Nobody polls: a slot given back or one timer wakes the next in line."""
+    """Admits requests in the order they came. Nobody polls: a slot given back or one timer wakes the next in line.
 
-    def __init__(self, limits: Limits, clock: Callable[[], float], purse: Purse | None = None) -> None:
+    `throttle` says when the next may pass, `purse` whether it may; both may be shares of something larger.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        clock: Callable[[], float],
+        purse: Purse | None = None,
+        *,
+        throttle: Throttle | None = None,
+    ) -> None:
         self.limit = AdaptiveLimit(ceiling=max(1, limits.concurrency))
         self.active = 0
-        self.paused_until = 0.0
-        self._paused_by = ""
         self.asleep = 0
         self.on_sleep: Callable[[], None] = lambda: None
         self._clock = clock
         self.purse = purse
-        self._requests = TokenBucket(limits.rpm) if limits.rpm else None
-        self._tokens = TokenBucket(limits.tpm, burst=10.0) if limits.tpm else None
-        self._pace = Pace()
-        self._may_learn_tokens = limits.tpm is None
-        self._patience = limits.retry.patience
+        self.throttle = throttle or Rates(limits)
         self._halved_at = -1.0
         self._waiting: deque[tuple[asyncio.Future[Ticket], int, Callable[[], Amount]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
@@ -80,32 +80,21 @@ class Gate:
 
     def waiting_for(self) -> float:
         """Seconds until the service or a quota lets the next request pass; 0 where only slots decide."""
-        return max(0.0, self._delay(self._clock()))
+        return self.throttle.delay(self._clock())
 
     @property
     def rpm(self) -> float | None:
         """Requests a minute that are let pass, given or learned; None where that is unknown."""
-        rates = [self._pace.rate * 60, *([self._requests.per_minute] if self._requests else ())]
-        return least if math.isfinite(least := min(rates)) else None
+        return _a_minute(self.throttle.per_second)
 
     @property
     def tpm(self) -> float | None:
         """Input tokens a minute that are let pass, given or learned; None where that is unknown."""
-        return self._tokens.per_minute if self._tokens else None
+        return _a_minute(self.throttle.tokens_per_second)
 
     def limit_reached(self) -> str:
-        """Name the limit that holds the next request back, with its figure where that is known; "" where none does."""
-        now = self._clock()
-        waits = {
-            self._paused_by: self.paused_until - now,
-            f"about {self._pace.rate * 60:,.0f} requests/min": self._pace.delay(now),
-        }
-        if self._requests:
-            waits[f"{self._requests.per_minute:,.0f} requests/min"] = self._requests.delay(now)
-        if self._tokens:
-            waits[f"{self._tokens.per_minute:,.0f} input tokens/min"] = self._tokens.delay(now)
-        limit = max(waits, key=waits.__getitem__)
-        return limit if waits[limit] > 0 else ""
+        """Name the limit that holds the next request back, "" where none does."""
+        return self.throttle.reached(self._clock())
 
     async def enter(self, tokens: int, worst: Callable[[], Amount] = _nothing) -> Ticket:
         """Wait for a slot, for room in the rates and the budget, and for the end of a pause.
@@ -117,7 +106,8 @@ class Gate:
         if self._closed.done():
             raise NotRun("the run was stopped")
         now = self._clock()
-        if not self._waiting and self.active < self.slots and self._delay(now) <= 0 and self._fits(most := worst()):
+        is_free = not self._waiting and self.active < self.slots and self.throttle.delay(now) <= 0
+        if is_free and self._fits(most := worst()):
             return self._give(tokens, most, now)
         waiter: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
         self._waiting.append((waiter, tokens, worst))
@@ -167,54 +157,46 @@ class Gate:
         self.active -= 1
         self._replies += 1
         now = self._clock()
-        throttled = isinstance(error, RateLimited) and is_throttle(error)
-        refused = throttled and not isinstance(error, Overloaded)
-        self._pace.note(ticket.at, now, refused=refused, named=error.rpm if isinstance(error, RateLimited) else None)
-        if isinstance(error, RateLimited) and throttled:
-            self._slow_down(ticket, error, now)
+        self.throttle.note(ticket.at, now, verdict_of(error))
+        if isinstance(error, Overloaded) and is_throttle(error):
+            self._halve(ticket, now)
         elif error is None or isinstance(error, Blocked):
             # Other failures say nothing about room for more, and a wrong schema should meet one request at a time.
             self.limit.after(throttled=False)
-        if self._tokens and usage:
-            self._tokens.take(usage.input_tokens - ticket.tokens, now)
+        if usage:
+            self.throttle.settle(usage.input_tokens - ticket.tokens, now)
         self._admit()
 
-    def _slow_down(self, ticket: Ticket, error: RateLimited, now: float) -> None:
+    def next_in_line(self, most: int) -> list[int]:
+        """Return the sizes of the requests that would pass now if the throttle let them, `most` at most."""
+        free = min(most, self.slots - self.active)
+        return [tokens for _, tokens, _ in islice(self._waiting, max(0, free))]
+
+    def wake(self) -> None:
+        """Look again who may pass: the throttle or the purse has changed."""
+        self._admit()
+
+    def _halve(self, ticket: Ticket, now: float) -> None:
         # A quota is a matter of pace; overload is one of how many are inside. A burst of refusals is one message:
         # only a request sent after the last halving may halve again.
-        if isinstance(error, Overloaded) and ticket.at >= self._halved_at:
+        if ticket.at >= self._halved_at:
             self.limit.after(throttled=True)
             self._halved_at = now
-        if error.retry_after is not None:
-            self.paused_until = max(self.paused_until, now + min(error.retry_after, self._patience))
-            self._paused_by = _limit_of(error)
-        if error.tpm and self._may_learn_tokens and (self._tokens is None or self._tokens.per_minute != error.tpm):
-            self._tokens = TokenBucket(error.tpm, burst=10.0, at=now, level=0.0)
-
-    def _delay(self, now: float) -> float:
-        delay = max(self.paused_until - now, self._pace.delay(now), 0.0)
-        if self._requests:
-            delay = max(delay, self._requests.delay(now))
-        return max(delay, self._tokens.delay(now)) if self._tokens else delay
 
     def _fits(self, worst: Amount) -> bool:
         return self.purse is None or self.purse.fits(worst)
 
     def _give(self, tokens: int, worst: Amount, now: float) -> Ticket:
         self.active += 1
-        self._pace.take(now)
+        self.throttle.take(tokens, now)
         if self.purse is not None:
             self.purse.reserve(worst)
-        if self._requests:
-            self._requests.take(1, now)
-        if self._tokens:
-            self._tokens.take(tokens, now)
         return Ticket(now, tokens, worst)
 
     def _admit(self) -> None:
         while self._waiting and self.active < self.slots:
             now = self._clock()
-            if (delay := self._delay(now)) > 0:
+            if (delay := self.throttle.delay(now)) > 0:
                 self._wake_in(delay)
                 return
             waiter, tokens, worst = self._waiting[0]

@@ -19,13 +19,15 @@ from typing import Any
 import polars as pl
 from polars.io.plugins import register_io_source
 
+from extract.blocking import STARTED
 from extract.cache import ResponseCache
+from extract.columns import added_schema
 from extract.errors import ConfigError, NotRun, OutputError
 from extract.extractor import Extractor
 from extract.loops import new_loop
-from extract.results import Run, added_schema
+from extract.results import Run
 from extract.runner import Runner
-from extract.runs import STARTED, run_async
+from extract.runs import run_async
 from extract.schema import compile_schema
 
 __all__ = ["lazy_run"]

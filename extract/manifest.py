@@ -6,15 +6,31 @@ import os
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import PurePath
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
+from extract.errors import ExtractError
 from extract.extractor import Plan
 from extract.interactions.endpoint import Endpoint
-from extract.runner import Runner, Shape
+from extract.results import Totals
+from extract.runner import Shape
+from extract.timeline import Timeline
 from extract.types import JsonObject
 
 __all__ = ["course_of", "manifest_of"]
+
+
+class Course(Protocol):
+    """What tells how a run went: a Runner, or what stands for many of them."""
+
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def stopped(self) -> ExtractError | None: ...
+    @property
+    def totals(self) -> Totals: ...
+    @property
+    def timeline(self) -> Timeline: ...
 
 
 def manifest_of(pipeline: str, plan: Plan, endpoint: Endpoint, shape: Shape, data: Any) -> JsonObject:
@@ -43,7 +59,7 @@ def manifest_of(pipeline: str, plan: Plan, endpoint: Endpoint, shape: Shape, dat
     }
 
 
-def course_of(runner: Runner) -> JsonObject:
+def course_of(runner: Course) -> JsonObject:
     """Return how a run went: seconds, counts, and its timeline as (seconds, rows done, requests in flight)."""
     return {
         "seconds": round(runner.seconds, 3),

@@ -15,12 +15,7 @@ import polars as pl
 from polars.selectors import by_name
 
 from extract.asker import Asker, Prepared
-from extract.errors import ConfigError, ExtractError, LostRows, NotRun, TooManyFailures
-from extract.limits import next_streak
-from extract.loops import in_thread
-from extract.results import (
-    Progress,
-    Totals,
+from extract.columns import (
     added_schema,
     agreement_frame,
     error_frame,
@@ -29,13 +24,18 @@ from extract.results import (
     provenance_frame,
     spans_frame,
 )
+from extract.errors import ConfigError, ExtractError, LostRows, NotRun, TooManyFailures
+from extract.extractor import Plan
+from extract.limits import next_streak
+from extract.loops import in_thread
+from extract.results import Progress, Totals
 from extract.sinks import ParquetSink, Sink
 from extract.sources import Source
 from extract.timeline import Sample, Timeline
 from extract.types import Outcome
 from extract.writer import Writer
 
-__all__ = ["Runner", "Shape"]
+__all__ = ["Runner", "Shape", "output_schema"]
 
 _BLOCK_ROWS = 128
 # Read at a turn: each time another thread takes over, which costs as much as some ten records.
@@ -62,6 +62,23 @@ class Shape:
     prefix: str = ""
     split_errors: bool = True
     provenance: bool = False
+
+
+def output_schema(taken: pl.Schema, plan: Plan, shape: Shape, *, sampled: bool = False) -> pl.Schema:
+    """Return what comes out for an input's schema. ConfigError for clashes of names."""
+    if shape.row_id and shape.row_id not in taken:
+        raise ConfigError(f"there is no id column {shape.row_id!r}; the input has {list(taken)!r}")
+    columns = {shape.prefix + name: dtype for name, dtype in plan.schema.dtypes.items()}
+    added = added_schema(
+        spans=bool(plan.extractor.grounding),
+        provenance=shape.provenance,
+        sampled=[*plan.schema.dtypes] if sampled else (),
+    )
+    if clash := [name for name in columns if name in taken or name in added]:
+        raise ConfigError(f"there are already columns named {clash!r}; name ours apart with prefix= (--prefix)")
+    if clash := [name for name in added if name in taken]:
+        raise ConfigError(f"the input has columns named {clash!r}, as the output will: rename or drop them first")
+    return pl.Schema({**taken, **columns, **added})
 
 
 @dataclass(slots=True, eq=False)
@@ -135,16 +152,7 @@ class Runner:
 
     def check(self) -> pl.Schema:
         """Return the output's schema. ConfigError for clashes of names, before anything is sent."""
-        taken = self.source.schema
-        if self.shape.row_id and self.shape.row_id not in taken:
-            raise ConfigError(f"there is no id column {self.shape.row_id!r}; the input has {list(taken)!r}")
-        columns = {self.shape.prefix + name: dtype for name, dtype in self.asker.plan.schema.dtypes.items()}
-        added = added_schema(spans=self._grounds, provenance=self.shape.provenance, sampled=self._sampled)
-        if clash := [name for name in columns if name in taken or name in added]:
-            raise ConfigError(f"there are already columns named {clash!r}; name ours apart with prefix= (--prefix)")
-        if clash := [name for name in added if name in taken]:
-            raise ConfigError(f"the input has columns named {clash!r}, as the output will: rename or drop them first")
-        self._schema = pl.Schema({**taken, **columns, **added})
+        self._schema = output_schema(self.source.schema, self.asker.plan, self.shape, sampled=self.asker.samples > 1)
         return self._schema
 
     @property

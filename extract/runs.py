@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import os
-import signal
-import sys
-import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager, suppress
-from contextvars import ContextVar
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import wraps
 from inspect import signature
 from pathlib import Path
-from typing import Any, Literal, ParamSpec, TypeVar
+from typing import Any, Literal, ParamSpec
 
 import httpx
 import polars as pl
 
 from extract.asker import Asker
+from extract.blocking import STARTED, blocking, in_own_thread
 from extract.budget import Budget, Purse
-from extract.cache import ResponseCache
+from extract.cache import Answers, ResponseCache
 from extract.collector import unswept
 from extract.emulator import Emulator
 from extract.errors import ConfigError, OutputError
@@ -34,9 +31,7 @@ from extract.interactions.client import AsyncClient, Client
 from extract.interactions.dialects import DialectName
 from extract.interactions.endpoint import Endpoint
 from extract.interactions.transport import read_timeout
-from extract.kernel import in_kernel
 from extract.limits import Limits, pacific_midnight
-from extract.loops import new_loop
 from extract.manifest import course_of, manifest_of
 from extract.progress import shown
 from extract.recipe import Recipe
@@ -48,16 +43,23 @@ from extract.sinks import FrameSink, ParquetSink, Sink, check_output, footer, op
 from extract.sources import open_source, take_rows
 from extract.types import JsonObject, Outcome, ServiceTier
 from extract.uploads import INLINE_BYTES, Uploads
+from extract.usage import find_price
 
-__all__ = ["extract_one", "offline_client", "run", "run_async"]
+__all__ = [
+    "check_kinds",
+    "check_terms",
+    "extract_one",
+    "make_asker",
+    "make_budget",
+    "make_sink",
+    "offline_client",
+    "run",
+    "run_async",
+]
 
 _OFFLINE = "offline"
-_PATIENCE = 1.0  # seconds that a notebook waits for what is in flight, once it is stopped
 
-T = TypeVar("T")
 P = ParamSpec("P")
-# Who wants to hold a run that has begun, to end it early: the blocking form for signals, a lazy one for its reader.
-STARTED: ContextVar[Callable[[Runner], None]] = ContextVar("STARTED", default=lambda _: None)
 
 
 def offline_client(*, dialect: DialectName = "steps") -> Client:
@@ -160,7 +162,7 @@ async def run_async(
     A run that is stopped (quota, credit, full disk) or interrupted returns what it has: see `Run.stopped`. Raises
     ConfigError and SchemaError before the first request, and what stopped the run where not one row was answered.
     """
-    _check_kinds(extractor, limits)
+    check_kinds(extractor, limits)
     check_samples(samples, extractor.generation)
     path = None if output is None else Path(output)
     if errors not in (None, "split", "null"):
@@ -177,16 +179,16 @@ async def run_async(
         source = open_source(data) if limit is None else take_rows(open_source(data), limit)
         plan = plan.fitted(list(source.schema))
         named = pipeline or plan.schema.name
-        sink = sink or _sink(path, named, cache, data, overwrite=overwrite)
+        sink = sink or make_sink(path, named, cache, data, overwrite=overwrite)
         answers = stack.enter_context(ResponseCache(cache)) if isinstance(cache, str | os.PathLike) else cache
-        asker = _asker(
+        asker = make_asker(
             plan,
             asking,
             answers,
             limits or Limits(retry=asking.retry),
             inline_limit=inline_limit,
             keep_files=keep_files,
-            budget=_budget(budget),
+            budget=make_budget(budget),
             retry_rejected=retry_rejected,
             require_grounding=require_grounding,
             samples=samples,
@@ -209,7 +211,7 @@ async def run_async(
             raise
 
 
-def _check_kinds(extractor: Any, limits: Any) -> None:
+def check_kinds(extractor: Any, limits: Any) -> None:
     """Say in one line what a mistaken argument should have been."""
     if not isinstance(extractor, Extractor):
         raise ConfigError(f"run(data, extractor): the second is an Extractor, not {type(extractor).__name__}")
@@ -217,7 +219,7 @@ def _check_kinds(extractor: Any, limits: Any) -> None:
         raise ConfigError(f"limits is a Limits, such as Limits(concurrency=8), not a {type(limits).__name__}")
 
 
-def _sink(
+def make_sink(
     path: Path | None,
     pipeline: str,
     cache: ResponseCache | str | os.PathLike[str] | None,
@@ -225,6 +227,7 @@ def _sink(
     *,
     overwrite: bool,
 ) -> Sink:
+    """Return where rows go. ConfigError for a path that must not be written to."""
     if path is None:
         return FrameSink()
     kept = cache.path if isinstance(cache, ResponseCache) else None if cache is None else Path(cache)
@@ -238,7 +241,8 @@ def _sink(
     return open_sink(path)
 
 
-def _budget(budget: Budget | Decimal | float | None) -> Budget | None:
+def make_budget(budget: Budget | Decimal | float | None) -> Budget | None:
+    """Return a budget for what a user may call one. ConfigError for anything else."""
     if budget is None or isinstance(budget, Budget):
         return budget
     if isinstance(budget, bool) or not isinstance(budget, Decimal | float | int):
@@ -246,12 +250,30 @@ def _budget(budget: Budget | Decimal | float | None) -> Budget | None:
     return Budget(dollars=Decimal(str(budget)))
 
 
-def _asker(
+def check_terms(plan: Plan, budget: Budget | None, *, free: bool, require_grounding: bool) -> None:
+    """Refuse what a run could not keep: a budget in dollars at an unknown price, grounding in nothing."""
+    tier = plan.request.service_tier
+    if (
+        not free
+        and budget is not None
+        and budget.dollars is not None
+        and find_price(plan.extractor.model, tier) is None
+    ):
+        raise ConfigError(
+            f"the price of {plan.extractor.model!r} on the {tier or 'standard'} tier is unknown, so a budget in "
+            "dollars cannot be kept; give one in tokens (--budget-tokens)"
+        )
+    if require_grounding and not plan.extractor.grounding:
+        raise ConfigError("the extractor does not say what to ground in: name the columns with Extractor(grounding=)")
+
+
+def make_asker(
     plan: Plan,
     client: AsyncClient,
-    cache: ResponseCache | None,
+    cache: Answers | None,
     limits: Limits,
     *,
+    gate: Gate | None = None,
     inline_limit: int = INLINE_BYTES,
     keep_files: bool = False,
     budget: Budget | None = None,
@@ -259,27 +281,21 @@ def _asker(
     require_grounding: bool = False,
     samples: int = 1,
 ) -> Asker:
-    gate = Gate(limits, asyncio.get_running_loop().time, None if budget is None else Purse(budget))
+    """Return what asks the records of a run, made for the running loop. ConfigError for options that cannot be kept."""
+    gate = gate or Gate(limits, asyncio.get_running_loop().time, None if budget is None else Purse(budget))
     free = client.endpoint.service == _OFFLINE
     uploads = Uploads(
         client.files,
         client.endpoint.service,
-        FileTable.in_memory() if cache is None else cache.files,
+        cache.files if isinstance(cache, ResponseCache) else FileTable.in_memory(),
         inline_limit=inline_limit,
         keep=keep_files,
         is_closed=gate.is_closed,
     )
+    check_terms(plan, budget, free=free, require_grounding=require_grounding)
     sender = Sender(plan, client, gate, uploads, cache=cache, limits=limits, free=free)
-    tier = plan.request.service_tier
-    if budget is not None and budget.dollars is not None and not sender.billing.is_priced(tier):
-        raise ConfigError(
-            f"the price of {plan.extractor.model!r} on the {tier or 'standard'} tier is unknown, so a budget in "
-            "dollars cannot be kept; give one in tokens (--budget-tokens)"
-        )
-    if limits.rpd is not None and cache is not None:
+    if limits.rpd is not None and isinstance(cache, ResponseCache):
         sender.sent_today = cache.attempts_since(pacific_midnight(datetime.now(UTC)).timestamp())
-    if require_grounding and not plan.extractor.grounding:
-        raise ConfigError("the extractor does not say what to ground in: name the columns with Extractor(grounding=)")
     return Asker(
         plan,
         sender,
@@ -330,97 +346,7 @@ def _finish(runner: Runner, sink: Sink, path: Path | None, schema: pl.Schema, ma
     )
 
 
-def _in_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine in a loop and thread of its own, so that a loop that already runs here is left in peace.
-
-    Ctrl-C and SIGTERM reach the run that is under way, if one is.
-    """
-    result: list[T] = []
-    failure: list[BaseException] = []
-    runners: list[tuple[asyncio.AbstractEventLoop, Runner]] = []
-    given_up = threading.Event()
-
-    def started(runner: Runner) -> None:
-        if given_up.is_set():
-            raise KeyboardInterrupt
-        runners.append((asyncio.get_running_loop(), runner))
-
-    async def main() -> T:
-        STARTED.set(started)
-        return await work()
-
-    def target() -> None:
-        try:
-            with asyncio.Runner(loop_factory=new_loop) as runner:
-                result.append(runner.run(main()))
-        except BaseException as error:
-            failure.append(error)
-
-    def interrupt() -> None:
-        if not runners:  # nothing was sent yet, and nothing will be
-            given_up.set()
-            raise KeyboardInterrupt
-        for loop, runner in runners:
-            with suppress(RuntimeError):  # the loop has just come to its end
-                loop.call_soon_threadsafe(_interrupt, runner)
-
-    # Beside the main thread it is one that the interpreter waits for: the runner drains once the main thread has ended.
-    in_main = threading.current_thread() is threading.main_thread()
-    thread = threading.Thread(target=target, name="extract-run", daemon=in_main)
-    with _signals(interrupt):
-        thread.start()
-        thread.join()
-    if failure:
-        raise failure[0]
-    return result[0]
-
-
-def _interrupt(runner: Runner) -> None:
-    """Drain; a notebook's stop button is pressed by somebody who waits for the cell: there, for a second at most."""
-    first = not runner.interrupted
-    runner.interrupt()
-    if first and in_kernel():
-        asyncio.get_running_loop().call_later(_PATIENCE, runner.interrupt)
-
-
-@contextmanager
-def _signals(interrupt: Callable[[], None]) -> Iterator[None]:
-    """Take SIGINT and SIGTERM over while a run lasts; only the main thread may, elsewhere they stay as they are."""
-    if threading.current_thread() is not threading.main_thread():
-        if sys.platform != "win32":
-            # Polars lets system calls go on after a SIGINT: a main thread that waits for this one would not hear of it.
-            signal.siginterrupt(signal.SIGINT, True)
-        yield
-        return
-    taken = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda *_: interrupt()) for number in taken}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _blocking(function: Callable[P, Coroutine[Any, Any, Run]]) -> Callable[P, Run]:
-    """Return the function that waits for another's result in a thread, with the same arguments."""
-
-    @wraps(function)
-    def call(*args: P.args, **options: P.kwargs) -> Run:
-        return _in_thread(lambda: function(*args, **options))
-
-    call.__name__ = call.__qualname__ = "run"
-    call.__doc__ = (function.__doc__ or "").replace(": `run` for an event loop of your own.", _RUN_OPENING, 1)
-    return call
-
-
-_RUN_OPENING = """, from a script, a thread or a notebook.
-
-    The first Ctrl-C stops sending and waits for what is in flight, the second gives up on that too; either way the
-    partial Run comes back. In a notebook the second comes by itself, one second after the first. In another thread than
-    the main one there is no such handler: the run drains once the main thread has ended, and the program waits for it;
-    with `output=` it may then leave no partial file."""
-
-run = _blocking(run_async)
+run = blocking(run_async)
 
 
 def extract_one(
@@ -436,11 +362,11 @@ def extract_one(
         async with _chosen(client, offline=offline, service_tier=None) as asking:
             plan = extractor.compile(asking.endpoint)
             plan = plan.fitted(list(record))
-            asker = _asker(plan, asking, None, Limits())
+            asker = make_asker(plan, asking, None, Limits())
             (prepared,) = asker.prepare([record])
             try:
                 return await asker.ask(prepared, 0)
             finally:
                 await asker.sender.uploads.close()
 
-    return _in_thread(ask)
+    return in_own_thread(ask)

@@ -63,7 +63,8 @@ async def ask_samples(
     """Ask all samples of a record at once, and let those that were answered vote.
 
     What each took is added to `tally`, which also tells what the answer is. Raises what the first sample raised where
-    none was answered, and one of `stops`, which end the run, where any met it: what was paid for is in the cache.
+    none was answered, and one of `stops`, which end the run, where any met it: a rerun takes the record up, with what
+    was paid for in the cache.
     """
     parts = [tally.part() for _ in range(samples)]
     tasks = [asyncio.ensure_future(ask(number, part)) for number, part in enumerate(parts)]
@@ -76,11 +77,7 @@ async def ask_samples(
     finally:
         for part in parts:
             tally.add(part)
-    failures = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
-    if ending := next(
-        (error for error in failures if not isinstance(error, ExtractError) or isinstance(error, stops)), None
-    ):
-        raise ending
+    failures = _failures(tasks, stops)
     answered = [number for number, task in enumerate(tasks) if _is_answered(task)]
     if not answered:
         tally.answer = parts[0].answer
@@ -88,6 +85,15 @@ async def ask_samples(
     found = vote([tasks[number].result() for number in answered], samples, schema)
     _tell(tally, found, [parts[number] for number in answered], schema)
     return found
+
+
+def _failures(tasks: Sequence[asyncio.Future[Answer]], stops: tuple[type[ExtractError], ...]) -> list[BaseException]:
+    """Return why samples failed, in their order; raise what is no failure of a sample alone."""
+    failures = [error for task in tasks if not task.cancelled() and (error := task.exception()) is not None]
+    for error in failures:
+        if isinstance(error, stops) or not isinstance(error, ExtractError):
+            raise error
+    return failures
 
 
 def _is_answered(task: asyncio.Future[Answer]) -> bool:

@@ -14,7 +14,7 @@ from typing import NamedTuple, TypedDict, TypeGuard
 
 from extract.billing import Billing
 from extract.budget import Amount, Forecast, RetryBudget, stop_when_spent
-from extract.cache import ResponseCache
+from extract.cache import Answers
 from extract.citations import Citation
 from extract.errors import (
     Blocked,
@@ -149,7 +149,7 @@ class Sender:
     client: AsyncClient
     gate: Gate
     uploads: Uploads
-    cache: ResponseCache | None = None
+    cache: Answers | None = None
     limits: Limits = field(default_factory=Limits)
     free: bool = False
     clock: Callable[[], float] = time.monotonic

@@ -127,9 +127,8 @@ class SpotCheck(Sequence[CheckedRow]):
     def _repr_html_(self) -> str:
         head = "".join(f'<th style="text-align: left">{name}</th>' for name in ("row", "prompt", "answer"))
         body = "".join(map(_html_row, self.rows))
-        return (
-            f'<table class="dataframe" style="width: 100%"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
-        )
+        style = "width: 100%; table-layout: auto"
+        return f'<table class="dataframe" style="{style}"><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>'
 
 
 def _html_row(row: CheckedRow) -> str:

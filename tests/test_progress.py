@@ -25,7 +25,7 @@ def glance(**changes: Any) -> Progress:
 @pytest.mark.parametrize(
     ("progress", "over", "told"),
     [
-        (glance(), False, "5.0 rows/s · 150 s left · $0.5000 of about $2.38 · 50 from the cache · 10 rejected"),
+        (glance(), False, "5.0 rows/s · 2 min left · $0.5000 of about $2.38 · 50 from the cache · 10 rejected"),
         (glance(waiting=42.0), False, "· 10 rejected · waiting 42 s for quota"),
         (glance(stopping=True), False, "· stopping, 8 in flight"),
         (glance(stopping=True), True, "50 s · $0.5000 · 50 from the cache · 10 rejected · stopped"),
@@ -33,7 +33,7 @@ def glance(**changes: Any) -> Progress:
     ],
 )
 def test_a_line_tells_pace_time_money_and_what_holds_it_up(progress: Progress, over: bool, told: str) -> None:
-    assert told.replace("150 s", "2 min") in status(progress, Outlook.of(progress), over=over)
+    assert told in status(progress, Outlook.of(progress), over=over)
 
 
 @pytest.fixture

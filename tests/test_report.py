@@ -131,6 +131,14 @@ def test_gold_answers_are_scored_and_confused_labels_counted(letters: Path, tmp_
     assert "other (no prediction) 1" in found
 
 
+def test_labels_that_are_called_as_our_own_words_are_confused_like_others(tmp_path: Path) -> None:
+    labels = ["(null)", None, "(no prediction)", "a", "a", "(null)"] * 3
+    pl.DataFrame({"id": range(17), "label": labels[1:]}).write_parquet(tmp_path / "out.parquet")
+    pl.DataFrame({"id": range(18), "label": labels}).write_parquet(tmp_path / "gold.parquet")
+    page = report_of(tmp_path / "out.parquet", gold=str(tmp_path / "gold.parquet"), on="id")
+    assert "Labels of label" in page.section("evaluation")
+
+
 def test_an_output_in_which_rejected_rows_are_nulls_shows_each_row_once(tmp_path: Path) -> None:
     output = tmp_path / "letters.parquet"
     run_of_letters(output, rows=6, errors="null", row_id="page")

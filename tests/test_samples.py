@@ -25,6 +25,7 @@ from extract import (
     Budget,
     Client,
     ConfigError,
+    Denied,
     Emulator,
     Extractor,
     Generation,
@@ -175,6 +176,31 @@ def test_a_budget_holds_for_samples_too() -> None:
     assert emulator.stats()["requests"] <= 7
     assert result.totals.valid == 2
     assert result.totals.not_run == 18
+
+
+class DeniedThird(httpx.AsyncBaseTransport):
+    """Hands requests on, and refuses the key at the third."""
+
+    def __init__(self, emulator: Emulator) -> None:
+        self.inner, self.seen = emulator.transport, 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.seen += 1
+        if self.seen == 3:
+            return httpx.Response(403, json={"error": {"code": 403, "message": "no", "status": "PERMISSION_DENIED"}})
+        return await self.inner.handle_async_request(request)
+
+
+def test_a_record_whose_samples_were_not_all_asked_before_the_run_ended_is_not_run(tmp_path: Path) -> None:
+    # Of three samples of two rows, two at a time, the third request is refused: the second row has one answer at most.
+    client = AsyncClient("key", transport=DeniedThird(Emulator(answers=in_turn([ticket("a")]))))
+    frame = pl.DataFrame({"text": ["one", "two"]})
+    with pytest.raises(Denied):
+        run(frame, TICKET, client=client, samples=3, limits=Limits(concurrency=2), cache=tmp_path / "c")
+    emulator = Emulator(answers=in_turn([ticket("a")]))
+    again = run(frame, TICKET, client=client_of(emulator), samples=3, cache=tmp_path / "c")
+    assert again.totals.valid == 2
+    assert emulator.stats()["requests"] < 5  # what was answered before the end is in the cache
 
 
 class Sum(BaseModel):

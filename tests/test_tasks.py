@@ -182,3 +182,9 @@ def test_policies_of_ones_own_take_the_place_of_the_built_in_ones() -> None:
     assert "harassment" not in str(emulator.requests[0].body)
     with pytest.raises(ConfigError, match="at least one policy"):
         moderate(["x"], [], offline=True)
+
+
+def test_a_frame_says_the_same_from_its_own_side() -> None:
+    frame = pl.DataFrame({"text": TEXTS})
+    assert frame.extract.classify(LABELS, offline=True).frame["label"].to_list()[:2] == LABELS
+    assert "flagged" in frame.extract.moderate(offline=True).frame.columns

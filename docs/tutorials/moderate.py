@@ -35,7 +35,7 @@ run.frame.filter("flagged").explode("categories").group_by("categories").len().s
 # Look at verdicts before you trust them. A comment is data: what it says stays text, in the prompt and on this page.
 
 # %%
-run.sample(4, seed=1)
+run.sample(4, seed=4)
 
 # %% [markdown]
 # ## Policies of your own

@@ -115,6 +115,15 @@ def run(
     cache: Annotated[Path | None, typer.Option(help="Where answers are kept. [default: OUTPUT.cache]")] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no answers: a rerun pays again.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file this pipeline did not write.")] = False,
+    engine: Annotated[
+        Literal["local", "ray"], typer.Option(help="ray: on a Ray cluster, from Parquet files (docs/cluster.md).")
+    ] = "local",
+    address: Annotated[
+        str | None, typer.Option(help="Ray cluster to ask; auto: the one of this machine. [default: a new one here]")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Ray actors that ask, each with --concurrency requests. [default: 2]")
+    ] = None,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
 ) -> None:
@@ -151,6 +160,9 @@ def run(
         stop_after_failures=stop_after_failures,
         cache=None if no_cache else cache or (output and output.with_name(output.name + ".cache")),
         overwrite=overwrite,
+        engine=engine,
+        address=address,
+        workers=workers,
         as_json=as_json,
         quiet=quiet,
         show=show,

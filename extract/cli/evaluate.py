@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import polars as pl
 
@@ -45,34 +45,39 @@ def evaluate_command(pipeline: str, predicted: str, gold: str | None, options: J
     """Print one line per field of the pipeline's schema that the files have, and what else was asked for."""
     extractor = load_pipeline(pipeline)
     dtypes = compile_schema(extractor.schema).dtypes
-    answers = list(dtypes)
-    ours = _table(predicted)
-    theirs = None if gold is None else _table(gold)
-    told: dict[str, Any] = {}
-    lines: list[str] = []
+    if gold is None:
+        _check_goldless(options)
+    ours, theirs = _table(predicted), None if gold is None else _table(gold)
+    parts: list[_Part] = []
     if theirs is not None:
-        names = _shared(answers, theirs, str(gold))
-        labels = list(_labels(dtypes.items()))
-        result = evaluate(ours, theirs, on=options.on, fields=names, labels=labels, keys=_keys(options.key))
-        told |= result.to_dict()
-        lines += [str(result), *_confusion(result, options.confusion)]
-    elif options.against is None and not options.decide:
-        raise ConfigError("name a file of gold answers, another output with --against, or a field with --decide")
-    elif options.confusion or options.key:
-        raise ConfigError("--confusion and --key need a file of gold answers")
+        parts.append(_judged(ours, theirs, str(gold), dtypes, options))
     if options.against is not None:
-        found = _compared(ours, theirs, answers, options)
-        told["against"] = found.to_dict()
-        lines += [*([""] if lines else []), f"a: {predicted}, b: {options.against}", str(found)]
+        found = _compared(ours, theirs, list(dtypes), options)
+        parts.append(({"against": found.to_dict()}, [f"a: {predicted}, b: {options.against}", str(found)]))
     if options.decide:
-        check = _decided(ours, extractor, options)
-        told["decisions"] = check.to_dict()
-        lines += [*([""] if lines else []), str(check)]
-        lines += ["offline: these are the emulator's answers, and its probabilities are made up"] * options.offline
-        if theirs is not None:
-            told["decisions"]["right"] = right = _right(check, ours, theirs, options)
-            lines += ["", *aligned(_RIGHT, [_right_cells(name, one) for name, one in right.items()], words=1)]
-    sys.stdout.write((json.dumps(told, default=str) if options.as_json else "\n".join(lines)) + "\n")
+        parts.append(_decided(ours, theirs, extractor, options))
+    if options.as_json:
+        told = {name: value for part, _ in parts for name, value in part.items()}
+        sys.stdout.write(json.dumps(told, default=str) + "\n")
+    else:
+        sys.stdout.write("\n\n".join("\n".join(lines) for _, lines in parts) + "\n")
+
+
+_Part: TypeAlias = tuple[dict[str, Any], list[str]]
+"""The same thing for programs and, in lines, for people."""
+
+
+def _check_goldless(options: Judging) -> None:
+    if options.against is None and not options.decide:
+        raise ConfigError("name a file of gold answers, another output with --against, or a field with --decide")
+    if options.confusion or options.key:
+        raise ConfigError("--confusion and --key need a file of gold answers")
+
+
+def _judged(ours: pl.DataFrame, gold: pl.DataFrame, address: str, dtypes: Mapping[str, Any], options: Judging) -> _Part:
+    names, labels = _shared(list(dtypes), gold, address), list(_labels(dtypes.items()))
+    result = evaluate(ours, gold, on=options.on, fields=names, labels=labels, keys=_keys(options.key))
+    return result.to_dict(), [str(result), *_confusion(result, options.confusion)]
 
 
 def _shared(answers: Sequence[str], table: pl.DataFrame, address: str) -> list[str]:
@@ -107,11 +112,18 @@ def _confusion(result: Evaluation, name: str | None) -> Iterator[str]:
     yield from ("", str(result[name]), "", str(result[name].confusion))
 
 
-def _decided(ours: pl.DataFrame, extractor: Extractor, options: Judging) -> LabelCheck:
+def _decided(ours: pl.DataFrame, gold: pl.DataFrame | None, extractor: Extractor, options: Judging) -> _Part:
     if options.offline and options.base_url:
         raise ConfigError("--offline brings its own service; leave out --base-url")
     with offline_client() if options.offline else Client.from_env(base_url=options.base_url) as client:
-        return check_labels(ours, extractor, client=client, fields=options.decide)
+        check = check_labels(ours, extractor, client=client, fields=options.decide)
+    told, lines = check.to_dict(), [str(check)]
+    if options.offline:
+        lines.append("offline: these are the emulator's answers, and its probabilities are made up")
+    if gold is not None:
+        told["right"] = right = _right(check, ours, gold, options)
+        lines += ["", *aligned(_RIGHT, [_right_cells(name, one) for name, one in right.items()], words=1)]
+    return {"decisions": told}, lines
 
 
 def _right(check: LabelCheck, ours: pl.DataFrame, gold: pl.DataFrame, options: Judging) -> dict[str, Any]:

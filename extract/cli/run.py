@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from decimal import Decimal, InvalidOperation
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -62,6 +63,9 @@ class Options:
     stop_after_failures: int
     cache: Path | None
     overwrite: bool
+    engine: Literal["local", "ray"]
+    address: str | None
+    workers: int | None
     as_json: bool
     quiet: bool
     show: bool
@@ -119,14 +123,13 @@ def _run(
     client: Client,
     on_event: Callable[[Progress], None] | None,
 ) -> Run:
-    return run(
+    return _engine(options)(
         data,
         extractor,
         client=client,
         row_id=options.id_column,
         cache=options.cache,
         output=output,
-        errors="split",
         overwrite=options.overwrite,
         prefix=options.prefix,
         limit=options.limit,
@@ -142,6 +145,17 @@ def _run(
         pipeline=name,
         on_event=on_event,
     )
+
+
+def _engine(options: Options) -> Callable[..., Run]:
+    """Return what runs: on this machine, or on a cluster."""
+    if options.engine == "local":
+        if options.address is not None or options.workers is not None:
+            raise ConfigError("--address and --workers belong to a cluster: add --engine ray")
+        return partial(run, errors="split")
+    from extract.distributed.run import run_on_ray
+
+    return partial(run_on_ray, offline=options.offline, address=options.address, workers=options.workers or 2)
 
 
 @contextmanager

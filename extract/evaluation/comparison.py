@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from extract.evaluation.agreement import same_exactly
-from extract.evaluation.pairing import Columns, common_fields, paired, with_equal_keys
+from extract.evaluation.pairing import Columns, Pairs, common_fields, paired, with_equal_keys
 from extract.evaluation.tables import aligned, html_table
 from extract.evaluation.verdicts import verdicts
 
@@ -126,17 +126,8 @@ def compare(
     columns = common_fields(a, b, on, fields)
     keys, pairs = paired(b, a, on, [(theirs, ours) for ours, theirs in columns.values()])
     truth = _Truth.of(golds[0], a, b, on, columns, day_first=day_first) if golds else None
-    found: list[FieldComparison] = []
-    changes: list[tuple[Any, ...]] = []
-    for name, pair in zip(columns, pairs, strict=True):
-        changed = [
-            (key, name, _shown(before), _shown(after))
-            for key, (after, before) in zip(keys.to_list(), pair.both(), strict=True)
-            if not (same_exactly(after, before) and same_exactly(before, after))
-        ]
-        split = {} if truth is None else truth.split(name)
-        found.append(FieldComparison(name=name, rows=len(keys), changed=len(changed), **split))
-        changes += [row if truth is None else (*row, truth.told(name, row[0])) for row in changed]
+    found = [_compared(name, keys.to_list(), pair, truth) for name, pair in zip(columns, pairs, strict=True)]
+    changes = [row for _, rows in found for row in rows]
     texts = dict.fromkeys(("field", "a", "b", *(["gold"] if golds else [])), pl.String())
     judged = set() if truth is None else truth.keys
     unjudged = 0 if truth is None else len({*a[on].to_list(), *b[on].to_list()} - judged)
@@ -146,9 +137,24 @@ def compare(
         only_in_b=b.height - len(keys),
         gold=None if truth is None else len(judged),
         unjudged=unjudged,
-        fields=tuple(found),
+        fields=tuple(one for one, _ in found),
         changes=pl.DataFrame(changes, schema={on: a.schema[on], **texts}, orient="row"),
     )
+
+
+def _compared(
+    name: str, keys: Sequence[Hashable], pairs: Pairs, truth: _Truth | None
+) -> tuple[FieldComparison, list[tuple[Any, ...]]]:
+    """Return what two runs make of one field, and the rows of `changes`."""
+    changed = [
+        (key, name, _shown(before), _shown(after))
+        for key, (after, before) in zip(keys, pairs.both(), strict=True)
+        if not (same_exactly(after, before) and same_exactly(before, after))
+    ]
+    if truth is None:
+        return FieldComparison(name=name, rows=len(keys), changed=len(changed)), changed
+    found = FieldComparison(name=name, rows=len(keys), changed=len(changed), **truth.split(name))
+    return found, [(*row, truth.told(name, row[0])) for row in changed]
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,8 +9,8 @@ from typing import Any
 
 import polars as pl
 
+from extract.columns import error_schema
 from extract.errors import ConfigError, ExtractError
-from extract.results import error_schema
 from extract.schema import OutputSchema, compile_schema
 from extract.sinks import errors_path, read_footer
 from extract.types import JsonObject

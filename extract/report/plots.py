@@ -1,83 +1,37 @@
-"""Facts drawn: altair says what, vl-convert makes SVG of it on this machine. No value is ever part of an expression."""
+"""Facts drawn as bars, bins, lines and squares. No value is ever part of an expression."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from types import ModuleType
 from typing import Any
 
-from extract.errors import ConfigError
 from extract.report.course import Ledger, Moment
 from extract.report.distributions import Bar, Bin, Distribution
-from extract.report.placements import Placement
+from extract.report.drawing import (
+    COLOUR,
+    HEIGHT,
+    WIDTH,
+    altair_module,
+    named_at_left,
+    room_for,
+    shortened,
+    svg_of,
+    values_of,
+)
+from extract.report.placements import STATUSES, Placement
 from extract.report.scores import Mistaken
-from extract.report.svg import COLOURS, safe_svg
 
 __all__ = ["draw_bars", "draw_confusion", "draw_course", "draw_distribution", "draw_pace", "draw_placements"]
 
-_COLOUR = {name: code for code, name in COLOURS.items()}
-_WIDTH = 440  # of a whole drawing, in the page's pixels on a wide screen
-_LABELS = 150  # of that for the labels at the left
-_HEIGHT = 170
 _WITH_COUNTS = 12  # labels in a confusion matrix whose squares have room for a number
 _FEW_BARS = 4  # so few columns would be as broad as they are high
-_LONGEST = 200  # characters of a label; the drawing shows some twenty of them
-_CONFIG: dict[str, Any] = {
-    "background": "transparent",
-    "font": "sans-serif",
-    "view": {"strokeOpacity": 0},
-    "axis": {
-        "labelColor": _COLOUR["muted"],
-        "titleColor": _COLOUR["muted"],
-        "domainColor": _COLOUR["line"],
-        "tickColor": _COLOUR["line"],
-        "gridColor": _COLOUR["line"],
-        "labelFontSize": 11,
-        "titleFontSize": 11,
-        "titleFontWeight": "normal",
-        "labelLimit": _LABELS,
-        "tickSize": 4,
-    },
-    "legend": {"disable": True},
-}
-
-
-def _altair() -> ModuleType:
-    try:
-        import altair  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise ConfigError("a report needs altair: pip install 'extract-interactions[report]'") from None
-    return altair
-
-
-def _svg(chart: Any, label: str, *, size: tuple[int, int], padding: dict[str, int] | None = None) -> str:
-    """Return a drawing of a size in pixels; axes find their own room, `padding` is room for what stands beside."""
-    try:
-        from vl_convert import vegalite_to_svg  # noqa: PLC0415 - an extra
-    except ImportError:
-        raise ConfigError("a report needs vl-convert-python: pip install 'extract-interactions[report]'") from None
-    width, height = size
-    if padding is not None:
-        width -= padding["left"] + padding["right"]
-        height -= padding["top"] + padding["bottom"]
-    kept = {"type": "none"} if padding is not None else {"type": "fit", "contains": "padding"}
-    fitted = chart.properties(width=width, height=height, padding=padding or 5, autosize=kept).configure(**_CONFIG)
-    return safe_svg(vegalite_to_svg(fitted.to_dict(validate=False), allowed_base_urls=[]), label)
-
-
-def _room(labels: Iterable[str]) -> int:
-    """Return the pixels that labels at the left of a drawing need."""
-    return 18 + min(_LABELS, round(6.4 * max((len(label) for label in labels), default=0)))
-
-
-def _values(rows: Iterable[dict[str, Any]]) -> Any:
-    return _altair().Data(values=list(rows))
+_TONES = dict(zip(STATUSES, ("good", "fair", "poor", "bad"), strict=True))
 
 
 def _upwards(name: str, rows: Iterable[dict[str, Any]], **more: Any) -> Any:
     """Return an upright axis with lines and hardly anything else."""
-    altair = _altair()
+    altair = altair_module()
     form = _form(row[name] for row in rows)
     return altair.Y(
         f"{name}:Q", axis=altair.Axis(format=form, tickCount=5, title=None, domain=False, ticks=False, **more)
@@ -99,44 +53,36 @@ def draw_distribution(spread: Distribution) -> str:
 
 def draw_bars(bars: Sequence[Bar], label: str, colour: str = "accent") -> str:
     """Return one horizontal bar per label."""
-    altair = _altair()
+    altair = altair_module()
     # Numbered, since two labels may be equal once cut.
-    labels = [_shortened(bar.label) for bar in bars]
+    labels = [shortened(bar.label) for bar in bars]
     rows = [
         {"place": i, "label": label, "rows": bar.rows, "said": f"{label}: {bar.rows:,}"}
         for i, (label, bar) in enumerate(zip(labels, bars, strict=True))
     ]
     most = max([1, *(bar.rows for bar in bars)])
-    base = altair.Chart(_values(rows)).encode(
+    base = altair.Chart(values_of(rows)).encode(
         y=altair.Y("place:O", axis=None),
         x=altair.X("rows:Q", axis=None, scale=altair.Scale(domain=[0, most], nice=False)),
         description=altair.Description("said:N"),
     )
-    names = base.mark_text(align="right", baseline="middle", dx=-8, limit=_LABELS, color=_COLOUR["ink"])
-    counts = base.mark_text(align="left", baseline="middle", dx=6, color=_COLOUR["muted"])
+    counts = base.mark_text(align="left", baseline="middle", dx=6, color=COLOUR["muted"])
     chart = altair.layer(
-        base.mark_bar(color=_COLOUR[colour], height={"band": 0.7}),
-        names.encode(x=altair.value(0), text=altair.Text("label:N")),
+        base.mark_bar(color=COLOUR[colour], height={"band": 0.7}),
+        named_at_left(base),
         counts.encode(text=altair.Text("rows:Q", format=",")),
     )
-    padding = {"left": _room(bar.label for bar in bars), "right": 22 + 7 * len(f"{most:,}"), "top": 4, "bottom": 4}
-    return _svg(chart, label, size=(_WIDTH, 22 * len(bars) + 8), padding=padding)
-
-
-def _shortened(label: str) -> str:
-    """Return a label as one line of what XML can hold."""
-    line = " ".join(label.split()) or "(empty)"
-    line = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line[: _LONGEST + 1])
-    return line if len(line) <= _LONGEST else line[:_LONGEST] + "…"
+    padding = {"left": room_for(bar.label for bar in bars), "right": 22 + 7 * len(f"{most:,}"), "top": 4, "bottom": 4}
+    return svg_of(chart, label, size=(WIDTH, 22 * len(bars) + 8), padding=padding)
 
 
 def draw_columns(bars: Sequence[Bar], label: str) -> str:
     """Return one upright bar per stretch of the calendar."""
-    altair = _altair()
+    altair = altair_module()
     rows = [{"label": bar.label, "rows": bar.rows, "said": f"{bar.label}: {bar.rows:,}"} for bar in bars]
     chart = (
-        altair.Chart(_values(rows))
-        .mark_bar(color=_COLOUR["accent"])
+        altair.Chart(values_of(rows))
+        .mark_bar(color=COLOUR["accent"])
         .encode(
             x=altair.X(
                 "label:O", sort=None, axis=altair.Axis(title=None, labelAngle=0, labelOverlap="greedy", ticks=False)
@@ -145,18 +91,18 @@ def draw_columns(bars: Sequence[Bar], label: str) -> str:
             description=altair.Description("said:N"),
         )
     )
-    return _svg(chart, label, size=(_WIDTH, _HEIGHT))
+    return svg_of(chart, label, size=(WIDTH, HEIGHT))
 
 
 def _draw_bins(bins: Sequence[Bin], label: str) -> str:
-    altair = _altair()
+    altair = altair_module()
     rows = [
         {"start": one.start, "end": one.end, "rows": one.rows, "said": f"{one.start:g} to {one.end:g}: {one.rows:,}"}
         for one in bins
     ]
     chart = (
-        altair.Chart(_values(rows))
-        .mark_bar(color=_COLOUR["accent"], binSpacing=1)
+        altair.Chart(values_of(rows))
+        .mark_bar(color=COLOUR["accent"], binSpacing=1)
         .encode(
             x=altair.X(
                 "start:Q",
@@ -169,7 +115,7 @@ def _draw_bins(bins: Sequence[Bin], label: str) -> str:
             description=altair.Description("said:N"),
         )
     )
-    return _svg(chart, label, size=(_WIDTH, _HEIGHT))
+    return svg_of(chart, label, size=(WIDTH, HEIGHT))
 
 
 def draw_course(moments: Sequence[Moment]) -> tuple[str, str]:
@@ -201,95 +147,91 @@ def _unit(seconds: float) -> tuple[str, float]:
 
 
 def _line(rows: list[dict[str, float]], name: str, title: str, label: str, shape: str = "monotone") -> str:
-    altair = _altair()
+    altair = altair_module()
     axis = altair.Axis(title=title, tickCount=6, grid=False, format=",~r")
-    base = altair.Chart(_values(rows)).encode(
+    base = altair.Chart(values_of(rows)).encode(
         x=altair.X("time:Q", axis=axis, scale=altair.Scale(nice=False, zero=False)),
         y=_upwards(name, rows),
     )
-    area = base.mark_area(color=_COLOUR["accent"], opacity=0.14, interpolate=shape, aria=False)
-    line = base.mark_line(color=_COLOUR["accent"], strokeWidth=1.6, interpolate=shape, aria=False)
-    return _svg(altair.layer(area, line), label, size=(_WIDTH, _HEIGHT))
+    area = base.mark_area(color=COLOUR["accent"], opacity=0.14, interpolate=shape, aria=False)
+    line = base.mark_line(color=COLOUR["accent"], strokeWidth=1.6, interpolate=shape, aria=False)
+    return svg_of(altair.layer(area, line), label, size=(WIDTH, HEIGHT))
 
 
 def draw_placements(found: Sequence[Placement]) -> str:
     """Return how the values of each field were found, as shares of one bar."""
-    altair = _altair()
-    colours = {"exact": "good", "normalised": "fair", "fuzzy": "poor", "missing": "bad"}
-    rows = [
-        {
-            "place": i,
-            "label": _shortened(one.path.removeprefix("$.")),
-            "status": status,
-            "order": order,
-            "values": getattr(one, status),
-        }
-        for i, one in enumerate(found)
-        for order, status in enumerate(colours)
-    ]
+    altair = altair_module()
+    rows = [row for place, one in enumerate(found) for row in _statuses(place, one)]
+    scale = altair.Scale(domain=list(_TONES), range=[COLOUR[tone] for tone in _TONES.values()])
+    axis = altair.Axis(format="%", title=None, tickCount=5, grid=False)
     y = altair.Y("place:O", axis=None)
-    scale = altair.Scale(domain=list(colours), range=[_COLOUR[colour] for colour in colours.values()])
-    bars = altair.Chart(_values(rows)).mark_bar(height={"band": 0.7})
+    bars = altair.Chart(values_of(rows)).mark_bar(height={"band": 0.7})
     bars = bars.encode(
         y=y,
-        x=altair.X("values:Q", stack="normalize", axis=altair.Axis(format="%", title=None, tickCount=5, grid=False)),
+        x=altair.X("values:Q", stack="normalize", axis=axis),
         color=altair.Color("status:N", scale=scale),
         order=altair.Order("order:O"),
         description=altair.Description("said:N"),
     )
-    names = altair.Chart(_values([row for row in rows if row["order"] == 0]))
-    names = names.mark_text(align="right", baseline="middle", dx=-8, limit=_LABELS, color=_COLOUR["ink"])
-    names = names.encode(y=y, x=altair.value(0), text=altair.Text("label:N"))
-    padding = {"left": _room(one.path for one in found), "right": 22, "top": 4, "bottom": 24}
+    names = named_at_left(altair.Chart(values_of(row for row in rows if row["order"] == 0)).encode(y=y))
+    padding = {"left": room_for(one.path for one in found), "right": 22, "top": 4, "bottom": 24}
     label = "How the values of each field were found in their sources"
-    return _svg(altair.layer(bars, names), label, size=(_WIDTH, 22 * len(found) + 28), padding=padding)
+    return svg_of(altair.layer(bars, names), label, size=(WIDTH, 22 * len(found) + 28), padding=padding)
+
+
+def _statuses(place: int, found: Placement) -> Iterable[dict[str, Any]]:
+    label = shortened(found.path.removeprefix("$."))
+    for order, status in enumerate(_TONES):
+        count = getattr(found, status)
+        said = f"{label}: {count:,} {status}"
+        yield {"place": place, "label": label, "status": status, "order": order, "values": count, "said": said}
 
 
 def draw_confusion(confusion: Mistaken) -> str:
     """Return a square per pair of labels, the darker the larger its share of the gold label's rows."""
-    altair = _altair()
-    totals: dict[str, int] = {}
-    for gold, _, count in confusion.cells:
-        totals[gold] = totals.get(gold, 0) + count
     place = {label: i for i, label in enumerate(confusion.labels)}
     rows = [
-        {"gold": place[gold], "predicted": place[predicted], "rows": count, "share": count / totals[gold],
-         "said": f"{_shortened(gold)}, predicted {_shortened(predicted)}: {count:,}",
-         "colour": "accent" if gold == predicted else "bad"}
+        {
+            "gold": place[gold],
+            "predicted": place[predicted],
+            "rows": count,
+            "share": count / confusion.supports[gold],
+            "said": f"{shortened(gold)}, predicted {shortened(predicted)}: {count:,}",
+            "colour": "accent" if gold == predicted else "bad",
+        }
         for gold, predicted, count in confusion.cells
-    ]  # fmt: skip
-    chart = _heatmap(altair, rows, confusion.labels)
-    padding = {"left": _room(confusion.labels), "right": 60, "top": min(110, _room(confusion.labels)), "bottom": 6}
-    side = (34 if len(confusion.labels) <= _WITH_COUNTS else 20) * len(confusion.labels)
+    ]
+    left = room_for(confusion.labels)
+    padding = {"left": left, "right": 60, "top": min(110, left), "bottom": 6}
+    side = (34 if len(place) <= _WITH_COUNTS else 20) * len(place)
     size = (side + padding["left"] + padding["right"], side + padding["top"] + padding["bottom"])
-    return _svg(chart, "Gold labels in rows, predicted labels in columns", size=size, padding=padding)
+    chart = altair_module().layer(*_squares(rows, confusion.labels), *_frame(confusion.labels))
+    return svg_of(chart, "Gold labels in rows, predicted labels in columns", size=size, padding=padding)
 
 
-def _heatmap(altair: ModuleType, rows: list[dict[str, Any]], labels: Sequence[str]) -> Any:
+def _squares(rows: list[dict[str, Any]], labels: Sequence[str]) -> Iterable[Any]:
+    altair = altair_module()
     scale = altair.Scale(domain=list(range(len(labels))))
-    axes = {name: {"scale": scale, "axis": None} for name in ("x", "y")}
-    colour = altair.Scale(domain=["accent", "bad"], range=[_COLOUR["accent"], _COLOUR["bad"]])
-    base = altair.Chart(_values(rows)).encode(
-        x=altair.X("predicted:O", **axes["x"]),
-        y=altair.Y("gold:O", **axes["y"]),
+    colour = altair.Scale(domain=["accent", "bad"], range=[COLOUR["accent"], COLOUR["bad"]])
+    base = altair.Chart(values_of(rows)).encode(
+        x=altair.X("predicted:O", scale=scale, axis=None),
+        y=altair.Y("gold:O", scale=scale, axis=None),
         description=altair.Description("said:N"),
     )
-    cells = base.mark_rect().encode(
-        color=altair.Color("colour:N", scale=colour),
-        opacity=altair.Opacity("share:Q", scale=altair.Scale(domain=[0, 1], range=[0.1, 0.7])),
-    )
-    counts = base.mark_text(color=_COLOUR["ink"], fontSize=11).encode(text=altair.Text("rows:Q", format=","))
-    names = [{"place": i, "label": _shortened(label)} for i, label in enumerate(labels)]
-    named = altair.Chart(_values(names)).encode(text=altair.Text("label:N"))
-    left = named.mark_text(align="right", baseline="middle", dx=-8, limit=_LABELS, color=_COLOUR["ink"])
-    above = named.mark_text(align="left", baseline="middle", angle=300, dx=8, limit=100, color=_COLOUR["ink"])
-    bands = altair.Chart(_values(names)).mark_rect(
-        color=_COLOUR["line"], opacity=0.45, height={"band": 0.92}, aria=False
-    )
-    return altair.layer(
-        bands.encode(y=altair.Y("place:O", **axes["y"])),
-        cells,
-        *((counts,) if len(labels) <= _WITH_COUNTS else ()),
-        left.encode(y=altair.Y("place:O", **axes["y"]), x=altair.value(0)),
-        above.encode(x=altair.X("place:O", **axes["x"]), y=altair.value(0)),
-    )
+    shade = altair.Opacity("share:Q", scale=altair.Scale(domain=[0, 1], range=[0.1, 0.7]))
+    yield base.mark_rect().encode(color=altair.Color("colour:N", scale=colour), opacity=shade)
+    if len(labels) <= _WITH_COUNTS:
+        yield base.mark_text(color=COLOUR["ink"], fontSize=11).encode(text=altair.Text("rows:Q", format=","))
+
+
+def _frame(labels: Sequence[str]) -> Iterable[Any]:
+    """Yield the names at the left and above, and a band behind each row."""
+    altair = altair_module()
+    scale = altair.Scale(domain=list(range(len(labels))))
+    rows = [{"place": i, "label": shortened(label)} for i, label in enumerate(labels)]
+    named = altair.Chart(values_of(rows))
+    down, across = (axis("place:O", scale=scale, axis=None) for axis in (altair.Y, altair.X))
+    yield named.mark_rect(color=COLOUR["line"], opacity=0.3, height={"band": 0.92}, aria=False).encode(y=down)
+    yield named_at_left(named.encode(y=down))
+    above = named.mark_text(align="left", baseline="middle", angle=300, dx=8, limit=100, color=COLOUR["ink"])
+    yield above.encode(x=across, y=altair.value(0), text=altair.Text("label:N"))

@@ -34,11 +34,12 @@ class Taken(NamedTuple):
 class Mistaken:
     """Which labels are taken for which. `cells` are those among `labels`, of the `known` those with the most mistakes.
 
-    `worst` are the most frequent pairs of different labels.
+    `supports` are the rows of each gold label, `worst` the most frequent pairs of different labels.
     """
 
     labels: tuple[str, ...]
     known: int
+    supports: dict[str, int]
     cells: tuple[Taken, ...]
     worst: tuple[Taken, ...]
 
@@ -98,9 +99,13 @@ def _mistaken(confusion: Confusion) -> Mistaken:
     chosen = set(sorted(known, key=lambda label: (-involved[label], label))[:_MOST_LABELS])
     # In the order of the evaluation, so that both sides read alike.
     ordered = [*map(shown_label, confusion.labels), NO_PREDICTION]
+    supports = Counter[str]()
+    for label, rows in zip(ordered, confusion.supports, strict=False):
+        supports[label] += rows  # a label may be called as the rows without one are
     return Mistaken(
-        labels=tuple(label for label in ordered if label in chosen),
+        labels=tuple(label for label in dict.fromkeys(ordered) if label in chosen),
         known=len(known),
+        supports=supports,
         cells=tuple(one for one in taken if {one.gold, one.predicted} <= chosen),
         worst=tuple(worst[:_MOST_PAIRS]),
     )

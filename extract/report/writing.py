@@ -54,7 +54,10 @@ def report_on(
         facts = gather(material, gold=gold, on=on, most=rows)
     except pl.exceptions.PolarsError as error:
         raise ConfigError(f"{material.name} cannot be read: {str(error).strip().splitlines()[0][:200]}") from None
-    page = render(facts)
+    return _put(render(facts), target)
+
+
+def _put(page: str, target: Path) -> Path:
     temporary = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
         temporary.write_text(page, "utf-8", errors="replace", newline="\n")

@@ -1,0 +1,180 @@
+"""The two actors that all workers of a run share: who grants permits and money, and who keeps the answers."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+import uuid
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import ray
+from ray.exceptions import RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+from extract.budget import Amount, Budget
+from extract.cache import ResponseCache, Spending
+from extract.errors import ExtractError, OutputError
+from extract.leases import Lease, Leases, Report
+from extract.limits import Limits, pacific_midnight
+from extract.types import Attempt
+
+__all__ = ["Actors", "Answer", "AnswerKeeper", "Quota", "State", "answered", "raised"]
+
+Answer = tuple[bytes, bytes, int]
+"""What is kept: the content key, the interaction as JSON text, and the rung of its schema."""
+
+_SAVE_EVERY = 0.5  # seconds between two checkpoints of what was learned; claims are saved before they are granted
+
+
+class State(NamedTuple):
+    """How far a run is: requests that passed, what was spent, the most US dollars set aside, and what ended it."""
+
+    requests: int
+    spent: Amount
+    peak: Decimal
+    stopped: ExtractError | None
+
+
+class Quota:
+    """The actor that makes many workers one client: see `leases`.
+
+    Its state is written to `checkpoint` before a claim is granted. One that takes its place goes on from there: with
+    the same claims, at the rates that were learned, and with no permits saved up.
+    """
+
+    def __init__(self, limits: Limits, budget: Budget | None, sent_today: int, checkpoint: Path) -> None:
+        self._leases = Leases(limits, budget, sent_today=sent_today)
+        self._checkpoint = checkpoint
+        self._saved_at, self._saved = 0.0, self._leases.claimed
+        if checkpoint.exists():
+            self._leases.resume(json.loads(checkpoint.read_text(encoding="utf-8")), time.monotonic())
+            self._saved = self._leases.claimed
+
+    def exchange(self, report: Report) -> Lease:
+        """Take a worker's report and return its next lease."""
+        now = time.monotonic()
+        lease = self._leases.exchange(report, now)
+        if self._leases.claimed != self._saved or now - self._saved_at >= _SAVE_EVERY:
+            self._save(now)
+        return lease
+
+    def _save(self, now: float) -> None:
+        temporary = self._checkpoint.with_name(f"{self._checkpoint.name}.part")
+        temporary.write_text(json.dumps(self._leases.state(now)), encoding="utf-8")
+        temporary.replace(self._checkpoint)
+        self._saved_at, self._saved = now, self._leases.claimed
+
+    def stop(self, error: ExtractError) -> None:
+        """End the run: every worker hears of it with its next lease."""
+        self._leases.stopped = self._leases.stopped or error
+
+    def state(self) -> State:
+        """Return what the run has taken so far, and what has ended it."""
+        leases = self._leases
+        return State(leases.requests, leases.spent, leases.peak, leases.stopped)
+
+
+class AnswerKeeper:
+    """The actor that holds the cache of a run: one file, written by one process, so that it may lie on any disk.
+
+    What a worker hands in is committed when the call returns, together with what others hand in meanwhile.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._cache = ResponseCache(path)
+        self._groups: dict[str, int] = {}
+
+    async def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
+        """Return those of the answers that are kept."""
+        return self._cache.find(keys)
+
+    async def keep(self, worker: str, number: int, answers: Sequence[Answer], attempts: Sequence[Attempt]) -> None:
+        """Keep a worker's next group. One that comes twice, after a lost reply, is entered into the ledger once."""
+        if self._groups.get(worker, -1) < number:
+            self._groups[worker] = number
+            for attempt in attempts:
+                self._cache.note(attempt)
+        await asyncio.gather(*(self._cache.keep(key, text, rung=rung) for key, text, rung in answers))
+
+    async def forget(self, key: bytes) -> None:
+        self._cache.forget(key)
+
+    async def rung(self, schema: bytes) -> int:
+        return self._cache.rung(schema)
+
+    async def remember_rung(self, schema: bytes, rung: int) -> None:
+        self._cache.remember_rung(schema, rung)
+
+    async def sent_today(self) -> int:
+        """Return how many requests the ledger holds since the day of the daily quota began."""
+        return self._cache.attempts_since(pacific_midnight(datetime.now(UTC)).timestamp())
+
+    async def close(self) -> None:
+        self._cache.close()
+
+    async def spent(self, since: float) -> list[Spending]:
+        """Return what was spent since a Unix time."""
+        return self._cache.spent(since)
+
+
+@dataclass(frozen=True, slots=True)
+class Actors:
+    """Handles to the actors of one run, on the node of the program that started it, where the cache lies."""
+
+    quota: Any
+    keeper: Any
+    checkpoint: Path
+
+    @classmethod
+    def start(cls, limits: Limits, budget: Budget | None, cache: Path) -> Actors:
+        """Start both. OutputError or ConfigError where the cache cannot be used."""
+        run = uuid.uuid4().hex[:12]
+        checkpoint = cache.with_name(f"{cache.name}.quota-{run}")
+        keeper = _start(AnswerKeeper, f"extract-answers-{run}", cache, retries=-1)
+        sent_today = answered(keeper.sent_today.remote) if limits.rpd is not None else 0
+        answered(lambda: keeper.rung.remote(b""))  # whether the cache can be used is known before a row is read
+        # A report that was lost is not repeated: the next one tells all that it told.
+        quota = _start(Quota, f"extract-quota-{run}", limits, budget, sent_today, checkpoint, retries=0)
+        return cls(quota, keeper, checkpoint)
+
+    def end(self) -> None:
+        """Stop both; what was kept is committed, and the checkpoint is of no more use."""
+        if ray.is_initialized():  # else they have gone with the connection to the cluster
+            with suppress(ExtractError):
+                answered(self.keeper.close.remote)
+            for actor in (self.quota, self.keeper):
+                ray.kill(actor)
+        self.checkpoint.unlink(missing_ok=True)
+
+
+def _start(kind: type, name: str, *arguments: Any, retries: int) -> Any:
+    """Start an actor on this node; where it dies it comes back as often as it takes."""
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
+    actor = ray.remote(kind).options(
+        name=name, num_cpus=0, max_restarts=-1, max_task_retries=retries, scheduling_strategy=here
+    )
+    return actor.remote(*arguments)
+
+
+def answered(call: Callable[[], Any]) -> Any:
+    """Return what a call to an actor comes to. Errors of ours come back as they were raised there."""
+    try:
+        return ray.get(call())
+    except RayError as error:
+        raise raised(error) from None
+
+
+def raised(error: RayError) -> ExtractError:
+    """Return the error of ours behind one of Ray's."""
+    cause = error.cause if isinstance(error, RayTaskError) else error
+    if isinstance(cause, ExtractError):
+        return cause
+    said = next((line.strip() for line in str(cause).splitlines() if line.strip()), type(cause).__name__)
+    return OutputError(f"an actor of the run cannot be reached: {said[:300]}")

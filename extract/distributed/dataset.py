@@ -1,0 +1,187 @@
+"""`extract_dataset`: a Ray Dataset in, the same Dataset with typed columns out; nothing is asked before it is read."""
+
+from __future__ import annotations
+
+import os
+import weakref
+from dataclasses import replace
+from decimal import Decimal
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import polars as pl
+import pyarrow as pa
+from ray.data import ActorPoolStrategy, Dataset
+
+from extract.budget import Budget
+from extract.distributed.actors import Actors
+from extract.distributed.columns import ERROR
+from extract.distributed.shipping import pack
+from extract.distributed.worker import Job, Worker
+from extract.errors import ConfigError
+from extract.extractor import Extractor
+from extract.interactions.client import AsyncClient, Client
+from extract.interactions.endpoint import Endpoint
+from extract.interactions.transport import read_timeout
+from extract.limits import Limits
+from extract.runner import Shape, output_schema
+from extract.runs import check_kinds, check_terms, make_budget, offline_client
+from extract.samples import check_samples
+from extract.types import ServiceTier
+from extract.uploads import INLINE_BYTES
+
+__all__ = ["BLOCK_ROWS", "cache_path", "extract_dataset", "make_job", "with_columns"]
+
+BLOCK_ROWS = 1_024  # what a lost worker has to look up again, and a worker holds of the rows it does not ask yet
+_BLOCKS_AT_ONCE = 3  # of one worker: while the last rows of one are asked, the next has begun
+
+
+def extract_dataset(
+    dataset: Dataset,
+    extractor: Extractor,
+    *,
+    workers: int = 2,
+    client: Client | AsyncClient | None = None,
+    offline: bool = False,
+    cache: str | os.PathLike[str] | None = None,
+    limits: Limits | None = None,
+    budget: Budget | Decimal | float | None = None,
+    prefix: str = "",
+    provenance: bool = False,
+    service_tier: ServiceTier | None = None,
+    retry_rejected: bool = False,
+    require_grounding: bool = False,
+    samples: int = 1,
+    inline_limit: int = INLINE_BYTES,
+    keep_files: bool = False,
+    block_rows: int = BLOCK_ROWS,
+) -> Dataset:
+    """Return the dataset that asks `extractor` of every row, as it is read: all rows, with one typed column per field.
+
+    Rejected rows hold nulls, and the struct column `_error` (code, message, path, answer, attempts) says why; it is
+    null for valid rows. The columns have the types that `extract.run` gives them.
+
+    - `workers`: how many actors ask, each with `limits.concurrency` requests in flight. All other limits and the
+      `budget` are those of the whole cluster.
+    - `client`: where to ask and with which key; a transport of one's own cannot travel to the workers.
+    - `cache`: a path on this machine. One actor keeps the answers there, so that no worker's end and no change of their
+      number pays for anything twice; the same file serves `extract.run`. By default a temporary one.
+    - `block_rows`: how many rows a worker takes at a time.
+
+    The other options are those of `extract.run`. Rows keep their order where `preserve_order` of the dataset's
+    execution options is set. A run that is stopped (budget, quota, key) gives the rest the code `not_run`. Raises
+    ConfigError and SchemaError before anything is sent.
+    """
+    check_kinds(extractor, limits)
+    check_samples(samples, extractor.generation)
+    if workers < 1 or block_rows < 1:
+        raise ConfigError(f"workers and block_rows are at least 1, not {workers} and {block_rows}")
+    taken = _schema_of(dataset)
+    plan = extractor.compile(offline_client().endpoint).fitted(list(taken))
+    output_schema(taken, plan, Shape(prefix=prefix, provenance=provenance), sampled=samples > 1)
+    path, temporary = cache_path(cache)
+    job = make_job(
+        extractor,
+        cache=path,
+        client=client,
+        offline=offline,
+        limits=limits or Limits(),
+        budget=make_budget(budget),
+        prefix=prefix,
+        provenance=provenance,
+        service_tier=service_tier,
+        retry_rejected=retry_rejected,
+        require_grounding=require_grounding,
+        samples=samples,
+        inline_limit=inline_limit,
+        keep_files=keep_files,
+    )
+    # Ray's plan holds the job for as long as anything that was made of the dataset may be read.
+    weakref.finalize(job, _end, job.actors, temporary)
+    return with_columns(dataset, job, workers=workers, block_rows=block_rows)
+
+
+def _end(actors: Actors, temporary: TemporaryDirectory[str] | None) -> None:
+    """Leave nothing behind but the cache that was asked for."""
+    actors.end()
+    if temporary is not None:
+        temporary.cleanup()
+
+
+def cache_path(cache: str | os.PathLike[str] | None) -> tuple[Path, TemporaryDirectory[str] | None]:
+    """Return where answers are kept, and the folder that goes with it, if any: Ray may ask for a block twice."""
+    if cache is not None:
+        return Path(cache).absolute(), None
+    folder = TemporaryDirectory(prefix="extract-")
+    return Path(folder.name) / "answers.cache", folder
+
+
+def make_job(
+    extractor: Extractor,
+    *,
+    cache: Path,
+    client: Client | AsyncClient | None,
+    offline: bool,
+    limits: Limits,
+    budget: Budget | None,
+    **options: Any,
+) -> Job:
+    """Check what can be checked here, start the actors, and return what each worker is told."""
+    endpoint = _endpoint(client, offline=offline, service_tier=options.get("service_tier"))
+    plan = extractor.compile(endpoint, service_tier=options.get("service_tier"))
+    check_terms(plan, budget, free=offline, require_grounding=bool(options.get("require_grounding")))
+    if client is not None and limits == Limits():
+        limits = replace(limits, retry=client.retry)
+    actors = Actors.start(limits, budget, cache)
+    return Job(
+        extractor=pack(extractor),
+        endpoint=endpoint,
+        actors=actors,
+        offline=offline,
+        limits=limits,
+        budget=budget,
+        **options,
+    )
+
+
+def _endpoint(client: Client | AsyncClient | None, *, offline: bool, service_tier: ServiceTier | None) -> Endpoint:
+    if offline and client is not None:
+        raise ConfigError("offline=True brings its own service; leave out client=")
+    if client is not None and any(getattr(client, name, None) is not None for name in ("transport", "http_client")):
+        raise ConfigError("a transport or http_client of your own cannot travel to the workers of a cluster")
+    endpoint = offline_client().endpoint if offline else client.endpoint if client is not None else Endpoint.from_env()
+    if endpoint.read_timeout is None:
+        endpoint = replace(endpoint, read_timeout=read_timeout(service_tier))
+    return endpoint
+
+
+def _schema_of(dataset: Dataset) -> pl.Schema:
+    """Return the types of a dataset's columns; no row is read where the source knows them."""
+    told = dataset.schema()
+    if told is None or not isinstance(told.base_schema, pa.Schema):
+        raise ConfigError("the dataset has no rows, or no columns that Arrow knows")
+    taken = pl.DataFrame(pl.from_arrow(told.base_schema.empty_table())).schema
+    if ERROR in taken:
+        raise ConfigError(f"the input has a column {ERROR!r}, as the output will: rename or drop it first")
+    return taken
+
+
+def with_columns(dataset: Dataset, job: Job, *, workers: int, block_rows: int = BLOCK_ROWS) -> Dataset:
+    """Return the dataset with the columns that a pool of workers adds."""
+    pool = ActorPoolStrategy(
+        size=workers,
+        max_tasks_in_flight_per_actor=_BLOCKS_AT_ONCE + 1,
+        max_concurrent_calls_per_actor=_BLOCKS_AT_ONCE,
+        enable_true_multi_threading=True,
+    )
+    return dataset.repartition(target_num_rows_per_block=block_rows).map_batches(
+        Worker,
+        fn_constructor_kwargs={"job": job},
+        batch_size=None,
+        batch_format="pyarrow",
+        zero_copy_batch=True,
+        compute=pool,
+        # They wait for the network nearly all of the time: a core would hold some 5,000 requests a second.
+        num_cpus=0,
+    )

@@ -1,0 +1,93 @@
+"""What all drawings share: altair, the colours and sizes, and the way to SVG, on this machine and without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from types import ModuleType
+from typing import Any
+
+from extract.errors import ConfigError
+from extract.report.svg import COLOURS, safe_svg
+
+__all__ = [
+    "COLOUR",
+    "HEIGHT",
+    "LABELS",
+    "WIDTH",
+    "altair_module",
+    "named_at_left",
+    "room_for",
+    "shortened",
+    "svg_of",
+    "values_of",
+]
+
+COLOUR = {name: code for code, name in COLOURS.items()}
+WIDTH = 440  # of a whole drawing, in the page's pixels on a wide screen
+LABELS = 150  # of that for the labels at the left
+HEIGHT = 170
+_LONGEST = 200  # characters of a label; the drawing shows some twenty of them
+_CONFIG: dict[str, Any] = {
+    "background": "transparent",
+    "font": "sans-serif",
+    "view": {"strokeOpacity": 0},
+    "axis": {
+        "labelColor": COLOUR["muted"],
+        "titleColor": COLOUR["muted"],
+        "domainColor": COLOUR["line"],
+        "tickColor": COLOUR["line"],
+        "gridColor": COLOUR["line"],
+        "labelFontSize": 11,
+        "titleFontSize": 11,
+        "titleFontWeight": "normal",
+        "labelLimit": LABELS,
+        "tickSize": 4,
+    },
+    "legend": {"disable": True},
+}
+
+
+def altair_module() -> ModuleType:
+    try:
+        import altair  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise ConfigError("a report needs altair: pip install 'extract-interactions[report]'") from None
+    return altair
+
+
+def svg_of(chart: Any, label: str, *, size: tuple[int, int], padding: dict[str, int] | None = None) -> str:
+    """Return a drawing of a size in pixels; axes find their own room, `padding` is room for what stands beside."""
+    try:
+        from vl_convert import vegalite_to_svg  # noqa: PLC0415 - an extra
+    except ImportError:
+        raise ConfigError("a report needs vl-convert-python: pip install 'extract-interactions[report]'") from None
+    width, height = size
+    if padding is not None:
+        width -= padding["left"] + padding["right"]
+        height -= padding["top"] + padding["bottom"]
+    kept = {"type": "none"} if padding is not None else {"type": "fit", "contains": "padding"}
+    fitted = chart.properties(width=width, height=height, padding=padding or 5, autosize=kept).configure(**_CONFIG)
+    return safe_svg(vegalite_to_svg(fitted.to_dict(validate=False), allowed_base_urls=[]), label)
+
+
+def room_for(labels: Iterable[str]) -> int:
+    """Return the pixels that labels at the left of a drawing need."""
+    return 18 + min(LABELS, round(6.4 * max((len(label) for label in labels), default=0)))
+
+
+def values_of(rows: Iterable[dict[str, Any]]) -> Any:
+    return altair_module().Data(values=list(rows))
+
+
+def named_at_left(chart: Any) -> Any:
+    """Return the labels of a chart's rows, which have a `label`, to the left of its bars."""
+    altair = altair_module()
+    names = chart.mark_text(align="right", baseline="middle", dx=-8, limit=LABELS, color=COLOUR["ink"])
+    return names.encode(x=altair.value(0), text=altair.Text("label:N"))
+
+
+def shortened(label: str) -> str:
+    """Return a label as one line of what XML can hold."""
+    line = " ".join(label.split()) or "(empty)"
+    line = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line[: _LONGEST + 1])
+    return line if len(line) <= _LONGEST else line[:_LONGEST] + "…"

@@ -1,0 +1,256 @@
+"""The same extractor on a Ray cluster of this machine; what needs Ray is part of scripts/test --all."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+import pytest
+from pydantic import BaseModel, Field
+
+from extract import Budget, Client, Emulator, Extractor, Limits, run
+from extract.emulator.server import running_server
+
+needs_ray = [
+    pytest.mark.ray,
+    pytest.mark.skipif(
+        find_spec("ray") is None, reason="Ray is not installed: pip install 'extract-interactions[ray]'"
+    ),
+    pytest.mark.filterwarnings("ignore"),  # Ray's own
+]
+WITHOUT_RAY = "import sys; sys.modules['ray'] = None; "
+
+
+class Line(BaseModel):
+    label: str
+    price: Decimal = Field(decimal_places=2)
+
+
+class Parcel(BaseModel):
+    """One of each type that Parquet and Arrow might take differently."""
+
+    kind: Literal["letter", "box"]
+    weight: float | None
+    value: Decimal = Field(decimal_places=2)
+    sent: dt.date
+    seen: dt.datetime
+    took: dt.timedelta
+    stamp: bytes
+    lines: list[Line]
+    notes: dict[str, int]
+
+
+PARCELS = Extractor(Parcel, "What of this? {text}")
+
+
+def parcel(body: dict[str, Any]) -> str:
+    """Answer by the number in the text; every fifth answer is wrong, however often it is asked for."""
+    number = int(str(body["input"][0]["content"][0]["text"]).rpartition(" ")[2])
+    if number % 5 == 4:
+        return "{}"
+    answer = {
+        "kind": "box" if number % 2 else "letter",
+        "weight": None if number % 3 else number / 4,
+        "value": f"{number}.50",
+        "sent": "2026-03-01",
+        "seen": "2026-03-01T10:00:00",
+        "took": f"PT{number}S",
+        "stamp": "aGVsbG8=",
+        "lines": [{"label": f"line {number}", "price": "1.25"}] * (number % 3),
+        "notes": {"n": number},
+    }
+    return json.dumps(answer)
+
+
+def texts(count: int) -> pl.DataFrame:
+    return pl.DataFrame({"key": [f"k{n}" for n in range(count)], "text": [f"parcel {n}" for n in range(count)]})
+
+
+@pytest.fixture(scope="module")
+def cluster() -> Iterator[None]:
+    """A cluster that the tests of this module share: it takes some seconds to start."""
+    from extract.distributed.cluster import cluster
+
+    with cluster(None):
+        yield
+
+
+def on_cluster(folder: Path, url: str, extractor: Extractor = PARCELS, **options: Any) -> Any:
+    """Run over `in.parquet` of a folder, on the cluster that is connected to."""
+    from extract.distributed.run import run_on_ray
+
+    defaults: dict[str, Any] = {
+        "output": folder / "out.parquet",
+        "client": Client("key", base_url=url),
+        "offline": False,
+        "address": None,
+        "workers": 2,
+        "pipeline": "parcels",
+        "cache": folder / "out.parquet.cache",
+        "overwrite": False,
+        "limits": Limits(concurrency=8, stop_after_failures=0),
+        "budget": None,
+        "row_id": "key",
+    }
+    return run_on_ray(str(folder / "in.parquet"), extractor, **(defaults | options))
+
+
+def test_without_ray_one_line_names_the_extra() -> None:
+    told = subprocess.run(
+        [sys.executable, "-c", WITHOUT_RAY + "import extract.distributed"], capture_output=True, text=True, check=False
+    )
+    assert told.stderr.splitlines()[-1] == (
+        "extract.errors.ConfigError: Ray is not installed; pip install 'extract-interactions[ray]'"
+    )
+
+
+def test_the_command_line_without_ray_is_wrong_usage_in_one_line(tmp_path: Path, environment: dict[str, str]) -> None:
+    (tmp_path / "p.py").write_text('from extract import Extractor\nextractor = Extractor(["a", "b"], "Sort {text}")\n')
+    texts(2).write_parquet(tmp_path / "in.parquet")
+    code = WITHOUT_RAY + "from extract.cli import main; main()"
+    words = ["run", "p.py", "in.parquet", "-o", "out.parquet", "--offline", "--engine", "ray"]
+    told = subprocess.run(
+        [sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=tmp_path, env=environment, check=False
+    )
+    assert told.returncode == 2
+    assert told.stderr.splitlines() == ["error: Ray is not installed; pip install 'extract-interactions[ray]'"]
+    assert not (tmp_path / "out.parquet").exists()
+
+
+def test_import_extract_loads_no_ray() -> None:
+    code = "import sys, extract, extract.runs, extract.cli.app; print('ray' in sys.modules)"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout == "False\n"
+
+
+class TestOnACluster:
+    pytestmark = needs_ray
+
+    def test_table_errors_and_types_are_those_of_one_machine(self, tmp_path: Path, cluster: None) -> None:
+        import pyarrow.parquet as pq
+
+        texts(40).write_parquet(tmp_path / "in.parquet")
+        emulator = Emulator(answers=parcel)
+        with running_server(emulator) as url:
+            result = on_cluster(tmp_path, url)
+            alone = run(
+                tmp_path / "in.parquet",
+                PARCELS,
+                client=Client("key", base_url=url),
+                output=tmp_path / "alone.parquet",
+                row_id="key",
+                pipeline="parcels",
+                limits=Limits(stop_after_failures=0),
+            )
+        assert pl.read_parquet(result.output).equals(pl.read_parquet(alone.output))
+        assert pl.read_parquet_schema(result.output) == pl.read_parquet_schema(alone.output)
+        for ours, theirs in zip(pq.read_schema(result.output), pq.read_schema(alone.output), strict=True):
+            assert ours.equals(theirs, check_metadata=True)
+        assert result.errors.equals(alone.errors)
+        same = ("rows", "valid", "rejected", "not_run", "cached", "requests", "repairs", "input_tokens", "errors")
+        assert {name: result.summary()[name] for name in same} == {name: alone.summary()[name] for name in same}
+        assert result.cost == alone.cost
+
+    def test_a_rerun_asks_nothing_whatever_the_number_of_workers_or_the_engine(
+        self, tmp_path: Path, cluster: None
+    ) -> None:
+        texts(30).write_parquet(tmp_path / "in.parquet")
+        emulator = Emulator(answers=parcel)
+        with running_server(emulator) as url:
+            first = on_cluster(tmp_path, url, workers=1)
+            asked = len(emulator.requests)
+            again = on_cluster(tmp_path, url, workers=3)
+            alone = run(texts(30), PARCELS, client=Client("key", base_url=url), cache=tmp_path / "out.parquet.cache")
+        assert asked == first.totals.requests == len(emulator.requests)
+        assert (again.totals.requests, again.totals.cached) == (0, 30)
+        assert (alone.totals.requests, alone.totals.cached) == (0, 30)
+
+    def test_a_budget_is_that_of_all_workers(self, tmp_path: Path, cluster: None) -> None:
+        texts(300).write_parquet(tmp_path / "in.parquet")
+        emulator = Emulator(answers=parcel, latency=0.01)
+        with running_server(emulator) as url:
+            result = on_cluster(tmp_path, url, budget=Budget(requests=60))
+        assert 50 <= len(emulator.requests) <= 60
+        assert "requests is used up" in str(result.stopped)
+        assert result.totals.not_run > 0
+        assert result.output.name == "out.partial.parquet"
+
+    def test_a_refused_key_stops_all_workers(self, tmp_path: Path, cluster: None) -> None:
+        from extract import Denied
+
+        texts(3_000).write_parquet(tmp_path / "in.parquet")
+        emulator = Emulator(api_key="another")
+        with running_server(emulator) as url, pytest.raises(Denied):
+            on_cluster(tmp_path, url)
+        assert len(emulator.requests) <= 4
+
+    def test_a_dataset_keeps_rejected_rows_and_says_why(self, tmp_path: Path, cluster: None) -> None:
+        import ray.data
+
+        from extract.distributed import extract_dataset
+
+        with running_server(Emulator(answers=parcel)) as url:
+            dataset = extract_dataset(
+                ray.data.from_arrow(texts(10).to_arrow()),
+                PARCELS,
+                client=Client("key", base_url=url),
+                limits=Limits(stop_after_failures=0),
+                workers=1,
+            )
+            rows = sorted(dataset.take_all(), key=lambda row: row["text"])
+        letters_and_boxes = ["letter", "box"] * 5
+        assert [row["kind"] for row in rows] == [*letters_and_boxes[:4], None, *letters_and_boxes[5:9], None]
+        assert [row["_error"] and row["_error"]["code"] for row in rows] == ([None] * 4 + ["invalid_answer"]) * 2
+
+    def test_a_killed_worker_and_a_killed_quota_lose_no_row(self, tmp_path: Path, cluster: None) -> None:
+        rows, slots = 1_500, 8
+        texts(rows).write_parquet(tmp_path / "in.parquet")
+        emulator = Emulator(answers=lambda _: '{"value": "box"}', latency=0.05)
+
+        def strike() -> None:
+            for share, name in ((0.2, "MapWorker"), (0.5, "Quota")):
+                while len(emulator.requests) < share * rows:
+                    time.sleep(0.01)
+                os.kill(actors_named(name)[0], signal.SIGKILL)
+
+        with running_server(emulator) as url:
+            striking = threading.Thread(target=strike, daemon=True)
+            striking.start()
+            label = Extractor(["letter", "box"], "Which is {text}?")
+            result = on_cluster(tmp_path, url, label, limits=Limits(concurrency=slots))
+            striking.join(timeout=1)
+        assert not striking.is_alive()
+        assert pl.read_parquet(result.output)["key"].to_list() == texts(rows)["key"].to_list()
+        assert len(emulator.requests) - rows <= slots
+
+
+def actors_named(name: str) -> list[int]:
+    """Return the processes of actors of a class that descend from this process."""
+    parents: dict[int, int] = {}
+    named = []
+    for folder in Path("/proc").iterdir():
+        try:
+            process = int(folder.name)
+            parents[process] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            if f"ray::{name}" in (folder / "cmdline").read_text():
+                named.append(process)
+        except (OSError, ValueError, IndexError):
+            continue
+    return [process for process in named if os.getpid() in ancestors(process, parents)]
+
+
+def ancestors(process: int, parents: dict[int, int]) -> Iterator[int]:
+    while (process := parents.get(process, 0)) > 1:
+        yield process
