@@ -117,6 +117,8 @@ def test_the_status_tells_which_quota_a_run_waits_for_and_how_long() -> None:
     assert "waiting 23 s for quota (600 requests/min)" in " ".join(
         drawn(glance(waiting=23.0, limit="600 requests/min"))
     )
+    busy = glance(waiting=5.0, limit="the service is overloaded")
+    assert "waiting 5 s: the service is overloaded" in " ".join(drawn(busy))
     held = glance(limit="600 requests/min", waiting=0.1)
     assert "quota reached: 600 requests/min" in " ".join(drawn(held, glance(seconds=121.0)))
     assert "64 in flight" in " ".join(drawn(held, glance(seconds=140.0)))

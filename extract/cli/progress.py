@@ -94,7 +94,9 @@ class _Seen:
             return f"{flying}; Ctrl-C again to stop now" if progress.in_flight else "stopping", "bold yellow"
         waiting = progress.waiting - self.since()
         if waiting >= 1:
-            return f"waiting {duration(waiting)} for quota ({self.limit})", _WARNING
+            # A figure is a quota; else the limit is a sentence about the service.
+            why = f" for quota ({self.limit})" if self.limit.endswith("/min") else f": {self.limit}"
+            return f"waiting {duration(waiting)}{why}", _WARNING
         if progress.seconds - self._held_at < _HELD_FOR:
             return f"quota reached: {self.limit}", _STILL
         if progress.in_flight == 0 and _done(progress) != progress.total:

@@ -55,7 +55,7 @@ def _table(run: Run, limit: str) -> Iterator[tuple[str, str]]:
     yield "cost", money(totals.cost) + _budgeted(run)
     asked = totals.rows - totals.not_run
     speed = f", {rate(asked / run.seconds)}" if asked and run.seconds >= 1 else ""
-    yield "time", _seconds(run.seconds) + speed + (f", held at {limit}" if limit else "")
+    yield "time", _seconds(run.seconds) + speed + (f", held at {limit}" if limit.endswith("/min") else "")
     if totals.unknown_attempts:
         most = f", for at most {money(totals.unknown_cost)}" if totals.unknown_cost else ""
         yield "unknown", f"{totals.unknown_attempts:,} requests may have been billed without an answer arriving{most}"
