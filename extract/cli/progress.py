@@ -80,7 +80,9 @@ class _Seen:
             if outlook.seconds_left:
                 yield f"{duration(outlook.seconds_left)} left", "cyan"
         of_all = outlook.projected_cost
-        expected = f" of about {money(of_all)}" if of_all and of_all != totals.cost else ""
+        # Answers arrive while this is drawn, so that the cost may have passed what was expected a moment ago.
+        more = of_all is not None and totals.cost is not None and of_all > totals.cost and not progress.stopping
+        expected = f" of about {money(of_all)}" if more else ""
         yield money(totals.cost) + expected, ""
         if totals.cached:
             yield f"{totals.cached:,} from the cache", ""

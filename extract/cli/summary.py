@@ -22,9 +22,11 @@ def say_summary(run: Run, *, limit: str = "", kept: bool = True) -> None:
     console.print(_headline(run), soft_wrap=True)
     for label, told in _table(run, limit):
         _print_row(console, label, told)
-    for path, note in _written(run):
+    for number, (path, note) in enumerate(_written(run)):
         # Never broken, so that it can be copied.
-        console.print(Text.assemble(_label("wrote"), plain(path, console), (note, "dim")), soft_wrap=True)
+        console.print(
+            Text.assemble(_label("" if number else "wrote"), plain(path, console), (note, "dim")), soft_wrap=True
+        )
     if run.output is None and run.complete:
         _print_row(console, "wrote", "nothing: -o OUTPUT.parquet writes the rows and keeps what was paid for")
     if run.interrupted:
