@@ -117,13 +117,17 @@ def test_the_status_tells_which_quota_a_run_waits_for_and_how_long() -> None:
     assert "waiting 23 s for quota (600 requests/min)" in " ".join(
         drawn(glance(waiting=23.0, limit="600 requests/min"))
     )
+    busy = glance(waiting=5.0, limit="the service is overloaded")
+    assert "waiting 5 s: the service is overloaded" in " ".join(drawn(busy))
     held = glance(limit="600 requests/min", waiting=0.1)
     assert "quota reached: 600 requests/min" in " ".join(drawn(held, glance(seconds=121.0)))
     assert "64 in flight" in " ".join(drawn(held, glance(seconds=140.0)))
 
 
 def test_the_status_tells_how_to_stop_at_once() -> None:
-    assert "stopping: 64 in flight; Ctrl-C again to stop now" in " ".join(drawn(glance(stopping=True)))
+    told = " ".join(drawn(glance(stopping=True)))
+    assert "stopping: 64 in flight; Ctrl-C again to stop now" in told
+    assert "of about" not in told
 
 
 def test_there_is_no_rate_before_there_are_rows_to_take_it_from() -> None:
@@ -246,9 +250,13 @@ def test_show_prints_twenty_rows_where_no_limit_is_given(extract: Extract) -> No
 
 def test_what_stands_in_data_never_steers_the_terminal(folder: Path, extract: Extract) -> None:
     (folder / "in.jsonl").write_text(json.dumps({"body": HOSTILE}) + "\n" + json.dumps({"body": "two"}) + "\n")
-    answers = [json.dumps({"label": "ham", "quote": HOSTILE}), json.dumps({"label": HOSTILE, "quote": HOSTILE})]
-    with running_server(Emulator(answers=[*answers, answers[1]])) as url:
-        arguments = ("run", "spam.py", "in.jsonl", "--base-url", url, "--show", "--id", "body", "--concurrency", "1")
+
+    def answer(body: dict[str, object]) -> str:
+        label = HOSTILE if "two" in json.dumps(body["input"]) else "ham"
+        return json.dumps({"label": label, "quote": HOSTILE})
+
+    with running_server(Emulator(answers=answer)) as url:
+        arguments = ("run", "spam.py", "in.jsonl", "--base-url", url, "--show", "--id", "body")
         done = extract(*arguments, FORCE_COLOR="1", TERM="xterm-256color")
     assert done.returncode == 3
     colours = re.compile(r"\x1b\[[0-9;]*m")

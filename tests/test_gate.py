@@ -79,6 +79,21 @@ async def test_a_quota_named_in_a_refusal_is_kept_from_then_on() -> None:
     assert 0.15 <= asyncio.get_running_loop().time() - started < 2
 
 
+async def test_the_limit_that_holds_requests_back_has_a_name() -> None:
+    door = gate(concurrency=100)
+    assert (door.limit_reached(), door.rpm, door.tpm) == ("", None, None)
+    ticket = await door.enter(1)
+    door.leave(ticket, RateLimited("slow", status=429, rpm=1200, tpm=6000, retry_after=5.0))
+    assert (door.limit_reached(), door.rpm, door.tpm) == ("1,200 requests/min", 1200, 6000)
+    given = gate(rpm=30)
+    while not given.waiting_for():
+        await given.enter(1)
+    assert (given.limit_reached(), given.rpm) == ("30 requests/min", 30)
+    busy = gate()
+    busy.leave(await busy.enter(1), Overloaded("busy", status=503, retry_after=5.0))
+    assert busy.limit_reached() == "the service is overloaded"
+
+
 async def test_a_cancelled_visitor_leaves_no_slot_behind() -> None:
     door = gate(concurrency=1)
     ticket = await door.enter(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from extract.outlook import Outlook
 from extract.results import Progress, Totals
+from extract.types import Usage
 
 
 def glance(
@@ -57,6 +59,16 @@ def test_a_quota_that_lets_a_burst_through_each_minute_gives_an_even_pace() -> N
             paces.append(outlook.rows_per_second)
     assert min(paces) > 0.9
     assert max(paces) < 2.1
+
+
+@pytest.mark.parametrize(("quota", "pace"), [({"rpm": 600.0}, 5.0), ({"tpm": 6_000.0}, 1.0), ({"rpm": 1e9}, 100.0)])
+def test_a_burst_at_the_start_promises_no_more_than_the_quota_lets_pass(quota: dict[str, float], pace: float) -> None:
+    burst = glance(5.0, 500)
+    burst.totals.requests = 1_000  # each row took two requests
+    burst.totals.by_kind["ask"] = Usage(input_tokens=50_000)
+    outlook = Outlook.of(replace(burst, **quota))
+    assert outlook.rows_per_second == pytest.approx(pace)
+    assert outlook.seconds_left == pytest.approx(500 / pace)
 
 
 def test_rows_out_of_the_cache_promise_nothing_about_those_to_come() -> None:

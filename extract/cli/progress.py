@@ -80,7 +80,9 @@ class _Seen:
             if outlook.seconds_left:
                 yield f"{duration(outlook.seconds_left)} left", "cyan"
         of_all = outlook.projected_cost
-        expected = f" of about {money(of_all)}" if of_all and of_all != totals.cost else ""
+        # Answers arrive while this is drawn, so that the cost may have passed what was expected a moment ago.
+        more = of_all is not None and totals.cost is not None and of_all > totals.cost and not progress.stopping
+        expected = f" of about {money(of_all)}" if more else ""
         yield money(totals.cost) + expected, ""
         if totals.cached:
             yield f"{totals.cached:,} from the cache", ""
@@ -94,9 +96,13 @@ class _Seen:
             return f"{flying}; Ctrl-C again to stop now" if progress.in_flight else "stopping", "bold yellow"
         waiting = progress.waiting - self.since()
         if waiting >= 1:
-            return f"waiting {duration(waiting)} for quota ({self.limit})", _WARNING
+            # A figure is a quota; else the limit is a sentence about the service.
+            why = f" for quota ({self.limit})" if self.limit.endswith("/min") else f": {self.limit}"
+            return f"waiting {duration(waiting)}{why}", _WARNING
         if progress.seconds - self._held_at < _HELD_FOR:
             return f"quota reached: {self.limit}", _STILL
+        if progress.in_flight == 0 and _done(progress) != progress.total:
+            return "waiting to try again", _STILL
         return f"{progress.in_flight:,} in flight", _STILL
 
 

@@ -22,9 +22,11 @@ def say_summary(run: Run, *, limit: str = "", kept: bool = True) -> None:
     console.print(_headline(run), soft_wrap=True)
     for label, told in _table(run, limit):
         _print_row(console, label, told)
-    for path, note in _written(run):
+    for number, (path, note) in enumerate(_written(run)):
         # Never broken, so that it can be copied.
-        console.print(Text.assemble(_label("wrote"), plain(path, console), (note, "dim")), soft_wrap=True)
+        console.print(
+            Text.assemble(_label("" if number else "wrote"), plain(path, console), (note, "dim")), soft_wrap=True
+        )
     if run.output is None and run.complete:
         _print_row(console, "wrote", "nothing: -o OUTPUT.parquet writes the rows and keeps what was paid for")
     if run.interrupted:
@@ -55,7 +57,7 @@ def _table(run: Run, limit: str) -> Iterator[tuple[str, str]]:
     yield "cost", money(totals.cost) + _budgeted(run)
     asked = totals.rows - totals.not_run
     speed = f", {rate(asked / run.seconds)}" if asked and run.seconds >= 1 else ""
-    yield "time", _seconds(run.seconds) + speed + (f", held at {limit}" if limit else "")
+    yield "time", _seconds(run.seconds) + speed + (f", held at {limit}" if limit.endswith("/min") else "")
     if totals.unknown_attempts:
         most = f", for at most {money(totals.unknown_cost)}" if totals.unknown_cost else ""
         yield "unknown", f"{totals.unknown_attempts:,} requests may have been billed without an answer arriving{most}"
