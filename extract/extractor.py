@@ -206,9 +206,10 @@ class Plan:
     def written(
         self, record: Mapping[str, Any], parts: Mapping[str, tuple[Part, ...]], *, grounded: bool = True
     ) -> Question:
-        """Return what is asked for one record with its media as `parts`. Raises BadRecord, also for a blank record.
+        """Return what is asked for one record with its media as `parts`. Raises BadRecord.
 
-        A model that is asked about nothing answers all the same, and makes it up. Not `grounded`: without the text in which the values are to be found again.
+        That is also raised for a blank record: a model that is asked about nothing answers all the same, and makes it
+        up. Not `grounded`: without the text in which the values are to be found again.
         """
         record = {**dict.fromkeys(self.absent), **record}
         media: list[Part] = [part for name in self.extractor.media for part in parts[name]]
