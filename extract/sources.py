@@ -22,8 +22,9 @@ from extract.errors import ConfigError, ExtractError
 from extract.media import is_document
 from extract.mime import mime_type_of
 
-__all__ = ["Source", "open_source", "take_rows"]
+__all__ = ["Source", "open_source", "read_table", "take_rows"]
 
+_TABLE_ROWS = 65_536
 _TEXTS = pl.Schema({"text": pl.String()})
 _SCHEMA_ROWS = 1_000  # rows of an iterator that are read to learn its types
 
@@ -72,6 +73,12 @@ def open_source(data: Any) -> Source:
         f"a {type(data).__name__} is no input; give a frame or series of Polars, pandas or Arrow, a list of dicts or "
         "of texts, an iterator of these, or a path"
     )
+
+
+def read_table(address: str) -> pl.DataFrame:
+    """Return all rows of a file at once. ConfigError as `open_source` says."""
+    source = open_source(address)
+    return pl.concat([source.schema.to_frame(), *source.batches(_TABLE_ROWS)])
 
 
 def take_rows(source: Source, limit: int) -> Source:
