@@ -10,6 +10,7 @@ from typing import NamedTuple
 from extract.errors import ConfigError
 from extract.evaluation import Evaluation, evaluate
 from extract.evaluation.labels import Confusion, label_fields, shown_label
+from extract.report.matching import valid_rows
 from extract.report.material import PROVENANCE, Columns, Material
 from extract.sources import read_table
 
@@ -60,11 +61,11 @@ def judge(material: Material, columns: Columns, gold: str, *, on: str) -> Judgem
     if on not in known:
         raise ConfigError(f"{material.name} has no column {on!r} to join on; it has {list(known)!r}")
     told = {name.partition(".")[0] for name in right.columns}
-    fields = {column: field for column, field in columns.answer.items() if field in told and column != on}
+    fields = {column: field for column, field in columns.answer.items() if field in told and on not in (column, field)}
     if not fields:
         raise ConfigError(f"{gold} has none of the output's fields {list(columns.answer.values())!r}")
     read = (on, *fields, *([PROVENANCE] if columns.provenance else []))
-    left = material.rows.select(read).rename(fields).collect(engine="streaming")
+    left = valid_rows(material, columns).select(read).rename(fields).collect(engine="streaming")
     names = [name for name in right.columns if name.partition(".")[0] in fields.values()]
     labels = list(label_fields((field, known[column]) for column, field in fields.items()))
     evaluation = evaluate(left, right, on=on, fields=names, labels=labels)
