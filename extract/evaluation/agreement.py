@@ -20,7 +20,7 @@ from extract.evaluation.written import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["same_exactly", "same_when_normalised"]
+__all__ = ["json_value", "same_exactly", "same_when_normalised"]
 
 Number: TypeAlias = int | float | Decimal
 
@@ -51,12 +51,15 @@ def _agree(predicted: Any, gold: Any, same: Callable[[Any, Any], bool]) -> bool:
 
 def _unpacked(value: Any, *, beside: Any) -> Any:
     """Return what a JSON text holds where the other side is nested; anything else as it is."""
-    if not (isinstance(value, str) and isinstance(beside, dict | list)):
-        return value
+    return json_value(value) if isinstance(value, str) and isinstance(beside, dict | list) else value
+
+
+def json_value(text: str) -> Any:
+    """Return what a JSON text holds; a text that is none, or too deep to be read, as it is."""
     try:
-        return json.loads(value)
-    except ValueError:
-        return value
+        return json.loads(text)
+    except (ValueError, RecursionError):
+        return text
 
 
 def _text_last(first: Any, second: Any) -> tuple[Any, Any]:
@@ -117,7 +120,11 @@ def _writes(text: str, value: Any, day_first: bool) -> bool:
 
 
 def _close(first: Number, second: Number) -> bool:
-    return math.isclose(first, second, rel_tol=1e-9, abs_tol=1e-12)
+    try:
+        ours, theirs = float(first), float(second)
+    except OverflowError:  # an integer that no float holds
+        return False
+    return math.isfinite(ours) and math.isclose(ours, theirs, rel_tol=1e-9, abs_tol=1e-12)
 
 
 def _same_moment(first: date, second: date) -> bool:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from extract.errors import ConfigError
 from extract.evaluation.costs import cost_column, cost_score
 from extract.evaluation.intervals import Interval, share_interval
 from extract.evaluation.labels import Confusion, averages, confusion_of, label_intervals, label_scores
@@ -51,6 +52,8 @@ def evaluate(
     Intervals of shares are Wilson's; those of F1, kappa and cost are a BCa bootstrap of `resamples` (0: none) from
     `seed`. Raises ConfigError for a missing, null or repeated key, an unknown field, and nothing to judge.
     """
+    if resamples < 0:
+        raise ConfigError(f"resamples is how often the rows are drawn anew, 0 or more, not {resamples!r}")
     predicted, gold = with_equal_keys({"predicted": predicted, "gold": gold}, on)
     columns = common_fields(predicted, gold, on, fields)
     by_key = check_member_keys(keys or {}, columns, predicted)

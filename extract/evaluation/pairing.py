@@ -29,7 +29,11 @@ def with_equal_keys(frames: Mapping[str, pl.DataFrame], on: str) -> list[pl.Data
     # A CSV reader makes 1 of an integer key and another 1.0; as texts they would never meet.
     fractional = all(dtype.is_numeric() for dtype in dtypes) and any(dtype.is_float() for dtype in dtypes)
     key = pl.col(on).cast(pl.Float64 if fractional else pl.String)
-    cast = [frame.with_columns(key) for frame in frames.values()]
+    try:
+        cast = [frame.with_columns(key) for frame in frames.values()]
+    except pl.exceptions.PolarsError:
+        kinds = ", ".join(f"{side} {dtype}" for side, dtype in zip(frames, dtypes, strict=True))
+        raise ConfigError(f"keys {on!r} of these types cannot be compared: {kinds}; cast them to one type") from None
     for side, frame in zip(frames, cast, strict=True):
         check_keys(side, frame, on)  # whole numbers beyond 2 ** 53 fall together as floats
     return cast

@@ -147,6 +147,8 @@ def _named_month_numbers(text: str) -> tuple[int, int, int] | None:
     if not named or len(numbers) != 2:
         return None
     day, year = reversed(numbers) if len(numbers[0]) == 4 else numbers
+    if len(day) > 2 or len(year) > 4:  # the number of something else
+        return None
     return _full_year(year), named[-1], int(day)
 
 
