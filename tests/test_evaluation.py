@@ -155,6 +155,15 @@ def test_another_value_is_wrong_either_way(predicted: Any, gold: str, dtype: Any
         ("5.00-", "-5.00"),
         ("(12.00)", "-12.00"),
         ("¥429,000-", "-429000.00"),
+        ("RM-9.00", "-9.00"),
+        ("USD \u2212 9.00", "-9.00"),
+        ("($9.00)", "-9.00"),
+        ("Refund of -9.00", "-9.00"),
+        ("Refund: RM9.00-", "-9.00"),
+        ("Sub-total 9.00", "9.00"),
+        ("Pre-tax 9.00", "9.00"),
+        ("total - paid: 9.00", "9.00"),
+        ("e-mail 9", "9.00"),
         ("١٬٢٣٤٫٥٠", "1234.50"),
     ],
 )
@@ -227,6 +236,11 @@ def test_a_written_time_counts_and_an_unwritten_one_does_not() -> None:
         ("Straße 5", "STRASSE  5"),
         ("ＡＢＣ", "abc"),
         ("a\n b", "a b"),
+        ("10-12 items", "10 - 12 items"),
+        ("pages 10-12", "pages 10 -12"),
+        ("(2 rooms)", "2 rooms"),
+        ("-$12.50", "$-12.50"),
+        ("(12.50)", "\u221212.50"),
         (None, " "),
     ],
 )
@@ -234,7 +248,22 @@ def test_texts_are_normalised_by_case_width_blanks_and_punctuation(predicted: st
     assert agrees(predicted, gold, pl.String) == (False, True)
 
 
-@pytest.mark.parametrize(("predicted", "gold"), [("12 3", "1 23"), ("!", "?"), ("की", "का"), ("9.00", "900")])
+@pytest.mark.parametrize(
+    ("predicted", "gold"),
+    [
+        ("12 3", "1 23"),
+        ("!", "?"),
+        ("की", "का"),
+        ("9.00", "900"),
+        ("-12.50", "12.50"),
+        ("(12.50)", "12.50"),
+        ("12.50-", "12.50"),
+        ("down \u22125 degrees", "down 5 degrees"),
+        ("C#", "C"),
+        ("C++", "C"),
+        ("F# and C", "F and C"),
+    ],
+)
 def test_texts_that_say_something_else_stay_apart(predicted: str, gold: str) -> None:
     assert agrees(predicted, gold, pl.String) == (False, False)
 

@@ -52,5 +52,5 @@ def test_keys_that_cannot_be_compared_are_refused() -> None:
 
 def test_fewer_than_no_resamples_are_refused() -> None:
     frame = pl.DataFrame({"id": [1], "x": ["a"]})
-    with pytest.raises(ConfigError, match="resamples is how often .* not -5"):
+    with pytest.raises(ConfigError, match="resamples is how often"):
         evaluate(frame, frame, on="id", resamples=-5)
