@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import time
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -356,6 +357,49 @@ def test_booleans_are_labels_and_read_their_gold_text() -> None:
     # true: 1 hit, 2 predicted, 1 gold -> 2/3; false: 2 hits, 2 predicted, 3 gold -> 4/5
     assert result.macro_f1 == pytest.approx((2 / 3 + 4 / 5) / 2)
     assert (result.accuracy, result.exact, result.normalised) == (0.75, 0, 0.75)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "gold"),
+    [
+        (pl.Series(["true", "false"], dtype=pl.Enum(["true", "false", "unclear"])), [True, False]),
+        (pl.Series(["1", "3"], dtype=pl.Enum(["1", "2", "3"])), [1.0, 3.0]),
+        (pl.Series(["1", "3"], dtype=pl.Enum(["1", "2", "3"])), [1, 3]),
+        (pl.Series([1, 3]), [" 1", "3.0"]),
+        (pl.Series([True, False]), [1, 0]),
+        (pl.Series([1.5, 100.0]), [Decimal("1.50"), Decimal("100.00")]),
+    ],
+)
+def test_what_is_exactly_right_is_so_as_a_label_too(predicted: Any, gold: list[Any]) -> None:
+    result = score(predicted, gold, labels=["field"])
+    assert (result.exact, result.accuracy, result.macro_f1, result.kappa) == (1, 1, 1, 1)
+    turned = score(gold, predicted, labels=["field"])
+    assert (turned.exact, turned.macro_f1) == (1, 1)
+
+
+def test_gold_labels_are_normalised_where_the_schema_knows_the_label() -> None:
+    known = pl.Enum(["Café", "m", "M", "tea"])
+    result = score(pl.Series(["Café", "tea", "m"], dtype=known), ["cafe\u0301", " TEA", "m"])
+    assert (result.normalised, result.macro_f1) == (1, 1)
+    assert [one.label for one in result.labels] == ["Café", "m", "tea"]
+    # Labels that only case tells apart stay apart.
+    assert score(pl.Series(["m", "M"], dtype=known), ["M", "M"]).accuracy == 0.5
+    assert score(pl.Series(["tea"], dtype=known), ["coffee"]).macro_f1 == 0
+
+
+def test_many_different_predictions_make_no_labels() -> None:
+    gold = [f"shop {number % 50}" for number in range(400)]
+    assert score([f"shop {number}" for number in range(400)], gold).kind == "text"
+    assert score([f"shop {number % 60}" for number in range(400)], gold).kind == "label"
+
+
+def test_many_labels_take_no_more_than_their_rows() -> None:
+    gold = [f"label {number % 10_000}" for number in range(40_000)]
+    predicted = [f"label {number % 9_999}" for number in range(40_000)]
+    started = time.monotonic()
+    result = score(predicted, gold, labels=["field"], resamples=0)
+    assert len(result.labels) == 10_000
+    assert time.monotonic() - started < 5  # under a second; once it was quadratic
 
 
 def test_a_missing_prediction_costs_recall_and_no_precision() -> None:

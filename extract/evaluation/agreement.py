@@ -20,7 +20,7 @@ from extract.evaluation.written import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["json_value", "same_exactly", "same_when_normalised"]
+__all__ = ["json_value", "same_exactly", "same_when_normalised", "typed_text"]
 
 Number: TypeAlias = int | float | Decimal
 
@@ -71,7 +71,7 @@ def _same_plain(predicted: Any, gold: Any) -> bool:
     if value is None or other is None:
         return value is other
     if isinstance(other, str) and not isinstance(value, str):
-        other = _typed(other, like=value)
+        other = typed_text(other, like=value)
     return bool(_comparable(value) == _comparable(other))
 
 
@@ -82,7 +82,7 @@ def _comparable(value: Any) -> Any:
     return value
 
 
-def _typed(text: str, *, like: Any) -> Any:
+def typed_text(text: str, *, like: Any) -> Any:
     """Return what `text` plainly writes for a value of the type of `like`, or None."""
     if isinstance(like, bool):
         return plain_boolean(text)

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 from extract.errors import ConfigError
 from extract.evaluation import Evaluation, evaluate
-from extract.evaluation.labels import Confusion, label_fields, shown_label
+from extract.evaluation.confusion import Confusion, shown_label
+from extract.evaluation.labels import label_fields
 from extract.report.material import PROVENANCE, Columns, Material
 from extract.sources import read_table
 
@@ -97,7 +98,8 @@ def _mistaken(confusion: Confusion) -> Mistaken:
 
 def _pairs(confusion: Confusion) -> Iterator[Taken]:
     names = [*map(shown_label, confusion.labels), NO_PREDICTION]
-    for gold, row, unanswered in zip(names, confusion.counts, confusion.unanswered, strict=False):
-        for predicted, rows in zip(names, (*row, unanswered), strict=True):
-            if rows:
-                yield Taken(gold, predicted, rows)
+    for gold, predicted, rows in confusion.cells:
+        yield Taken(names[gold], names[predicted], rows)
+    for name, rows in zip(names, confusion.unanswered, strict=False):
+        if rows:
+            yield Taken(name, NO_PREDICTION, rows)
