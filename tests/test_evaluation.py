@@ -277,6 +277,23 @@ def test_numbers_compare_by_value_whatever_their_dtype() -> None:
     assert score([math.nan], [math.nan]).exact == 1
 
 
+@pytest.mark.parametrize(
+    "other", [pl.Series([60.31, 33.9]), pl.Series(["60.31", "33.90"]), pl.Series([Decimal("60.31"), Decimal("33.90")])]
+)
+def test_floats_of_32_bits_are_compared_with_the_digits_they_have(other: pl.Series) -> None:
+    single = pl.Series([60.31, 33.9], dtype=pl.Float32)
+    for result in (score(single, other), score(other, single)):
+        assert (result.exact, result.normalised) == (1, 1)
+    assert score(single, other.reverse()).normalised == 0
+    assert score(single, [60.32, 33.9]).normalised == 0.5
+
+
+def test_floats_of_32_bits_inside_of_others_are_compared_so_too() -> None:
+    whole = pl.Series([{"total": 60.31, "of": [60.31, 1.5]}])
+    single = whole.cast(pl.Struct({"total": pl.Float32, "of": pl.List(pl.Float32)}))
+    assert (score(single, whole).exact, score(whole, single).exact) == (1, 1)
+
+
 # Nested values
 
 INNER = {"is_safe": True, "summary": "Nice."}
