@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
-from datetime import date, datetime, time
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from extract.evaluation.plain import json_value, typed_text
 from extract.evaluation.written import (
     collapsed,
-    plain_boolean,
-    plain_number,
     written_boolean,
     written_moment,
     written_numbers,
@@ -20,7 +18,7 @@ from extract.evaluation.written import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["json_value", "same_exactly", "same_when_normalised", "typed_text"]
+__all__ = ["same_exactly", "same_when_normalised"]
 
 Number: TypeAlias = int | float | Decimal
 
@@ -54,14 +52,6 @@ def _unpacked(value: Any, *, beside: Any) -> Any:
     return json_value(value) if isinstance(value, str) and isinstance(beside, dict | list) else value
 
 
-def json_value(text: str) -> Any:
-    """Return what a JSON text holds; a text that is none, or too deep to be read, as it is."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text
-
-
 def _text_last(first: Any, second: Any) -> tuple[Any, Any]:
     return (second, first) if isinstance(first, str) else (first, second)
 
@@ -71,7 +61,7 @@ def _same_plain(predicted: Any, gold: Any) -> bool:
     if value is None or other is None:
         return value is other
     if isinstance(other, str) and not isinstance(value, str):
-        other = typed_text(other, like=value)
+        other = typed_text(other, type(value))
     return bool(_comparable(value) == _comparable(other))
 
 
@@ -80,20 +70,6 @@ def _comparable(value: Any) -> Any:
     if isinstance(value, float):
         return Decimal(repr(value)) if math.isfinite(value) else repr(value)
     return value
-
-
-def typed_text(text: str, *, like: Any) -> Any:
-    """Return what `text` plainly writes for a value of the type of `like`, or None."""
-    if isinstance(like, bool):
-        return plain_boolean(text)
-    if isinstance(like, Number):
-        return plain_number(text)
-    if isinstance(like, date | time):
-        try:
-            return type(like).fromisoformat(text.strip())
-        except ValueError:
-            return None
-    return None
 
 
 def _forgiven(predicted: Any, gold: Any, day_first: bool) -> bool:

@@ -11,8 +11,8 @@ from typing import Any, Final, TypeAlias
 
 import polars as pl
 
-from extract.evaluation.agreement import typed_text
 from extract.evaluation.pairing import Pairs
+from extract.evaluation.plain import typed_text
 from extract.evaluation.tables import aligned
 from extract.evaluation.written import collapsed, written_boolean
 
@@ -178,7 +178,7 @@ def _read_as(value: Any, like: Any) -> Any:
         truth = written_boolean(value) if isinstance(value, str) else {0: False, 1: True}.get(value)
         return value if truth is None else truth
     if isinstance(value, str) and not isinstance(like, str):
-        typed = typed_text(value, like=like)
+        typed = typed_text(value, type(like))
         return value if typed is None else typed
     return value
 

@@ -12,16 +12,26 @@ import polars as pl
 from extract.evaluation.confusion import Confusion
 from extract.evaluation.intervals import Bootstrap, Interval
 
-__all__ = ["Average", "LabelScore", "averages", "label_fields", "label_intervals", "label_scores"]
+__all__ = ["Average", "LabelScore", "averages", "label_fields", "label_intervals", "label_scores", "text_fields"]
 
 
 def label_fields(dtypes: Iterable[tuple[str, Any]]) -> Iterator[str]:
     """Yield the fields that are labels by their types, however few rows there are: csv and jsonl forget it."""
+    return (name for name, dtype in _leaves(dtypes) if isinstance(dtype, pl.Enum))
+
+
+def text_fields(dtypes: Iterable[tuple[str, Any]]) -> Iterator[str]:
+    """Yield the fields that hold texts or labels: in a csv file "007" or "true" is one, whatever it looks like."""
+    return (name for name, dtype in _leaves(dtypes) if isinstance(dtype, pl.Enum) or dtype == pl.String)
+
+
+def _leaves(dtypes: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Yield every field that is no struct, those within structs as `outer.inner`, with its dtype."""
     for name, dtype in dtypes:
-        if isinstance(dtype, pl.Enum):
-            yield name
-        elif isinstance(dtype, pl.Struct):
-            yield from label_fields((f"{name}.{inner.name}", inner.dtype) for inner in dtype.fields)
+        if isinstance(dtype, pl.Struct):
+            yield from _leaves((f"{name}.{inner.name}", inner.dtype) for inner in dtype.fields)
+        else:
+            yield name, dtype
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,9 +10,10 @@ from typing import Any
 import polars as pl
 
 from extract.errors import ConfigError
-from extract.evaluation.agreement import json_value, same_exactly, same_when_normalised
+from extract.evaluation.agreement import same_exactly, same_when_normalised
 from extract.evaluation.intervals import Bootstrap, Interval
 from extract.evaluation.pairing import Columns, Pairs
+from extract.evaluation.plain import json_value
 
 __all__ = ["MemberScore", "check_member_keys", "member_score"]
 

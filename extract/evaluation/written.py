@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import date, datetime, time
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final
 
-__all__ = ["collapsed", "plain_boolean", "plain_number", "written_boolean", "written_moment", "written_numbers"]
+from extract.evaluation.plain import plain_number
+
+__all__ = ["collapsed", "written_boolean", "written_moment", "written_numbers"]
 
 _YES: Final = frozenset({"true", "t", "yes", "y", "1"})
 _NO: Final = frozenset({"false", "f", "no", "n", "0"})
@@ -69,24 +71,10 @@ def _is_negative_amount(text: str) -> bool:
     return _NEGATIVE.fullmatch("".join(text.split())) is not None
 
 
-def plain_boolean(text: str) -> bool | None:
-    """Return what "true" or "false" says, in any case; None for all else."""
-    return {"true": True, "false": False}.get(text.strip().lower())
-
-
 def written_boolean(text: str) -> bool | None:
     """Return what yes, no, y, n, t, f, 1, 0, true or false says; None for all else."""
     word = text.strip().casefold()
     return True if word in _YES else False if word in _NO else None
-
-
-def plain_number(text: str) -> Decimal | None:
-    """Return the finite number that the text is in Python's notation; None for all else."""
-    try:
-        number = Decimal(text.strip())
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
 
 
 def written_numbers(text: str) -> frozenset[Decimal]:

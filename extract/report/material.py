@@ -46,10 +46,14 @@ class Material:
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns of an output by what they hold. `answer` maps a column to the field of the schema it came from."""
+    """The columns of an output by what they hold. `answer` maps a column to the field of the schema it came from.
+
+    `dtypes` are those of these fields: the schema's where it is known, since text keeps none.
+    """
 
     source: tuple[str, ...]
     answer: dict[str, str]
+    dtypes: dict[str, pl.DataType]
     spans: bool
     provenance: bool
     schema: OutputSchema | None
@@ -67,7 +71,9 @@ class Columns:
             if is_ours:
                 answer.pop(name, None)
         source = tuple(name for name in found if name not in answer and name not in (SPANS, PROVENANCE))
-        return cls(source, answer, spans, provenance, schema)
+        typed = {} if schema is None else schema.dtypes
+        dtypes = {field: typed.get(field, found[column]) for column, field in answer.items()}
+        return cls(source, answer, dtypes, spans, provenance, schema)
 
 
 def _holds_spans(dtype: Any) -> bool:

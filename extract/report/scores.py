@@ -10,7 +10,8 @@ from typing import NamedTuple
 from extract.errors import ConfigError
 from extract.evaluation import Evaluation, evaluate
 from extract.evaluation.confusion import Confusion, shown_label
-from extract.evaluation.labels import label_fields
+from extract.evaluation.labels import label_fields, text_fields
+from extract.evaluation.retyping import retyped
 from extract.report.material import PROVENANCE, Columns, Material
 from extract.sources import read_table
 
@@ -56,8 +57,8 @@ def judge(material: Material, columns: Columns, gold: str, *, on: str) -> Judgem
 
     Raises ConfigError for a gold file that cannot be read, a column that is not there and keys that repeat.
     """
-    right = read_table(gold)
     known = material.rows.collect_schema()
+    right = read_table(gold, texts=text_fields(columns.dtypes.items()))
     if on not in known:
         raise ConfigError(f"{material.name} has no column {on!r} to join on; it has {list(known)!r}")
     told = {name.partition(".")[0] for name in right.columns}
@@ -65,9 +66,9 @@ def judge(material: Material, columns: Columns, gold: str, *, on: str) -> Judgem
     if not fields:
         raise ConfigError(f"{gold} has none of the output's fields {list(columns.answer.values())!r}")
     read = (on, *fields, *([PROVENANCE] if columns.provenance else []))
-    left = material.rows.select(read).rename(fields).collect(engine="streaming")
+    left = retyped(material.rows.select(read).rename(fields).collect(engine="streaming"), columns.dtypes)
     names = [name for name in right.columns if name.partition(".")[0] in fields.values()]
-    labels = list(label_fields((field, known[column]) for column, field in fields.items()))
+    labels = list(label_fields((field, left.schema[field]) for field in fields.values()))
     evaluation = evaluate(left, right, on=on, fields=names, labels=labels)
     confusions = {score.name: score.confusion for score in evaluation.fields}
     return Judgement(evaluation, {name: _mistaken(found) for name, found in confusions.items() if found is not None})
