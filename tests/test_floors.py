@@ -21,7 +21,7 @@ FLOORS = (
     "schema prompts usage limits evaluation",
     "display",
     "spotcheck",
-    "budget columns grounding pace windows",
+    "budget columns outputs grounding pace windows",
     "billing estimates rates results",
     "interactions media cache sinks backlog gate outlook",
     "questions progress",
