@@ -8,6 +8,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,7 @@ from typing import Any, Protocol, Self
 
 from extract.errors import ConfigError, ExtractError, OutputError
 from extract.filetable import CREATE_FILES, FileTable
+from extract.limits import Day, pacific_midnight
 from extract.types import Attempt, Interaction, Usage
 
 __all__ = ["Answers", "ResponseCache", "Spending", "Verification"]
@@ -244,9 +246,10 @@ class ResponseCache:
             else:
                 kept.set_exception(failure)
 
-    def attempts_since(self, at: float) -> int:
-        """Return how many attempts the ledger holds since a Unix time."""
-        return int(self._select("SELECT count(*) FROM attempts WHERE at >= ?", at)[0][0])
+    def day(self, at: float) -> Day:
+        """Return the day that a Unix time belongs to, with the attempts that the ledger holds since it began."""
+        began = pacific_midnight(datetime.fromtimestamp(at, UTC)).timestamp()
+        return Day.of(at, int(self._select("SELECT count(*) FROM attempts WHERE at >= ?", began)[0][0]))
 
     def spent(self, since: float = 0.0) -> list[Spending]:
         """Return what all runs with this file have taken since a Unix time, by kind of attempt, model and tier."""

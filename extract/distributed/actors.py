@@ -9,7 +9,6 @@ import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +21,7 @@ from extract.budget import Amount, Budget
 from extract.cache import ResponseCache, Spending
 from extract.errors import ExtractError, OutputError
 from extract.leases import Lease, Leases, Report
-from extract.limits import Limits, pacific_midnight
+from extract.limits import Day, Limits
 from extract.types import Attempt
 
 __all__ = ["Actors", "Answer", "AnswerKeeper", "Quota", "State", "answered", "raised"]
@@ -49,19 +48,18 @@ class Quota:
     the same claims, at the rates that were learned, and with no permits saved up.
     """
 
-    def __init__(self, limits: Limits, budget: Budget | None, sent_today: int, checkpoint: Path) -> None:
-        self._leases = Leases(limits, budget, sent_today=sent_today)
+    def __init__(self, limits: Limits, budget: Budget | None, day: Day | None, checkpoint: Path) -> None:
+        self._leases = Leases(limits, budget, day=day)
         self._checkpoint = checkpoint
-        self._saved_at, self._saved = 0.0, self._leases.claimed
         if checkpoint.exists():
             self._leases.resume(json.loads(checkpoint.read_text(encoding="utf-8")), time.monotonic())
-            self._saved = self._leases.claimed
+        self._saved_at, self._saved = 0.0, self._leases.promised
 
     def exchange(self, report: Report) -> Lease:
         """Take a worker's report and return its next lease."""
         now = time.monotonic()
-        lease = self._leases.exchange(report, now)
-        if self._leases.claimed != self._saved or now - self._saved_at >= _SAVE_EVERY:
+        lease = self._leases.exchange(report, now, time.time())
+        if self._leases.promised != self._saved or now - self._saved_at >= _SAVE_EVERY:
             self._save(now)
         return lease
 
@@ -69,16 +67,17 @@ class Quota:
         temporary = self._checkpoint.with_name(f"{self._checkpoint.name}.part")
         temporary.write_text(json.dumps(self._leases.state(now)), encoding="utf-8")
         temporary.replace(self._checkpoint)
-        self._saved_at, self._saved = now, self._leases.claimed
+        self._saved_at, self._saved = now, self._leases.promised
 
     def stop(self, error: ExtractError) -> None:
         """End the run: every worker hears of it with its next lease."""
         self._leases.stopped = self._leases.stopped or error
+        self._save(time.monotonic())
 
     def state(self) -> State:
         """Return what the run has taken so far, and what has ended it."""
         leases = self._leases
-        return State(leases.requests, leases.spent, leases.peak, leases.stopped)
+        return State(leases.requests, leases.claims.spent, leases.claims.peak, leases.stopped)
 
 
 class AnswerKeeper:
@@ -112,9 +111,9 @@ class AnswerKeeper:
     async def remember_rung(self, schema: bytes, rung: int) -> None:
         self._cache.remember_rung(schema, rung)
 
-    async def sent_today(self) -> int:
-        """Return how many requests the ledger holds since the day of the daily quota began."""
-        return self._cache.attempts_since(pacific_midnight(datetime.now(UTC)).timestamp())
+    async def day(self) -> Day:
+        """Return the day of the daily quota, with the requests that the ledger holds since it began."""
+        return self._cache.day(time.time())
 
     async def close(self) -> None:
         self._cache.close()
@@ -137,11 +136,10 @@ class Actors:
         """Start both. OutputError or ConfigError where the cache cannot be used."""
         run = uuid.uuid4().hex[:12]
         checkpoint = cache.with_name(f"{cache.name}.quota-{run}")
-        keeper = _start(AnswerKeeper, f"extract-answers-{run}", cache, retries=-1)
-        sent_today = answered(keeper.sent_today.remote) if limits.rpd is not None else 0
+        keeper = _start(AnswerKeeper, f"extract-answers-{run}", cache)
+        day = answered(keeper.day.remote) if limits.rpd is not None else None
         answered(lambda: keeper.rung.remote(b""))  # whether the cache can be used is known before a row is read
-        # A report that was lost is not repeated: the next one tells all that it told.
-        quota = _start(Quota, f"extract-quota-{run}", limits, budget, sent_today, checkpoint, retries=0)
+        quota = _start(Quota, f"extract-quota-{run}", limits, budget, day, checkpoint)
         return cls(quota, keeper, checkpoint)
 
     def end(self) -> None:
@@ -154,11 +152,11 @@ class Actors:
         self.checkpoint.unlink(missing_ok=True)
 
 
-def _start(kind: type, name: str, *arguments: Any, retries: int) -> Any:
-    """Start an actor on this node; where it dies it comes back as often as it takes."""
+def _start(kind: type, name: str, *arguments: Any) -> Any:
+    """Start an actor on this node; where it dies it comes back as often as it takes, and calls wait for it."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     actor = ray.remote(kind).options(
-        name=name, num_cpus=0, max_restarts=-1, max_task_retries=retries, scheduling_strategy=here
+        name=name, num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here
     )
     return actor.remote(*arguments)
 

@@ -16,6 +16,7 @@ from ray.exceptions import RayError, RayTaskError
 
 from extract.asker import Asker
 from extract.budget import Budget
+from extract.claims import LeasedPurse
 from extract.distributed.actors import Actors, raised
 from extract.distributed.answers import RemoteAnswers
 from extract.distributed.columns import with_errors
@@ -25,7 +26,7 @@ from extract.extractor import Extractor
 from extract.gate import Gate
 from extract.interactions.client import AsyncClient
 from extract.interactions.endpoint import Endpoint
-from extract.leased import LeasedPurse, LeasedThrottle, Leaseholder
+from extract.leased import LeasedThrottle, Leaseholder
 from extract.limits import Limits
 from extract.loops import new_loop
 from extract.runner import Runner, Shape
@@ -104,7 +105,7 @@ class Worker:
             extractor.compile(job.endpoint, service_tier=job.service_tier),
             await client.__aenter__(),
             RemoteAnswers(self._name, job.actors.keeper),
-            job.limits,
+            replace(job.limits, rpd=None),  # it is the quota that counts the day
             gate=gate,
             inline_limit=job.inline_limit,
             keep_files=job.keep_files,
@@ -130,7 +131,6 @@ class Worker:
                 wait = _LONGEST_WAIT
             else:
                 self._heard_at = self._loop.time()
-                self._asker.sender.sent_today = lease.sent_today
                 self._holder.accept(lease, report, self._loop.time())
                 wait = max(wait, min(lease.wait, _LONGEST_WAIT))
                 if lease.stop is not None:
@@ -152,7 +152,8 @@ class Worker:
         await listener
 
     async def _leased(self, report: Any) -> Any:
-        return await self._job.actors.quota.exchange.remote(report)
+        # One that is lost is not repeated: the next one tells all that it told.
+        return await self._job.actors.quota.exchange.options(max_task_retries=0).remote(report)
 
     def _go_alone(self) -> None:
         """Bridge the time until the quota is back; where it does not come back, end the run."""
