@@ -14,13 +14,14 @@ from collections.abc import Iterator
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import polars as pl
 import pytest
 from pydantic import BaseModel, Field
 
-from extract import Budget, Client, Emulator, Extractor, Limits, run
+from extract import Budget, Client, Emulator, Extractor, Limits, NotRun, run
 from extract.emulator.server import running_server
 
 needs_ray = [
@@ -213,6 +214,43 @@ class TestOnACluster:
         letters_and_boxes = ["letter", "box"] * 5
         assert [row["kind"] for row in rows] == [*letters_and_boxes[:4], None, *letters_and_boxes[5:9], None]
         assert [row["_error"] and row["_error"]["code"] for row in rows] == ([None] * 4 + ["invalid_answer"]) * 2
+
+    def test_a_quota_that_comes_back_knows_what_ended_the_run(self, tmp_path: Path, cluster: None) -> None:
+        import ray
+
+        from extract.distributed.actors import Actors, answered
+
+        actors = Actors.start(Limits(), None, tmp_path / "answers.cache")
+        try:
+            answered(lambda: actors.quota.stop.remote(NotRun("that is enough")))
+            ray.kill(actors.quota, no_restart=False)
+            assert str(answered(actors.quota.state.remote).stopped) == "that is enough"
+        finally:
+            actors.end()
+
+    def test_a_run_with_rows_that_were_not_reached_is_not_whole(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from extract.budget import Amount
+        from extract.distributed import collector
+        from extract.distributed.actors import State
+        from extract.sinks import ParquetSink
+
+        monkeypatch.setattr(collector, "answered", lambda call: call())
+        calls = {"state": State(3, Amount(), Decimal(0), None), "spent": [], "rung": 0}
+        actor = SimpleNamespace(
+            **{name: SimpleNamespace(remote=lambda *_, told=told: told) for name, told in calls.items()}
+        )
+        schema = pl.Schema({"text": pl.String()})
+        sink = ParquetSink(tmp_path / "out.parquet")
+        sink.open(schema, {})
+        sink.write(pl.DataFrame({"text": ["a"]}))
+        collected = collector.Collector(schema, 1, None, sink, None, None)
+        collected.totals.valid, collected.totals.not_run = 1, 2
+        job: Any = SimpleNamespace(actors=SimpleNamespace(quota=actor, keeper=actor), budget=None)
+        result = collected.finished(tmp_path / "out.parquet", PARCELS.compile(Client("key").endpoint), job, {})
+        assert result.output == tmp_path / "out.partial.parquet"
+        assert "2 rows were not reached" in str(result.stopped)
 
     def test_a_killed_worker_and_a_killed_quota_lose_no_row(self, tmp_path: Path, cluster: None) -> None:
         rows, slots = 1_500, 8

@@ -24,7 +24,7 @@ from extract.leases import Lease, Leases, Report
 from extract.limits import Day, Limits
 from extract.types import Attempt
 
-__all__ = ["Actors", "Answer", "AnswerKeeper", "Quota", "State", "answered", "raised"]
+__all__ = ["Actors", "Answer", "AnswerKeeper", "Quota", "State", "answered", "failure_of", "raised"]
 
 Answer = tuple[bytes, bytes, int]
 """What is kept: the content key, the interaction as JSON text, and the rung of its schema."""
@@ -167,6 +167,15 @@ def answered(call: Callable[[], Any]) -> Any:
         return ray.get(call())
     except RayError as error:
         raise raised(error) from None
+
+
+def failure_of(reply: Any) -> ExtractError | None:
+    """Return why a call to an actor failed, None where it did not."""
+    try:
+        answered(lambda: reply)
+    except ExtractError as failure:
+        return failure
+    return None
 
 
 def raised(error: RayError) -> ExtractError:

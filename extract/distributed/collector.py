@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from ray.data import Dataset
@@ -15,7 +16,7 @@ from ray.exceptions import RayError
 from extract.budget import Purse
 from extract.cache import Spending
 from extract.columns import error_schema
-from extract.distributed.actors import Actors, State, answered
+from extract.distributed.actors import Actors, State, answered, failure_of
 from extract.distributed.columns import ERROR, counted, errors_of
 from extract.distributed.worker import Job
 from extract.errors import ExtractError, NotRun, OutputError
@@ -43,6 +44,7 @@ class Collector:
     timeline: Timeline = field(default_factory=Timeline)
     interrupted: bool = False
     stopped: ExtractError | None = None
+    _stopping: Any = None
     _errors: list[pl.DataFrame] = field(default_factory=list)
     _failed: list[pl.Series] = field(default_factory=list)
     _started: float = field(default_factory=time.monotonic)
@@ -59,7 +61,7 @@ class Collector:
             if self.interrupted:
                 raise KeyboardInterrupt
             self.interrupted = True
-            actors.quota.stop.remote(NotRun("the run was interrupted"))
+            self._stopping = actors.quota.stop.remote(NotRun("the run was interrupted"))
 
         return interrupt
 
@@ -111,13 +113,13 @@ class Collector:
     def finished(self, output: Path, plan: Plan, job: Job, manifest: JsonObject) -> Run:
         """Close the sink and return the Run. A stop before any row was judged is raised."""
         state = self._bill(job.actors)
-        self.stopped = None if self.interrupted else state.stopped
+        self.stopped = self._stop_of(state)
         if self.stopped is not None and self.totals.valid == self.totals.rejected == 0:
             raise self.stopped
         self.timeline.add(Sample(self.seconds, self.totals.rows, 0), last=True)
         id_type = self.schema[self.row_id] if self.row_id else pl.Int64()
         errors = pl.concat([error_schema(id_type).to_frame(), *self._errors])
-        whole = self.stopped is None and not self.interrupted
+        whole = self.stopped is None and not self.interrupted and not self.totals.not_run
         written, errors_file = None, None
         try:
             if self.totals.valid == 0 and not whole:
@@ -144,6 +146,14 @@ class Collector:
             _inputs=self.inputs,
             _failed=pl.concat([pl.Series(dtype=pl.Int64), *self._failed]),
         )
+
+    def _stop_of(self, state: State) -> ExtractError | None:
+        """Return what ended the run, None for the user. OutputError where the workers could not be told to stop."""
+        if self.interrupted:
+            return failure_of(self._stopping)
+        if state.stopped is None and self.totals.not_run:
+            return NotRun(f"{self.totals.not_run:,} rows were not reached; run again to take them up")
+        return state.stopped
 
 
 def _sum(sums: list[Decimal | None]) -> Decimal | None:
