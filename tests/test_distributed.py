@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
 import json
 import os
@@ -10,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from decimal import Decimal
 from importlib.util import find_spec
 from pathlib import Path
@@ -21,8 +22,11 @@ import polars as pl
 import pytest
 from pydantic import BaseModel, Field
 
-from extract import Budget, Client, Emulator, Extractor, Limits, NotRun, run
+from extract import Budget, Client, Emulator, Extractor, Limits, NotRun, OutputError, run
 from extract.emulator.server import running_server
+from extract.gate import Gate
+from extract.leased import LeasedThrottle, Leaseholder
+from extract.leases import Leases, Report
 
 needs_ray = [
     pytest.mark.ray,
@@ -215,6 +219,54 @@ class TestOnACluster:
         assert [row["kind"] for row in rows] == [*letters_and_boxes[:4], None, *letters_and_boxes[5:9], None]
         assert [row["_error"] and row["_error"]["code"] for row in rows] == ([None] * 4 + ["invalid_answer"]) * 2
 
+    @pytest.mark.parametrize("broken", [ValueError("a bug"), None])
+    async def test_a_talk_with_the_quota_that_breaks_off_ends_the_run(self, broken: Exception | None) -> None:
+        """None stands for a lease that is none."""
+
+        async def ask(_: Report) -> Any:
+            if broken is not None:
+                raise broken
+
+        stops: list[Exception] = []
+        exchange = exchange_with(ask, stops)
+        with pytest.raises(OutputError, match="the talk with the quota broke off"):
+            await asyncio.wait_for(exchange.reported(), 1)
+        assert len(stops) == 1
+        with pytest.raises(OutputError):  # the next block, too
+            await asyncio.wait_for(exchange.reported(), 1)
+
+    async def test_what_was_told_is_told_once_the_successor_of_a_lost_quota_has_heard_it(self) -> None:
+        from ray.exceptions import RayActorError
+
+        leases, heard = Leases(Limits()), 0
+
+        async def ask(report: Report) -> Any:
+            nonlocal heard
+            heard += 1
+            if heard < 3:
+                raise RayActorError
+            return leases.exchange(report, heard)
+
+        stops: list[Exception] = []
+        await asyncio.wait_for(exchange_with(ask, stops).reported(), 2)
+        assert (heard, stops) == (3, [])
+
+    def test_a_worker_that_breaks_ends_the_run_in_one_line(
+        self, tmp_path: Path, cluster: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from extract.distributed import actors
+
+        class Broken(actors.Quota):
+            def exchange(self, report: Report) -> Any:
+                return "nonsense"
+
+        monkeypatch.setattr(actors, "Quota", Broken)
+        texts(3).write_parquet(tmp_path / "in.parquet")
+        with running_server(Emulator(answers=parcel)) as url, pytest.raises(OutputError) as told:
+            on_cluster(tmp_path, url)
+        assert "the talk with the quota broke off" in str(told.value)
+        assert len(str(told.value).splitlines()) == 1
+
     def test_a_quota_that_comes_back_knows_what_ended_the_run(self, tmp_path: Path, cluster: None) -> None:
         import ray
 
@@ -272,6 +324,16 @@ class TestOnACluster:
         assert not striking.is_alive()
         assert pl.read_parquet(result.output)["key"].to_list() == texts(rows)["key"].to_list()
         assert len(emulator.requests) - rows <= slots
+
+
+def exchange_with(ask: Callable[[Report], Awaitable[Any]], stops: list[Exception]) -> Any:
+    """A worker's talk with a quota that answers as `ask` does."""
+    from extract.distributed.exchange import Exchange
+
+    want = asyncio.Event()
+    throttle = LeasedThrottle(Limits(), want.set)
+    gate = Gate(Limits(), asyncio.get_running_loop().time, throttle=throttle)
+    return Exchange(Leaseholder("a", gate, throttle), ask, want, stops.append)
 
 
 def actors_named(name: str) -> list[int]:

@@ -16,7 +16,7 @@ from ray.exceptions import RayError
 from extract.budget import Purse
 from extract.cache import Spending
 from extract.columns import error_schema
-from extract.distributed.actors import Actors, State, answered, failure_of
+from extract.distributed.actors import Actors, State, answered, failure_of, raised
 from extract.distributed.columns import ERROR, counted, errors_of
 from extract.distributed.worker import Job
 from extract.errors import ExtractError, NotRun, OutputError
@@ -72,8 +72,9 @@ class Collector:
                 self._take(pl.DataFrame(pl.from_arrow(block)))
                 self._tell(actors)
         except RayError as error:
-            said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-            raise OutputError(f"the cluster failed: {said[:300]}; run again to go on from the cache") from None
+            state: State = answered(actors.quota.state.remote)
+            why = state.stopped or raised(error)  # a worker that fails tells the quota why
+            raise OutputError(f"the cluster failed: {why}; run again to go on from the cache") from None
 
     def _take(self, frame: pl.DataFrame) -> None:
         first = self.totals.rows
