@@ -33,6 +33,10 @@ _NOTE = (
     f"INSERT INTO attempts (kind, model, tier, code, {_COUNTS}, cost, bound, at) "  # noqa: S608 - our own words
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
+_IS_NEW = (
+    "INSERT INTO groups (sender, number) VALUES (?, ?) "
+    "ON CONFLICT (sender) DO UPDATE SET number = excluded.number WHERE excluded.number > number"
+)
 
 _APPLICATION_ID = 0x65787472  # "extr": tells our files from other people's
 _MIGRATIONS = (
@@ -68,6 +72,13 @@ _MIGRATIONS = (
     )
     """,
     CREATE_FILES,
+    # The last group of each process that hands in what it was answered: one that comes again is not entered again.
+    """
+    CREATE TABLE groups (
+        sender TEXT PRIMARY KEY,
+        number INTEGER NOT NULL
+    )
+    """,
 )
 
 
@@ -131,6 +142,7 @@ class ResponseCache:
         self.flying: dict[bytes, asyncio.Future[Interaction]] = {}
         self._pending: list[tuple[bytes, bytes, int, float, asyncio.Future[None]]] = []
         self._noted: list[tuple[Any, ...]] = []
+        self._groups: list[tuple[str, int, list[tuple[Any, ...]], asyncio.Future[None]]] = []
         self._ahead: dict[bytes, bytes | None] = {}
         self._scheduled: asyncio.AbstractEventLoop | None = None
         try:
@@ -211,6 +223,20 @@ class ResponseCache:
         self._schedule()
         self._noted.append(_entry(attempt, time.time()))
 
+    async def keep_group(
+        self, sender: str, number: int, answers: Sequence[tuple[bytes, bytes, int]], attempts: Sequence[Attempt]
+    ) -> None:
+        """Return once what another process hands in is committed: answers by key, with their rungs, and attempts.
+
+        The numbers of a sender's groups rise: one that comes again, also after a restart, is entered once.
+        """
+        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._schedule()
+        at = time.time()
+        self._pending += [(*answer, at, kept) for answer in answers]
+        self._groups.append((sender, number, [_entry(attempt, at) for attempt in attempts], kept))
+        await kept
+
     def _schedule(self) -> None:
         try:
             loop = asyncio.get_running_loop()
@@ -223,22 +249,26 @@ class ResponseCache:
 
     def _commit(self) -> None:
         self._scheduled = None
-        if not self._pending and not self._noted:
+        if not self._pending and not self._noted and not self._groups:
             return  # closed meanwhile
-        group, self._pending = self._pending, []
+        answers, self._pending = self._pending, []
         noted, self._noted = self._noted, []
+        groups, self._groups = self._groups, []
         failure: OutputError | None = None
         try:
             with self._database:
                 # First come, first kept: another process may have paid for the same answer meanwhile.
                 self._database.executemany(
                     "INSERT OR IGNORE INTO answers (key, interaction, rung, at) VALUES (?, ?, ?, ?)",
-                    [answer for *answer, _ in group],
+                    [answer for *answer, _ in answers],
                 )
                 self._database.executemany(_NOTE, noted)
+                for sender, number, entries, _ in groups:
+                    if self._database.execute(_IS_NEW, (sender, number)).rowcount:
+                        self._database.executemany(_NOTE, entries)
         except sqlite3.Error as error:
             failure = OutputError(f"the cache {self.path} cannot be written ({error}): is the disk full?")
-        for *_, kept in group:
+        for kept in (*(answer[-1] for answer in answers), *(group[-1] for group in groups)):
             if kept.done() or kept.get_loop().is_closed():
                 continue
             if failure is None:

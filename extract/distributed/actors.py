@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 import uuid
@@ -88,7 +87,6 @@ class AnswerKeeper:
 
     def __init__(self, path: Path) -> None:
         self._cache = ResponseCache(path)
-        self._groups: dict[str, int] = {}
 
     async def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return those of the answers that are kept."""
@@ -96,11 +94,7 @@ class AnswerKeeper:
 
     async def keep(self, worker: str, number: int, answers: Sequence[Answer], attempts: Sequence[Attempt]) -> None:
         """Keep a worker's next group. One that comes twice, after a lost reply, is entered into the ledger once."""
-        if self._groups.get(worker, -1) < number:
-            self._groups[worker] = number
-            for attempt in attempts:
-                self._cache.note(attempt)
-        await asyncio.gather(*(self._cache.keep(key, text, rung=rung) for key, text, rung in answers))
+        await self._cache.keep_group(worker, number, answers, attempts)
 
     async def forget(self, key: bytes) -> None:
         self._cache.forget(key)
