@@ -118,9 +118,9 @@ class Answers(Protocol):
 
     flying: dict[bytes, asyncio.Future[Interaction]]
 
-    def look_ahead(self, keys: Sequence[bytes]) -> None: ...
+    async def fetch_ahead(self, keys: Sequence[bytes]) -> None: ...
     def look_no_further(self) -> None: ...
-    def get(self, key: bytes) -> bytes | None: ...
+    async def fetch(self, key: bytes) -> bytes | None: ...
     def forget(self, key: bytes) -> None: ...
     def rung(self, schema: bytes) -> int: ...
     def remember_rung(self, schema: bytes, rung: int) -> None: ...
@@ -175,6 +175,14 @@ class ResponseCache:
     def look_no_further(self) -> None:
         """Forget what was looked up ahead and not asked for: it will not be true for ever."""
         self._ahead.clear()
+
+    async def fetch_ahead(self, keys: Sequence[bytes]) -> None:
+        """Do what `look_ahead` does, as an answer that is kept elsewhere is looked up."""
+        self.look_ahead(keys)
+
+    async def fetch(self, key: bytes) -> bytes | None:
+        """Do what `get` does, as an answer that is kept elsewhere is looked up."""
+        return self.get(key)
 
     def get(self, key: bytes) -> bytes | None:
         """Return the JSON text of the interaction kept under `key`, or None."""

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from decimal import Decimal
 from importlib.util import find_spec
@@ -219,6 +220,31 @@ class TestOnACluster:
         assert [row["kind"] for row in rows] == [*letters_and_boxes[:4], None, *letters_and_boxes[5:9], None]
         assert [row["_error"] and row["_error"]["code"] for row in rows] == ([None] * 4 + ["invalid_answer"]) * 2
 
+    async def test_a_look_into_the_cache_holds_nobody_up_and_is_not_older_than_what_is_kept(self) -> None:
+        from extract.distributed.answers import RemoteAnswers
+
+        keeper = FakeKeeper()
+        answers = RemoteAnswers("a", keeper, {})
+        looking = asyncio.create_task(answers.fetch_ahead([b"k", b"other"]))
+        await asyncio.sleep(0)
+        looked = keeper.kept.copy()
+        await answers.keep(b"k", b"{}")  # while the look is on its way
+        keeper.looks.popleft().set_result(looked)
+        await asyncio.wait_for(looking, 1)
+        assert await asyncio.wait_for(answers.fetch(b"other"), 1) is None
+        fetching = asyncio.create_task(answers.fetch(b"k"))
+        await asyncio.sleep(0)
+        keeper.looks.popleft().set_result(keeper.kept)
+        assert await asyncio.wait_for(fetching, 1) == b"{}"
+
+    async def test_an_answer_that_cannot_be_handed_in_is_told_to_who_waits(self) -> None:
+        from extract.distributed.answers import RemoteAnswers
+
+        answers = RemoteAnswers("a", FakeKeeper(broken=True), {})
+        for _ in range(2):
+            with pytest.raises(OutputError, match="could not be handed in"):
+                await asyncio.wait_for(answers.keep(b"k", b"{}"), 1)
+
     @pytest.mark.parametrize("broken", [ValueError("a bug"), None])
     async def test_a_talk_with_the_quota_that_breaks_off_ends_the_run(self, broken: Exception | None) -> None:
         """None stands for a lease that is none."""
@@ -324,6 +350,28 @@ class TestOnACluster:
         assert not striking.is_alive()
         assert pl.read_parquet(result.output)["key"].to_list() == texts(rows)["key"].to_list()
         assert len(emulator.requests) - rows <= slots
+
+
+class FakeKeeper:
+    """A keeper without a cluster: looks are answered when the test says so, and what it keeps is there at once."""
+
+    def __init__(self, *, broken: bool = False) -> None:
+        self.kept: dict[bytes, bytes] = {}
+        self.looks: deque[asyncio.Future[dict[bytes, bytes]]] = deque()
+        self.find = SimpleNamespace(remote=self._find)
+        self.keep = SimpleNamespace(remote=self._keep)
+        self._broken = broken
+
+    def _find(self, keys: list[bytes]) -> asyncio.Future[dict[bytes, bytes]]:
+        self.looks.append(asyncio.get_running_loop().create_future())
+        return self.looks[-1]
+
+    async def _keep(
+        self, worker: str, number: int, answers: list[tuple[bytes, bytes, int]], attempts: list[Any]
+    ) -> None:
+        if self._broken:
+            raise TypeError("cannot be pickled")
+        self.kept |= {key: text for key, text, _ in answers}
 
 
 def exchange_with(ask: Callable[[Report], Awaitable[Any]], stops: list[Exception]) -> Any:

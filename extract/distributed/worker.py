@@ -106,10 +106,12 @@ class Worker:
         purse = None if job.budget is None else LeasedPurse(job.budget, want.set)
         gate = Gate(job.limits, self._loop.time, purse, throttle=throttle)
         self._holder = Leaseholder(self._name, gate, throttle, purse)
+        plan = extractor.compile(job.endpoint, service_tier=job.service_tier)
+        rungs = {plan.schema_key: await job.actors.keeper.rung.remote(plan.schema_key)}
         self._asker: Asker = make_asker(
-            extractor.compile(job.endpoint, service_tier=job.service_tier),
+            plan,
             await client.__aenter__(),
-            RemoteAnswers(self._name, job.actors.keeper),
+            RemoteAnswers(self._name, job.actors.keeper, rungs),
             replace(job.limits, rpd=None),  # it is the quota that counts the day
             gate=gate,
             inline_limit=job.inline_limit,
