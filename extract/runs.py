@@ -274,6 +274,7 @@ def make_asker(
     limits: Limits,
     *,
     gate: Gate | None = None,
+    files: FileTable | None = None,
     inline_limit: int = INLINE_BYTES,
     keep_files: bool = False,
     budget: Budget | None = None,
@@ -287,7 +288,7 @@ def make_asker(
     uploads = Uploads(
         client.files,
         client.endpoint.service,
-        cache.files if isinstance(cache, ResponseCache) else FileTable.in_memory(),
+        files or (cache.files if isinstance(cache, ResponseCache) else FileTable.in_memory()),
         inline_limit=inline_limit,
         keep=keep_files,
         is_closed=gate.is_closed,

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator
 from decimal import Decimal
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
@@ -22,6 +23,7 @@ from typing import Any, Literal
 import polars as pl
 import pytest
 from pydantic import BaseModel, Field
+from uploads import Service as Uploaded
 
 from extract import Budget, Client, Emulator, Extractor, Limits, NotRun, OutputError, run
 from extract.emulator.server import running_server
@@ -297,8 +299,9 @@ class TestOnACluster:
         import ray
 
         from extract.distributed.actors import Actors, answered
+        from extract.distributed.service import Service
 
-        actors = Actors.start(Limits(), None, tmp_path / "answers.cache")
+        actors = Actors.start(Limits(), None, tmp_path / "answers.cache", Service(Client("key").endpoint))
         try:
             answered(lambda: actors.quota.stop.remote(NotRun("that is enough")))
             ray.kill(actors.quota, no_restart=False)
@@ -315,7 +318,7 @@ class TestOnACluster:
         from extract.sinks import ParquetSink
 
         monkeypatch.setattr(collector, "answered", lambda call: call())
-        calls = {"state": State(3, Amount(), Decimal(0), None), "spent": [], "rung": 0}
+        calls = {"state": State(3, Amount(), Decimal(0), None), "spent": [], "rung": 0, "close_files": 0}
         actor = SimpleNamespace(
             **{name: SimpleNamespace(remote=lambda *_, told=told: told) for name, told in calls.items()}
         )
@@ -329,6 +332,25 @@ class TestOnACluster:
         result = collected.finished(tmp_path / "out.parquet", PARCELS.compile(Client("key").endpoint), job, {})
         assert result.output == tmp_path / "out.partial.parquet"
         assert "2 rows were not reached" in str(result.stopped)
+
+    def test_files_stay_on_the_service_from_block_to_block_and_are_deleted_at_the_end(
+        self, tmp_path: Path, cluster: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from extract.distributed import run as engine
+
+        monkeypatch.setattr(engine, "with_columns", partial(engine.with_columns, block_rows=2))
+        pictures = [b"\x89PNG\r\n\x1a\n" + bytes([number]) * 2_000 for number in range(3)]
+        rows = pl.DataFrame({"file": pictures * 4, "key": range(12)})
+        rows.write_parquet(tmp_path / "in.parquet")
+        options: dict[str, Any] = {"workers": 1, "overwrite": True, "inline_limit": 100}
+        service = Uploaded(answers=lambda _: '{"value": "box"}')
+        with running_server(service) as url:
+            for question, keep_files, left in (("Which? {key}", True, 3), ("What? {key}", False, 0)):
+                extractor = Extractor(["letter", "box"], question, media=("file",))
+                result = on_cluster(tmp_path, url, extractor, keep_files=keep_files, **options)
+                assert (result.totals.valid, result.files_left) == (12, 0)
+                assert sorted(service.began.values()) == [1, 1, 1]
+                assert service.left == left
 
     def test_a_killed_worker_and_a_killed_quota_lose_no_row(self, tmp_path: Path, cluster: None) -> None:
         rows, slots = 1_500, 8

@@ -18,10 +18,13 @@ from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from extract.budget import Amount, Budget
 from extract.cache import ResponseCache, Spending
+from extract.distributed.service import Service
 from extract.errors import ExtractError, OutputError
+from extract.filetable import FileRow
 from extract.leases import Lease, Leases, Report
 from extract.limits import Day, Limits
 from extract.types import Attempt
+from extract.uploads import Uploads
 
 __all__ = ["Actors", "Answer", "AnswerKeeper", "Quota", "State", "answered", "failure_of", "raised"]
 
@@ -82,11 +85,14 @@ class Quota:
 class AnswerKeeper:
     """The actor that holds the cache of a run: one file, written by one process, so that it may lie on any disk.
 
-    What a worker hands in is committed when the call returns, together with what others hand in meanwhile.
+    What a worker hands in is committed when the call returns, together with what others hand in meanwhile. It also
+    knows the files that workers have brought to `service`, and deletes them once the run is over.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, service: Service, *, keep_files: bool) -> None:
         self._cache = ResponseCache(path)
+        self._service, self._name, self._keep_files = service, service.endpoint.service, keep_files
+        self._files_left: int | None = None
 
     async def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return those of the answers that are kept."""
@@ -109,7 +115,28 @@ class AnswerKeeper:
         """Return the day of the daily quota, with the requests that the ledger holds since it began."""
         return self._cache.day(time.time())
 
+    async def files(self) -> list[FileRow]:
+        """Return the files that are on the service, of this run and of earlier ones."""
+        return [row for row in self._cache.files.unused(self._name) if row.uri is not None]
+
+    async def change_files(self, change: str, *arguments: Any) -> None:
+        """Do what a worker has done to its table of files: `add`, `adopt`, `arrived` or `forget`."""
+        getattr(self._cache.files, change)(*arguments)
+
+    async def close_files(self) -> int:
+        """Delete the files of the run, unless they are to be kept; return how many could not be deleted."""
+        if self._files_left is None:
+            self._files_left = await self._deleted() if self._cache.files.size(self._name) else 0
+        return self._files_left
+
+    async def _deleted(self) -> int:
+        async with self._service.client() as client:
+            uploads = Uploads(client.files, self._name, self._cache.files, keep=self._keep_files)
+            await uploads.close()
+            return uploads.left
+
     async def close(self) -> None:
+        await self.close_files()
         self._cache.close()
 
     async def spent(self, since: float) -> list[Spending]:
@@ -126,11 +153,13 @@ class Actors:
     checkpoint: Path
 
     @classmethod
-    def start(cls, limits: Limits, budget: Budget | None, cache: Path) -> Actors:
+    def start(
+        cls, limits: Limits, budget: Budget | None, cache: Path, service: Service, *, keep_files: bool = False
+    ) -> Actors:
         """Start both. OutputError or ConfigError where the cache cannot be used."""
         run = uuid.uuid4().hex[:12]
         checkpoint = cache.with_name(f"{cache.name}.quota-{run}")
-        keeper = _start(AnswerKeeper, f"extract-answers-{run}", cache)
+        keeper = _start(AnswerKeeper, f"extract-answers-{run}", cache, service, keep_files=keep_files)
         day = answered(keeper.day.remote) if limits.rpd is not None else None
         answered(lambda: keeper.rung.remote(b""))  # whether the cache can be used is known before a row is read
         quota = _start(Quota, f"extract-quota-{run}", limits, budget, day, checkpoint)
@@ -146,13 +175,13 @@ class Actors:
         self.checkpoint.unlink(missing_ok=True)
 
 
-def _start(kind: type, name: str, *arguments: Any) -> Any:
+def _start(kind: type, name: str, *arguments: Any, **options: Any) -> Any:
     """Start an actor on this node; where it dies it comes back as often as it takes, and calls wait for it."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     actor = ray.remote(kind).options(
         name=name, num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here
     )
-    return actor.remote(*arguments)
+    return actor.remote(*arguments, **options)
 
 
 def answered(call: Callable[[], Any]) -> Any:

@@ -140,6 +140,7 @@ class Collector:
             stopped=self.stopped,
             interrupted=self.interrupted,
             rung=answered(lambda: job.actors.keeper.rung.remote(plan.schema_key)),
+            files_left=answered(job.actors.keeper.close_files.remote),
             budget=None if job.budget is None else Purse(job.budget, state.spent, peak=state.peak),
             output=written,
             errors_file=errors_file,

@@ -17,6 +17,7 @@ from ray.data import ActorPoolStrategy, Dataset
 from extract.budget import Budget
 from extract.distributed.actors import Actors
 from extract.distributed.columns import ERROR
+from extract.distributed.service import Service
 from extract.distributed.shipping import pack
 from extract.distributed.worker import Job, Worker
 from extract.errors import ConfigError
@@ -125,6 +126,7 @@ def make_job(
     offline: bool,
     limits: Limits,
     budget: Budget | None,
+    keep_files: bool = False,
     **options: Any,
 ) -> Job:
     """Check what can be checked here, start the actors, and return what each worker is told."""
@@ -133,16 +135,9 @@ def make_job(
     check_terms(plan, budget, free=offline, require_grounding=bool(options.get("require_grounding")))
     if client is not None and limits == Limits():
         limits = replace(limits, retry=client.retry)
-    actors = Actors.start(limits, budget, cache)
-    return Job(
-        extractor=pack(extractor),
-        endpoint=endpoint,
-        actors=actors,
-        offline=offline,
-        limits=limits,
-        budget=budget,
-        **options,
-    )
+    packed, service = pack(extractor), Service(endpoint, offline)
+    actors = Actors.start(limits, budget, cache, service, keep_files=keep_files)
+    return Job(extractor=packed, service=service, actors=actors, limits=limits, budget=budget, **options)
 
 
 def _endpoint(client: Client | AsyncClient | None, *, offline: bool, service_tier: ServiceTier | None) -> Endpoint:

@@ -23,12 +23,11 @@ from extract.distributed.actors import Actors
 from extract.distributed.answers import RemoteAnswers
 from extract.distributed.columns import with_errors
 from extract.distributed.exchange import Exchange
-from extract.emulator import Emulator
+from extract.distributed.files import SharedFileTable
+from extract.distributed.service import Service
 from extract.errors import ExtractError, OutputError
 from extract.extractor import Extractor
 from extract.gate import Gate
-from extract.interactions.client import AsyncClient
-from extract.interactions.endpoint import Endpoint
 from extract.leased import LeasedThrottle, Leaseholder
 from extract.leases import Lease, Report
 from extract.limits import Limits
@@ -55,9 +54,8 @@ class Job:
     """
 
     extractor: bytes
-    endpoint: Endpoint
+    service: Service
     actors: Actors
-    offline: bool = False
     limits: Limits = Limits()
     budget: Budget | None = None
     prefix: str = ""
@@ -66,7 +64,6 @@ class Job:
     retry_rejected: bool = False
     require_grounding: bool = False
     inline_limit: int = INLINE_BYTES
-    keep_files: bool = False
     samples: int = 1
 
 
@@ -100,22 +97,21 @@ class Worker:
         job = self._job
         extractor: Extractor = pickle.loads(job.extractor)  # noqa: S301 - from the program that started this run
         want = asyncio.Event()
-        transport = Emulator(dialect=job.endpoint.dialect, keep_requests=False).transport if job.offline else None
-        client = AsyncClient(endpoint=job.endpoint, retry=job.limits.retry, transport=transport)
         throttle = LeasedThrottle(job.limits, want.set)
         purse = None if job.budget is None else LeasedPurse(job.budget, want.set)
         gate = Gate(job.limits, self._loop.time, purse, throttle=throttle)
         self._holder = Leaseholder(self._name, gate, throttle, purse)
-        plan = extractor.compile(job.endpoint, service_tier=job.service_tier)
-        rungs = {plan.schema_key: await job.actors.keeper.rung.remote(plan.schema_key)}
+        plan = extractor.compile(job.service.endpoint, service_tier=job.service_tier)
+        keeper = job.actors.keeper
+        rungs = {plan.schema_key: await keeper.rung.remote(plan.schema_key)}
         self._asker: Asker = make_asker(
             plan,
-            await client.__aenter__(),
-            RemoteAnswers(self._name, job.actors.keeper, rungs),
+            await job.service.client(job.limits.retry).__aenter__(),
+            RemoteAnswers(self._name, keeper, rungs),
             replace(job.limits, rpd=None),  # it is the quota that counts the day
             gate=gate,
+            files=SharedFileTable(keeper, await keeper.files.remote()),
             inline_limit=job.inline_limit,
-            keep_files=job.keep_files,
             budget=job.budget,
             retry_rejected=job.retry_rejected,
             require_grounding=job.require_grounding,
@@ -155,6 +151,4 @@ class Worker:
         if runner.totals.valid:
             self._asker.sender.limits = replace(self._asker.sender.limits, stop_after_failures=0)
         await self._exchange.reported()
-        if not self._runners:
-            await asker.sender.uploads.close()
         return with_errors(sink.frame, runner.error_rows())
