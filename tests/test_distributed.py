@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
+import importlib
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -25,7 +27,7 @@ import pytest
 from pydantic import BaseModel, Field
 from uploads import Service as Uploaded
 
-from extract import Budget, Client, Emulator, Extractor, Limits, NotRun, OutputError, run
+from extract import Budget, Client, ConfigError, Emulator, Extractor, Limits, NotRun, OutputError, run
 from extract.emulator.server import running_server
 from extract.gate import Gate
 from extract.leased import LeasedThrottle, Leaseholder
@@ -221,6 +223,46 @@ class TestOnACluster:
         letters_and_boxes = ["letter", "box"] * 5
         assert [row["kind"] for row in rows] == [*letters_and_boxes[:4], None, *letters_and_boxes[5:9], None]
         assert [row["_error"] and row["_error"]["code"] for row in rows] == ([None] * 4 + ["invalid_answer"]) * 2
+
+    def test_classes_of_ones_own_travel_and_those_of_packages_are_imported(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from ray import cloudpickle
+
+        from extract.distributed.shipping import pack
+
+        folders = {"own": tmp_path / "home", "mine": tmp_path / "home", "packaged": tmp_path / "lib" / "dist-packages"}
+        for name, folder in folders.items():
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{name}.py").write_text("import pydantic\nclass Model(pydantic.BaseModel):\n    text: str\n")
+            monkeypatch.syspath_prepend(folder)
+        models = {name: importlib.import_module(name).Model for name in folders}
+        monkeypatch.setitem(sys.modules, "alias", sys.modules["own"])
+        cloudpickle.register_pickle_by_value(sys.modules["mine"])
+        packed = {name: pack(Extractor(model, "{text}")) for name, model in models.items()}
+        assert cloudpickle.list_registry_pickle_by_value() == {"mine"}
+        cloudpickle.unregister_pickle_by_value(sys.modules["mine"])
+        for name, folder in folders.items():
+            monkeypatch.delitem(sys.modules, name)
+            (folder / f"{name}.py").unlink()
+        importlib.invalidate_caches()
+        assert pickle.loads(packed["own"]).schema.__name__ == "Model"
+        assert pickle.loads(packed["mine"]).schema.__name__ == "Model"
+        with pytest.raises(ModuleNotFoundError, match="packaged"):
+            pickle.loads(packed["packaged"])
+
+    def test_a_cluster_seen_from_outside_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        from ray.util.client import ray as client_mode
+
+        from extract.distributed.actors import Actors
+        from extract.distributed.service import Service
+
+        texts(1).write_parquet(tmp_path / "in.parquet")
+        with pytest.raises(ConfigError, match="with --address auto"):
+            on_cluster(tmp_path, "http://127.0.0.1:9", address="ray://127.0.0.1:10001")
+        monkeypatch.setattr(client_mode, "is_connected", lambda: True)
+        with pytest.raises(ConfigError, match="with --address auto"):
+            Actors.start(Limits(), None, tmp_path / "c", Service(Client("key").endpoint))
 
     async def test_a_look_into_the_cache_holds_nobody_up_and_is_not_older_than_what_is_kept(self) -> None:
         from extract.distributed.answers import RemoteAnswers

@@ -14,12 +14,14 @@ from typing import Any, NamedTuple
 
 import ray
 from ray.exceptions import RayError, RayTaskError
+from ray.util.client import ray as client_mode
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from extract.budget import Amount, Budget
 from extract.cache import ResponseCache, Spending
+from extract.distributed.cluster import FROM_OUTSIDE
 from extract.distributed.service import Service
-from extract.errors import ExtractError, OutputError
+from extract.errors import ConfigError, ExtractError, OutputError
 from extract.filetable import FileRow
 from extract.leases import Lease, Leases, Report
 from extract.limits import Day, Limits
@@ -156,7 +158,9 @@ class Actors:
     def start(
         cls, limits: Limits, budget: Budget | None, cache: Path, service: Service, *, keep_files: bool = False
     ) -> Actors:
-        """Start both. OutputError or ConfigError where the cache cannot be used."""
+        """Start both. OutputError or ConfigError where the cache cannot be used, or the program is no node's."""
+        if client_mode.is_connected():
+            raise ConfigError(FROM_OUTSIDE)
         run = uuid.uuid4().hex[:12]
         checkpoint = cache.with_name(f"{cache.name}.quota-{run}")
         keeper = _start(AnswerKeeper, f"extract-answers-{run}", cache, service, keep_files=keep_files)
