@@ -27,7 +27,7 @@ import pytest
 from pydantic import BaseModel, Field
 from uploads import Service as Uploaded
 
-from extract import Budget, Client, ConfigError, Emulator, Extractor, Limits, NotRun, OutputError, run
+from extract import Budget, Client, ConfigError, Emulator, Extractor, Limits, NotRun, OutputError, ResponseCache, run
 from extract.emulator.server import running_server
 from extract.gate import Gate
 from extract.leased import LeasedThrottle, Leaseholder
@@ -394,13 +394,13 @@ class TestOnACluster:
                 assert sorted(service.began.values()) == [1, 1, 1]
                 assert service.left == left
 
-    def test_a_killed_worker_and_a_killed_quota_lose_no_row(self, tmp_path: Path, cluster: None) -> None:
+    def test_killed_actors_of_each_kind_lose_no_row_and_pay_nothing_twice(self, tmp_path: Path, cluster: None) -> None:
         rows, slots = 1_500, 8
         texts(rows).write_parquet(tmp_path / "in.parquet")
         emulator = Emulator(answers=lambda _: '{"value": "box"}', latency=0.05)
 
         def strike() -> None:
-            for share, name in ((0.2, "MapWorker"), (0.5, "Quota")):
+            for share, name in ((0.2, "MapWorker"), (0.4, "Quota"), (0.6, "AnswerKeeper")):
                 while len(emulator.requests) < share * rows:
                     time.sleep(0.01)
                 os.kill(actors_named(name)[0], signal.SIGKILL)
@@ -413,7 +413,10 @@ class TestOnACluster:
             striking.join(timeout=1)
         assert not striking.is_alive()
         assert pl.read_parquet(result.output)["key"].to_list() == texts(rows)["key"].to_list()
-        assert len(emulator.requests) - rows <= slots
+        assert len(emulator.requests) - rows <= slots  # what the worker had in flight
+        with ResponseCache(tmp_path / "out.parquet.cache", read_only=True) as cache:
+            entered = sum(one.attempts for one in cache.spent())
+        assert len(emulator.requests) - slots <= entered <= len(emulator.requests)
 
 
 class FakeKeeper:
