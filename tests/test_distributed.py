@@ -197,6 +197,21 @@ class TestOnACluster:
         assert result.totals.not_run > 0
         assert result.output.name == "out.partial.parquet"
 
+    def test_a_daily_limit_is_that_of_all_workers_and_of_earlier_runs(self, tmp_path: Path, cluster: None) -> None:
+        from extract import QuotaExhausted
+
+        limits = Limits(concurrency=8, rpd=25, stop_after_failures=0)
+        label = Extractor(["letter", "box"], "Which is {text}?")
+        emulator = Emulator(answers=lambda _: '{"value": "box"}', latency=0.01)
+        with running_server(emulator) as url:
+            texts(10).write_parquet(tmp_path / "in.parquet")
+            assert on_cluster(tmp_path, url, label, limits=limits).complete
+            texts(40).write_parquet(tmp_path / "in.parquet")
+            result = on_cluster(tmp_path, url, label, limits=limits)
+        assert isinstance(result.stopped, QuotaExhausted)
+        assert len(emulator.requests) == 25
+        assert (result.totals.requests, result.totals.valid) == (15, 25)
+
     def test_a_refused_key_stops_all_workers(self, tmp_path: Path, cluster: None) -> None:
         from extract import Denied
 
@@ -394,7 +409,7 @@ class TestOnACluster:
                 assert sorted(service.began.values()) == [1, 1, 1]
                 assert service.left == left
 
-    def test_killed_actors_of_each_kind_lose_no_row_and_pay_nothing_twice(self, tmp_path: Path, cluster: None) -> None:
+    def test_killed_actors_of_each_kind_cost_what_was_in_flight_and_no_row(self, tmp_path: Path, cluster: None) -> None:
         rows, slots = 1_500, 8
         texts(rows).write_parquet(tmp_path / "in.parquet")
         emulator = Emulator(answers=lambda _: '{"value": "box"}', latency=0.05)
