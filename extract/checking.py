@@ -6,16 +6,15 @@ look. It is no gold: it can be wrong, also together with the first; rows with go
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import asdict, dataclass, field
-from functools import partial
 from statistics import fmean
 from typing import Any
 
 import polars as pl
 
-from extract.errors import BadRecord, ConfigError, Denied, ExtractError
+from extract.errors import BadRecord, ConfigError, Denied, ExtractError, NotRun
 from extract.evaluation import Interval
 from extract.evaluation.intervals import share_interval
 from extract.evaluation.tables import aligned, figure, html_table, share
@@ -79,12 +78,13 @@ class LabelCheck:
 
     `frame` has one row per row and field: `row` (its position in the frame that was checked), `field`, `extracted`,
     `decided`, `confidence` (the probability of `decided`), `extracted_probability`, `agrees`, `code` (why there is no
-    answer). The rest is null where that is not known.
+    answer). The rest is null where that is not known. `stopped` says what ended the check before its last row.
     """
 
     fields: tuple[FieldCheck, ...]
     requests: int
     usage: Usage
+    stopped: str | None = None
     frame: pl.DataFrame = field(compare=False, repr=False)
 
     def __getitem__(self, name: str) -> FieldCheck:
@@ -97,7 +97,8 @@ class LabelCheck:
     def to_dict(self) -> JsonObject:
         """Return the counts as JSON; rows stay in `frame`."""
         fields = [asdict(one) | {"agreement": one.agreement} for one in self.fields]
-        return {"requests": self.requests, "input_tokens": self.usage.input_tokens, "fields": fields}
+        counts = {"requests": self.requests, "input_tokens": self.usage.input_tokens, "stopped": self.stopped}
+        return {**counts, "fields": fields}
 
     def __str__(self) -> str:
         return "\n".join([self._counts(), *aligned(_HEADER, [one.cells() for one in self.fields], words=1)])
@@ -106,7 +107,8 @@ class LabelCheck:
         return html_table(self._counts(), _HEADER, [one.cells() for one in self.fields])
 
     def _counts(self) -> str:
-        return f"Decisions API: {self.requests:,} requests, {self.usage.input_tokens:,} tokens in, price unknown"
+        ended = "" if self.stopped is None else f", stopped before the last row: {self.stopped}"
+        return f"Decisions API: {self.requests:,} requests, {self.usage.input_tokens:,} tokens in, price unknown{ended}"
 
 
 def check_labels(
@@ -124,24 +126,29 @@ def check_labels(
     `frame` is that of a run: it has the columns of the prompt and those of the answer (behind `prefix`). `fields` are
     by default all labels (2 to 255) and booleans at the top of the schema. Each row is one request, whatever the number
     of fields; nothing is cached, and this API knows no `store`. A row that cannot be sent or gets no answer is counted
-    as failed. Raises ConfigError for fields that cannot be checked, and Denied for a key that is refused.
+    as failed. What ends the check on its way (Ctrl-C, a key or a quota that is withdrawn) loses no answer that came
+    before: the rows not reached are failed with the code `not_run`, and `stopped` says why. Raises ConfigError for
+    fields that cannot be checked, and what ended it where not one row was answered: Denied for a key that is refused.
     """
     plan = extractor.compile(client.endpoint).fitted(frame.columns)
     questions = _chosen(_questions(plan), fields, plan.schema.name)
     if absent := [name for name in questions if prefix + name not in frame.columns]:
         raise ConfigError(f"the frame has no column {prefix + absent[0]!r} to check; it has {frame.columns!r}")
+    inquiry = _Inquiry(plan, questions, prefix, client, model)
     rows: list[tuple[Any, ...]] = []
     usage, requests = Usage(), 0
     with ThreadPoolExecutor(max_workers=max(1, concurrency), thread_name_prefix="extract-check") as pool:
         for first in range(0, frame.height, _ROWS_AT_ONCE):
-            records = frame.slice(first, _ROWS_AT_ONCE).to_dicts()
-            ask = partial(_checked, plan=plan, questions=questions, prefix=prefix, client=client, model=model)
-            for number, found in enumerate(pool.map(ask, records), start=first):
+            asked = [pool.submit(inquiry.checked, row) for row in frame.slice(first, _ROWS_AT_ONCE).to_dicts()]
+            for number, found in enumerate(inquiry.gathered(asked), start=first):
                 rows += [(number, *row) for row in found.rows]
                 usage, requests = usage + found.usage, requests + found.asked
     table = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
+    if inquiry.stopped is not None and table["agrees"].count() == 0:
+        raise inquiry.stopped
     checks = tuple(_field_check(name, table.filter(pl.col("field") == name)) for name in questions)
-    return LabelCheck(fields=checks, requests=requests, usage=usage, frame=table)
+    stopped = None if inquiry.stopped is None else str(inquiry.stopped) or "interrupted"
+    return LabelCheck(fields=checks, requests=requests, usage=usage, stopped=stopped, frame=table)
 
 
 _SCHEMA = {
@@ -188,40 +195,52 @@ class _Checked:
     asked: int = 0
 
 
-def _checked(
-    record: Mapping[str, Any],
-    *,
-    plan: Plan,
-    questions: Mapping[str, Question],
-    prefix: str,
-    client: Client,
-    model: str,
-) -> _Checked:
-    """Ask about one row, and return a row per field."""
-    extracted = {name: record[prefix + name] for name in questions}
-    asked = {name: question for name, question in questions.items() if extracted[name] is not None}
-    nulls = [(name, *[None] * 6) for name in questions if name not in asked]
-    if not asked:
-        return _Checked(nulls)
-    try:
-        parts = plan.question({name: record[name] for name in plan.columns}).turns[-1].parts
-    except BadRecord as error:
-        return _Checked([*nulls, *_failed(asked, extracted, error)])
-    try:
-        found = client.decide(parts, asked, model=model)
-    except (ConfigError, Denied):
-        raise
-    except ExtractError as error:
-        return _Checked([*nulls, *_failed(asked, extracted, error)], asked=1)
-    rows = [(name, *_row(extracted[name], found[name])) for name in asked]
-    return _Checked([*nulls, *rows], found.usage or Usage(), 1)
+@dataclass(slots=True)
+class _Inquiry:
+    """Asks about rows, in threads; `stopped` is what ended that for all."""
+
+    plan: Plan
+    questions: Mapping[str, Question]
+    prefix: str
+    client: Client
+    model: str
+    stopped: BaseException | None = None
+
+    def gathered(self, asked: Sequence[Future[_Checked]]) -> Iterator[_Checked]:
+        """Yield what was found, in order. After a first Ctrl-C that is what was sent before; a second one is raised."""
+        try:
+            wait(asked)
+        except KeyboardInterrupt as error:
+            self.stopped = error
+        for one in asked:
+            yield one.result()
+
+    def checked(self, record: Mapping[str, Any]) -> _Checked:
+        """Ask about one row, and return a row per field."""
+        extracted = {name: record[self.prefix + name] for name in self.questions}
+        asked = {name: question for name, question in self.questions.items() if extracted[name] is not None}
+        nulls = [(name, *[None] * 6) for name in self.questions if name not in asked]
+        if not asked:
+            return _Checked(nulls)
+        if self.stopped is not None:
+            return _Checked([*nulls, *_failed(asked, extracted, NotRun.code)])
+        try:
+            parts = self.plan.question({name: record[name] for name in self.plan.columns}).turns[-1].parts
+        except BadRecord as error:
+            return _Checked([*nulls, *_failed(asked, extracted, error.code)])
+        try:
+            found = self.client.decide(parts, asked, model=self.model)
+        except ExtractError as error:
+            if isinstance(error, ConfigError | Denied):
+                self.stopped = error
+            return _Checked([*nulls, *_failed(asked, extracted, error.code)], asked=1)
+        rows = [(name, *_row(extracted[name], found[name])) for name in asked]
+        return _Checked([*nulls, *rows], found.usage or Usage(), 1)
 
 
-def _failed(
-    asked: Mapping[str, Question], extracted: Mapping[str, Any], error: ExtractError
-) -> Iterator[tuple[Any, ...]]:
+def _failed(asked: Iterable[str], extracted: Mapping[str, Any], code: str) -> Iterator[tuple[Any, ...]]:
     for name in asked:
-        yield (name, _text(extracted[name]), None, None, None, None, error.code)
+        yield (name, _text(extracted[name]), None, None, None, None, code)
 
 
 def _row(extracted: Any, answer: Answer) -> tuple[Any, ...]:

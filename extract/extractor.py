@@ -208,10 +208,13 @@ class Plan:
     ) -> Question:
         """Return what is asked for one record with its media as `parts`. Raises BadRecord.
 
-        Not `grounded`: without the text in which the values are to be found again.
+        That is also raised for a blank record: a model that is asked about nothing answers all the same, and makes it
+        up. Not `grounded`: without the text in which the values are to be found again.
         """
         record = {**dict.fromkeys(self.absent), **record}
         media: list[Part] = [part for name in self.extractor.media for part in parts[name]]
+        if not media and all(_is_blank(record[name]) for name in self.template.columns):
+            raise BadRecord(f"there is nothing to ask about: no text in {' or '.join(map(repr, self.columns))}")
         text = self.template.render(record)
         turn = Turn("user", (*media, TextPart(text)) if text or not media else tuple(media))
         try:
@@ -249,6 +252,10 @@ class Plan:
         widened = b",%d" % limit if limit else b""  # the second try of an answer that was cut
         widened += b";%d" % question.sample if question.sample else b""
         return sha256(b"%b[%d,%d,%b%b]" % (self.key, retry_round, repair, question.identity, widened)).digest()
+
+
+def _is_blank(cell: Any) -> bool:
+    return cell is None or (isinstance(cell, str) and not cell.strip())
 
 
 def _declared(tools: Any) -> tuple[Tool, ...]:

@@ -93,7 +93,6 @@ class _Drawn:
 
     def __call__(self, progress: Progress) -> None:
         self._last = progress
-        self._outlook = Outlook.of(progress, self._outlook)
         if progress.seconds - self._drawn >= _DRAW_EVERY:
             self._drawn = progress.seconds
             self._draw(progress)
@@ -107,9 +106,11 @@ class _Drawn:
         self._try(lambda line: line.close())
 
     def _draw(self, progress: Progress, *, over: bool = False) -> None:
-        outlook = self._outlook
-        if outlook is not None:
-            self._try(lambda line: line.draw(progress, status(progress, outlook, over=over)))
+        def draw(line: _Line) -> None:
+            self._outlook = Outlook.of(progress, self._outlook)
+            line.draw(progress, status(progress, self._outlook, over=over))
+
+        self._try(draw)
 
     def _try(self, work: Callable[[_Line], None]) -> None:
         if self._line is None:

@@ -61,12 +61,15 @@ class Recipe:
         errors = again.errors
         if self.options.get("row_id") is None:
             errors = errors.with_columns(failed.gather(errors["row_id"]).alias("row_id"))
+        totals = _together(run.totals, again.totals)
+        course = again._manifest["run"] | {"totals": totals.counts(), "errors": dict(sorted(totals.errors.items()))}
         return replace(
             again,
-            totals=_together(run.totals, again.totals),
+            totals=totals,
             errors=errors,
             _frame=pl.concat([others, asked]).sort(_POSITION).drop(_POSITION),
             _failed=failed.gather(again._failed),
+            _manifest=run._manifest | {"run": course},
             _recipe=self,
         )
 

@@ -170,6 +170,7 @@ class Run:
     _frame: pl.DataFrame | None = field(default=None, repr=False)
     _inputs: int = field(default=0, repr=False)  # so many columns of the frame are those of the input
     _failed: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.Int64), repr=False)
+    _manifest: JsonObject = field(default_factory=dict, repr=False)  # what the footer of an output says
     _recipe: Repeatable | None = field(default=None, repr=False)
 
     @property

@@ -316,13 +316,14 @@ def _finish(runner: Runner, sink: Sink, path: Path | None, schema: pl.Schema, ma
     written: Path | None = None
     errors_file: Path | None = None
     errors = runner.error_rows()
+    manifest = manifest | {"run": course_of(runner)}
     try:
         lost = runner.writer.lost and runner.interrupted
         if path is not None and (lost or (totals.valid == 0 and not runner.whole)):
             sink.abandon()
         else:
             if isinstance(sink, ParquetSink):
-                sink.metadata = footer(manifest | {"run": course_of(runner)})
+                sink.metadata = footer(manifest)
             written = sink.close(whole=runner.whole)
         if path is not None:
             errors_file = write_errors(errors, path)
@@ -344,6 +345,7 @@ def _finish(runner: Runner, sink: Sink, path: Path | None, schema: pl.Schema, ma
         _frame=sink.frame if isinstance(sink, FrameSink) else None,
         _inputs=len(runner.source.schema),
         _failed=runner.failed_rows(),
+        _manifest=manifest,
     )
 
 

@@ -22,8 +22,10 @@ from extract.errors import ConfigError, ExtractError
 from extract.media import is_document
 from extract.mime import mime_type_of
 
-__all__ = ["Source", "open_source", "take_rows"]
+__all__ = ["Source", "open_source", "read_table", "take_rows"]
 
+_TABLE_ROWS = 65_536
+_TEXTS = pl.Schema({"text": pl.String()})
 _SCHEMA_ROWS = 1_000  # rows of an iterator that are read to learn its types
 
 
@@ -57,8 +59,8 @@ def open_source(data: Any) -> Source:
             return Source(data.collect_schema(), None, lambda rows: _told_batches(data, rows, "the lazy frame"))
     if isinstance(data, pl.Series):
         return _from_frame(data.to_frame(data.name or "text"))
-    if isinstance(data, Sequence) and data and all(isinstance(row, str) for row in data):
-        return _from_frame(pl.DataFrame({"text": list(data)}))
+    if isinstance(data, Sequence) and _are_texts(data):
+        return _from_frame(pl.DataFrame({"text": list(data)}, schema=_TEXTS))
     if isinstance(data, Sequence) and all(isinstance(row, Mapping) for row in data):
         with _told("the rows"):
             return _from_frame(pl.DataFrame(list(data), infer_schema_length=None))
@@ -71,6 +73,12 @@ def open_source(data: Any) -> Source:
         f"a {type(data).__name__} is no input; give a frame or series of Polars, pandas or Arrow, a list of dicts or "
         "of texts, an iterator of these, or a path"
     )
+
+
+def read_table(address: str) -> pl.DataFrame:
+    """Return all rows of a file at once. ConfigError as `open_source` says."""
+    source = open_source(address)
+    return pl.concat([source.schema.to_frame(), *source.batches(_TABLE_ROWS)])
 
 
 def take_rows(source: Source, limit: int) -> Source:
@@ -115,12 +123,17 @@ def _from_iterator(items: Iterator[Any]) -> Source:
     return Source(head.schema, None, batches, once=True)
 
 
+def _are_texts(items: Sequence[Any]) -> bool:
+    """Whether these are texts, None among them for one that is missing."""
+    return any(isinstance(item, str) for item in items) and all(isinstance(item, str | None) for item in items)
+
+
 def _frame_of(items: list[Any], schema: pl.Schema | None) -> pl.DataFrame:
     """Return rows, texts or one frame as a frame of a schema, if one is given."""
     if items and all(isinstance(item, pl.DataFrame) for item in items):
         frame = items[0]
-    elif items and all(isinstance(item, str) for item in items):
-        frame = pl.DataFrame({"text": items})
+    elif _are_texts(items) or (schema == _TEXTS and not any(items)):
+        frame = pl.DataFrame({"text": items}, schema=_TEXTS)
     elif all(isinstance(item, Mapping) for item in items):
         frame = pl.DataFrame(items, infer_schema_length=None)
     else:

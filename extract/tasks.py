@@ -162,13 +162,16 @@ def _meanings(labels: Any, kind: str) -> dict[str, str]:
     if not pairs:
         raise ConfigError(f"name at least one {kind}")
     for label, meaning in pairs:
-        if not isinstance(label, str) or not label or not isinstance(meaning, str):
-            raise ConfigError(f"a {kind} is a text that is not empty, and so is what it means: not {label!r}")
-    meanings = dict(pairs)
-    if len(meanings) < len(pairs):
-        twice = next(label for number, (label, _) in enumerate(pairs) if label in dict(pairs[:number]))
-        raise ConfigError(f"the {kind} {twice!r} is named twice")
-    return meanings
+        if not isinstance(label, str) or not label.strip() or not isinstance(meaning, str):
+            raise ConfigError(f"a {kind} is a text that is not blank, and so is what it means: not {label!r}")
+    named: dict[str, str] = {}
+    for label, _ in pairs:
+        words = " ".join(label.casefold().split())
+        if words in named:
+            also = "" if named[words] == label else f", once as {named[words]!r}: case and blanks make no other {kind}"
+            raise ConfigError(f"the {kind} {label!r} is named twice{also}")
+        named[words] = label
+    return dict(pairs)
 
 
 def _described(meanings: Mapping[str, str]) -> str:

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from pathlib import Path
 from typing import Any, Literal
 
+import httpx
 import polars as pl
 import pytest
 from pydantic import BaseModel, Field
@@ -121,6 +125,54 @@ def test_what_cannot_be_checked_is_refused_before_anything_is_sent() -> None:
 def test_a_refused_key_ends_the_check() -> None:
     with client_of(Emulator(faults="401=1")) as client, pytest.raises(Denied):
         check_labels(FRAME, EXTRACTOR, client=client)
+
+
+class Withdrawn(httpx.BaseTransport):
+    """A service that lets the first requests pass, and then knows the key no more."""
+
+    def __init__(self, emulator: Emulator, after: int) -> None:
+        self.inner: Any = emulator.transport
+        self.left = after
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.left -= 1
+        if self.left < 0:
+            return httpx.Response(401, json={"error": {"message": "withdrawn"}})
+        response: httpx.Response = self.inner.handle_request(request)
+        return response
+
+
+def test_a_key_that_is_withdrawn_on_the_way_loses_no_answer() -> None:
+    frame = pl.concat([FRAME.head(2)] * 300)
+    with Client("key", transport=Withdrawn(Emulator(decisions=opinion), 300), retry=Retry(failures=1)) as client:
+        check = check_labels(frame, EXTRACTOR, client=client, fields=["topic"], concurrency=1)
+    assert (check["topic"].rows, check["topic"].agree, check["topic"].failed) == (300, 150, 300)
+    assert check.frame["code"].to_list() == [None] * 300 + ["denied"] + ["not_run"] * 299
+    assert check.requests == 301
+    assert "stopped before the last row: " in str(check)
+    assert "withdrawn" in str(check.to_dict()["stopped"])
+
+
+def test_ctrl_c_keeps_what_was_answered_before() -> None:
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    seen: list[int] = []
+
+    def interrupt(body: dict[str, Any]) -> dict[str, Any]:
+        seen.append(1)
+        if len(seen) == 20:
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.3)
+        return opinion(body)
+
+    try:
+        with client_of(Emulator(decisions=interrupt)) as client:
+            frame = pl.concat([FRAME.head(2)] * 300)
+            check = check_labels(frame, EXTRACTOR, client=client, fields=["topic"], concurrency=1)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert check.stopped == "interrupted"
+    assert check["topic"].rows == len(seen) < 100
+    assert check["topic"].rows + check["topic"].failed == 600
 
 
 def test_the_tables_show_shares_with_their_interval() -> None:

@@ -14,9 +14,9 @@ from typing import Any
 
 import polars as pl
 import pytest
+from commands import Extract, in_process
 
 from extract import Client, Emulator, QuotaExhausted, Request
-from extract.cli import main
 from extract.emulator.server import running_server
 
 PIPELINE = """
@@ -32,8 +32,6 @@ extractor = Extractor(Label, "{body}")
 """
 GOOD = '{"label": "ham", "score": 3}'
 
-Extract = Callable[..., "subprocess.CompletedProcess[str]"]
-
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
@@ -44,21 +42,8 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def extract(folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Extract:
-    """The command in this process: the same `main`, without the second that a new interpreter takes."""
     monkeypatch.chdir(folder)
-
-    def call(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        monkeypatch.setattr(sys, "argv", ["extract", *arguments])
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main()
-        out, err = capfd.readouterr()
-        assert "Traceback" not in err
-        return subprocess.CompletedProcess(arguments, int(left.value.code or 0), out, err)
-
-    return call
+    return in_process(monkeypatch, capfd)
 
 
 def test_the_command_and_the_module_are_the_same(folder: Path, environment: dict[str, str]) -> None:

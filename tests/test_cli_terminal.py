@@ -12,18 +12,17 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
 import pytest
+from commands import Extract, in_process
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
 from extract import Emulator
-from extract.cli import main
 from extract.cli.progress import Log, Status
 from extract.cli.terminal import plain
 from extract.emulator.server import running_server
@@ -44,8 +43,6 @@ extractor = Extractor(Label, "Sort this: {body}", grounding=("body",))
 HOSTILE = "\x1b[31mred\x1b[0m \x1b]0;title\x07 \x9b2J \u202egnp.exe \x08\x00 end"
 STEERING = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e]")
 
-Extract = Callable[..., "subprocess.CompletedProcess[str]"]
-
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -59,18 +56,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def extract(folder: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]) -> Extract:
-    def call(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
-        monkeypatch.setattr(sys, "argv", ["extract", *arguments])
-        for name, value in variables.items():
-            monkeypatch.setenv(name, value)
-        capfd.readouterr()
-        with pytest.raises(SystemExit) as left:
-            main()
-        out, err = capfd.readouterr()
-        assert "Traceback" not in err
-        return subprocess.CompletedProcess(arguments, int(left.value.code or 0), out, err)
-
-    return call
+    return in_process(monkeypatch, capfd)
 
 
 def glance(
@@ -402,12 +388,13 @@ def test_other_shells_are_answered_in_their_own_form(extract: Extract, shell: st
 
 # --- pipelines to start from
 
-INPUTS = {"classify": "texts.csv", "moderate": str(SAMPLES / "comments.jsonl"), "documents": str(SAMPLES / "invoices")}
+INPUTS = {"classify": "texts.csv", "moderate": "texts.csv", "documents": str(SAMPLES / "invoices")}
 
 
 @pytest.mark.parametrize("kind", list(INPUTS))
 def test_a_pipeline_to_start_from_works_at_once(folder: Path, extract: Extract, kind: str) -> None:
-    pl.read_csv(SAMPLES / "support_messages.csv").rename({"body": "text"}).write_csv(folder / "texts.csv")
+    messages = pl.read_csv(SAMPLES / "support_messages.csv").rename({"body": "text"})
+    messages.filter(pl.col("text").str.strip_chars() != "").write_csv(folder / "texts.csv")
     assert extract("init", kind).returncode == 0
     done = extract("run", f"{kind}.py", INPUTS[kind], "-o", "out.parquet", "--offline", "--json")
     assert done.returncode == 0

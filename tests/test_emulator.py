@@ -7,6 +7,7 @@ import threading
 from typing import Any
 
 import pytest
+from clocks import Clock
 from jsonschema import Draft202012Validator
 
 from extract.emulator import Emulator, Fault, WireRequest, WireResponse
@@ -29,16 +30,6 @@ class Echo:
 
     def read(self, schema: Any, text: str, examples: Any = (), *, system: str = "") -> str:
         return json.dumps({"schema": schema, "text": text, "examples": examples, "system": system})
-
-
-class Clock:
-    """A clock that moves when told."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def create(emulator: Emulator, headers: dict[str, str] = KEY, version: str = "v1", **fields: Any) -> WireResponse:

@@ -12,6 +12,7 @@ from typing import Any
 
 import httpx
 import pytest
+from clocks import Clock
 from google import genai
 
 from extract.emulator import FAULTS, Emulator
@@ -21,14 +22,6 @@ from extract.errors import ConfigError
 URL = "http://localhost"
 GRANULARITY = 256 * 1024
 DATA = b"Invoice number: INV-77\nTotal: 12.50 EUR"
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def http_of(emulator: Emulator) -> httpx.Client:

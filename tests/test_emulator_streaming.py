@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from clocks import Clock
 
 from extract.emulator import Calls, Emulator, Steps, WireRequest, WireResponse
 from extract.emulator.server import running_server
@@ -20,14 +21,6 @@ PICTURE = {"response_format": [{"type": "text"}, {"type": "image"}]}
 OLD_PICTURE = {"response_modalities": ["TEXT", "IMAGE"]}
 THINKING = {"generation_config": {"thinking_level": "low", "thinking_summaries": "auto"}}
 ODD = Steps({"type": "musing", "mood": "curious"}, {"type": "model_output", "content": [{"type": "hologram", "n": 1}]})
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def send(emulator: Emulator, **fields: Any) -> WireResponse:

@@ -10,6 +10,7 @@ from base64 import b64decode
 from typing import Any
 
 import pytest
+from clocks import Clock
 
 from extract.emulator import Calls, Emulator, Fault, Steps, WireRequest, WireResponse
 
@@ -32,14 +33,6 @@ MEETING = {
 }
 QUESTION = "What is the weather in Paris?"
 BOTH = pytest.mark.parametrize("dialect", ["steps", "outputs"])
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 def send(emulator: Emulator, given: Any, **fields: Any) -> WireResponse:

@@ -17,6 +17,7 @@ from typing import Any
 
 import httpx
 import pytest
+from clocks import Clock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -29,22 +30,6 @@ from extract.interactions.files import GRANULARITY, RemoteFile, name_of
 QUICK = Retry(first_wait=0.0001, longest_wait=0.001)
 PDF = b"%PDF-1.4 " + b"x" * 1000
 MIB = 1024 * 1024
-
-
-class Clock:
-    """A clock that only sleeping moves."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-    async def sleep_async(self, seconds: float) -> None:
-        self.now += seconds
 
 
 def client_of(emulator: Emulator, **options: Any) -> Client:

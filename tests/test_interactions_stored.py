@@ -9,6 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
+from clocks import Clock
 
 from extract import AsyncClient, Client, ConfigError, Conversation, Emulator, Generation, Interaction, Request, Retry
 from extract.emulator.server import running_server
@@ -36,22 +37,6 @@ class Hands:
     async def do(self, name: str, *args: Any, **options: Any) -> Any:
         result = getattr(self.client, name)(*args, **options)
         return result if self.kind == "sync" else await result
-
-
-class Clock:
-    """A clock that moves only while somebody sleeps by it."""
-
-    def __init__(self) -> None:
-        self.now = 0.0
-
-    def __call__(self) -> float:
-        return self.now
-
-    def sleep(self, seconds: float) -> None:
-        self.now += seconds
-
-    async def sleep_async(self, seconds: float) -> None:
-        self.now += seconds
 
 
 @BOTH

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from reports import HOSTILE, HOSTILE_ROW, LETTERS, Page, answer_letter, page_of, run_of_letters
 
-from extract import Client, ConfigError, Emulator, OutputError, run
+from extract import Client, ConfigError, Emulator, Extractor, Limits, OutputError, run
 from extract.cli import main
 from extract.report import write_report
 from extract.sinks import footer, read_footer
@@ -57,6 +57,62 @@ def letters(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def page(letters: Path) -> Page:
     return report_of(letters)
+
+
+# Of a Run -------------------------------------------------------------------------------------------------------------
+
+
+def test_a_run_in_memory_has_a_report_to_which_it_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    found = run(["a lamp, broken", "a chair"], Extractor(["lamp", "chair"], "{text}"), offline=True)
+    page = page_of(write_report(found, "letters.html"))
+    assert "2 of 2 rows valid" in page.section("summary")
+    assert [record["source"] for record in page.records] == [["a lamp, broken"], ["a chair"]]
+    assert 'href="./letters.html"' in found._repr_html_()
+
+
+def test_rejected_rows_of_a_frame_stand_beside_what_they_said(tmp_path: Path) -> None:
+    client = Client("key", transport=Emulator(answers=answer_letter).transport)
+    rows = pl.DataFrame({"text": ["Ada, a lamp", "illegible", "Bob, a chair"], "page": [1, 2, 3]})
+    found = run(rows, LETTERS, client=client, row_id="page")
+    records = page_of(write_report(found, tmp_path / "r.html")).records
+    assert [(record["id"], record["source"]) for record in records] == [
+        (2, ["illegible", "2"]),
+        (1, ["Ada, a lamp", "1"]),
+        (3, ["Bob, a chair", "3"]),
+    ]
+    assert records[0]["error"]["code"] == "invalid_answer"
+
+
+def test_what_retried_rows_say_is_told_of_the_whole_run(tmp_path: Path) -> None:
+    answers = ["no", '{"value": "lamp"}', "no", '{"value": "chair"}', "no"]
+    client = Client("key", transport=Emulator(answers=answers).transport)
+    extractor = Extractor(["lamp", "chair"], "{text}", repairs=0)
+    first = run(["a", "b", "c"], extractor, client=client, limits=Limits(concurrency=1))
+    page = page_of(write_report(first.retry_rejected(), tmp_path / "r.html"))
+    assert "2 of 3 rows valid, 1 without an answer" in page.section("summary")
+
+
+def test_the_input_tells_what_rows_said_that_are_not_in_the_output(letters: Path, tmp_path: Path) -> None:
+    texts = [f"letter {n}" for n in range(12)]
+    without = report_of(letters)
+    assert "--source INPUT" in without.section("errors")
+    page = page_of(write_report(letters, tmp_path / "r.html", source=pl.DataFrame({"text": texts})))
+    assert "--source INPUT" not in page.section("errors")
+    (rejected,) = [record for record in page.records if "error" in record]
+    assert (rejected["id"], rejected["source"]) == (11, ["letter 11", None])
+
+
+def test_a_csv_output_has_a_report_while_its_run_is_at_hand(tmp_path: Path) -> None:
+    found = run(["a lamp"], Extractor(["lamp", "chair"], "{text}"), offline=True, output=tmp_path / "out.csv")
+    page = page_of(write_report(found, tmp_path / "r.html"))
+    assert "1 of 1 rows valid" in page.section("summary")
+    assert found.report == tmp_path / "r.html"
+
+
+def test_an_iterator_is_no_source_of_a_report(letters: Path, tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="source is an iterator"):
+        write_report(letters, tmp_path / "r.html", source=iter(["a"]))
 
 
 # What it says ---------------------------------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ def ask(data: Any, emulator: Emulator, extractor: Extractor = SPAM, **options: A
 
 
 def texts(count: int) -> pl.DataFrame:
-    return pl.DataFrame({"id": [f"r{n}" for n in range(count)], "body": ["x" * n for n in range(count)]})
+    return pl.DataFrame({"id": [f"r{n}" for n in range(count)], "body": ["x" * (n + 1) for n in range(count)]})
 
 
 def test_all_input_columns_come_back_with_typed_columns_beside_them() -> None:
@@ -88,7 +88,7 @@ def test_all_input_columns_come_back_with_typed_columns_beside_them() -> None:
         "label": pl.Enum(["spam", "ham"]),
         "score": pl.Int64,
     }
-    assert result.frame["score"].to_list() == [0, 1, 2]
+    assert result.frame["score"].to_list() == [1, 2, 3]
     assert result.errors.is_empty()
     assert result.complete
 
@@ -104,7 +104,7 @@ def test_every_request_is_stateless() -> None:
 def test_order_is_that_of_the_input_however_late_answers_come(count: int) -> None:
     result = ask(texts(count), Emulator(answers=score_by_length, faults="mixed=0.05", seed=count))
     assert result.frame["id"].to_list() == texts(count)["id"].to_list()
-    assert result.frame["score"].to_list() == [n % 11 for n in range(count)]
+    assert result.frame["score"].to_list() == [(n + 1) % 11 for n in range(count)]
 
 
 @settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -123,6 +123,7 @@ def test_one_row_out_for_every_row_in(bodies: list[str | None], seed: int, concu
     for row, body in enumerate(bodies):
         expected = None if row in rejected else len(body or "") % 11
         assert result.frame["score"][row] == expected
+        assert row in rejected or (body or "").strip()
 
 
 def test_a_broken_answer_is_asked_again_once_with_its_errors() -> None:
@@ -164,7 +165,7 @@ def test_without_repairs_a_wrong_answer_is_an_error_row_at_once() -> None:
 
 def test_rejected_rows_stay_as_nulls_or_leave() -> None:
     def answer(body: dict[str, Any]) -> str:
-        return "{}" if record_of(body) == "xx" else GOOD
+        return "{}" if record_of(body) == "xxx" else GOOD
 
     kept = ask(texts(4), Emulator(answers=answer))
     assert kept.frame["score"].to_list() == [3, 3, None, 3]
@@ -203,7 +204,7 @@ def test_every_lasting_fault_has_its_code(fault: str, code: str, requests: int) 
 @pytest.mark.parametrize("fault", ["no_usage", "split", "unknown_extra", "continuation"])
 def test_an_odd_but_whole_answer_is_taken(fault: str) -> None:
     result = ask(texts(30), Emulator(answers=score_by_length, faults=f"{fault}=1"))
-    assert result.frame["score"].to_list() == [n % 11 for n in range(30)]
+    assert result.frame["score"].to_list() == [(n + 1) % 11 for n in range(30)]
 
 
 def test_the_ledger_is_the_services_bill() -> None:
@@ -283,7 +284,7 @@ def test_blocked_rows_never_stop_a_run() -> None:
 
 def test_a_success_ends_the_watch_for_a_wrong_set_up() -> None:
     def answer(body: dict[str, Any]) -> str:
-        return GOOD if len(record_of(body)) < 3 else "{}"
+        return GOOD if len(record_of(body)) <= 3 else "{}"
 
     result = ask(texts(200), Emulator(answers=answer))
     assert result.complete
@@ -463,7 +464,7 @@ def test_examples_are_turns_before_the_record() -> None:
     said = [(turn["type"], turn["content"][0]["text"]) for turn in emulator.requests[0].body["input"]]
     assert said[0] == ("user_input", "<win!!>")
     assert json.loads(said[1][1]) == {"label": "spam", "score": 9}
-    assert said[-1] == ("user_input", "<>")
+    assert said[-1] == ("user_input", "<x>")
 
 
 def test_an_example_that_does_not_fit_is_refused() -> None:
@@ -526,7 +527,7 @@ def test_equal_rows_share_a_deadline_and_are_not_answered_after_it() -> None:
 
 def test_rows_rejected_by_an_earlier_run_do_not_stop_a_later_one(tmp_path: Path) -> None:
     def answer(body: dict[str, Any]) -> str:
-        return "{}" if len(record_of(body)) < 25 else GOOD
+        return "{}" if len(record_of(body)) <= 25 else GOOD
 
     emulator = Emulator(answers=answer)
     options: dict[str, Any] = {"cache": tmp_path / "c", "limits": Limits(stop_after_failures=0)}

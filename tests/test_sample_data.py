@@ -12,6 +12,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from extract.interactions.endpoint import Endpoint
 from extract.pdf import read_pdf
 from extract.schema import OutputSchema, compile_schema
 
@@ -59,11 +60,14 @@ def schema_of(pipeline: str) -> OutputSchema:
 
 
 @pytest.mark.parametrize(("records", "gold", "key", "rows", "pipeline"), SETS)
-def test_every_record_has_one_gold_answer(records: str, gold: str, key: str, rows: int, pipeline: str) -> None:
-    ids = read(records)[key]
-    assert len(ids) == rows
-    assert ids.n_unique() == rows
-    assert ids.to_list() == read(gold)[key].to_list()
+def test_every_record_that_says_something_has_one_gold_answer(
+    records: str, gold: str, key: str, rows: int, pipeline: str
+) -> None:
+    table = read(records)
+    assert len(table) == table[key].n_unique() == rows
+    read_by = load(pipeline).compile(Endpoint(api_key="key")).fitted(table.columns).columns
+    asked = table.filter(pl.any_horizontal(pl.col(name).fill_null("").str.strip_chars() != "" for name in read_by))
+    assert asked[key].to_list() == read(gold)[key].to_list()
 
 
 @pytest.mark.parametrize(("records", "gold", "key", "rows", "pipeline"), SETS)
@@ -161,7 +165,7 @@ def test_gold_invoices_add_up(name: str) -> None:
 
 def invoice_texts() -> list[tuple[str, dict[str, Any]]]:
     gold = read_json_lines("invoices.gold.jsonl")
-    texts = [record["text"] for record in read_json_lines("invoices.jsonl")]
+    texts = [record["text"] for record in read_json_lines("invoices.jsonl") if record["text"]]
     folder = [(DATA / "invoices" / row["name"], row) for row in read_json_lines("invoices_folder.gold.jsonl")]
     return [*zip(texts, gold, strict=True), *((path.read_text("utf-8"), row) for path, row in folder)]
 
@@ -175,11 +179,11 @@ def test_gold_items_stand_in_the_text_of_their_invoice() -> None:
 
 def test_invoices_are_varied() -> None:
     pairs = invoice_texts()
-    lengths = [text.count("\n") + 1 for text, _ in pairs if text]
+    lengths = [text.count("\n") + 1 for text, _ in pairs]
     assert min(lengths) >= 10
     assert max(lengths) <= 40
     assert len({row["currency"] for _, row in pairs} - {None}) >= 10
-    assert any(not text for text, _ in pairs)
+    assert any(not record["text"] for record in read_json_lines("invoices.jsonl"))
     assert any("disregard the figures" in text for text, _ in pairs)
     assert any(money(row["total"]) < 0 for _, row in pairs)
 

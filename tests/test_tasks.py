@@ -89,6 +89,8 @@ def test_the_column_is_named_where_there_are_several() -> None:
         (TEXTS, [], "at least one"),
         (TEXTS, "bug", "in a list"),
         (TEXTS, ["bug", "bug"], "twice"),
+        (TEXTS, ["bug", " Bug"], "' Bug' is named twice, once as 'bug'"),
+        (TEXTS, ["bug", " "], "not blank"),
         (TEXTS, [1], "a text"),
         (TEXTS, {"bug": 1}, "a text"),
         (3, LABELS, "is no input"),
@@ -102,6 +104,16 @@ def test_what_does_not_fit_is_refused_in_one_line(data: Any, labels: Any, told: 
     with pytest.raises(ConfigError, match=told) as refused:
         classify(data, labels, offline=True)
     assert "\n" not in str(refused.value)
+
+
+def test_what_says_nothing_is_not_asked_about() -> None:
+    emulator, client = asking()
+    with client:
+        found = classify(["a bug", None, " \n", "", "a bill"], LABELS, client=client)
+    assert len(emulator.requests) == 2
+    assert found.frame["label"].to_list() == ["bug", None, None, None, "bill"]
+    assert found.errors.select("row_id", "code").rows() == [(row, "bad_record") for row in (1, 2, 3)]
+    assert set(found.errors["message"]) == {"there is nothing to ask about: no text in 'text'"}
 
 
 def test_a_pandas_frame_gets_its_index_back() -> None:

@@ -39,7 +39,14 @@ run
 # rows. `run.frame` is a Polars frame with all columns of the input and the new one, a Polars Enum.
 
 # %%
-run.frame.group_by("label").len().sort("len", descending=True)
+run.errors
+
+# %% [markdown]
+# Two messages are blank. A model that is asked about nothing makes an answer up, so they are not sent: their label is
+# null, and `run.errors` says why.
+
+# %%
+run.frame.group_by("label").len().sort("len", "label", descending=[True, False])
 
 # %% [markdown]
 # `run.sample` draws rows to look at: what was asked, and what was answered.

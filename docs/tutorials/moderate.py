@@ -29,7 +29,8 @@ run = extract.moderate(comments, column="text", row_id="id", offline=True)
 run
 
 # %%
-run.frame.filter("flagged").explode("categories").group_by("categories").len().sort("len", descending=True)
+broken = run.frame.filter("flagged").explode("categories")
+broken.group_by("categories").len().sort("len", "categories", descending=[True, False])
 
 # %% [markdown]
 # Look at verdicts before you trust them. A comment is data: what it says stays text, in the prompt and on this page.

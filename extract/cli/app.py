@@ -281,6 +281,7 @@ def report(
     on: Annotated[str | None, typer.Option(help="Column that names a record in both files.")] = None,
     rows: Annotated[int, typer.Option(min=1, help="Show at most so many records.")] = 2_000,
     cache: Annotated[Path | None, typer.Option(help="The cache of the run. [default: OUTPUT.cache]")] = None,
+    source: Annotated[str | None, typer.Option(help="The input of the run: shows what rejected rows said.")] = None,
 ) -> None:
     """Write one HTML file about a run: counts, cost, timeline, errors, values, scores, and a table to search.
 
@@ -288,7 +289,7 @@ def report(
     """
     from extract.cli.report import report_command
 
-    report_command(output, report_path, gold=gold, on=on, rows=rows, cache=cache)
+    report_command(output, report_path, gold=gold, on=on, rows=rows, cache=cache, source=source)
 
 
 @app.command(short_help="Serve the API on this machine, without a model.")

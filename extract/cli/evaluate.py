@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -14,13 +14,14 @@ from extract.checking import LabelCheck, check_labels
 from extract.cli.pipelines import load_pipeline
 from extract.errors import ConfigError
 from extract.evaluation import Comparison, Evaluation, compare, evaluate
+from extract.evaluation.labels import label_fields
 from extract.evaluation.pairing import with_equal_keys
 from extract.evaluation.tables import aligned, share
 from extract.extractor import Extractor
 from extract.interactions.client import Client
 from extract.runs import offline_client
 from extract.schema import compile_schema
-from extract.sources import open_source
+from extract.sources import read_table
 
 __all__ = ["Judging", "evaluate_command"]
 
@@ -47,7 +48,7 @@ def evaluate_command(pipeline: str, predicted: str, gold: str | None, options: J
     dtypes = compile_schema(extractor.schema).dtypes
     if gold is None:
         _check_goldless(options)
-    ours, theirs = _table(predicted), None if gold is None else _table(gold)
+    ours, theirs = read_table(predicted), None if gold is None else read_table(gold)
     parts: list[_Part] = []
     if theirs is not None:
         parts.append(_judged(ours, theirs, str(gold), dtypes, options))
@@ -75,7 +76,7 @@ def _check_goldless(options: Judging) -> None:
 
 
 def _judged(ours: pl.DataFrame, gold: pl.DataFrame, address: str, dtypes: Mapping[str, Any], options: Judging) -> _Part:
-    names, labels = _shared(list(dtypes), gold, address), list(_labels(dtypes.items()))
+    names, labels = _shared(list(dtypes), gold, address), list(label_fields(dtypes.items()))
     result = evaluate(ours, gold, on=options.on, fields=names, labels=labels, keys=_keys(options.key))
     return result.to_dict(), [str(result), *_confusion(result, options.confusion)]
 
@@ -88,18 +89,9 @@ def _shared(answers: Sequence[str], table: pl.DataFrame, address: str) -> list[s
     return sorted(names, key=lambda name: answers.index(name if name in answers else name.partition(".")[0]))
 
 
-def _labels(dtypes: Iterable[tuple[str, Any]]) -> Iterator[str]:
-    """Yield what the schema knows to be labels: csv and jsonl forget it."""
-    for name, dtype in dtypes:
-        if isinstance(dtype, pl.Enum):
-            yield name
-        elif isinstance(dtype, pl.Struct):
-            yield from _labels((f"{name}.{inner.name}", inner.dtype) for inner in dtype.fields)
-
-
 def _compared(ours: pl.DataFrame, gold: pl.DataFrame | None, answers: Sequence[str], options: Judging) -> Comparison:
     address = str(options.against)
-    other = _table(address)
+    other = read_table(address)
     return compare(ours, other, gold, on=options.on, fields=_shared(answers, other, address))
 
 
@@ -157,8 +149,3 @@ def _keys(given: Sequence[str]) -> dict[str, list[str]]:
             raise ConfigError(f"--key {one!r}: write the list and what its members are known by: items=sku")
         keys[name] = members.split(",")
     return keys
-
-
-def _table(address: str) -> pl.DataFrame:
-    source = open_source(address)
-    return pl.concat([source.schema.to_frame(), *source.batches(65_536)])

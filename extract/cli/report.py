@@ -11,8 +11,8 @@ __all__ = ["report_command"]
 
 
 def report_command(
-    output: Path, path: Path, *, gold: str | None, on: str | None, rows: int, cache: Path | None
+    output: Path, path: Path, *, gold: str | None, on: str | None, rows: int, cache: Path | None, source: str | None
 ) -> None:
     """Write the report and say where it is."""
-    written = write_report(output, path, gold=gold, on=on, rows=rows, cache=cache)
+    written = write_report(output, path, gold=gold, on=on, rows=rows, cache=cache, source=source)
     sys.stderr.write(f"wrote {written}\n")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
@@ -21,6 +21,7 @@ __all__ = [
     "LabelScore",
     "averages",
     "confusion_of",
+    "label_fields",
     "label_intervals",
     "label_scores",
     "shown_label",
@@ -30,6 +31,15 @@ Label: TypeAlias = str | None
 
 _MOST_ACROSS: Final = 12
 _MOST_CONFUSED: Final = 20
+
+
+def label_fields(dtypes: Iterable[tuple[str, Any]]) -> Iterator[str]:
+    """Yield the fields that are labels by their types, however few rows there are: csv and jsonl forget it."""
+    for name, dtype in dtypes:
+        if isinstance(dtype, pl.Enum):
+            yield name
+        elif isinstance(dtype, pl.Struct):
+            yield from label_fields((f"{name}.{inner.name}", inner.dtype) for inner in dtype.fields)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +11,13 @@ import polars as pl
 
 from extract.columns import error_schema
 from extract.errors import ConfigError, ExtractError
+from extract.results import Run
 from extract.schema import OutputSchema, compile_schema
 from extract.sinks import errors_path, read_footer
+from extract.sources import Source, open_source
 from extract.types import JsonObject
 
-__all__ = ["PROVENANCE", "SPANS", "Columns", "Material", "open_output"]
+__all__ = ["PROVENANCE", "SPANS", "Columns", "Material", "open_material"]
 
 SPANS, PROVENANCE = "_spans", "_extract"
 
@@ -25,7 +27,8 @@ class Material:
     """A run's rows, unread, and what is known about it.
 
     `rows` is the output, `errors` the rejected rows (None where there is no such file), `manifest` the output's footer
-    ({} for one of another program), `cache` the path of the cache (None where there is none).
+    ({} for one of another program), `cache` the path of the cache, `source` the run's input, in which the texts of rows
+    stand that were left out of the output (both None where they are not at hand).
     """
 
     name: str
@@ -33,6 +36,7 @@ class Material:
     errors: pl.LazyFrame | None
     manifest: JsonObject
     cache: Path | None = None
+    source: Source | None = None
 
     @property
     def keeps_rejected(self) -> bool:
@@ -82,27 +86,50 @@ def _schema_of(manifest: JsonObject) -> OutputSchema | None:
         return None  # a footer may say anything
 
 
-def open_output(output: str | os.PathLike[str], *, cache: str | os.PathLike[str] | None = None) -> Material:
-    """Return what a report about an output is made of. ConfigError for what is no Parquet file that can be read.
+def open_material(
+    output: Run | str | os.PathLike[str], *, cache: str | os.PathLike[str] | None = None, source: Any = None
+) -> Material:
+    """Return what a report about an output is made of. ConfigError for what cannot be read.
 
-    `cache` is by default looked for beside the output.
+    `cache` is by default looked for beside the output; `source` is the input, whatever `run` takes but an iterator.
     """
-    path = Path(output)
+    if cache is not None and not Path(cache).is_file():
+        raise ConfigError(f"there is no cache {os.fspath(cache)!r}")
+    material = _of_run(output) if isinstance(output, Run) else _of_file(Path(output))
+    opened = None if source is None else open_source(source)
+    if opened is not None and opened.once:
+        raise ConfigError("source is an iterator, which was read by the run: give a list, a frame or a path")
+    return replace(material, cache=material.cache if cache is None else Path(cache), source=opened)
+
+
+def _of_run(run: Run) -> Material:
+    return Material(
+        name=str(run._manifest.get("pipeline") or "run") if run.output is None else run.output.name,
+        rows=run.scan(),
+        errors=None if run.errors.is_empty() else run.errors.lazy(),
+        manifest=run._manifest,
+        cache=None if run.output is None else _cache_of(run.output),
+    )
+
+
+def _cache_of(output: Path) -> Path | None:
+    kept = output.with_name(output.name + ".cache")
+    return kept if kept.is_file() else None
+
+
+def _of_file(path: Path) -> Material:
     if not path.is_file():
         raise ConfigError(f"there is no output {str(path)!r}")
     if path.suffix.lower() != ".parquet":
         raise ConfigError(f"{path}: a report is made of a .parquet output")
     # What an interrupted run leaves has the errors and the cache of the whole.
     whole = path.with_name(path.stem.removesuffix(".partial") + path.suffix)
-    kept = whole.with_name(whole.name + ".cache") if cache is None else Path(cache)
-    if cache is not None and not kept.is_file():
-        raise ConfigError(f"there is no cache {str(kept)!r}")
     return Material(
         name=path.name,
         rows=_scan(path),
         errors=_scan_errors(errors_path(whole)),
         manifest=read_footer(path),
-        cache=kept if kept.is_file() else None,
+        cache=_cache_of(whole),
     )
 
 

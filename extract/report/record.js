@@ -178,22 +178,24 @@ function readable(answer) {
   }
 }
 
-function openedError(error) {
+function errorSide(error) {
   const told = ["code", "path", "message", "attempts"].filter(
     (name) => error[name] !== null && error[name] !== undefined,
   );
-  const left = el("div", {}, el("h4", {}, "No answer"), definitions(told.map((name) => [name, plain(error[name])])));
-  if (!error.answer) return el("div", { class: "opened" }, left);
+  const side = el("div", {}, el("h4", {}, "No answer"), definitions(told.map((name) => [name, plain(error[name])])));
+  if (!error.answer) return side;
   const answer = el(
     "div",
     { class: "source", dir: "auto", tabindex: 0, role: "region", "aria-label": "Rejected answer" },
     readable(error.answer),
   );
-  return el("div", { class: "opened" }, left, el("div", {}, el("h4", {}, "Rejected answer"), answer));
+  side.append(el("h4", {}, "Rejected answer"), answer);
+  return side;
 }
 
 function openedRecord(record) {
-  if (record.error) return openedError(record.error);
+  if (record.error)
+    return el("div", { class: "opened" }, errorSide(record.error), record.source ? sourceSide(record) : null);
   return el("div", { class: "opened" }, answerSide(record), sourceSide(record));
 }
 

@@ -23,6 +23,7 @@ _MOST_SOURCES = 12  # columns of the input that are shown
 _CELL = 1_000  # characters of one text in an answer
 _ITEMS = 60  # elements of one list in an answer
 _DEEPEST = 8
+_BATCH = 10_000  # rows of an input that are looked through at once
 _SPANS_OF_ONE = 300
 _PLACE, _TURN = "_place_in_output", "_turn_in_report"
 _ORIGIN = {
@@ -43,12 +44,16 @@ _ORIGIN = {
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Records as JSON objects, and how many valid and rejected rows there are in all."""
+    """Records as JSON objects, and how many valid and rejected rows there are in all.
+
+    Of the rejected rows that are shown, `sourceless` lack the text that was asked about.
+    """
 
     data: JsonObject
     shown: int
     valid: int
     rejected: int
+    sourceless: int
 
     @property
     def total(self) -> int:
@@ -65,11 +70,13 @@ def shown_records(material: Material, columns: Columns, most: int) -> Shown:
     chosen = _evenly(_valid_rows(material), valid, most - len(bad))
     names = _source_names(material, columns)
     cutter = _Cutter(min(_MOST, max(_FEWEST, _ALL_CHARACTERS // max(1, chosen.height + len(bad)))))
-    records = [_rejected(error, cutter) for error in bad]
+    sources = _rejected_sources(material, [str(error["row_id"]) for error in bad], names)
+    records = [_rejected(error, sources.get(str(error["row_id"])), cutter) for error in bad]
     for row_id, row in zip(_ids(material, chosen), chosen.iter_rows(named=True), strict=True):
         records.append({"id": cutter.plain(row_id), **_valid(row, names, columns, cutter)})
     data = {"source": names, "answer": list(columns.answer), "fields": list(columns.answer.values())}
-    return Shown({**data, "records": records}, len(records), valid, rejected)
+    sourceless = sum("source" not in record for record in records)
+    return Shown({**data, "records": records}, len(records), valid, rejected, sourceless)
 
 
 def _height(rows: pl.LazyFrame) -> int:
@@ -121,9 +128,35 @@ def _source_names(material: Material, columns: Columns) -> list[str]:
     return [*dict.fromkeys((*first, *columns.source))][:_MOST_SOURCES]
 
 
-def _rejected(error: Mapping[str, Any], cutter: _Cutter) -> JsonObject:
+def _rejected_sources(material: Material, wanted: Sequence[str], names: Sequence[str]) -> dict[str, list[Any]]:
+    """Return the input cells of rejected rows by row id: out of the output where it keeps them, else out of the input.
+
+    Empty where neither is at hand. Rows without an id column are told by their places.
+    """
+    column = material.manifest.get("row_id")
+    found: dict[str, list[Any]] = {}
+    for frame in _sources(material) if wanted else ():
+        key = column if isinstance(column, str) and column in frame.columns else _PLACE
+        for row in frame.filter(pl.col(key).cast(pl.String).is_in(wanted)).iter_rows(named=True):
+            found.setdefault(str(row[key]), [row.get(name) for name in names])
+    return found
+
+
+def _sources(material: Material) -> Iterator[pl.DataFrame]:
+    """Yield rows as they were asked, with their places in the input."""
+    if material.keeps_rejected:
+        yield from material.rows.with_row_index(_PLACE).collect_batches(chunk_size=_BATCH, maintain_order=True)
+    elif material.source is not None:
+        place = 0
+        for frame in material.source.batches(_BATCH):
+            yield frame.with_row_index(_PLACE, offset=place)
+            place += frame.height
+
+
+def _rejected(error: Mapping[str, Any], source: Sequence[Any] | None, cutter: _Cutter) -> JsonObject:
     told = {name: cutter.text(error[name]) for name in ("code", "message", "path", "answer")}
-    return {"id": cutter.plain(error["row_id"]), "error": {**told, "attempts": cutter.plain(error["attempts"])}}
+    record = {"id": cutter.plain(error["row_id"]), "error": {**told, "attempts": cutter.plain(error["attempts"])}}
+    return record if source is None else record | {"source": [cutter.source(cell) for cell in source]}
 
 
 def _valid(row: Mapping[str, Any], names: Sequence[str], columns: Columns, cutter: _Cutter) -> JsonObject:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, NamedTuple
-
-import polars as pl
+from typing import NamedTuple
 
 from extract.errors import ConfigError
 from extract.evaluation import Evaluation, evaluate
-from extract.evaluation.labels import Confusion, shown_label
+from extract.evaluation.labels import Confusion, label_fields, shown_label
 from extract.report.material import PROVENANCE, Columns, Material
-from extract.sources import open_source
+from extract.sources import read_table
 
 __all__ = ["Judgement", "Mistaken", "Taken", "judge"]
 
@@ -57,7 +55,7 @@ def judge(material: Material, columns: Columns, gold: str, *, on: str) -> Judgem
 
     Raises ConfigError for a gold file that cannot be read, a column that is not there and keys that repeat.
     """
-    right = _table(gold)
+    right = read_table(gold)
     known = material.rows.collect_schema()
     if on not in known:
         raise ConfigError(f"{material.name} has no column {on!r} to join on; it has {list(known)!r}")
@@ -68,24 +66,10 @@ def judge(material: Material, columns: Columns, gold: str, *, on: str) -> Judgem
     read = (on, *fields, *([PROVENANCE] if columns.provenance else []))
     left = material.rows.select(read).rename(fields).collect(engine="streaming")
     names = [name for name in right.columns if name.partition(".")[0] in fields.values()]
-    labels = list(_labels((field, known[column]) for column, field in fields.items()))
+    labels = list(label_fields((field, known[column]) for column, field in fields.items()))
     evaluation = evaluate(left, right, on=on, fields=names, labels=labels)
     confusions = {score.name: score.confusion for score in evaluation.fields}
     return Judgement(evaluation, {name: _mistaken(found) for name, found in confusions.items() if found is not None})
-
-
-def _table(address: str) -> pl.DataFrame:
-    source = open_source(address)
-    return pl.concat([source.schema.to_frame(), *source.batches(65_536)])
-
-
-def _labels(dtypes: Iterator[tuple[str, Any]]) -> Iterator[str]:
-    """Yield the fields that hold labels, however few rows there are."""
-    for name, dtype in dtypes:
-        if isinstance(dtype, pl.Enum):
-            yield name
-        elif isinstance(dtype, pl.Struct):
-            yield from _labels((f"{name}.{inner.name}", inner.dtype) for inner in dtype.fields)
 
 
 def _mistaken(confusion: Confusion) -> Mistaken:

@@ -4,45 +4,37 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from extract.errors import ConfigError, OutputError
 from extract.report.facts import gather
-from extract.report.material import Material, open_output
+from extract.report.material import open_material
 from extract.report.page import render
+from extract.results import Run
 
-__all__ = ["report_on", "write_report"]
+__all__ = ["write_report"]
 
 
 def write_report(
-    output: str | os.PathLike[str],
+    output: Run | str | os.PathLike[str],
     path: str | os.PathLike[str],
     *,
     gold: str | None = None,
     on: str | None = None,
     rows: int = 2_000,
     cache: str | os.PathLike[str] | None = None,
+    source: Any = None,
 ) -> Path:
-    """Write a report on the Parquet output of a run: one HTML file that loads nothing. Return its path.
+    """Write a report on a Run or on its Parquet output: one HTML file that loads nothing. Return its path.
 
     `gold` is a file of right answers, joined where the column `on` is equal; `rows` is the most records that are shown,
-    `cache` the run's cache, by default looked for beside the output. Memory and the file's size are bounded by `rows`,
-    whatever the output's size.
+    `cache` the run's cache, by default looked for beside the output, and `source` its input, for the texts of rejected
+    rows that were left out of the output. Memory and the file's size are bounded by `rows`, whatever the output's size.
+    A Run links to its report from then on.
     Raises ConfigError for files that do not fit, and without the extra `report`; OutputError where it cannot write.
     """
-    return report_on(open_output(output, cache=cache), path, gold=gold, on=on, rows=rows)
-
-
-def report_on(
-    material: Material,
-    path: str | os.PathLike[str],
-    *,
-    gold: str | None = None,
-    on: str | None = None,
-    rows: int = 2_000,
-) -> Path:
-    """Write a report on what is at hand: `write_report` for rows that need not be in a file."""
     target = Path(path)
     if (gold is None) != (on is None):
         raise ConfigError("gold answers need the column that names a record in both files: --gold FILE --on COLUMN")
@@ -50,11 +42,15 @@ def report_on(
         raise ConfigError(f"rows must be at least 1, not {rows}")
     if target.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"{target}: a report ends in .html")
+    material = open_material(output, cache=cache, source=source)
     try:
         facts = gather(material, gold=gold, on=on, most=rows)
     except pl.exceptions.PolarsError as error:
         raise ConfigError(f"{material.name} cannot be read: {str(error).strip().splitlines()[0][:200]}") from None
-    return _put(render(facts), target)
+    written = _put(render(facts), target)
+    if isinstance(output, Run):
+        output.report = written
+    return written
 
 
 def _put(page: str, target: Path) -> Path:
