@@ -39,6 +39,8 @@ _BATCH_ROWS = 65_536
 _TIERS = ("standard", "flex")
 _SEED = 0
 _Z = 1.96
+# Student's 97.5 % quantiles of 1 to 10 degrees of freedom, where the expansion does not hold yet.
+_FIRST_QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 
 
 @dataclass(slots=True)
@@ -265,7 +267,9 @@ def _total(sample: Sequence[float], count: int, unseen: int) -> tuple[float, flo
 
 
 def _quantile(freedom: int) -> float:
-    """Return Student's 97.5 % quantile by the first terms of its expansion around the normal one."""
+    """Return Student's 97.5 % quantile: from a table, then by its expansion around the normal one."""
+    if freedom <= len(_FIRST_QUANTILES):
+        return _FIRST_QUANTILES[freedom - 1]
     return _Z + (_Z**3 + _Z) / (4 * freedom) + (5 * _Z**5 + 16 * _Z**3 + 3 * _Z) / (96 * freedom**2)
 
 

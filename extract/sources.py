@@ -75,10 +75,19 @@ def open_source(data: Any) -> Source:
     )
 
 
-def read_table(address: str) -> pl.DataFrame:
-    """Return all rows of a file at once. ConfigError as `open_source` says."""
+def read_table(address: str, *, texts: Iterable[str] = ()) -> pl.DataFrame:
+    """Return all rows of a file at once. ConfigError as `open_source` says.
+
+    `texts` names columns that csv gives as they are written, even where they look like numbers.
+    """
     source = open_source(address)
-    return pl.concat([source.schema.to_frame(), *source.batches(_TABLE_ROWS)])
+    table = pl.concat([source.schema.to_frame(), *source.batches(_TABLE_ROWS)])
+    separator = _SEPARATORS.get(_ending(address))
+    guessed = [name for name in texts if source.schema.get(name, pl.String) != pl.String]
+    if separator is None or not guessed:
+        return table
+    with _told(address):
+        return table.with_columns(_scan_texts(address, separator).select(by_name(*guessed)).collect())
 
 
 def take_rows(source: Source, limit: int) -> Source:
@@ -215,19 +224,27 @@ def _scan_csv(address: str, separator: str = ",") -> pl.LazyFrame:
     numbers = [name for name, dtype in table.collect_schema().items() if dtype.is_integer()]
     if not numbers:
         return table
-    texts = pl.scan_csv(address, infer_schema=False, separator=separator, glob=is_glob)
-    padded = texts.select(by_name(*numbers).str.contains(r"^[+-]?0\d|^\+").any()).collect(engine="streaming")
+    padded = (
+        _scan_texts(address, separator)
+        .select(by_name(*numbers).str.contains(r"^[+-]?0\d|^\+").any())
+        .collect(engine="streaming")
+    )
     kept = {column.name: pl.String for column in padded.get_columns() if column.item()}
     return pl.scan_csv(address, infer_schema_length=None, separator=separator, glob=is_glob, schema_overrides=kept)
+
+
+def _scan_texts(address: str, separator: str) -> pl.LazyFrame:
+    return pl.scan_csv(address, infer_schema=False, separator=separator, glob=not Path(address).exists())
 
 
 def _scan_json_lines(address: str) -> pl.LazyFrame:
     return pl.scan_ndjson(escape(address) if Path(address).exists() else address, infer_schema_length=None)
 
 
+_SEPARATORS = {".csv": ",", ".tsv": "\t"}
 _READERS: dict[str, Callable[[str], pl.LazyFrame]] = {
     ".csv": _scan_csv,
-    ".tsv": lambda address: _scan_csv(address, "\t"),
+    ".tsv": lambda address: _scan_csv(address, _SEPARATORS[".tsv"]),
     ".jsonl": _scan_json_lines,
     ".ndjson": _scan_json_lines,
     ".parquet": lambda address: pl.scan_parquet(address, glob=not Path(address).exists()),
@@ -268,7 +285,7 @@ def _told_batches(table: pl.LazyFrame, rows: int, what: str) -> Iterator[pl.Data
 
 def _broken_row(address: str) -> str:
     """Return which row of a csv file has more fields than its header, or ""."""
-    separator = {".csv": ",", ".tsv": "\t"}.get(_ending(address))
+    separator = _SEPARATORS.get(_ending(address))
     if separator is None or not os.path.isfile(address):  # noqa: PTH113 - it never raises, whatever the name
         return ""
     with Path(address).open(encoding="utf-8", errors="replace", newline="") as file:

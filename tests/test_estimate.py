@@ -7,6 +7,7 @@ import random
 import re
 from decimal import Decimal
 from pathlib import Path
+from statistics import stdev
 from typing import Any
 
 import polars as pl
@@ -16,8 +17,9 @@ from typer.testing import CliRunner
 from extract import Client, ConfigError, Emulator, Extractor, Generation, ResponseCache, run
 from extract.cli.app import app
 from extract.emulator.server import running_server
-from extract.estimate import estimate, pay_sample
+from extract.estimate import PaidSample, estimate, pay_sample
 from extract.sources import open_source
+from extract.types import Usage
 
 LABELS = Extractor(["a", "b"], "{text}")
 
@@ -134,6 +136,17 @@ def test_a_paid_sample_gives_an_interval_that_holds_what_the_run_takes_and_is_pa
         tokens = asked.usage.output_tokens + asked.usage.thought_tokens
         held += low <= tokens <= high and interval[0] <= asked.cost <= interval[1]
     assert held >= 8
+
+
+@pytest.mark.parametrize(("rows", "quantile"), [(2, 12.706), (3, 4.303), (6, 2.571), (11, 2.228), (12, 2.201)])
+def test_a_tiny_paid_sample_leaves_as_much_doubt_as_it_must(rows: int, quantile: float) -> None:
+    usages = tuple(Usage(input_tokens=10, output_tokens=1_000_000 + 10_000 * number) for number in range(rows))
+    paid = PaidSample(rows=rows, usages=usages, cost=None)
+    table = pl.DataFrame({"text": [f"row {number}" for number in range(100)]})
+    found = estimate(open_source(table), LABELS, paid=paid)
+    assert found.output_interval is not None
+    doubt = stdev(usage.output_tokens for usage in usages) * (100 * (100 + rows) / rows) ** 0.5
+    assert (found.output_interval[1] - found.output_tokens) / doubt == pytest.approx(quantile, rel=1e-3)
 
 
 def test_a_paid_sample_that_nobody_answers_is_an_error_in_one_line(tmp_path: Path) -> None:

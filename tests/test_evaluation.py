@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+import time
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
@@ -155,6 +156,15 @@ def test_another_value_is_wrong_either_way(predicted: Any, gold: str, dtype: Any
         ("5.00-", "-5.00"),
         ("(12.00)", "-12.00"),
         ("¥429,000-", "-429000.00"),
+        ("RM-9.00", "-9.00"),
+        ("USD \u2212 9.00", "-9.00"),
+        ("($9.00)", "-9.00"),
+        ("Refund of -9.00", "-9.00"),
+        ("Refund: RM9.00-", "-9.00"),
+        ("Sub-total 9.00", "9.00"),
+        ("Pre-tax 9.00", "9.00"),
+        ("total - paid: 9.00", "9.00"),
+        ("e-mail 9", "9.00"),
         ("١٬٢٣٤٫٥٠", "1234.50"),
     ],
 )
@@ -227,6 +237,11 @@ def test_a_written_time_counts_and_an_unwritten_one_does_not() -> None:
         ("Straße 5", "STRASSE  5"),
         ("ＡＢＣ", "abc"),
         ("a\n b", "a b"),
+        ("10-12 items", "10 - 12 items"),
+        ("pages 10-12", "pages 10 -12"),
+        ("(2 rooms)", "2 rooms"),
+        ("-$12.50", "$-12.50"),
+        ("(12.50)", "\u221212.50"),
         (None, " "),
     ],
 )
@@ -234,7 +249,22 @@ def test_texts_are_normalised_by_case_width_blanks_and_punctuation(predicted: st
     assert agrees(predicted, gold, pl.String) == (False, True)
 
 
-@pytest.mark.parametrize(("predicted", "gold"), [("12 3", "1 23"), ("!", "?"), ("की", "का"), ("9.00", "900")])
+@pytest.mark.parametrize(
+    ("predicted", "gold"),
+    [
+        ("12 3", "1 23"),
+        ("!", "?"),
+        ("की", "का"),
+        ("9.00", "900"),
+        ("-12.50", "12.50"),
+        ("(12.50)", "12.50"),
+        ("12.50-", "12.50"),
+        ("down \u22125 degrees", "down 5 degrees"),
+        ("C#", "C"),
+        ("C++", "C"),
+        ("F# and C", "F and C"),
+    ],
+)
 def test_texts_that_say_something_else_stay_apart(predicted: str, gold: str) -> None:
     assert agrees(predicted, gold, pl.String) == (False, False)
 
@@ -245,6 +275,23 @@ def test_numbers_compare_by_value_whatever_their_dtype() -> None:
     assert score(decimals, [12.104, 3.0]).exact == 0.5
     assert score([0.1 + 0.2], [0.3]) == FieldScore(name="field", kind="value", n=1, exact=0, normalised=1)
     assert score([math.nan], [math.nan]).exact == 1
+
+
+@pytest.mark.parametrize(
+    "other", [pl.Series([60.31, 33.9]), pl.Series(["60.31", "33.90"]), pl.Series([Decimal("60.31"), Decimal("33.90")])]
+)
+def test_floats_of_32_bits_are_compared_with_the_digits_they_have(other: pl.Series) -> None:
+    single = pl.Series([60.31, 33.9], dtype=pl.Float32)
+    for result in (score(single, other), score(other, single)):
+        assert (result.exact, result.normalised) == (1, 1)
+    assert score(single, other.reverse()).normalised == 0
+    assert score(single, [60.32, 33.9]).normalised == 0.5
+
+
+def test_floats_of_32_bits_inside_of_others_are_compared_so_too() -> None:
+    whole = pl.Series([{"total": 60.31, "of": [60.31, 1.5]}])
+    single = whole.cast(pl.Struct({"total": pl.Float32, "of": pl.List(pl.Float32)}))
+    assert (score(single, whole).exact, score(whole, single).exact) == (1, 1)
 
 
 # Nested values
@@ -327,6 +374,49 @@ def test_booleans_are_labels_and_read_their_gold_text() -> None:
     # true: 1 hit, 2 predicted, 1 gold -> 2/3; false: 2 hits, 2 predicted, 3 gold -> 4/5
     assert result.macro_f1 == pytest.approx((2 / 3 + 4 / 5) / 2)
     assert (result.accuracy, result.exact, result.normalised) == (0.75, 0, 0.75)
+
+
+@pytest.mark.parametrize(
+    ("predicted", "gold"),
+    [
+        (pl.Series(["true", "false"], dtype=pl.Enum(["true", "false", "unclear"])), [True, False]),
+        (pl.Series(["1", "3"], dtype=pl.Enum(["1", "2", "3"])), [1.0, 3.0]),
+        (pl.Series(["1", "3"], dtype=pl.Enum(["1", "2", "3"])), [1, 3]),
+        (pl.Series([1, 3]), [" 1", "3.0"]),
+        (pl.Series([True, False]), [1, 0]),
+        (pl.Series([1.5, 100.0]), [Decimal("1.50"), Decimal("100.00")]),
+    ],
+)
+def test_what_is_exactly_right_is_so_as_a_label_too(predicted: Any, gold: list[Any]) -> None:
+    result = score(predicted, gold, labels=["field"])
+    assert (result.exact, result.accuracy, result.macro_f1, result.kappa) == (1, 1, 1, 1)
+    turned = score(gold, predicted, labels=["field"])
+    assert (turned.exact, turned.macro_f1) == (1, 1)
+
+
+def test_gold_labels_are_normalised_where_the_schema_knows_the_label() -> None:
+    known = pl.Enum(["Café", "m", "M", "tea"])
+    result = score(pl.Series(["Café", "tea", "m"], dtype=known), ["cafe\u0301", " TEA", "m"])
+    assert (result.normalised, result.macro_f1) == (1, 1)
+    assert [one.label for one in result.labels] == ["Café", "m", "tea"]
+    # Labels that only case tells apart stay apart.
+    assert score(pl.Series(["m", "M"], dtype=known), ["M", "M"]).accuracy == 0.5
+    assert score(pl.Series(["tea"], dtype=known), ["coffee"]).macro_f1 == 0
+
+
+def test_many_different_predictions_make_no_labels() -> None:
+    gold = [f"shop {number % 50}" for number in range(400)]
+    assert score([f"shop {number}" for number in range(400)], gold).kind == "text"
+    assert score([f"shop {number % 60}" for number in range(400)], gold).kind == "label"
+
+
+def test_many_labels_take_no_more_than_their_rows() -> None:
+    gold = [f"label {number % 10_000}" for number in range(40_000)]
+    predicted = [f"label {number % 9_999}" for number in range(40_000)]
+    started = time.monotonic()
+    result = score(predicted, gold, labels=["field"], resamples=0)
+    assert len(result.labels) == 10_000
+    assert time.monotonic() - started < 5  # under a second; once it was quadratic
 
 
 def test_a_missing_prediction_costs_recall_and_no_precision() -> None:

@@ -241,6 +241,10 @@ def evaluate(
     ] = None,
     *,
     on: Annotated[str, typer.Option(help="Column that names a record in all files.", show_default=False)],
+    prefix: Annotated[
+        str | None, typer.Option(help="What stands before the outputs' columns. [default: as Parquet tells]")
+    ] = None,
+    day_first: Annotated[bool, typer.Option(help="Whether 05/04/2026 in a text is 5 April, or May 4.")] = True,
     against: Annotated[
         str | None, typer.Option(metavar="OTHER", help="Another output: what changed, which is right more often.")
     ] = None,
@@ -251,7 +255,8 @@ def evaluate(
         list[str] | None, typer.Option(metavar="LIST=FIELD,...", help="What members of a list are known by.")
     ] = None,
     decide: Annotated[
-        list[str] | None, typer.Option(metavar="FIELD", help="Ask the Decisions API about a label, row by row. Paid.")
+        list[str] | None,
+        typer.Option(metavar="FIELD,...", help="Ask the Decisions API about labels, row by row. Paid."),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="--decide asks the built-in emulator.")] = False,
     base_url: Annotated[str | None, typer.Option(help="Another address of the API, for --decide.")] = None,
@@ -262,10 +267,12 @@ def evaluate(
 
     options = Judging(
         on=on,
+        prefix=prefix,
+        day_first=day_first,
         against=against,
         confusion=confusion,
         key=key or (),
-        decide=decide or (),
+        decide=[name for names in decide or () for name in names.split(",")],
         offline=offline,
         base_url=base_url,
         as_json=as_json,

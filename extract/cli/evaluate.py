@@ -6,21 +6,25 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import polars as pl
 
 from extract.checking import LabelCheck, check_labels
 from extract.cli.pipelines import load_pipeline
+from extract.columns import added_schema
 from extract.errors import ConfigError
 from extract.evaluation import Comparison, Evaluation, compare, evaluate
-from extract.evaluation.labels import label_fields
+from extract.evaluation.labels import label_fields, text_fields
 from extract.evaluation.pairing import with_equal_keys
+from extract.evaluation.retyping import retyped
 from extract.evaluation.tables import aligned, share
 from extract.extractor import Extractor
 from extract.interactions.client import Client
 from extract.runs import offline_client
 from extract.schema import compile_schema
+from extract.sinks import read_footer
 from extract.sources import read_table
 
 __all__ = ["Judging", "evaluate_command"]
@@ -33,6 +37,8 @@ class Judging:
     """What was typed behind `extract eval`; names as on the command line."""
 
     on: str
+    prefix: str | None
+    day_first: bool
     against: str | None
     confusion: str | None
     key: Sequence[str]
@@ -48,12 +54,13 @@ def evaluate_command(pipeline: str, predicted: str, gold: str | None, options: J
     dtypes = compile_schema(extractor.schema).dtypes
     if gold is None:
         _check_goldless(options)
-    ours, theirs = read_table(predicted), None if gold is None else read_table(gold)
+    ours = _read_output(predicted, dtypes, options)
+    theirs = None if gold is None else read_table(gold, texts=text_fields(dtypes.items()))
     parts: list[_Part] = []
     if theirs is not None:
         parts.append(_judged(ours, theirs, str(gold), dtypes, options))
     if options.against is not None:
-        found = _compared(ours, theirs, list(dtypes), options)
+        found = _compared(ours, theirs, dtypes, options)
         parts.append(({"against": found.to_dict()}, [f"a: {predicted}, b: {options.against}", str(found)]))
     if options.decide:
         parts.append(_decided(ours, theirs, extractor, options))
@@ -75,9 +82,33 @@ def _check_goldless(options: Judging) -> None:
         raise ConfigError("--confusion and --key need a file of gold answers")
 
 
+def _read_output(address: str, dtypes: Mapping[str, Any], options: Judging) -> pl.DataFrame:
+    """Return an output with the columns of the schema, named and typed as there: csv and jsonl keep no types."""
+    prefix = read_footer(Path(address)).get("prefix") if options.prefix is None else options.prefix
+    columns = {f"{prefix or ''}{name}": name for name in dtypes if name != options.on}
+    table = read_table(address, texts=columns)
+    found = {column: name for column, name in columns.items() if column in table.columns}
+    if not found:
+        raise ConfigError(
+            f"{address} has none of the pipeline's columns {list(columns)!r}; it has {table.columns!r}. "
+            "If it was written with a prefix, name it with --prefix"
+        )
+    shadowed = [name for column, name in found.items() if column != name and name in table.columns]
+    told = added_schema(spans=False, provenance=True)
+    return retyped(table.drop(shadowed).rename(found), {**told, **dtypes})
+
+
 def _judged(ours: pl.DataFrame, gold: pl.DataFrame, address: str, dtypes: Mapping[str, Any], options: Judging) -> _Part:
     names, labels = _shared(list(dtypes), gold, address), list(label_fields(dtypes.items()))
-    result = evaluate(ours, gold, on=options.on, fields=names, labels=labels, keys=_keys(options.key))
+    result = evaluate(
+        ours,
+        gold,
+        on=options.on,
+        fields=names,
+        labels=labels,
+        keys=_keys(options.key),
+        day_first=options.day_first,
+    )
     return result.to_dict(), [str(result), *_confusion(result, options.confusion)]
 
 
@@ -89,10 +120,11 @@ def _shared(answers: Sequence[str], table: pl.DataFrame, address: str) -> list[s
     return sorted(names, key=lambda name: answers.index(name if name in answers else name.partition(".")[0]))
 
 
-def _compared(ours: pl.DataFrame, gold: pl.DataFrame | None, answers: Sequence[str], options: Judging) -> Comparison:
+def _compared(ours: pl.DataFrame, gold: pl.DataFrame | None, dtypes: Mapping[str, Any], options: Judging) -> Comparison:
     address = str(options.against)
-    other = read_table(address)
-    return compare(ours, other, gold, on=options.on, fields=_shared(answers, other, address))
+    other = _read_output(address, dtypes, options)
+    names = _shared(list(dtypes), other, address)
+    return compare(ours, other, gold, on=options.on, fields=names, day_first=options.day_first)
 
 
 def _confusion(result: Evaluation, name: str | None) -> Iterator[str]:
@@ -130,7 +162,10 @@ def _right(check: LabelCheck, ours: pl.DataFrame, gold: pl.DataFrame, options: J
         for word, agrees in (("agree", True), ("differ", False)):
             chosen = ours[rows.filter(pl.col("agrees") == agrees)["row"].to_list()]
             judged = gold.filter(pl.col(options.on).is_in(chosen[options.on].implode()))
-            result = evaluate(chosen, judged, on=options.on, fields=[score.name], resamples=0)[score.name]
+            evaluation = evaluate(
+                chosen, judged, on=options.on, fields=[score.name], day_first=options.day_first, resamples=0
+            )
+            result = evaluation[score.name]
             found[score.name][word] = {"rows": result.n, "right": result.normalised}
     return found
 

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
-from datetime import date, datetime, time
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from extract.evaluation.plain import json_value, typed_text
 from extract.evaluation.written import (
     collapsed,
-    plain_boolean,
-    plain_number,
     written_boolean,
     written_moment,
     written_numbers,
@@ -51,12 +49,7 @@ def _agree(predicted: Any, gold: Any, same: Callable[[Any, Any], bool]) -> bool:
 
 def _unpacked(value: Any, *, beside: Any) -> Any:
     """Return what a JSON text holds where the other side is nested; anything else as it is."""
-    if not (isinstance(value, str) and isinstance(beside, dict | list)):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value
+    return json_value(value) if isinstance(value, str) and isinstance(beside, dict | list) else value
 
 
 def _text_last(first: Any, second: Any) -> tuple[Any, Any]:
@@ -68,7 +61,7 @@ def _same_plain(predicted: Any, gold: Any) -> bool:
     if value is None or other is None:
         return value is other
     if isinstance(other, str) and not isinstance(value, str):
-        other = _typed(other, like=value)
+        other = typed_text(other, type(value))
     return bool(_comparable(value) == _comparable(other))
 
 
@@ -77,20 +70,6 @@ def _comparable(value: Any) -> Any:
     if isinstance(value, float):
         return Decimal(repr(value)) if math.isfinite(value) else repr(value)
     return value
-
-
-def _typed(text: str, *, like: Any) -> Any:
-    """Return what `text` plainly writes for a value of the type of `like`, or None."""
-    if isinstance(like, bool):
-        return plain_boolean(text)
-    if isinstance(like, Number):
-        return plain_number(text)
-    if isinstance(like, date | time):
-        try:
-            return type(like).fromisoformat(text.strip())
-        except ValueError:
-            return None
-    return None
 
 
 def _forgiven(predicted: Any, gold: Any, day_first: bool) -> bool:
@@ -117,7 +96,11 @@ def _writes(text: str, value: Any, day_first: bool) -> bool:
 
 
 def _close(first: Number, second: Number) -> bool:
-    return math.isclose(first, second, rel_tol=1e-9, abs_tol=1e-12)
+    try:
+        ours, theirs = float(first), float(second)
+    except OverflowError:  # an integer that no float holds
+        return False
+    return math.isfinite(ours) and math.isclose(ours, theirs, rel_tol=1e-9, abs_tol=1e-12)
 
 
 def _same_moment(first: date, second: date) -> bool:

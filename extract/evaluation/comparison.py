@@ -55,7 +55,8 @@ class Comparison:
 
     `rows` are in both, `only_in_a` and `only_in_b` in one: these are compared with gold, never with each other.
     `gold` counts gold rows, None without gold; `unjudged` rows of a or b are in no gold. `changes` has one row per
-    changed value: the key, `field`, `a`, `b` and, with gold, `gold`, as text; null is null.
+    changed value: the key, `field`, `a`, `b` and, with gold, `gold`, as text; null is null. A key column that bears one
+    of these names is called `key` there.
     """
 
     rows: int
@@ -138,7 +139,7 @@ def compare(
         gold=None if truth is None else len(judged),
         unjudged=unjudged,
         fields=tuple(one for one, _ in found),
-        changes=pl.DataFrame(changes, schema={on: a.schema[on], **texts}, orient="row"),
+        changes=pl.DataFrame(changes, schema={"key" if on in texts else on: a.schema[on], **texts}, orient="row"),
     )
 
 

@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Final
 
 import polars as pl
 
+from extract.errors import ConfigError
+from extract.evaluation.confusion import Confusion, confusion_of
 from extract.evaluation.costs import cost_column, cost_score
 from extract.evaluation.intervals import Interval, share_interval
-from extract.evaluation.labels import Confusion, averages, confusion_of, label_intervals, label_scores
+from extract.evaluation.labels import averages, label_intervals, label_scores
 from extract.evaluation.members import check_member_keys, member_score
 from extract.evaluation.pairing import Pairs, common_fields, paired, with_equal_keys
 from extract.evaluation.scores import Evaluation, FieldKind, FieldScore
@@ -26,7 +28,7 @@ __all__ = ["evaluate"]
 
 _COST: Final = "_extract.cost_usd"
 _MOST_LABELS: Final = 200
-"""A text column holds labels if gold has at most this many distinct texts, each of them twice on average."""
+"""A text column holds labels if neither side has more distinct texts, and those of gold occur twice on average."""
 
 
 def evaluate(
@@ -51,6 +53,8 @@ def evaluate(
     Intervals of shares are Wilson's; those of F1, kappa and cost are a BCa bootstrap of `resamples` (0: none) from
     `seed`. Raises ConfigError for a missing, null or repeated key, an unknown field, and nothing to judge.
     """
+    if resamples < 0:
+        raise ConfigError(f"resamples is how often the rows are drawn anew, 0 or more, not {resamples!r}")
     predicted, gold = with_equal_keys({"predicted": predicted, "gold": gold}, on)
     columns = common_fields(predicted, gold, on, fields)
     by_key = check_member_keys(keys or {}, columns, predicted)
@@ -112,6 +116,8 @@ def _kind(pairs: Pairs, *, keyed: bool, labelled: bool) -> FieldKind:
     if ours != pl.String or theirs != pl.String:
         return "value"
     texts = pl.concat([pairs.gold, pairs.unanswered]).drop_nulls()
+    if pairs.predicted.n_unique() > _MOST_LABELS:
+        return "text"
     return "label" if 0 < texts.n_unique() <= min(_MOST_LABELS, len(texts) // 2) else "text"
 
 

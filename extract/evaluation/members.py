@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from extract.errors import ConfigError
 from extract.evaluation.agreement import same_exactly, same_when_normalised
 from extract.evaluation.intervals import Bootstrap, Interval
 from extract.evaluation.pairing import Columns, Pairs
+from extract.evaluation.plain import json_value
 
 __all__ = ["MemberScore", "check_member_keys", "member_score"]
 
@@ -125,10 +125,7 @@ def _matched(
 def _members(value: Any) -> list[Any]:
     """Return the members of a list, or of the list that a JSON text holds; another value is its own only member."""
     if isinstance(value, str):
-        try:
-            value = json.loads(value)
-        except ValueError:
-            return [value] if value.strip() else []
+        value = json_value(value) if value.strip() else None
     if value is None:
         return []
     return value if isinstance(value, list) else [value]

@@ -29,7 +29,11 @@ def with_equal_keys(frames: Mapping[str, pl.DataFrame], on: str) -> list[pl.Data
     # A CSV reader makes 1 of an integer key and another 1.0; as texts they would never meet.
     fractional = all(dtype.is_numeric() for dtype in dtypes) and any(dtype.is_float() for dtype in dtypes)
     key = pl.col(on).cast(pl.Float64 if fractional else pl.String)
-    cast = [frame.with_columns(key) for frame in frames.values()]
+    try:
+        cast = [frame.with_columns(key) for frame in frames.values()]
+    except pl.exceptions.PolarsError:
+        kinds = ", ".join(f"{side} {dtype}" for side, dtype in zip(frames, dtypes, strict=True))
+        raise ConfigError(f"keys {on!r} of these types cannot be compared: {kinds}; cast them to one type") from None
     for side, frame in zip(frames, cast, strict=True):
         check_keys(side, frame, on)  # whole numbers beyond 2 ** 53 fall together as floats
     return cast
@@ -112,4 +116,28 @@ def paired(
     both = theirs.join(ours, on="key", how="inner", maintain_order="left")
     alone = theirs.join(ours, on="key", how="anti", maintain_order="left")
     names = [(f"predicted {i}", f"gold {i}") for i in range(len(columns))]
-    return both["key"], [Pairs(both[our], both[their], alone[their]) for our, their in names]
+    pairs = [_equally_precise(both[our], both[their]) for our, their in names]
+    return both["key"], [Pairs(*pair, alone[their]) for pair, (_, their) in zip(pairs, names, strict=True)]
+
+
+def _equally_precise(predicted: pl.Series, gold: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Return both sides with no more digits than Float32 has, where either holds it; elsewhere as they are."""
+    shortest: Mapping[Any, Any] = {pl.Float32: pl.String}
+    if all(_recast(side.dtype, shortest) == side.dtype for side in (predicted, gold)):
+        return predicted, gold
+    rounded = [side.cast(_recast(side.dtype, {pl.Float64: pl.Float32})) for side in (predicted, gold)]
+    # By way of the shortest notation: cast to a double as it is, 60.31 becomes 60.310001.
+    told = [side.cast(_recast(side.dtype, shortest)) for side in rounded]
+    ours, theirs = (
+        text.cast(_recast(side.dtype, {pl.Float32: pl.Float64})) for text, side in zip(told, rounded, strict=True)
+    )
+    return ours, theirs
+
+
+def _recast(dtype: Any, types: Mapping[Any, Any]) -> Any:
+    """Return a dtype with some types replaced, also within lists and structs."""
+    if isinstance(dtype, pl.Struct):
+        return pl.Struct({inner.name: _recast(inner.dtype, types) for inner in dtype.fields})
+    if isinstance(dtype, pl.List):
+        return pl.List(_recast(dtype.inner, types))
+    return types.get(type(dtype), dtype)

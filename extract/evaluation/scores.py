@@ -8,9 +8,10 @@ from typing import Any, Final, Literal, TypeAlias
 
 import polars as pl
 
+from extract.evaluation.confusion import Confusion, shown_label
 from extract.evaluation.costs import CostScore
 from extract.evaluation.intervals import Interval, share_interval
-from extract.evaluation.labels import Average, Confusion, LabelScore, shown_label
+from extract.evaluation.labels import Average, LabelScore
 from extract.evaluation.members import MemberScore
 from extract.evaluation.tables import aligned, figure, html_table, share
 

@@ -5,17 +5,25 @@ from __future__ import annotations
 import re
 import unicodedata
 from datetime import date, datetime, time
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final
 
-__all__ = ["collapsed", "plain_boolean", "plain_number", "written_boolean", "written_moment", "written_numbers"]
+from extract.evaluation.plain import plain_number
+
+__all__ = ["collapsed", "written_boolean", "written_moment", "written_numbers"]
 
 _YES: Final = frozenset({"true", "t", "yes", "y", "1"})
 _NO: Final = frozenset({"false", "f", "no", "n", "0"})
 
 _DIGIT_GROUP_GAP: Final = re.compile(r"(?<=\d)[\s'\u2019\u066c](?=\d{3}(?!\d))")
 _NUMBER: Final = re.compile(r"\d+(?:[.,]\d+)*")
-_NEGATIVE: Final = re.compile(r"^[^\d]*[-\u2212]|[-\u2212]\s*$|^\s*\(.*\)\s*$")
+_CURRENCY: Final = r"(?:[^\W\d_]{1,3}\.?|[$\u00a2-\u00a5\u0e3f\u20a0-\u20cf\uff04\uffe5])?"
+_AMOUNT: Final = rf"{_CURRENCY}\d[\d.,'\u2019\u066b\u066c]*{_CURRENCY}"
+_NEGATIVE: Final = re.compile(rf"-{_AMOUNT}|{_CURRENCY}-(?=\d){_AMOUNT}|{_AMOUNT}-|{_CURRENCY}\({_AMOUNT}\){_CURRENCY}")
+# No sign is a hyphen within a word or a range: it stands apart from what is before, and next to the number.
+_SIGN: Final = rf"(?<![^\W_])(?<!\d\s)-(?={_CURRENCY}\d)"
+_SIGNED: Final = re.compile(rf"{_SIGN}|\d-\s*\Z")
+_SPEAKING: Final = re.compile(rf"{_SIGN}|(?<=[^\W_])\#(?!\w)")  # -5 is not 5, and C# is not C
 
 _MONTH_PREFIXES: Final = (
     "jan ene gen",
@@ -38,31 +46,35 @@ _YEAR_LAST: Final = re.compile(r"(?<!\d)(\d{1,2})\s*[-/. ]\s*(\d{1,2})\s*[-/. ]\
 
 
 def collapsed(text: str) -> str:
-    """Return the words of a text: NFKC, no case, every run of blanks and punctuation as one blank."""
-    folded = unicodedata.normalize("NFKC", text).casefold()
+    """Return the words of a text: NFKC, no case, every run of blanks and punctuation as one blank.
+
+    The sign of a number stays, "(12.50)" becoming "-12 50", and the mark of "C#".
+    """
+    folded = _with_plain_minus(unicodedata.normalize("NFKC", text).casefold())
+    if _is_negative_amount(folded):
+        folded = "-" + re.sub("[-()]", "", folded).strip()
+    kept = {mark.start() for mark in _SPEAKING.finditer(folded)}
     # `\W` would tear Devanagari and Thai words apart at their vowel signs; categories do not.
-    spaced = "".join(" " if unicodedata.category(letter)[0] in "PZC" else letter for letter in folded)
+    spaced = "".join(
+        " " if unicodedata.category(letter)[0] in "PZC" and place not in kept else letter
+        for place, letter in enumerate(folded)
+    )
     return " ".join(spaced.split()) or folded.strip()
 
 
-def plain_boolean(text: str) -> bool | None:
-    """Return what "true" or "false" says, in any case; None for all else."""
-    return {"true": True, "false": False}.get(text.strip().lower())
+def _with_plain_minus(text: str) -> str:
+    return text.replace("\u2212", "-")
+
+
+def _is_negative_amount(text: str) -> bool:
+    """Return whether a text is one negative amount and nothing else: "-$5", "(5.00)", "5.00-"."""
+    return _NEGATIVE.fullmatch("".join(text.split())) is not None
 
 
 def written_boolean(text: str) -> bool | None:
     """Return what yes, no, y, n, t, f, 1, 0, true or false says; None for all else."""
     word = text.strip().casefold()
     return True if word in _YES else False if word in _NO else None
-
-
-def plain_number(text: str) -> Decimal | None:
-    """Return the finite number that the text is in Python's notation; None for all else."""
-    try:
-        number = Decimal(text.strip())
-    except InvalidOperation:
-        return None
-    return number if number.is_finite() else None
 
 
 def written_numbers(text: str) -> frozenset[Decimal]:
@@ -75,7 +87,8 @@ def written_numbers(text: str) -> frozenset[Decimal]:
     tokens = _NUMBER.findall(_DIGIT_GROUP_GAP.sub("", text).replace("\u066b", "."))
     if len(tokens) != 1:
         return certain
-    sign = -1 if _NEGATIVE.search(text) else 1
+    text = _with_plain_minus(text)
+    sign = -1 if _is_negative_amount(text) or _SIGNED.search(text) else 1
     return certain | {sign * Decimal(reading) for reading in _readings(tokens[0])}
 
 
@@ -147,6 +160,8 @@ def _named_month_numbers(text: str) -> tuple[int, int, int] | None:
     if not named or len(numbers) != 2:
         return None
     day, year = reversed(numbers) if len(numbers[0]) == 4 else numbers
+    if len(day) > 2 or len(year) > 4:  # the number of something else
+        return None
     return _full_year(year), named[-1], int(day)
 
 

@@ -9,7 +9,9 @@ from typing import NamedTuple
 
 from extract.errors import ConfigError
 from extract.evaluation import Evaluation, evaluate
-from extract.evaluation.labels import Confusion, label_fields, shown_label
+from extract.evaluation.confusion import Confusion, shown_label
+from extract.evaluation.labels import label_fields, text_fields
+from extract.report.matching import valid_rows
 from extract.report.material import PROVENANCE, Columns, Material
 from extract.sources import read_table
 
@@ -55,18 +57,19 @@ def judge(material: Material, columns: Columns, gold: str, *, on: str) -> Judgem
 
     Raises ConfigError for a gold file that cannot be read, a column that is not there and keys that repeat.
     """
-    right = read_table(gold)
     known = material.rows.collect_schema()
+    dtypes = {field: known[column] for column, field in columns.answer.items()}
+    right = read_table(gold, texts=text_fields(dtypes.items()))
     if on not in known:
         raise ConfigError(f"{material.name} has no column {on!r} to join on; it has {list(known)!r}")
     told = {name.partition(".")[0] for name in right.columns}
-    fields = {column: field for column, field in columns.answer.items() if field in told and column != on}
+    fields = {column: field for column, field in columns.answer.items() if field in told and on not in (column, field)}
     if not fields:
         raise ConfigError(f"{gold} has none of the output's fields {list(columns.answer.values())!r}")
     read = (on, *fields, *([PROVENANCE] if columns.provenance else []))
-    left = material.rows.select(read).rename(fields).collect(engine="streaming")
+    left = valid_rows(material, columns).select(read).rename(fields).collect(engine="streaming")
     names = [name for name in right.columns if name.partition(".")[0] in fields.values()]
-    labels = list(label_fields((field, known[column]) for column, field in fields.items()))
+    labels = list(label_fields((field, left.schema[field]) for field in fields.values()))
     evaluation = evaluate(left, right, on=on, fields=names, labels=labels)
     confusions = {score.name: score.confusion for score in evaluation.fields}
     return Judgement(evaluation, {name: _mistaken(found) for name, found in confusions.items() if found is not None})
@@ -97,7 +100,8 @@ def _mistaken(confusion: Confusion) -> Mistaken:
 
 def _pairs(confusion: Confusion) -> Iterator[Taken]:
     names = [*map(shown_label, confusion.labels), NO_PREDICTION]
-    for gold, row, unanswered in zip(names, confusion.counts, confusion.unanswered, strict=False):
-        for predicted, rows in zip(names, (*row, unanswered), strict=True):
-            if rows:
-                yield Taken(gold, predicted, rows)
+    for gold, predicted, rows in confusion.cells:
+        yield Taken(names[gold], names[predicted], rows)
+    for name, rows in zip(names, confusion.unanswered, strict=False):
+        if rows:
+            yield Taken(name, NO_PREDICTION, rows)

@@ -1,0 +1,56 @@
+"""Whatever stands in a cell is judged, and whatever cannot be judged is refused in a sentence."""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Any
+
+import polars as pl
+import pytest
+
+from extract.errors import ConfigError
+from extract.evaluation import compare, evaluate
+
+
+def judged(predicted: pl.Series, gold: pl.Series) -> float | None:
+    keys = pl.Series("id", range(len(gold)))
+    ours, theirs = (pl.DataFrame([keys, one.alias("x")]) for one in (predicted, gold))
+    return evaluate(ours, theirs, on="id")["x"].normalised
+
+
+@pytest.mark.parametrize("text", ["5 March, ref 47110001234", "5 March " + "1" * 5_000, "1" * 5_000, "99999999999-1-1"])
+def test_digits_that_are_no_date_are_a_wrong_one(text: str) -> None:
+    assert judged(pl.Series([date(2026, 3, 5)]), pl.Series([text])) == 0
+
+
+@pytest.mark.parametrize("digits", [400, 5_000])
+def test_an_integer_that_no_float_holds_is_a_wrong_number(digits: int) -> None:
+    assert judged(pl.Series([[1.5, 2.0]]), pl.Series([f"[1.5, {'9' * digits}]"])) == 0
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, '{"a":' * 100_000, "[1, 2"])
+@pytest.mark.parametrize("value", [[1, 2], {"a": 1}])
+def test_json_that_cannot_be_read_is_a_wrong_value(text: str, value: Any) -> None:
+    assert judged(pl.Series([value]), pl.Series([text])) == 0
+    assert judged(pl.Series([text]), pl.Series([value])) == 0
+
+
+@pytest.mark.parametrize("name", ["a", "b", "field", "gold", "rows", "key", "predicted 0", "draw"])
+def test_a_key_column_may_bear_any_name(name: str) -> None:
+    first = pl.DataFrame({name: [1, 2], "x": ["p", "q"]})
+    second = first.with_columns(x=pl.lit("p"))
+    found = compare(first, second, first, on=name)
+    assert found.changes.rows() == [(2, "x", "q", "p", "q")]
+    assert evaluate(first, second, on=name)["x"].exact == 0.5
+
+
+def test_keys_that_cannot_be_compared_are_refused() -> None:
+    bare = pl.DataFrame({"id": [b"\xff\xfe"], "x": [1]})
+    with pytest.raises(ConfigError, match="predicted Binary, gold String; cast them"):
+        evaluate(bare, pl.DataFrame({"id": ["a"], "x": [1]}), on="id")
+
+
+def test_fewer_than_no_resamples_are_refused() -> None:
+    frame = pl.DataFrame({"id": [1], "x": ["a"]})
+    with pytest.raises(ConfigError, match="resamples is how often"):
+        evaluate(frame, frame, on="id", resamples=-5)
