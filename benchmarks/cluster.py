@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import platform
 import signal
 import sys
 import tempfile
@@ -39,8 +40,9 @@ from extract.emulator.server import running_server
 
 NODE = {"num_cpus": 1, "object_store_memory": 200_000_000}
 WORKERS = 2
-SETTING = f"""20,000 rows (9,000 for speed), two nodes of one CPU each, and the emulator beside them;
-Ray {ray.__version__}. Latency 200 ms and 64 in flight for each worker, for speed 300 ms and 32."""
+SETTING = f"""20,000 rows (9,000 for speed), two nodes of one CPU each, and the emulator beside them on the same cores;
+Ray {ray.__version__}, Python {platform.python_version()}. Latency 200 ms and 64 in flight for each worker, for speed
+300 ms and 32."""
 missed: list[str] = []
 figures: list[str] = ["| part | what | measured | bar |", "|---|---|---|---|"]
 part = ""

@@ -81,7 +81,10 @@ class Lease(NamedTuple):
 
 @dataclass(slots=True)
 class _Worker:
-    """A worker by its newest report. `charged` requests, of `tokens`, were taken out of the rates on its behalf."""
+    """A worker by its newest report. `charged` requests, of `tokens`, were taken out of the rates on its behalf.
+
+    `inherited`: a predecessor has charged them, perhaps for a later report than the first that is heard here.
+    """
 
     seen: float
     number: int = -1
@@ -89,6 +92,7 @@ class _Worker:
     charged: int = 0
     tokens: int = 0
     replies: int = 0
+    inherited: bool = False
 
 
 class Leases:
@@ -167,13 +171,17 @@ class Leases:
     def _count(self, worker: _Worker, report: Report, now: float, at: float) -> None:
         """Bring the rates up to what the worker has done; permits that it does not have were lost on their way."""
         charge = report.passed + report.in_hand - worker.charged
+        more_tokens = report.tokens - worker.tokens
+        if worker.inherited:
+            charge, more_tokens = max(0, charge), max(0, more_tokens)
         for _ in range(charge):
             self.rates.take(0, now)
         for _ in range(-charge):
             self.rates.give_back(0, now)
         self._day.take(charge, at)
-        self.rates.settle(report.tokens - worker.tokens, now)
-        worker.passed, worker.charged, worker.tokens = report.passed, worker.charged + charge, report.tokens
+        self.rates.settle(more_tokens, now)
+        worker.charged, worker.tokens = worker.charged + charge, worker.tokens + more_tokens
+        worker.passed, worker.inherited = report.passed, False
         for age, verdict in report.replies[max(0, worker.replies - report.first_reply) :]:
             self.rates.note(now - age, now, verdict)
         worker.replies = report.first_reply + len(report.replies)
@@ -215,5 +223,5 @@ class Leases:
             name, said = state["stopped"]
             self.stopped = getattr(errors, name)(said)
         for name, (passed, charged, tokens) in state["workers"].items():
-            self._workers[name] = _Worker(now, passed=passed, charged=charged, tokens=tokens)
+            self._workers[name] = _Worker(now, passed=passed, charged=charged, tokens=tokens, inherited=True)
         self.claims.resume(state["budget"])

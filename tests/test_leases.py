@@ -171,6 +171,16 @@ def test_a_successor_and_workers_alone_keep_the_daily_limit() -> None:
     assert successor.exchange(asks("a", 9, passed=5), 9.0, NOON).permits == 3
 
 
+def test_a_late_report_that_a_successor_hears_first_opens_no_day_anew() -> None:
+    leases, late = Leases(Limits(rpd=10), day=Day.of(NOON)), asks("a", 6)
+    leases.exchange(late, 0.0, NOON)
+    leases.exchange(asks("a", 4, passed=6), 0.0, NOON)
+    successor = Leases(Limits(rpd=10), day=Day.of(NOON))
+    successor.resume(json.loads(json.dumps(leases.state(0.0))), 9.0)
+    assert successor.exchange(late, 9.0, NOON).permits == 0
+    assert successor.exchange(asks("a", 4, passed=6), 9.1, NOON).permits == 4  # the others were lost on their way
+
+
 def test_what_ends_the_run_for_one_ends_it_for_all_and_for_a_successor() -> None:
     leases = Leases(Limits())
     leases.exchange(told("a", stop=Denied("bad key")), 0.0)
