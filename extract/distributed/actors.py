@@ -18,12 +18,13 @@ from ray.util.client import ray as client_mode
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from extract.budget import Amount, Budget
-from extract.cache import ResponseCache, Spending
+from extract.cache import ResponseCache
 from extract.distributed.cluster import FROM_OUTSIDE
 from extract.distributed.service import Service
 from extract.errors import ConfigError, ExtractError, OutputError
 from extract.filetable import FileRow
 from extract.leases import Lease, Leases, Report
+from extract.ledger import Spending
 from extract.limits import Day, Limits
 from extract.types import Attempt
 from extract.uploads import Uploads

@@ -14,13 +14,13 @@ from ray.data import Dataset
 from ray.exceptions import RayError
 
 from extract.budget import Purse
-from extract.cache import Spending
 from extract.columns import error_schema
 from extract.distributed.actors import Actors, State, answered, failure_of, raised
 from extract.distributed.columns import ERROR, counted, errors_of
 from extract.distributed.worker import Job
 from extract.errors import ExtractError, NotRun, OutputError
 from extract.extractor import Plan
+from extract.ledger import Spending
 from extract.manifest import course_of
 from extract.results import Progress, Run, Totals
 from extract.sinks import ParquetSink, Sink, footer, write_errors
