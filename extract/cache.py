@@ -134,11 +134,11 @@ class ResponseCache:
         self._ahead.clear()
 
     async def fetch_ahead(self, keys: Sequence[bytes]) -> None:
-        """Do what `look_ahead` does, as an answer that is kept elsewhere is looked up."""
+        """Do what `look_ahead` does: to be awaited, as the answers of a cluster are kept by another process."""
         self.look_ahead(keys)
 
     async def fetch(self, key: bytes) -> bytes | None:
-        """Do what `get` does, as an answer that is kept elsewhere is looked up."""
+        """Return what `get` returns: to be awaited, as the answers of a cluster are kept by another process."""
         return self.get(key)
 
     def get(self, key: bytes) -> bytes | None:

@@ -120,7 +120,7 @@ class Collector:
         self.timeline.add(Sample(self.seconds, self.totals.rows, 0), last=True)
         id_type = self.schema[self.row_id] if self.row_id else pl.Int64()
         errors = pl.concat([error_schema(id_type).to_frame(), *self._errors])
-        whole = self.stopped is None and not self.interrupted and not self.totals.not_run
+        whole = self.stopped is None and not self.interrupted
         written, errors_file = None, None
         try:
             if self.totals.valid == 0 and not whole:

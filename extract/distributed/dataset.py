@@ -68,8 +68,8 @@ def extract_dataset(
     - `client`: where to ask and with which key; a transport of one's own cannot travel to the workers.
     - `cache`: a path on this machine. One actor keeps the answers there, so that no worker's end and no change of their
       number pays for anything twice; the same file serves `extract.run`. By default a temporary one.
-    - `keep_files`: leave uploaded files on the service; they are deleted when nothing holds the dataset any more, or
-      else by the next run with the same cache.
+    - `keep_files`: leave uploaded files on the service for the next run with the same cache. Else they are deleted once
+      nothing holds the dataset any more, or by that run.
     - `block_rows`: how many rows a worker takes at a time.
 
     The other options are those of `extract.run`. Rows keep their order where `preserve_order` of the dataset's
