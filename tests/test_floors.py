@@ -22,7 +22,7 @@ FLOORS = (
     "display",
     "spotcheck",
     "budget columns outputs grounding pace windows",
-    "billing estimates rates results",
+    "billing claims estimates ledger rates results",
     "interactions media cache sinks backlog gate outlook",
     "questions progress",
     "sources extractor emulator writer",
