@@ -150,6 +150,7 @@ class Asker:
             unknown_attempts=tally.unknown_attempts,
             seconds=self.clock() - tally.started,
             cached=tally.answer is not None and not tally.fresh,
+            reused=tally.reused,
             model=tally.model,
             service_tier=tally.service_tier,
             mended=tally.mended,
@@ -285,6 +286,7 @@ class Asker:
             if not flying.cancelled():
                 return flying.result()
         if (kept := self._known(key)) is not None:
+            tally.reused = True
             return kept
         return await self._lead(key, question, way, tally)
 

@@ -233,7 +233,9 @@ def test_the_cost_of_a_right_row_leaves_out_what_an_earlier_run_has_paid() -> No
     assert result.cost is not None
     assert (result.cost.rows, result.cost.correct, result.cost.unknown) == (2, 1, 3)
     assert (result.cost.dollars, result.cost.per_correct) == (0.75, 0.75)
-    assert "$0.750000 per correct row; 3 rows of unknown cost left out" in str(result)
+    assert (result.cost.missing, result.cost.at_least) == (1, True)
+    assert "at least $0.750000 per correct row; what 1 rows without an answer cost is not known" in str(result)
+    assert "; 2 rows of unknown cost left out" in str(result)
     assert evaluate(predicted.drop("_extract"), gold, on="id").cost is None
 
 

@@ -18,10 +18,11 @@ from extract.errors import ConfigError
 from extract.evaluation import Comparison, Evaluation, compare, evaluate
 from extract.evaluation.labels import label_fields, text_fields
 from extract.evaluation.pairing import with_equal_keys
-from extract.evaluation.retyping import retyped
+from extract.evaluation.retyping import retyped, without_rejected
 from extract.evaluation.tables import aligned, share
 from extract.extractor import Extractor
 from extract.interactions.client import Client
+from extract.manifest import whole_cost
 from extract.runs import offline_client
 from extract.schema import compile_schema
 from extract.sinks import read_footer
@@ -58,7 +59,8 @@ def evaluate_command(pipeline: str, predicted: str, gold: str | None, options: J
     theirs = None if gold is None else read_table(gold, texts=text_fields(dtypes.items()))
     parts: list[_Part] = []
     if theirs is not None:
-        parts.append(_judged(ours, theirs, str(gold), dtypes, options))
+        spent = whole_cost(read_footer(Path(predicted)), theirs.height)
+        parts.append(_judged(ours, theirs, str(gold), dtypes, options, spent=spent))
     if options.against is not None:
         found = _compared(ours, theirs, dtypes, options)
         parts.append(({"against": found.to_dict()}, [f"a: {predicted}, b: {options.against}", str(found)]))
@@ -84,7 +86,8 @@ def _check_goldless(options: Judging) -> None:
 
 def _read_output(address: str, dtypes: Mapping[str, Any], options: Judging) -> pl.DataFrame:
     """Return an output with the columns of the schema, named and typed as there: csv and jsonl keep no types."""
-    prefix = read_footer(Path(address)).get("prefix") if options.prefix is None else options.prefix
+    manifest = read_footer(Path(address))
+    prefix = manifest.get("prefix") if options.prefix is None else options.prefix
     columns = {f"{prefix or ''}{name}": name for name in dtypes if name != options.on}
     table = read_table(address, texts=columns)
     found = {column: name for column, name in columns.items() if column in table.columns}
@@ -95,10 +98,19 @@ def _read_output(address: str, dtypes: Mapping[str, Any], options: Judging) -> p
         )
     shadowed = [name for column, name in found.items() if column != name and name in table.columns]
     told = added_schema(spans=False, provenance=True)
-    return retyped(table.drop(shadowed).rename(found), {**told, **dtypes})
+    output = retyped(table.drop(shadowed).rename(found), {**told, **dtypes})
+    return without_rejected(output, found.values()) if manifest.get("rejected_rows") == "null" else output
 
 
-def _judged(ours: pl.DataFrame, gold: pl.DataFrame, address: str, dtypes: Mapping[str, Any], options: Judging) -> _Part:
+def _judged(
+    ours: pl.DataFrame,
+    gold: pl.DataFrame,
+    address: str,
+    dtypes: Mapping[str, Any],
+    options: Judging,
+    *,
+    spent: float | None,
+) -> _Part:
     names, labels = _shared(list(dtypes), gold, address), list(label_fields(dtypes.items()))
     result = evaluate(
         ours,
@@ -108,6 +120,7 @@ def _judged(ours: pl.DataFrame, gold: pl.DataFrame, address: str, dtypes: Mappin
         labels=labels,
         keys=_keys(options.key),
         day_first=options.day_first,
+        spent=spent,
     )
     return result.to_dict(), [str(result), *_confusion(result, options.confusion)]
 

@@ -11,7 +11,8 @@ from extract.errors import ConfigError
 from extract.evaluation import Evaluation, evaluate
 from extract.evaluation.confusion import Confusion, shown_label
 from extract.evaluation.labels import label_fields, text_fields
-from extract.evaluation.retyping import retyped
+from extract.evaluation.retyping import retyped, without_rejected
+from extract.manifest import whole_cost
 from extract.report.material import PROVENANCE, Columns, Material
 from extract.sources import read_table
 
@@ -62,14 +63,17 @@ def judge(material: Material, columns: Columns, gold: str, *, on: str) -> Judgem
     if on not in known:
         raise ConfigError(f"{material.name} has no column {on!r} to join on; it has {list(known)!r}")
     told = {name.partition(".")[0] for name in right.columns}
-    fields = {column: field for column, field in columns.answer.items() if field in told and column != on}
-    if not fields:
+    answers = {column: field for column, field in columns.answer.items() if column != on}
+    if told.isdisjoint(answers.values()):
         raise ConfigError(f"{gold} has none of the output's fields {list(columns.answer.values())!r}")
-    read = (on, *fields, *([PROVENANCE] if columns.provenance else []))
-    left = retyped(material.rows.select(read).rename(fields).collect(engine="streaming"), columns.dtypes)
-    names = [name for name in right.columns if name.partition(".")[0] in fields.values()]
-    labels = list(label_fields((field, left.schema[field]) for field in fields.values()))
-    evaluation = evaluate(left, right, on=on, fields=names, labels=labels)
+    read = (on, *answers, *([PROVENANCE] if columns.provenance else []))
+    left = retyped(material.rows.select(read).rename(answers).collect(engine="streaming"), columns.dtypes)
+    if material.keeps_rejected:
+        left = without_rejected(left, answers.values())
+    names = [name for name in right.columns if name.partition(".")[0] in answers.values()]
+    labels = list(label_fields((field, left.schema[field]) for field in answers.values()))
+    spent = whole_cost(material.manifest, right.height)
+    evaluation = evaluate(left, right, on=on, fields=names, labels=labels, spent=spent)
     confusions = {score.name: score.confusion for score in evaluation.fields}
     return Judgement(evaluation, {name: _mistaken(found) for name, found in confusions.items() if found is not None})
 
