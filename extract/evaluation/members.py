@@ -12,6 +12,7 @@ import polars as pl
 from extract.errors import ConfigError
 from extract.evaluation.agreement import same_exactly, same_when_normalised
 from extract.evaluation.intervals import Bootstrap, Interval
+from extract.evaluation.mappings import as_pairs, is_mapping
 from extract.evaluation.pairing import Columns, Pairs
 from extract.evaluation.plain import json_value
 
@@ -70,8 +71,10 @@ def member_score(
     pairs: Pairs, key: Sequence[str], *, day_first: bool, resamples: int, seed: int
 ) -> tuple[MemberScore, dict[str, Interval]]:
     """Return how the members of a list field fared, and the interval of their F1: rows are resampled whole."""
-    rows = Counter(_row(ours, theirs, key, day_first) for ours, theirs in pairs.both())
-    rows += Counter((0, 0, 0, len(_members(theirs))) for theirs in pairs.unanswered.to_list())
+    dicts = is_mapping(pairs.predicted.dtype) or is_mapping(pairs.gold.dtype)
+    listed = ((_members(ours, dicts=dicts), _members(theirs, dicts=dicts)) for ours, theirs in pairs.both())
+    rows = Counter(_row(ours, theirs, key, day_first) for ours, theirs in listed)
+    rows += Counter((0, 0, 0, len(_members(theirs, dicts=dicts))) for theirs in pairs.unanswered.to_list())
     cells = sorted(rows.items())
     sums = [sum(row[place] * count for row, count in cells) for place in range(4)]
     score = MemberScore(matched=sums[0], equal=sums[1], predicted=sums[2], gold=sums[3])
@@ -87,9 +90,8 @@ def _figures(draws: pl.DataFrame, numbers: pl.DataFrame) -> pl.DataFrame:
     return whole.select("draw", member_f1=2 * pl.col("matched") / (pl.col("predicted") + pl.col("gold")))
 
 
-def _row(predicted: Any, gold: Any, key: Sequence[str], day_first: bool) -> tuple[int, int, int, int]:
+def _row(ours: Sequence[Any], gold: Sequence[Any], key: Sequence[str], day_first: bool) -> tuple[int, int, int, int]:
     """Return how many members of one row are matched, equal, predicted and in gold."""
-    ours, theirs = _members(predicted), _members(gold)
 
     def forgiven(one: Any, other: Any) -> bool:
         return same_when_normalised(one, other, day_first=day_first)
@@ -102,10 +104,10 @@ def _row(predicted: Any, gold: Any, key: Sequence[str], day_first: bool) -> tupl
         )
 
     free = list(range(len(ours)))
-    equal, theirs = _matched(ours, theirs, free, same_exactly)
+    equal, theirs = _matched(ours, gold, free, same_exactly)
     more, theirs = _matched(ours, theirs, free, forgiven)
     by_key = _matched(ours, theirs, free, same_key)[0] if key else 0
-    return equal + more + by_key, equal + more, len(ours), len(_members(gold))
+    return equal + more + by_key, equal + more, len(ours), len(gold)
 
 
 def _matched(
@@ -122,10 +124,15 @@ def _matched(
     return len(theirs) - len(alone), alone
 
 
-def _members(value: Any) -> list[Any]:
-    """Return the members of a list, or of the list that a JSON text holds; another value is its own only member."""
+def _members(value: Any, *, dicts: bool) -> list[Any]:
+    """Return the members of a list, or of the list that a JSON text holds; another value is its own only member.
+
+    Where the column holds `dicts`, the members of an object are its keys with their values.
+    """
     if isinstance(value, str):
         value = json_value(value) if value.strip() else None
     if value is None:
         return []
+    if dicts and isinstance(value, dict):
+        return as_pairs(value)
     return value if isinstance(value, list) else [value]
