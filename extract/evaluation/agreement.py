@@ -19,7 +19,7 @@ from extract.evaluation.written import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["same_exactly", "same_when_normalised"]
+__all__ = ["comparable", "same_exactly", "same_when_normalised"]
 
 Number: TypeAlias = int | float | Decimal
 
@@ -87,10 +87,10 @@ def _same_plain(predicted: Any, gold: Any) -> bool:
         return value is other
     if isinstance(other, str) and not isinstance(value, str):
         other = typed_text(other, type(value))
-    return bool(_comparable(value) == _comparable(other))
+    return bool(comparable(value) == comparable(other))
 
 
-def _comparable(value: Any) -> Any:
+def comparable(value: Any) -> Any:
     """Return a float by its shortest notation, so that 12.1 equals Decimal("12.10") and NaN equals itself."""
     if isinstance(value, float):
         return Decimal(repr(value)) if math.isfinite(value) else repr(value)

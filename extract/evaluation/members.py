@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from extract.errors import ConfigError
-from extract.evaluation.agreement import same_exactly, same_when_normalised
+from extract.evaluation.agreement import same_when_normalised
 from extract.evaluation.intervals import Bootstrap, Interval
 from extract.evaluation.mappings import as_pairs, is_mapping
+from extract.evaluation.matching import match
 from extract.evaluation.pairing import Columns, Pairs
 from extract.evaluation.plain import json_value
 
@@ -93,35 +94,18 @@ def _figures(draws: pl.DataFrame, numbers: pl.DataFrame) -> pl.DataFrame:
 def _row(ours: Sequence[Any], gold: Sequence[Any], key: Sequence[str], day_first: bool) -> tuple[int, int, int, int]:
     """Return how many members of one row are matched, equal, predicted and in gold."""
 
-    def forgiven(one: Any, other: Any) -> bool:
+    def same(one: Any, other: Any) -> bool:
         return same_when_normalised(one, other, day_first=day_first)
 
-    def same_key(one: Any, other: Any) -> bool:
-        if not (isinstance(one, Mapping) and isinstance(other, Mapping)):
-            return False
-        return any(other.get(name) is not None for name in key) and all(
-            forgiven(one.get(name), other.get(name)) for name in key
-        )
-
-    free = list(range(len(ours)))
-    equal, theirs = _matched(ours, gold, free, same_exactly)
-    more, theirs = _matched(ours, theirs, free, forgiven)
-    by_key = _matched(ours, theirs, free, same_key)[0] if key else 0
-    return equal + more + by_key, equal + more, len(ours), len(gold)
+    equal, some, others = match(ours, gold, same)
+    by_key = match(_keys_of(some, key), _keys_of(others, key), same)[0] if key else 0
+    return equal + by_key, equal, len(ours), len(gold)
 
 
-def _matched(
-    ours: Sequence[Any], theirs: Sequence[Any], free: list[int], same: Callable[[Any, Any], bool]
-) -> tuple[int, list[Any]]:
-    """Match each gold member with the first free member that is the same; return their number, and those without."""
-    alone: list[Any] = []
-    for other in theirs:
-        found = next((place for place in free if same(ours[place], other)), None)
-        if found is None:
-            alone.append(other)
-        else:
-            free.remove(found)
-    return len(theirs) - len(alone), alone
+def _keys_of(members: Sequence[Any], key: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what members are known by; nothing of those that have no key."""
+    keys = [{name: one.get(name) for name in key} for one in members if isinstance(one, dict)]
+    return [one for one in keys if any(value is not None for value in one.values())]
 
 
 def _members(value: Any, *, dicts: bool) -> list[Any]:
