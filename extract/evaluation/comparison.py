@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from extract.evaluation.agreement import same_exactly
-from extract.evaluation.pairing import Columns, Pairs, common_fields, paired, with_equal_keys
+from extract.evaluation.pairing import Columns, Pairs, check_meeting, common_fields, paired, with_equal_keys
 from extract.evaluation.tables import aligned, html_table
 from extract.evaluation.verdicts import verdicts
 
@@ -124,6 +124,7 @@ def compare(
     """
     frames = {"a": a, "b": b} | ({} if gold is None else {"gold": gold})
     a, b, *golds = with_equal_keys(frames, on)
+    check_meeting({"a": a, "b": b}, on)
     columns = common_fields(a, b, on, fields)
     keys, pairs = paired(b, a, on, [(theirs, ours) for ours, theirs in columns.values()])
     truth = _Truth.of(golds[0], a, b, on, columns, day_first=day_first) if golds else None

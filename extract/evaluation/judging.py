@@ -17,7 +17,7 @@ from extract.evaluation.costs import PROVENANCE, CostScore, cost_column, cost_sc
 from extract.evaluation.intervals import Interval, share_interval
 from extract.evaluation.labels import averages, label_intervals, label_scores
 from extract.evaluation.members import check_member_keys, member_score
-from extract.evaluation.pairing import Pairs, common_fields, paired, with_equal_keys
+from extract.evaluation.pairing import Pairs, check_meeting, common_fields, paired, with_equal_keys
 from extract.evaluation.scores import Evaluation, FieldKind, FieldScore
 from extract.evaluation.verdicts import Verdicts, verdicts
 
@@ -56,11 +56,13 @@ def evaluate(
     missing ones, as where such rows are left out. Where `predicted` has the column `_extract`, that tells it.
     `spent` is what the run has cost in all, where its rows are those of gold: what rejected rows cost counts then, too.
     Intervals of shares are Wilson's; those of F1, kappa and cost are a BCa bootstrap of `resamples` (0: none) from
-    `seed`. Raises ConfigError for a missing, null or repeated key, an unknown field, and nothing to judge.
+    `seed`. Raises ConfigError for a missing, null or repeated key, keys that never meet, an unknown field, and nothing
+    to judge.
     """
     if resamples < 0:
         raise ConfigError(f"resamples is how often the rows are drawn anew, 0 or more, not {resamples!r}")
     predicted, gold = with_equal_keys({"predicted": predicted, "gold": gold}, on)
+    check_meeting({"predicted": predicted, "gold": gold}, on)
     columns = common_fields(predicted, gold, on, fields)
     by_key = check_member_keys(keys or {}, columns, predicted)
     answered, failed = _split(predicted, on, rejected)
