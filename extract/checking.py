@@ -167,8 +167,8 @@ def _questions(plan: Plan) -> dict[str, Question]:
     """Return a question for each label or boolean column, in the words of the schema and the system text."""
     properties = plan.schema.wire.get("properties", {})
     found: dict[str, Question] = {}
-    # Columns come in the order of the properties, whose names may differ; what is computed here comes after them.
-    for (name, dtype), node in zip(plan.schema.dtypes.items(), properties.values(), strict=False):
+    for name, key in plan.schema.keys.items():
+        dtype, node = plan.schema.dtypes[name], properties.get(key)
         described = node.get("description") if isinstance(node, dict) else None
         asked = f"{name}: {described}" if described else name
         words = "\n\n".join(filter(None, (plan.extractor.system, asked)))

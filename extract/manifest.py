@@ -28,12 +28,16 @@ class Course(Protocol):
     @property
     def stopped(self) -> ExtractError | None: ...
     @property
+    def interrupted(self) -> bool: ...
+    @property
     def totals(self) -> Totals: ...
     @property
     def timeline(self) -> Timeline: ...
 
 
-def manifest_of(pipeline: str, plan: Plan, endpoint: Endpoint, shape: Shape, data: Any) -> JsonObject:
+def manifest_of(
+    pipeline: str, plan: Plan, endpoint: Endpoint, shape: Shape, data: Any, *, samples: int = 1
+) -> JsonObject:
     """Return what is known before the first request. Holds no key, and of an input's path only the name."""
     extractor = plan.extractor
     return {
@@ -42,6 +46,9 @@ def manifest_of(pipeline: str, plan: Plan, endpoint: Endpoint, shape: Shape, dat
         "model": extractor.model,
         "version": version("extract-interactions"),
         "schema": plan.schema.full,
+        "fields": list(plan.schema.dtypes),
+        "keys": {name: key for name, key in plan.schema.keys.items() if name != key},
+        "names": plan.schema.names,
         "service": endpoint.service,
         "dialect": endpoint.dialect,
         "service_tier": plan.request.service_tier,
@@ -54,6 +61,8 @@ def manifest_of(pipeline: str, plan: Plan, endpoint: Endpoint, shape: Shape, dat
         "grounding": list(extractor.grounding),
         "row_id": shape.row_id,
         "prefix": shape.prefix,
+        "provenance": shape.provenance,
+        "samples": samples,
         "rejected_rows": "left out" if shape.split_errors else "null",
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }
@@ -64,6 +73,7 @@ def course_of(runner: Course) -> JsonObject:
     return {
         "seconds": round(runner.seconds, 3),
         "stopped": None if runner.stopped is None else str(runner.stopped),
+        "interrupted": runner.interrupted,
         "totals": runner.totals.counts(),
         "errors": dict(sorted(runner.totals.errors.items())),
         "timeline": [(round(seconds, 3), rows, in_flight) for seconds, rows, in_flight in runner.timeline.samples],

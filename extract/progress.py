@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from extract.kernel import in_kernel
 from extract.outlook import Outlook
 from extract.results import Progress
+from extract.usage import money
 
 __all__ = ["Listener", "shown", "status"]
 
@@ -73,12 +74,8 @@ def _duration(seconds: float) -> str:
 def _cost(so_far: Decimal | None, projected: Decimal | None) -> str:
     if so_far is None:
         return "cost unknown"
-    expected = "" if projected is None or projected == so_far else f" of about {_money(projected)}"
-    return _money(so_far) + expected
-
-
-def _money(dollars: Decimal) -> str:
-    return f"${dollars:,.2f}" if dollars >= 1 else f"${dollars:.4f}"
+    expected = "" if projected is None or projected == so_far else f" of about {money(projected)}"
+    return money(so_far) + expected
 
 
 class _Drawn:

@@ -19,6 +19,7 @@ from extract.display import overview
 from extract.errors import ConfigError, ExtractError
 from extract.spotcheck import SpotCheck
 from extract.types import AttemptKind, JsonObject, Loss, Outcome, Usage
+from extract.usage import money
 
 __all__ = [
     "Progress",
@@ -275,7 +276,7 @@ class Run:
 
     def __repr__(self) -> str:
         totals = self.totals
-        cost = "unknown cost" if totals.cost is None else f"${totals.cost:.4f}"
+        cost = "unknown cost" if totals.cost is None else money(totals.cost)
         state = "" if self.complete else f", {totals.not_run} not run: {self.stopped or 'interrupted'}"
         return f"Run({totals.valid} of {totals.rows} rows valid, {totals.rejected} rejected, {cost}{state})"
 

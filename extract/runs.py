@@ -196,7 +196,7 @@ async def run_async(
         listener = stack.enter_context(shown(progress, on_event))
         runner = Runner(source, asker, sink, shape, on_event=listener)
         schema = runner.check()
-        manifest = manifest_of(named, plan, asking.endpoint, shape, data)
+        manifest = manifest_of(named, plan, asking.endpoint, shape, data, samples=samples)
         sink.open(schema, footer(manifest))
         STARTED.get()(runner)
         try:
@@ -325,7 +325,7 @@ def _finish(runner: Runner, sink: Sink, path: Path | None, schema: pl.Schema, ma
                 sink.metadata = footer(manifest)
             written = sink.close(whole=runner.whole)
         if path is not None:
-            errors_file = write_errors(errors, path)
+            errors_file = write_errors(errors, path, whole=runner.whole)
     except OutputError as error:
         runner.stopped = runner.stopped or error
     return Run(

@@ -342,15 +342,19 @@ def errors_path(output: Path) -> Path:
     return output.with_name(f"{output.stem}.errors.parquet")
 
 
-def write_errors(errors: pl.DataFrame, output: Path) -> Path | None:
-    """Write the rejected rows beside an output, or take away those of an earlier run; return the path if written."""
+def write_errors(errors: pl.DataFrame, output: Path, *, whole: bool) -> Path | None:
+    """Write the rejected rows beside an output, or take away those of an earlier run; return the path if written.
+
+    Those of an unfinished run go beside its unfinished output: the whole one, of an earlier run, keeps its own.
+    """
     destination = _Destination(errors_path(output))
     try:
         if errors.is_empty():
-            destination.path.unlink(missing_ok=True)
+            for stale in (destination.partial, *([destination.path] if whole else [])):
+                stale.unlink(missing_ok=True)
             return None
         errors.write_parquet(destination.temporary)
     except (OSError, pl.exceptions.PolarsError) as error:
         destination.drop()
         raise _unwritable(destination.path, error) from None
-    return destination.finish(whole=True)
+    return destination.finish(whole=whole)

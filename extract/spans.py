@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-__all__ = ["Span", "Status"]
+__all__ = ["Span", "Status", "column_path"]
 
 Status: TypeAlias = Literal["exact", "normalised", "fuzzy", "missing"]
 
@@ -27,3 +30,27 @@ class Span:
     score: float | None = None
     page: int | None = None
     text: str | None = None
+
+
+_STEP = re.compile(r'\.([A-Za-z_][A-Za-z0-9_]*)|\[("(?:[^"\\]|\\.)*")\]')
+
+
+def column_path(path: str, columns: Mapping[str, str], members: Mapping[str, str]) -> str:
+    """Return a JSON path with the names of columns and their fields in place of keys on the wire, where these differ.
+
+    `columns` has the name of the column by the first key of a path, `members` those of fields by the keys below.
+    """
+    first = True
+
+    def named(step: re.Match[str]) -> str:
+        nonlocal first
+        names, first = columns if first else members, False
+        key = step[1] or str(json.loads(step[2]))
+        return _member(names[key]) if key in names else step[0]
+
+    return _STEP.sub(named, path) if columns or members else path
+
+
+def _member(name: str) -> str:
+    step = f".{name}"
+    return step if _STEP.fullmatch(step) else f"[{json.dumps(name, ensure_ascii=False)}]"

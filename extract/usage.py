@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -13,9 +14,18 @@ from genai_prices.types import ModelPrice, TieredPrices
 
 from extract.types import Usage
 
-__all__ = ["PRICE_SOURCE", "Price", "find_price"]
+__all__ = ["PRICE_SOURCE", "Price", "find_price", "money"]
 
 PRICE_SOURCE = f"genai-prices {version('genai-prices')}"
+
+
+def money(dollars: Decimal | float) -> str:
+    """Return US dollars in as many digits as tell something: what costs anything is never shown as nothing."""
+    if not dollars:
+        return "$0"
+    if dollars >= 1:
+        return f"${dollars:,.2f}"
+    return f"${dollars:.4f}" if dollars >= 0.01 else f"${dollars:.{1 - math.floor(math.log10(dollars))}f}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,11 +16,13 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from pydantic import BaseModel, Field
 from reports import HOSTILE, HOSTILE_ROW, LETTERS, Page, answer_letter, page_of, run_of_letters
 
-from extract import Client, ConfigError, Emulator, Extractor, Limits, OutputError, run
+from extract import Client, ConfigError, Emulator, Extractor, Limits, OutputError, Run, run
 from extract.cli import main
 from extract.report import write_report
+from extract.report.distributions import distributions
 from extract.sinks import footer, read_footer
 
 DRAWN = {"svg", "g", "path", "rect", "line", "text", "tspan", "title"}
@@ -94,13 +96,13 @@ def test_what_retried_rows_say_is_told_of_the_whole_run(tmp_path: Path) -> None:
 
 
 def test_the_input_tells_what_rows_said_that_are_not_in_the_output(letters: Path, tmp_path: Path) -> None:
-    texts = [f"letter {n}" for n in range(12)]
+    texts = [*pl.read_parquet(letters)["text"], "illegible"]
     without = report_of(letters)
     assert "--source INPUT" in without.section("errors")
     page = page_of(write_report(letters, tmp_path / "r.html", source=pl.DataFrame({"text": texts})))
     assert "--source INPUT" not in page.section("errors")
     (rejected,) = [record for record in page.records if "error" in record]
-    assert (rejected["id"], rejected["source"]) == (11, ["letter 11", None])
+    assert (rejected["id"], rejected["source"]) == (11, ["illegible", None])
 
 
 def test_a_csv_output_has_a_report_while_its_run_is_at_hand(tmp_path: Path) -> None:
@@ -108,6 +110,156 @@ def test_a_csv_output_has_a_report_while_its_run_is_at_hand(tmp_path: Path) -> N
     page = page_of(write_report(found, tmp_path / "r.html"))
     assert "1 of 1 rows valid" in page.section("summary")
     assert found.report == tmp_path / "r.html"
+
+
+def ask_letters(rows: pl.DataFrame, **options: Any) -> Run:
+    client = Client("key", transport=Emulator(answers=answer_letter).transport)
+    return run(rows, LETTERS, client=client, limits=Limits(concurrency=1), **options)
+
+
+def test_another_input_is_no_source_of_a_report(letters: Path, tmp_path: Path) -> None:
+    other = pl.DataFrame({"text": [f"letter {n}" for n in range(12)]})
+    for source, told in ((other, "another input: in its row 0, text is 'letter 0'"), (other.clear(), "has 0 rows")):
+        with pytest.raises(ConfigError, match=told):
+            write_report(letters, tmp_path / "r.html", source=source)
+
+
+def test_rows_that_share_an_id_or_have_none_are_told_apart(tmp_path: Path) -> None:
+    rows = pl.DataFrame({"id": ["a", "b", "a", None, None], "text": ["Ada", "Bob", "illegible", "illegible", "Eve"]})
+    for output in (None, tmp_path / "o.parquet"):
+        found = ask_letters(rows, row_id="id", output=output, errors="null")
+        for reported in (found, output or found):
+            page = page_of(write_report(reported, tmp_path / "r.html"))
+            assert "3 of 5 rows valid" in page.section("summary")
+            valid = [record["source"][0] for record in page.records if "error" not in record]
+            assert valid == ["Ada", "Bob", "Eve"]
+
+
+def test_of_rows_with_one_id_no_source_is_taken_for_that_of_another(tmp_path: Path) -> None:
+    rows = pl.DataFrame({"id": [1, 2, 1], "text": ["Ada", "illegible", "illegible, too"]})
+    ask_letters(rows, row_id="id", output=tmp_path / "o.parquet")
+    page = page_of(write_report(tmp_path / "o.parquet", tmp_path / "r.html", source=rows))
+    rejected = [(record["id"], record.get("source")) for record in page.records if "error" in record]
+    assert rejected == [(2, ["illegible", "2"]), (1, None)]
+
+
+def test_fields_with_an_alias_are_answers_and_their_places_are_theirs(tmp_path: Path) -> None:
+    class Line(BaseModel):
+        what: str = Field(alias="lineWhat")
+
+    class Bill(BaseModel):
+        company: str = Field(alias="companyName")
+        lines: list[Line] = Field(alias="billLines")
+
+    answer = json.dumps({"companyName": "Ada Ltd", "billLines": [{"lineWhat": "lamp"}]})
+    client = Client("key", transport=Emulator(answers=[answer]).transport)
+    rows = pl.DataFrame({"companyName": ["not an answer"], "text": ["Ada Ltd sells a lamp"]})
+    run(rows, Extractor(Bill, "{text}", grounding=("text",)), client=client, output=tmp_path / "o.parquet")
+    page = report_of(tmp_path / "o.parquet")
+    assert (page.data["source"], page.data["answer"]) == (["text", "companyName"], ["company", "lines"])
+    (record,) = page.records
+    assert [span[0] for span in record["spans"]] == ["$.company", "$.lines[0].what"]
+    assert "$.lines[].what" in page.section("placements")
+    assert "company" in page.section("values")
+
+
+def test_an_interrupted_rerun_leaves_the_report_of_the_whole_one_alone(tmp_path: Path) -> None:
+    texts = [f"Ada {n}" for n in range(10)]
+    rows = pl.DataFrame({"text": [*texts, "illegible"]})
+    ask_letters(rows, output=tmp_path / "o.parquet")
+    emulator = Emulator(answers=lambda body: answer_letter(body) if "Ada" in str(body) else "no", api_key="right")
+    client = Client("right", transport=emulator.transport)
+    more = pl.DataFrame({"text": [*texts, *(f"Eve {n}" for n in range(500))]})
+    limits = Limits(concurrency=1, stop_after_failures=3)
+    stopped = run(more, LETTERS, client=client, limits=limits, output=tmp_path / "o.parquet", budget=0.0006)
+    assert stopped.stopped is not None
+    assert stopped.errors_file == tmp_path / "o.errors.partial.parquet"
+    assert "10 of 11 rows valid" in report_of(tmp_path / "o.parquet").section("summary")
+    assert "of 510 rows valid" in page_of(write_report(tmp_path / "o.partial.parquet", tmp_path / "r.html")).section(
+        "summary"
+    )
+
+
+def test_without_its_errors_file_an_output_does_not_claim_that_all_is_well(tmp_path: Path) -> None:
+    ask_letters(pl.DataFrame({"text": ["Ada", "illegible"]}), output=tmp_path / "o.parquet")
+    (tmp_path / "o.errors.parquet").unlink()
+    page = report_of(tmp_path / "o.parquet")
+    assert "1 of 2 rows valid, 1 without an answer" in page.section("summary")
+    assert "is not beside this output" in page.section("summary")
+    assert "Every row was answered" not in page.text
+
+
+def test_what_an_earlier_run_has_added_is_input_to_a_later_one(tmp_path: Path) -> None:
+    first = ask_letters(pl.DataFrame({"text": ["Ada"]}), provenance=True).frame
+    later = run(first, Extractor(["lamp", "chair"], "{text}"), offline=True)
+    page = page_of(write_report(later, tmp_path / "r.html"))
+    assert {"_extract", "_spans"} <= set(page.data["source"])
+    assert "$.sender" not in page.section("placements")
+    assert "rows by" not in page.section("cost")
+
+
+def test_secrets_of_addresses_stay_out_of_a_report(tmp_path: Path) -> None:
+    address = "https://me:PASSW0RD@files.example/a.txt?X-Amz-Signature=SIGNED"
+    rows = pl.DataFrame({"text": ["Ada"], "url": [address]})
+    text = write_report(ask_letters(rows), tmp_path / "r.html").read_text("utf-8")
+    assert "https://files.example/a.txt?…" in text
+    assert "PASSW0RD" not in text
+    assert "SIGNED" not in text
+
+
+def test_a_page_stays_small_however_much_the_answers_hold(tmp_path: Path) -> None:
+    clauses = json.dumps({"clauses": ["word " * 180] * 60})
+    schema = {"type": "object", "properties": {"clauses": {"type": "array", "items": {"type": "string"}}}}
+    client = Client("key", transport=Emulator(answers=lambda _: clauses).transport)
+    rows = pl.DataFrame({"text": [f"contract {n}" for n in range(1_000)], "scan": [b"\0" * 10_000] * 1_000})
+    found = run(rows, Extractor(schema, "{text}"), client=client)
+    page = write_report(found, tmp_path / "r.html")
+    assert page.stat().st_size < 8_000_000
+    assert '"(10000 bytes)"' in page.read_text("utf-8")
+
+
+def test_rejections_come_before_rows_that_were_not_asked(tmp_path: Path) -> None:
+    pl.DataFrame({"label": ["a"] * 10}).write_parquet(tmp_path / "o.parquet")
+    codes = ["not_run"] * 3_000 + ["blocked"] * 5
+    errors = pl.DataFrame({"row_id": range(3_005), "code": codes}).with_columns(
+        pl.lit(None, pl.String).alias(name) for name in ("message", "path", "answer")
+    )
+    errors.with_columns(attempts=1).write_parquet(tmp_path / "o.errors.parquet")
+    shown = [record["error"]["code"] for record in report_of(tmp_path / "o.parquet").records if "error" in record]
+    assert shown == ["blocked"] * 5 + ["not_run"] * 100
+
+
+def test_large_whole_numbers_are_not_lost_among_floats(tmp_path: Path) -> None:
+    numbers = [10**17 + n for n in range(10)]
+    pl.DataFrame({"n": numbers}).write_parquet(tmp_path / "o.parquet")
+    spread, _ = distributions(pl.scan_parquet(tmp_path / "o.parquet"), ["n"])
+    assert sum(one.rows for one in (*spread[0].bars, *spread[0].bins)) == 10
+    assert spread[0].note is None
+
+
+def test_scripts_that_join_letters_keep_their_labels(tmp_path: Path) -> None:
+    words = ["می\u200cشود", "👨\u200d👩\u200d👧"]
+    pl.DataFrame({"label": [*words, "👧" * 300] * 3}).write_parquet(tmp_path / "o.parquet")
+    assert all(word in report_of(tmp_path / "o.parquet").section("values") for word in words)
+
+
+def test_a_field_may_be_called_as_the_column_that_names_records(tmp_path: Path) -> None:
+    schema = {"type": "object", "properties": {"id": {"type": "string"}, "kind": {"enum": ["a", "b"]}}}
+    rows = pl.DataFrame({"id": [1, 2], "text": ["a", "b"]})
+    run(rows, Extractor(schema, "{text}"), offline=True, output=tmp_path / "o.parquet", prefix="p_")
+    pl.DataFrame({"id": [1, 2], "kind": ["a", "b"]}).write_csv(tmp_path / "gold.csv")
+    page = report_of(tmp_path / "o.parquet", gold=str(tmp_path / "gold.csv"), on="id")
+    assert "kind" in page.section("evaluation")
+
+
+def test_agreement_of_samples_is_told_with_the_record(tmp_path: Path) -> None:
+    answers = ['{"value": "lamp"}', '{"value": "lamp"}', '{"value": "chair"}']
+    client = Client("key", transport=Emulator(answers=answers).transport)
+    limits = Limits(concurrency=1)
+    found = run(["a"], Extractor(["lamp", "chair"], "{text}"), client=client, samples=3, limits=limits)
+    (record,) = page_of(write_report(found, tmp_path / "r.html")).records
+    assert record["source"] == ["a"]
+    assert record["origin"] == {"samples that agree": "value 67%"}
 
 
 def test_an_iterator_is_no_source_of_a_report(letters: Path, tmp_path: Path) -> None:
@@ -238,7 +390,7 @@ def test_what_an_interrupted_run_has_left_is_reported_with_its_errors(tmp_path: 
     errors = pl.DataFrame(
         {"row_id": [1], "code": ["not_run"], "message": ["not reached"], "path": ["$"], "answer": ["x"]}
     )
-    errors.with_columns(attempts=0).write_parquet(tmp_path / "out.errors.parquet")
+    errors.with_columns(attempts=0).write_parquet(tmp_path / "out.errors.partial.parquet")
     assert "1 of 2 rows valid" in report_of(tmp_path / "out.partial.parquet").text
 
 

@@ -188,8 +188,8 @@ def test_a_foreign_file_is_never_replaced_unasked(tmp_path: Path, content: bytes
 
 def test_the_errors_file_goes_when_there_are_no_errors(tmp_path: Path) -> None:
     errors = pl.DataFrame({"row_id": [1]})
-    assert write_errors(errors, tmp_path / "o.parquet") == tmp_path / "o.errors.parquet"
-    assert write_errors(errors.clear(), tmp_path / "o.parquet") is None
+    assert write_errors(errors, tmp_path / "o.parquet", whole=True) == tmp_path / "o.errors.parquet"
+    assert write_errors(errors.clear(), tmp_path / "o.parquet", whole=True) is None
     assert list(tmp_path.iterdir()) == []
 
 
@@ -201,7 +201,7 @@ def test_a_folder_in_the_way_is_one_line(tmp_path: Path, what: str) -> None:
     (tmp_path / what).mkdir()
     with pytest.raises(OutputError, match="cannot be written"):
         sink.close(whole=what != "o.partial.parquet")
-        write_errors(pl.DataFrame(), tmp_path / "o.parquet")
+        write_errors(pl.DataFrame(), tmp_path / "o.parquet", whole=True)
 
 
 def test_two_runs_into_one_output_do_not_write_into_each_other(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

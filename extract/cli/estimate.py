@@ -8,7 +8,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from pathlib import Path
 
 from extract.cache import ResponseCache
@@ -23,6 +22,7 @@ from extract.interactions.endpoint import GOOGLE_URL, Endpoint
 from extract.schema import OutputSchema, compile_schema
 from extract.sources import Source, open_source, take_rows
 from extract.types import JsonObject
+from extract.usage import money
 
 __all__ = ["Quota", "estimate_command"]
 
@@ -102,9 +102,9 @@ def _lines(found: Estimate) -> Iterator[str]:
         yield f"about {found.output_tokens:,} tokens out, thoughts included ({low:,} to {high:,} at 95 %)"
     for tier, cost in found.costs.items():
         interval = found.cost_intervals[tier]
-        doubt = "" if interval is None else f" ({_money(interval[0])} to {_money(interval[1])} at 95 %)"
+        doubt = "" if interval is None else f" ({money(interval[0])} to {money(interval[1])} at 95 %)"
         yield f"{tier}: " + (
-            "price unknown" if cost is None else f"about {_money(cost)}{doubt}, at {_rates(found, tier)}"
+            "price unknown" if cost is None else f"about {money(cost)}{doubt}, at {_rates(found, tier)}"
         )
     yield f"prices of {found.priced_on.isoformat()}, by {found.price_source}"
     if found.paid is not None:
@@ -175,12 +175,8 @@ def _request_lines(found: Estimate) -> Iterator[str]:
 
 def _paid_line(paid: PaidSample) -> str:
     usage = paid.usage
-    cost = "at an unknown price" if paid.cost is None else f"for {_money(paid.cost)}, which is spent"
+    cost = "at an unknown price" if paid.cost is None else f"for {money(paid.cost)}, which is spent"
     return (
         f"the sample: {len(paid.usages):,} of {paid.rows:,} rows answered, {usage.input_tokens:,} tokens in, "
         f"{usage.output_tokens:,} out and {usage.thought_tokens:,} of thought, {cost}"
     )
-
-
-def _money(cost: Decimal) -> str:
-    return f"${cost:,.4f}"

@@ -16,6 +16,7 @@ from extract.cli.pipelines import load_pipeline
 from extract.columns import added_schema
 from extract.errors import ConfigError
 from extract.evaluation import Comparison, Evaluation, compare, evaluate
+from extract.evaluation.costs import PROVENANCE
 from extract.evaluation.labels import label_fields, text_fields
 from extract.evaluation.pairing import with_equal_keys
 from extract.evaluation.retyping import retyped, without_rejected
@@ -96,6 +97,8 @@ def _read_output(address: str, dtypes: Mapping[str, Any], options: Judging) -> p
             f"{address} has none of the pipeline's columns {list(columns)!r}; it has {table.columns!r}. "
             "If it was written with a prefix, name it with --prefix"
         )
+    if manifest.get("provenance") is False:  # what an earlier run has told of the input
+        table = table.drop(PROVENANCE, strict=False)
     shadowed = [name for column, name in found.items() if column != name and name in table.columns]
     told = added_schema(spans=False, provenance=True)
     output = retyped(table.drop(shadowed).rename(found), {**told, **dtypes})

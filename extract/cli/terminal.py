@@ -12,6 +12,7 @@ from typing import Literal, TextIO
 from rich.console import Console
 from rich.text import Text
 
+from extract import usage
 from extract.errors import ConfigError, ExtractError, SchemaError
 from extract.results import Run
 from extract.schema import OutputSchema
@@ -121,12 +122,8 @@ def _say(head: str, style: str, what: object) -> None:
 
 
 def money(dollars: Decimal | None) -> str:
-    """Return US dollars in as many digits as tell something."""
-    if dollars is None:
-        return "cost unknown"
-    if not dollars:
-        return "$0"
-    return f"${dollars:,.2f}" if dollars >= 1 else f"${dollars:.4f}"
+    """Return US dollars, or that they are not known."""
+    return "cost unknown" if dollars is None else usage.money(dollars)
 
 
 def duration(seconds: float) -> str:

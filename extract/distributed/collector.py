@@ -126,7 +126,7 @@ class Collector:
                 if isinstance(self.sink, ParquetSink):
                     self.sink.metadata = footer(manifest | {"run": course_of(self)})
                 written = self.sink.close(whole=whole)
-            errors_file = write_errors(errors, output)
+            errors_file = write_errors(errors, output, whole=whole)
         except OutputError as error:
             self.stopped = self.stopped or error
         return Run(

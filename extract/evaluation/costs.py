@@ -41,15 +41,15 @@ class CostScore:
         return bool(self.missing and self.dollars)
 
 
-def inner_names(frame: pl.DataFrame, column: str) -> list[str]:
+def inner_names(schema: pl.Schema, column: str) -> list[str]:
     """Return the names of the fields of a struct column; none where there is no such column."""
-    dtype = frame.schema.get(column)
+    dtype = schema.get(column)
     return [field.name for field in dtype.fields] if isinstance(dtype, pl.Struct) else []
 
 
 def cost_column(frame: pl.DataFrame) -> pl.Expr | None:
     """Return what each row has cost, null where that is unknown; None for a run without provenance."""
-    names = inner_names(frame, PROVENANCE)
+    names = inner_names(frame.schema, PROVENANCE)
     if "cost_usd" not in names:
         return None
     cost = pl.col(PROVENANCE).struct.field("cost_usd").cast(pl.Float64)

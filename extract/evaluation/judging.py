@@ -80,7 +80,7 @@ def _split(predicted: pl.DataFrame, on: str, rejected: Collection[Any]) -> tuple
     """Return the rows that have an answer, and those that were rejected."""
     keys = pl.Series(list(rejected), strict=False).cast(predicted.schema[on], strict=False)
     failed = pl.col(on).is_in(keys.implode())
-    if "code" in inner_names(predicted, PROVENANCE):
+    if "code" in inner_names(predicted.schema, PROVENANCE):
         told = pl.col(PROVENANCE)
         failed |= told.is_null() | told.struct.field("code").is_not_null()
     return predicted.filter(~failed), predicted.filter(failed)

@@ -26,7 +26,7 @@ def without_rejected(frame: pl.DataFrame, fields: Collection[str]) -> pl.DataFra
 
     An output with provenance tells by itself which rows were rejected, and stays as it is.
     """
-    if "code" in inner_names(frame, PROVENANCE):
+    if "code" in inner_names(frame.schema, PROVENANCE):
         return frame
     return frame.filter(~pl.all_horizontal(pl.col(name).is_null() for name in fields))
 

@@ -33,6 +33,7 @@ class Course:
 
     seconds: float | None
     stopped: str | None
+    interrupted: bool
     totals: JsonObject
     moments: tuple[Moment, ...]
 
@@ -59,6 +60,7 @@ def course_of(manifest: JsonObject) -> Course:
     return Course(
         seconds=_number(run.get("seconds")),
         stopped=None if stopped is None else str(stopped),
+        interrupted=run.get("interrupted") is True,
         totals={name: _number(value) for name, value in totals.items()} if isinstance(totals, dict) else {},
         moments=tuple(_moments(_samples(run.get("timeline")))),
     )

@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
+from itertools import pairwise
 from typing import Any, Literal, NamedTuple
 
 import polars as pl
@@ -17,6 +18,8 @@ _MOST_BARS = 24
 _BINS = 24
 _DEEPEST = 4
 _FAR = 6.0  # times the distance of the quarters: what lies farther out is told, not drawn
+_LARGEST = 2**63  # what the renderer still reads as a whole number
+_COUNTED = 1_000_000  # texts, of which the different ones are counted exactly
 _FEW = 50  # a text column with at most so many different texts, each twice on average, holds labels
 #: Longest range in days -> the stretch of one bar, and how it is written; beyond that, years are counted.
 _CALENDAR = ((45, "1d", "%Y-%m-%d"), (1_500, "1mo", "%Y-%m"))
@@ -142,20 +145,22 @@ def _labels(about: _About, dtype: Any) -> Distribution:
 
 
 def _texts(about: _About) -> Distribution:
-    (distinct,) = _row(about.values.select(pl.col("v").approx_n_unique()))
+    is_counted, v = about.n <= _COUNTED, pl.col("v")
+    (distinct,) = _row(about.values.select(v.n_unique() if is_counted else v.approx_n_unique()))
     if about.n and distinct <= _FEW and 2 * distinct <= about.n:
         return _labels(about, None)
     found = _numbers(about, pl.col("v").str.len_chars(), whole=True)
     words = {"lowest": "shortest", "highest": "longest"}
     facts = tuple((words.get(name, name), figure) for name, figure in found.facts if name != "mean")
-    different = ("different", f"about {min(distinct, about.n):,}")
+    different = ("different", f"{distinct:,}" if is_counted else f"about {min(distinct, about.n):,}")
     return replace(found, kind="lengths", facts=(*facts, different))
 
 
 def _numbers(about: _About, numbers: pl.Expr, *, whole: bool = False, unit: str = "") -> Distribution:
     """Return figures and bins; single values stand as bars of their own where there are few whole ones."""
     v = pl.col("v")
-    finite = about.values.select(numbers.cast(pl.Float64).alias("v")).filter(v.is_finite())
+    finite = about.values.select(numbers.cast(pl.Int64 if whole else pl.Float64, strict=False).alias("v"))
+    finite = finite.filter(v.is_finite())  # whole ones stay whole: as floats, large ones would fall together
     figures = {"lowest": v.min(), "median": v.median(), "mean": v.mean(), "highest": v.max()}
     quarters = {"q1": v.quantile(0.25), "q3": v.quantile(0.75)}
     *told, q1, q3, distinct = _row(finite.select(**figures, **quarters, distinct=v.approx_n_unique()))
@@ -201,11 +206,14 @@ def _bins(finite: pl.LazyFrame, reach: tuple[float, float], most: int, *, whole:
     width = _round_width((high - low) / max(1, most), whole=whole)
     if not math.isfinite(width):
         return []
-    first = math.floor(low / width)
-    number = math.floor(high / width) - first + 1
-    place = (pl.col("v") / width).floor() - first
+    if whole:
+        width = int(width)
+    first = int(low // width)
+    number = int(high // width) - first + 1
+    place = pl.col("v") // width - first
     counts = _counts(finite.filter((place >= 0) & (place < number)), place.cast(pl.Int64))
-    return [Bin((first + i) * width, (first + i + 1) * width, counts.get(i, 0)) for i in range(number)]
+    edges = [edge if abs(edge) < _LARGEST else float(edge) for edge in ((first + i) * width for i in range(number + 1))]
+    return [Bin(start, end, counts.get(i, 0)) for i, (start, end) in enumerate(pairwise(edges))]
 
 
 def _round_width(width: float, *, whole: bool) -> float:

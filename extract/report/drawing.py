@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from types import ModuleType
 from typing import Any
@@ -26,6 +27,12 @@ COLOUR = {name: code for code, name in COLOURS.items()}
 WIDTH = 440  # of a whole drawing, in the page's pixels on a wide screen
 LABELS = 150  # of that for the labels at the left
 HEIGHT = 170
+# What XML 1.0 has no place for, and what would turn the direction of all that follows.
+_NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
+# The renderer cuts a label that is too wide, and fails where that falls between the two halves of such a letter.
+_ASTRAL = re.compile("[\U00010000-\U0010ffff]")
+_UNCUT = 9  # letters that are never too wide
+_UNSHOWN = "\N{REPLACEMENT CHARACTER}"
 _LONGEST = 200  # characters of a label; the drawing shows some twenty of them
 _CONFIG: dict[str, Any] = {
     "background": "transparent",
@@ -89,5 +96,7 @@ def named_at_left(chart: Any) -> Any:
 def shortened(label: str) -> str:
     """Return a label as one line of what XML can hold."""
     line = " ".join(label.split()) or "(empty)"
-    line = "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in line[: _LONGEST + 1])
+    line = _NOT_XML.sub(_UNSHOWN, line[: _LONGEST + 1])
+    if len(line) > _UNCUT:
+        line = _ASTRAL.sub(_UNSHOWN, line)
     return line if len(line) <= _LONGEST else line[:_LONGEST] + "…"

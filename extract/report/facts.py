@@ -9,6 +9,7 @@ import polars as pl
 
 from extract.report.course import Course, Ledger, course_of, read_ledger
 from extract.report.distributions import Distribution, distributions
+from extract.report.matching import valid_rows
 from extract.report.material import Columns, Material
 from extract.report.placements import Placement, placements
 from extract.report.records import Shown, shown_records
@@ -45,7 +46,10 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What there is to say about an output. None stands for what its files do not tell."""
+    """What there is to say about an output. None stands for what its files do not tell.
+
+    `errors_missing`: rows are known to have no answer, but the file that says which and why is not at hand.
+    """
 
     name: str
     manifest: JsonObject
@@ -54,6 +58,7 @@ class Facts:
     ledger: Ledger | None
     origin: Origin | None
     codes: tuple[tuple[str, int], ...]
+    errors_missing: bool
     reasons: tuple[Reason, ...]
     distributions: tuple[Distribution, ...]
     more_fields: int
@@ -62,11 +67,16 @@ class Facts:
     losses: tuple[Loss, ...] | None
     records: Shown
 
+    @property
+    def not_run(self) -> int:
+        return dict(self.codes).get("not_run", 0)
+
 
 def gather(material: Material, *, gold: str | None = None, on: str | None = None, most: int = 2_000) -> Facts:
     """Read everything once. Raises ConfigError for a gold file that cannot be compared."""
     columns = Columns.of(material)
-    spread, more = distributions(material.rows, list(columns.answer))
+    valid = valid_rows(material, columns)
+    spread, more = distributions(valid, list(columns.answer))
     return Facts(
         name=material.name,
         manifest=material.manifest,
@@ -74,21 +84,22 @@ def gather(material: Material, *, gold: str | None = None, on: str | None = None
         course=course_of(material.manifest),
         ledger=None if material.cache is None else read_ledger(material.cache),
         origin=_origin(material.rows) if columns.provenance else None,
-        codes=_codes(material.errors),
+        codes=_codes(material),
+        errors_missing=material.errors is None and bool(material.codes),
         reasons=_reasons(material.errors),
         distributions=tuple(spread),
         more_fields=more,
-        placements=tuple(placements(material.rows)) if columns.spans else (),
+        placements=tuple(placements(material.rows, columns)) if columns.spans else (),
         judgement=None if gold is None or on is None else judge(material, columns, gold, on=on),
         losses=None if columns.schema is None else columns.schema.losses,
         records=shown_records(material, columns, most),
     )
 
 
-def _codes(errors: pl.LazyFrame | None) -> tuple[tuple[str, int], ...]:
-    if errors is None:
-        return ()
-    counted = errors.group_by(pl.col("code").cast(pl.String).fill_null("unknown")).len("count")
+def _codes(material: Material) -> tuple[tuple[str, int], ...]:
+    if material.errors is None:
+        return tuple(sorted((material.codes or {}).items(), key=lambda pair: (-pair[1], pair[0])))
+    counted = material.errors.group_by(pl.col("code").cast(pl.String).fill_null("unknown")).len("count")
     return tuple(counted.sort("count", "code", descending=[True, False]).collect(engine="streaming").iter_rows())
 
 

@@ -17,24 +17,26 @@ from extract.sinks import errors_path, read_footer
 from extract.sources import Source, open_source
 from extract.types import JsonObject
 
-__all__ = ["PROVENANCE", "SPANS", "Columns", "Material", "open_material"]
+__all__ = ["AGREEMENT", "PROVENANCE", "SPANS", "Columns", "Material", "open_material"]
 
-SPANS, PROVENANCE = "_spans", "_extract"
+SPANS, PROVENANCE, AGREEMENT = "_spans", "_extract", "_agreement"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
     """A run's rows, unread, and what is known about it.
 
-    `rows` is the output, `errors` the rejected rows (None where there is no such file), `manifest` the output's footer
-    ({} for one of another program), `cache` the path of the cache, `source` the run's input, in which the texts of rows
-    stand that were left out of the output (both None where they are not at hand).
+    `rows` is the output, `errors` the rejected rows (None where there are none at hand), `failed` their places in the
+    input (None where not known), `manifest` the output's footer ({} for one of another program). `cache` is the path of
+    the cache, `source` the run's input, which holds the texts of rows that were left out of the output; both are None
+    where they are not at hand.
     """
 
     name: str
     rows: pl.LazyFrame
     errors: pl.LazyFrame | None
     manifest: JsonObject
+    failed: pl.Series | None = None
     cache: Path | None = None
     source: Source | None = None
 
@@ -43,37 +45,74 @@ class Material:
         """True where rejected rows stand in the output, with nulls."""
         return self.manifest.get("rejected_rows") == "null"
 
+    @property
+    def codes(self) -> dict[str, int] | None:
+        """How many rows have no answer for which reason, as the footer has it; None where it tells nothing."""
+        run = self.manifest.get("run")
+        told = run.get("errors") if isinstance(run, dict) else None
+        if not isinstance(told, dict):
+            return None
+        return {str(code): rows for code, rows in told.items() if type(rows) is int and 0 < rows < 2**53}
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
     """The columns of an output by what they hold. `answer` maps a column to the field of the schema it came from.
 
-    `dtypes` are those of these fields: the schema's where it is known, since text keeps none.
+    `keys` and `names` give the names of fields by their keys on the wire, at the top and below, where these differ.
     """
 
     source: tuple[str, ...]
     answer: dict[str, str]
-    dtypes: dict[str, pl.DataType]
     spans: bool
     provenance: bool
+    agreement: bool
     schema: OutputSchema | None
+    keys: dict[str, str]
+    names: dict[str, str]
 
     @classmethod
     def of(cls, material: Material) -> Columns:
-        """Read the roles from the footer; without one, every column counts as an answer."""
-        found = material.rows.collect_schema()
-        schema = _schema_of(material.manifest)
-        prefix = str(material.manifest.get("prefix") or "")
-        fields = list(found) if schema is None else list(schema.dtypes)
-        answer = {prefix + name: name for name in fields if prefix + name in found}
-        spans, provenance = _holds_spans(found.get(SPANS)), isinstance(found.get(PROVENANCE), pl.Struct)
-        for name, is_ours in ((SPANS, spans), (PROVENANCE, provenance)):
-            if is_ours:
-                answer.pop(name, None)
-        source = tuple(name for name in found if name not in answer and name not in (SPANS, PROVENANCE))
-        typed = {} if schema is None else schema.dtypes
-        dtypes = {field: typed.get(field, found[column]) for column, field in answer.items()}
-        return cls(source, answer, dtypes, spans, provenance, schema)
+        """Read the roles from the footer; without one, every column counts as an answer.
+
+        What an earlier run has added is input to a later one, which the footer tells apart.
+        """
+        found, told = material.rows.collect_schema(), material.manifest
+        schema = _schema_of(told)
+        prefix = str(told.get("prefix") or "")
+        known = list(found) if schema is None else list(schema.dtypes)
+        fields = _texts_of(told.get("fields")) or known
+        added = _added(found, told)
+        answer = {prefix + name: name for name in fields if prefix + name in found and prefix + name not in added}
+        return cls(
+            source=tuple(name for name in found if name not in answer and name not in added),
+            answer=answer,
+            spans=SPANS in added,
+            provenance=PROVENANCE in added,
+            agreement=AGREEMENT in added,
+            schema=schema,
+            keys={key: name for name, key in _pairs_of(told.get("keys")).items()},
+            names=_pairs_of(told.get("names")),
+        )
+
+
+def _added(found: pl.Schema, told: JsonObject) -> set[str]:
+    """Return which columns the run that wrote this footer has added beside its answers."""
+    is_added = {
+        SPANS: _holds_spans(found.get(SPANS)) and told.get("grounding") != [],
+        PROVENANCE: isinstance(found.get(PROVENANCE), pl.Struct) and told.get("provenance") is not False,
+        AGREEMENT: isinstance(found.get(AGREEMENT), pl.Struct) and told.get("samples", 1) != 1,
+    }
+    return {name for name, ours in is_added.items() if ours}
+
+
+def _texts_of(told: Any) -> list[str]:
+    return [item for item in told if isinstance(item, str)] if isinstance(told, list) else []
+
+
+def _pairs_of(told: Any) -> dict[str, str]:
+    pairs = told.items() if isinstance(told, dict) else ()
+    return {str(key): value for key, value in pairs if isinstance(value, str)}
 
 
 def _holds_spans(dtype: Any) -> bool:
@@ -114,6 +153,7 @@ def _of_run(run: Run) -> Material:
         rows=run.scan(),
         errors=None if run.errors.is_empty() else run.errors.lazy(),
         manifest=run._manifest,
+        failed=run._failed,
         cache=None if run.output is None else _cache_of(run.output),
     )
 
@@ -128,15 +168,25 @@ def _of_file(path: Path) -> Material:
         raise ConfigError(f"there is no output {str(path)!r}")
     if path.suffix.lower() != ".parquet":
         raise ConfigError(f"{path}: a report is made of a .parquet output")
-    # What an interrupted run leaves has the errors and the cache of the whole.
+    # What an interrupted run leaves has the cache of the whole.
     whole = path.with_name(path.stem.removesuffix(".partial") + path.suffix)
-    return Material(
+    beside = errors_path(whole)
+    material = Material(
         name=path.name,
         rows=_scan(path),
-        errors=_scan_errors(errors_path(whole)),
+        errors=_scan_errors(beside if path == whole else beside.with_name(f"{beside.stem}.partial{beside.suffix}")),
         manifest=read_footer(path),
         cache=_cache_of(whole),
     )
+    return material if _belongs(material) else replace(material, errors=None)
+
+
+def _belongs(material: Material) -> bool:
+    """Whether the rejected rows are those of the run that wrote the output, as far as its footer tells."""
+    if material.errors is None or material.codes is None:
+        return True
+    counted = material.errors.group_by(pl.col("code").cast(pl.String)).len().collect(engine="streaming")
+    return dict(counted.iter_rows()) == material.codes
 
 
 def _scan(path: Path) -> pl.LazyFrame:

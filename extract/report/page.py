@@ -19,6 +19,7 @@ from extract.report.course import Ledger
 from extract.report.distributions import Bar
 from extract.report.facts import Facts
 from extract.types import JsonObject
+from extract.usage import money
 
 __all__ = ["embedded_json", "render"]
 
@@ -107,7 +108,7 @@ def _figures(facts: Facts) -> Iterator[tuple[str, str, str]]:
     """Yield name, figure and a remark for what is told first: from the footer, else from the files themselves."""
     totals, records, origin = facts.course.totals, facts.records, facts.origin
     yield "valid", _count(records.valid), f"of {_count(records.total)} rows"
-    not_run = dict(facts.codes).get("not_run", 0)
+    not_run = facts.not_run
     yield "rejected", _count(records.rejected - not_run), f"and {_count(not_run)} not run" if not_run else ""
     if totals:
         yield "cost", _money(totals.get("cost_usd")), "US dollars, this run"
@@ -121,7 +122,7 @@ def _figures(facts: Facts) -> Iterator[tuple[str, str, str]]:
         yield "cost", _money(origin.cost), "US dollars, for the valid rows"
         yield "tokens", _count(origin.tokens), "for the valid rows"
     if facts.course.seconds:
-        rate = records.total / facts.course.seconds
+        rate = (records.total - not_run) / facts.course.seconds
         yield "time", _duration(facts.course.seconds), f"{rate:,.0f} rows a second" if rate >= 1 else ""
 
 
@@ -181,9 +182,7 @@ def _count(value: Any) -> str:
 
 
 def _money(dollars: Any) -> str:
-    if not isinstance(dollars, int | float | Decimal):
-        return "unknown"
-    return f"${dollars:,.2f}" if dollars >= 1 or dollars == 0 else f"${dollars:.4f}"
+    return money(dollars) if isinstance(dollars, int | float | Decimal) and dollars >= 0 else "unknown"
 
 
 def _duration(seconds: float | None) -> str:

@@ -6,7 +6,8 @@ from typing import NamedTuple
 
 import polars as pl
 
-from extract.report.material import SPANS
+from extract.report.material import SPANS, Columns
+from extract.spans import column_path
 
 __all__ = ["Placement", "placements"]
 
@@ -28,7 +29,7 @@ class Placement(NamedTuple):
         return self.exact + self.normalised + self.fuzzy + self.missing
 
 
-def placements(rows: pl.LazyFrame) -> list[Placement]:
+def placements(rows: pl.LazyFrame, columns: Columns) -> list[Placement]:
     """Return the fields with the most values first; [] where the column of spans is of another make."""
     span = pl.col(SPANS).explode(empty_as_null=False, keep_nulls=False)
     path = span.struct.field("path").cast(pl.String).str.replace_all(r"\[\d+\]", "[]")
@@ -38,7 +39,7 @@ def placements(rows: pl.LazyFrame) -> list[Placement]:
     except pl.exceptions.PolarsError:
         return []
     counts: dict[str, dict[str, int]] = {}
-    for name, status, count in counted.drop_nulls().iter_rows():
-        counts.setdefault(name, {})[status] = count
+    for path_, status, count in counted.drop_nulls().iter_rows():
+        counts.setdefault(column_path(path_, columns.keys, columns.names), {})[status] = count
     found = [Placement(name, *(of.get(status, 0) for status in STATUSES)) for name, of in counts.items()]
     return sorted(found, key=lambda one: (-one.total, one.path))[:_MOST_FIELDS]

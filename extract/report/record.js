@@ -45,11 +45,10 @@ function activate(box, path, target) {
   linked.find((node) => node.matches(target))?.scrollIntoView({ block: "nearest" });
 }
 
-const LABELS = { exact: "as it is", normalised: "in another dress", fuzzy: "in similar words", missing: "not found" };
-const SAID = new Set(["fuzzy", "missing"]); // the others are told by their colour and tooltip
+const SAID = new Set(["normalised", "fuzzy", "missing"]); // what stands there as it is needs no words
 
 function placedValue(text, span, inSource) {
-  const label = LABELS[span.status] ?? span.status;
+  const label = span.status;
   const quoted = span.text && span.text !== text ? `“${span.text}”` : null;
   const attributes = {
     class: `place ${span.status}`,
@@ -233,6 +232,7 @@ function sourceSide(record) {
   if (others.length) {
     const cells = others.map(([name, cell]) => [name, cell === null ? none() : textOf(cell)]);
     side.append(el("h4", {}, "Other columns"), definitions(cells));
+    if (data.more) side.append(el("p", { class: "null" }, `… and ${data.more} more`));
   }
   if (record.origin) {
     const told = Object.entries(record.origin).map(([name, value]) => [name, plain(value)]);

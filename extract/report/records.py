@@ -3,29 +3,27 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, time, timedelta
-from decimal import Decimal
 from typing import Any
 
 import polars as pl
 
-from extract.report.material import PROVENANCE, SPANS, Columns, Material
+from extract.columns import error_schema
+from extract.report.cutting import Cutter, shortened, without_secrets
+from extract.report.matching import PLACE, check_source, find_sources, id_column, places_in_input, valid_rows
+from extract.report.material import AGREEMENT, PROVENANCE, SPANS, Columns, Material
+from extract.spans import column_path
 from extract.types import JsonObject
 
 __all__ = ["Shown", "shown_records"]
 
-_ALL_CHARACTERS = 3_000_000  # of source text in one report
+_ALL_CHARACTERS = 3_000_000  # of source text in one report, and of answers
 _FEWEST, _MOST = 400, 20_000  # characters of source text of one record
 _MOST_SOURCES = 12  # columns of the input that are shown
-_CELL = 1_000  # characters of one text in an answer
-_ITEMS = 60  # elements of one list in an answer
-_DEEPEST = 8
-_BATCH = 10_000  # rows of an input that are looked through at once
+_MOST_NOT_RUN = 100  # rows that were not asked: there is nothing to see in them
 _SPANS_OF_ONE = 300
-_PLACE, _TURN = "_place_in_output", "_turn_in_report"
+_TURN, _LENGTH = "_turn_in_report", "_length_of_{}"
 _ORIGIN = {
     "model": "model",
     "service_tier": "service tier",
@@ -61,20 +59,28 @@ class Shown:
 
 
 def shown_records(material: Material, columns: Columns, most: int) -> Shown:
-    """Choose at most `most` records: rejected rows first, up to half of them where there are more; evenly spaced."""
-    rejected = 0 if material.errors is None else _height(material.errors)
-    in_output = _height(material.rows)
-    valid = in_output - rejected if material.keeps_rejected else in_output
-    few = min(rejected, max(most // 2, most - valid))
-    bad = [] if material.errors is None else _evenly(material.errors, rejected, few).to_dicts()
-    chosen = _evenly(_valid_rows(material), valid, most - len(bad))
-    names = _source_names(material, columns)
-    cutter = _Cutter(min(_MOST, max(_FEWEST, _ALL_CHARACTERS // max(1, chosen.height + len(bad)))))
-    sources = _rejected_sources(material, [str(error["row_id"]) for error in bad], names)
-    records = [_rejected(error, sources.get(str(error["row_id"])), cutter) for error in bad]
-    for row_id, row in zip(_ids(material, chosen), chosen.iter_rows(named=True), strict=True):
-        records.append({"id": cutter.plain(row_id), **_valid(row, names, columns, cutter)})
-    data = {"source": names, "answer": list(columns.answer), "fields": list(columns.answer.values())}
+    """Choose at most `most` records: rejected rows first, up to half of them where there are more; evenly spaced.
+
+    Raises ConfigError for a source that is not the input of the run.
+    """
+    rows = valid_rows(material, columns)
+    valid = _height(rows)
+    rejected = sum((material.codes or {}).values()) if material.errors is None else _height(material.errors)
+    bad = _bad_rows(material, max(most // 2, most - valid))
+    names = [*dict.fromkeys((*_read_first(material, columns), *columns.source))]
+    shown, more = names[:_MOST_SOURCES], len(names[_MOST_SOURCES:])
+    chosen = _evenly(_cut_short(rows, shown), valid, most - bad.height)
+    places = _places(material, chosen[PLACE].to_list())
+    sources = find_sources(material, columns, bad, shown)
+    check_source(material, places, chosen, shown)
+    count = max(1, chosen.height + bad.height)
+    cutter = Cutter(min(_MOST, max(_FEWEST, _ALL_CHARACTERS // count)), max(_FEWEST, _ALL_CHARACTERS // count))
+    records = [_rejected(error, source, cutter) for error, source in zip(bad.to_dicts(), sources, strict=True)]
+    column = id_column(material)
+    for place, row in zip(places, chosen.iter_rows(named=True), strict=True):
+        row_id = place if column is None else row[column]
+        records.append({"id": cutter.plain(row_id), **_valid(row, shown, columns, cutter)})
+    data = {"source": shown, "more": more, "answer": list(columns.answer), "fields": list(columns.answer.values())}
     sourceless = sum("source" not in record for record in records)
     return Shown({**data, "records": records}, len(records), valid, rejected, sourceless)
 
@@ -91,87 +97,72 @@ def _evenly(rows: pl.LazyFrame, height: int, wanted: int) -> pl.DataFrame:
     return rows.with_row_index(_TURN).filter(pl.col(_TURN).is_in(turns)).drop(_TURN).collect(engine="streaming")
 
 
-def _valid_rows(material: Material) -> pl.LazyFrame:
-    """Return the rows with their place in the output, but for those rejected rows that stand there too."""
-    rows = material.rows.with_row_index(_PLACE)
-    if material.errors is None or not material.keeps_rejected:
-        return rows
-    errors = material.errors.select(pl.col("row_id").cast(pl.String))
-    key = pl.col(_id_column(material) or _PLACE).cast(pl.String)
-    return rows.join(errors, left_on=key, right_on="row_id", how="anti", maintain_order="left")
+def _bad_rows(material: Material, most: int) -> pl.DataFrame:
+    """Return rejected rows with their places in the input, null where not known; rows that were not asked come last."""
+    if material.errors is None:
+        return pl.DataFrame(schema={**error_schema(pl.Int64()), PLACE: pl.Int64})
+    errors = material.errors
+    if material.failed is not None:
+        errors = errors.with_columns(material.failed.cast(pl.Int64).alias(PLACE))
+    else:
+        is_place = id_column(material) is None and errors.collect_schema()["row_id"].is_integer()
+        errors = errors.with_columns((pl.col("row_id") if is_place else pl.lit(None)).cast(pl.Int64).alias(PLACE))
+    is_asked = pl.col("code").cast(pl.String).ne_missing("not_run")
+    asked, others = errors.filter(is_asked), errors.filter(~is_asked)
+    told = _evenly(asked, _height(asked), most)
+    return pl.concat([told, _evenly(others, _height(others), min(_MOST_NOT_RUN, most - told.height))])
 
 
-def _id_column(material: Material) -> str | None:
-    name = material.manifest.get("row_id")
-    return name if isinstance(name, str) and name in material.rows.collect_schema() else None
+def _cut_short(rows: pl.LazyFrame, names: Sequence[str]) -> pl.LazyFrame:
+    """Return rows of which no more is read into memory than can be shown: long texts begin, bytes are counted."""
+    schema = rows.collect_schema()
+    cut = []
+    for name, dtype in schema.items():
+        if isinstance(dtype, pl.Binary):
+            cut.append(pl.format("({} bytes)", pl.col(name).bin.size()).alias(name))
+        elif isinstance(dtype, pl.String) and name in names:
+            cut.append(pl.col(name).str.len_chars().alias(_LENGTH.format(name)))
+            cut.append(pl.col(name).str.head(_MOST))
+    return rows.with_columns(cut)
 
 
-def _ids(material: Material, chosen: pl.DataFrame) -> list[Any]:
-    """Return the names of rows: those of the id column, else their places in the input."""
-    if name := _id_column(material):
-        return chosen[name].to_list()
-    places: list[int] = chosen[_PLACE].to_list()
+def _places(material: Material, places: list[int]) -> list[int]:
+    """Return where rows of the output stand in the input."""
     if material.errors is None or material.keeps_rejected:
         return places
+    if material.failed is not None:
+        return places_in_input(places, material.failed.to_list())
     row_ids = material.errors.select("row_id").collect().to_series()
-    if not row_ids.dtype.is_integer():
-        return places
-    # A row that was left out moves up all that follow it: the i-th of these stood before its place less i kept rows.
-    left_out = [row_id - i for i, row_id in enumerate(sorted(row_ids.drop_nulls().to_list()))]
-    return [place + bisect_right(left_out, place) for place in places]
+    is_place = id_column(material) is None and row_ids.dtype.is_integer()
+    return places_in_input(places, row_ids.drop_nulls().to_list()) if is_place else places
 
 
-def _source_names(material: Material, columns: Columns) -> list[str]:
-    """Return the input's columns, those that were read first."""
+def _read_first(material: Material, columns: Columns) -> list[str]:
     read = material.manifest.get("columns")
-    first = [name for name in read if name in columns.source] if isinstance(read, list) else []
-    return [*dict.fromkeys((*first, *columns.source))][:_MOST_SOURCES]
+    return [name for name in read if name in columns.source] if isinstance(read, list) else []
 
 
-def _rejected_sources(material: Material, wanted: Sequence[str], names: Sequence[str]) -> dict[str, list[Any]]:
-    """Return the input cells of rejected rows by row id: out of the output where it keeps them, else out of the input.
-
-    Empty where neither is at hand. Rows without an id column are told by their places.
-    """
-    column = material.manifest.get("row_id")
-    found: dict[str, list[Any]] = {}
-    for frame in _sources(material) if wanted else ():
-        key = column if isinstance(column, str) and column in frame.columns else _PLACE
-        for row in frame.filter(pl.col(key).cast(pl.String).is_in(wanted)).iter_rows(named=True):
-            found.setdefault(str(row[key]), [row.get(name) for name in names])
-    return found
-
-
-def _sources(material: Material) -> Iterator[pl.DataFrame]:
-    """Yield rows as they were asked, with their places in the input."""
-    if material.keeps_rejected:
-        yield from material.rows.with_row_index(_PLACE).collect_batches(chunk_size=_BATCH, maintain_order=True)
-    elif material.source is not None:
-        place = 0
-        for frame in material.source.batches(_BATCH):
-            yield frame.with_row_index(_PLACE, offset=place)
-            place += frame.height
-
-
-def _rejected(error: Mapping[str, Any], source: Sequence[Any] | None, cutter: _Cutter) -> JsonObject:
+def _rejected(error: Mapping[str, Any], source: Sequence[Any] | None, cutter: Cutter) -> JsonObject:
     told = {name: cutter.text(error[name]) for name in ("code", "message", "path", "answer")}
+    told["message"] = told["message"] and without_secrets(told["message"])
     record = {"id": cutter.plain(error["row_id"]), "error": {**told, "attempts": cutter.plain(error["attempts"])}}
     return record if source is None else record | {"source": [cutter.source(cell) for cell in source]}
 
 
-def _valid(row: Mapping[str, Any], names: Sequence[str], columns: Columns, cutter: _Cutter) -> JsonObject:
+def _valid(row: Mapping[str, Any], names: Sequence[str], columns: Columns, cutter: Cutter) -> JsonObject:
     record: JsonObject = {
-        "source": [cutter.source(row[name]) for name in names],
-        "values": [cutter.plain(row[name]) for name in columns.answer],
+        "source": [cutter.source(row[name], row.get(_LENGTH.format(name))) for name in names],
+        "values": cutter.fitting([row[name] for name in columns.answer]),
     }
     if columns.spans and row[SPANS] is not None:
         record |= _placed(row[SPANS], [row[name] for name in names], columns)
-    if columns.provenance and row[PROVENANCE] is not None:
-        record["origin"] = dict(_origin(row[PROVENANCE], cutter))
-    return record
+    origin = dict(_origin(row[PROVENANCE], cutter)) if columns.provenance and row[PROVENANCE] is not None else {}
+    if columns.agreement and row[AGREEMENT] is not None:
+        origin["samples that agree"] = ", ".join(f"{name} {share:.0%}" for name, share in row[AGREEMENT].items())
+    return record | {"origin": origin} if origin else record
 
 
-def _origin(told: Mapping[str, Any], cutter: _Cutter) -> Iterator[tuple[str, Any]]:
+def _origin(told: Mapping[str, Any], cutter: Cutter) -> Iterator[tuple[str, Any]]:
     for name, label in _ORIGIN.items():
         value = told.get(name)
         if value in (None, 0, []) and name != "attempts":
@@ -186,11 +177,12 @@ def _placed(spans: Sequence[Mapping[str, Any]], sources: Sequence[Any], columns:
     Which column that is, the texts tell: a grounded document may have been a file, whose text is not in the output.
     """
     made = [[span.get(name) for name in ("path", "status", "start", "end", "page", "text")] for span in spans if span]
+    made = [[column_path(str(path), columns.keys, columns.names), *rest] for path, *rest in made]
     if list(columns.answer.values()) == ["value"]:  # the wrapper of an answer that is no object
         made = [[_in_wrapper(str(path)), *rest] for path, *rest in made]
     stands = [(start, end, text) for _, _, start, end, _, text in made if None not in (start, end) and text]
     of = next((i for i, text in enumerate(sources) if isinstance(text, str) and _fits(text, stands)), None)
-    shown = [[*rest, _cut(str(text or ""), _CELL)] for *rest, text in made[:_SPANS_OF_ONE]]
+    shown = [[*rest, shortened(str(text or ""))] for *rest, text in made[:_SPANS_OF_ONE]]
     return {"spans": shown, "of": of}
 
 
@@ -199,58 +191,5 @@ def _in_wrapper(path: str) -> str:
 
 
 def _fits(text: str, stands: Sequence[tuple[Any, Any, Any]]) -> bool:
-    return bool(stands) and all(text[start:end] == quoted for start, end, quoted in stands)
-
-
-def _cut(text: str, most: int) -> str:
-    return text if len(text) <= most else text[:most] + "…"
-
-
-@dataclass(frozen=True, slots=True)
-class _Cutter:
-    """Brings values into a form that JSON has, and keeps them short. `most` is the room of one record's source."""
-
-    most: int
-
-    def source(self, value: Any) -> Any:
-        """Return an input cell as text; a longer one as [its beginning, how long it is]."""
-        text = value if isinstance(value, str) else self.text(value)
-        return text if text is None or len(text) <= self.most else [text[: self.most], len(text)]
-
-    def text(self, value: Any) -> str | None:
-        plain = self.plain(value)
-        return plain if plain is None or isinstance(plain, str) else str(plain)
-
-    def plain(self, value: Any, depth: int = 0) -> Any:
-        """Return a value as JSON has it: numbers stay numbers where a browser reads them exactly."""
-        if value is None or isinstance(value, bool):
-            return value
-        if isinstance(value, str):
-            return _cut(value, _CELL)
-        if isinstance(value, int):
-            return value if abs(value) < 2**53 else str(value)
-        if isinstance(value, float):
-            return value if math.isfinite(value) else str(value)
-        if isinstance(value, Decimal):
-            return _decimal_text(value)
-        if isinstance(value, bytes):
-            return f"({len(value):,} bytes)"
-        if isinstance(value, date | time | timedelta):
-            return str(value)
-        return "…" if depth >= _DEEPEST else self._nested(value, depth + 1)
-
-    def _nested(self, value: Any, depth: int) -> Any:
-        if isinstance(value, Mapping):
-            return {str(key): self.plain(item, depth) for key, item in value.items()}
-        items = value.to_list() if isinstance(value, pl.Series) else value
-        if not isinstance(items, list | tuple):
-            return _cut(str(value), _CELL)
-        shown = [self.plain(item, depth) for item in items[:_ITEMS]]
-        return shown if len(items) <= _ITEMS else [*shown, f"… {len(items) - _ITEMS:,} more"]
-
-
-def _decimal_text(value: Decimal) -> str:
-    """Return a decimal without the zeros that fill up its column's scale, but with both digits of a sum of money."""
-    text = f"{value:f}"
-    whole, point, digits = text.partition(".")
-    return whole + point + (digits.rstrip("0").ljust(2, "0") if len(digits) > 2 else digits)
+    within = [(start, end, quoted) for start, end, quoted in stands if end <= len(text)]
+    return bool(within) and all(text[start:end] == quoted for start, end, quoted in within)

@@ -10,9 +10,11 @@ from typing import NamedTuple
 from extract.errors import ConfigError
 from extract.evaluation import Evaluation, evaluate
 from extract.evaluation.confusion import Confusion, shown_label
+from extract.evaluation.costs import inner_names
 from extract.evaluation.labels import label_fields, text_fields
-from extract.evaluation.retyping import retyped, without_rejected
+from extract.evaluation.retyping import retyped
 from extract.manifest import whole_cost
+from extract.report.matching import valid_rows
 from extract.report.material import PROVENANCE, Columns, Material
 from extract.sources import read_table
 
@@ -59,19 +61,22 @@ def judge(material: Material, columns: Columns, gold: str, *, on: str) -> Judgem
     Raises ConfigError for a gold file that cannot be read, a column that is not there and keys that repeat.
     """
     known = material.rows.collect_schema()
-    right = read_table(gold, texts=text_fields(columns.dtypes.items()))
+    typed = {} if columns.schema is None else columns.schema.dtypes  # a file of text keeps none
+    dtypes = {field: typed.get(field, known[column]) for column, field in columns.answer.items()}
+    right = read_table(gold, texts=text_fields(dtypes.items()))
     if on not in known:
         raise ConfigError(f"{material.name} has no column {on!r} to join on; it has {list(known)!r}")
     told = {name.partition(".")[0] for name in right.columns}
-    answers = {column: field for column, field in columns.answer.items() if column != on}
-    if told.isdisjoint(answers.values()):
+    fields = {column: field for column, field in columns.answer.items() if field in told and on not in (column, field)}
+    if not fields:
         raise ConfigError(f"{gold} has none of the output's fields {list(columns.answer.values())!r}")
-    read = (on, *answers, *([PROVENANCE] if columns.provenance else []))
-    left = retyped(material.rows.select(read).rename(answers).collect(engine="streaming"), columns.dtypes)
-    if material.keeps_rejected:
-        left = without_rejected(left, answers.values())
-    names = [name for name in right.columns if name.partition(".")[0] in answers.values()]
-    labels = list(label_fields((field, left.schema[field]) for field in answers.values()))
+    read = (on, *fields, *([PROVENANCE] if columns.provenance else []))
+    # Rows that tell by themselves whether they were rejected also tell what that has cost.
+    telling = columns.provenance and "code" in inner_names(known, PROVENANCE)
+    rows = material.rows if telling else valid_rows(material, columns)
+    left = retyped(rows.select(read).rename(fields).collect(engine="streaming"), dtypes)
+    names = [name for name in right.columns if name.partition(".")[0] in fields.values()]
+    labels = list(label_fields((field, left.schema[field]) for field in fields.values()))
     spent = whole_cost(material.manifest, right.height)
     evaluation = evaluate(left, right, on=on, fields=names, labels=labels, spent=spent)
     confusions = {score.name: score.confusion for score in evaluation.fields}

@@ -16,7 +16,7 @@ from extract.schema.codecs import Unfit
 from extract.schema.complexity import Complexity, survey
 from extract.schema.dtypes import VALUE, Fits, Layout, layout
 from extract.schema.keywords import json_text, member
-from extract.schema.marks import MarkedJsonSchema, without_marks
+from extract.schema.marks import MarkedJsonSchema, member_names, without_marks
 from extract.schema.mends import Mender
 from extract.schema.merge import simplify
 from extract.schema.normalise import LATEST, LATEST_FORMATS, Dialect, Document, allow_null, dialect_of, normalise
@@ -43,9 +43,10 @@ _REASONS: dict[str | None, str] = {
 class OutputSchema:
     """What an answer must look like, in three forms, and the way from an answer's text to columns.
 
-    `full` is the whole JSON Schema, `wire` the part of it that the service reads, `losses` the difference; `dtypes`
-    gives the columns in order. `wrapped` is True where the root is not an object: the answer travels as
-    `{"value": ...}`, and values are handed out and taken without that wrapper.
+    `full` is the whole JSON Schema, `wire` the part of it that the service reads, `losses` the difference. `dtypes`
+    gives the columns in order, `keys` the members of the answer that they come from (a computed one has none), `names`
+    the fields below these that are called otherwise on the wire, by their keys there. `wrapped` is True where the root
+    is not an object: the answer travels as `{"value": ...}`, and values are handed out and taken without that wrapper.
     """
 
     name: str
@@ -53,6 +54,8 @@ class OutputSchema:
     wire: JsonObject
     losses: tuple[Loss, ...]
     dtypes: dict[str, pl.DataType]
+    keys: dict[str, str]
+    names: dict[str, str]
     wrapped: bool
     _read: Callable[[str], Any] = field(repr=False)
     _mender: Mender = field(repr=False)
@@ -201,6 +204,8 @@ def _compile_python(source: Any, name: str) -> OutputSchema:
         wire=wire,
         losses=losses,
         dtypes=built.columns,
+        keys=built.keys,
+        names=member_names(marked),
         wrapped=wrapped,
         _read=read,
         _mender=Mender(document, read, python_places(adapter), wrapper=VALUE, wrapped=wrapped),
@@ -250,6 +255,8 @@ def _compile_json(schema: JsonObject | bool, name: str | None, *, assert_formats
         wire=wire,
         losses=losses,
         dtypes=built.columns,
+        keys=built.keys,
+        names={},
         wrapped=wrapped,
         _read=read,
         _mender=Mender(document, read, schema_places(validator, inside=inside), wrapper=VALUE, wrapped=wrapped),

@@ -46,9 +46,13 @@ Fits = Callable[[JsonObject], Callable[[Any], bool]]
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The columns of one answer: `cells` fills a row, `plain` writes the answer's JSON, `restore` reads a row back."""
+    """The columns of one answer: `cells` fills a row, `plain` writes the answer's JSON, `restore` reads a row back.
+
+    `keys` are the members of the answer that columns come from; a computed column has none.
+    """
 
     columns: dict[str, pl.DataType]
+    keys: dict[str, str]
     cells: Callable[[Any], list[Any]]
     plain: Convert
     restore: Callable[[Mapping[str, Any]], Any]
@@ -95,12 +99,14 @@ class _Builder:
             value = record.fields[0].codec
             built = Layout(
                 {VALUE: value.dtype},
+                {VALUE: VALUE},
                 lambda answer: [value.cell(answer)],
                 lambda answer: {VALUE: value.plain(answer)},
                 lambda row: {VALUE: value.restore(row[VALUE])},
             )
         else:
-            built = Layout(record.columns, record.cells(), record.plain(), record.restore)
+            keys = {field.name: field.key for field in record.fields}
+            built = Layout(record.columns, keys, record.cells(), record.plain(), record.restore)
         self._write_late()
         return built
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
@@ -48,6 +48,23 @@ def without_marks(node: Any) -> Any:
     if isinstance(node, dict):
         return {key: without_marks(value) for key, value in node.items() if key != LOST and not isinstance(value, Mark)}
     return [without_marks(item) for item in node] if isinstance(node, list | tuple) else node
+
+
+def member_names(node: Any) -> dict[str, str]:
+    """Return the fields' names by their keys on the wire, where they differ and a key has one name in all classes."""
+    found: dict[str, set[str]] = {}
+    for mark in _marks(node):
+        for key, name in mark.names:
+            found.setdefault(key, set()).add(name)
+    return {key: name for key, names in found.items() for name in names if len(names) == 1 and name != key}
+
+
+def _marks(node: Any) -> Iterator[Mark]:
+    if isinstance(node, Mark):
+        yield node
+    elif isinstance(node, dict | list | tuple):
+        for inner in node.values() if isinstance(node, dict) else node:
+            yield from _marks(inner)
 
 
 class MarkedJsonSchema(GenerateJsonSchema):

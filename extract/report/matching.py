@@ -1,0 +1,116 @@
+"""Which rows of an output are valid, and which row of the input a rejected one was: by place, else by id."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from extract.errors import ConfigError
+from extract.report.course import course_of
+from extract.report.material import Columns, Material
+
+__all__ = ["PLACE", "check_source", "find_sources", "id_column", "places_in_input", "valid_rows"]
+
+PLACE = "_place_in_output"
+_REJECTED = "_is_rejected"
+_BATCH = 10_000  # rows of an input that are looked through at once
+_COMPARED = 20  # rows by which an input is known again
+
+
+def id_column(material: Material) -> str | None:
+    """Return the column that names rows, None where they are named by their places."""
+    name = material.manifest.get("row_id")
+    return name if isinstance(name, str) and name in material.rows.collect_schema() else None
+
+
+def valid_rows(material: Material, columns: Columns) -> pl.LazyFrame:
+    """Return the rows with their place in the output, but for those rejected rows that stand there too."""
+    rows = material.rows.with_row_index(PLACE)
+    if not material.keeps_rejected or (material.errors is None and not material.codes):
+        return rows
+    if material.failed is not None:
+        return rows.filter(~pl.col(PLACE).is_in(material.failed.to_list()))
+    if material.errors is None:
+        return rows.filter(~_is_blank(columns))
+    errors = (
+        material.errors.select(pl.col("row_id").cast(pl.String)).unique().with_columns(pl.lit(True).alias(_REJECTED))
+    )
+    key = pl.col(id_column(material) or PLACE).cast(pl.String)
+    marked = rows.join(errors, left_on=key, right_on="row_id", how="left", nulls_equal=True, maintain_order="left")
+    # Where several rows have one id, the rejected ones among them are those without any value.
+    return marked.filter(~(pl.col(_REJECTED).fill_null(False) & _is_blank(columns))).drop(_REJECTED)
+
+
+def _is_blank(columns: Columns) -> pl.Expr:
+    return pl.all_horizontal(pl.col(name).is_null() for name in columns.answer) if columns.answer else pl.lit(True)
+
+
+def places_in_input(places: Sequence[int], left_out: Sequence[int]) -> list[int]:
+    """Return where rows stood before others were left out, whose places are given."""
+    # A row that was left out moves up all that follow it: the i-th of these stood before its place less i kept rows.
+    kept_before = [place - i for i, place in enumerate(sorted(left_out))]
+    return [place + bisect_right(kept_before, place) for place in places]
+
+
+def find_sources(
+    material: Material, columns: Columns, bad: pl.DataFrame, names: Sequence[str]
+) -> list[list[Any] | None]:
+    """Return the input cells of rejected rows: out of the output where it keeps them, else out of the input.
+
+    None where neither is at hand, and where several rows have the id of a rejected one.
+    """
+    by_place = bad[PLACE].null_count() == 0
+    column = PLACE if by_place else id_column(material)
+    if column is None or bad.is_empty():
+        return [None] * bad.height
+    wanted = (bad[PLACE] if by_place else bad["row_id"]).cast(pl.String)
+    found: dict[str, list[Any] | None] = {}
+    for frame in _asked(material, columns):
+        if column not in frame.columns:
+            break
+        key = frame[column].cast(pl.String)
+        for text, row in zip(*_rows(frame, key, wanted), strict=True):
+            found[text] = None if text in found else [row.get(name) for name in names]
+    return [None if text is None else found.get(text) for text in wanted]
+
+
+def _rows(frame: pl.DataFrame, key: pl.Series, wanted: pl.Series) -> tuple[list[str], list[dict[str, Any]]]:
+    is_wanted = key.is_in(wanted.implode())
+    return key.filter(is_wanted).to_list(), frame.filter(is_wanted).to_dicts()
+
+
+def _asked(material: Material, columns: Columns) -> Iterator[pl.DataFrame]:
+    """Yield rows as they were asked, with their places in the input; of an output those without an answer."""
+    if material.keeps_rejected:
+        blank = material.rows.with_row_index(PLACE).filter(_is_blank(columns))
+        yield from blank.collect_batches(chunk_size=_BATCH, maintain_order=True)
+    elif material.source is not None:
+        place = 0
+        for frame in material.source.batches(_BATCH):
+            yield frame.with_row_index(PLACE, offset=place)
+            place += frame.height
+
+
+def check_source(material: Material, places: Sequence[int], chosen: pl.DataFrame, names: Sequence[str]) -> None:
+    """Raise ConfigError for a source that is not the input of the run, as far as rows in the output tell."""
+    if material.source is None or id_column(material) is not None:
+        return
+    rows = course_of(material.manifest).totals.get("rows") or 0
+    wanted = dict(zip(places[:_COMPARED], chosen.head(_COMPARED).iter_rows(named=True), strict=True))
+    height = 0
+    for frame in material.source.batches(_BATCH):
+        for place in [place for place in wanted if height <= place < height + frame.height]:
+            _compare(frame.row(place - height, named=True), wanted[place], names, place)
+        height += frame.height
+    if height < rows:
+        raise ConfigError(f"the source has {height:,} rows and the run had {rows:,.0f}: it is another input")
+
+
+def _compare(row: Mapping[str, Any], shown: Mapping[str, Any], names: Sequence[str], place: int) -> None:
+    for name in names:
+        there, here = str(row.get(name)), str(shown[name])
+        if name in row and not there.startswith(here) and not here.startswith("("):
+            raise ConfigError(f"the source is another input: in its row {place}, {name} is {there[:60]!r}")
