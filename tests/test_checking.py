@@ -210,3 +210,23 @@ def test_the_command_tells_whether_agreement_goes_with_being_right(
     )
     assert "made up" in offline.stdout
     assert "urgent" in offline.stdout
+
+
+def test_the_second_opinion_reads_the_input_also_where_an_answer_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GEMINI_API_KEY", "key")
+    Path("p.py").write_text(
+        "from typing import Literal\nfrom pydantic import BaseModel\nfrom extract import Extractor\n"
+        'class T(BaseModel):\n    topic: Literal["billing", "delivery"]\n'
+        'extractor = Extractor(T, "{topic}")\n'
+    )
+    rows = pl.DataFrame({"id": [1, 2], "topic": ["my parcel", "my bill"], "x_topic": ["billing", "delivery"]})
+    rows.write_csv("out.csv")
+    pl.DataFrame({"id": [1, 2], "topic": ["delivery", "billing"]}).write_csv("gold.csv")
+    words = ["eval", "p.py", "out.csv", "gold.csv", "--on", "id", "--prefix", "x_", "--decide", "topic", "--json"]
+    with running_server(Emulator(decisions=opinion)) as url:
+        told = json.loads(CliRunner().invoke(app, [*words, "--base-url", url]).stdout)
+    assert told["fields"][0]["exact"] == 0
+    assert told["decisions"]["right"]["topic"]["differ"] == {"rows": 2, "right": 0.0}

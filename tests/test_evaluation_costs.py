@@ -11,7 +11,7 @@ import pytest
 from pydantic import BaseModel
 from typer.testing import CliRunner
 
-from extract import Client, Emulator, Extractor, Run, evaluate, run
+from extract import Client, Emulator, Extractor, Run, compare, evaluate, run
 from extract.cli.app import app
 from extract.report import write_report
 
@@ -55,6 +55,13 @@ def test_a_rejected_row_is_a_missing_answer_whatever_the_frame_holds_of_it(error
     for result in (told, bare):
         assert (result.missing, result.extra, result.correct) == (4, 0, 6)
         assert (result["amount"].exact, result["topic"].accuracy) == (0.6, 0.6)
+
+
+def test_a_rejected_row_is_right_in_no_run_that_is_compared() -> None:
+    (null, gold), (split, _) = (half_rejected(errors=errors, provenance=True) for errors in ("null", "split"))
+    found = compare(null.frame, split.frame, gold, on="id")
+    assert (found.rows, found.only_in_a, found.only_in_b) == (6, 0, 0)
+    assert (found["amount"].both, found["amount"].neither) == (6, 4)
 
 
 def test_what_rejected_rows_cost_counts_where_it_is_known_and_is_told_where_not() -> None:

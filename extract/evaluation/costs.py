@@ -9,10 +9,9 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from extract.evaluation.intervals import Bootstrap, Interval
+from extract.evaluation.rejected import PROVENANCE, inner_names
 
-__all__ = ["PROVENANCE", "CostScore", "cost_column", "cost_score", "inner_names"]
-
-PROVENANCE = "_extract"
+__all__ = ["CostScore", "cost_column", "cost_score"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,12 +38,6 @@ class CostScore:
     def at_least(self) -> bool:
         """True where rows without an answer may have cost something that is not known."""
         return bool(self.missing and self.dollars)
-
-
-def inner_names(schema: pl.Schema, column: str) -> list[str]:
-    """Return the names of the fields of a struct column; none where there is no such column."""
-    dtype = schema.get(column)
-    return [field.name for field in dtype.fields] if isinstance(dtype, pl.Struct) else []
 
 
 def cost_column(frame: pl.DataFrame) -> pl.Expr | None:

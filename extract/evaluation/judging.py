@@ -13,11 +13,12 @@ import polars as pl
 
 from extract.errors import ConfigError
 from extract.evaluation.confusion import Confusion, confusion_of
-from extract.evaluation.costs import PROVENANCE, CostScore, cost_column, cost_score, inner_names
+from extract.evaluation.costs import CostScore, cost_column, cost_score
 from extract.evaluation.intervals import Interval, share_interval
 from extract.evaluation.labels import averages, label_intervals, label_scores
 from extract.evaluation.members import check_member_keys, member_score
 from extract.evaluation.pairing import Pairs, check_meeting, common_fields, paired, with_equal_keys
+from extract.evaluation.rejected import split_rejected
 from extract.evaluation.scores import Evaluation, FieldKind, FieldScore
 from extract.evaluation.verdicts import Verdicts, verdicts
 
@@ -65,7 +66,7 @@ def evaluate(
     check_meeting({"predicted": predicted, "gold": gold}, on)
     columns = common_fields(predicted, gold, on, fields)
     by_key = check_member_keys(keys or {}, columns, predicted)
-    answered, failed = _split(predicted, on, rejected)
+    answered, failed = split_rejected(predicted, on, rejected)
     matched, pairs = paired(answered, gold, on, list(columns.values()))
     judged = [verdicts(pair, day_first=day_first) for pair in pairs]
     options = _Options(labels, by_key, day_first, resamples, seed)
@@ -74,16 +75,6 @@ def evaluate(
     missing, extra = gold.height - len(matched), answered.height - len(matched)
     spend = _spend(answered, failed, gold, on, right, None if extra else spent, options)
     return Evaluation(gold.height, missing, extra, scores, sum(right), spend)
-
-
-def _split(predicted: pl.DataFrame, on: str, rejected: Collection[Any]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Return the rows that have an answer, and those that were rejected."""
-    keys = pl.Series(list(rejected), strict=False).cast(predicted.schema[on], strict=False)
-    failed = pl.col(on).is_in(keys.implode())
-    if "code" in inner_names(predicted.schema, PROVENANCE):
-        told = pl.col(PROVENANCE)
-        failed |= told.is_null() | told.struct.field("code").is_not_null()
-    return predicted.filter(~failed), predicted.filter(failed)
 
 
 def _spend(

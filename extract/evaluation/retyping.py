@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import polars as pl
 
-from extract.evaluation.costs import PROVENANCE, inner_names
 from extract.evaluation.plain import json_value, typed_text
 
-__all__ = ["retyped", "without_rejected"]
+__all__ = ["retyped"]
 
 
 def retyped(frame: pl.DataFrame, dtypes: Mapping[str, Any]) -> pl.DataFrame:
@@ -19,16 +18,6 @@ def retyped(frame: pl.DataFrame, dtypes: Mapping[str, Any]) -> pl.DataFrame:
     A column with a cell that does not fit stays as it is, so that each of its cells is judged by what it says.
     """
     return frame.with_columns(_column(frame[name], dtype) for name, dtype in dtypes.items() if name in frame.columns)
-
-
-def without_rejected(frame: pl.DataFrame, fields: Collection[str]) -> pl.DataFrame:
-    """Return the rows of an output without the rejected ones that it keeps: there all fields of the answer are null.
-
-    An output with provenance tells by itself which rows were rejected, and stays as it is.
-    """
-    if "code" in inner_names(frame.schema, PROVENANCE):
-        return frame
-    return frame.filter(~pl.all_horizontal(pl.col(name).is_null() for name in fields))
 
 
 def _column(column: pl.Series, dtype: Any) -> pl.Series:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 from extract.errors import ConfigError
 from extract.evaluation import Evaluation, evaluate
 from extract.evaluation.confusion import Confusion, shown_label
-from extract.evaluation.costs import inner_names
 from extract.evaluation.labels import label_fields, text_fields
+from extract.evaluation.rejected import inner_names
 from extract.evaluation.retyping import retyped
 from extract.manifest import whole_cost
 from extract.report.matching import valid_rows
