@@ -45,7 +45,7 @@ def cost_column(frame: pl.DataFrame) -> pl.Expr | None:
     names = inner_names(frame.schema, PROVENANCE)
     if "cost_usd" not in names:
         return None
-    cost = pl.col(PROVENANCE).struct.field("cost_usd").cast(pl.Float64)
+    cost = pl.col(PROVENANCE).struct.field("cost_usd").cast(pl.Float64, strict=False)
     for reused in {"cached", "reused"}.intersection(names):
         cost = pl.when(pl.col(PROVENANCE).struct.field(reused).not_()).then(cost)
     return cost
@@ -68,8 +68,8 @@ def cost_score(
     if not known:
         return None
     unknown = costs.count(None)
-    if missing and not unknown and spent is not None:
-        rest = spent - sum(cost * times for (cost, _), times in known.items())
+    rest = -1.0 if spent is None or unknown else spent - sum(cost * times for (cost, _), times in known.items())
+    if missing and rest > -1e-9:  # but for rounding, no more than all was spent on some
         known[max(0.0, rest) / missing, False] += missing
         missing = 0
     score = CostScore(
