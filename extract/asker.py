@@ -153,6 +153,7 @@ class Asker:
             unknown_attempts=tally.unknown_attempts,
             seconds=self.clock() - tally.started,
             cached=tally.answer is not None and not tally.fresh,
+            reused=tally.reused,
             model=tally.model,
             service_tier=tally.service_tier,
             mended=tally.mended,
@@ -288,6 +289,7 @@ class Asker:
             if not flying.cancelled():
                 return flying.result()
         if (kept := await self._known(key)) is not None:
+            tally.reused = True
             return kept
         if key in self._flying:  # an equal record has begun to ask while this one was looked up
             return await self._interaction(key, question, way, tally)

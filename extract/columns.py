@@ -58,11 +58,13 @@ _SPAN = pl.Struct(
 )
 _PROVENANCE = pl.Struct(
     {
+        "code": pl.String,
         **_BILLED,
         "attempts": pl.Int64,
         "repairs": pl.Int64,
         "seconds": pl.Float64,
         "cached": pl.Boolean,
+        "reused": pl.Boolean,
         "mended": pl.List(pl.String),
         "grounded": pl.Boolean,
         "citations": pl.List(_CITATION),
@@ -112,9 +114,14 @@ def _reason(error: ExtractError) -> tuple[str, str, str | None]:
 
 
 def provenance_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
-    """Return the struct column `_extract`: where each row's answer came from and what this run spent on it."""
+    """Return the struct column `_extract`: where each row's answer came from and what this run spent on it.
+
+    `code` is that of the error where a row was rejected. `reused`: an answer to it, or to a part of it, was paid for by
+    an earlier run.
+    """
     rows: list[dict[str, Any]] = [
         {
+            "code": None if outcome.error is None else outcome.error.code,
             "model": outcome.model,
             "service_tier": outcome.service_tier,
             "input_tokens": outcome.usage.input_tokens,
@@ -126,6 +133,7 @@ def provenance_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
             "repairs": outcome.repairs,
             "seconds": outcome.seconds,
             "cached": outcome.cached,
+            "reused": outcome.reused,
             "mended": list(outcome.mended),
             "grounded": outcome.grounded,
             "citations": [_citation_row(citation) for citation in outcome.citations],

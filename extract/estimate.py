@@ -34,7 +34,7 @@ from extract.usage import PRICE_SOURCE, find_price
 __all__ = ["Estimate", "PaidSample", "estimate", "pay_sample"]
 
 _SAMPLE_ROWS = 2_000
-_COUNTED_ROWS = 100_000  # up to so many, every prompt is written and counted
+_COUNTED_ROWS = 100_000  # up to so many different rows, every prompt is written and counted
 _BATCH_ROWS = 65_536
 _TIERS = ("standard", "flex")
 _SEED = 0
@@ -43,14 +43,29 @@ _Z = 1.96
 _FIRST_QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 
 
-@dataclass(slots=True)
-class _Survey:
-    """What the prompts of some rows are, and how many of them are equal or answered already.
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """The rows of a source, of which those are one that do not differ in what a prompt is made of.
 
-    `left` counts the rows, in each of their samples, of which something must be sent; `sizes` are those of the requests
-    that takes.
+    `firsts` are the places of the different ones, in order, and `times` says how many rows each stands for.
     """
 
+    height: int
+    firsts: Sequence[int]
+    times: Sequence[int]
+
+
+@dataclass(slots=True)
+class _Survey:
+    """What the prompts of some different rows are, and how many of them are equal or answered already.
+
+    `rows` and what is counted of them, `cached` and `bad`, hold each row as often as it stands in the source. `left`
+    counts the different rows, in each of their samples, of which something must be sent; `sizes` are those of the
+    requests that takes.
+    """
+
+    whole: bool
+    different: int
     rows: int = 0
     cached: int = 0
     bad: int = 0
@@ -76,25 +91,25 @@ def estimate(
     """
     check_samples(samples, extractor.generation)
     plan = _plan(source, extractor, endpoint)
-    rows = _height(source)
+    rows = _different(source, plan)
     survey = _survey(source, plan, rows, cache, samples)
     requests, left, left_rows = _requests(survey, rows)
     constant = plan.envelope().tokens
     expected, margin = _total([constant + size for size in survey.sizes], left, left - len(survey.sizes))
     guess = left * answer_tokens(plan.schema.dtypes)
     found = Estimate(
-        rows=rows,
+        rows=rows.height,
         model=extractor.model,
         requests=requests,
-        requests_exact=survey.rows == rows,
-        cached=None if cache is None else round(survey.cached * rows / max(1, survey.rows)),
+        requests_exact=survey.whole,
+        cached=None if cache is None else round(survey.cached * rows.height / max(1, survey.rows)),
         bad=survey.bad,
         reason=survey.reason,
         input_tokens=round(expected),
         input_interval=_whole(expected, margin),
         output_tokens=guess,
         output_interval=None,
-        sampled=survey.rows,
+        sampled=survey.rows if survey.whole else survey.different,
         costs=_guessed_costs(extractor.model, Usage(input_tokens=round(expected), output_tokens=guess)),
         cost_intervals=dict.fromkeys(_TIERS),
         left=left,
@@ -116,7 +131,7 @@ def pay_sample(source: Source, extractor: Extractor, rows: int, *, client: Clien
     chosen = _chosen_rows(source, plan, rows)
     if len(chosen) < 2:
         raise ConfigError(f"a sample takes at least 2 rows that can be sent; there are {len(chosen)}")
-    frame = pl.concat(_picked(source, plan.columns, chosen))
+    frame = pl.concat(_picked(source, plan, chosen))
     asked = run(frame, extractor, client=client, cache=cache, errors="null", prefix="answer.", provenance=True)
     usages = tuple(_usages(asked, frame, plan, cache))
     if asked.stopped is not None:
@@ -132,34 +147,43 @@ def _plan(source: Source, extractor: Extractor, endpoint: Endpoint | None) -> Pl
     return plan.fitted(list(source.schema))
 
 
-def _height(source: Source) -> int:
-    if source.height is not None:
-        return source.height
-    return sum(frame.height for frame in source.batches(_BATCH_ROWS))
+def _different(source: Source, plan: Plan) -> _Rows:
+    """Return which rows differ in the columns that a prompt reads: equal ones are asked once."""
+    hashes = [_read(frame, plan).hash_rows() for frame in source.batches(_BATCH_ROWS)]
+    every = pl.concat(hashes) if hashes else pl.Series(dtype=pl.UInt64)
+    rows = every.alias("hash").to_frame().with_row_index("row")
+    different = rows.group_by("hash").agg(pl.col("row").min(), pl.len().alias("times")).sort("row")
+    return _Rows(rows.height, different["row"].to_list(), different["times"].to_list())
 
 
-def _is_counted(plan: Plan, rows: int) -> bool:
+def _read(frame: pl.DataFrame, plan: Plan) -> pl.DataFrame:
+    return frame.select(by_name(*plan.columns)) if plan.columns else frame
+
+
+def _is_counted(plan: Plan, rows: _Rows) -> bool:
     """True where every prompt is looked at: it is cheap unless there are too many or they hold files."""
-    return rows <= _COUNTED_ROWS and not plan.extractor.media
+    return len(rows.firsts) <= _COUNTED_ROWS and not plan.extractor.media
 
 
-def _survey(source: Source, plan: Plan, rows: int, cache: ResponseCache | None, samples: int = 1) -> _Survey:
+def _survey(source: Source, plan: Plan, rows: _Rows, cache: ResponseCache | None, samples: int = 1) -> _Survey:
     """Look at all prompts where that is cheap, else at a sample; `sizes` are those of requests still to be sent."""
-    every = range(rows)
-    chosen = every if _is_counted(plan, rows) else _drawn(every, _SAMPLE_ROWS)
-    survey = _Survey(rows=len(chosen))
-    records = (record for frame in _picked(source, plan.columns, chosen) for record in frame.to_dicts())
-    for row, record in zip(chosen, records, strict=True):
+    every = range(len(rows.firsts))
+    drawn = every if _is_counted(plan, rows) else _drawn(every, _SAMPLE_ROWS)
+    chosen = [rows.firsts[place] for place in drawn]
+    survey = _Survey(whole=len(drawn) == len(every), different=len(drawn))
+    records = (record for frame in _picked(source, plan, chosen) for record in frame.to_dicts())
+    for place, row, record in zip(drawn, chosen, records, strict=True):
+        survey.rows += (times := rows.times[place])
         try:
             questions = list(_questions(plan, record))
             samples_of = [[_request(plan, one.sampled(number)) for one in questions] for number in range(samples)]
         except BadRecord as error:
-            survey.bad += 1
+            survey.bad += times if survey.whole else 1
             survey.reason = survey.reason or f"row {row}: {error}"
             continue
         requests = [request for asked in samples_of for request in asked]
         known = {key for key, _ in requests if cache is not None and cache.get(key) is not None}
-        survey.cached += all(key in known for key, _ in requests)
+        survey.cached += times * all(key in known for key, _ in requests)
         for asked in samples_of:
             new = {key: size for key, size in asked if key not in survey.first_rows and key not in known}
             survey.left += bool(new)
@@ -183,31 +207,31 @@ def _questions(plan: Plan, record: Mapping[str, Any]) -> Iterator[Question]:
         yield from map(text.question, text.windows)
 
 
-def _requests(survey: _Survey, rows: int) -> tuple[int, int, int]:
+def _requests(survey: _Survey, rows: _Rows) -> tuple[int, int, int]:
     """Return how many different requests there are, how many of them must still be sent, and for how many rows."""
-    share = rows / max(1, survey.rows)
+    share = len(rows.firsts) / max(1, survey.different)
     return round(len(survey.first_rows) * share), round(len(survey.sizes) * share), round(survey.left * share)
 
 
 def _chosen_rows(source: Source, plan: Plan, rows: int) -> Sequence[int]:
-    """Draw the rows of a paid sample, from different requests where these are known."""
-    height = _height(source)
-    if not _is_counted(plan, height):
-        return _drawn(range(height), rows)
-    return _drawn(sorted(set(_survey(source, plan, height, None).first_rows.values())), rows)
+    """Draw the rows of a paid sample, from different requests."""
+    every = _different(source, plan)
+    if not _is_counted(plan, every):
+        return _drawn(every.firsts, rows)
+    return _drawn(sorted(set(_survey(source, plan, every, None).first_rows.values())), rows)
 
 
 def _drawn(rows: Sequence[int], count: int) -> Sequence[int]:
     return sorted(random.Random(_SEED).sample(rows, min(len(rows), count)))  # noqa: S311
 
 
-def _picked(source: Source, columns: Sequence[str], chosen: Sequence[int]) -> Iterator[pl.DataFrame]:
+def _picked(source: Source, plan: Plan, chosen: Sequence[int]) -> Iterator[pl.DataFrame]:
     """Yield the chosen rows, which are in order, with the columns that a prompt needs."""
     wanted = pl.Series(chosen, dtype=pl.Int64)
     first = 0
     for frame in source.batches(_BATCH_ROWS):
         here = wanted.filter((wanted >= first) & (wanted < first + frame.height)) - first
-        yield (frame.select(by_name(*columns)) if columns else frame)[here]
+        yield _read(frame, plan)[here]
         first += frame.height
 
 

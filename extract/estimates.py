@@ -37,11 +37,11 @@ class PaidSample:
 class Estimate:
     """What a run would send, before repairs and retries. Costs in US dollars; None where unknown.
 
-    Equal rows are asked once: `requests` counts the different ones, at most and from the sample where not
-    `requests_exact`. Tokens and costs are those of the requests that are not in the cache yet; `cached` counts the rows
-    that are, None without a cache, and `left` the requests for the others. `bad` of the `sampled` rows cannot be sent,
-    and `reason` says why the first cannot. Each row is asked in `samples`, all of them counted. `prices` by service
-    tier are those of `priced_on`, as `price_source` has them.
+    Equal rows are asked once, as by a run with a cache: `requests` counts the different ones, at most and from a sample
+    where not `requests_exact`. Tokens and costs are those of the requests that are not in the cache yet; `cached`
+    counts the rows that are, None without a cache, and `left` the requests for the others. `bad` of the `sampled` rows
+    cannot be sent, and `reason` says why the first cannot. Each row is asked in `samples`, all of them counted.
+    `prices` by service tier are those of `priced_on`, as `price_source` has them.
 
     Intervals hold the sums with 95 % confidence, as far as sampling goes. Without a paid sample `output_tokens` is a
     guess from the schema, without what the model thinks and is billed for; with one it includes that.

@@ -17,7 +17,7 @@ from extract.runner import Shape
 from extract.timeline import Timeline
 from extract.types import JsonObject
 
-__all__ = ["course_of", "manifest_of"]
+__all__ = ["course_of", "manifest_of", "whole_cost"]
 
 
 class Course(Protocol):
@@ -78,6 +78,20 @@ def course_of(runner: Course) -> JsonObject:
         "errors": dict(sorted(runner.totals.errors.items())),
         "timeline": [(round(seconds, 3), rows, in_flight) for seconds, rows, in_flight in runner.timeline.samples],
     }
+
+
+def whole_cost(manifest: JsonObject, rows: int) -> float | None:
+    """Return what a finished run over just so many rows has cost, from the footer of its output.
+
+    None where that is unknown, as where an earlier run has paid for some of them.
+    """
+    course = manifest.get("run")
+    totals = course.get("totals") if isinstance(course, dict) else None
+    if not isinstance(totals, dict):
+        return None
+    cost = totals.get("cost_usd")
+    is_whole = all(totals.get(name) == count for name, count in (("rows", rows), ("cached", 0), ("not_run", 0)))
+    return cost if is_whole and isinstance(cost, float) else None
 
 
 def _name_of(data: Any) -> str | None:

@@ -4,24 +4,28 @@ Samples of a record differ only in their number, which is part of their content 
 up again like any other request. Sample 0 is what a run without samples asks. A sample that fails (invalid, blocked,
 cut, too late) leaves the vote to the others; the record fails, as its first sample did, where all of them do.
 
-Top-level fields are voted on apart; the value that most samples give wins, and of equally many the earliest. Values are
-the same where they differ in case and blanks only. Where the winners come from several samples and do not fit the
-schema together, the one sample that agrees with most of them stands as a whole.
+Top-level fields are voted on apart; the value that most samples give wins, and of equally many the earliest. Texts are
+the same where they differ in case and blanks only, objects whatever the order of their keys; labels are as they are.
+Where the winners come from several samples and do not fit the schema together, the one sample that agrees with most of
+them stands as a whole.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+import polars as pl
+
 from extract.errors import ConfigError, ExtractError, InvalidAnswer
+from extract.evaluation.mappings import is_mapping
 from extract.requests import Generation
 from extract.schema import OutputSchema
 from extract.sender import Tally
-from extract.windows.sameness import identity
+from extract.windows.sameness import identity, is_empty
 
 __all__ = ["MOST_SAMPLES", "Answer", "Vote", "ask_samples", "check_samples", "vote"]
 
@@ -113,7 +117,7 @@ def _tell(tally: Tally, found: Vote, parts: Sequence[Tally], schema: OutputSchem
 
 def vote(answers: Sequence[Answer], asked: int, schema: OutputSchema) -> Vote:
     """Return what most of the answers to one record say, in the order of their samples; there is at least one."""
-    said = [[identity(cell) for cell in row] for _, row in answers]
+    said = [_meaning(row, schema) for _, row in answers]
     winners = [_winner(column) for column in zip(*said, strict=True)]
     whole = max(range(len(said)), key=lambda place: _in_common(said[place], winners))
     mixed = None
@@ -124,9 +128,24 @@ def vote(answers: Sequence[Answer], asked: int, schema: OutputSchema) -> Vote:
         ]
         mixed = _fitting(cells, schema)
     answer = answers[whole] if mixed is None else mixed
-    final = [identity(cell) for cell in answer[1]]
+    final = _meaning(answer[1], schema)
     agreement = tuple(sum(mine[at] == one for mine in said) / asked for at, one in enumerate(final))
     return Vote(answer, agreement, whole if mixed is None else None)
+
+
+def _meaning(row: Sequence[Any], schema: OutputSchema) -> list[Hashable]:
+    """Return of each cell what cells that say the same have in common."""
+    return [_same_in(cell, dtype) for cell, dtype in zip(row, schema.dtypes.values(), strict=True)]
+
+
+def _same_in(cell: Any, dtype: Any) -> Hashable:
+    if isinstance(dtype, pl.Struct) and isinstance(cell, dict):
+        members = {field.name: field.dtype for field in dtype.fields if not is_empty(cell.get(field.name))}
+        return tuple((name, _same_in(cell[name], inner)) for name, inner in members.items())
+    if isinstance(dtype, pl.List) and isinstance(cell, list):
+        items = [_same_in(item, dtype.inner) for item in cell]
+        return frozenset(Counter(items).items()) if is_mapping(dtype) else tuple(items)
+    return identity(cell, exact=isinstance(dtype, pl.Enum))
 
 
 def _winner(column: Sequence[Any]) -> Any:

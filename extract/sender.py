@@ -80,7 +80,10 @@ class Term:
 
 @dataclass(slots=True)
 class Tally:
-    """What one record has taken so far. `joined`: an answer came from an equal request of another record."""
+    """What one record has taken so far.
+
+    `joined`: an answer came from an equal request of another record; `reused`: one was in the cache.
+    """
 
     started: float
     term: Term
@@ -89,6 +92,7 @@ class Tally:
     repairs: int = 0
     unknown_attempts: int = 0
     joined: bool = False
+    reused: bool = False
     answer: str | None = None
     model: str | None = None
     service_tier: str | None = None
@@ -113,6 +117,7 @@ class Tally:
             setattr(self, name, getattr(self, name) + getattr(part, name))
         self.ledger += part.ledger
         self.joined |= part.joined
+        self.reused |= part.reused
         self.mended = tuple(dict.fromkeys((*self.mended, *part.mended)))
         # Their places count characters of an answer that is merged into another.
         self.citations += tuple(replace(one, start=None, end=None) for one in part.citations)

@@ -292,8 +292,9 @@ class Outcome:
     """What became of one record: a value or an error, and what it took to get there.
 
     `row` is the value as one cell per output column. `attempts` counts requests sent for this record in this run (0
-    where the cache knew the answer); `unknown_attempts` those among them that may have been billed without telling how
-    much. `mended` names what was put right in the answer without asking again. `usage` and `cost` (US dollars, None
+    where the cache knew the answer, and `cached` is True; `reused` is it where the cache knew a part, or all of it);
+    `unknown_attempts` those among them that may have been billed without telling how much. `mended` names what was put
+    right in the answer without asking again. `usage` and `cost` (US dollars, None
     where the price is unknown) are what this run has spent on the record, `ledger` is the same by attempt. `citations`
     are those of the answer; `grounded` says whether it names a source, None where no tool was to look anything up.
     `spans` tell where the values stand in the record, None where that was not asked or it holds no text. `windows` is
@@ -314,6 +315,7 @@ class Outcome:
     unknown_attempts: int = 0
     seconds: float = 0.0
     cached: bool = False
+    reused: bool = False
     model: str | None = None
     service_tier: str | None = None
     mended: tuple[str, ...] = ()

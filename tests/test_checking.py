@@ -191,10 +191,10 @@ def test_the_command_tells_whether_agreement_goes_with_being_right(
     monkeypatch.setenv("GEMINI_API_KEY", "key")
     Path("p.py").write_text(
         "from typing import Literal\nfrom pydantic import BaseModel\nfrom extract import Extractor\n"
-        'class T(BaseModel):\n    topic: Literal["billing", "delivery"]\n'
+        'class T(BaseModel):\n    topic: Literal["billing", "delivery"]\n    urgent: bool\n'
         'extractor = Extractor(T, "{body}")\n'
     )
-    FRAME.head(2).select(pl.Series("id", [1, 2]), "body", "topic").write_parquet("out.parquet")
+    FRAME.head(2).select(pl.Series("id", [1, 2]), "body", "topic", urgent=True).write_parquet("out.parquet")
     pl.DataFrame({"id": [1, 2], "topic": ["billing", "delivery"]}).write_csv("gold.csv")
     with running_server(Emulator(decisions=opinion)) as url:
         words = ["eval", "p.py", "out.parquet", "gold.csv", "--on", "id", "--decide", "topic", "--base-url", url]
@@ -205,5 +205,28 @@ def test_the_command_tells_whether_agreement_goes_with_being_right(
         "agree": {"rows": 1, "right": 1.0},
         "differ": {"rows": 1, "right": 0.0},
     }
-    offline = CliRunner().invoke(app, ["eval", "p.py", "out.parquet", "--on", "id", "--decide", "topic", "--offline"])
+    offline = CliRunner().invoke(
+        app, ["eval", "p.py", "out.parquet", "--on", "id", "--decide", "topic,urgent", "--offline"]
+    )
     assert "made up" in offline.stdout
+    assert "urgent" in offline.stdout
+
+
+def test_the_second_opinion_reads_the_input_also_where_an_answer_has_its_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("GEMINI_API_KEY", "key")
+    Path("p.py").write_text(
+        "from typing import Literal\nfrom pydantic import BaseModel\nfrom extract import Extractor\n"
+        'class T(BaseModel):\n    topic: Literal["billing", "delivery"]\n'
+        'extractor = Extractor(T, "{topic}")\n'
+    )
+    rows = pl.DataFrame({"id": [1, 2], "topic": ["my parcel", "my bill"], "x_topic": ["billing", "delivery"]})
+    rows.write_csv("out.csv")
+    pl.DataFrame({"id": [1, 2], "topic": ["delivery", "billing"]}).write_csv("gold.csv")
+    words = ["eval", "p.py", "out.csv", "gold.csv", "--on", "id", "--prefix", "x_", "--decide", "topic", "--json"]
+    with running_server(Emulator(decisions=opinion)) as url:
+        told = json.loads(CliRunner().invoke(app, [*words, "--base-url", url]).stdout)
+    assert told["fields"][0]["exact"] == 0
+    assert told["decisions"]["right"]["topic"]["differ"] == {"rows": 2, "right": 0.0}

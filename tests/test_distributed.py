@@ -209,8 +209,9 @@ class TestOnACluster:
             texts(40).write_parquet(tmp_path / "in.parquet")
             result = on_cluster(tmp_path, url, label, limits=limits)
         assert isinstance(result.stopped, QuotaExhausted)
-        assert len(emulator.requests) == 25
-        assert (result.totals.requests, result.totals.valid) == (15, 25)
+        # What one worker still holds of its share when another has used its own up is not asked for any more.
+        assert 20 <= len(emulator.requests) <= 25
+        assert (result.totals.requests, result.totals.valid) == (len(emulator.requests) - 10, len(emulator.requests))
 
     def test_a_refused_key_stops_all_workers(self, tmp_path: Path, cluster: None) -> None:
         from extract import Denied

@@ -75,10 +75,53 @@ def test_equal_rows_are_counted_once_and_what_a_run_then_sends_is_just_that() ->
 
 
 def test_a_large_table_is_judged_by_a_sample_and_says_so() -> None:
-    table = pl.DataFrame({"text": ["one", "two"] * 60_000})
+    texts = [f"text {number}" for number in range(101_000)]
+    table = pl.DataFrame({"text": texts + texts[:30_000]})
     found = estimate(open_source(table), LABELS)
-    assert (found.rows, found.sampled, found.requests_exact) == (120_000, 2_000, False)
-    assert 2 <= found.requests < 1_000
+    assert (found.rows, found.sampled, found.requests_exact) == (131_000, 2_000, False)
+    assert found.requests == 101_000
+
+
+def test_equal_rows_of_a_large_table_are_found_out_and_counted_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("p.py").write_text('from extract import Extractor\nextractor = Extractor(["a", "b"], "{text}")\n')
+    # What the prompt does not read tells no rows apart.
+    table = pl.DataFrame({"id": range(120_000), "text": ["one", "two", "three"] * 40_000})
+    table.write_parquet("rows.parquet")
+    found = estimate(open_source(table), LABELS)
+    three = estimate(open_source(table.head(3)), LABELS)
+    assert (found.rows, found.requests, found.requests_exact) == (120_000, 3, True)
+    assert (found.input_tokens, found.output_tokens) == (three.input_tokens, three.output_tokens)
+    assert found.input_interval == (found.input_tokens, found.input_tokens)
+    shown = CliRunner().invoke(app, ["estimate", "p.py", "rows.parquet"]).stdout
+    assert "120,000 rows, 3 different requests" in shown
+    assert "with --no-cache they are not" in shown
+    assert "(all prompts counted)" in shown
+
+
+def test_a_sample_of_equally_long_prompts_does_not_say_that_all_were_counted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("extract.estimate._COUNTED_ROWS", 2_500)
+    Path("p.py").write_text('from extract import Extractor\nextractor = Extractor(["a", "b"], "{text}")\n')
+    pl.DataFrame({"text": [f"{number:08}" for number in range(3_000)]}).write_csv("rows.csv")
+    shown = CliRunner().invoke(app, ["estimate", "p.py", "rows.csv"]).stdout
+    assert "at most about 3,000 different requests, going by 2,000 of the rows" in shown
+    assert "at 95 %, from 2,000 prompts" in shown
+    assert "all prompts counted" not in shown
+
+
+def test_rows_in_the_cache_and_rows_that_cannot_be_sent_count_as_often_as_they_stand_there(tmp_path: Path) -> None:
+    client = Client("key", transport=Emulator().transport)
+    run(pl.DataFrame({"text": ["one"]}), LABELS, client=client, cache=tmp_path / "c")
+    with ResponseCache(tmp_path / "c", read_only=True) as cache:
+        found = estimate(open_source(pl.DataFrame({"text": ["one", "two", "one", "one"]})), LABELS, cache=cache)
+    assert (found.rows, found.cached, found.requests) == (4, 3, 2)
+    missing = pl.DataFrame({"file": [str(tmp_path / "gone.png")] * 3})
+    assert estimate(open_source(missing), Extractor(["a", "b"], "what is it?", media=("file",))).bad == 3
 
 
 def test_rows_that_cannot_be_sent_are_counted_with_one_reason(tmp_path: Path) -> None:

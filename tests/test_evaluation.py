@@ -348,6 +348,49 @@ def test_json_text_meets_a_nested_value() -> None:
     assert score([{"a": [1, 2]}], ['{"a": [1, 2]}']).exact == 1
 
 
+DICT = pl.List(pl.Struct({"key": pl.String, "value": pl.Int64}))
+
+
+def dicts(*rows: dict[str, int] | None) -> pl.Series:
+    pairs = [None if row is None else [{"key": key, "value": value} for key, value in row.items()] for row in rows]
+    return pl.Series(pairs, dtype=DICT)
+
+
+@pytest.mark.parametrize(
+    "gold",
+    [
+        dicts({"b": 2, "a": 1}, {}),
+        ['{"b": 2, "a": 1}', "{}"],
+        ['[{"key": "b", "value": 2}, {"key": "a", "value": 1}]', "[]"],
+        pl.Series([{"a": 1, "b": 2}, {"a": None, "b": None}]),
+    ],
+)
+def test_a_dict_is_the_same_whatever_the_order_of_its_keys_and_its_notation(gold: Any) -> None:
+    found = score(dicts({"a": 1, "b": 2}, {}), gold)
+    assert (found.exact, found.normalised, found.f1) == (1, 1, 1)
+    for wrong in (
+        dicts({"a": 1}, {"b": 2}),
+        dicts({"a": 1, "b": 3}, {"c": 1}),
+        dicts({"a": 1, "b": 2, "c": 3}, {"c": 0}),
+    ):
+        assert score(wrong, gold).normalised == 0
+
+
+def test_the_members_of_a_dict_are_its_keys_with_their_values() -> None:
+    found = score(dicts({"a": 1, "b": 2, "c": 3}), ['{"c": 3, "a": 1, "b": 0, "d": 4}'])
+    assert found.members is not None
+    assert (found.members.matched, found.members.predicted, found.members.gold) == (2, 3, 4)
+    by_key = score(dicts({"a": 1, "b": 2, "c": 3}), ['{"c": 3, "a": 1, "b": 0}'], keys={"field": "key"}).members
+    assert by_key is not None
+    assert (by_key.matched, by_key.equal) == (3, 2)
+
+
+def test_null_and_an_empty_list_both_say_nothing() -> None:
+    found = score(pl.Series([None, []], dtype=pl.List(pl.String)), pl.Series([[], None], dtype=pl.List(pl.String)))
+    assert (found.exact, found.normalised) == (0, 1)
+    assert score(pl.Series([None], dtype=pl.List(pl.Int64)), [[1]]).normalised == 0
+
+
 # Labels
 
 

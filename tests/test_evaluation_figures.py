@@ -5,11 +5,12 @@ from __future__ import annotations
 import json
 import random
 from decimal import Decimal
+from itertools import combinations
 from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from extract import ConfigError, compare, evaluate
@@ -233,7 +234,9 @@ def test_the_cost_of_a_right_row_leaves_out_what_an_earlier_run_has_paid() -> No
     assert result.cost is not None
     assert (result.cost.rows, result.cost.correct, result.cost.unknown) == (2, 1, 3)
     assert (result.cost.dollars, result.cost.per_correct) == (0.75, 0.75)
-    assert "$0.750000 per correct row; 3 rows of unknown cost left out" in str(result)
+    assert (result.cost.missing, result.cost.at_least) == (1, True)
+    assert "at least $0.750000 per correct row; what 1 rows without an answer cost is not known" in str(result)
+    assert "; 2 rows of unknown cost left out" in str(result)
     assert evaluate(predicted.drop("_extract"), gold, on="id").cost is None
 
 
@@ -337,6 +340,8 @@ ANSWERS = st.lists(st.tuples(st.integers(0, 6), st.sampled_from(["a", "A", "b", 
 def test_a_comparison_counts_each_gold_row_once_as_the_evaluation_of_each_run_does(
     ours: list[tuple[int, Any]], others: list[tuple[int, Any]], true: list[tuple[int, Any]]
 ) -> None:
+    keys = [{key for key, _ in rows} for rows in (ours, others, true)]
+    assume(all(not one or not other or one & other for one, other in combinations(keys, 2)))  # else it is an error
     schema = {"id": pl.Int64, "x": pl.String}
     a, b, gold = (pl.DataFrame(one, schema=schema, orient="row") for one in (ours, others, true))
     found = compare(a, b, gold, on="id")

@@ -144,6 +144,22 @@ def test_a_cell_that_does_not_fit_is_wrong_and_the_others_are_judged() -> None:
     assert {name: round(shares[name], 3) for name in broken} == dict.fromkeys(broken, 0.667)
 
 
+def test_labels_that_look_like_numbers_are_met_by_numbers() -> None:
+    Path("p.py").write_text(
+        "from typing import Literal\nfrom pydantic import BaseModel\nfrom extract import Extractor\n"
+        'class Review(BaseModel):\n    stars: Literal["1", "2", "3"]\n    true: Literal["true", "false", "unclear"]\n'
+        'extractor = Extractor(Review, "{text}")\n'
+    )
+    Path("out.csv").write_text("id,stars,true\n1,1,true\n2,3,false\n3,2,true\n")
+    Path("gold.csv").write_text("id,stars,true\n1,1.0,True\n2,3.0,False\n3,,\n")
+    Path("gold.jsonl").write_text(
+        '{"id": 1, "stars": 1.0, "true": true}\n{"id": 2, "stars": 3, "true": false}\n{"id": 3}\n'
+    )
+    for gold in ("gold.csv", "gold.jsonl"):
+        for one in judged("out.csv", gold)["fields"]:
+            assert (round(one["exact"], 3), round(one["accuracy"], 3)) == (0.667, 0.667), (gold, one["field"])
+
+
 @pytest.mark.parametrize("ending", ENDINGS)
 def test_columns_with_a_prefix_are_judged(ending: str) -> None:
     answered([ANSWER, OTHER], f"out.{ending}", prefix="x_")

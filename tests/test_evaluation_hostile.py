@@ -50,6 +50,16 @@ def test_keys_that_cannot_be_compared_are_refused() -> None:
         evaluate(bare, pl.DataFrame({"id": ["a"], "x": [1]}), on="id")
 
 
+def test_keys_that_never_meet_are_refused_with_some_of_both_sides() -> None:
+    predicted = pl.DataFrame({"id": ["inv-1", "inv-2"], "x": [1, 2]})
+    gold = pl.DataFrame({"id": ["INV-1", "INV-2"], "x": [1, 2]})
+    with pytest.raises(ConfigError, match=r"predicted has \['inv-1', 'inv-2'\], gold has \['INV-1', 'INV-2'\]"):
+        evaluate(predicted, gold, on="id")
+    with pytest.raises(ConfigError, match=r"a has \['inv-1', 'inv-2'\], b has"):
+        compare(predicted, gold, on="id")
+    assert evaluate(predicted.clear(), gold, on="id").missing == 2
+
+
 def test_fewer_than_no_resamples_are_refused() -> None:
     frame = pl.DataFrame({"id": [1], "x": ["a"]})
     with pytest.raises(ConfigError, match="resamples is how often"):

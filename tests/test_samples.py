@@ -340,3 +340,33 @@ def test_the_command_takes_samples(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     frame = pl.read_parquet("out.parquet")
     assert frame.columns == ["text", "value", "_agreement", "_extract"]
     assert frame["_agreement"].to_list() == [{"value": 2 / 3}] * 2
+
+
+class Measured(BaseModel):
+    unit: Literal["m", "M"]
+    units: list[Literal["m", "M"]] = []
+    counts: dict[str, int] = {}
+
+
+def measured(unit: str, units: Sequence[str] = (), **counts: int) -> str:
+    return json.dumps({"unit": unit, "units": units, "counts": counts})
+
+
+def votes(*answers: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    client = client_of(Emulator(answers=in_turn(answers)))
+    row = extract.run(
+        pl.DataFrame({"text": ["x"]}), Extractor(Measured, "{text}"), client=client, samples=len(answers)
+    ).frame.to_dicts()[0]
+    return row, row["_agreement"]
+
+
+def test_labels_that_differ_in_case_only_are_votes_of_their_own() -> None:
+    row, agreement = votes(measured("m", ["m"]), measured("M", ["M"]), measured("M", ["M"]))
+    assert (row["unit"], row["units"]) == ("M", ["M"])
+    assert agreement["unit"] == agreement["units"] == pytest.approx(2 / 3)
+
+
+def test_the_order_of_keys_splits_no_vote() -> None:
+    row, agreement = votes(measured("m", a=3), measured("m", a=1, b=2), measured("m", b=2, a=1))
+    assert {pair["key"]: pair["value"] for pair in row["counts"]} == {"a": 1, "b": 2}
+    assert agreement["counts"] == pytest.approx(2 / 3)

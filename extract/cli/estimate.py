@@ -92,7 +92,8 @@ def _pay(source: Source, extractor: Extractor, rows: int, cache: Path | None, ba
 def _lines(found: Estimate) -> Iterator[str]:
     yield from _request_lines(found)
     low, high = found.input_interval
-    doubt = f"{low:,} to {high:,} at 95 %, from {found.sampled:,} prompts" if low < high else "all prompts counted"
+    sampled = f"{low:,} to {high:,} at 95 %, from {found.sampled:,} prompts"
+    doubt = "all prompts counted" if found.requests_exact else sampled
     yield f"about {found.input_tokens:,} tokens in ({doubt})"
     if found.paid is None or found.output_interval is None:
         yield f"about {found.output_tokens:,} tokens out (a guess from the schema; thoughts, retries, repairs on top)"
@@ -164,6 +165,8 @@ def _request_lines(found: Estimate) -> Iterator[str]:
     else:
         requests = f"at most about {found.requests:,} different requests, going by {found.sampled:,} of the rows"
     yield f"{found.rows:,} rows, {requests}, for {found.model}"
+    if found.requests < found.rows * found.samples - found.bad:
+        yield "equal rows are asked once, as in a run with a cache; with --no-cache they are not"
     if found.cached:
         yield f"{found.cached:,} rows are in the cache and cost nothing; the rest is for the others"
     if found.bad:

@@ -6,25 +6,23 @@ import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import polars as pl
 
 from extract.checking import LabelCheck, check_labels
+from extract.cli.outputs import Output, read_output
 from extract.cli.pipelines import load_pipeline
-from extract.columns import added_schema
 from extract.errors import ConfigError
 from extract.evaluation import Comparison, Evaluation, compare, evaluate
 from extract.evaluation.labels import label_fields, text_fields
 from extract.evaluation.pairing import with_equal_keys
-from extract.evaluation.retyping import retyped
 from extract.evaluation.tables import aligned, share
 from extract.extractor import Extractor
 from extract.interactions.client import Client
+from extract.manifest import whole_cost
 from extract.runs import offline_client
 from extract.schema import compile_schema
-from extract.sinks import read_footer
 from extract.sources import read_table
 
 __all__ = ["Judging", "evaluate_command"]
@@ -54,16 +52,16 @@ def evaluate_command(pipeline: str, predicted: str, gold: str | None, options: J
     dtypes = compile_schema(extractor.schema).dtypes
     if gold is None:
         _check_goldless(options)
-    ours = _read_output(predicted, dtypes, options)
+    output = read_output(predicted, dtypes, on=options.on, prefix=options.prefix)
     theirs = None if gold is None else read_table(gold, texts=text_fields(dtypes.items()))
     parts: list[_Part] = []
     if theirs is not None:
-        parts.append(_judged(ours, theirs, str(gold), dtypes, options))
+        parts.append(_judged(output, theirs, str(gold), dtypes, options))
     if options.against is not None:
-        found = _compared(ours, theirs, dtypes, options)
+        found = _compared(output.answers, theirs, dtypes, options)
         parts.append(({"against": found.to_dict()}, [f"a: {predicted}, b: {options.against}", str(found)]))
     if options.decide:
-        parts.append(_decided(ours, theirs, extractor, options))
+        parts.append(_decided(output, theirs, extractor, options))
     if options.as_json:
         told = {name: value for part, _ in parts for name, value in part.items()}
         sys.stdout.write(json.dumps(told, default=str) + "\n")
@@ -82,32 +80,17 @@ def _check_goldless(options: Judging) -> None:
         raise ConfigError("--confusion and --key need a file of gold answers")
 
 
-def _read_output(address: str, dtypes: Mapping[str, Any], options: Judging) -> pl.DataFrame:
-    """Return an output with the columns of the schema, named and typed as there: csv and jsonl keep no types."""
-    prefix = read_footer(Path(address)).get("prefix") if options.prefix is None else options.prefix
-    columns = {f"{prefix or ''}{name}": name for name in dtypes if name != options.on}
-    table = read_table(address, texts=columns)
-    found = {column: name for column, name in columns.items() if column in table.columns}
-    if not found:
-        raise ConfigError(
-            f"{address} has none of the pipeline's columns {list(columns)!r}; it has {table.columns!r}. "
-            "If it was written with a prefix, name it with --prefix"
-        )
-    shadowed = [name for column, name in found.items() if column != name and name in table.columns]
-    told = added_schema(spans=False, provenance=True)
-    return retyped(table.drop(shadowed).rename(found), {**told, **dtypes})
-
-
-def _judged(ours: pl.DataFrame, gold: pl.DataFrame, address: str, dtypes: Mapping[str, Any], options: Judging) -> _Part:
+def _judged(output: Output, gold: pl.DataFrame, address: str, dtypes: Mapping[str, Any], options: Judging) -> _Part:
     names, labels = _shared(list(dtypes), gold, address), list(label_fields(dtypes.items()))
     result = evaluate(
-        ours,
+        output.answers,
         gold,
         on=options.on,
         fields=names,
         labels=labels,
         keys=_keys(options.key),
         day_first=options.day_first,
+        spent=whole_cost(output.manifest, gold.height),
     )
     return result.to_dict(), [str(result), *_confusion(result, options.confusion)]
 
@@ -122,7 +105,7 @@ def _shared(answers: Sequence[str], table: pl.DataFrame, address: str) -> list[s
 
 def _compared(ours: pl.DataFrame, gold: pl.DataFrame | None, dtypes: Mapping[str, Any], options: Judging) -> Comparison:
     address = str(options.against)
-    other = _read_output(address, dtypes, options)
+    other = read_output(address, dtypes, on=options.on, prefix=options.prefix).answers
     names = _shared(list(dtypes), other, address)
     return compare(ours, other, gold, on=options.on, fields=names, day_first=options.day_first)
 
@@ -136,16 +119,16 @@ def _confusion(result: Evaluation, name: str | None) -> Iterator[str]:
     yield from ("", str(result[name]), "", str(result[name].confusion))
 
 
-def _decided(ours: pl.DataFrame, gold: pl.DataFrame | None, extractor: Extractor, options: Judging) -> _Part:
+def _decided(output: Output, gold: pl.DataFrame | None, extractor: Extractor, options: Judging) -> _Part:
     if options.offline and options.base_url:
         raise ConfigError("--offline brings its own service; leave out --base-url")
     with offline_client() if options.offline else Client.from_env(base_url=options.base_url) as client:
-        check = check_labels(ours, extractor, client=client, fields=options.decide)
+        check = check_labels(output.rows, extractor, client=client, fields=options.decide, prefix=output.prefix)
     told, lines = check.to_dict(), [str(check)]
     if options.offline:
         lines.append("offline: these are the emulator's answers, and its probabilities are made up")
     if gold is not None:
-        told["right"] = right = _right(check, ours, gold, options)
+        told["right"] = right = _right(check, output.answers, gold, options)
         lines += ["", *aligned(_RIGHT, [_right_cells(name, one) for name, one in right.items()], words=1)]
     return {"decisions": told}, lines
 

@@ -7,6 +7,7 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from extract.evaluation.mappings import as_dict
 from extract.evaluation.plain import json_value, typed_text
 from extract.evaluation.written import (
     collapsed,
@@ -18,7 +19,7 @@ from extract.evaluation.written import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["same_exactly", "same_when_normalised"]
+__all__ = ["comparable", "same_exactly", "same_when_normalised"]
 
 Number: TypeAlias = int | float | Decimal
 
@@ -26,19 +27,35 @@ Number: TypeAlias = int | float | Decimal
 def same_exactly(predicted: Any, gold: Any) -> bool:
     """Return whether two values are equal, a text beside a typed value by that type's plain notation.
 
-    Structs are compared by the names that gold holds, lists item by item; null equals null.
+    Structs are compared by the names that gold holds, lists item by item, dicts whatever the order of their keys; null
+    equals null.
     """
     return _agree(predicted, gold, _same_plain)
 
 
 def same_when_normalised(predicted: Any, gold: Any, *, day_first: bool) -> bool:
-    """Return whether two values are equal, or become so once case, blanks, punctuation and notation are set aside."""
-    # What is exactly right stays right, however the forgiving reading of its text would come out.
-    return _agree(predicted, gold, lambda ours, theirs: _same_plain(ours, theirs) or _forgiven(ours, theirs, day_first))
+    """Return whether two values are equal, or become so once case, blanks, punctuation and notation are set aside.
+
+    Null, an empty list and a blank text all say nothing.
+    """
+
+    def same(ours: Any, theirs: Any) -> bool:
+        # What is exactly right stays right, however the forgiving reading of its text would come out.
+        return (
+            _same_plain(ours, theirs)
+            or (_says_nothing(ours) and _says_nothing(theirs))
+            or _forgiven(ours, theirs, day_first)
+        )
+
+    return _agree(predicted, gold, same)
 
 
 def _agree(predicted: Any, gold: Any, same: Callable[[Any, Any], bool]) -> bool:
     predicted, gold = _unpacked(predicted, beside=gold), _unpacked(gold, beside=predicted)
+    if isinstance(predicted, list | dict) and isinstance(gold, list | dict):
+        ours, theirs = _dicts(predicted, gold)
+        if ours is not None and theirs is not None:
+            return all(_agree(ours.get(key), theirs.get(key), same) for key in ours | theirs)
     if isinstance(predicted, dict) and isinstance(gold, dict):
         return all(_agree(predicted.get(name), value, same) for name, value in gold.items())
     if isinstance(predicted, list) and isinstance(gold, list):
@@ -52,6 +69,14 @@ def _unpacked(value: Any, *, beside: Any) -> Any:
     return json_value(value) if isinstance(value, str) and isinstance(beside, dict | list) else value
 
 
+def _dicts(predicted: Any, gold: Any) -> tuple[dict[str, Any] | None, dict[str, Any] | None]:
+    """Return two values as the dicts that they stand for, where one is a list of keys and values; else None."""
+    if isinstance(predicted, dict) and isinstance(gold, dict):
+        return None, None
+    ours, theirs = (as_dict(value) if isinstance(value, list) else value for value in (predicted, gold))
+    return ours, theirs
+
+
 def _text_last(first: Any, second: Any) -> tuple[Any, Any]:
     return (second, first) if isinstance(first, str) else (first, second)
 
@@ -62,10 +87,10 @@ def _same_plain(predicted: Any, gold: Any) -> bool:
         return value is other
     if isinstance(other, str) and not isinstance(value, str):
         other = typed_text(other, type(value))
-    return bool(_comparable(value) == _comparable(other))
+    return bool(comparable(value) == comparable(other))
 
 
-def _comparable(value: Any) -> Any:
+def comparable(value: Any) -> Any:
     """Return a float by its shortest notation, so that 12.1 equals Decimal("12.10") and NaN equals itself."""
     if isinstance(value, float):
         return Decimal(repr(value)) if math.isfinite(value) else repr(value)
@@ -81,10 +106,12 @@ def _forgiven(predicted: Any, gold: Any, day_first: bool) -> bool:
     return isinstance(value, Number) and isinstance(other, Number) and _close(value, other)
 
 
+def _says_nothing(value: Any) -> bool:
+    return value is None or value == [] or (isinstance(value, str) and not value.strip())
+
+
 def _writes(text: str, value: Any, day_first: bool) -> bool:
-    """Return whether `text` is a written form of the typed `value`; only an empty text writes null."""
-    if value is None:
-        return not text.strip()
+    """Return whether `text` is a written form of the typed `value`."""
     if isinstance(value, bool):
         return written_boolean(text) is value
     if isinstance(value, Number):

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from extract.evaluation.agreement import same_exactly
-from extract.evaluation.pairing import Columns, Pairs, common_fields, paired, with_equal_keys
+from extract.evaluation.pairing import Columns, Pairs, check_meeting, common_fields, paired, with_equal_keys
+from extract.evaluation.rejected import split_rejected
 from extract.evaluation.tables import aligned, html_table
 from extract.evaluation.verdicts import verdicts
 
@@ -120,10 +121,13 @@ def compare(
     """Return what has changed from `a` to `b`, row by row where the column `on` has the same value.
 
     `fields` names what is compared, by default all that both have; structs as in `evaluate`. With `gold` also which of
-    the two is right, for the fields that gold has. Raises ConfigError as `evaluate` does.
+    the two is right, for the fields that gold has. Rows that were rejected, as `_extract` tells, count as not there.
+    Raises ConfigError as `evaluate` does.
     """
     frames = {"a": a, "b": b} | ({} if gold is None else {"gold": gold})
     a, b, *golds = with_equal_keys(frames, on)
+    check_meeting({"a": a, "b": b}, on)
+    (a, _), (b, _) = split_rejected(a, on), split_rejected(b, on)
     columns = common_fields(a, b, on, fields)
     keys, pairs = paired(b, a, on, [(theirs, ours) for ours, theirs in columns.values()])
     truth = _Truth.of(golds[0], a, b, on, columns, day_first=day_first) if golds else None

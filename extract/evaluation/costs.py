@@ -3,67 +3,93 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from extract.evaluation.intervals import Bootstrap, Interval
+from extract.evaluation.rejected import PROVENANCE, inner_names
 
 __all__ = ["CostScore", "cost_column", "cost_score"]
-
-_PROVENANCE = "_extract"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CostScore:
     """US dollars for `rows` judged rows, `correct` of which are right in every field.
 
-    `unknown` judged rows are left out: without a prediction, from a cache (which an earlier run has paid for), or at an
-    unknown price. `per_correct` is None where no row is right, `interval` holds it.
+    `unknown` judged rows are left out: of which a part was in the cache (an earlier run has paid for it), at an unknown
+    price, and `missing` ones: those without an answer, which may have been paid for. `per_correct` is None where no row
+    is right, and too low where `at_least`. `interval` holds it.
     """
 
     dollars: float
     rows: int
     correct: int
     unknown: int
+    missing: int = 0
     interval: Interval | None = None
 
     @property
     def per_correct(self) -> float | None:
         return self.dollars / self.correct if self.correct else None
 
+    @property
+    def at_least(self) -> bool:
+        """True where rows without an answer may have cost something that is not known."""
+        return bool(self.missing and self.dollars)
+
 
 def cost_column(frame: pl.DataFrame) -> pl.Expr | None:
     """Return what each row has cost, null where that is unknown; None for a run without provenance."""
-    dtype = frame.schema.get(_PROVENANCE)
-    names = [field.name for field in dtype.fields] if isinstance(dtype, pl.Struct) else []
+    names = inner_names(frame.schema, PROVENANCE)
     if "cost_usd" not in names:
         return None
-    cost = pl.col(_PROVENANCE).struct.field("cost_usd").cast(pl.Float64)
-    if "cached" not in names:
-        return cost
-    return pl.when(pl.col(_PROVENANCE).struct.field("cached").not_()).then(cost)
+    cost = pl.col(PROVENANCE).struct.field("cost_usd").cast(pl.Float64, strict=False)
+    for reused in {"cached", "reused"}.intersection(names):
+        cost = pl.when(pl.col(PROVENANCE).struct.field(reused).not_()).then(cost)
+    return cost
 
 
 def cost_score(
-    costs: Sequence[float | None], correct: Sequence[bool], *, rows: int, resamples: int, seed: int
+    costs: Sequence[float | None],
+    correct: Sequence[bool],
+    *,
+    missing: int,
+    spent: float | None,
+    resamples: int,
+    seed: int,
 ) -> CostScore | None:
-    """Return the cost of a right row, from the costs and verdicts of judged rows. None where no cost is known."""
+    """Return the cost of a right row, from the costs and verdicts of judged rows. None where no cost is known.
+
+    `missing` more rows have no answer. Where the cost of all others is known, what is left of `spent` is theirs.
+    """
     known = Counter((cost, right) for cost, right in zip(costs, correct, strict=True) if cost is not None)
     if not known:
         return None
+    unknown = costs.count(None)
+    rest = -1.0 if spent is None or unknown else spent - sum(cost * times for (cost, _), times in known.items())
+    if missing and rest > -1e-9:  # but for rounding, no more than all was spent on some
+        known[max(0.0, rest) / missing, False] += missing
+        missing = 0
+    score = CostScore(
+        dollars=sum(cost * times for (cost, _), times in sorted(known.items())),
+        rows=sum(known.values()),
+        correct=sum(times for (_, right), times in known.items() if right),
+        unknown=unknown + missing,
+        missing=missing,
+    )
+    return score if score.at_least else replace(score, interval=_interval(known, score.per_correct, resamples, seed))
+
+
+def _interval(
+    known: Mapping[tuple[float, bool], int], per_correct: float | None, resamples: int, seed: int
+) -> Interval | None:
     cells = sorted(known.items())
-    count = sum(known.values())
-    dollars = sum(cost * times for (cost, _), times in cells)
-    right = sum(times for (_, right), times in cells if right)
     table = pl.DataFrame([cell for cell, _ in cells], schema={"cost": pl.Float64, "right": pl.Int64}, orient="row")
     table = table.with_row_index("row")
     bootstrap = Bootstrap([times for _, times in cells], lambda draws: _figures(draws, table), resamples, seed)
-    found = bootstrap.intervals({"per_correct": dollars / right if right else None})
-    return CostScore(
-        dollars=dollars, rows=count, correct=right, unknown=rows - count, interval=found.get("per_correct")
-    )
+    return bootstrap.intervals({"per_correct": per_correct}).get("per_correct")
 
 
 def _figures(draws: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:

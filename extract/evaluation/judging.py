@@ -7,26 +7,27 @@ punctuation and the written forms of dates, amounts and truth values.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import polars as pl
 
 from extract.errors import ConfigError
 from extract.evaluation.confusion import Confusion, confusion_of
-from extract.evaluation.costs import cost_column, cost_score
+from extract.evaluation.costs import CostScore, cost_column, cost_score
 from extract.evaluation.intervals import Interval, share_interval
 from extract.evaluation.labels import averages, label_intervals, label_scores
 from extract.evaluation.members import check_member_keys, member_score
-from extract.evaluation.pairing import Pairs, common_fields, paired, with_equal_keys
+from extract.evaluation.pairing import Pairs, check_meeting, common_fields, paired, with_equal_keys
+from extract.evaluation.rejected import split_rejected
 from extract.evaluation.scores import Evaluation, FieldKind, FieldScore
 from extract.evaluation.verdicts import Verdicts, verdicts
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
+    from decimal import Decimal
 
 __all__ = ["evaluate"]
 
-_COST: Final = "_extract.cost_usd"
 _MOST_LABELS: Final = 200
 """A text column holds labels if neither side has more distinct texts, and those of gold occur twice on average."""
 
@@ -40,6 +41,8 @@ def evaluate(
     labels: Collection[str] = (),
     keys: Mapping[str, str | Sequence[str]] | None = None,
     day_first: bool = True,
+    rejected: Collection[Any] = (),
+    spent: Decimal | float | None = None,
     resamples: int = 2_000,
     seed: int = 0,
 ) -> Evaluation:
@@ -50,29 +53,58 @@ def evaluate(
     `labels` names fields to score as labels that do not look like it: texts with many labels, or few rows.
     `keys` names, for a list of structs, the field or fields that make two members the same one: `{"items": "sku"}`.
     `day_first` reads 05/04/2026 in a text as 5 April.
+    `rejected` holds the keys of rows that were rejected and stand in `predicted` with nulls: these are no answers but
+    missing ones, as where such rows are left out. Where `predicted` has the column `_extract`, that tells it.
+    `spent` is what the run has cost in all, where its rows are those of gold: what rejected rows cost counts then, too.
     Intervals of shares are Wilson's; those of F1, kappa and cost are a BCa bootstrap of `resamples` (0: none) from
-    `seed`. Raises ConfigError for a missing, null or repeated key, an unknown field, and nothing to judge.
+    `seed`. Raises ConfigError for a missing, null or repeated key, keys that never meet, an unknown field, and nothing
+    to judge.
     """
     if resamples < 0:
         raise ConfigError(f"resamples is how often the rows are drawn anew, 0 or more, not {resamples!r}")
     predicted, gold = with_equal_keys({"predicted": predicted, "gold": gold}, on)
+    check_meeting({"predicted": predicted, "gold": gold}, on)
     columns = common_fields(predicted, gold, on, fields)
     by_key = check_member_keys(keys or {}, columns, predicted)
-    if (cost := cost_column(predicted)) is not None:
-        predicted = predicted.with_columns(cost.alias(_COST))
-        gold = gold.with_columns(pl.lit(None).alias(_COST))
-    chosen = [*columns.values()] + ([(pl.col(_COST), pl.col(_COST))] if cost is not None else [])
-    matched, pairs = paired(predicted, gold, on, chosen)
-    judged = [verdicts(pair, day_first=day_first) for pair in pairs[: len(columns)]]
+    answered, failed = split_rejected(predicted, on, rejected)
+    matched, pairs = paired(answered, gold, on, list(columns.values()))
+    judged = [verdicts(pair, day_first=day_first) for pair in pairs]
     options = _Options(labels, by_key, day_first, resamples, seed)
-    scores = tuple(_score(*one, options) for one in zip(columns, pairs, judged, strict=False))
+    scores = tuple(_score(*one, options) for one in zip(columns, pairs, judged, strict=True))
     right = [all(row) for row in zip(*(one.normalised for one in judged), strict=True)]
-    spent = None
-    if cost is not None:
-        costs = pairs[-1].predicted.to_list()
-        spent = cost_score(costs, right, rows=gold.height, resamples=resamples, seed=seed)
-    missing, extra = gold.height - len(matched), predicted.height - len(matched)
-    return Evaluation(gold.height, missing, extra, scores, sum(right), spent)
+    missing, extra = gold.height - len(matched), answered.height - len(matched)
+    spend = _spend(answered, failed, gold, on, right, None if extra else spent, options)
+    return Evaluation(gold.height, missing, extra, scores, sum(right), spend)
+
+
+def _spend(
+    answered: pl.DataFrame,
+    failed: pl.DataFrame,
+    gold: pl.DataFrame,
+    on: str,
+    right: Sequence[bool],
+    spent: Decimal | float | None,
+    options: _Options,
+) -> CostScore | None:
+    """Return what a right row has cost; rejected rows have cost something and are not right."""
+    cost = cost_column(answered)
+    if cost is None:
+        return None
+    keys = gold.select(key=on)
+    known = [
+        one
+        for frame in (answered, failed)
+        for one in keys.join(frame.select(key=on, cost=cost), on="key", maintain_order="left")["cost"].to_list()
+    ]
+    wrong = [False] * (len(known) - len(right))
+    return cost_score(
+        known,
+        [*right, *wrong],
+        missing=gold.height - len(known),
+        spent=None if spent is None else float(spent),
+        resamples=options.resamples,
+        seed=options.seed,
+    )
 
 
 @dataclass(frozen=True, slots=True)

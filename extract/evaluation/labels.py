@@ -21,8 +21,8 @@ def label_fields(dtypes: Iterable[tuple[str, Any]]) -> Iterator[str]:
 
 
 def text_fields(dtypes: Iterable[tuple[str, Any]]) -> Iterator[str]:
-    """Yield the fields that hold texts or labels: in a csv file "007" or "true" is one, whatever it looks like."""
-    return (name for name, dtype in _leaves(dtypes) if isinstance(dtype, pl.Enum) or dtype == pl.String)
+    """Yield the fields that hold texts: in a csv file "1.50" is one, whatever it looks like."""
+    return (name for name, dtype in _leaves(dtypes) if dtype == pl.String)
 
 
 def _leaves(dtypes: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:

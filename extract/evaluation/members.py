@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
 from extract.errors import ConfigError
-from extract.evaluation.agreement import same_exactly, same_when_normalised
+from extract.evaluation.agreement import same_when_normalised
 from extract.evaluation.intervals import Bootstrap, Interval
+from extract.evaluation.mappings import as_pairs, is_mapping
+from extract.evaluation.matching import match
 from extract.evaluation.pairing import Columns, Pairs
 from extract.evaluation.plain import json_value
 
@@ -70,8 +72,10 @@ def member_score(
     pairs: Pairs, key: Sequence[str], *, day_first: bool, resamples: int, seed: int
 ) -> tuple[MemberScore, dict[str, Interval]]:
     """Return how the members of a list field fared, and the interval of their F1: rows are resampled whole."""
-    rows = Counter(_row(ours, theirs, key, day_first) for ours, theirs in pairs.both())
-    rows += Counter((0, 0, 0, len(_members(theirs))) for theirs in pairs.unanswered.to_list())
+    dicts = is_mapping(pairs.predicted.dtype) or is_mapping(pairs.gold.dtype)
+    listed = ((_members(ours, dicts=dicts), _members(theirs, dicts=dicts)) for ours, theirs in pairs.both())
+    rows = Counter(_row(ours, theirs, key, day_first) for ours, theirs in listed)
+    rows += Counter((0, 0, 0, len(_members(theirs, dicts=dicts))) for theirs in pairs.unanswered.to_list())
     cells = sorted(rows.items())
     sums = [sum(row[place] * count for row, count in cells) for place in range(4)]
     score = MemberScore(matched=sums[0], equal=sums[1], predicted=sums[2], gold=sums[3])
@@ -87,45 +91,32 @@ def _figures(draws: pl.DataFrame, numbers: pl.DataFrame) -> pl.DataFrame:
     return whole.select("draw", member_f1=2 * pl.col("matched") / (pl.col("predicted") + pl.col("gold")))
 
 
-def _row(predicted: Any, gold: Any, key: Sequence[str], day_first: bool) -> tuple[int, int, int, int]:
+def _row(ours: Sequence[Any], gold: Sequence[Any], key: Sequence[str], day_first: bool) -> tuple[int, int, int, int]:
     """Return how many members of one row are matched, equal, predicted and in gold."""
-    ours, theirs = _members(predicted), _members(gold)
 
-    def forgiven(one: Any, other: Any) -> bool:
+    def same(one: Any, other: Any) -> bool:
         return same_when_normalised(one, other, day_first=day_first)
 
-    def same_key(one: Any, other: Any) -> bool:
-        if not (isinstance(one, Mapping) and isinstance(other, Mapping)):
-            return False
-        return any(other.get(name) is not None for name in key) and all(
-            forgiven(one.get(name), other.get(name)) for name in key
-        )
-
-    free = list(range(len(ours)))
-    equal, theirs = _matched(ours, theirs, free, same_exactly)
-    more, theirs = _matched(ours, theirs, free, forgiven)
-    by_key = _matched(ours, theirs, free, same_key)[0] if key else 0
-    return equal + more + by_key, equal + more, len(ours), len(_members(gold))
+    equal, some, others = match(ours, gold, same)
+    by_key = match(_keys_of(some, key), _keys_of(others, key), same)[0] if key else 0
+    return equal + by_key, equal, len(ours), len(gold)
 
 
-def _matched(
-    ours: Sequence[Any], theirs: Sequence[Any], free: list[int], same: Callable[[Any, Any], bool]
-) -> tuple[int, list[Any]]:
-    """Match each gold member with the first free member that is the same; return their number, and those without."""
-    alone: list[Any] = []
-    for other in theirs:
-        found = next((place for place in free if same(ours[place], other)), None)
-        if found is None:
-            alone.append(other)
-        else:
-            free.remove(found)
-    return len(theirs) - len(alone), alone
+def _keys_of(members: Sequence[Any], key: Sequence[str]) -> list[dict[str, Any]]:
+    """Return what members are known by; nothing of those that have no key."""
+    keys = [{name: one.get(name) for name in key} for one in members if isinstance(one, dict)]
+    return [one for one in keys if any(value is not None for value in one.values())]
 
 
-def _members(value: Any) -> list[Any]:
-    """Return the members of a list, or of the list that a JSON text holds; another value is its own only member."""
+def _members(value: Any, *, dicts: bool) -> list[Any]:
+    """Return the members of a list, or of the list that a JSON text holds; another value is its own only member.
+
+    Where the column holds `dicts`, the members of an object are its keys with their values.
+    """
     if isinstance(value, str):
         value = json_value(value) if value.strip() else None
     if value is None:
         return []
+    if dicts and isinstance(value, dict):
+        return as_pairs(value)
     return value if isinstance(value, list) else [value]

@@ -10,7 +10,7 @@ import polars as pl
 
 from extract.errors import ConfigError
 
-__all__ = ["Columns", "Pairs", "check_keys", "common_fields", "paired", "with_equal_keys"]
+__all__ = ["Columns", "Pairs", "check_keys", "check_meeting", "common_fields", "paired", "with_equal_keys"]
 
 _NOT_ANSWERS: Final = ("_extract", "_spans", "_agreement")
 """What a run tells about its answers; judged only where it is named."""
@@ -50,6 +50,15 @@ def check_keys(side: str, frame: pl.DataFrame, on: str) -> None:
     if repeated:
         more = f" and {len(repeated) - 5} more" if len(repeated) > 5 else ""
         raise ConfigError(f"keys must be unique, but {on!r} of the {side} frame repeats {repeated[:5]!r}{more}")
+
+
+def check_meeting(frames: Mapping[str, pl.DataFrame], on: str) -> None:
+    """Raise ConfigError where two frames have rows, but no key in common. Names of frames are for the error."""
+    (first, ours), (second, theirs) = frames.items()
+    if ours.is_empty() or theirs.is_empty() or ours[on].is_in(theirs[on].implode()).any():
+        return
+    shown = [f"{side} has {frame[on].head(3).to_list()!r}" for side, frame in ((first, ours), (second, theirs))]
+    raise ConfigError(f"no key {on!r} stands on both sides: {', '.join(shown)}; join on a column that names records")
 
 
 def common_fields(

@@ -127,7 +127,9 @@ class Evaluation:
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON: what the counts say, and one object per field."""
-        cost = None if self.cost is None else asdict(self.cost) | {"per_correct": self.cost.per_correct}
+        cost = None if self.cost is None else asdict(self.cost)
+        if cost is not None and self.cost is not None:
+            cost |= {"per_correct": self.cost.per_correct, "at_least": self.cost.at_least}
         if cost is not None and self.cost is not None and self.cost.interval is not None:
             cost["interval"] = [self.cost.interval.low, self.cost.interval.high]
         counts = {"rows": self.rows, "missing": self.missing, "extra": self.extra, "correct": self.correct}
@@ -149,10 +151,15 @@ class Evaluation:
         if self.cost is None:
             return []
         cost, each = self.cost, self.cost.per_correct
+        if not cost.dollars:
+            return [f"cost: none, nothing was paid for {cost.rows:,} rows"]
         spread = "" if cost.interval is None else f" ({cost.interval.low:.6f}-{cost.interval.high:.6f})"
-        left_out = f"; {cost.unknown:,} rows of unknown cost left out" if cost.unknown else ""
         per_row = "none is correct" if each is None else f"${each:.6f}{spread} per correct row"
-        return [f"cost: ${cost.dollars:,.4f} for {cost.rows:,} rows, {per_row}{left_out}"]
+        told = f"cost: ${cost.dollars:,.4f} for {cost.rows:,} rows, {'at least ' * cost.at_least}{per_row}"
+        if cost.at_least:
+            told += f"; what {cost.missing:,} rows without an answer cost is not known"
+        left_out = cost.unknown - cost.missing
+        return [told + (f"; {left_out:,} rows of unknown cost left out" if left_out else "")]
 
 
 _WITH_INTERVAL: Final = ("exact", "normalised", "accuracy", "kappa", "f1")

@@ -11,6 +11,9 @@ from extract.errors import ConfigError
 from extract.evaluation import Evaluation, evaluate
 from extract.evaluation.confusion import Confusion, shown_label
 from extract.evaluation.labels import label_fields, text_fields
+from extract.evaluation.rejected import inner_names
+from extract.evaluation.retyping import retyped
+from extract.manifest import whole_cost
 from extract.report.matching import valid_rows
 from extract.report.material import PROVENANCE, Columns, Material
 from extract.sources import read_table
@@ -58,7 +61,8 @@ def judge(material: Material, columns: Columns, gold: str, *, on: str) -> Judgem
     Raises ConfigError for a gold file that cannot be read, a column that is not there and keys that repeat.
     """
     known = material.rows.collect_schema()
-    dtypes = {field: known[column] for column, field in columns.answer.items()}
+    typed = {} if columns.schema is None else columns.schema.dtypes  # a file of text keeps none
+    dtypes = {field: typed.get(field, known[column]) for column, field in columns.answer.items()}
     right = read_table(gold, texts=text_fields(dtypes.items()))
     if on not in known:
         raise ConfigError(f"{material.name} has no column {on!r} to join on; it has {list(known)!r}")
@@ -67,10 +71,14 @@ def judge(material: Material, columns: Columns, gold: str, *, on: str) -> Judgem
     if not fields:
         raise ConfigError(f"{gold} has none of the output's fields {list(columns.answer.values())!r}")
     read = (on, *fields, *([PROVENANCE] if columns.provenance else []))
-    left = valid_rows(material, columns).select(read).rename(fields).collect(engine="streaming")
+    # Rows that tell by themselves whether they were rejected also tell what that has cost.
+    telling = columns.provenance and "code" in inner_names(known, PROVENANCE)
+    rows = material.rows if telling else valid_rows(material, columns)
+    left = retyped(rows.select(read).rename(fields).collect(engine="streaming"), dtypes)
     names = [name for name in right.columns if name.partition(".")[0] in fields.values()]
     labels = list(label_fields((field, left.schema[field]) for field in fields.values()))
-    evaluation = evaluate(left, right, on=on, fields=names, labels=labels)
+    spent = whole_cost(material.manifest, right.height)
+    evaluation = evaluate(left, right, on=on, fields=names, labels=labels, spent=spent)
     confusions = {score.name: score.confusion for score in evaluation.fields}
     return Judgement(evaluation, {name: _mistaken(found) for name, found in confusions.items() if found is not None})
 
