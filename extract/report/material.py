@@ -167,7 +167,7 @@ def _of_file(path: Path) -> Material:
     if not path.is_file():
         raise ConfigError(f"there is no output {str(path)!r}")
     if path.suffix.lower() != ".parquet":
-        raise ConfigError(f"{path}: a report is made of a .parquet output, or in Python of the Run: write_report(run, ...)")
+        raise ConfigError(f"{path}: a report is made of .parquet, or in Python of the Run: write_report(run, ...)")
     # What an interrupted run leaves has the cache of the whole.
     whole = path.with_name(path.stem.removesuffix(".partial") + path.suffix)
     beside = errors_path(whole)
