@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from urllib.parse import quote
 import polars as pl
 from pydantic_core import to_json
 
-__all__ = ["QUIET", "cell_text", "link", "overview", "table"]
+__all__ = ["QUIET", "cell_text", "decimal_text", "link", "overview", "table"]
 
 QUIET = "opacity: 0.7"
 _LEFT = "text-align: left; vertical-align: top; white-space: pre-wrap; max-width: 40em; overflow-wrap: break-word"
@@ -27,11 +28,20 @@ def cell_text(value: Any, longest: int = _LONGEST) -> str:
     return text if len(text) <= longest else f"{text[: longest - 1]}…"
 
 
+def decimal_text(value: Decimal) -> str:
+    """Return a decimal without the zeros that fill up its column's scale, but with both digits of a sum of money."""
+    text = f"{value:f}"
+    whole, point, digits = text.partition(".")
+    return whole + point + (digits.rstrip("0").ljust(2, "0") if len(digits) > 2 else digits)
+
+
 def _plain(value: Any, longest: int) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, bytes):
         return f"{len(value):,} bytes"
+    if isinstance(value, Decimal):
+        return decimal_text(value)
     if isinstance(value, list | dict):
         return to_json(value, fallback=str, bytes_mode="base64").decode(errors="replace")[: longest + 1]
     return str(value)

@@ -229,6 +229,14 @@ def test_rejections_come_before_rows_that_were_not_asked(tmp_path: Path) -> None
     assert shown == ["blocked"] * 5 + ["not_run"] * 100
 
 
+def test_texts_that_stand_in_several_rows_are_named(tmp_path: Path) -> None:
+    texts = [*(f"shop {n}" for n in range(100)), "Tesco", "Tesco", "Tesco", "Aldi", "Aldi"]
+    pl.DataFrame({"vendor": texts}).write_parquet(tmp_path / "o.parquet")
+    values = report_of(tmp_path / "o.parquet").section("values")
+    assert "different 102" in values
+    assert "most frequent Tesco (3), Aldi (2)" in values
+
+
 def test_large_whole_numbers_are_not_lost_among_floats(tmp_path: Path) -> None:
     numbers = [10**17 + n for n in range(10)]
     pl.DataFrame({"n": numbers}).write_parquet(tmp_path / "o.parquet")
@@ -592,7 +600,7 @@ def test_wrong_arguments_are_refused_in_one_line(letters: Path, options: dict[st
     ("name", "content", "said"),
     [
         ("none.parquet", None, "no output"),
-        ("out.csv", b"a\n1\n", "made of a .parquet output"),
+        ("out.csv", b"a\n1\n", "made of .parquet"),
         ("broken.parquet", b"PAR1 and then nothing", "cannot be read as Parquet"),
     ],
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from itertools import islice
 from typing import Any
 
@@ -12,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from extract.cli.terminal import console_for, plain, signs_for
+from extract.display import decimal_text
 from extract.errors import BadRecord
 from extract.extractor import Extractor, Plan
 from extract.interactions.endpoint import Endpoint
@@ -174,7 +176,7 @@ def _brief(value: Any) -> str:
         return "{" + ", ".join(f"{name}: {_brief(member)}" for name, member in value.items()) + "}"
     if isinstance(value, Sequence) and not isinstance(value, str | bytes):
         return ", ".join(map(_brief, value)) if value else "[]"
-    return _cell(value)
+    return decimal_text(value) if isinstance(value, Decimal) else _cell(value)
 
 
 def _is_nested(value: Any) -> bool:

@@ -13,6 +13,8 @@ from typing import Any
 
 import polars as pl
 
+from extract.display import decimal_text
+
 __all__ = ["Cutter", "shortened", "without_secrets"]
 
 _CELL = 1_000  # characters of one text in an answer
@@ -86,7 +88,7 @@ class Cutter:
         if isinstance(value, float):
             return value if math.isfinite(value) else str(value)
         if isinstance(value, Decimal):
-            return _decimal_text(value)
+            return decimal_text(value)
         if isinstance(value, bytes):
             return f"({len(value):,} bytes)"
         if isinstance(value, date | time | timedelta):
@@ -101,10 +103,3 @@ class Cutter:
             return _cut(str(value), self.cell)
         shown = [self.plain(item, depth) for item in items[: self.items]]
         return shown if len(items) <= self.items else [*shown, f"… {len(items) - self.items:,} more"]
-
-
-def _decimal_text(value: Decimal) -> str:
-    """Return a decimal without the zeros that fill up its column's scale, but with both digits of a sum of money."""
-    text = f"{value:f}"
-    whole, point, digits = text.partition(".")
-    return whole + point + (digits.rstrip("0").ljust(2, "0") if len(digits) > 2 else digits)

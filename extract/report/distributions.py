@@ -20,6 +20,7 @@ _DEEPEST = 4
 _FAR = 6.0  # times the distance of the quarters: what lies farther out is told, not drawn
 _LARGEST = 2**63  # what the renderer still reads as a whole number
 _COUNTED = 1_000_000  # texts, of which the different ones are counted exactly
+_MOST_TEXTS, _LONGEST = 3, 40
 _FEW = 50  # a text column with at most so many different texts, each twice on average, holds labels
 #: Longest range in days -> the stretch of one bar, and how it is written; beyond that, years are counted.
 _CALENDAR = ((45, "1d", "%Y-%m-%d"), (1_500, "1mo", "%Y-%m"))
@@ -153,7 +154,15 @@ def _texts(about: _About) -> Distribution:
     words = {"lowest": "shortest", "highest": "longest"}
     facts = tuple((words.get(name, name), figure) for name, figure in found.facts if name != "mean")
     different = ("different", f"{distinct:,}" if is_counted else f"about {min(distinct, about.n):,}")
-    return replace(found, kind="lengths", facts=(*facts, different))
+    often = _most_frequent(about) if is_counted and distinct < about.n else ()
+    return replace(found, kind="lengths", facts=(*facts, different, *often))
+
+
+def _most_frequent(about: _About) -> tuple[tuple[str, str], ...]:
+    """Return the texts that stand in most rows, each with how many these are."""
+    counted = about.values.group_by(pl.col("v").str.head(_LONGEST)).len("c").filter(pl.col("c") > 1)
+    top = counted.sort("c", "v", descending=[True, False]).head(_MOST_TEXTS).collect(engine="streaming")
+    return (("most frequent", ", ".join(f"{text.strip() or '(blank)'} ({rows:,})" for text, rows in top.iter_rows())),)
 
 
 def _numbers(about: _About, numbers: pl.Expr, *, whole: bool = False, unit: str = "") -> Distribution:
