@@ -91,15 +91,18 @@ class Asker:
         return self.sender.limits
 
     def prepare(self, records: Iterable[Mapping[str, Any]]) -> list[Prepared]:
-        """Write the questions of records that will be asked soon, and look all of them up in the cache at once."""
-        prepared = [self._prepared(record) for record in records]
-        if self.cache is not None:
-            questions = (one.question for one in prepared)
-            asked = [question.sampled(n) for question in questions if question for n in range(self.samples)]
-            keys = [self.plan.answer_key(question, 0) for question in asked]
+        """Write the questions of records that will be asked soon."""
+        return [self._prepared(record) for record in records]
+
+    async def look_ahead(self, prepared: Iterable[Prepared | None]) -> None:
+        """Look up what was prepared in the cache, all at once."""
+        if self.cache is None:
+            return
+        questions = (one.question for one in prepared if one)
+        asked = [question.sampled(n) for question in questions if question for n in range(self.samples)]
+        if keys := [self.plan.answer_key(question, 0) for question in asked]:
             with suppress(OutputError):  # the look for a single record tells of it, and ends the run in good order
-                self.cache.look_ahead(keys)
-        return prepared
+                await self.cache.fetch_ahead(keys)
 
     def end(self) -> None:
         """Forget what was prepared and will not be asked any more."""
@@ -225,7 +228,7 @@ class Asker:
                 if tally.fresh or key in self._rejected:
                     self._rejected.add(key)  # an equal row that comes later in this run takes the same answer
                     raise
-                if not self.retry_rejected and self._known(following) is None:
+                if not self.retry_rejected and await self._known(following) is None:
                     raise
                 retry_round += 1
 
@@ -285,13 +288,15 @@ class Asker:
             await asyncio.wait((flying,))  # unlike a shield, it never takes the other's cancellation for its own
             if not flying.cancelled():
                 return flying.result()
-        if (kept := self._known(key)) is not None:
+        if (kept := await self._known(key)) is not None:
             tally.reused = True
             return kept
+        if key in self._flying:  # an equal record has begun to ask while this one was looked up
+            return await self._interaction(key, question, way, tally)
         return await self._lead(key, question, way, tally)
 
-    def _known(self, key: bytes) -> Interaction | None:
-        if self.cache is None or (kept := self.cache.get(key)) is None:
+    async def _known(self, key: bytes) -> Interaction | None:
+        if self.cache is None or (kept := await self.cache.fetch(key)) is None:
             return None
         try:
             return decode(kept)

@@ -6,30 +6,27 @@ import asyncio
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from extract.errors import ConfigError, ExtractError, OutputError
 from extract.filetable import CREATE_FILES, FileTable
-from extract.types import Attempt, Interaction, Usage
+from extract.ledger import ATTEMPTS, CREATE_ATTEMPTS, NOTE, Spending, entry, spendings
+from extract.limits import Day, pacific_midnight
+from extract.types import Attempt, Interaction
 
-__all__ = ["Answers", "ResponseCache", "Spending", "Verification"]
+__all__ = ["Answers", "ResponseCache", "Verification"]
 
 _KEY_BYTES = 32
 _WAL_TRIES = 250
 _WAL_PAGES = 10_000  # of 4 KiB before they are moved into the file: fewer pauses for a little more disk
-_COUNTS = "input_tokens, output_tokens, thought_tokens, cached_tokens, tool_use_tokens"
-_LEDGER = (
-    f"SELECT kind, model, tier, {_COUNTS}, cost, bound FROM attempts "  # noqa: S608 - our own words
-    "WHERE at >= ? ORDER BY kind, model, tier"
-)
-_NOTE = (
-    f"INSERT INTO attempts (kind, model, tier, code, {_COUNTS}, cost, bound, at) "  # noqa: S608 - our own words
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+_IS_NEW = (
+    "INSERT INTO groups (sender, number) VALUES (?, ?) "
+    "ON CONFLICT (sender) DO UPDATE SET number = excluded.number WHERE excluded.number > number"
 )
 
 _APPLICATION_ID = 0x65787472  # "extr": tells our files from other people's
@@ -48,43 +45,16 @@ _MIGRATIONS = (
         rung INTEGER NOT NULL
     )
     """,
-    # Money is text: sums of it must be exact.
+    CREATE_ATTEMPTS,
+    CREATE_FILES,
+    # The last group of each process that hands in what it was answered: one that comes again is not entered again.
     """
-    CREATE TABLE attempts (
-        kind TEXT NOT NULL,
-        model TEXT NOT NULL,
-        tier TEXT,
-        code TEXT,
-        input_tokens INTEGER,
-        output_tokens INTEGER,
-        thought_tokens INTEGER,
-        cached_tokens INTEGER,
-        tool_use_tokens INTEGER,
-        cost TEXT,
-        bound TEXT,
-        at REAL NOT NULL
+    CREATE TABLE groups (
+        sender TEXT PRIMARY KEY,
+        number INTEGER NOT NULL
     )
     """,
-    CREATE_FILES,
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Spending:
-    """What all runs with one cache have taken, for one kind of attempt, model and tier.
-
-    `cost` is in US dollars for answers that arrived, None where a price is unknown. `unknown` counts requests that may
-    have been billed without an answer arriving, and `bound` is the most they can have cost.
-    """
-
-    kind: str
-    model: str
-    tier: str | None
-    attempts: int
-    unknown: int
-    usage: Usage
-    cost: Decimal | None
-    bound: Decimal | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,9 +75,9 @@ class Answers(Protocol):
 
     flying: dict[bytes, asyncio.Future[Interaction]]
 
-    def look_ahead(self, keys: Sequence[bytes]) -> None: ...
+    async def fetch_ahead(self, keys: Sequence[bytes]) -> None: ...
     def look_no_further(self) -> None: ...
-    def get(self, key: bytes) -> bytes | None: ...
+    async def fetch(self, key: bytes) -> bytes | None: ...
     def forget(self, key: bytes) -> None: ...
     def rung(self, schema: bytes) -> int: ...
     def remember_rung(self, schema: bytes, rung: int) -> None: ...
@@ -129,6 +99,7 @@ class ResponseCache:
         self.flying: dict[bytes, asyncio.Future[Interaction]] = {}
         self._pending: list[tuple[bytes, bytes, int, float, asyncio.Future[None]]] = []
         self._noted: list[tuple[Any, ...]] = []
+        self._groups: list[tuple[str, int, list[tuple[Any, ...]], asyncio.Future[None]]] = []
         self._ahead: dict[bytes, bytes | None] = {}
         self._scheduled: asyncio.AbstractEventLoop | None = None
         try:
@@ -161,6 +132,14 @@ class ResponseCache:
     def look_no_further(self) -> None:
         """Forget what was looked up ahead and not asked for: it will not be true for ever."""
         self._ahead.clear()
+
+    async def fetch_ahead(self, keys: Sequence[bytes]) -> None:
+        """Do what `look_ahead` does: to be awaited, as the answers of a cluster are kept by another process."""
+        self.look_ahead(keys)
+
+    async def fetch(self, key: bytes) -> bytes | None:
+        """Return what `get` returns: to be awaited, as the answers of a cluster are kept by another process."""
+        return self.get(key)
 
     def get(self, key: bytes) -> bytes | None:
         """Return the JSON text of the interaction kept under `key`, or None."""
@@ -207,7 +186,21 @@ class ResponseCache:
     def note(self, attempt: Attempt) -> None:
         """Enter one attempt into the ledger, in one commit with the answers of the same turn of the event loop."""
         self._schedule()
-        self._noted.append(_entry(attempt, time.time()))
+        self._noted.append(entry(attempt, time.time()))
+
+    async def keep_group(
+        self, sender: str, number: int, answers: Sequence[tuple[bytes, bytes, int]], attempts: Sequence[Attempt]
+    ) -> None:
+        """Return once what another process hands in is committed: answers by key, with their rungs, and attempts.
+
+        The numbers of a sender's groups rise: one that comes again, also after a restart, is entered once.
+        """
+        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._schedule()
+        at = time.time()
+        self._pending += [(*answer, at, kept) for answer in answers]
+        self._groups.append((sender, number, [entry(attempt, at) for attempt in attempts], kept))
+        await kept
 
     def _schedule(self) -> None:
         try:
@@ -221,22 +214,26 @@ class ResponseCache:
 
     def _commit(self) -> None:
         self._scheduled = None
-        if not self._pending and not self._noted:
+        if not self._pending and not self._noted and not self._groups:
             return  # closed meanwhile
-        group, self._pending = self._pending, []
+        answers, self._pending = self._pending, []
         noted, self._noted = self._noted, []
+        groups, self._groups = self._groups, []
         failure: OutputError | None = None
         try:
             with self._database:
                 # First come, first kept: another process may have paid for the same answer meanwhile.
                 self._database.executemany(
                     "INSERT OR IGNORE INTO answers (key, interaction, rung, at) VALUES (?, ?, ?, ?)",
-                    [answer for *answer, _ in group],
+                    [answer for *answer, _ in answers],
                 )
-                self._database.executemany(_NOTE, noted)
+                self._database.executemany(NOTE, noted)
+                for sender, number, entries, _ in groups:
+                    if self._database.execute(_IS_NEW, (sender, number)).rowcount:
+                        self._database.executemany(NOTE, entries)
         except sqlite3.Error as error:
             failure = OutputError(f"the cache {self.path} cannot be written ({error}): is the disk full?")
-        for *_, kept in group:
+        for kept in (*(answer[-1] for answer in answers), *(group[-1] for group in groups)):
             if kept.done() or kept.get_loop().is_closed():
                 continue
             if failure is None:
@@ -244,16 +241,14 @@ class ResponseCache:
             else:
                 kept.set_exception(failure)
 
-    def attempts_since(self, at: float) -> int:
-        """Return how many attempts the ledger holds since a Unix time."""
-        return int(self._select("SELECT count(*) FROM attempts WHERE at >= ?", at)[0][0])
+    def day(self, at: float) -> Day:
+        """Return the day that a Unix time belongs to, with the attempts that the ledger holds since it began."""
+        began = pacific_midnight(datetime.fromtimestamp(at, UTC)).timestamp()
+        return Day.of(at, int(self._select("SELECT count(*) FROM attempts WHERE at >= ?", began)[0][0]))
 
     def spent(self, since: float = 0.0) -> list[Spending]:
         """Return what all runs with this file have taken since a Unix time, by kind of attempt, model and tier."""
-        groups: dict[tuple[str, str, str | None], list[tuple[Any, ...]]] = {}
-        for kind, model, tier, *rest in self._select(_LEDGER, since):
-            groups.setdefault((kind, model, tier), []).append(tuple(rest))
-        return [_spending(kind, model, tier, rows) for (kind, model, tier), rows in groups.items()]
+        return spendings(self._select(ATTEMPTS, since))
 
     def relaxed(self) -> list[tuple[bytes, int]]:
         """Return the schemas that had to be relaxed for the service to take them, by their keys, and how far."""
@@ -314,39 +309,6 @@ class ResponseCache:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def _entry(attempt: Attempt, at: float) -> tuple[Any, ...]:
-    """Return one row of the ledger; tokens are null where no whole answer arrived to tell."""
-    usage = attempt.usage
-    counts: tuple[int | None, ...] = (None,) * 5
-    if usage is not None:
-        output = (usage.output_tokens, usage.thought_tokens)
-        counts = (usage.input_tokens, *output, usage.cached_tokens, usage.tool_use_tokens)
-    money = (None if dollars is None else str(dollars) for dollars in (attempt.cost, attempt.bound))
-    return (attempt.kind, attempt.model, attempt.tier, attempt.code, *counts, *money, at)
-
-
-def _spending(kind: str, model: str, tier: str | None, rows: Sequence[tuple[Any, ...]]) -> Spending:
-    """Add up the ledger's rows of one group: five token counts, cost and bound each."""
-    whole = [row for row in rows if row[0] is not None]
-    lost = [row for row in rows if row[0] is None]
-    return Spending(
-        kind,
-        model,
-        tier,
-        attempts=len(rows),
-        unknown=len(lost),
-        usage=Usage(*(sum(row[column] for row in whole) for column in range(5))),
-        cost=_sum(row[5] for row in whole),
-        bound=_sum(row[6] for row in lost),
-    )
-
-
-def _sum(sums: Iterable[str | None]) -> Decimal | None:
-    """Return the exact sum, None where one of them is unknown: unknown is not free."""
-    known = [None if text is None else Decimal(text) for text in sums]
-    return None if None in known else sum((one for one in known if one is not None), Decimal(0))
 
 
 def _open(path: Path) -> sqlite3.Connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any, get_args
 
@@ -19,6 +20,7 @@ __all__ = [
     "error_frame",
     "error_schema",
     "not_run_frame",
+    "places_in_input",
     "provenance_frame",
     "spans_frame",
 ]
@@ -97,6 +99,13 @@ def not_run_frame(row_ids: pl.Series, message: str) -> pl.DataFrame:
         told.get(name, pl.lit(None)).cast(dtype).alias(name) for name, dtype in schema.items() if name != "row_id"
     ]
     return row_ids.alias("row_id").to_frame().with_columns(columns)
+
+
+def places_in_input(places: Sequence[int], left_out: Sequence[int]) -> list[int]:
+    """Return where rows stood before others were left out, whose places are given."""
+    # A row that was left out moves up all that follow it: the i-th of these stood before its place less i kept rows.
+    kept_before = [place - i for i, place in enumerate(sorted(left_out))]
+    return [place + bisect_right(kept_before, place) for place in places]
 
 
 def _reason(error: ExtractError) -> tuple[str, str, str | None]:

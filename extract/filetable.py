@@ -71,9 +71,12 @@ class FileTable:
         return cls(database)
 
     def add(self, row: FileRow) -> None:
-        """Note a file whose upload begins now."""
+        """Note a file whose upload begins now; one that is known stays as it is."""
         values = (*row[:-1], os.getpid())
-        self._change(f"INSERT INTO files ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", *values)  # noqa: S608 - ours
+        self._change(f"INSERT OR IGNORE INTO files ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", *values)  # noqa: S608 - ours
+
+    async def settled(self) -> None:
+        """Return once what was noted outlives this process: at once, unless the table is somewhere else."""
 
     def adopt(self, name: str) -> None:
         """Note that this process uses a file that an earlier one has left."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta, timezone, tzinfo
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from typing import Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from tenacity import RetryCallState
@@ -12,13 +13,15 @@ from tenacity.retry import retry_if_exception
 from tenacity.stop import stop_base
 from tenacity.wait import wait_base
 
-from extract.errors import ConfigError, ExtractError, Overloaded, RateLimited, Unfinished, Unreachable
+from extract.errors import ConfigError, ExtractError, Overloaded, QuotaExhausted, RateLimited, Unfinished, Unreachable
 
 __all__ = [
     "AdaptiveLimit",
+    "Day",
     "Limits",
     "Retry",
     "TokenBucket",
+    "day_is_over",
     "is_throttle",
     "pacific_midnight",
     "retry_if_transient",
@@ -144,6 +147,36 @@ def pacific_midnight(now: datetime) -> datetime:
     except ZoneInfoNotFoundError:  # no time zones on this machine: right in winter, an hour late in summer
         pacific = timezone(timedelta(hours=-8))
     return now.astimezone(pacific).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+@dataclass(slots=True)
+class Day:
+    """How many requests were `sent` in a day of the daily quota that `ends` at a Unix time. Callers say the time."""
+
+    sent: int
+    ends: float
+
+    @classmethod
+    def of(cls, at: float, sent: int = 0) -> Self:
+        """Return the day that a Unix time belongs to."""
+        began = pacific_midnight(datetime.fromtimestamp(at, UTC))
+        # The longest day has 25 hours, the shortest 23: so this is within the next one.
+        return cls(sent, pacific_midnight((began + timedelta(hours=26)).astimezone(UTC)).timestamp())
+
+    def count(self, at: float) -> int:
+        """Return how many requests were sent so far; none where a new day has begun."""
+        if at >= self.ends:
+            self.sent, self.ends = 0, Day.of(at).ends
+        return self.sent
+
+    def take(self, requests: int, at: float) -> None:
+        """Count requests; a negative number gives back."""
+        self.sent = max(0, self.count(at) + requests)
+
+
+def day_is_over(rpd: float) -> QuotaExhausted:
+    """Return the error of a request that a daily limit does not allow."""
+    return QuotaExhausted(f"the daily limit of {rpd:,.0f} requests is used up; it begins anew at midnight Pacific time")
 
 
 def is_throttle(error: BaseException | None) -> bool:

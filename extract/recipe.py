@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from extract.columns import places_in_input
 from extract.errors import BadRecord, ConfigError
 from extract.extractor import Extractor, Plan
 from extract.interactions.endpoint import Endpoint
@@ -82,8 +83,11 @@ class Recipe:
         drawn = sorted(Random(seed).sample(range(height), min(n, height)))  # noqa: S311 - rows to look at
         chosen = rows.with_row_index(_POSITION).filter(pl.col(_POSITION).is_in(drawn)).collect()
         plan = self.extractor.compile(_NOWHERE).fitted(chosen.columns[1 : run._inputs + 1])
-        reasons = _reasons(run, drawn) if height == run.totals.rows else {}
-        return SpotCheck(tuple(self._checked(plan, row, reasons) for row in chosen.iter_rows(named=True)))
+        keeps_rejected = run._manifest.get("rejected_rows") == "null"
+        reasons = _reasons(run, drawn) if keeps_rejected else {}
+        places = drawn if keeps_rejected else places_in_input(drawn, run._failed.to_list())
+        placed = [{**row, _POSITION: place} for place, row in zip(places, chosen.iter_rows(named=True), strict=True)]
+        return SpotCheck(tuple(self._checked(plan, row, reasons) for row in placed))
 
     def _checked(self, plan: Plan, row: Mapping[str, Any], reasons: Mapping[int, str]) -> CheckedRow:
         prompt, source = _asked(plan, row)
@@ -95,7 +99,7 @@ class Recipe:
             answer=None if reason else {name: row[prefix + name] for name in plan.schema.dtypes},
             error=reason,
             source=source,
-            spans=spans_of(row.get("_spans")) if self.extractor.grounding else (),
+            spans=spans_of(row.get("_spans"), plan.schema) if self.extractor.grounding else (),
         )
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
-from glob import escape
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +15,8 @@ import polars as pl
 from extract.arrow import INDEX
 from extract.budget import Purse
 from extract.display import overview
-from extract.errors import ConfigError, ExtractError
+from extract.errors import ConfigError, ExtractError, OutputError
+from extract.outputs import scan_output
 from extract.spotcheck import SpotCheck
 from extract.types import AttemptKind, JsonObject, Loss, Outcome, Usage
 from extract.usage import money
@@ -176,12 +176,19 @@ class Run:
 
     @property
     def frame(self) -> pl.DataFrame:
-        """All input columns and one typed column per field of the schema."""
+        """All input columns and one typed column per field of the schema. OutputError where its file cannot be read."""
         if self._frame is None:
             if self.output is None:
                 raise ExtractError("this run wrote no rows")
-            self._frame = _scan(self.output).collect() if self.output.stat().st_size else self._schema.to_frame()
+            self._frame = self._read_back()
         return self._frame
+
+    def _read_back(self) -> pl.DataFrame:
+        try:
+            return self.scan().collect()
+        except (pl.exceptions.PolarsError, OSError) as error:
+            told = str(error).strip().splitlines()[0][:200]
+            raise OutputError(f"{self.output} cannot be read back, it may have been changed: {told}") from None
 
     @property
     def usage(self) -> Usage:
@@ -250,9 +257,12 @@ class Run:
         return None, {one.name: getattr(self, one.name) for one in fields(self)} | {"_recipe": None}
 
     def scan(self) -> pl.LazyFrame:
-        """Return the frame lazily: the file that was written is read only as far as it is wanted."""
-        if self._frame is None and self.output is not None and self.output.stat().st_size:
-            return _scan(self.output)
+        """Return the frame lazily: the file that was written is read only as far as it is wanted.
+
+        Csv and jsonl come back with the types of the run, too.
+        """
+        if self._frame is None and self.output is not None:
+            return scan_output(self.output, self._schema)
         return self.frame.lazy()
 
     def _repr_html_(self) -> str:
@@ -279,12 +289,6 @@ class Run:
         cost = "unknown cost" if totals.cost is None else money(totals.cost)
         state = "" if self.complete else f", {totals.not_run} not run: {self.stopped or 'interrupted'}"
         return f"Run({totals.valid} of {totals.rows} rows valid, {totals.rejected} rejected, {cost}{state})"
-
-
-def _scan(path: Path) -> pl.LazyFrame:
-    if path.suffix.lower() == ".parquet":
-        return pl.scan_parquet(path, glob=False)
-    return pl.scan_csv(path, glob=False) if path.suffix.lower() == ".csv" else pl.scan_ndjson(escape(str(path)))
 
 
 @contextmanager

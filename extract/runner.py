@@ -324,7 +324,9 @@ class Runner:
             self._pass_over()
             return True
         frame = self._unopened.popleft()
-        self._block = self._undisturbed(partial(self._open_block, frame))
+        block = self._undisturbed(partial(self._open_block, frame))
+        await self.asker.look_ahead(block.records)
+        self._block = block
         self._read += frame.height
         self._opened += 1
         return True

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from functools import wraps
 from inspect import signature
@@ -31,7 +31,7 @@ from extract.interactions.client import AsyncClient, Client
 from extract.interactions.dialects import DialectName
 from extract.interactions.endpoint import Endpoint
 from extract.interactions.transport import read_timeout
-from extract.limits import Limits, pacific_midnight
+from extract.limits import Day, Limits
 from extract.manifest import course_of, manifest_of
 from extract.progress import shown
 from extract.recipe import Recipe
@@ -274,6 +274,7 @@ def make_asker(
     limits: Limits,
     *,
     gate: Gate | None = None,
+    files: FileTable | None = None,
     inline_limit: int = INLINE_BYTES,
     keep_files: bool = False,
     budget: Budget | None = None,
@@ -287,15 +288,15 @@ def make_asker(
     uploads = Uploads(
         client.files,
         client.endpoint.service,
-        cache.files if isinstance(cache, ResponseCache) else FileTable.in_memory(),
+        files or (cache.files if isinstance(cache, ResponseCache) else FileTable.in_memory()),
         inline_limit=inline_limit,
         keep=keep_files,
         is_closed=gate.is_closed,
     )
     check_terms(plan, budget, free=free, require_grounding=require_grounding)
     sender = Sender(plan, client, gate, uploads, cache=cache, limits=limits, free=free)
-    if limits.rpd is not None and isinstance(cache, ResponseCache):
-        sender.sent_today = cache.attempts_since(pacific_midnight(datetime.now(UTC)).timestamp())
+    if limits.rpd is not None:
+        sender.day = cache.day(time.time()) if isinstance(cache, ResponseCache) else Day.of(time.time())
     return Asker(
         plan,
         sender,

@@ -37,7 +37,7 @@ from extract.interactions.insistence import insist
 from extract.interactions.protocols import CREATE_PATH, follow_up
 from extract.interactions.tool_loop import wants_results
 from extract.interactions.wire import Call, drive_async
-from extract.limits import Limits, Retry
+from extract.limits import Day, Limits, Retry, day_is_over
 from extract.loops import in_thread
 from extract.schema.size import answer_tokens
 from extract.spans import Span
@@ -146,8 +146,8 @@ class Tally:
 class Sender:
     """Sends the requests of a run; all its records share one, so that limits, prices and the rung are shared too.
 
-    `free` says that answers cost nothing (the offline service). `rung` is how far the schema is relaxed. `sent_today`
-    counts the requests that earlier runs took out of a daily limit.
+    `free` says that answers cost nothing (the offline service). `rung` is how far the schema is relaxed. `day` counts
+    the requests within a daily limit, those of earlier runs included; None where this sender keeps none.
     """
 
     plan: Plan
@@ -159,7 +159,7 @@ class Sender:
     free: bool = False
     clock: Callable[[], float] = time.monotonic
     uniform: Callable[[float, float], float] = random.uniform
-    sent_today: int = 0
+    day: Day | None = None
     rung: int = 0
     billing: Billing = field(init=False)
     _envelopes: dict[tuple[int, ServiceTier | None, int | None], Envelope] = field(default_factory=dict)
@@ -358,19 +358,18 @@ class Sender:
         else:
             ticket = await self.gate.enter(terms["tokens"], lambda: self.billing.worst(**terms))
         try:
-            self._check_day()
+            self._count_day()
         except QuotaExhausted:
             self.gate.leave(ticket, None, spent=Amount())
             raise
-        self.sent_today += 1
         return ticket
 
-    def _check_day(self) -> None:
-        if self.limits.rpd is not None and self.sent_today >= self.limits.rpd:
-            raise QuotaExhausted(
-                f"the daily limit of {self.limits.rpd:,.0f} requests is used up; "
-                "it begins anew at midnight Pacific time"
-            )
+    def _count_day(self) -> None:
+        if self.day is None or self.limits.rpd is None:
+            return
+        if self.day.count(time.time()) + 1 > self.limits.rpd:
+            raise day_is_over(self.limits.rpd)
+        self.day.take(1, time.time())
 
     def _note(self, attempt: Attempt, tally: Tally) -> None:
         """Enter one attempt into the record's ledger and into that of the cache, which commits it with the answer."""

@@ -9,10 +9,10 @@ from html import escape
 from textwrap import wrap
 from typing import Any
 
-from pydantic_core import from_json
-
 from extract.display import QUIET, cell_text
+from extract.schema import OutputSchema
 from extract.schema.keywords import member
+from extract.spans import column_path
 
 __all__ = ["CheckedRow", "SpotCheck", "spans_of"]
 
@@ -65,9 +65,10 @@ class CheckedRow:
         return next(iter(told)) if len(told) == 1 else ", ".join(f"{count} {status}" for status, count in told.items())
 
 
-def spans_of(cell: Any) -> tuple[Mapping[str, Any], ...]:
-    """Return the spans in a cell of `_spans`; a csv file holds them as JSON text."""
-    return tuple(from_json(cell) if isinstance(cell, str) else cell or ())
+def spans_of(cell: Any, schema: OutputSchema) -> tuple[Mapping[str, Any], ...]:
+    """Return the spans in a cell of `_spans`, their paths in the names of columns and fields, not of the wire."""
+    columns = {key: name for name, key in schema.keys.items()}
+    return tuple({**span, "path": column_path(span["path"], columns, schema.names)} for span in cell or ())
 
 
 def _is_under(path: str, above: str) -> bool:

@@ -233,6 +233,7 @@ class Uploads:
                 if file.known:
                     self._let_go(file)
                     self._note(file, content)
+                await self.table.settled()
                 remote = await self._upload(file, content, part)
             self.table.arrived(file.name, remote.uri)
             return remote.uri

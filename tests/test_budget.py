@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections import Counter
 from decimal import Decimal
 from pathlib import Path
@@ -239,6 +240,19 @@ def test_a_daily_limit_counts_the_requests_of_earlier_runs(tmp_path: Path) -> No
     assert "midnight Pacific" in str(second.stopped)
     assert second.totals.valid == 12
     assert emulator.stats()["requests"] == 12
+
+
+def test_a_daily_limit_begins_anew_at_midnight(monkeypatch: pytest.MonkeyPatch) -> None:
+    days, now = [0], time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 86_400 * days[0])
+
+    def answer(body: dict[str, Any]) -> str:
+        days[0] = 1 if "number 9" in str(body["input"]) else days[0]
+        return '{"note": "x"}'
+
+    emulator = Emulator(answers=answer)
+    result = ask(rows(20), emulator, limits=Limits(concurrency=1, rpd=12, retry=QUICK))
+    assert result.complete, result.stopped
 
 
 def test_a_service_that_is_down_is_not_asked_six_times_for_every_row() -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from extract import ConfigError, OutputError, ResponseCache
+from extract.types import Attempt
 
 
 async def keep(path: Path, *keys: bytes) -> None:
@@ -27,6 +28,25 @@ async def test_an_answer_is_committed_before_keep_returns(tmp_path: Path) -> Non
         other = sqlite3.connect(tmp_path / "c")
         assert other.execute("SELECT count(*) FROM answers").fetchone() == (1,)
         other.close()
+
+
+async def test_what_another_process_hands_in_is_committed_before_it_hears_so(tmp_path: Path) -> None:
+    attempt = Attempt(kind="ask", model="m", code="lost")
+    with ResponseCache(tmp_path / "c") as cache, ResponseCache(tmp_path / "c") as other:
+        await cache.keep_group("a", 1, [], [attempt])
+        assert sum(one.attempts for one in other.spent()) == 1
+        await cache.keep_group("a", 2, [(b"k", b"{}", 0)], [attempt])
+        assert (other.get(b"k"), sum(one.attempts for one in other.spent())) == (b"{}", 2)
+
+
+async def test_a_group_that_comes_again_is_entered_once_whoever_hears_it(tmp_path: Path) -> None:
+    attempt = Attempt(kind="ask", model="m", code="lost")
+    group = ("a", 7, [(b"k", b"{}", 0)], [attempt, attempt])
+    for _ in range(2):
+        with ResponseCache(tmp_path / "c") as cache:
+            await asyncio.gather(cache.keep_group(*group), cache.keep_group(*group))
+            await cache.keep_group("b", 1, [], [attempt])
+            assert sum(one.attempts for one in cache.spent()) == 3
 
 
 async def test_the_first_answer_under_a_key_stays(tmp_path: Path) -> None:

@@ -2,26 +2,36 @@
 
 from __future__ import annotations
 
+import asyncio
 import datetime as dt
+import importlib
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator
 from decimal import Decimal
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, Literal
 
 import polars as pl
 import pytest
 from pydantic import BaseModel, Field
+from uploads import Service as Uploaded
 
-from extract import Budget, Client, Emulator, Extractor, Limits, run
+from extract import Budget, Client, ConfigError, Emulator, Extractor, Limits, NotRun, OutputError, ResponseCache, run
 from extract.emulator.server import running_server
+from extract.gate import Gate
+from extract.leased import LeasedThrottle, Leaseholder
+from extract.leases import Leases, Report
 
 needs_ray = [
     pytest.mark.ray,
@@ -187,6 +197,21 @@ class TestOnACluster:
         assert result.totals.not_run > 0
         assert result.output.name == "out.partial.parquet"
 
+    def test_a_daily_limit_is_that_of_all_workers_and_of_earlier_runs(self, tmp_path: Path, cluster: None) -> None:
+        from extract import QuotaExhausted
+
+        limits = Limits(concurrency=8, rpd=25, stop_after_failures=0)
+        label = Extractor(["letter", "box"], "Which is {text}?")
+        emulator = Emulator(answers=lambda _: '{"value": "box"}', latency=0.01)
+        with running_server(emulator) as url:
+            texts(10).write_parquet(tmp_path / "in.parquet")
+            assert on_cluster(tmp_path, url, label, limits=limits).complete
+            texts(40).write_parquet(tmp_path / "in.parquet")
+            result = on_cluster(tmp_path, url, label, limits=limits)
+        assert isinstance(result.stopped, QuotaExhausted)
+        assert len(emulator.requests) == 25
+        assert (result.totals.requests, result.totals.valid) == (15, 25)
+
     def test_a_refused_key_stops_all_workers(self, tmp_path: Path, cluster: None) -> None:
         from extract import Denied
 
@@ -214,13 +239,183 @@ class TestOnACluster:
         assert [row["kind"] for row in rows] == [*letters_and_boxes[:4], None, *letters_and_boxes[5:9], None]
         assert [row["_error"] and row["_error"]["code"] for row in rows] == ([None] * 4 + ["invalid_answer"]) * 2
 
-    def test_a_killed_worker_and_a_killed_quota_lose_no_row(self, tmp_path: Path, cluster: None) -> None:
+    def test_classes_of_ones_own_travel_and_those_of_packages_are_imported(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from ray import cloudpickle
+
+        from extract.distributed.shipping import pack
+
+        folders = {"own": tmp_path / "home", "mine": tmp_path / "home", "packaged": tmp_path / "lib" / "dist-packages"}
+        for name, folder in folders.items():
+            folder.mkdir(parents=True, exist_ok=True)
+            (folder / f"{name}.py").write_text("import pydantic\nclass Model(pydantic.BaseModel):\n    text: str\n")
+            monkeypatch.syspath_prepend(folder)
+        models = {name: importlib.import_module(name).Model for name in folders}
+        monkeypatch.setitem(sys.modules, "alias", sys.modules["own"])
+        cloudpickle.register_pickle_by_value(sys.modules["mine"])
+        packed = {name: pack(Extractor(model, "{text}")) for name, model in models.items()}
+        assert cloudpickle.list_registry_pickle_by_value() == {"mine"}
+        cloudpickle.unregister_pickle_by_value(sys.modules["mine"])
+        for name, folder in folders.items():
+            monkeypatch.delitem(sys.modules, name)
+            (folder / f"{name}.py").unlink()
+        importlib.invalidate_caches()
+        assert pickle.loads(packed["own"]).schema.__name__ == "Model"
+        assert pickle.loads(packed["mine"]).schema.__name__ == "Model"
+        with pytest.raises(ModuleNotFoundError, match="packaged"):
+            pickle.loads(packed["packaged"])
+
+    def test_a_cluster_seen_from_outside_is_refused(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        from ray.util.client import ray as client_mode
+
+        from extract.distributed.actors import Actors
+        from extract.distributed.service import Service
+
+        texts(1).write_parquet(tmp_path / "in.parquet")
+        with pytest.raises(ConfigError, match="with --address auto"):
+            on_cluster(tmp_path, "http://127.0.0.1:9", address="ray://127.0.0.1:10001")
+        monkeypatch.setattr(client_mode, "is_connected", lambda: True)
+        with pytest.raises(ConfigError, match="with --address auto"):
+            Actors.start(Limits(), None, tmp_path / "c", Service(Client("key").endpoint))
+
+    async def test_a_look_into_the_cache_holds_nobody_up_and_is_not_older_than_what_is_kept(self) -> None:
+        from extract.distributed.answers import RemoteAnswers
+
+        keeper = FakeKeeper()
+        answers = RemoteAnswers("a", keeper, {})
+        looking = asyncio.create_task(answers.fetch_ahead([b"k", b"other"]))
+        await asyncio.sleep(0)
+        looked = keeper.kept.copy()
+        await answers.keep(b"k", b"{}")  # while the look is on its way
+        keeper.looks.popleft().set_result(looked)
+        await asyncio.wait_for(looking, 1)
+        assert await asyncio.wait_for(answers.fetch(b"other"), 1) is None
+        fetching = asyncio.create_task(answers.fetch(b"k"))
+        await asyncio.sleep(0)
+        keeper.looks.popleft().set_result(keeper.kept)
+        assert await asyncio.wait_for(fetching, 1) == b"{}"
+
+    async def test_an_answer_that_cannot_be_handed_in_is_told_to_who_waits(self) -> None:
+        from extract.distributed.answers import RemoteAnswers
+
+        answers = RemoteAnswers("a", FakeKeeper(broken=True), {})
+        for _ in range(2):
+            with pytest.raises(OutputError, match="could not be handed in"):
+                await asyncio.wait_for(answers.keep(b"k", b"{}"), 1)
+
+    @pytest.mark.parametrize("broken", [ValueError("a bug"), None])
+    async def test_a_talk_with_the_quota_that_breaks_off_ends_the_run(self, broken: Exception | None) -> None:
+        """None stands for a lease that is none."""
+
+        async def ask(_: Report) -> Any:
+            if broken is not None:
+                raise broken
+
+        stops: list[Exception] = []
+        exchange = exchange_with(ask, stops)
+        with pytest.raises(OutputError, match="the talk with the quota broke off"):
+            await asyncio.wait_for(exchange.reported(), 1)
+        assert len(stops) == 1
+        with pytest.raises(OutputError):  # the next block, too
+            await asyncio.wait_for(exchange.reported(), 1)
+
+    async def test_what_was_told_is_told_once_the_successor_of_a_lost_quota_has_heard_it(self) -> None:
+        from ray.exceptions import RayActorError
+
+        leases, heard = Leases(Limits()), 0
+
+        async def ask(report: Report) -> Any:
+            nonlocal heard
+            heard += 1
+            if heard < 3:
+                raise RayActorError
+            return leases.exchange(report, heard)
+
+        stops: list[Exception] = []
+        await asyncio.wait_for(exchange_with(ask, stops).reported(), 2)
+        assert (heard, stops) == (3, [])
+
+    def test_a_worker_that_breaks_ends_the_run_in_one_line(
+        self, tmp_path: Path, cluster: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from extract.distributed import actors
+
+        class Broken(actors.Quota):
+            def exchange(self, report: Report) -> Any:
+                return "nonsense"
+
+        monkeypatch.setattr(actors, "Quota", Broken)
+        texts(3).write_parquet(tmp_path / "in.parquet")
+        with running_server(Emulator(answers=parcel)) as url, pytest.raises(OutputError) as told:
+            on_cluster(tmp_path, url)
+        assert "the talk with the quota broke off" in str(told.value)
+        assert len(str(told.value).splitlines()) == 1
+
+    def test_a_quota_that_comes_back_knows_what_ended_the_run(self, tmp_path: Path, cluster: None) -> None:
+        import ray
+
+        from extract.distributed.actors import Actors, answered
+        from extract.distributed.service import Service
+
+        actors = Actors.start(Limits(), None, tmp_path / "answers.cache", Service(Client("key").endpoint))
+        try:
+            answered(lambda: actors.quota.stop.remote(NotRun("that is enough")))
+            ray.kill(actors.quota, no_restart=False)
+            assert str(answered(actors.quota.state.remote).stopped) == "that is enough"
+        finally:
+            actors.end()
+
+    def test_a_run_with_rows_that_were_not_reached_is_not_whole(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from extract.budget import Amount
+        from extract.distributed import collector
+        from extract.distributed.actors import State
+        from extract.sinks import ParquetSink
+
+        monkeypatch.setattr(collector, "answered", lambda call: call())
+        calls = {"state": State(3, Amount(), Decimal(0), None), "spent": [], "rung": 0, "close_files": 0}
+        actor = SimpleNamespace(
+            **{name: SimpleNamespace(remote=lambda *_, told=told: told) for name, told in calls.items()}
+        )
+        schema = pl.Schema({"text": pl.String()})
+        sink = ParquetSink(tmp_path / "out.parquet")
+        sink.open(schema, {})
+        sink.write(pl.DataFrame({"text": ["a"]}))
+        collected = collector.Collector(schema, 1, None, sink, None, None)
+        collected.totals.valid, collected.totals.not_run = 1, 2
+        job: Any = SimpleNamespace(actors=SimpleNamespace(quota=actor, keeper=actor), budget=None)
+        result = collected.finished(tmp_path / "out.parquet", PARCELS.compile(Client("key").endpoint), job, {})
+        assert result.output == tmp_path / "out.partial.parquet"
+        assert "2 rows were not reached" in str(result.stopped)
+
+    def test_files_stay_on_the_service_from_block_to_block_and_are_deleted_at_the_end(
+        self, tmp_path: Path, cluster: None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        from extract.distributed import run as engine
+
+        monkeypatch.setattr(engine, "with_columns", partial(engine.with_columns, block_rows=2))
+        pictures = [b"\x89PNG\r\n\x1a\n" + bytes([number]) * 2_000 for number in range(3)]
+        rows = pl.DataFrame({"file": pictures * 4, "key": range(12)})
+        rows.write_parquet(tmp_path / "in.parquet")
+        options: dict[str, Any] = {"workers": 1, "overwrite": True, "inline_limit": 100}
+        service = Uploaded(answers=lambda _: '{"value": "box"}')
+        with running_server(service) as url:
+            for question, keep_files, left in (("Which? {key}", True, 3), ("What? {key}", False, 0)):
+                extractor = Extractor(["letter", "box"], question, media=("file",))
+                result = on_cluster(tmp_path, url, extractor, keep_files=keep_files, **options)
+                assert (result.totals.valid, result.files_left) == (12, 0)
+                assert sorted(service.began.values()) == [1, 1, 1]
+                assert service.left == left
+
+    def test_killed_actors_of_each_kind_cost_what_was_in_flight_and_no_row(self, tmp_path: Path, cluster: None) -> None:
         rows, slots = 1_500, 8
         texts(rows).write_parquet(tmp_path / "in.parquet")
         emulator = Emulator(answers=lambda _: '{"value": "box"}', latency=0.05)
 
         def strike() -> None:
-            for share, name in ((0.2, "MapWorker"), (0.5, "Quota")):
+            for share, name in ((0.2, "MapWorker"), (0.4, "Quota"), (0.6, "AnswerKeeper")):
                 while len(emulator.requests) < share * rows:
                     time.sleep(0.01)
                 os.kill(actors_named(name)[0], signal.SIGKILL)
@@ -233,7 +428,42 @@ class TestOnACluster:
             striking.join(timeout=1)
         assert not striking.is_alive()
         assert pl.read_parquet(result.output)["key"].to_list() == texts(rows)["key"].to_list()
-        assert len(emulator.requests) - rows <= slots
+        assert len(emulator.requests) - rows <= slots  # what the worker had in flight
+        with ResponseCache(tmp_path / "out.parquet.cache", read_only=True) as cache:
+            entered = sum(one.attempts for one in cache.spent())
+        assert len(emulator.requests) - slots <= entered <= len(emulator.requests)
+
+
+class FakeKeeper:
+    """A keeper without a cluster: looks are answered when the test says so, and what it keeps is there at once."""
+
+    def __init__(self, *, broken: bool = False) -> None:
+        self.kept: dict[bytes, bytes] = {}
+        self.looks: deque[asyncio.Future[dict[bytes, bytes]]] = deque()
+        self.find = SimpleNamespace(remote=self._find)
+        self.keep = SimpleNamespace(remote=self._keep)
+        self._broken = broken
+
+    def _find(self, keys: list[bytes]) -> asyncio.Future[dict[bytes, bytes]]:
+        self.looks.append(asyncio.get_running_loop().create_future())
+        return self.looks[-1]
+
+    async def _keep(
+        self, worker: str, number: int, answers: list[tuple[bytes, bytes, int]], attempts: list[Any]
+    ) -> None:
+        if self._broken:
+            raise TypeError("cannot be pickled")
+        self.kept |= {key: text for key, text, _ in answers}
+
+
+def exchange_with(ask: Callable[[Report], Awaitable[Any]], stops: list[Exception]) -> Any:
+    """A worker's talk with a quota that answers as `ask` does."""
+    from extract.distributed.exchange import Exchange
+
+    want = asyncio.Event()
+    throttle = LeasedThrottle(Limits(), want.set)
+    gate = Gate(Limits(), asyncio.get_running_loop().time, throttle=throttle)
+    return Exchange(Leaseholder("a", gate, throttle), ask, want, stops.append)
 
 
 def actors_named(name: str) -> list[int]:

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from extract import Blocked, Denied, ExtractError, InvalidAnswer, Issue, Overloaded, RateLimited, Retry, Unreachable
 from extract.interactions.insistence import insist
-from extract.limits import AdaptiveLimit, TokenBucket, is_throttle, next_streak
+from extract.limits import AdaptiveLimit, Day, TokenBucket, is_throttle, next_streak
 
 
 def test_one_answer_opens_ten_slots_which_double_per_round_until_the_first_throttle() -> None:
@@ -121,3 +123,20 @@ async def test_throttles_do_not_use_up_the_failures() -> None:
     service = Service(*throttles, Unreachable("gone"), *throttles)
     assert await service.insist(Retry(failures=2)) == "done"
     assert service.tries == 62
+
+
+@pytest.mark.parametrize(
+    ("at", "ends"),
+    [
+        ("2026-11-25T07:59:59+00:00", "2026-11-25T08:00:00+00:00"),
+        ("2026-11-25T08:00:00+00:00", "2026-11-26T08:00:00+00:00"),
+        ("2026-03-08T08:00:00+00:00", "2026-03-09T07:00:00+00:00"),  # 23 hours
+        ("2026-11-01T07:00:00+00:00", "2026-11-02T08:00:00+00:00"),  # 25 hours
+    ],
+)
+def test_a_day_of_the_quota_ends_at_midnight_pacific_time(at: str, ends: str) -> None:
+    day = Day.of(datetime.fromisoformat(at).timestamp(), 7)
+    assert day.ends == datetime.fromisoformat(ends).timestamp()
+    assert (day.count(day.ends - 1), day.count(day.ends)) == (7, 0)
+    day.take(-2, day.ends - 1)  # of yesterday's
+    assert day.sent == 0

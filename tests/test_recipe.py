@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from pydantic import BaseModel
 
-from extract import Client, ConfigError, Emulator, Extractor, Limits, Progress, Run, run
+from extract import Client, ConfigError, Emulator, Extractor, Limits, OutputError, Progress, Run, run
 
 LABEL = Extractor(["good", "bad"], "Which? {text}", repairs=0)
 INVOICES = Path(__file__).parents[1] / "sample_data"
@@ -67,6 +67,31 @@ def test_rejected_rows_are_asked_anew_without_a_cache_and_the_others_are_not() -
     assert model.requests == 401
     assert third.frame["value"].to_list() == ["good"] * 300
     assert third.retry_rejected() is third
+
+
+def test_sampled_rows_are_named_as_in_the_input_though_others_were_left_out(tmp_path: Path) -> None:
+    result = run(rows(6), LABEL, client=Moody().client, output=tmp_path / "o.parquet")
+    assert [row.row_id for row in result.sample(9).rows] == [1, 2, 4, 5]
+    assert all(row.prompt == f"Which? text {row.row_id}" for row in result.sample(9).rows)
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_a_run_into_any_file_comes_back_as_it_was_asked(ending: str, tmp_path: Path) -> None:
+    texts = [*(str(number) for number in range(150)), "007", "1e5", "AB1 2CD", "9.00"]
+    data = pl.DataFrame(
+        {"text": texts, "seen": [None] * 153 + ["later"]}, schema={"text": pl.String, "seen": pl.String}
+    )
+    expected = run(data, LABEL, offline=True)
+    result = run(data, LABEL, offline=True, output=tmp_path / f"o.{ending}", errors="null")
+    assert_frame_equal(result.frame, expected.frame)
+    assert [row.prompt for row in result.sample(154).rows] == [f"Which? {text}" for text in texts]
+
+
+def test_an_output_that_was_changed_since_is_told_in_a_line(tmp_path: Path) -> None:
+    result = run(rows(2), LABEL, offline=True, output=tmp_path / "o.csv")
+    (tmp_path / "o.csv").write_text("id,text,value\nr0,text 0,neither\n")
+    with pytest.raises(OutputError, match=r"o\.csv cannot be read back"):
+        _ = result.frame
 
 
 def test_rows_of_a_run_that_was_stopped_are_taken_up() -> None:

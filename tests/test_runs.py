@@ -9,6 +9,7 @@ import signal
 import threading
 import time
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -853,3 +854,20 @@ def test_an_input_needs_only_one_of_the_optional_columns(tmp_path: Path) -> None
     assert first == second
     with pytest.raises(ConfigError, match="needs one of the columns"):
         ask(pl.DataFrame({"body": ["win!!"]}), emulator, extractor)
+
+
+def test_equal_rows_are_asked_once_however_long_the_cache_takes(tmp_path: Path) -> None:
+    class Remote(ResponseCache):
+        async def fetch_ahead(self, keys: Sequence[bytes]) -> None:
+            await asyncio.sleep(0.001)
+
+        async def fetch(self, key: bytes) -> bytes | None:
+            await asyncio.sleep(0.001)
+            return self.get(key)
+
+    emulator = Emulator()
+    with Remote(tmp_path / "c") as cache:
+        client = Client("key", transport=emulator.transport)
+        result = run(["the same"] * 40, Extractor(["a", "b"], "{text}"), client=client, cache=cache)
+    assert result.complete
+    assert emulator.stats()["requests"] == 1

@@ -70,7 +70,7 @@ def _checked(
         answer=None if answer is None else {name: answer[prefix + name] for name in plan.schema.dtypes},
         error=error,
         source=source,
-        spans=spans_of(answer.get("_spans")) if answer and plan.extractor.grounding else (),
+        spans=spans_of(answer.get("_spans"), plan.schema) if answer and plan.extractor.grounding else (),
     )
 
 

@@ -2,30 +2,34 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import ray
 from ray.exceptions import RayError, RayTaskError
+from ray.util.client import ray as client_mode
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from extract.budget import Amount, Budget
-from extract.cache import ResponseCache, Spending
-from extract.errors import ExtractError, OutputError
+from extract.cache import ResponseCache
+from extract.distributed.cluster import FROM_OUTSIDE
+from extract.distributed.service import Service
+from extract.errors import ConfigError, ExtractError, OutputError
+from extract.filetable import FileRow
 from extract.leases import Lease, Leases, Report
-from extract.limits import Limits, pacific_midnight
+from extract.ledger import Spending
+from extract.limits import Day, Limits
 from extract.types import Attempt
+from extract.uploads import Uploads
 
-__all__ = ["Actors", "Answer", "AnswerKeeper", "Quota", "State", "answered", "raised"]
+__all__ = ["Actors", "Answer", "AnswerKeeper", "Quota", "State", "answered", "failure_of", "raised"]
 
 Answer = tuple[bytes, bytes, int]
 """What is kept: the content key, the interaction as JSON text, and the rung of its schema."""
@@ -49,19 +53,18 @@ class Quota:
     the same claims, at the rates that were learned, and with no permits saved up.
     """
 
-    def __init__(self, limits: Limits, budget: Budget | None, sent_today: int, checkpoint: Path) -> None:
-        self._leases = Leases(limits, budget, sent_today=sent_today)
+    def __init__(self, limits: Limits, budget: Budget | None, day: Day | None, checkpoint: Path) -> None:
+        self._leases = Leases(limits, budget, day=day)
         self._checkpoint = checkpoint
-        self._saved_at, self._saved = 0.0, self._leases.claimed
         if checkpoint.exists():
             self._leases.resume(json.loads(checkpoint.read_text(encoding="utf-8")), time.monotonic())
-            self._saved = self._leases.claimed
+        self._saved_at, self._saved = 0.0, self._leases.promised
 
     def exchange(self, report: Report) -> Lease:
         """Take a worker's report and return its next lease."""
         now = time.monotonic()
-        lease = self._leases.exchange(report, now)
-        if self._leases.claimed != self._saved or now - self._saved_at >= _SAVE_EVERY:
+        lease = self._leases.exchange(report, now, time.time())
+        if self._leases.promised != self._saved or now - self._saved_at >= _SAVE_EVERY:
             self._save(now)
         return lease
 
@@ -69,27 +72,30 @@ class Quota:
         temporary = self._checkpoint.with_name(f"{self._checkpoint.name}.part")
         temporary.write_text(json.dumps(self._leases.state(now)), encoding="utf-8")
         temporary.replace(self._checkpoint)
-        self._saved_at, self._saved = now, self._leases.claimed
+        self._saved_at, self._saved = now, self._leases.promised
 
     def stop(self, error: ExtractError) -> None:
         """End the run: every worker hears of it with its next lease."""
         self._leases.stopped = self._leases.stopped or error
+        self._save(time.monotonic())
 
     def state(self) -> State:
         """Return what the run has taken so far, and what has ended it."""
         leases = self._leases
-        return State(leases.requests, leases.spent, leases.peak, leases.stopped)
+        return State(leases.requests, leases.claims.spent, leases.claims.peak, leases.stopped)
 
 
 class AnswerKeeper:
     """The actor that holds the cache of a run: one file, written by one process, so that it may lie on any disk.
 
-    What a worker hands in is committed when the call returns, together with what others hand in meanwhile.
+    What a worker hands in is committed when the call returns, together with what others hand in meanwhile. It also
+    knows the files that workers have brought to `service`, and deletes them once the run is over.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, service: Service, *, keep_files: bool) -> None:
         self._cache = ResponseCache(path)
-        self._groups: dict[str, int] = {}
+        self._service, self._name, self._keep_files = service, service.endpoint.service, keep_files
+        self._files_left: int | None = None
 
     async def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return those of the answers that are kept."""
@@ -97,11 +103,7 @@ class AnswerKeeper:
 
     async def keep(self, worker: str, number: int, answers: Sequence[Answer], attempts: Sequence[Attempt]) -> None:
         """Keep a worker's next group. One that comes twice, after a lost reply, is entered into the ledger once."""
-        if self._groups.get(worker, -1) < number:
-            self._groups[worker] = number
-            for attempt in attempts:
-                self._cache.note(attempt)
-        await asyncio.gather(*(self._cache.keep(key, text, rung=rung) for key, text, rung in answers))
+        await self._cache.keep_group(worker, number, answers, attempts)
 
     async def forget(self, key: bytes) -> None:
         self._cache.forget(key)
@@ -112,11 +114,32 @@ class AnswerKeeper:
     async def remember_rung(self, schema: bytes, rung: int) -> None:
         self._cache.remember_rung(schema, rung)
 
-    async def sent_today(self) -> int:
-        """Return how many requests the ledger holds since the day of the daily quota began."""
-        return self._cache.attempts_since(pacific_midnight(datetime.now(UTC)).timestamp())
+    async def day(self) -> Day:
+        """Return the day of the daily quota, with the requests that the ledger holds since it began."""
+        return self._cache.day(time.time())
+
+    async def files(self) -> list[FileRow]:
+        """Return the files that are on the service, of this run and of earlier ones."""
+        return [row for row in self._cache.files.unused(self._name) if row.uri is not None]
+
+    async def change_files(self, change: str, *arguments: Any) -> None:
+        """Do what a worker has done to its table of files: `add`, `adopt`, `arrived` or `forget`."""
+        getattr(self._cache.files, change)(*arguments)
+
+    async def close_files(self) -> int:
+        """Delete the files of the run, unless they are to be kept; return how many could not be deleted."""
+        if self._files_left is None:
+            self._files_left = await self._deleted() if self._cache.files.size(self._name) else 0
+        return self._files_left
+
+    async def _deleted(self) -> int:
+        async with self._service.client() as client:
+            uploads = Uploads(client.files, self._name, self._cache.files, keep=self._keep_files)
+            await uploads.close()
+            return uploads.left
 
     async def close(self) -> None:
+        await self.close_files()
         self._cache.close()
 
     async def spent(self, since: float) -> list[Spending]:
@@ -133,15 +156,18 @@ class Actors:
     checkpoint: Path
 
     @classmethod
-    def start(cls, limits: Limits, budget: Budget | None, cache: Path) -> Actors:
-        """Start both. OutputError or ConfigError where the cache cannot be used."""
+    def start(
+        cls, limits: Limits, budget: Budget | None, cache: Path, service: Service, *, keep_files: bool = False
+    ) -> Actors:
+        """Start both. OutputError or ConfigError where the cache cannot be used, or the program is no node's."""
+        if client_mode.is_connected():
+            raise ConfigError(FROM_OUTSIDE)
         run = uuid.uuid4().hex[:12]
         checkpoint = cache.with_name(f"{cache.name}.quota-{run}")
-        keeper = _start(AnswerKeeper, f"extract-answers-{run}", cache, retries=-1)
-        sent_today = answered(keeper.sent_today.remote) if limits.rpd is not None else 0
+        keeper = _start(AnswerKeeper, f"extract-answers-{run}", cache, service, keep_files=keep_files)
+        day = answered(keeper.day.remote) if limits.rpd is not None else None
         answered(lambda: keeper.rung.remote(b""))  # whether the cache can be used is known before a row is read
-        # A report that was lost is not repeated: the next one tells all that it told.
-        quota = _start(Quota, f"extract-quota-{run}", limits, budget, sent_today, checkpoint, retries=0)
+        quota = _start(Quota, f"extract-quota-{run}", limits, budget, day, checkpoint)
         return cls(quota, keeper, checkpoint)
 
     def end(self) -> None:
@@ -154,13 +180,13 @@ class Actors:
         self.checkpoint.unlink(missing_ok=True)
 
 
-def _start(kind: type, name: str, *arguments: Any, retries: int) -> Any:
-    """Start an actor on this node; where it dies it comes back as often as it takes."""
+def _start(kind: type, name: str, *arguments: Any, **options: Any) -> Any:
+    """Start an actor on this node; where it dies it comes back as often as it takes, and calls wait for it."""
     here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=False)
     actor = ray.remote(kind).options(
-        name=name, num_cpus=0, max_restarts=-1, max_task_retries=retries, scheduling_strategy=here
+        name=name, num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=here
     )
-    return actor.remote(*arguments)
+    return actor.remote(*arguments, **options)
 
 
 def answered(call: Callable[[], Any]) -> Any:
@@ -169,6 +195,15 @@ def answered(call: Callable[[], Any]) -> Any:
         return ray.get(call())
     except RayError as error:
         raise raised(error) from None
+
+
+def failure_of(reply: Any) -> ExtractError | None:
+    """Return why a call to an actor failed, None where it did not."""
+    try:
+        answered(lambda: reply)
+    except ExtractError as failure:
+        return failure
+    return None
 
 
 def raised(error: RayError) -> ExtractError:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ray.exceptions import RayError
 
-from extract.distributed.actors import Answer, answered, raised
+from extract.distributed.actors import Answer, raised
 from extract.errors import OutputError
 from extract.types import Attempt, Interaction
 
@@ -16,49 +16,63 @@ __all__ = ["RemoteAnswers"]
 
 
 class RemoteAnswers:
-    """Answers that another process keeps. To be used in one event loop.
+    """Answers that another process keeps. To be used in one event loop, which it never holds up.
 
-    A call that the keeper could not answer is repeated by Ray until it is back; meanwhile slots stay taken.
+    `rungs` are those that the cache knows, by their schemas. A call that the keeper could not answer is repeated by Ray
+    until it is back; meanwhile slots stay taken.
     """
 
-    def __init__(self, worker: str, keeper: Any) -> None:
+    def __init__(self, worker: str, keeper: Any, rungs: dict[bytes, int]) -> None:
         self.flying: dict[bytes, asyncio.Future[Interaction]] = {}
-        self._worker, self._keeper = worker, keeper
+        self._worker, self._keeper, self._rungs = worker, keeper, rungs
         self._ahead: dict[bytes, bytes | None] = {}
+        self._looks: list[set[bytes]] = []
         self._pending: list[tuple[Answer, asyncio.Future[None]]] = []
         self._noted: list[Attempt] = []
         self._groups = 0
         self._sending: asyncio.Task[None] | None = None
 
-    def look_ahead(self, keys: Sequence[bytes]) -> None:
-        found = answered(lambda: self._keeper.find.remote(list(keys)))
-        self._ahead |= dict.fromkeys(keys)
-        self._ahead |= found
+    async def fetch_ahead(self, keys: Sequence[bytes]) -> None:
+        self._ahead |= await self._look(keys)
 
     def look_no_further(self) -> None:
         """Nothing: other blocks of this worker may still ask for what was looked up."""
 
-    def get(self, key: bytes) -> bytes | None:
-        if key in self._ahead:
-            return self._ahead.pop(key)
-        found: dict[bytes, bytes] = answered(lambda: self._keeper.find.remote([key]))
-        return found.get(key)
+    async def fetch(self, key: bytes) -> bytes | None:
+        while key not in self._ahead:
+            self._ahead |= await self._look([key])
+        return self._ahead.pop(key)
+
+    async def _look(self, keys: Sequence[bytes]) -> dict[bytes, bytes | None]:
+        """Look keys up, but for those that this worker keeps meanwhile: what comes back may be older than that."""
+        kept: set[bytes] = set()
+        self._looks.append(kept)
+        try:
+            found = await self._keeper.find.remote(list(keys))
+        except RayError as error:
+            raise raised(error) from None
+        finally:
+            self._looks = [look for look in self._looks if look is not kept]
+        return {key: found.get(key) for key in keys if key not in kept}
 
     def forget(self, key: bytes) -> None:
-        answered(lambda: self._keeper.forget.remote(key))
+        self._keeper.forget.remote(key)
 
     def rung(self, schema: bytes) -> int:
-        return int(answered(lambda: self._keeper.rung.remote(schema)))
+        return self._rungs.get(schema, 0)
 
     def remember_rung(self, schema: bytes, rung: int) -> None:
-        answered(lambda: self._keeper.remember_rung.remote(schema, rung))
+        self._rungs[schema] = rung
+        self._keeper.remember_rung.remote(schema, rung)
 
     async def keep(self, key: bytes, interaction: bytes, *, rung: int = 0) -> None:
-        self._ahead.pop(key, None)
         kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._pending.append(((key, interaction, rung), kept))
         self._send()
         await kept
+        self._ahead.pop(key, None)
+        for look in self._looks:
+            look.add(key)
 
     def note(self, attempt: Attempt) -> None:
         self._noted.append(attempt)
@@ -75,11 +89,7 @@ class RemoteAnswers:
             group, self._pending = self._pending, []
             noted, self._noted = self._noted, []
             self._groups += 1
-            failure: OutputError | None = None
-            try:
-                await self._keeper.keep.remote(self._worker, self._groups, [one for one, _ in group], noted)
-            except RayError as error:
-                failure = OutputError(str(raised(error)))
+            failure = await self._sent([answer for answer, _ in group], noted)
             for _, kept in group:
                 if kept.done():
                     continue
@@ -88,3 +98,13 @@ class RemoteAnswers:
                 else:
                     kept.set_exception(failure)
         self._sending = None
+
+    async def _sent(self, answers: list[Answer], attempts: list[Attempt]) -> OutputError | None:
+        """Hand a group in; return why it could not be kept. Whatever goes wrong: who waits for it must hear of it."""
+        try:
+            await self._keeper.keep.remote(self._worker, self._groups, answers, attempts)
+        except RayError as error:
+            return OutputError(str(raised(error)))
+        except Exception as error:
+            return OutputError(f"answers could not be handed in: {type(error).__name__}: {error}")
+        return None

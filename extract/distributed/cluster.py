@@ -12,7 +12,13 @@ import ray
 
 from extract.errors import ConfigError
 
-__all__ = ["cluster"]
+__all__ = ["FROM_OUTSIDE", "cluster"]
+
+
+FROM_OUTSIDE = (
+    "a ray:// address is for programs outside of the cluster, and the cache would lie on another machine than theirs: "
+    "start the run on a node of the cluster, with --address auto"
+)
 
 
 @contextmanager
@@ -21,6 +27,8 @@ def cluster(address: str | None) -> Iterator[None]:
 
     ConfigError where there is none at the address. A cluster that is already connected to is used, and left alone.
     """
+    if address is not None and address.startswith("ray://"):
+        raise ConfigError(FROM_OUTSIDE)
     if ray.is_initialized():
         yield
         return

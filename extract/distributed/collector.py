@@ -7,19 +7,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 from ray.data import Dataset
 from ray.exceptions import RayError
 
 from extract.budget import Purse
-from extract.cache import Spending
 from extract.columns import error_schema
-from extract.distributed.actors import Actors, State, answered
+from extract.distributed.actors import Actors, State, answered, failure_of, raised
 from extract.distributed.columns import ERROR, counted, errors_of
 from extract.distributed.worker import Job
 from extract.errors import ExtractError, NotRun, OutputError
 from extract.extractor import Plan
+from extract.ledger import Spending
 from extract.manifest import course_of
 from extract.results import Progress, Run, Totals
 from extract.sinks import ParquetSink, Sink, footer, write_errors
@@ -43,6 +44,7 @@ class Collector:
     timeline: Timeline = field(default_factory=Timeline)
     interrupted: bool = False
     stopped: ExtractError | None = None
+    _stopping: Any = None
     _errors: list[pl.DataFrame] = field(default_factory=list)
     _failed: list[pl.Series] = field(default_factory=list)
     _started: float = field(default_factory=time.monotonic)
@@ -59,7 +61,7 @@ class Collector:
             if self.interrupted:
                 raise KeyboardInterrupt
             self.interrupted = True
-            actors.quota.stop.remote(NotRun("the run was interrupted"))
+            self._stopping = actors.quota.stop.remote(NotRun("the run was interrupted"))
 
         return interrupt
 
@@ -70,8 +72,9 @@ class Collector:
                 self._take(pl.DataFrame(pl.from_arrow(block)))
                 self._tell(actors)
         except RayError as error:
-            said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-            raise OutputError(f"the cluster failed: {said[:300]}; run again to go on from the cache") from None
+            state: State = answered(actors.quota.state.remote)
+            why = state.stopped or raised(error)  # a worker that fails tells the quota why
+            raise OutputError(f"the cluster failed: {why}; run again to go on from the cache") from None
 
     def _take(self, frame: pl.DataFrame) -> None:
         first = self.totals.rows
@@ -111,7 +114,7 @@ class Collector:
     def finished(self, output: Path, plan: Plan, job: Job, manifest: JsonObject) -> Run:
         """Close the sink and return the Run. A stop before any row was judged is raised."""
         state = self._bill(job.actors)
-        self.stopped = None if self.interrupted else state.stopped
+        self.stopped = self._stop_of(state)
         if self.stopped is not None and self.totals.valid == self.totals.rejected == 0:
             raise self.stopped
         self.timeline.add(Sample(self.seconds, self.totals.rows, 0), last=True)
@@ -137,6 +140,7 @@ class Collector:
             stopped=self.stopped,
             interrupted=self.interrupted,
             rung=answered(lambda: job.actors.keeper.rung.remote(plan.schema_key)),
+            files_left=answered(job.actors.keeper.close_files.remote),
             budget=None if job.budget is None else Purse(job.budget, state.spent, peak=state.peak),
             output=written,
             errors_file=errors_file,
@@ -144,6 +148,14 @@ class Collector:
             _inputs=self.inputs,
             _failed=pl.concat([pl.Series(dtype=pl.Int64), *self._failed]),
         )
+
+    def _stop_of(self, state: State) -> ExtractError | None:
+        """Return what ended the run, None for the user. OutputError where the workers could not be told to stop."""
+        if self.interrupted:
+            return failure_of(self._stopping)
+        if state.stopped is None and self.totals.not_run:
+            return NotRun(f"{self.totals.not_run:,} rows were not reached; run again to take them up")
+        return state.stopped
 
 
 def _sum(sums: list[Decimal | None]) -> Decimal | None:

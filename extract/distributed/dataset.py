@@ -17,6 +17,7 @@ from ray.data import ActorPoolStrategy, Dataset
 from extract.budget import Budget
 from extract.distributed.actors import Actors
 from extract.distributed.columns import ERROR
+from extract.distributed.service import Service
 from extract.distributed.shipping import pack
 from extract.distributed.worker import Job, Worker
 from extract.errors import ConfigError
@@ -67,6 +68,8 @@ def extract_dataset(
     - `client`: where to ask and with which key; a transport of one's own cannot travel to the workers.
     - `cache`: a path on this machine. One actor keeps the answers there, so that no worker's end and no change of their
       number pays for anything twice; the same file serves `extract.run`. By default a temporary one.
+    - `keep_files`: leave uploaded files on the service for the next run with the same cache. Else they are deleted once
+      nothing holds the dataset any more, or by that run.
     - `block_rows`: how many rows a worker takes at a time.
 
     The other options are those of `extract.run`. Rows keep their order where `preserve_order` of the dataset's
@@ -125,6 +128,7 @@ def make_job(
     offline: bool,
     limits: Limits,
     budget: Budget | None,
+    keep_files: bool = False,
     **options: Any,
 ) -> Job:
     """Check what can be checked here, start the actors, and return what each worker is told."""
@@ -133,16 +137,9 @@ def make_job(
     check_terms(plan, budget, free=offline, require_grounding=bool(options.get("require_grounding")))
     if client is not None and limits == Limits():
         limits = replace(limits, retry=client.retry)
-    actors = Actors.start(limits, budget, cache)
-    return Job(
-        extractor=pack(extractor),
-        endpoint=endpoint,
-        actors=actors,
-        offline=offline,
-        limits=limits,
-        budget=budget,
-        **options,
-    )
+    packed, service = pack(extractor), Service(endpoint, offline)
+    actors = Actors.start(limits, budget, cache, service, keep_files=keep_files)
+    return Job(extractor=packed, service=service, actors=actors, limits=limits, budget=budget, **options)
 
 
 def _endpoint(client: Client | AsyncClient | None, *, offline: bool, service_tier: ServiceTier | None) -> Endpoint:

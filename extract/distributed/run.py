@@ -82,7 +82,7 @@ def run_on_ray(
             provenance=True,  # the counts of the summary are read from it
             **options,
         )
-        manifest = manifest_of(pipeline, plan, job.endpoint, shape, data, samples=samples)
+        manifest = manifest_of(pipeline, plan, job.service.endpoint, shape, data, samples=samples)
         sink.open(schema, footer(manifest))
         try:
             with on_signals(collector.interrupter(job.actors)):

@@ -7,25 +7,29 @@ import pickle
 import threading
 import uuid
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import polars as pl
 import pyarrow as pa
-from ray.exceptions import RayError, RayTaskError
+import ray
+from ray.exceptions import RayError
 
 from extract.asker import Asker
 from extract.budget import Budget
-from extract.distributed.actors import Actors, raised
+from extract.claims import LeasedPurse
+from extract.distributed.actors import Actors
 from extract.distributed.answers import RemoteAnswers
 from extract.distributed.columns import with_errors
-from extract.emulator import Emulator
+from extract.distributed.exchange import Exchange
+from extract.distributed.files import SharedFileTable
+from extract.distributed.service import Service
 from extract.errors import ExtractError, OutputError
 from extract.extractor import Extractor
 from extract.gate import Gate
-from extract.interactions.client import AsyncClient
-from extract.interactions.endpoint import Endpoint
-from extract.leased import LeasedPurse, LeasedThrottle, Leaseholder
+from extract.leased import LeasedThrottle, Leaseholder
+from extract.leases import Lease, Report
 from extract.limits import Limits
 from extract.loops import new_loop
 from extract.runner import Runner, Shape
@@ -37,10 +41,7 @@ from extract.uploads import INLINE_BYTES
 
 __all__ = ["Job", "Worker"]
 
-_LONGEST_WAIT = 0.1  # seconds between two reports while requests are on their way
-_SHORTEST_WAIT = 0.01
-_SILENCE = 2.0  # seconds without a lease until a worker goes on alone
-_PATIENCE = 120.0  # seconds that it does so
+_PATIENCE = 30.0  # seconds that it may take to say why a worker failed
 
 T = TypeVar("T")
 
@@ -53,9 +54,8 @@ class Job:
     """
 
     extractor: bytes
-    endpoint: Endpoint
+    service: Service
     actors: Actors
-    offline: bool = False
     limits: Limits = Limits()
     budget: Budget | None = None
     prefix: str = ""
@@ -64,7 +64,6 @@ class Job:
     retry_rejected: bool = False
     require_grounding: bool = False
     inline_limit: int = INLINE_BYTES
-    keep_files: bool = False
     samples: int = 1
 
 
@@ -78,8 +77,6 @@ class Worker:
         threading.Thread(target=self._loop.run_forever, name="extract-worker", daemon=True).start()
         self._runners: set[Runner] = set()
         self._stopped: ExtractError | None = None
-        self._heard_at = self._loop.time()
-        self._listeners: list[asyncio.Future[None]] = []
         self._in_loop(self._open())
 
     def __call__(self, block: pa.Table) -> pa.Table:
@@ -88,77 +85,44 @@ class Worker:
         return self._in_loop(self._extracted(frame)).to_arrow()
 
     def _in_loop(self, work: Coroutine[Any, Any, T]) -> T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        except Exception as error:  # a bug: of what is raised here, Ray brings back no more than a traceback
+            stop = error if isinstance(error, ExtractError) else OutputError(f"{type(error).__name__}: {error}")
+            with suppress(RayError):
+                ray.get(self._job.actors.quota.stop.remote(stop), timeout=_PATIENCE)
+            raise
 
     async def _open(self) -> None:
         job = self._job
         extractor: Extractor = pickle.loads(job.extractor)  # noqa: S301 - from the program that started this run
-        self._told = asyncio.Event()
-        transport = Emulator(dialect=job.endpoint.dialect, keep_requests=False).transport if job.offline else None
-        client = AsyncClient(endpoint=job.endpoint, retry=job.limits.retry, transport=transport)
-        throttle = LeasedThrottle(job.limits, self._told.set)
-        purse = None if job.budget is None else LeasedPurse(job.budget, self._told.set)
+        want = asyncio.Event()
+        throttle = LeasedThrottle(job.limits, want.set)
+        purse = None if job.budget is None else LeasedPurse(job.budget, want.set)
         gate = Gate(job.limits, self._loop.time, purse, throttle=throttle)
         self._holder = Leaseholder(self._name, gate, throttle, purse)
+        plan = extractor.compile(job.service.endpoint, service_tier=job.service_tier)
+        keeper = job.actors.keeper
+        rungs = {plan.schema_key: await keeper.rung.remote(plan.schema_key)}
         self._asker: Asker = make_asker(
-            extractor.compile(job.endpoint, service_tier=job.service_tier),
-            await client.__aenter__(),
-            RemoteAnswers(self._name, job.actors.keeper),
-            job.limits,
+            plan,
+            await job.service.client(job.limits.retry).__aenter__(),
+            RemoteAnswers(self._name, keeper, rungs),
+            replace(job.limits, rpd=None),  # it is the quota that counts the day
             gate=gate,
+            files=SharedFileTable(keeper, await keeper.files.remote()),
             inline_limit=job.inline_limit,
-            keep_files=job.keep_files,
             budget=job.budget,
             retry_rejected=job.retry_rejected,
             require_grounding=job.require_grounding,
             samples=job.samples,
         )
-        self._exchanging = asyncio.create_task(self._exchange())
+        self._exchange = Exchange(self._holder, self._ask, want, self._stop)
 
-    async def _exchange(self) -> None:
-        """Tell and ask, for as long as the worker lives: at once where something waits, else now and then."""
-        while True:
-            listeners, self._listeners = self._listeners, []
-            report = self._holder.report(self._loop.time())
-            wait = _SHORTEST_WAIT
-            try:
-                lease = await asyncio.wait_for(self._leased(report), _SILENCE)
-            except RayTaskError as error:  # the quota works, but cannot do its work: a full disk
-                self._stop(raised(error))
-            except (RayError, TimeoutError):
-                self._go_alone()
-                wait = _LONGEST_WAIT
-            else:
-                self._heard_at = self._loop.time()
-                self._asker.sender.sent_today = lease.sent_today
-                self._holder.accept(lease, report, self._loop.time())
-                wait = max(wait, min(lease.wait, _LONGEST_WAIT))
-                if lease.stop is not None:
-                    self._stop(lease.stop)
-            for listener in listeners:
-                listener.set_result(None)
-            self._told.clear()
-            await asyncio.sleep(0 if self._listeners else wait)
-            try:
-                await asyncio.wait_for(self._told.wait(), _LONGEST_WAIT)
-            except TimeoutError:
-                continue
-
-    async def _reported(self) -> None:
-        """Wait until all that has happened so far was told, or nobody is there to hear it."""
-        listener: asyncio.Future[None] = self._loop.create_future()
-        self._listeners.append(listener)
-        self._told.set()
-        await listener
-
-    async def _leased(self, report: Any) -> Any:
-        return await self._job.actors.quota.exchange.remote(report)
-
-    def _go_alone(self) -> None:
-        """Bridge the time until the quota is back; where it does not come back, end the run."""
-        self._holder.lost(self._loop.time())
-        if self._loop.time() - self._heard_at > _PATIENCE:
-            self._stop(OutputError(f"the quota of the run has not answered for {_PATIENCE:.0f} s; run again to go on"))
+    async def _ask(self, report: Report) -> Lease:
+        # One that is lost is not repeated: the next one tells all that it told.
+        lease: Lease = await self._job.actors.quota.exchange.options(max_task_retries=0).remote(report)
+        return lease
 
     def _stop(self, error: ExtractError) -> None:
         self._stopped = self._stopped or error
@@ -186,7 +150,5 @@ class Worker:
             self._holder.stop = self._holder.stop or runner.stopped
         if runner.totals.valid:
             self._asker.sender.limits = replace(self._asker.sender.limits, stop_after_failures=0)
-        await self._reported()
-        if not self._runners:
-            await asker.sender.uploads.close()
+        await self._exchange.reported()
         return with_errors(sink.frame, runner.error_rows())

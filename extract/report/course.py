@@ -10,8 +10,9 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from extract.cache import ResponseCache, Spending
+from extract.cache import ResponseCache
 from extract.errors import ExtractError
+from extract.ledger import Spending
 from extract.types import JsonObject
 
 __all__ = ["Course", "Ledger", "Moment", "course_of", "read_ledger"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -12,7 +11,7 @@ from extract.errors import ConfigError
 from extract.report.course import course_of
 from extract.report.material import Columns, Material
 
-__all__ = ["PLACE", "check_source", "find_sources", "id_column", "places_in_input", "valid_rows"]
+__all__ = ["PLACE", "check_source", "find_sources", "id_column", "valid_rows"]
 
 PLACE = "_place_in_output"
 _REJECTED = "_is_rejected"
@@ -46,13 +45,6 @@ def valid_rows(material: Material, columns: Columns) -> pl.LazyFrame:
 
 def _is_blank(columns: Columns) -> pl.Expr:
     return pl.all_horizontal(pl.col(name).is_null() for name in columns.answer) if columns.answer else pl.lit(True)
-
-
-def places_in_input(places: Sequence[int], left_out: Sequence[int]) -> list[int]:
-    """Return where rows stood before others were left out, whose places are given."""
-    # A row that was left out moves up all that follow it: the i-th of these stood before its place less i kept rows.
-    kept_before = [place - i for i, place in enumerate(sorted(left_out))]
-    return [place + bisect_right(kept_before, place) for place in places]
 
 
 def find_sources(

@@ -9,9 +9,9 @@ from typing import Any
 
 import polars as pl
 
-from extract.columns import error_schema
+from extract.columns import error_schema, places_in_input
 from extract.report.cutting import Cutter, shortened, without_secrets
-from extract.report.matching import PLACE, check_source, find_sources, id_column, places_in_input, valid_rows
+from extract.report.matching import PLACE, check_source, find_sources, id_column, valid_rows
 from extract.report.material import AGREEMENT, PROVENANCE, SPANS, Columns, Material
 from extract.spans import column_path
 from extract.types import JsonObject

@@ -1,0 +1,25 @@
+"""Who answers the requests of a run: told to each process of a cluster, which opens a client of its own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from extract.emulator import Emulator
+from extract.interactions.client import AsyncClient
+from extract.interactions.endpoint import Endpoint
+from extract.limits import Retry
+
+__all__ = ["Service"]
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """An endpoint, or the built-in emulator where `offline`: each process has one of its own."""
+
+    endpoint: Endpoint
+    offline: bool = False
+
+    def client(self, retry: Retry | None = None) -> AsyncClient:
+        """Return a client, to be opened in the running loop."""
+        transport = Emulator(dialect=self.endpoint.dialect, keep_requests=False).transport if self.offline else None
+        return AsyncClient(endpoint=self.endpoint, retry=retry, transport=transport)
