@@ -184,16 +184,24 @@ def test_the_tables_show_shares_with_their_interval() -> None:
     assert json.loads(json.dumps(check.to_dict()))["fields"][0]["agreement"] == 0.5
 
 
-def test_the_command_tells_whether_agreement_goes_with_being_right(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("GEMINI_API_KEY", "key")
+    return tmp_path
+
+
+def pipeline(prompt: str) -> None:
     Path("p.py").write_text(
         "from typing import Literal\nfrom pydantic import BaseModel\nfrom extract import Extractor\n"
         'class T(BaseModel):\n    topic: Literal["billing", "delivery"]\n    urgent: bool\n'
-        'extractor = Extractor(T, "{body}")\n'
+        f'extractor = Extractor(T, "{prompt}")\n'
     )
+
+
+@pytest.mark.usefixtures("folder")
+def test_the_command_tells_whether_agreement_goes_with_being_right() -> None:
+    pipeline("{body}")
     FRAME.head(2).select(pl.Series("id", [1, 2]), "body", "topic", urgent=True).write_parquet("out.parquet")
     pl.DataFrame({"id": [1, 2], "topic": ["billing", "delivery"]}).write_csv("gold.csv")
     with running_server(Emulator(decisions=opinion)) as url:
@@ -212,16 +220,9 @@ def test_the_command_tells_whether_agreement_goes_with_being_right(
     assert "urgent" in offline.stdout
 
 
-def test_the_second_opinion_reads_the_input_also_where_an_answer_has_its_name(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("GEMINI_API_KEY", "key")
-    Path("p.py").write_text(
-        "from typing import Literal\nfrom pydantic import BaseModel\nfrom extract import Extractor\n"
-        'class T(BaseModel):\n    topic: Literal["billing", "delivery"]\n'
-        'extractor = Extractor(T, "{topic}")\n'
-    )
+@pytest.mark.usefixtures("folder")
+def test_the_second_opinion_reads_the_input_also_where_an_answer_has_its_name() -> None:
+    pipeline("{topic}")
     rows = pl.DataFrame({"id": [1, 2], "topic": ["my parcel", "my bill"], "x_topic": ["billing", "delivery"]})
     rows.write_csv("out.csv")
     pl.DataFrame({"id": [1, 2], "topic": ["delivery", "billing"]}).write_csv("gold.csv")

@@ -437,6 +437,33 @@ def test_what_is_exactly_right_is_so_as_a_label_too(predicted: Any, gold: list[A
     assert (turned.exact, turned.macro_f1) == (1, 1)
 
 
+LABEL_SETS = st.sampled_from(
+    [["TRUE", "FALSE", "x"], ["true", "false"], ["1", "2", "01"], ["1.0", "2.50"], ["-5", "5", "(5)"], ["m", "M", "k"]]
+)
+GOLD = st.one_of(
+    st.lists(st.booleans(), min_size=3, max_size=3),
+    st.lists(st.sampled_from([1, 2, 5, -5, None]), min_size=3, max_size=3),
+    st.lists(st.sampled_from([1.0, 2.5, -5.0]), min_size=3, max_size=3),
+    st.lists(st.sampled_from(["TRUE", "true ", "1", "01", "-5", "5", "m", "M", "k", "K"]), min_size=3, max_size=3),
+)
+
+
+@given(LABEL_SETS, GOLD, st.randoms(use_true_random=False), st.booleans())
+def test_accuracy_of_labels_lies_between_exact_and_normalised(
+    labels: list[str], gold: list[Any], random: Any, is_enum: bool
+) -> None:
+    dtype = pl.Enum(labels) if is_enum else pl.String()
+    predicted = pl.Series(random.choices([*labels, None], k=3), dtype=dtype)
+    for result in (
+        score(predicted, gold, labels=["field"], resamples=0),
+        score(gold, predicted, labels=["field"], resamples=0),
+    ):
+        assert result.exact is not None
+        assert result.accuracy is not None
+        assert result.normalised is not None
+        assert result.exact <= result.accuracy <= result.normalised
+
+
 def test_gold_labels_are_normalised_where_the_schema_knows_the_label() -> None:
     known = pl.Enum(["Café", "m", "M", "tea"])
     result = score(pl.Series(["Café", "tea", "m"], dtype=known), ["cafe\u0301", " TEA", "m"])

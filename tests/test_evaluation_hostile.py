@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from datetime import date
 from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from extract.errors import ConfigError
 from extract.evaluation import compare, evaluate
+from extract.evaluation.retyping import retyped
 
 
 def judged(predicted: pl.Series, gold: pl.Series) -> float | None:
@@ -33,6 +37,36 @@ def test_an_integer_that_no_float_holds_is_a_wrong_number(digits: int) -> None:
 def test_json_that_cannot_be_read_is_a_wrong_value(text: str, value: Any) -> None:
     assert judged(pl.Series([value]), pl.Series([text])) == 0
     assert judged(pl.Series([text]), pl.Series([value])) == 0
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.sampled_from(["a", " ", "-5"]),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from(["key", "value", "a"]), inner),
+    max_leaves=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(JSON, JSON)
+def test_any_json_is_judged_as_text_and_as_what_a_schema_makes_of_it(ours: Any, theirs: Any) -> None:
+    predicted, gold = (pl.DataFrame({"id": [1], "x": [json.dumps(value)]}) for value in (ours, theirs))
+    for dtype in (pl.List(pl.Struct({"key": pl.String, "value": pl.Int64})), pl.Struct({"a": pl.Float64}), pl.Date()):
+        found = evaluate(retyped(predicted, {"x": dtype}), gold, on="id", resamples=0)["x"]
+        assert found.exact is not None
+        assert found.normalised is not None
+        assert found.exact <= found.normalised
+
+
+@pytest.mark.parametrize(
+    "text", ["9" * 300, "1E+300", "1e-300", "NaN", "P9999999999999Y", "-P1", "99999-01-01", "\ud7ff"]
+)
+@pytest.mark.parametrize(
+    "dtype", [pl.Decimal(38, 9), pl.Int64(), pl.Float64(), pl.Date(), pl.Datetime("us", "UTC"), pl.Duration("us")]
+)
+def test_a_cell_that_no_column_holds_stays_a_text(text: str, dtype: Any) -> None:
+    found = retyped(pl.DataFrame({"x": [text]}), {"x": dtype})
+    is_number = found.schema["x"] == dtype == pl.Float64
+    assert is_number or found["x"].to_list() == [text]
 
 
 @pytest.mark.parametrize("name", ["a", "b", "field", "gold", "rows", "key", "predicted 0", "draw"])

@@ -159,7 +159,8 @@ def _namer(beside: pl.Series) -> Callable[[Any], Label]:
             return None
         if (kept := (type(value), value)) not in names:  # the type, since to Python True is 1
             text = _name(_read_as(value, typed[0]) if typed else value)
-            names[kept] = own.get(collapsed(text), text) if own and text not in known else text
+            foreign = isinstance(value, str) and text not in known
+            names[kept] = own.get(collapsed(text), text) if own and foreign else text
         return names[kept]
 
     return name

@@ -30,9 +30,10 @@ def match(ours: Sequence[Any], theirs: Sequence[Any], same: Same) -> tuple[int, 
     alone: tuple[list[Any], list[Any]] = ([], [])
     for some, others in _groups(ours, theirs):
         taken = _assigned(some, others, same)
+        met_others = set(taken.values())
         count += len(taken)
         alone[0].extend(one for place, one in enumerate(some) if place not in taken)
-        alone[1].extend(other for place, other in enumerate(others) if place not in taken.values())
+        alone[1].extend(other for place, other in enumerate(others) if place not in met_others)
     return count, *alone
 
 

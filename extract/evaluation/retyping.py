@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from decimal import Decimal
+from typing import Any, Final
 
 import polars as pl
 
 from extract.evaluation.plain import json_value, typed_text
 
 __all__ = ["retyped"]
+
+_DECIMAL_DIGITS: Final = 38
 
 
 def retyped(frame: pl.DataFrame, dtypes: Mapping[str, Any]) -> pl.DataFrame:
@@ -44,7 +47,15 @@ def _cell(value: Any, dtype: Any) -> Any:
     typed = typed_text(value, dtype.to_python())
     if typed is None:
         raise ValueError(f"no {dtype}")
-    return typed
+    return _fitting(typed, dtype) if isinstance(typed, Decimal) else typed
+
+
+def _fitting(number: Decimal, dtype: Any) -> Decimal:
+    """Return a number that a decimal column holds in full; Polars panics over one that is far too long."""
+    exponent = number.as_tuple().exponent
+    if not isinstance(exponent, int) or -exponent > dtype.scale or number.adjusted() + dtype.scale >= _DECIMAL_DIGITS:
+        raise ValueError(f"no {dtype}")
+    return number
 
 
 def _nested(value: Any, dtype: Any) -> Any:
@@ -60,6 +71,8 @@ def _nested(value: Any, dtype: Any) -> Any:
 def _same_kind(value: Any, dtype: Any) -> Any:
     """Return what JSON holds as a number or a truth value; it is no text."""
     is_truth = dtype == pl.Boolean
+    if isinstance(dtype, pl.Decimal) and isinstance(value, int | float) and not isinstance(value, bool):
+        return _fitting(Decimal(repr(value)), dtype)
     if isinstance(value, bool) == is_truth and (is_truth or dtype.is_numeric()):
         return value
     raise ValueError(f"no {dtype}")

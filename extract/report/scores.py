@@ -12,7 +12,6 @@ from extract.evaluation import Evaluation, evaluate
 from extract.evaluation.confusion import Confusion, shown_label
 from extract.evaluation.labels import label_fields, text_fields
 from extract.evaluation.rejected import inner_names
-from extract.evaluation.retyping import retyped
 from extract.manifest import whole_cost
 from extract.report.matching import valid_rows
 from extract.report.material import PROVENANCE, Columns, Material
@@ -61,8 +60,7 @@ def judge(material: Material, columns: Columns, gold: str, *, on: str) -> Judgem
     Raises ConfigError for a gold file that cannot be read, a column that is not there and keys that repeat.
     """
     known = material.rows.collect_schema()
-    typed = {} if columns.schema is None else columns.schema.dtypes  # a file of text keeps none
-    dtypes = {field: typed.get(field, known[column]) for column, field in columns.answer.items()}
+    dtypes = {field: known[column] for column, field in columns.answer.items()}
     right = read_table(gold, texts=text_fields(dtypes.items()))
     if on not in known:
         raise ConfigError(f"{material.name} has no column {on!r} to join on; it has {list(known)!r}")
@@ -74,7 +72,7 @@ def judge(material: Material, columns: Columns, gold: str, *, on: str) -> Judgem
     # Rows that tell by themselves whether they were rejected also tell what that has cost.
     telling = columns.provenance and "code" in inner_names(known, PROVENANCE)
     rows = material.rows if telling else valid_rows(material, columns)
-    left = retyped(rows.select(read).rename(fields).collect(engine="streaming"), dtypes)
+    left = rows.select(read).rename(fields).collect(engine="streaming")
     names = [name for name in right.columns if name.partition(".")[0] in fields.values()]
     labels = list(label_fields((field, left.schema[field]) for field in fields.values()))
     spent = whole_cost(material.manifest, right.height)
