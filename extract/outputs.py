@@ -43,9 +43,12 @@ def _cast(frame: pl.DataFrame, dtypes: Mapping[str, Any]) -> pl.DataFrame:
 
 def _written(dtype: Any, *, nested: bool) -> Any:
     """Return the type that text gives without loss: numbers and truth values as they are, all else as text."""
-    if nested and isinstance(dtype, pl.List):
+    if nested and isinstance(dtype, pl.List | pl.Array):
         return pl.List(_written(dtype.inner, nested=True))
     if nested and isinstance(dtype, pl.Struct):
         return pl.Struct({field.name: _written(field.dtype, nested=True) for field in dtype.fields})
-    is_plain = not isinstance(dtype, pl.Decimal) and (dtype.is_numeric() or dtype == pl.Boolean)
-    return dtype if is_plain else pl.String()
+    # The reader of jsonl knows no narrow numbers; what is wide enough is cast down again.
+    if dtype.is_integer():
+        return pl.UInt64() if dtype == pl.UInt64 else pl.Int64()
+    is_plain = dtype in (pl.Float64, pl.Boolean)
+    return dtype if is_plain else pl.Float64() if dtype.is_float() else pl.String()

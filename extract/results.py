@@ -256,6 +256,10 @@ class Run:
         # The means to ask again hold a client, and with it a key.
         return None, {one.name: getattr(self, one.name) for one in fields(self)} | {"_recipe": None}
 
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        for name, value in ({"_manifest": {}} | state[1]).items():  # a pickle of an earlier version has no manifest
+            setattr(self, name, value)
+
     def scan(self) -> pl.LazyFrame:
         """Return the frame lazily: the file that was written is read only as far as it is wanted.
 

@@ -98,7 +98,7 @@ def _repeatable(function: Callable[P, Coroutine[Any, Any, Run]]) -> Callable[P, 
         result = await function(*args, **options)
         given = arguments.bind(*args, **options).arguments
         data, extractor = given.pop("data"), given.pop("extractor")
-        result._recipe = Recipe(data if result.output else None, extractor, given, run)
+        result._recipe = Recipe(data if result.output or given.get("cache") else None, extractor, given, run)
         return result
 
     return call

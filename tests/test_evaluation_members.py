@@ -9,7 +9,7 @@ from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from extract.evaluation import MemberScore, evaluate
@@ -30,6 +30,7 @@ MEMBER = st.sampled_from(
 
 
 @given(st.lists(MEMBER, max_size=5), st.lists(MEMBER, max_size=5))
+@example([{"a": 1, "b": 2}], ["a", "a", {"a": 1}])
 def test_as_many_members_are_matched_as_can_be(predicted: list[Any], gold: list[Any]) -> None:
     few, many = sorted((predicted, gold), key=len)
 

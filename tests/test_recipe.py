@@ -87,6 +87,32 @@ def test_a_run_into_any_file_comes_back_as_it_was_asked(ending: str, tmp_path: P
     assert [row.prompt for row in result.sample(154).rows] == [f"Which? {text}" for text in texts]
 
 
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+@pytest.mark.parametrize(
+    "cells",
+    [
+        pl.Series("x", [1, None, -3], dtype=pl.Int8),
+        pl.Series("x", [1, None, 3], dtype=pl.UInt16),
+        pl.Series("x", [1.5, None, 3], dtype=pl.Float32),
+        pl.Series("x", [[1, 2], None, [3, 4]], dtype=pl.Array(pl.Int64, 2)),
+        pl.Series("x", [["a"], None, []], dtype=pl.List(pl.Categorical)),
+    ],
+    ids=lambda cells: str(cells.dtype),
+)
+def test_input_columns_of_any_type_come_back(cells: pl.Series, ending: str, tmp_path: Path) -> None:
+    data = pl.DataFrame({"text": ["a", "b", "c"], "x": cells})
+    result = run(data, LABEL, offline=True, output=tmp_path / f"o.{ending}")
+    assert_frame_equal(result.frame.select("text", "x"), data)
+
+
+def test_rejected_rows_that_were_left_out_in_memory_are_asked_anew_with_a_cache(tmp_path: Path) -> None:
+    model = Moody()
+    first = run(rows(6), LABEL, client=model.client, errors="split", cache=tmp_path / "c")
+    model.wrong = lambda _: False
+    assert first.retry_rejected().totals.valid == 6
+    assert model.requests == 8
+
+
 def test_an_output_that_was_changed_since_is_told_in_a_line(tmp_path: Path) -> None:
     result = run(rows(2), LABEL, offline=True, output=tmp_path / "o.csv")
     (tmp_path / "o.csv").write_text("id,text,value\nr0,text 0,neither\n")

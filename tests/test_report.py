@@ -189,6 +189,14 @@ def test_without_its_errors_file_an_output_does_not_claim_that_all_is_well(tmp_p
     assert "Every row was answered" not in page.text
 
 
+def test_without_its_errors_file_no_row_gets_the_place_of_another(tmp_path: Path) -> None:
+    rows = pl.DataFrame({"text": ["illegible", "Ada"]})
+    ask_letters(rows, output=tmp_path / "o.parquet")
+    (tmp_path / "o.errors.parquet").unlink()
+    (record,) = page_of(write_report(tmp_path / "o.parquet", tmp_path / "r.html", source=rows)).records
+    assert (record["id"], record["source"]) == (None, ["Ada"])
+
+
 def test_what_an_earlier_run_has_added_is_input_to_a_later_one(tmp_path: Path) -> None:
     first = ask_letters(pl.DataFrame({"text": ["Ada"]}), provenance=True).frame
     later = run(first, Extractor(["lamp", "chair"], "{text}"), offline=True)
@@ -199,10 +207,15 @@ def test_what_an_earlier_run_has_added_is_input_to_a_later_one(tmp_path: Path) -
 
 
 def test_secrets_of_addresses_stay_out_of_a_report(tmp_path: Path) -> None:
-    address = "https://me:PASSW0RD@files.example/a.txt?X-Amz-Signature=SIGNED"
-    rows = pl.DataFrame({"text": ["Ada"], "url": [address]})
+    address = "https://me:PASSW0RD@files.example/a.txt?X-Amz-Signature=SIGNED#page=2"
+    rows = pl.DataFrame(
+        {"text": ["Ada"] * 3, "url": [address, f"https://u:PASSW0RD@x@{address[8:]}", "s3:/me:PASSW0RD@b"]}
+    )
     text = write_report(ask_letters(rows), tmp_path / "r.html").read_text("utf-8")
     assert "https://files.example/a.txt?…" in text
+    media = Extractor(["a", "b"], "Read it.", media=("url",))
+    zipped = pl.DataFrame({"url": ["https://me:PASSW0RD@files.example/a.zip?sig=SIGNED", address]})
+    text += write_report(run(zipped, media, offline=True), tmp_path / "r.html").read_text("utf-8")
     assert "PASSW0RD" not in text
     assert "SIGNED" not in text
 
@@ -230,7 +243,7 @@ def test_rejections_come_before_rows_that_were_not_asked(tmp_path: Path) -> None
 
 
 def test_texts_that_stand_in_several_rows_are_named(tmp_path: Path) -> None:
-    texts = [*(f"shop {n}" for n in range(100)), "Tesco", "Tesco", "Tesco", "Aldi", "Aldi"]
+    texts = [*(f"{'shop ' * 20}{n}" for n in range(100)), "Tesco", "Tesco", "Tesco", "Aldi", "Aldi"]
     pl.DataFrame({"vendor": texts}).write_parquet(tmp_path / "o.parquet")
     values = report_of(tmp_path / "o.parquet").section("values")
     assert "different 102" in values

@@ -59,6 +59,8 @@ def read_output(address: str, dtypes: Mapping[str, Any], *, on: str, prefix: str
         table = table.drop(PROVENANCE, strict=False)
     told = added_schema(spans=False, provenance=True)
     rows = retyped(table, {**told, **{column: dtypes[name] for column, name in fields.items()}})
-    if manifest.get("rejected_rows") == "null":
+    run = manifest.get("run")
+    has_rejected = not isinstance(run, dict) or run.get("errors") != {}
+    if manifest.get("rejected_rows") == "null" and has_rejected:
         rows = without_rejected(rows, fields)
     return Output(rows, fields, known, manifest)

@@ -122,12 +122,13 @@ class Collector:
         errors = pl.concat([error_schema(id_type).to_frame(), *self._errors])
         whole = self.stopped is None and not self.interrupted
         written, errors_file = None, None
+        manifest = manifest | {"run": course_of(self)}
         try:
             if self.totals.valid == 0 and not whole:
                 self.sink.abandon()
             else:
                 if isinstance(self.sink, ParquetSink):
-                    self.sink.metadata = footer(manifest | {"run": course_of(self)})
+                    self.sink.metadata = footer(manifest)
                 written = self.sink.close(whole=whole)
             errors_file = write_errors(errors, output, whole=whole)
         except OutputError as error:
@@ -147,6 +148,7 @@ class Collector:
             _schema=self.schema,
             _inputs=self.inputs,
             _failed=pl.concat([pl.Series(dtype=pl.Int64), *self._failed]),
+            _manifest=manifest,
         )
 
     def _stop_of(self, state: State) -> ExtractError | None:

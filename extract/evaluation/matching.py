@@ -97,7 +97,7 @@ def _is_text_in(name: str, members: Sequence[dict[str, Any]]) -> bool:
 def _assigned(ours: Sequence[Any], theirs: Sequence[Any], same: Same) -> dict[int, int]:
     """Return which place of `ours` is matched with which of `theirs`: as many as possible."""
     few = len(ours) * len(theirs) <= _MOST_COMPARED
-    reach = len(ours) if few else max(1, _MOST_COMPARED // (2 * len(theirs)))
+    reach = max(len(ours), len(theirs)) if few else max(1, _MOST_COMPARED // (2 * len(theirs)))
     fitting = [
         [place for place in range(max(0, at - reach), min(len(ours), at + reach)) if _fits(ours[place], other, same)]
         for at, other in enumerate(theirs)

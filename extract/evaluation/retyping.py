@@ -40,7 +40,7 @@ def _cell(value: Any, dtype: Any) -> Any:
         return _nested(json_value(value) if isinstance(value, str) else value, dtype)
     if not isinstance(value, str):
         return _same_kind(value, dtype)
-    if dtype == pl.String or isinstance(dtype, pl.Enum):
+    if dtype == pl.String or isinstance(dtype, pl.Enum | pl.Categorical):
         return value
     if dtype.is_integer() or dtype.is_float():
         return dtype.to_python()(value)
@@ -63,7 +63,7 @@ def _nested(value: Any, dtype: Any) -> Any:
         inner = {field.name: field.dtype for field in dtype.fields}
         if value.keys() <= inner.keys():
             return {name: _cell(value.get(name), kind) for name, kind in inner.items()}
-    if isinstance(dtype, pl.List) and isinstance(value, list):
+    if isinstance(dtype, pl.List | pl.Array) and isinstance(value, list):
         return [_cell(item, dtype.inner) for item in value]
     raise ValueError(f"no {dtype}")
 

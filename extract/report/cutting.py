@@ -20,7 +20,8 @@ __all__ = ["Cutter", "shortened", "without_secrets"]
 _CELL = 1_000  # characters of one text in an answer
 _LEAST = 20
 _DEEPEST = 8
-_ADDRESS = re.compile(r"(?i)\b([a-z][a-z0-9+.-]*://)(?:[^\s/?#@]*@)?([^\s?#\"'<>]*)(\?[^\s#\"'<>]*)?")
+# Up to the last `@`, since a password may hold anything; `Path` makes one slash of the two.
+_ADDRESS = re.compile(r"(?i)\b([a-z][a-z0-9+.-]+:/{1,2})(?:[^\s]*@)?([^\s?#]*)([?#]\S*)?")
 
 
 def without_secrets(text: str) -> str:
@@ -30,7 +31,7 @@ def without_secrets(text: str) -> str:
 
 def _public(text: str) -> str:
     """Return a cell that is an address without its secrets, and any other as it is."""
-    return without_secrets(text) if len(text) < 10_000 and _ADDRESS.fullmatch(text.strip()) else text
+    return without_secrets(text) if len(text) < 10_000 and _ADDRESS.match(text.strip()) else text
 
 
 def shortened(text: str) -> str:

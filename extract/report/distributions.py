@@ -160,9 +160,14 @@ def _texts(about: _About) -> Distribution:
 
 def _most_frequent(about: _About) -> tuple[tuple[str, str], ...]:
     """Return the texts that stand in most rows, each with how many these are."""
-    counted = about.values.group_by(pl.col("v").str.head(_LONGEST)).len("c").filter(pl.col("c") > 1)
+    counted = about.values.group_by("v").len("c").filter(pl.col("c") > 1)
     top = counted.sort("c", "v", descending=[True, False]).head(_MOST_TEXTS).collect(engine="streaming")
-    return (("most frequent", ", ".join(f"{text.strip() or '(blank)'} ({rows:,})" for text, rows in top.iter_rows())),)
+    return (
+        (
+            "most frequent",
+            ", ".join(f"{text.strip()[:_LONGEST] or '(blank)'} ({rows:,})" for text, rows in top.iter_rows()),
+        ),
+    )
 
 
 def _numbers(about: _About, numbers: pl.Expr, *, whole: bool = False, unit: str = "") -> Distribution:

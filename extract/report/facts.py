@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import polars as pl
 
 from extract.report.course import Course, Ledger, course_of, read_ledger
+from extract.report.cutting import without_secrets
 from extract.report.distributions import Distribution, distributions
 from extract.report.matching import valid_rows
 from extract.report.material import Columns, Material
@@ -112,7 +113,10 @@ def _reasons(errors: pl.LazyFrame | None) -> tuple[Reason, ...]:
     counted = errors.group_by(pl.col("code").cast(pl.String), place, maintain_order=True).agg(pl.len(), message)
     ordered = counted.sort("len", "code", "path", descending=[True, False, False]).head(_MOST_REASONS)
     found = ordered.select("code", "path", "len", "message").collect(engine="streaming")
-    return tuple(Reason(code or "unknown", path, count, said or "") for code, path, count, said in found.iter_rows())
+    return tuple(
+        Reason(code or "unknown", path, count, without_secrets(said or ""))
+        for code, path, count, said in found.iter_rows()
+    )
 
 
 def _origin(rows: pl.LazyFrame) -> Origin | None:

@@ -86,16 +86,20 @@ def _asked(material: Material, columns: Columns) -> Iterator[pl.DataFrame]:
             place += frame.height
 
 
-def check_source(material: Material, places: Sequence[int], chosen: pl.DataFrame, names: Sequence[str]) -> None:
+def check_source(material: Material, places: Sequence[int | None], chosen: pl.DataFrame, names: Sequence[str]) -> None:
     """Raise ConfigError for a source that is not the input of the run, as far as rows in the output tell."""
-    if material.source is None or id_column(material) is not None:
+    if material.source is None or id_column(material) is not None or None in places:
         return
     rows = course_of(material.manifest).totals.get("rows") or 0
-    wanted = dict(zip(places[:_COMPARED], chosen.head(_COMPARED).iter_rows(named=True), strict=True))
+    few = zip(places[:_COMPARED], chosen.head(_COMPARED).iter_rows(named=True), strict=True)
+    wanted = {place: row for place, row in few if place is not None}
+    # Other types are written otherwise, and a folder may be named in two ways.
+    kinds = material.source.schema
+    comparable = [name for name in names if name != "path" and kinds.get(name) == pl.String == chosen.schema[name]]
     height = 0
     for frame in material.source.batches(_BATCH):
         for place in [place for place in wanted if height <= place < height + frame.height]:
-            _compare(frame.row(place - height, named=True), wanted[place], names, place)
+            _compare(frame.row(place - height, named=True), wanted[place], comparable, place)
         height += frame.height
     if height < rows:
         raise ConfigError(f"the source has {height:,} rows and the run had {rows:,.0f}: it is another input")

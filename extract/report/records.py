@@ -126,10 +126,12 @@ def _cut_short(rows: pl.LazyFrame, names: Sequence[str]) -> pl.LazyFrame:
     return rows.with_columns(cut)
 
 
-def _places(material: Material, places: list[int]) -> list[int]:
-    """Return where rows of the output stand in the input."""
-    if material.errors is None or material.keeps_rejected:
+def _places(material: Material, places: list[int]) -> Sequence[int | None]:
+    """Return where rows of the output stand in the input, None where that is not known."""
+    if material.keeps_rejected or not (material.codes or material.errors is not None):
         return places
+    if material.errors is None:  # which rows were left out is not known, nor where the others stood
+        return [None] * len(places)
     if material.failed is not None:
         return places_in_input(places, material.failed.to_list())
     row_ids = material.errors.select("row_id").collect().to_series()
