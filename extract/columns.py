@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Any, get_args
 
@@ -101,11 +100,12 @@ def not_run_frame(row_ids: pl.Series, message: str) -> pl.DataFrame:
     return row_ids.alias("row_id").to_frame().with_columns(columns)
 
 
-def places_in_input(places: Sequence[int], left_out: Sequence[int]) -> list[int]:
+def places_in_input(places: Sequence[int], left_out: pl.Series) -> list[int]:
     """Return where rows stood before others were left out, whose places are given."""
     # A row that was left out moves up all that follow it: the i-th of these stood before its place less i kept rows.
-    kept_before = [place - i for i, place in enumerate(sorted(left_out))]
-    return [place + bisect_right(kept_before, place) for place in places]
+    ordered = left_out.drop_nulls().cast(pl.Int64).sort()
+    kept_before = ordered - pl.int_range(len(ordered), eager=True)
+    return [place + int(kept_before.search_sorted(place, side="right")) for place in places]
 
 
 def _reason(error: ExtractError) -> tuple[str, str, str | None]:

@@ -85,7 +85,7 @@ class Recipe:
         plan = self.extractor.compile(_NOWHERE).fitted(chosen.columns[1 : run._inputs + 1])
         keeps_rejected = run._manifest.get("rejected_rows") == "null"
         reasons = _reasons(run, drawn) if keeps_rejected else {}
-        places = drawn if keeps_rejected else places_in_input(drawn, run._failed.to_list())
+        places = drawn if keeps_rejected else places_in_input(drawn, run._failed)
         placed = [{**row, _POSITION: place} for place, row in zip(places, chosen.iter_rows(named=True), strict=True)]
         return SpotCheck(tuple(self._checked(plan, row, reasons) for row in placed))
 

@@ -133,10 +133,10 @@ def _places(material: Material, places: list[int]) -> Sequence[int | None]:
     if material.errors is None:  # which rows were left out is not known, nor where the others stood
         return [None] * len(places)
     if material.failed is not None:
-        return places_in_input(places, material.failed.to_list())
+        return places_in_input(places, material.failed)
     row_ids = material.errors.select("row_id").collect().to_series()
     is_place = id_column(material) is None and row_ids.dtype.is_integer()
-    return places_in_input(places, row_ids.drop_nulls().to_list()) if is_place else places
+    return places_in_input(places, row_ids) if is_place else places
 
 
 def _read_first(material: Material, columns: Columns) -> list[str]:
