@@ -119,9 +119,36 @@ def ask_letters(rows: pl.DataFrame, **options: Any) -> Run:
 
 def test_another_input_is_no_source_of_a_report(letters: Path, tmp_path: Path) -> None:
     other = pl.DataFrame({"text": [f"letter {n}" for n in range(12)]})
-    for source, told in ((other, "another input: in its row 0, text is 'letter 0'"), (other.clear(), "has 0 rows")):
+    for source, told in (
+        (other, "another input: in its row 0, text is 'letter 0'"),
+        (other.clear(), "has 0 rows, fewer"),
+    ):
         with pytest.raises(ConfigError, match=told):
             write_report(letters, tmp_path / "r.html", source=source)
+
+
+def test_another_input_with_the_same_ids_is_no_source_of_a_report(tmp_path: Path) -> None:
+    rows = pl.DataFrame({"id": [1, 2], "text": ["Ada", "illegible"]})
+    ask_letters(rows, row_id="id", output=tmp_path / "o.parquet")
+    other = pl.DataFrame({"id": [1, 2], "text": ["Eve", "Mallory"]})
+    with pytest.raises(ConfigError, match="another input: in its row 1, text is 'Eve'"):
+        write_report(tmp_path / "o.parquet", tmp_path / "r.html", source=other)
+
+
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("https://tube.example/@ada/post?x=1", "https://tube.example/@ada/post?…"),
+        ("http://127.0.0.1:8080/@ada", "http://127.0.0.1:8080/@ada"),
+        ("https://u:SECRET/x@host/a", "https://host/a"),
+        ("https://u:SEC@RET@host/a#b", "https://host/a?…"),
+        ("https://a.example/?q=1 says: read it", "https://a.example/?q=1 says: read it"),
+    ],
+)
+def test_of_an_address_all_but_its_secrets_is_shown(address: str, shown: str, tmp_path: Path) -> None:
+    found = run([address], Extractor(["a", "b"], "{text}"), offline=True)
+    (record,) = page_of(write_report(found, tmp_path / "r.html")).records
+    assert record["source"] == [shown]
 
 
 def test_rows_that_share_an_id_or_have_none_are_told_apart(tmp_path: Path) -> None:

@@ -20,8 +20,10 @@ __all__ = ["Cutter", "shortened", "without_secrets"]
 _CELL = 1_000  # characters of one text in an answer
 _LEAST = 20
 _DEEPEST = 8
-# Up to the last `@`, since a password may hold anything; `Path` makes one slash of the two.
-_ADDRESS = re.compile(r"(?i)\b([a-z][a-z0-9+.-]+:/{1,2})(?:[^\s]*@)?([^\s?#]*)([?#]\S*)?")
+# A password may hold what should be encoded there, but a port is none, and `@` in a path is a name. `Path` makes one
+# slash of the two.
+_USER = r"(?:[^\s/?#]*@|[^\s/?#:]+:(?!\d+[/?#])\S*@)?"
+_ADDRESS = re.compile(rf"(?i)\b([a-z][a-z0-9+.-]+:/{{1,2}}){_USER}([^\s?#]*)([?#]\S*)?")
 
 
 def without_secrets(text: str) -> str:
@@ -30,8 +32,9 @@ def without_secrets(text: str) -> str:
 
 
 def _public(text: str) -> str:
-    """Return a cell that is an address without its secrets, and any other as it is."""
-    return without_secrets(text) if len(text) < 10_000 and _ADDRESS.match(text.strip()) else text
+    """Return a cell that is one address without its secrets, and any other as it is: spans count in it."""
+    is_one = len(text) < 10_000 and _ADDRESS.match(text.strip()) and len(text.split()) == 1
+    return without_secrets(text) if is_one else text
 
 
 def shortened(text: str) -> str:

@@ -10,6 +10,7 @@ import polars as pl
 from extract.errors import ConfigError
 from extract.report.course import course_of
 from extract.report.material import Columns, Material
+from extract.sources import Source
 
 __all__ = ["PLACE", "check_source", "find_sources", "id_column", "valid_rows"]
 
@@ -80,33 +81,42 @@ def _asked(material: Material, columns: Columns) -> Iterator[pl.DataFrame]:
         blank = material.rows.with_row_index(PLACE).filter(_is_blank(columns))
         yield from blank.collect_batches(chunk_size=_BATCH, maintain_order=True)
     elif material.source is not None:
-        place = 0
-        for frame in material.source.batches(_BATCH):
-            yield frame.with_row_index(PLACE, offset=place)
-            place += frame.height
+        yield from _placed(material.source)
+
+
+def _placed(source: Source) -> Iterator[pl.DataFrame]:
+    place = 0
+    for frame in source.batches(_BATCH):
+        yield frame.with_row_index(PLACE, offset=place)
+        place += frame.height
 
 
 def check_source(material: Material, places: Sequence[int | None], chosen: pl.DataFrame, names: Sequence[str]) -> None:
     """Raise ConfigError for a source that is not the input of the run, as far as rows in the output tell."""
-    if material.source is None or id_column(material) is not None or None in places:
+    column = id_column(material)
+    if material.source is None or (column is None and None in places):
         return
-    rows = course_of(material.manifest).totals.get("rows") or 0
-    few = zip(places[:_COMPARED], chosen.head(_COMPARED).iter_rows(named=True), strict=True)
-    wanted = {place: row for place, row in few if place is not None}
+    few = chosen.head(_COMPARED)
+    wanted = (pl.Series(places[:_COMPARED], dtype=pl.Int64) if column is None else few[column]).cast(pl.String)
     # Other types are written otherwise, and a folder may be named in two ways.
     kinds = material.source.schema
     comparable = [name for name in names if name != "path" and kinds.get(name) == pl.String == chosen.schema[name]]
+    found: dict[str, list[Mapping[str, Any]]] = {}
     height = 0
-    for frame in material.source.batches(_BATCH):
-        for place in [place for place in wanted if height <= place < height + frame.height]:
-            _compare(frame.row(place - height, named=True), wanted[place], comparable, place)
+    for frame in _placed(material.source):
         height += frame.height
-    if height < rows:
-        raise ConfigError(f"the source has {height:,} rows and the run had {rows:,.0f}: it is another input")
+        if (column or PLACE) in frame.columns:
+            for text, row in zip(*_rows(frame, frame[column or PLACE].cast(pl.String), wanted), strict=True):
+                found.setdefault(text, []).append(row)
+    for text, shown in zip(wanted, few.iter_rows(named=True), strict=True):
+        if len(rows := found.get(text, [])) == 1:  # of several with one id, which it was is not known
+            _compare(rows[0], shown, comparable, text)
+    if height < (course_of(material.manifest).totals.get("rows") or 0):
+        raise ConfigError(f"the source has {height:,} rows, fewer than the run had: it is another input")
 
 
-def _compare(row: Mapping[str, Any], shown: Mapping[str, Any], names: Sequence[str], place: int) -> None:
+def _compare(row: Mapping[str, Any], shown: Mapping[str, Any], names: Sequence[str], place: str) -> None:
     for name in names:
-        there, here = str(row.get(name)), str(shown[name])
-        if name in row and not there.startswith(here) and not here.startswith("("):
+        there, here = str(row[name]), str(shown[name])
+        if not there.startswith(here):
             raise ConfigError(f"the source is another input: in its row {place}, {name} is {there[:60]!r}")
