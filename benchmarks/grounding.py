@@ -25,7 +25,7 @@ from peers.environments import CACHE
 from planted import DRESSES, SCRIPTS, Planted, plant, slips
 from results import write_section
 
-from extract.grounding import SourceText, ground
+from extract.documents.grounding import SourceText, ground
 
 Place = tuple[int, int] | None
 

@@ -37,8 +37,8 @@ from extract import AsyncClient, ResponseCache
 from extract.interactions.dialects import decode, encode
 from extract.interactions.endpoint import Endpoint
 from extract.interactions.failures import judge
-from extract.interactions.wire import Call
-from extract.loops import new_loop
+from extract.interactions.http.calls import Call
+from extract.runner.event_loop import new_loop
 
 CALL = Call("POST", "/interactions", BODY)
 HERE = Path(__file__).parent

@@ -28,8 +28,8 @@ import polars as pl
 from pydantic_core import from_json
 
 from extract import Client, Emulator
+from extract.emulator.messages import WireRequest, WireResponse
 from extract.emulator.server import running_server
-from extract.emulator.wire import WireRequest, WireResponse
 
 ROOT = Path(__file__).resolve().parents[1]
 INLINE_LIMIT = 2_000

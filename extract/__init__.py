@@ -15,10 +15,14 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from extract.budget import Budget as Budget
-    from extract.cache import ResponseCache as ResponseCache
-    from extract.checking import LabelCheck as LabelCheck
-    from extract.checking import check_labels as check_labels
+    from extract.documents.grounding.span import Span as Span
+    from extract.documents.parts import Clip as Clip
+    from extract.documents.parts import MediaPart as MediaPart
+    from extract.documents.parts import Pages as Pages
+    from extract.documents.parts import TextPart as TextPart
+    from extract.documents.parts import Turn as Turn
+    from extract.documents.windows import Union as Union
+    from extract.documents.windows import Windows as Windows
     from extract.emulator import Emulator as Emulator
     from extract.errors import AnswerError as AnswerError
     from extract.errors import AnswerTimeout as AnswerTimeout
@@ -49,7 +53,11 @@ if TYPE_CHECKING:
     from extract.evaluation import Evaluation as Evaluation
     from extract.evaluation import compare as compare
     from extract.evaluation import evaluate as evaluate
-    from extract.extractor import Extractor as Extractor
+    from extract.evaluation.second_opinion import LabelCheck as LabelCheck
+    from extract.evaluation.second_opinion import check_labels as check_labels
+    from extract.extractor.extractor import Extractor as Extractor
+    from extract.extractor.prompts import Example as Example
+    from extract.interactions.citations import Citation as Citation
     from extract.interactions.client import AsyncClient as AsyncClient
     from extract.interactions.client import Client as Client
     from extract.interactions.conversation import Conversation as Conversation
@@ -61,91 +69,85 @@ if TYPE_CHECKING:
     from extract.interactions.decisions import ScoreAnswer as ScoreAnswer
     from extract.interactions.decisions import ScoreQuestion as ScoreQuestion
     from extract.interactions.files import RemoteFile as RemoteFile
-    from extract.interactions.functions import Function as Function
-    from extract.interactions.functions import FunctionResult as FunctionResult
-    from extract.interactions.functions import function_tool as function_tool
-    from extract.interactions.structured import parse as parse
-    from extract.interactions.tool_loop import ToolRun as ToolRun
-    from extract.interactions.tools import CodeExecution as CodeExecution
-    from extract.interactions.tools import ComputerUse as ComputerUse
-    from extract.interactions.tools import Evidence as Evidence
-    from extract.interactions.tools import FileSearch as FileSearch
-    from extract.interactions.tools import GoogleMaps as GoogleMaps
-    from extract.interactions.tools import GoogleSearch as GoogleSearch
-    from extract.interactions.tools import McpServer as McpServer
-    from extract.interactions.tools import UrlContext as UrlContext
-    from extract.interactions.tools import evidence_of as evidence_of
+    from extract.interactions.interaction import Attempt as Attempt
+    from extract.interactions.interaction import Interaction as Interaction
+    from extract.interactions.interaction import Outcome as Outcome
+    from extract.interactions.interaction import Usage as Usage
+    from extract.interactions.parsing import parse as parse
+    from extract.interactions.requests import AudioFormat as AudioFormat
+    from extract.interactions.requests import Generation as Generation
+    from extract.interactions.requests import ImageFormat as ImageFormat
+    from extract.interactions.requests import Request as Request
+    from extract.interactions.requests import SafetySetting as SafetySetting
+    from extract.interactions.requests import TextFormat as TextFormat
+    from extract.interactions.tools.builtin import CodeExecution as CodeExecution
+    from extract.interactions.tools.builtin import ComputerUse as ComputerUse
+    from extract.interactions.tools.builtin import Evidence as Evidence
+    from extract.interactions.tools.builtin import FileSearch as FileSearch
+    from extract.interactions.tools.builtin import GoogleMaps as GoogleMaps
+    from extract.interactions.tools.builtin import GoogleSearch as GoogleSearch
+    from extract.interactions.tools.builtin import McpServer as McpServer
+    from extract.interactions.tools.builtin import UrlContext as UrlContext
+    from extract.interactions.tools.builtin import evidence_of as evidence_of
+    from extract.interactions.tools.functions import Function as Function
+    from extract.interactions.tools.functions import FunctionResult as FunctionResult
+    from extract.interactions.tools.functions import function_tool as function_tool
+    from extract.interactions.tools.loop import ToolRun as ToolRun
     from extract.interactions.webhooks import WebhookEvent as WebhookEvent
     from extract.interactions.webhooks import verify_webhook as verify_webhook
-    from extract.limits import Limits as Limits
-    from extract.limits import Retry as Retry
-    from extract.prompts import Example as Example
-    from extract.results import Progress as Progress
-    from extract.results import Run as Run
-    from extract.runs import extract_one as extract_one
-    from extract.runs import offline_client as offline_client
-    from extract.runs import run as run
-    from extract.runs import run_async as run_async
+    from extract.io.cache.response_cache import ResponseCache as ResponseCache
+    from extract.limits.budget import Budget as Budget
+    from extract.limits.limits import Limits as Limits
+    from extract.limits.limits import Retry as Retry
+    from extract.results.run import Progress as Progress
+    from extract.results.run import Run as Run
+    from extract.results.spot_check import SpotCheck as SpotCheck
+    from extract.runner.run import extract_one as extract_one
+    from extract.runner.run import offline_client as offline_client
+    from extract.runner.run import run as run
+    from extract.runner.run import run_async as run_async
+    from extract.runner.tasks import POLICIES as POLICIES
+    from extract.runner.tasks import classify as classify
+    from extract.runner.tasks import moderate as moderate
     from extract.schema import OutputSchema as OutputSchema
     from extract.schema import compile_schema as compile_schema
-    from extract.spans import Span as Span
-    from extract.spotcheck import SpotCheck as SpotCheck
-    from extract.tasks import POLICIES as POLICIES
-    from extract.tasks import classify as classify
-    from extract.tasks import moderate as moderate
-    from extract.types import Attempt as Attempt
-    from extract.types import AudioFormat as AudioFormat
-    from extract.types import Citation as Citation
-    from extract.types import Clip as Clip
-    from extract.types import Generation as Generation
-    from extract.types import ImageFormat as ImageFormat
-    from extract.types import Interaction as Interaction
-    from extract.types import Loss as Loss
-    from extract.types import MediaPart as MediaPart
-    from extract.types import Outcome as Outcome
-    from extract.types import Pages as Pages
-    from extract.types import Request as Request
-    from extract.types import SafetySetting as SafetySetting
-    from extract.types import TextFormat as TextFormat
-    from extract.types import TextPart as TextPart
-    from extract.types import Turn as Turn
-    from extract.types import Usage as Usage
-    from extract.windows import Union as Union
-    from extract.windows import Windows as Windows
+    from extract.schema.losses import Loss as Loss
 
 _NAMES_OF = {
-    "budget": "Budget",
-    "cache": "ResponseCache",
-    "checking": "LabelCheck check_labels",
+    "documents.grounding.span": "Span",
+    "documents.parts": "Clip MediaPart Pages TextPart Turn",
+    "documents.windows": "Union Windows",
     "emulator": "Emulator",
-    "errors": """AnswerError AnswerTimeout ApiError BadRecord BadRequest BadSignature Blocked BudgetExceeded
-        ConfigError Denied ExtractError Incomplete InvalidAnswer Issue LostRows NotRun OutputError
-        Overloaded QuotaExhausted RateLimited SchemaError SchemaTooComplex TooManyFailures Unfinished
-        Unreachable""",
+    "errors": """AnswerError AnswerTimeout ApiError BadRecord BadRequest BadSignature Blocked BudgetExceeded ConfigError
+        Denied ExtractError Incomplete InvalidAnswer Issue LostRows NotRun OutputError Overloaded QuotaExhausted
+        RateLimited SchemaError SchemaTooComplex TooManyFailures Unfinished Unreachable""",
     "evaluation": "Comparison Evaluation compare evaluate",
-    "extractor": "Extractor",
+    "evaluation.second_opinion": "LabelCheck check_labels",
+    "extractor.extractor": "Extractor",
+    "extractor.prompts": "Example",
+    "interactions.citations": "Citation",
     "interactions.client": "AsyncClient Client",
     "interactions.conversation": "Conversation",
     "interactions.decisions": """BooleanAnswer BooleanQuestion ChoiceAnswer ChoiceQuestion Decisions ScoreAnswer
         ScoreQuestion""",
     "interactions.files": "RemoteFile",
-    "interactions.functions": "Function FunctionResult function_tool",
-    "interactions.structured": "parse",
-    "interactions.tool_loop": "ToolRun",
-    "interactions.tools": """CodeExecution ComputerUse Evidence FileSearch GoogleMaps GoogleSearch McpServer UrlContext
-        evidence_of""",
+    "interactions.interaction": "Attempt Interaction Outcome Usage",
+    "interactions.parsing": "parse",
+    "interactions.requests": "AudioFormat Generation ImageFormat Request SafetySetting TextFormat",
+    "interactions.tools.builtin": """CodeExecution ComputerUse Evidence FileSearch GoogleMaps GoogleSearch McpServer
+        UrlContext evidence_of""",
+    "interactions.tools.functions": "Function FunctionResult function_tool",
+    "interactions.tools.loop": "ToolRun",
     "interactions.webhooks": "WebhookEvent verify_webhook",
-    "limits": "Limits Retry",
-    "prompts": "Example",
-    "results": "Progress Run",
-    "spans": "Span",
-    "spotcheck": "SpotCheck",
-    "tasks": "POLICIES classify moderate",
-    "windows": "Union Windows",
-    "runs": "extract_one offline_client run run_async",
+    "io.cache.response_cache": "ResponseCache",
+    "limits.budget": "Budget",
+    "limits.limits": "Limits Retry",
+    "results.run": "Progress Run",
+    "results.spot_check": "SpotCheck",
+    "runner.run": "extract_one offline_client run run_async",
+    "runner.tasks": "POLICIES classify moderate",
     "schema": "OutputSchema compile_schema",
-    "types": """Attempt AudioFormat Citation Clip Generation ImageFormat Interaction Loss MediaPart Outcome Pages
-        Request SafetySetting TextFormat TextPart Turn Usage""",
+    "schema.losses": "Loss",
 }
 _MODULE_OF = {name: f"extract.{module}" for module, names in _NAMES_OF.items() for name in names.split()}
 
@@ -169,9 +171,9 @@ def _register_namespace() -> None:
     polars = sys.modules.get("polars")
     if polars is not None and hasattr(polars, "api") and not hasattr(polars.DataFrame, "extract"):
         register = polars.api.register_dataframe_namespace("extract")
-        register(lambda frame: import_module("extract.frame").FrameNamespace(frame))
+        register(lambda frame: import_module("extract.runner.frame").FrameNamespace(frame))
         register_lazy = polars.api.register_lazyframe_namespace("extract")
-        register_lazy(lambda frame: import_module("extract.frame").LazyFrameNamespace(frame))
+        register_lazy(lambda frame: import_module("extract.runner.frame").LazyFrameNamespace(frame))
 
 
 _register_namespace()

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 
-from extract.types import JsonObject, Usage
-from extract.usage import Price
+from extract.interactions.interaction import Usage
+from extract.json_types import JsonObject
+from extract.limits.pricing import Price
 
 __all__ = ["Estimate", "PaidSample"]
 

@@ -57,7 +57,7 @@ def only_loopback(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture(autouse=True)
 def plain_loops(monkeypatch: pytest.MonkeyPatch) -> None:
     """Run in asyncio's own loops: uvloop connects below the sockets that are watched here."""
-    monkeypatch.setattr("extract.loops._maker", lambda: asyncio.new_event_loop)
+    monkeypatch.setattr("extract.runner.event_loop._maker", lambda: asyncio.new_event_loop)
 
 
 @pytest.fixture(autouse=True)

@@ -30,9 +30,9 @@ from extract import (
     Run,
     run,
 )
-from extract.budget import Amount, Forecast, Purse, RetryBudget
 from extract.emulator.faults import Fault
-from extract.usage import find_price
+from extract.limits.budget import Amount, Forecast, Purse, RetryBudget
+from extract.limits.pricing import find_price
 
 
 class Note(BaseModel):

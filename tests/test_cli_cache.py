@@ -134,7 +134,7 @@ def test_a_cache_is_shown_and_verified_while_a_run_writes_to_it(tmp_path: Path) 
 
 LOOKER = """
 import os, sys
-from extract.cache import ResponseCache
+from extract.io.cache.response_cache import ResponseCache
 
 if os.geteuid() == 0:
     os.setgid(65534)
@@ -202,7 +202,7 @@ def test_a_file_of_a_newer_version_is_refused(tmp_path: Path) -> None:
 WRITER = textwrap.dedent(
     """
     import asyncio, sys
-    from extract.cache import ResponseCache
+    from extract.io.cache.response_cache import ResponseCache
 
     async def fill(path, name, count):
         with ResponseCache(path) as cache:

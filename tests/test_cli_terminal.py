@@ -23,10 +23,10 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from extract import Emulator
-from extract.cli.progress import Log, Status
+from extract.cli.live_progress import Log, Status
 from extract.cli.terminal import plain
 from extract.emulator.server import running_server
-from extract.results import Progress, Totals
+from extract.results.run import Progress, Totals
 
 SAMPLES = Path(__file__).parents[1] / "sample_data"
 PIPELINE = """

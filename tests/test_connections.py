@@ -18,8 +18,8 @@ from httptools import HttpParserError, HttpParserUpgrade
 from scripted import ANSWER, Behaviour, Server, chunks, listening, reply, serving, silence
 
 from extract import AsyncClient, ConfigError, Request
-from extract.interactions.connections import Connections, NotConnected
-from extract.interactions.wire import Call, Reply
+from extract.interactions.http.calls import Call, Reply
+from extract.interactions.http.connections import Connections, NotConnected
 
 HEAD = b"POST /v1/interactions HTTP/1.1\r\nhost: here\r\ncontent-length: "
 
@@ -224,7 +224,7 @@ def test_silence_is_counted_from_the_last_byte_and_ends_only_the_exchange_that_i
 
 
 def test_a_connection_that_was_kept_too_long_is_not_used(in_loop: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("extract.interactions.connections._KEPT_SECONDS", 0.0)
+    monkeypatch.setattr("extract.interactions.http.connections._KEPT_SECONDS", 0.0)
 
     async def main() -> int:
         async with serving(lambda _: reply()) as server:
@@ -238,7 +238,7 @@ def test_a_connection_that_was_kept_too_long_is_not_used(in_loop: Run, monkeypat
 
 
 def test_an_idle_connection_is_closed_in_time(in_loop: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("extract.interactions.connections._KEPT_SECONDS", 0.2)
+    monkeypatch.setattr("extract.interactions.http.connections._KEPT_SECONDS", 0.2)
 
     async def main() -> None:
         async with serving(lambda _: reply()) as server:

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extract import Client, Emulator, Extractor, SpotCheck, run
-from extract.display import cell_text, link
-from extract.spotcheck import CheckedRow
+from extract.results.html import cell_text, link
+from extract.results.spot_check import CheckedRow
 
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -28,10 +28,10 @@ from pydantic import BaseModel, Field
 from uploads import Service as Uploaded
 
 from extract import Budget, Client, ConfigError, Emulator, Extractor, Limits, NotRun, OutputError, ResponseCache, run
+from extract.distributed.quota import Leases, Report
+from extract.distributed.worker_quota import LeasedThrottle, Leaseholder
 from extract.emulator.server import running_server
-from extract.gate import Gate
-from extract.leased import LeasedThrottle, Leaseholder
-from extract.leases import Leases, Report
+from extract.limits.limiter import Gate
 
 needs_ray = [
     pytest.mark.ray,
@@ -99,7 +99,7 @@ def cluster() -> Iterator[None]:
 
 def on_cluster(folder: Path, url: str, extractor: Extractor = PARCELS, **options: Any) -> Any:
     """Run over `in.parquet` of a folder, on the cluster that is connected to."""
-    from extract.distributed.run import run_on_ray
+    from extract.distributed import run_on_ray
 
     defaults: dict[str, Any] = {
         "output": folder / "out.parquet",
@@ -140,7 +140,7 @@ def test_the_command_line_without_ray_is_wrong_usage_in_one_line(tmp_path: Path,
 
 
 def test_import_extract_loads_no_ray() -> None:
-    code = "import sys, extract, extract.runs, extract.cli.app; print('ray' in sys.modules)"
+    code = "import sys, extract, extract.runner.run, extract.cli.app; print('ray' in sys.modules)"
     told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert told.stdout == "False\n"
 
@@ -245,7 +245,7 @@ class TestOnACluster:
     ) -> None:
         from ray import cloudpickle
 
-        from extract.distributed.shipping import pack
+        from extract.distributed.pickling import pack
 
         folders = {"own": tmp_path / "home", "mine": tmp_path / "home", "packaged": tmp_path / "lib" / "dist-packages"}
         for name, folder in folders.items():
@@ -281,7 +281,7 @@ class TestOnACluster:
             Actors.start(Limits(), None, tmp_path / "c", Service(Client("key").endpoint))
 
     async def test_a_look_into_the_cache_holds_nobody_up_and_is_not_older_than_what_is_kept(self) -> None:
-        from extract.distributed.answers import RemoteAnswers
+        from extract.distributed.remote_cache import RemoteAnswers
 
         keeper = FakeKeeper()
         answers = RemoteAnswers("a", keeper, {})
@@ -298,7 +298,7 @@ class TestOnACluster:
         assert await asyncio.wait_for(fetching, 1) == b"{}"
 
     async def test_an_answer_that_cannot_be_handed_in_is_told_to_who_waits(self) -> None:
-        from extract.distributed.answers import RemoteAnswers
+        from extract.distributed.remote_cache import RemoteAnswers
 
         answers = RemoteAnswers("a", FakeKeeper(broken=True), {})
         for _ in range(2):
@@ -370,10 +370,10 @@ class TestOnACluster:
     def test_a_run_with_rows_that_were_not_reached_is_not_whole(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        from extract.budget import Amount
         from extract.distributed import collector
         from extract.distributed.actors import State
-        from extract.sinks import ParquetSink
+        from extract.io.sinks.open import ParquetSink
+        from extract.limits.budget import Amount
 
         monkeypatch.setattr(collector, "answered", lambda call: call())
         calls = {"state": State(3, Amount(), Decimal(0), None), "spent": [], "rung": 0, "close_files": 0}
@@ -459,7 +459,7 @@ class FakeKeeper:
 
 def exchange_with(ask: Callable[[Report], Awaitable[Any]], stops: list[Exception]) -> Any:
     """A worker's talk with a quota that answers as `ask` does."""
-    from extract.distributed.exchange import Exchange
+    from extract.distributed.quota_client import Exchange
 
     want = asyncio.Event()
     throttle = LeasedThrottle(Limits(), want.set)

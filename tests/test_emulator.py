@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from extract.emulator import Emulator, Fault, WireRequest, WireResponse
 from extract.errors import ConfigError
-from extract.prompts import REPAIR_OPENING
+from extract.extractor.prompts import REPAIR_OPENING
 
 KEY = {"x-goog-api-key": "test"}
 SCHEMA = {

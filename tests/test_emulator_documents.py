@@ -11,9 +11,9 @@ from pydantic import BaseModel
 from pydantic_core import from_json
 
 from extract import Client, Emulator, Extractor, MediaPart, Request, compile_schema, run
+from extract.documents.parts import TextPart, Turn
 from extract.emulator import documents
-from extract.prompts import REPAIR_OPENING
-from extract.types import TextPart, Turn
+from extract.extractor.prompts import REPAIR_OPENING
 
 pytest.importorskip("pypdfium2")
 

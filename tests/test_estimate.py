@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 from extract import Client, ConfigError, Emulator, Extractor, Generation, ResponseCache, run
 from extract.cli.app import app
 from extract.emulator.server import running_server
-from extract.estimate import PaidSample, estimate, pay_sample
-from extract.sources import open_source
-from extract.types import Usage
+from extract.interactions.interaction import Usage
+from extract.io.sources import open_source
+from extract.runner.estimate import PaidSample, estimate, pay_sample
 
 LABELS = Extractor(["a", "b"], "{text}")
 
@@ -32,7 +32,7 @@ def rows(count: int, seed: int) -> pl.DataFrame:
 
 
 def test_the_interval_holds_what_all_prompts_really_take(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("extract.estimate._COUNTED_ROWS", 3_000)
+    monkeypatch.setattr("extract.runner.estimate._COUNTED_ROWS", 3_000)
     held = 0
     for seed in range(20):
         table = rows(4_000, seed)
@@ -105,7 +105,7 @@ def test_a_sample_of_equally_long_prompts_does_not_say_that_all_were_counted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("extract.estimate._COUNTED_ROWS", 2_500)
+    monkeypatch.setattr("extract.runner.estimate._COUNTED_ROWS", 2_500)
     Path("p.py").write_text('from extract import Extractor\nextractor = Extractor(["a", "b"], "{text}")\n')
     pl.DataFrame({"text": [f"{number:08}" for number in range(3_000)]}).write_csv("rows.csv")
     shown = CliRunner().invoke(app, ["estimate", "p.py", "rows.csv"]).stdout

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from extract import ConfigError, compare, evaluate
 from extract.evaluation import Average, Evaluation, FieldScore
-from extract.evaluation.comparison import mcnemar
+from extract.evaluation.compare import mcnemar
 
 UNANSWERED = "(no prediction)"
 NULL = "(null)"

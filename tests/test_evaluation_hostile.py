@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from extract.errors import ConfigError
 from extract.evaluation import compare, evaluate
-from extract.evaluation.retyping import retyped
+from extract.io.retyping import retyped
 
 
 def judged(predicted: pl.Series, gold: pl.Series) -> float | None:

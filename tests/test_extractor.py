@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extract import BadRecord, ConfigError, Extractor
+from extract.documents.parts import MediaPart, TextPart, Turn
 from extract.interactions.endpoint import Endpoint
-from extract.parts import MediaPart, TextPart, Turn
 
 PLAN = Extractor(["bug", "praise"], "{text}").compile(Endpoint(api_key="key"))
 

@@ -6,8 +6,8 @@ from decimal import Decimal
 import pytest
 
 from extract import Budget, BudgetExceeded, Limits, NotRun, Overloaded, RateLimited
-from extract.budget import Amount, Purse
-from extract.gate import Gate
+from extract.limits.budget import Amount, Purse
+from extract.limits.limiter import Gate
 
 
 def gate(**limits: float) -> Gate:

@@ -22,10 +22,10 @@ from planted import DRESSES, SCRIPTS, plant, slips
 from pydantic import BaseModel
 
 from extract import ConfigError, compile_schema
-from extract.grounding import Labels, SourceText, ground
-from extract.grounding.borders import stands_alone
-from extract.grounding.folding import BARE, LIGHT, fold
-from extract.spans import Span
+from extract.documents.grounding import Labels, SourceText, ground
+from extract.documents.grounding.borders import stands_alone
+from extract.documents.grounding.folding import BARE, LIGHT, fold
+from extract.documents.grounding.span import Span
 
 
 def only(value: Any, text: str, **options: Any) -> Span:

@@ -11,7 +11,7 @@ from extract import ConfigError, Generation, Interaction, MediaPart, Request, Te
 from extract.errors import ExtractError, Unfinished
 from extract.interactions.dialects import DIALECTS, decode, merge
 from extract.interactions.failures import judge
-from extract.interactions.protocols import next_hop
+from extract.interactions.operations import next_hop
 
 REQUEST = Request(
     model="gemini-3.5-flash-lite",

@@ -22,8 +22,8 @@ from extract import (
 )
 from extract.errors import ExtractError
 from extract.interactions.failures import judge, refusal
-from extract.interactions.wire import Reply
-from extract.types import Failure, Interaction
+from extract.interactions.http.calls import Reply
+from extract.interactions.interaction import Failure, Interaction
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 

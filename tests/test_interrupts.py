@@ -17,8 +17,8 @@ import pytest
 
 from extract import Emulator, ResponseCache
 from extract.emulator.server import running_server
-from extract.types import Usage
-from extract.usage import find_price
+from extract.interactions.interaction import Usage
+from extract.limits.pricing import find_price
 
 ROWS = 150
 IN_FLIGHT = 8

@@ -7,8 +7,8 @@ import time
 import pytest
 from pdfs import assembled, pages_of, pdf_of, placed_pdf, stream
 
-from extract.layout import Word, laid_out
-from extract.pdf import read_pdf
+from extract.documents.pdf import read_pdf
+from extract.documents.pdf_layout import Word, laid_out
 
 pytest.importorskip("pypdfium2")
 

@@ -17,14 +17,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extract import Budget, BudgetExceeded, Limits, RateLimited
-from extract.budget import Amount
-from extract.claims import Bid, LeasedPurse
+from extract.distributed.budget_claims import Bid, LeasedPurse
+from extract.distributed.quota import Leases, Report
+from extract.distributed.worker_quota import LeasedThrottle, Leaseholder
 from extract.errors import Denied, QuotaExhausted
-from extract.gate import Gate
-from extract.leased import LeasedThrottle, Leaseholder
-from extract.leases import Leases, Report
-from extract.limits import Day
-from extract.rates import Verdict
+from extract.limits.budget import Amount
+from extract.limits.limiter import Gate
+from extract.limits.limits import Day
+from extract.limits.rate_limiter import Verdict
 
 REFUSED = Verdict(refused=True)
 

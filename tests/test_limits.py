@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from extract import Blocked, Denied, ExtractError, InvalidAnswer, Issue, Overloaded, RateLimited, Retry, Unreachable
 from extract.interactions.insistence import insist
-from extract.limits import AdaptiveLimit, Day, TokenBucket, is_throttle, next_streak
+from extract.limits.limits import AdaptiveLimit, Day, TokenBucket, is_throttle, next_streak
 
 
 def test_one_answer_opens_ten_slots_which_double_per_round_until_the_first_throttle() -> None:

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from pdfs import pdf_of
 
 from extract import BadRecord, Client, ConfigError, Emulator, Extractor, MediaPart, Request, TextPart, run
-from extract.media import is_document, load_parts
-from extract.pdf import count_pages
+from extract.documents.loader import is_document, load_parts
+from extract.documents.pdf import count_pages
 
 
 @pytest.mark.parametrize(

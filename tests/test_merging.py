@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ConfigDict, Field
 
+from extract.documents.windows.conflicts import Candidate, Conflict
+from extract.documents.windows.cutting import Rule, Union, Window, Windows, cut
+from extract.documents.windows.merging import Merged, check_rules, merge
 from extract.errors import ConfigError
 from extract.schema import compile_schema
-from extract.types import Candidate, Conflict
-from extract.windows.cutting import Rule, Union, Window, Windows, cut
-from extract.windows.merging import Merged, check_rules, merge
 
 
 class Party(BaseModel):

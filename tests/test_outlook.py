@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extract.outlook import Outlook
-from extract.results import Progress, Totals
-from extract.types import Usage
+from extract.interactions.interaction import Usage
+from extract.results.eta import Outlook
+from extract.results.run import Progress, Totals
 
 
 def glance(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from extract.pace import Pace
+from extract.limits.adaptive_rate import Pace
 
 
 @dataclass

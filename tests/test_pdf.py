@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from pdfs import assembled, bomb_pdf, locked_pdf, pdf_of, restricted_pdf, stream
 
-from extract import pdf
+from extract.documents import pdf
+from extract.documents.pdf import check_pdf, count_pages, pdf_fault, read_pdf, split_pdf
 from extract.errors import BadRecord, ConfigError
-from extract.pdf import check_pdf, count_pages, pdf_fault, read_pdf, split_pdf
 
 pytest.importorskip("pypdfium2")
 

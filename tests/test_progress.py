@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 
 from extract import Client, Emulator, Extractor, Limits, Progress, classify, run
-from extract.outlook import Outlook
-from extract.progress import status
-from extract.results import Totals
+from extract.results.eta import Outlook
+from extract.results.progress_bar import status
+from extract.results.run import Totals
 
 LABEL = Extractor(["good", "bad"], "{text}")
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extract import BadRecord, ConfigError, Example, Issue
-from extract.prompts import Template, check_columns, repair_text, value_text
+from extract.extractor.prompts import Template, check_columns, repair_text, value_text
 
 
 def test_columns_are_named_in_the_order_of_their_first_use() -> None:

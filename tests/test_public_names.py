@@ -51,7 +51,16 @@ def loaded_by(statement: str) -> set[str]:
 
 
 def test_import_extract_loads_nothing_heavy() -> None:
-    heavy = {"polars", "pydantic", "aiohttp", "httpx", "genai_prices", "jsonschema", "extract.runs", "extract.runner"}
+    heavy = {
+        "polars",
+        "pydantic",
+        "aiohttp",
+        "httpx",
+        "genai_prices",
+        "jsonschema",
+        "extract.runner.run",
+        "extract.runner.scheduler",
+    }
     assert not loaded_by("import extract") & heavy
 
 

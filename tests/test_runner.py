@@ -15,7 +15,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from extract import Client, Emulator, Extractor, Limits, OutputError, Retry, run
-from extract.backlog import Backlog
+from extract.runner.spill import Backlog
 
 ECHO = Extractor({"type": "object", "properties": {"said": {"type": "string"}}, "required": ["said"]}, "{text}")
 
@@ -113,7 +113,7 @@ def test_a_full_temporary_folder_stops_the_run_and_loses_no_count(monkeypatch: p
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(pl.DataFrame, "write_ipc", full)
-    monkeypatch.setattr("extract.backlog._MOST_BYTES", 0)
+    monkeypatch.setattr("extract.runner.spill._MOST_BYTES", 0)
     monkeypatch.setattr(Backlog.__init__, "__defaults__", (0,))
     transport = Stuck(Emulator(answers=echo, keep_requests=False), 2_999, patience=4.0)
     result = run(rows(3_000), ECHO, client=Client("key", transport=transport))

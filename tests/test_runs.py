@@ -42,9 +42,9 @@ from extract import (
     run,
     run_async,
 )
-from extract.emulator.gate import survey
+from extract.emulator.schema_gate import survey
 from extract.emulator.server import running_server
-from extract.sources import Source, open_source
+from extract.io.sources import Source, open_source
 
 
 class Label(BaseModel):
@@ -510,7 +510,7 @@ def test_an_interrupt_before_the_first_request_sends_none(monkeypatch: pytest.Mo
         opened.set()
         return open_source(data)
 
-    monkeypatch.setattr("extract.runs.open_source", interrupted)
+    monkeypatch.setattr("extract.runner.run.open_source", interrupted)
     with pytest.raises(KeyboardInterrupt):
         ask(texts(5), emulator)
     assert opened.wait(5)

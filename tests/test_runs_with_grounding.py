@@ -102,7 +102,7 @@ def test_a_record_without_a_text_is_rejected_unpaid_where_values_must_stand_in_o
 
 def test_a_missing_pdfium_is_told_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = Path(__file__).parents[1] / "sample_data" / "invoices_pdf"
-    monkeypatch.setattr("extract.pdf.find_spec", lambda _: None)
+    monkeypatch.setattr("extract.documents.pdf.find_spec", lambda _: None)
     emulator = Emulator(answers=lambda _: json.dumps(GOOD))
     extractor = Extractor(Invoice, "Read it.", media=("path",), grounding=("path",))
     with pytest.raises(ConfigError, match=r"extract-interactions\[documents\]"):

@@ -11,7 +11,7 @@ import pytest
 
 from extract import Client, ConfigError, Emulator, Extractor, Limits, Request, ResponseCache, run
 from extract.emulator import Calls, Steps
-from extract.interactions.tools import ComputerUse, GoogleSearch
+from extract.interactions.tools.builtin import ComputerUse, GoogleSearch
 
 DIALECTS = pytest.mark.parametrize("dialect", ["steps", "outputs"])
 GOOD = {"type": "text", "text": '{"value": "found"}'}

@@ -32,8 +32,8 @@ from extract import (
     run,
 )
 from extract.emulator.server import running_server
-from extract.estimate import estimate, pay_sample
-from extract.sources import open_source
+from extract.io.sources import open_source
+from extract.runner.estimate import estimate, pay_sample
 
 pytest.importorskip("semantic_text_splitter", reason="the extra `documents` is not installed")
 

@@ -12,8 +12,8 @@ from typing import Any
 import polars as pl
 import pytest
 
+from extract.documents.pdf import read_pdf
 from extract.interactions.endpoint import Endpoint
-from extract.pdf import read_pdf
 from extract.schema import OutputSchema, compile_schema
 
 ROOT = Path(__file__).parents[1]

@@ -37,7 +37,7 @@ from extract import (
 )
 from extract.cli.app import app
 from extract.emulator.server import running_server
-from extract.samples import vote
+from extract.runner.voting import vote
 
 
 class Ticket(BaseModel):

@@ -32,7 +32,7 @@ from pydantic import (
 
 from extract.errors import InvalidAnswer, Issue, SchemaError
 from extract.schema import OutputSchema, compile_schema
-from extract.types import Loss
+from extract.schema.losses import Loss
 
 
 class Topic(enum.Enum):

@@ -16,10 +16,10 @@ from pydantic import BaseModel, Field, create_model
 from test_schema_properties import SCHEMAS, TYPES, VALUES
 
 from extract.errors import InvalidAnswer, SchemaError
+from extract.json_types import JsonObject
 from extract.schema import OutputSchema, compile_schema
 from extract.schema.complexity import survey
 from extract.schema.keywords import WIRE_KEYWORDS, subschemas
-from extract.types import JsonObject
 
 LABELS = [f"label number {index:04d}" for index in range(1_000)]
 

@@ -16,7 +16,7 @@ from typing_extensions import TypedDict
 
 from extract.errors import InvalidAnswer
 from extract.schema import OutputSchema, compile_schema
-from extract.schema.mends import MENDS
+from extract.schema.lenient import MENDS
 
 CLOSED = ConfigDict(extra="forbid")
 Topic = Literal["billing", "bug"]

@@ -14,7 +14,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from extract import ConfigError, OutputError
-from extract.sinks import FrameSink, check_output, footer, open_sink, write_errors
+from extract.io.sinks.open import FrameSink, check_output, footer, open_sink, write_errors
 
 SCHEMA = pl.Schema(
     {

@@ -11,7 +11,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from extract import ConfigError
-from extract.sources import Source, open_source, take_rows
+from extract.io.sources import Source, open_source, take_rows
 
 FRAME = pl.DataFrame({"id": range(10), "text": [f"row {number}" for number in range(10)]})
 

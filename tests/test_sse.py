@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extract.interactions.sse import Frame, SseParser
+from extract.interactions.streaming.sse import Frame, SseParser
 
 STREAM = (
     b'\xef\xbb\xbf: hello\nevent: a\nid: e1\ndata: {"n":1}\n\n: beat\nretry: 10\n\ndata: {"n":\ndata:2}\n\n'

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from extract import AsyncClient, Client, Emulator, Generation, Interaction, Request, Retry
 from extract.emulator.server import running_server
 from extract.errors import BadRequest, Blocked, Denied, ExtractError, Overloaded, RateLimited, Unreachable
-from extract.interactions.events import (
+from extract.interactions.streaming.events import (
     Accumulator,
     ArgumentsPiece,
     Completed,
@@ -33,7 +33,7 @@ from extract.interactions.events import (
     UnknownEvent,
     read_event,
 )
-from extract.interactions.sse import Frame
+from extract.interactions.streaming.sse import Frame
 
 KEY = "k"
 QUICK = Retry(failures=2, first_wait=0.001, longest_wait=0.01)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extract.timeline import Sample, Timeline
+from extract.results.timeline import Sample, Timeline
 
 
 @given(steps=st.lists(st.floats(0.0, 50.0), min_size=1, max_size=1_500))

@@ -12,9 +12,7 @@ from pydantic import BaseModel, Field
 
 from extract import AsyncClient, Client, ConfigError, Emulator, Interaction, MediaPart, Request, TextPart, Unfinished
 from extract.emulator import Calls, Steps
-from extract.interactions.functions import Function, call_functions, function_tool, functions_of
-from extract.interactions.tool_loop import ToolRun, run_tools, run_tools_async, wants_results
-from extract.interactions.tools import (
+from extract.interactions.tools.builtin import (
     CodeExecution,
     ComputerUse,
     FileSearch,
@@ -25,6 +23,8 @@ from extract.interactions.tools import (
     evidence_of,
     lacks_evidence,
 )
+from extract.interactions.tools.functions import Function, call_functions, function_tool, functions_of
+from extract.interactions.tools.loop import ToolRun, run_tools, run_tools_async, wants_results
 
 MODEL = "gemini-3.8-flash"
 BOTH = pytest.mark.parametrize("dialect", ["steps", "outputs"])

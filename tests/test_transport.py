@@ -34,8 +34,8 @@ from extract import (
 from extract.emulator.server import running_server
 from extract.errors import ApiError, BadRequest, Denied, Overloaded, RateLimited
 from extract.interactions.endpoint import Endpoint
-from extract.interactions.transport import Direct
-from extract.interactions.wire import Call
+from extract.interactions.http.calls import Call
+from extract.interactions.http.transport import Direct
 
 KEY = "AIza-very-secret"
 CALL = Call("POST", "/interactions", b'{"input":"hi"}')
@@ -290,7 +290,7 @@ async def test_no_password_from_a_netrc_file_travels_with_the_key(
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.delenv(name, raising=False)
     # No foreign address may be reached from here, so this machine is made to pass for one.
-    monkeypatch.setattr("extract.interactions.addresses.is_loopback", lambda _: False)
+    monkeypatch.setattr("extract.interactions.http.origins.is_loopback", lambda _: False)
     async with serving(lambda _: reply()) as server:
         direct = Direct(f"{server.url}/v1", {"x-goog-api-key": KEY}, 5.0)
         assert (await direct.send(CALL)).status == 200

@@ -21,10 +21,10 @@ from uploads import Service
 
 from extract import AsyncClient, BadRecord, Client, Extractor, Limits, MediaPart, ResponseCache, Retry, run
 from extract.cli.app import app
+from extract.documents.parts import Turn
+from extract.emulator.messages import WireRequest, WireResponse
 from extract.emulator.server import running_server
-from extract.emulator.wire import WireRequest, WireResponse
-from extract.types import Turn
-from extract.uploads import Uploads
+from extract.runner.uploads import Uploads
 
 QUICK = Retry(first_wait=0.001, longest_wait=0.01)
 ASKED = Extractor(["spam", "ham"], "Which?", media=("file",))

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pytest
 
 from extract import Usage
-from extract.usage import find_price
+from extract.limits.pricing import find_price
 
 NOW = datetime(2026, 11, 22, tzinfo=UTC)
 

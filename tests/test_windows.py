@@ -9,9 +9,9 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from extract.documents.windows.cutting import Union, Window, Windows, count, cut
+from extract.documents.windows.graphemes import is_border
 from extract.errors import BadRecord, ConfigError
-from extract.windows.cutting import Union, Window, Windows, count, cut
-from extract.windows.graphemes import is_border
 
 # What a reader takes for one character; none of them joins with one that follows.
 CLUSTERS = [

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from pydantic_core import from_json, to_json
 
 from extract import ConfigError
-from extract.interactions.wire import Base64, json_body
+from extract.interactions.http.calls import Base64, json_body
 
 _PLAIN = st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.text() | st.floats(allow_nan=False)
 _VALUES = st.recursive(

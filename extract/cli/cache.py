@@ -12,10 +12,10 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from extract.cache import ResponseCache
 from extract.errors import ConfigError
 from extract.interactions.dialects import decode
-from extract.ledger import Spending
+from extract.io.cache.ledger import Spending
+from extract.io.cache.response_cache import ResponseCache
 
 __all__ = ["show_command", "verify_command"]
 

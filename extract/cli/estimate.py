@@ -10,19 +10,19 @@ from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from extract.cache import ResponseCache
 from extract.cli.pipelines import load_pipeline
 from extract.cli.terminal import say_warnings
 from extract.errors import ConfigError
-from extract.estimate import estimate, pay_sample
 from extract.estimates import Estimate, PaidSample
-from extract.extractor import Extractor
+from extract.extractor.extractor import Extractor
 from extract.interactions.client import Client
 from extract.interactions.endpoint import GOOGLE_URL, Endpoint
+from extract.io.cache.response_cache import ResponseCache
+from extract.io.sources import Source, open_source, take_rows
+from extract.json_types import JsonObject
+from extract.limits.pricing import money
+from extract.runner.estimate import estimate, pay_sample
 from extract.schema import OutputSchema, compile_schema
-from extract.sources import Source, open_source, take_rows
-from extract.types import JsonObject
-from extract.usage import money
 
 __all__ = ["Quota", "estimate_command"]
 

@@ -10,20 +10,20 @@ from typing import Any, TypeAlias
 
 import polars as pl
 
-from extract.checking import LabelCheck, check_labels
-from extract.cli.outputs import Output, read_output
+from extract.cli.eval_inputs import Output, read_output
 from extract.cli.pipelines import load_pipeline
 from extract.errors import ConfigError
 from extract.evaluation import Comparison, Evaluation, compare, evaluate
 from extract.evaluation.labels import label_fields, text_fields
 from extract.evaluation.pairing import with_equal_keys
+from extract.evaluation.second_opinion import LabelCheck, check_labels
 from extract.evaluation.tables import aligned, share
-from extract.extractor import Extractor
+from extract.extractor.extractor import Extractor
 from extract.interactions.client import Client
-from extract.manifest import whole_cost
-from extract.runs import offline_client
+from extract.io.sources import read_table
+from extract.results.manifest import whole_cost
+from extract.runner.run import offline_client
 from extract.schema import compile_schema
-from extract.sources import read_table
 
 __all__ = ["Judging", "evaluate_command"]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 
 from extract.errors import ConfigError, ExtractError
-from extract.extractor import Extractor
+from extract.extractor.extractor import Extractor
 
 __all__ = ["load_pipeline", "pipeline_name"]
 

@@ -13,20 +13,20 @@ from functools import partial
 from pathlib import Path
 from typing import Literal
 
-from extract.budget import Budget
+from extract.cli.live_progress import watched
 from extract.cli.pipelines import load_pipeline, pipeline_name
-from extract.cli.progress import watched
-from extract.cli.show import show_rows
+from extract.cli.show_rows import show_rows
 from extract.cli.summary import say_summary
 from extract.cli.terminal import INTERRUPTED, exit_status, say_warnings
 from extract.errors import ConfigError
-from extract.extractor import Extractor
+from extract.extractor.extractor import Extractor
 from extract.interactions.client import Client
-from extract.limits import Limits
-from extract.results import Progress, Run
-from extract.runs import offline_client, run
+from extract.io.sources import open_source, take_rows
+from extract.limits.budget import Budget
+from extract.limits.limits import Limits
+from extract.results.run import Progress, Run
+from extract.runner.run import offline_client, run
 from extract.schema import compile_schema
-from extract.sources import open_source, take_rows
 
 __all__ = ["Options", "run_command"]
 
@@ -153,7 +153,7 @@ def _engine(options: Options) -> Callable[..., Run]:
         if options.address is not None or options.workers is not None:
             raise ConfigError("--address and --workers belong to a cluster: add --engine ray")
         return partial(run, errors="split")
-    from extract.distributed.run import run_on_ray
+    from extract.distributed import run_on_ray
 
     return partial(run_on_ray, offline=options.offline, address=options.address, workers=options.workers or 2)
 

@@ -13,8 +13,8 @@ from rich.table import Table
 from rich.text import Text
 
 from extract.cli.pipelines import load_pipeline
+from extract.json_types import JsonObject
 from extract.schema import OutputSchema, compile_schema
-from extract.types import JsonObject
 
 __all__ = ["schema_command"]
 

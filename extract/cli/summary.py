@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.text import Text
 
 from extract.cli.terminal import console_for, duration, money, plain, rate, width_of
-from extract.results import Run
+from extract.results.run import Run
 
 __all__ = ["say_summary"]
 

@@ -12,9 +12,9 @@ from typing import Literal, TextIO
 from rich.console import Console
 from rich.text import Text
 
-from extract import usage
 from extract.errors import ConfigError, ExtractError, SchemaError
-from extract.results import Run
+from extract.limits import pricing as usage
+from extract.results.run import Run
 from extract.schema import OutputSchema
 
 __all__ = [

@@ -17,17 +17,17 @@ from ray.exceptions import RayError, RayTaskError
 from ray.util.client import ray as client_mode
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from extract.budget import Amount, Budget
-from extract.cache import ResponseCache
 from extract.distributed.cluster import FROM_OUTSIDE
+from extract.distributed.quota import Lease, Leases, Report
 from extract.distributed.service import Service
 from extract.errors import ConfigError, ExtractError, OutputError
-from extract.filetable import FileRow
-from extract.leases import Lease, Leases, Report
-from extract.ledger import Spending
-from extract.limits import Day, Limits
-from extract.types import Attempt
-from extract.uploads import Uploads
+from extract.interactions.interaction import Attempt
+from extract.io.cache.ledger import Spending
+from extract.io.cache.response_cache import ResponseCache
+from extract.io.cache.uploaded_files import FileRow
+from extract.limits.budget import Amount, Budget
+from extract.limits.limits import Day, Limits
+from extract.runner.uploads import Uploads
 
 __all__ = ["Actors", "Answer", "AnswerKeeper", "Quota", "State", "answered", "failure_of", "raised"]
 

@@ -13,19 +13,20 @@ import polars as pl
 from ray.data import Dataset
 from ray.exceptions import RayError
 
-from extract.budget import Purse
-from extract.columns import error_schema
 from extract.distributed.actors import Actors, State, answered, failure_of, raised
-from extract.distributed.columns import ERROR, counted, errors_of
+from extract.distributed.error_column import ERROR, counted, errors_of
 from extract.distributed.worker import Job
 from extract.errors import ExtractError, NotRun, OutputError
-from extract.extractor import Plan
-from extract.ledger import Spending
-from extract.manifest import course_of
-from extract.results import Progress, Run, Totals
-from extract.sinks import ParquetSink, Sink, footer, write_errors
-from extract.timeline import Sample, Timeline
-from extract.types import AttemptKind, JsonObject, Usage
+from extract.extractor.extractor import Plan
+from extract.interactions.interaction import AttemptKind, Usage
+from extract.io.cache.ledger import Spending
+from extract.io.sinks.open import ParquetSink, Sink, footer, write_errors
+from extract.json_types import JsonObject
+from extract.limits.budget import Purse
+from extract.results.columns import error_schema
+from extract.results.manifest import course_of
+from extract.results.run import Progress, Run, Totals
+from extract.results.timeline import Sample, Timeline
 
 __all__ = ["Collector"]
 

@@ -14,23 +14,23 @@ import polars as pl
 import pyarrow as pa
 from ray.data import ActorPoolStrategy, Dataset
 
-from extract.budget import Budget
 from extract.distributed.actors import Actors
-from extract.distributed.columns import ERROR
+from extract.distributed.error_column import ERROR
+from extract.distributed.pickling import pack
 from extract.distributed.service import Service
-from extract.distributed.shipping import pack
 from extract.distributed.worker import Job, Worker
 from extract.errors import ConfigError
-from extract.extractor import Extractor
+from extract.extractor.extractor import Extractor
 from extract.interactions.client import AsyncClient, Client
 from extract.interactions.endpoint import Endpoint
-from extract.interactions.transport import read_timeout
-from extract.limits import Limits
-from extract.runner import Shape, output_schema
-from extract.runs import check_kinds, check_terms, make_budget, offline_client
-from extract.samples import check_samples
-from extract.types import ServiceTier
-from extract.uploads import INLINE_BYTES
+from extract.interactions.http.transport import read_timeout
+from extract.interactions.requests import ServiceTier
+from extract.limits.budget import Budget
+from extract.limits.limits import Limits
+from extract.runner.run import check_kinds, check_terms, make_budget, offline_client
+from extract.runner.scheduler import Shape, output_schema
+from extract.runner.uploads import INLINE_BYTES
+from extract.runner.voting import check_samples
 
 __all__ = ["BLOCK_ROWS", "cache_path", "extract_dataset", "make_job", "with_columns"]
 

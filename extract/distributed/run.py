@@ -10,23 +10,23 @@ from typing import Any
 import ray
 from ray.data import DataContext, Dataset
 
-from extract.blocking import on_signals
-from extract.budget import Budget
 from extract.distributed.cluster import cluster
 from extract.distributed.collector import Collector
 from extract.distributed.dataset import BLOCK_ROWS, cache_path, make_job, with_columns
 from extract.distributed.inputs import parquet_files, parquet_height, parquet_schema
 from extract.distributed.worker import Job
 from extract.errors import ConfigError
-from extract.extractor import Extractor
+from extract.extractor.extractor import Extractor
 from extract.interactions.client import Client
-from extract.limits import Limits
-from extract.manifest import manifest_of
-from extract.results import Progress, Run
-from extract.runner import Shape, output_schema
-from extract.runs import make_sink
-from extract.samples import check_samples
-from extract.sinks import footer
+from extract.io.sinks.open import footer
+from extract.limits.budget import Budget
+from extract.limits.limits import Limits
+from extract.results.manifest import manifest_of
+from extract.results.run import Progress, Run
+from extract.runner.run import make_sink
+from extract.runner.scheduler import Shape, output_schema
+from extract.runner.sync import on_signals
+from extract.runner.voting import check_samples
 
 __all__ = ["run_on_ray"]
 

@@ -16,28 +16,28 @@ import pyarrow as pa
 import ray
 from ray.exceptions import RayError
 
-from extract.asker import Asker
-from extract.budget import Budget
-from extract.claims import LeasedPurse
 from extract.distributed.actors import Actors
-from extract.distributed.answers import RemoteAnswers
-from extract.distributed.columns import with_errors
-from extract.distributed.exchange import Exchange
-from extract.distributed.files import SharedFileTable
+from extract.distributed.budget_claims import LeasedPurse
+from extract.distributed.error_column import with_errors
+from extract.distributed.quota import Lease, Report
+from extract.distributed.quota_client import Exchange
+from extract.distributed.remote_cache import RemoteAnswers
 from extract.distributed.service import Service
+from extract.distributed.shared_uploads import SharedFileTable
+from extract.distributed.worker_quota import LeasedThrottle, Leaseholder
 from extract.errors import ExtractError, OutputError
-from extract.extractor import Extractor
-from extract.gate import Gate
-from extract.leased import LeasedThrottle, Leaseholder
-from extract.leases import Lease, Report
-from extract.limits import Limits
-from extract.loops import new_loop
-from extract.runner import Runner, Shape
-from extract.runs import make_asker
-from extract.sinks import FrameSink
-from extract.sources import open_source
-from extract.types import ServiceTier
-from extract.uploads import INLINE_BYTES
+from extract.extractor.extractor import Extractor
+from extract.interactions.requests import ServiceTier
+from extract.io.sinks.open import FrameSink
+from extract.io.sources import open_source
+from extract.limits.budget import Budget
+from extract.limits.limiter import Gate
+from extract.limits.limits import Limits
+from extract.runner.event_loop import new_loop
+from extract.runner.record import Asker
+from extract.runner.run import make_asker
+from extract.runner.scheduler import Runner, Shape
+from extract.runner.uploads import INLINE_BYTES
 
 __all__ = ["Job", "Worker"]
 

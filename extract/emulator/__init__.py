@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from extract.emulator.acts import Calls, Steps
-from extract.emulator.core import Emulator
+from extract.emulator.emulator import Emulator
 from extract.emulator.faults import FAULTS, Fault
+from extract.emulator.messages import WireRequest, WireResponse
 from extract.emulator.state import SeenRequest
-from extract.emulator.wire import WireRequest, WireResponse
+from extract.emulator.tool_use import Calls, Steps
 
 __all__ = ["FAULTS", "Calls", "Emulator", "Fault", "SeenRequest", "Steps", "WireRequest", "WireResponse"]

@@ -7,7 +7,10 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 
-from extract.emulator.acts import (
+from extract.emulator.conversation import Ask, mapping, objects
+from extract.emulator.faults import Fault
+from extract.emulator.responses import Reply
+from extract.emulator.tool_use import (
     Calls,
     Naming,
     Scene,
@@ -17,11 +20,8 @@ from extract.emulator.acts import (
     tool_steps,
     without_gaps,
 )
-from extract.emulator.conversation import Ask, mapping, objects
-from extract.emulator.faults import Fault
-from extract.emulator.resource import Reply
 from extract.errors import ConfigError
-from extract.types import JsonObject
+from extract.json_types import JsonObject
 
 __all__ = ["Answer", "Answers", "Reader", "Script"]
 

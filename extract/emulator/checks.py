@@ -11,8 +11,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any, TypeAlias
 
-from extract.emulator.wire import refusal
-from extract.types import JsonObject
+from extract.emulator.messages import refusal
+from extract.json_types import JsonObject
 
 __all__ = ["check_create", "is_plain"]
 

@@ -10,8 +10,8 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
-from extract.prompts import REPAIR_OPENING
-from extract.types import JsonObject
+from extract.extractor.prompts import REPAIR_OPENING
+from extract.json_types import JsonObject
 
 __all__ = [
     "CHARACTERS_PER_TOKEN",

@@ -12,8 +12,8 @@ from typing import Any
 from extract.emulator.answers import Reader
 from extract.emulator.checks import content, either, parts, record, string, tagged
 from extract.emulator.conversation import MEDIA_TOKENS, count_tokens
-from extract.emulator.wire import refusal
-from extract.types import JsonObject
+from extract.emulator.messages import refusal
+from extract.json_types import JsonObject
 
 __all__ = ["check_decision", "decide", "decision_tokens"]
 

@@ -11,10 +11,10 @@ from typing import Any, TypeAlias
 from jsonschema import Draft202012Validator
 from pydantic_core import from_json
 
-from extract.emulator.resource import Reply
-from extract.emulator.wire import WireResponse, error_response, json_response, rpc_response
+from extract.emulator.messages import WireResponse, error_response, json_response, rpc_response
+from extract.emulator.responses import Reply
 from extract.errors import ConfigError
-from extract.types import JsonObject
+from extract.json_types import JsonObject
 
 __all__ = ["FAULTS", "KINDS", "NO_FAULT", "UPLOAD_FAULTS", "Fault", "FaultKind", "FaultPlan"]
 

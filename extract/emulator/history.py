@@ -16,8 +16,8 @@ from typing import Any, Literal
 from pydantic_core import to_json
 
 from extract.emulator.conversation import objects
-from extract.emulator.wire import refusal
-from extract.types import JsonObject
+from extract.emulator.messages import refusal
+from extract.json_types import JsonObject
 
 __all__ = ["check_history", "open_calls", "sign", "steps_given"]
 

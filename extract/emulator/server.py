@@ -23,9 +23,9 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route, Router
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from extract.emulator.core import Emulator
+from extract.emulator.emulator import Emulator
 from extract.emulator.faults import FAULTS
-from extract.emulator.wire import WireRequest, WireResponse, error_response
+from extract.emulator.messages import WireRequest, WireResponse, error_response
 from extract.errors import ConfigError, ExtractError
 
 __all__ = ["build_app", "running_server", "serve"]

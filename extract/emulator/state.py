@@ -11,9 +11,9 @@ from typing import Any, Generic, TypeVar
 from pydantic_core import to_json
 
 from extract.emulator.conversation import Kind
-from extract.emulator.wire import WireResponse, error_response, rpc_response
+from extract.emulator.messages import WireResponse, error_response, rpc_response
 from extract.errors import ConfigError
-from extract.types import JsonObject
+from extract.json_types import JsonObject
 
 __all__ = ["Bounded", "Counters", "Quota", "SeenRequest"]
 

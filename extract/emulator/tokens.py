@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from extract.emulator.conversation import MEDIA_TOKENS, count_tokens
-from extract.emulator.files import file_refusal
-from extract.types import JsonObject
+from extract.emulator.stored_files import file_refusal
+from extract.json_types import JsonObject
 
 __all__ = ["counted"]
 

@@ -9,7 +9,7 @@ from contextlib import AbstractContextManager
 
 import httpx
 
-from extract.emulator.wire import WireRequest, WireResponse
+from extract.emulator.messages import WireRequest, WireResponse
 
 __all__ = ["EmulatorTransport"]
 

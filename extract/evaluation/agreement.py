@@ -7,14 +7,14 @@ from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from extract.evaluation.mappings import as_dict
-from extract.evaluation.plain import json_value, typed_text
-from extract.evaluation.written import (
+from extract.schema.mappings import as_dict
+from extract.schema.notation import (
     collapsed,
     written_boolean,
     written_moment,
     written_numbers,
 )
+from extract.schema.plain_text import json_value, typed_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -12,9 +12,9 @@ from typing import Any, Final, TypeAlias
 import polars as pl
 
 from extract.evaluation.pairing import Pairs
-from extract.evaluation.plain import typed_text
 from extract.evaluation.tables import aligned
-from extract.evaluation.written import collapsed, written_boolean
+from extract.schema.notation import collapsed, written_boolean
+from extract.schema.plain_text import typed_text
 
 __all__ = ["Confusion", "Label", "confusion_of", "shown_label"]
 

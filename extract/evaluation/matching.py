@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import Any, Final, TypeAlias
 
 from extract.evaluation.agreement import comparable
-from extract.evaluation.written import collapsed
+from extract.schema.notation import collapsed
 
 __all__ = ["match"]
 

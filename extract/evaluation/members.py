@@ -12,10 +12,10 @@ import polars as pl
 from extract.errors import ConfigError
 from extract.evaluation.agreement import same_when_normalised
 from extract.evaluation.intervals import Bootstrap, Interval
-from extract.evaluation.mappings import as_pairs, is_mapping
 from extract.evaluation.matching import match
 from extract.evaluation.pairing import Columns, Pairs
-from extract.evaluation.plain import json_value
+from extract.schema.mappings import as_pairs, is_mapping
+from extract.schema.plain_text import json_value
 
 __all__ = ["MemberScore", "check_member_keys", "member_score"]
 

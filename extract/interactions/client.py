@@ -12,22 +12,32 @@ from typing import Self
 import httpx
 from tenacity import Retrying
 
+from extract.documents.parts import Part
 from extract.errors import ConfigError, ExtractError
-from extract.interactions.addresses import check_origin, is_loopback
 from extract.interactions.decisions import DECISION_MODEL, Decisions, Question, decide
 from extract.interactions.dialects import DialectName, decode
 from extract.interactions.endpoint import GOOGLE_URL, Endpoint
 from extract.interactions.files import AsyncFiles, Files
-from extract.interactions.functions import AnyFunction
+from extract.interactions.http.calls import Call, Reply, drive, drive_async, drive_polling, drive_polling_async
+from extract.interactions.http.origins import check_origin, is_loopback
+from extract.interactions.http.transport import Direct, Incoming, unreachable
 from extract.interactions.insistence import insist, policy
-from extract.interactions.protocols import FINISHED, cancel, create, delete, get, identity_of, wait
-from extract.interactions.streams import AsyncEventStream, AsyncOpened, EventStream, Heard, Opened, follow, listen
-from extract.interactions.tokens import count_tokens
-from extract.interactions.tool_loop import ToolRun, run_tools, run_tools_async
-from extract.interactions.transport import Direct, Incoming, unreachable
-from extract.interactions.wire import Call, Reply, drive, drive_async, drive_polling, drive_polling_async
-from extract.limits import Retry
-from extract.types import Interaction, Part, Request
+from extract.interactions.interaction import Interaction
+from extract.interactions.operations import FINISHED, cancel, create, delete, get, identity_of, wait
+from extract.interactions.requests import Request
+from extract.interactions.streaming.streams import (
+    AsyncEventStream,
+    AsyncOpened,
+    EventStream,
+    Heard,
+    Opened,
+    follow,
+    listen,
+)
+from extract.interactions.token_count import count_tokens
+from extract.interactions.tools.functions import AnyFunction
+from extract.interactions.tools.loop import ToolRun, run_tools, run_tools_async
+from extract.limits.limits import Retry
 
 __all__ = ["AsyncClient", "Client"]
 

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from extract.documents.parts import Turn
 from extract.errors import ConfigError
-from extract.types import Input, Interaction, JsonObject, Request, Turn
+from extract.interactions.interaction import Interaction
+from extract.interactions.requests import Input, Request
+from extract.json_types import JsonObject
 
 __all__ = ["Conversation"]
 

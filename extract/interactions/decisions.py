@@ -11,12 +11,14 @@ from typing import Any, TypeAlias
 
 from pydantic_core import from_json
 
+from extract.documents.parts import Part, Turn
 from extract.errors import Blocked, ConfigError, Unfinished, Unreachable
 from extract.interactions.dialects import DIALECTS, from_raw
+from extract.interactions.http.calls import Call, PollingProtocol, Reply, json_body
+from extract.interactions.interaction import Usage
 from extract.interactions.patience import insist_on
-from extract.interactions.wire import Call, PollingProtocol, Reply, json_body
-from extract.limits import Retry
-from extract.types import JsonObject, Part, Turn, Usage
+from extract.json_types import JsonObject
+from extract.limits.limits import Retry
 
 __all__ = [
     "DECISION_MODEL",

@@ -12,22 +12,12 @@ from typing import Any, Literal, TypeAlias
 
 from pydantic_core import from_json, to_json
 
+from extract.documents.parts import Clip, MediaPart, Pages, Part, TextPart, Turn
 from extract.errors import ConfigError, Unreachable
-from extract.interactions.wire import Base64, json_body
-from extract.types import (
-    Clip,
-    Failure,
-    Interaction,
-    JsonObject,
-    MediaPart,
-    Pages,
-    Part,
-    Request,
-    TextPart,
-    Tool,
-    Turn,
-    Usage,
-)
+from extract.interactions.http.calls import Base64, json_body
+from extract.interactions.interaction import Failure, Interaction, Usage
+from extract.interactions.requests import Request, Tool
+from extract.json_types import JsonObject
 
 __all__ = [
     "DIALECTS",

@@ -10,12 +10,12 @@ from typing import Any
 import httpx
 
 from extract.errors import ConfigError
-from extract.interactions.addresses import check_url, is_loopback
 from extract.interactions.dialects import DIALECTS, Dialect, DialectName
 from extract.interactions.failures import refusal
-from extract.interactions.transport import headers, read_timeout
-from extract.interactions.wire import Call, Reply
-from extract.types import Request
+from extract.interactions.http.calls import Call, Reply
+from extract.interactions.http.origins import check_url, is_loopback
+from extract.interactions.http.transport import headers, read_timeout
+from extract.interactions.requests import Request
 
 __all__ = ["GOOGLE_URL", "Endpoint"]
 

@@ -26,8 +26,8 @@ from extract.errors import (
     SchemaTooComplex,
     Unfinished,
 )
-from extract.interactions.wire import Reply
-from extract.types import Interaction
+from extract.interactions.http.calls import Reply
+from extract.interactions.interaction import Interaction
 
 __all__ = ["judge", "refusal", "refusal_in_stream"]
 

@@ -25,13 +25,14 @@ from urllib.parse import quote, urlencode
 
 from pydantic_core import from_json
 
-from extract.content import MOST_UPLOADED_BYTES
+from extract.documents.files import MOST_UPLOADED_BYTES
+from extract.documents.mime import kind_of, mime_type_of, sniffed
+from extract.documents.parts import MediaPart, Processing, Resolution
 from extract.errors import AnswerTimeout, ApiError, BadRecord, BadRequest, ConfigError, ExtractError, Unreachable
+from extract.interactions.http.calls import Call, PollingProtocol, Reply, drive_polling, drive_polling_async, json_body
 from extract.interactions.patience import Deadline, Patience, exchanged, insist_on
-from extract.interactions.wire import Call, PollingProtocol, Reply, drive_polling, drive_polling_async, json_body
-from extract.limits import Retry
-from extract.mime import kind_of, mime_type_of, sniffed
-from extract.parts import JsonObject, MediaPart, Processing, Resolution
+from extract.json_types import JsonObject
+from extract.limits.limits import Retry
 
 __all__ = ["AsyncFiles", "Files", "RemoteFile", "Source"]
 

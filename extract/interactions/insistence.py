@@ -11,7 +11,7 @@ from tenacity import AsyncRetrying, RetryCallState
 from tenacity.stop import stop_base
 
 from extract.errors import ExtractError
-from extract.limits import Retry, retry_if_transient, stop_when_hopeless, wait_as_told, wait_with_jitter
+from extract.limits.limits import Retry, retry_if_transient, stop_when_hopeless, wait_as_told, wait_with_jitter
 
 __all__ = ["insist", "policy"]
 

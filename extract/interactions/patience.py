@@ -9,8 +9,8 @@ from typing import TypeVar
 from tenacity import DoSleep, RetryCallState, Retrying
 
 from extract.errors import AnswerTimeout, ExtractError
-from extract.interactions.wire import Call, PollingProtocol, Sleep
-from extract.limits import Retry, retry_if_transient, stop_when_hopeless, wait_as_told, wait_with_jitter
+from extract.interactions.http.calls import Call, PollingProtocol, Sleep
+from extract.limits.limits import Retry, retry_if_transient, stop_when_hopeless, wait_as_told, wait_with_jitter
 
 __all__ = ["Deadline", "Patience", "exchanged", "insist_on"]
 

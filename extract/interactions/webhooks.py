@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic_core import from_json
 
 from extract.errors import BadSignature, ConfigError
-from extract.types import JsonObject
+from extract.json_types import JsonObject
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey

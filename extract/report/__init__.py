@@ -4,6 +4,6 @@
 out, `writing` puts it in place. In the page, `record.js` shows one record, `table.js` the table, `page.js` the rest.
 """
 
-from extract.report.writing import write_report
+from extract.report.write import write_report
 
 __all__ = ["write_report"]

@@ -7,15 +7,16 @@ from typing import Any, NamedTuple
 
 import polars as pl
 
-from extract.report.course import Course, Ledger, course_of, read_ledger
-from extract.report.cutting import without_secrets
+from extract.json_types import JsonObject
 from extract.report.distributions import Distribution, distributions
-from extract.report.matching import valid_rows
 from extract.report.material import Columns, Material
 from extract.report.placements import Placement, placements
 from extract.report.records import Shown, shown_records
+from extract.report.row_status import valid_rows
 from extract.report.scores import Judgement, judge
-from extract.types import JsonObject, Loss
+from extract.report.timeline import Course, Ledger, course_of, read_ledger
+from extract.report.truncation import without_secrets
+from extract.schema.losses import Loss
 
 __all__ = ["Facts", "Origin", "Reason", "gather"]
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import polars as pl
 
-from extract.columns import error_schema
 from extract.errors import ConfigError, ExtractError
-from extract.results import Run
+from extract.io.sinks.open import errors_path, read_footer
+from extract.io.sources import Source, open_source
+from extract.json_types import JsonObject
+from extract.results.columns import error_schema
+from extract.results.run import Run
 from extract.schema import OutputSchema, compile_schema
-from extract.sinks import errors_path, read_footer
-from extract.sources import Source, open_source
-from extract.types import JsonObject
 
 __all__ = ["AGREEMENT", "PROVENANCE", "SPANS", "Columns", "Material", "open_material"]
 

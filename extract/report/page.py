@@ -14,12 +14,12 @@ from typing import Any
 
 from extract.errors import ConfigError
 from extract.evaluation.tables import figure, share
+from extract.json_types import JsonObject
+from extract.limits.pricing import money
 from extract.report import plots
-from extract.report.course import Ledger
 from extract.report.distributions import Bar
 from extract.report.facts import Facts
-from extract.types import JsonObject
-from extract.usage import money
+from extract.report.timeline import Ledger
 
 __all__ = ["embedded_json", "render"]
 

@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 import polars as pl
 
+from extract.documents.grounding.span import column_path
 from extract.report.material import SPANS, Columns
-from extract.spans import column_path
 
 __all__ = ["Placement", "placements"]
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from extract.report.course import Ledger, Moment
 from extract.report.distributions import Bar, Bin, Distribution
 from extract.report.drawing import (
     COLOUR,
@@ -21,6 +20,7 @@ from extract.report.drawing import (
 )
 from extract.report.placements import STATUSES, Placement
 from extract.report.scores import Mistaken
+from extract.report.timeline import Ledger, Moment
 
 __all__ = ["draw_bars", "draw_confusion", "draw_course", "draw_distribution", "draw_pace", "draw_placements"]
 

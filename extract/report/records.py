@@ -9,12 +9,12 @@ from typing import Any
 
 import polars as pl
 
-from extract.columns import error_schema, places_in_input
-from extract.report.cutting import Cutter, shortened, without_secrets
-from extract.report.matching import PLACE, check_source, find_sources, id_column, valid_rows
+from extract.documents.grounding.span import column_path
+from extract.json_types import JsonObject
 from extract.report.material import AGREEMENT, PROVENANCE, SPANS, Columns, Material
-from extract.spans import column_path
-from extract.types import JsonObject
+from extract.report.row_status import PLACE, check_source, find_sources, id_column, valid_rows
+from extract.report.truncation import Cutter, shortened, without_secrets
+from extract.results.columns import error_schema, places_in_input
 
 __all__ = ["Shown", "shown_records"]
 

@@ -12,10 +12,10 @@ from extract.evaluation import Evaluation, evaluate
 from extract.evaluation.confusion import Confusion, shown_label
 from extract.evaluation.labels import label_fields, text_fields
 from extract.evaluation.rejected import inner_names
-from extract.manifest import whole_cost
-from extract.report.matching import valid_rows
+from extract.io.sources import read_table
 from extract.report.material import PROVENANCE, Columns, Material
-from extract.sources import read_table
+from extract.report.row_status import valid_rows
+from extract.results.manifest import whole_cost
 
 __all__ = ["Judgement", "Mistaken", "Taken", "judge"]
 

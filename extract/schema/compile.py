@@ -12,18 +12,19 @@ from pydantic import ConfigDict, Field, TypeAdapter, create_model
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 
 from extract.errors import InvalidAnswer, Issue, SchemaError
+from extract.json_types import JsonObject
 from extract.schema.codecs import Unfit
 from extract.schema.complexity import Complexity, survey
 from extract.schema.dtypes import VALUE, Fits, Layout, layout
 from extract.schema.keywords import json_text, member
+from extract.schema.lenient import Mender
+from extract.schema.losses import Loss
 from extract.schema.marks import MarkedJsonSchema, member_names, without_marks
-from extract.schema.mends import Mender
-from extract.schema.merge import simplify
 from extract.schema.normalise import LATEST, LATEST_FORMATS, Dialect, Document, allow_null, dialect_of, normalise
-from extract.schema.relax import ladder
-from extract.schema.subset import to_wire
+from extract.schema.provider_subset import to_wire
+from extract.schema.relaxation import ladder
+from extract.schema.simplify import simplify
 from extract.schema.validate import python_places, python_reader, schema_places, schema_reader, schema_validator
-from extract.types import JsonObject, Loss
 
 __all__ = ["OutputSchema", "compile_schema"]
 
@@ -92,7 +93,7 @@ class OutputSchema:
     def read(self, text: str) -> tuple[Any, tuple[str, ...]]:
         """Return the value of an answer and the names of the local mends it took, () for one that is valid as it is.
 
-        A mend changes the form of an answer, never its content (`extract.schema.mends` lists them); the mended answer
+        A mend changes the form of an answer, never its content (`extract.schema.lenient` lists them); the mended answer
         passes the same validation. Raises InvalidAnswer, about the answer as it came, where no mend makes it valid.
         """
         try:

@@ -20,8 +20,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from typing import Any
 
+from extract.json_types import JsonObject
 from extract.schema.normalise import child_path
-from extract.types import JsonObject
 
 __all__ = ["LONGEST_ENUM", "MOST_LABELS", "Complexity", "enum_letters", "is_large_enum", "survey"]
 

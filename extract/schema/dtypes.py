@@ -11,9 +11,10 @@ from pydantic import TypeAdapter
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 
 from extract.errors import SchemaError
+from extract.json_types import JsonObject
 from extract.schema import codecs
 from extract.schema.codecs import Codec, Convert, plain_json
-from extract.schema.containers import (
+from extract.schema.container_codecs import (
     EXTRA,
     Access,
     Branch,
@@ -27,10 +28,9 @@ from extract.schema.containers import (
 )
 from extract.schema.keywords import MARK, types_of
 from extract.schema.marks import Mark, MarkedJsonSchema
-from extract.schema.merge import disjoint, simplify
 from extract.schema.normalise import LATEST, Document, child_path, normalise
+from extract.schema.simplify import disjoint, simplify
 from extract.schema.unions import joined, merged_columns, with_own_names
-from extract.types import JsonObject
 
 __all__ = ["VALUE", "Layout", "layout"]
 

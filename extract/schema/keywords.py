@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from extract.types import JsonObject
+from extract.json_types import JsonObject
 
 __all__ = [
     "LOST",

@@ -11,8 +11,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, JsonSchema
 from pydantic_core import core_schema
 
 from extract.errors import SchemaError
+from extract.json_types import JsonObject
 from extract.schema.keywords import LOST, MARK
-from extract.types import JsonObject
 
 __all__ = ["Mark", "MarkedJsonSchema", "without_marks"]
 

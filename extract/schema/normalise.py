@@ -18,8 +18,8 @@ from referencing.exceptions import Unresolvable
 from referencing.jsonschema import DRAFT4, DRAFT6, DRAFT7, DRAFT201909, DRAFT202012
 
 from extract.errors import SchemaError
+from extract.json_types import JsonObject
 from extract.schema.keywords import LOST, MARK, element, map_subschemas, member, subschemas
-from extract.types import JsonObject
 
 __all__ = [
     "DIALECTS",

@@ -8,7 +8,7 @@ import polars as pl
 
 from extract.schema import codecs
 from extract.schema.codecs import Codec, plain_json
-from extract.schema.containers import EXTRA, Branch, Record
+from extract.schema.container_codecs import EXTRA, Branch, Record
 
 __all__ = ["joined", "merged_columns", "with_own_names"]
 

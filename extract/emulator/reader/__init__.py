@@ -14,7 +14,7 @@ from extract.emulator.reader.labels import Exemplars
 from extract.emulator.reader.meaning import Wanted
 from extract.emulator.reader.record import Record, is_prompt, shared_frame, without_instruction
 from extract.emulator.reader.walk import Walk
-from extract.types import JsonObject
+from extract.json_types import JsonObject
 
 __all__ = ["RuleReader", "is_prompt"]
 

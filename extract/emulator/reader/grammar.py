@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 from urllib.parse import unquote
 
-from extract.types import JsonObject
+from extract.json_types import JsonObject
 
 __all__ = ["Grammar", "Impossible", "Place", "same"]
 

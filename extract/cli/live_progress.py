@@ -1,0 +1,188 @@
+"""What is seen while a run lasts: lines drawn over each other on a terminal, a plain one now and then in a log."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Protocol, TextIO
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.text import Text
+
+from extract.cli.terminal import console_for, duration, is_live, money, rate, signs_for
+from extract.results.eta import Outlook
+from extract.results.run import Progress
+
+__all__ = ["Log", "Status", "Watcher", "watched"]
+
+LOG_EVERY = 30.0  # seconds between two lines of a log
+_HELD_FOR = 3.0  # seconds for which a limit that was reached is still shown: between two requests it is not
+_SOON, _FEW = 5.0, 20  # seconds, or rows, after which there is a rate to speak of
+_BAR = 30  # columns, at most
+_STILL, _WARNING = "dim", "yellow"
+
+
+class Watcher(Protocol):
+    """Hears of a run's progress; `limit` is the last one that held requests back, "" where none did."""
+
+    limit: str
+
+    def __call__(self, progress: Progress) -> None: ...
+
+
+@contextmanager
+def watched(*, quiet: bool) -> Iterator[Watcher | None]:
+    """Give the listener for a run that is watched on stderr; None where nobody wants to hear."""
+    if quiet:
+        yield None
+    elif is_live(sys.stderr):
+        status = Status()
+        console = console_for(sys.stderr)
+        # What a pipeline's own functions print to a file stays there; on the terminal it goes above the lines.
+        with Live(status, console=console, transient=True, refresh_per_second=8, redirect_stdout=sys.stdout.isatty()):
+            yield status
+    else:
+        yield Log(sys.stderr)
+
+
+class _Seen:
+    """The last glance at a run, with its outlook and the limit that held it back a moment ago."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self.limit = ""
+        self.progress: Progress | None = None
+        self.outlook: Outlook | None = None
+        self._clock = clock
+        self._seen_at = 0.0
+        self._held_at = float("-inf")
+
+    def __call__(self, progress: Progress) -> None:
+        self.outlook = Outlook.of(progress, self.outlook)
+        self.progress = progress
+        self._seen_at = self._clock()
+        if progress.limit:
+            self.limit, self._held_at = progress.limit, progress.seconds
+
+    def since(self) -> float:
+        """Seconds since that glance."""
+        return self._clock() - self._seen_at
+
+    def notes(self, progress: Progress, outlook: Outlook) -> Iterator[tuple[str, str]]:
+        """Yield what there is to tell, each with its style."""
+        totals = progress.totals
+        if outlook.rows_per_second and (progress.seconds >= _SOON or totals.rows >= _FEW):
+            yield rate(outlook.rows_per_second), "cyan"
+            if outlook.seconds_left:
+                yield f"{duration(outlook.seconds_left)} left", "cyan"
+        of_all = outlook.projected_cost
+        # Answers arrive while this is drawn, so that the cost may have passed what was expected a moment ago.
+        more = of_all is not None and totals.cost is not None and of_all > totals.cost and not progress.stopping
+        expected = f" of about {money(of_all)}" if more else ""
+        yield money(totals.cost) + expected, ""
+        if totals.cached:
+            yield f"{totals.cached:,} from the cache", ""
+        if totals.rejected:
+            yield f"{totals.rejected:,} rejected", _WARNING
+        yield self._state(progress)
+
+    def _state(self, progress: Progress) -> tuple[str, str]:
+        if progress.stopping:
+            flying = f"stopping: {progress.in_flight:,} in flight"
+            return f"{flying}; Ctrl-C again to stop now" if progress.in_flight else "stopping", "bold yellow"
+        waiting = progress.waiting - self.since()
+        if waiting >= 1:
+            # A figure is a quota; else the limit is a sentence about the service.
+            why = f" for quota ({self.limit})" if self.limit.endswith("/min") else f": {self.limit}"
+            return f"waiting {duration(waiting)}{why}", _WARNING
+        if progress.seconds - self._held_at < _HELD_FOR:
+            return f"quota reached: {self.limit}", _STILL
+        if progress.in_flight == 0 and _done(progress) != progress.total:
+            return "waiting to try again", _STILL
+        return f"{progress.in_flight:,} in flight", _STILL
+
+
+class Status(_Seen):
+    """A bar and what there is to tell, in as many lines as the terminal's width takes. Drawn by a thread of its own."""
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        progress, outlook = self.progress, self.outlook
+        if progress is None or outlook is None:
+            yield Text("Starting" + signs_for(console).more, _STILL)
+            return
+        yield from self._bar(progress, options.max_width)
+        yield from _packed(self.notes(progress, outlook), signs_for(console).dot, options.max_width)
+
+    def _bar(self, progress: Progress, width: int) -> RenderResult:
+        done, total = _done(progress), progress.total
+        elapsed = duration(progress.seconds + self.since())
+        if not total:
+            yield Text(f"{done:,} rows  {elapsed}", "bold")
+            return
+        told = Text.assemble((f" {done:,}/{total:,} ", "bold"), f"{done / total:.0%} ", (elapsed, _STILL))
+        if (room := min(_BAR, width - told.cell_len - 1)) >= 8:
+            yield _Beside(ProgressBar(total=total, completed=done, width=room), told)
+        else:
+            yield Text(told.plain.strip(), "bold")
+
+
+class _Beside:
+    """A bar with a text behind it, in one line."""
+
+    def __init__(self, bar: ProgressBar, text: Text) -> None:
+        self.bar, self.text = bar, text
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        yield from console.render(self.bar, options)
+        yield self.text
+
+
+def _packed(notes: Iterable[tuple[str, str]], dot: str, width: int) -> Iterator[Text]:
+    """Yield lines of at most so many columns, broken between notes."""
+    line = Text(overflow="ellipsis", no_wrap=True)
+    for note, style in notes:
+        if line and line.cell_len + cell_len(dot) + cell_len(note) > width:
+            yield line
+            line = Text(overflow="ellipsis", no_wrap=True)
+        if line:
+            line.append(dot, _STILL)
+        line.append(note, style)
+    yield line
+
+
+class Log(_Seen):
+    """One plain line every half a minute, so that a log shows life; a run that is over sooner says nothing."""
+
+    def __init__(self, file: TextIO, every: float = LOG_EVERY, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(clock)
+        self._file: TextIO | None = file
+        self._every, self._next = every, every
+        self._stopping = False
+
+    def __call__(self, progress: Progress) -> None:
+        super().__call__(progress)
+        just_stopped = progress.stopping and not self._stopping and progress.in_flight > 0
+        if progress.seconds >= self._next or just_stopped:
+            self._next = progress.seconds + self._every
+            self._stopping = progress.stopping
+            self._write(progress)
+
+    def _write(self, progress: Progress) -> None:
+        if self._file is None or self.outlook is None:
+            return
+        done, total = _done(progress), progress.total
+        counted = f"{done:,} of {total:,} rows ({done / total:.0%})" if total else f"{done:,} rows"
+        notes = [f"{counted} in {duration(progress.seconds)}", *(n for n, _ in self.notes(progress, self.outlook))]
+        try:
+            self._file.write(", ".join(notes) + "\n")
+            self._file.flush()
+        except (OSError, ValueError):  # nobody reads the log any more; what is paid for goes on
+            self._file = None
+
+
+def _done(progress: Progress) -> int:
+    return progress.totals.rows - progress.totals.not_run

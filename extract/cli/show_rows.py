@@ -1,0 +1,183 @@
+"""`extract run --show`: rows one below the other, each with what was read and what was answered, on stdout."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
+from itertools import islice
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from extract.cli.terminal import console_for, plain, signs_for
+from extract.errors import BadRecord
+from extract.extractor.extractor import Extractor, Plan
+from extract.extractor.prompts import value_text
+from extract.interactions.endpoint import Endpoint
+from extract.io.sources import Source
+from extract.results.html import decimal_text
+from extract.results.run import Run
+from extract.results.spot_check import CheckedRow, spans_of
+
+__all__ = ["show_rows"]
+
+_NOWHERE = Endpoint(api_key="none", name="nowhere")  # a prompt is written alike for every service, and not sent here
+_LABEL = 18  # columns
+_LONGEST = 600  # characters of a text without spans
+_NULL = Text("null", "dim italic")
+_DEEPEST = 4  # levels of an answer that are laid out
+_STYLES = {"exact": "black on green", "normalised": "black on cyan", "fuzzy": "black on yellow", "missing": "red"}
+
+
+def show_rows(run: Run, source: Source, extractor: Extractor, *, rows: int, prefix: str, row_id: str | None) -> None:
+    """Print the first `rows` rows of a run over `source`: those that were answered, and why others were rejected."""
+    console = console_for(sys.stdout)
+    plan = extractor.compile(_NOWHERE).fitted(list(source.schema))
+    for record, answer, error in _judged(run, source, rows):
+        number, row = record
+        _print_row(console, plan, row, _checked(plan, row, answer, error, prefix, row[row_id] if row_id else number))
+    console.print()
+
+
+def _judged(
+    run: Run, source: Source, rows: int
+) -> Iterator[tuple[tuple[int, Mapping[str, Any]], Mapping[str, Any] | None, str | None]]:
+    """Yield a row with its number, its answer, and the reason where it has none; rows not reached are left out."""
+    reasons = dict(zip(run._failed, run.errors.select("code", "message").iter_rows(), strict=True))
+    answers: Iterator[dict[str, Any]] = iter(())
+    if run.totals.valid:
+        answers = run.scan().head(rows).collect().iter_rows(named=True)
+    for number, row in enumerate(islice(_rows_of(source), rows)):
+        if (reason := reasons.get(number)) is None:
+            yield (number, row), next(answers, None), None
+        elif reason[0] != "not_run":
+            yield (number, row), None, f"{reason[0]}: {reason[1]}"
+
+
+def _rows_of(source: Source) -> Iterator[dict[str, Any]]:
+    for frame in source.batches(128):
+        yield from frame.iter_rows(named=True)
+
+
+def _checked(
+    plan: Plan, row: Mapping[str, Any], answer: Mapping[str, Any] | None, error: str | None, prefix: str, row_id: Any
+) -> CheckedRow:
+    source = _source(plan, row)
+    return CheckedRow(
+        row_id=row_id,
+        prompt=source or "",
+        answer=None if answer is None else {name: answer[prefix + name] for name in plan.schema.dtypes},
+        error=error,
+        source=source,
+        spans=spans_of(answer.get("_spans"), plan.schema) if answer and plan.extractor.grounding else (),
+    )
+
+
+def _source(plan: Plan, row: Mapping[str, Any]) -> str | None:
+    """Return the text that spans count in. Files are read again."""
+    if not plan.extractor.grounding:
+        return None
+    try:
+        quoted = plan.question(row).quoted
+        return quoted.source.text if quoted and quoted.source else None
+    except BadRecord:
+        return None
+
+
+def _print_row(console: Console, plan: Plan, row: Mapping[str, Any], checked: CheckedRow) -> None:
+    signs = signs_for(console)
+    head = f"{signs.line * 2} row {plain(checked.row_id, console)} "
+    console.print(Text(head + signs.line * max(0, min(console.width, 80) - len(head)), "dim"), no_wrap=True)
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    grid.add_column(no_wrap=True)
+    grid.add_column(no_wrap=True, max_width=_LABEL, overflow="ellipsis")
+    grid.add_column(overflow="fold")
+    for label, text in _read(console, plan, row, checked):
+        grid.add_row("", Text(label, "dim"), text)
+    if checked.answer is None:
+        grid.add_row(Text(signs.cross, "red"), Text("rejected", "red"), plain(checked.error or "no answer", console))
+    for name, value in (checked.answer or {}).items():
+        told = _told(console, value, checked.found(name))
+        grid.add_row(Text(signs.arrow, "cyan"), Text(plain(name, console), "cyan"), told)
+    with console.capture() as captured:
+        console.print(grid)
+    # A table fills its last column with spaces.
+    console.file.writelines(f"{line.rstrip()}\n" for line in captured.get().split("\n")[:-1])
+
+
+def _read(console: Console, plan: Plan, row: Mapping[str, Any], checked: CheckedRow) -> Iterator[tuple[str, Text]]:
+    """Yield the columns that the prompt reads, and the text of the document, with the places of the values marked."""
+    marked = False
+    for name in plan.columns:
+        text = _cell(row[name])
+        if text and text == checked.source:
+            marked = True
+            yield plain(name, console), _marked(console, checked)
+        else:
+            yield plain(name, console), _NULL if row[name] is None else Text(plain(_cut(text), console))
+    if checked.source and not marked:
+        yield "its text", _marked(console, checked)
+
+
+def _cell(value: Any) -> str:
+    return f"({len(value):,} bytes)" if isinstance(value, bytes) else value_text(value)
+
+
+def _cut(text: str) -> str:
+    left = len(text) - _LONGEST
+    return text if left <= 0 else f"{text[:_LONGEST]} [{left:,} more characters]"
+
+
+def _marked(console: Console, checked: CheckedRow) -> Text:
+    signs, coloured = signs_for(console), _is_coloured(console)
+    text = Text()
+    for piece in checked.pieces():
+        shown = plain(piece.text, console)
+        if piece.status is None:
+            text.append(shown)
+        elif coloured:
+            text.append(shown, _STYLES.get(piece.status, ""))
+        else:
+            text.append(f"{signs.opening}{shown}{signs.closing}")
+    return text
+
+
+def _is_coloured(console: Console) -> bool:
+    return console.color_system is not None
+
+
+def _told(console: Console, value: Any, found: str) -> Text:
+    style = "dim italic" if value is None else ""
+    text = Text(plain("\n".join(_lines(value)), console), style)
+    if found:
+        text.append(f"  {found}", "red" if found == "missing" else "dim")
+    return text
+
+
+def _lines(value: Any, depth: int = 0) -> Iterator[str]:
+    """Yield a value in lines: lists of plain values in one, members of structs and lists of structs in one each."""
+    if isinstance(value, Mapping):
+        yield ", ".join(f"{name}: {_brief(member)}" for name, member in value.items()) or "{}"
+    elif isinstance(value, Sequence) and not isinstance(value, str | bytes) and any(map(_is_nested, value)):
+        for member in value:
+            lines = list(_lines(member, depth + 1)) if depth < _DEEPEST else [_brief(member)]
+            yield from (f"{' ' if number else '-'} {line}" for number, line in enumerate(lines))
+    else:
+        yield _brief(value)
+
+
+def _brief(value: Any) -> str:
+    if value is None or value == "":
+        return "null" if value is None else '""'
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name}: {_brief(member)}" for name, member in value.items()) + "}"
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return ", ".join(map(_brief, value)) if value else "[]"
+    return decimal_text(value) if isinstance(value, Decimal) else _cell(value)
+
+
+def _is_nested(value: Any) -> bool:
+    return isinstance(value, Mapping) or (isinstance(value, Sequence) and not isinstance(value, str | bytes))

@@ -1,0 +1,1 @@
+"""What is read: files, PDFs, office documents; windows over long texts; where values stand."""

@@ -1,0 +1,136 @@
+"""Cells that name or hold a file become parts: text files as text, the rest with their type and bytes.
+
+A PDF with more bytes or pages than the API takes becomes several; a recording too large for a request stays on disk.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from base64 import b64decode
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote_to_bytes
+from urllib.request import url2pathname
+
+from extract.documents.decoding import decoded
+from extract.documents.files import printable, read_file, stored_file, type_of
+from extract.documents.mime import is_for_readers, is_text, kind_of, mime_type_of
+from extract.documents.parts import MediaPart, Part, TextPart
+from extract.documents.pdf import MOST_PDF_BYTES, has_pdfium, split_pdf
+from extract.errors import BadRecord
+
+__all__ = ["is_document", "load_parts"]
+
+_REMOTE = ("https://", "http://", "gs://")
+_SHOWN_CHARACTERS = 80  # of an address that holds the data itself
+
+
+def is_document(path: Path) -> bool:
+    """True for a file that people call a document, judged by its ending; hidden files never.
+
+    Some become no part (rtf, svg): they are records that say so, not files passed over in silence.
+    """
+    kind = mime_type_of(path.name)
+    return not path.name.startswith(".") and kind is not None and is_for_readers(kind)
+
+
+def load_parts(value: Any, column: str) -> tuple[Part, ...]:
+    """Return the parts for one cell: a path, an URI or bytes; none for null. Reads the file.
+
+    It is one part for all but a PDF that has to be sent in several.
+
+    Raises BadRecord for what is missing, unreadable, empty, damaged, encrypted, too large or of a type that the API
+    does not take; the message is one line with the path and what to do.
+    """
+    if value is None:
+        return ()
+    if isinstance(value, TextPart | MediaPart):
+        return (value,)
+    if isinstance(value, bytes | bytearray | memoryview):
+        return _inline(bytes(value), None, f"column {column!r}")
+    if isinstance(value, str):
+        return _named(value, column)
+    if isinstance(value, os.PathLike):
+        return _from_path(Path(value))
+    raise BadRecord(f"column {column!r} holds a {type(value).__name__}; a path, an URI or bytes is needed")
+
+
+def _named(value: str, column: str) -> tuple[Part, ...]:
+    """Return the parts that a text cell names: an address of any kind, else a path."""
+    if not value.strip():
+        raise BadRecord(f"column {column!r} holds an empty text; a path, an URI or bytes is needed, or null for none")
+    start = value[:8].lower()
+    if start.startswith(_REMOTE):
+        return (_remote(value),)
+    if start.startswith("data:"):
+        return _from_data(value)
+    return _from_path(_local(value) if start.startswith("file:") else Path(value))
+
+
+def _remote(uri: str) -> MediaPart:
+    mime_type = mime_type_of(uri.partition("?")[0].partition("#")[0]) or "application/pdf"
+    kind = kind_of(mime_type)
+    if kind is None:
+        raise BadRecord(
+            f"{printable(uri)}: files of type {mime_type} cannot be sent by address; fetch it and name its path"
+        )
+    return MediaPart(kind=kind, mime_type=mime_type, uri=uri)
+
+
+def _local(uri: str) -> Path:
+    """Return the path that a file: URI stands for. BadRecord for one on another machine."""
+    found = re.fullmatch(r"file:(?://(?:localhost)?)?(/[^/].*)", uri, re.IGNORECASE | re.DOTALL)
+    if found is None:
+        raise BadRecord(f"{printable(uri)}: no file of this machine; write file:///path, or the path itself")
+    if os.name == "nt":
+        return Path(url2pathname(found[1]))
+    try:
+        return Path(os.fsdecode(unquote_to_bytes(found[1])))
+    except UnicodeEncodeError:
+        raise BadRecord(f"{printable(uri)}: an address holds half a character") from None
+
+
+def _from_data(uri: str) -> tuple[Part, ...]:
+    """Return the parts that a data: URI holds; its type is judged as that of a file with such a name."""
+    head, comma, body = uri[5:].partition(",")
+    where = printable(f"data:{head}"[:_SHOWN_CHARACTERS])
+    if not comma:
+        raise BadRecord(f"{where}: a data: URI has a comma before the data")
+    mime_type, *options = (option.strip() for option in head.split(";"))
+    try:
+        data = unquote_to_bytes(body)
+        if "base64" in (option.lower() for option in options):
+            data = b64decode(b"".join(data.split()), validate=True)
+    except ValueError:  # of UnicodeEncodeError, too: half a character
+        raise BadRecord(f"{where}: its data is no base64") from None
+    charset = next((option[8:] for option in options if option.lower().startswith("charset=")), None)
+    return _inline(data, mime_type.lower() or "text/plain", where, charset)
+
+
+def _from_path(path: Path) -> tuple[Part, ...]:
+    if (stored := stored_file(path)) is not None:
+        file, mime_type = stored
+        return (MediaPart(kind=kind_of(mime_type) or "document", mime_type=mime_type, file=file),)
+    return _inline(read_file(path, divisible=True), mime_type_of(path.name), printable(path))
+
+
+def _inline(data: bytes, told: str | None, where: str, charset: str | None = None) -> tuple[Part, ...]:
+    mime_type = type_of(data, told, where, divisible=True)
+    if is_text(mime_type):
+        return (TextPart(decoded(data, where, charset)),)
+    kind = kind_of(mime_type) or "document"
+    pieces = _divided(data, where) if mime_type == "application/pdf" else (data,)
+    return tuple(MediaPart(kind=kind, mime_type=mime_type, data=piece) for piece in pieces)
+
+
+def _divided(data: bytes, where: str) -> tuple[bytes, ...]:
+    """Return a PDF as the parts that the API takes, or as it is. BadRecord where it cannot be cut on this machine."""
+    if has_pdfium():
+        return tuple(piece.data for piece in split_pdf(data, where=where))
+    if len(data) > MOST_PDF_BYTES:
+        raise BadRecord(
+            f"{where}: {len(data):,} bytes is too large for one PDF (at most {MOST_PDF_BYTES:,}); to have it split by "
+            "pages: pip install 'extract-interactions[documents]'"
+        )
+    return (data,)

@@ -1,0 +1,271 @@
+"""The answers of all windows of one text -> one answer, with what they disagree about and where each value is from."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypeAlias
+
+from extract.documents.windows.conflicts import Candidate, Conflict
+from extract.documents.windows.cutting import Choice, Rule, Union, Window
+from extract.documents.windows.equality import identity, is_empty
+from extract.documents.windows.lists import Entry, Said, united
+from extract.errors import ConfigError
+from extract.json_types import JsonObject
+from extract.schema import OutputSchema
+from extract.schema.keywords import element, member, types_of
+
+__all__ = ["Merged", "check_rules", "merge"]
+
+_Kind: TypeAlias = Literal["object", "list", "value", "any"]
+
+_STEP = re.compile(r'\.?([^.\[\]"]+)|\[\]|\[("(?:[^"\\]|\\.)*")\]')
+
+
+@dataclass(frozen=True, slots=True)
+class Merged:
+    """The answers of all windows as one.
+
+    `value` is JSON, still to be validated: constraints such as the most items may not hold for what was joined. It is
+    None where no window was answered. `provenance` gives, by the path of each value and list item, the numbers of the
+    windows that say so; `rejected` are the windows without an answer.
+    """
+
+    value: Any
+    conflicts: tuple[Conflict, ...] = ()
+    provenance: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    rejected: tuple[int, ...] = ()
+
+
+def merge(answers: Iterable[tuple[Window, Any]], rules: Mapping[str, Rule], schema: OutputSchema) -> Merged:
+    """Return the answers to all windows of one text as one, whatever order they come in.
+
+    An answer is plain JSON, keys as on the wire (in `{"value": ...}` where the schema is wrapped), and None for a
+    window whose answer was rejected. Raises ConfigError for rules that do not fit the schema.
+    """
+    # By their ends: then all that a window tells beyond what is known stands behind that, in whichever pass it was.
+    ordered = sorted(answers, key=lambda answer: (answer[0].end, answer[0].start, answer[0].number))
+    rejected = tuple(sorted(window.number for window, value in ordered if value is None))
+    said = [Said(window, value) for window, value in ordered if value is not None]
+    if not said:
+        check_rules(rules, schema)
+        return Merged(None, rejected=rejected)
+    merger = _Merger(_checked(rules, schema), schema)
+    value = merger.place("$", "$", schema.wire, said)
+    return Merged(value, tuple(merger.conflicts), merger.provenance, rejected)
+
+
+def check_rules(rules: Mapping[str, Rule], schema: OutputSchema) -> None:
+    """Raise ConfigError for a rule that names no field, that cannot merge it, or that another rule leaves no room."""
+    _checked(rules, schema)
+
+
+def _checked(rules: Mapping[str, Rule], schema: OutputSchema) -> dict[str, Rule]:
+    """Return the rules by whole paths."""
+    checked = {_path(_steps(name)): rule for name, rule in rules.items()}
+    if len(checked) < len(rules):
+        raise ConfigError(f"merge: two of the names {', '.join(map(repr, rules))} mean the same field")
+    for name, rule in rules.items():
+        node, path = schema.wire, "$"
+        for step in _steps(name):
+            _check_way(name, path, checked.get(path), step)
+            node, path = _below(node, step, name, schema), _path([step], path)
+        _check_rule(name, rule, _resolved(node, schema), schema)
+    return checked
+
+
+def _steps(name: str) -> list[str | None]:
+    """Return the steps of a path: names, and None for every item of a list."""
+    rest, steps = name[1:] if name.startswith(("$.", "$[")) else name, list[str | None]()
+    while rest:
+        found = _STEP.match(rest)
+        if found is None:
+            raise ConfigError(f'merge: {name!r} is no path; write vendor.name, items[].price or ["unit price"]')
+        quoted = found[2]
+        steps.append(json.loads(quoted) if quoted else found[1])
+        rest = rest[found.end() :]
+    return steps
+
+
+def _path(steps: Iterable[str | None], path: str = "$") -> str:
+    for step in steps:
+        path = element(path) if step is None else member(path, step)
+    return path
+
+
+def _check_way(name: str, path: str, rule: Rule | None, step: str | None) -> None:
+    """Refuse a rule for a part of what is not merged part by part."""
+    by_field = rule.by if isinstance(rule, Union) else ()
+    if step is None and not by_field:
+        raise ConfigError(
+            f"merge: {name!r} has no effect: only items that are known by a field are merged by field; "
+            f"give {path.removeprefix('$.')!r} a rule such as Union(by=('number',))"
+        )
+    if step is not None and rule is not None and not by_field:
+        raise ConfigError(f"merge: {name!r} has no effect, as {path.removeprefix('$.')!r} is chosen as a whole")
+
+
+def _below(node: JsonObject, step: str | None, name: str, schema: OutputSchema) -> JsonObject:
+    """Return the schema of a part. ConfigError where there is none."""
+    node = _resolved(node, schema)
+    kind = _kind(node)
+    if step is None and kind in ("list", "any"):
+        return _items(node)
+    if step is not None and kind in ("object", "any") and (step in node.get("properties", {}) or _is_open(node)):
+        return _member(node, step)
+    known = ", ".join(node.get("properties", {})) or "none"
+    raise ConfigError(f"merge: the schema has no {name!r} that could be merged; fields are {known}")
+
+
+def _check_rule(name: str, rule: Rule, node: JsonObject, schema: OutputSchema) -> None:
+    kind = _kind(node)
+    if (rule == "union" or isinstance(rule, Union)) and kind not in ("list", "any"):
+        raise ConfigError(f"merge: {name!r} has the rule union, which is for lists")
+    if rule == "longest" and not _has_length(node, kind):
+        raise ConfigError(f"merge: {name!r} has the rule longest, which is for texts and lists")
+    if isinstance(rule, Union) and rule.by:
+        items = _resolved(_items(node), schema)
+        branches = [_resolved(branch, schema) for branch in items.get("anyOf", [items])]
+        for key in rule.by:
+            if not any(key in branch.get("properties", {}) or _is_open(branch) for branch in branches):
+                known = ", ".join(dict.fromkeys(key for branch in branches for key in branch.get("properties", {})))
+                raise ConfigError(f"merge: items of {name!r} have no field {key!r}; there are {known or 'none'}")
+
+
+def _has_length(node: JsonObject, kind: _Kind) -> bool:
+    types = {name for branch in node.get("anyOf", [node]) for name in types_of(branch)}
+    return kind in ("list", "any") or not types or not types.isdisjoint(("string", "array"))
+
+
+def _resolved(node: JsonObject, schema: OutputSchema) -> JsonObject:
+    """Return the node itself, without references and without the null that it may also be."""
+    while True:
+        branches = [branch for branch in node.get("anyOf", ()) if types_of(branch) != ("null",)]
+        if "$ref" in node:
+            node = schema.wire["$defs"][node["$ref"].removeprefix("#/$defs/")]
+        elif len(branches) == 1:
+            node = branches[0]
+        else:
+            return node
+
+
+def _kind(node: JsonObject) -> _Kind:
+    """Return how values of a resolved node are merged; "any" leaves it to the values."""
+    if "anyOf" in node or "enum" in node or "prefixItems" in node:
+        return "value"  # parts of two alternatives, or of two tuples, would make a third that nobody gave
+    types = set(types_of(node)) - {"null"}
+    if not types:
+        return "any" if not types_of(node) else "value"
+    return "object" if types == {"object"} else "list" if types == {"array"} else "value"
+
+
+def _is_open(node: JsonObject) -> bool:
+    """Whether an object may hold members that are not named."""
+    # A model that ignores what it does not know has no such keyword; a rule for a name it does not know is a slip.
+    rest = node.get("additionalProperties", "properties" not in node)
+    return rest is not False and (not types_of(node) or "object" in types_of(node))
+
+
+def _items(node: JsonObject) -> JsonObject:
+    items = node.get("items", {})
+    return items if isinstance(items, dict) else {}
+
+
+def _member(node: JsonObject, name: str) -> JsonObject:
+    rest = node.get("additionalProperties")
+    found = node.get("properties", {}).get(name, rest)
+    return found if isinstance(found, dict) else {}
+
+
+def _first(told: Sequence[Said]) -> Said:
+    return told[0]
+
+
+def _last(told: Sequence[Said]) -> Said:
+    return told[-1]
+
+
+def _longest(told: Sequence[Said]) -> Said:
+    return max(told, key=lambda one: len(one.value) if isinstance(one.value, str | list) else 0)
+
+
+def _vote(told: Sequence[Said]) -> Said:
+    votes = Counter(identity(one.value) for one in told)
+    return max(told, key=lambda one: votes[identity(one.value)])
+
+
+_CHOOSE: dict[Choice, Callable[[Sequence[Said]], Said]] = {
+    "first": _first,
+    "last": _last,
+    "longest": _longest,
+    "vote": _vote,
+}
+
+
+@dataclass(slots=True)
+class _Merger:
+    """Walks down the answers and the schema side by side; `pattern` is a path whose list items have no numbers."""
+
+    rules: dict[str, Rule]
+    schema: OutputSchema
+    conflicts: list[Conflict] = field(default_factory=list)
+    provenance: dict[str, tuple[int, ...]] = field(default_factory=dict)
+
+    def place(self, path: str, pattern: str, node: JsonObject, said: Sequence[Said]) -> Any:
+        """Return the merged value of one place, of which some windows say something."""
+        told = [one for one in said if not is_empty(one.value)]
+        if not told:
+            return self.value(path, [one for one in said if one.value == said[0].value], "first")
+        node = _resolved(node, self.schema)
+        rule = self.rules.get(pattern)
+        if rule is not None and rule != "union" and not isinstance(rule, Union):
+            return self.value(path, told, rule)
+        kind = _kind(node)
+        if kind in ("object", "any") and all(isinstance(one.value, dict) for one in told):
+            return self.members(path, pattern, node, told)
+        if kind in ("list", "any") and all(isinstance(one.value, list) for one in told):
+            return self.items(path, pattern, node, told, rule if isinstance(rule, Union) else Union())
+        return self.value(path, told, "first")
+
+    def value(self, path: str, told: Sequence[Said], rule: Choice) -> Any:
+        chosen = _CHOOSE[rule](told)
+        groups: dict[Any, list[Said]] = {}
+        for one in told:
+            groups.setdefault(identity(one.value), []).append(one)
+        if len(groups) > 1:
+            candidates = tuple(Candidate(group[0].value, _numbers(group)) for group in groups.values())
+            self.conflicts.append(Conflict(path, candidates, chosen.value))
+        self.provenance[path] = _numbers(groups[identity(chosen.value)])
+        return chosen.value
+
+    def members(self, path: str, pattern: str, node: JsonObject, told: Sequence[Said]) -> dict[str, Any]:
+        merged: dict[str, Any] = {}
+        for name in dict.fromkeys(name for one in told for name in one.value):
+            said = [Said(one.window, one.value[name]) for one in told if name in one.value]
+            merged[name] = self.place(member(path, name), member(pattern, name), _member(node, name), said)
+        return merged
+
+    def items(self, path: str, pattern: str, node: JsonObject, told: Sequence[Said], rule: Union) -> list[Any]:
+        entries = united(told, rule, unique=self.is_unique(pattern))
+        return [
+            self.item(element(path, index), element(pattern), _items(node), entry, rule)
+            for index, entry in enumerate(entries)
+        ]
+
+    def item(self, path: str, pattern: str, node: JsonObject, entry: Entry, rule: Union) -> Any:
+        value = entry.said[0].value
+        if rule.by and len(entry.said) > 1:
+            value = self.place(path, pattern, node, entry.said)
+        self.provenance[path] = _numbers(entry.said)
+        return value
+
+    def is_unique(self, pattern: str) -> bool:
+        """Whether the schema forbids equal items, which the wire form cannot say."""
+        return any(loss.keyword == "uniqueItems" and loss.path == pattern for loss in self.schema.losses)
+
+
+def _numbers(said: Sequence[Said]) -> tuple[int, ...]:
+    return tuple(sorted({one.window.number for one in said}))

@@ -1,0 +1,127 @@
+"""What stands beside the Interactions API: files, token counts, decisions. One table of routes."""
+
+from __future__ import annotations
+
+import random
+import re
+from collections import deque
+from collections.abc import Callable, Sequence
+from http import HTTPStatus
+from typing import Any, TypeAlias
+
+from pydantic_core import from_json
+
+from extract.emulator.answers import Reader
+from extract.emulator.decisions import check_decision, decide, decision_tokens
+from extract.emulator.faults import UPLOAD_FAULTS
+from extract.emulator.messages import WireRequest, WireResponse, json_response, refusal
+from extract.emulator.resumable import Uploads
+from extract.emulator.stored_files import FileShelf, file_refusal
+from extract.emulator.tokens import counted
+from extract.errors import ConfigError
+from extract.json_types import JsonObject
+
+__all__ = ["Decide", "Neighbours", "is_upload"]
+
+Decide: TypeAlias = Callable[[JsonObject], JsonObject]
+Admit: TypeAlias = Callable[[int, float], Callable[[WireResponse], WireResponse]]
+
+UPLOAD = re.compile(r"/upload/(?P<version>v1(?:beta)?)/files")
+PATH = re.compile(
+    r"/v1(?:beta)?/(?:(?P<files>files)|(?P<file>files/[^/:]+)|models/[^/:]+(?P<count>:countTokens)"
+    r"|(?P<decisions>decisions))"
+)
+PAGE_SIZE, LARGEST_PAGE = 10, 100
+FILE_MARK = b"/files/"
+
+
+def is_upload(request: WireRequest) -> bool:
+    """Tell a call at an upload's own address, which needs no key: the address is one."""
+    return "upload_id" in request.query and UPLOAD.fullmatch(request.path) is not None
+
+
+class Neighbours:
+    """Serves the routes beside interactions. `decisions` takes the place of the reader's answers to decisions.
+
+    `script` says fault by fault what happens to the chunks of uploads, None for nothing; after it `draw` is asked.
+    `note` is told of every fault that strikes.
+    """
+
+    def __init__(
+        self,
+        shelf: FileShelf,
+        reader: Reader,
+        *,
+        decisions: Decide | None,
+        script: Sequence[str | None],
+        draw: Callable[[], str | None],
+        note: Callable[[str], None],
+        strict: bool,
+        seed: int,
+    ) -> None:
+        if unknown := [name for name in script if name is not None and name not in UPLOAD_FAULTS]:
+            raise ConfigError(f"no fault of uploads is called {unknown[0]!r}; known: {', '.join(UPLOAD_FAULTS)}")
+        self._shelf, self._reader, self._decisions, self._strict = shelf, reader, decisions, strict
+        self._script, self._draw, self._note = deque(script), draw, note
+        self._uploads = Uploads(shelf, fault=self._fault, strict=strict)
+        self._names = random.Random(seed)  # noqa: S311 - names guard nothing
+
+    def serve(self, request: WireRequest, now: float, admit: Admit) -> WireResponse:
+        """Return the response to a request; Refusal for a path that does not exist. `admit` applies the quota."""
+        if (upload := UPLOAD.fullmatch(request.path)) is not None:
+            return self._upload(request, upload["version"], now)
+        place = PATH.fullmatch(request.path)
+        if place is None:
+            raise refusal(f"Path not found: {request.path}", status=HTTPStatus.NOT_FOUND, code="not_found")
+        match request.method, place.lastgroup:
+            case "GET", "files":
+                return json_response(self._page(request, now))
+            case "GET", "file":
+                return json_response(self._shelf.show(place["file"], now))
+            case "DELETE", "file":
+                self._shelf.delete(place["file"], now)
+                return json_response({})
+            case "POST", "count":
+                return json_response(counted(parsed(request.body)))
+            case "POST", "decisions":
+                return self._decide(parsed(request.body), now, admit)
+        raise refusal("Method not allowed here.", status=HTTPStatus.METHOD_NOT_ALLOWED, code="method_not_allowed")
+
+    def check_files(self, request: WireRequest, body: Any, now: float) -> None:
+        """Raise Refusal where a create request names an uploaded file that cannot be used."""
+        if self._strict and FILE_MARK in request.body and isinstance(body, dict):
+            self._shelf.check_used(body, now, request.origin)
+
+    def _upload(self, request: WireRequest, version: str, now: float) -> WireResponse:
+        if request.method != "POST":
+            raise refusal("Method not allowed here.", status=HTTPStatus.METHOD_NOT_ALLOWED, code="method_not_allowed")
+        if identity := request.query.get("upload_id"):
+            return self._uploads.go_on(request, identity, now)
+        return self._uploads.begin(request, version, f"{self._names.getrandbits(160):040x}", now)
+
+    def _page(self, request: WireRequest, now: float) -> JsonObject:
+        query = request.query
+        size = query.get("pageSize") or query.get("page_size") or str(PAGE_SIZE)
+        if not size.isdecimal() or not 1 <= int(size) <= LARGEST_PAGE:
+            raise file_refusal(400, f"Invalid value at 'pageSize': 1 to {LARGEST_PAGE}, not {size!r}.")
+        return self._shelf.page(int(size), query.get("pageToken") or query.get("page_token") or "", now)
+
+    def _decide(self, given: Any, now: float, admit: Admit) -> WireResponse:
+        body = check_decision(given)
+        deliver = admit(decision_tokens(body), now)
+        answer = decide(body, self._reader) if self._decisions is None else self._decisions(body)
+        return deliver(json_response(answer))
+
+    def _fault(self) -> str | None:
+        name = self._script.popleft() if self._script else self._draw()
+        if name is not None:
+            self._note(name)
+        return name
+
+
+def parsed(body: bytes) -> Any:
+    """Return the JSON value in `body`. Refusal where it is none."""
+    try:
+        return from_json(body, allow_inf_nan=False)
+    except ValueError:
+        raise refusal("Invalid JSON payload received.") from None

@@ -1,0 +1,62 @@
+"""PDFs as the reader sees them: their text layer in place of the file. What they cost stays what a file costs."""
+
+from __future__ import annotations
+
+import binascii
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+from extract.documents.pdf import has_pdfium, read_pdf
+from extract.emulator.conversation import Ask, Said, objects, read_ask, read_opening, split_input
+from extract.emulator.reader import is_prompt
+from extract.emulator.stored_files import with_texts
+from extract.errors import BadRecord
+from extract.json_types import JsonObject
+
+__all__ = ["with_pdfs_read"]
+
+BytesAt: TypeAlias = Callable[[str], bytes | None]
+
+
+def with_pdfs_read(ask: Ask, body: JsonObject, bytes_at: BytesAt, history: tuple[Said, ...] = ()) -> Ask:
+    """Return `ask` with the text of the PDFs in `body`; `bytes_at` returns an uploaded PDF by its address.
+
+    Scans, PDFs that cannot be opened, and all of them where pdfium is missing, say nothing, as pictures do.
+    """
+    given = body.get("input")
+    texts = {id(one): text for one in documents_in(given) if (text := text_of(one, bytes_at))} if has_pdfium() else {}
+    if not texts:
+        # Else the prompt beside a picture would pass for what the picture shows.
+        shows_only_files = any(ask.input_tokens.keys() - {"text"}) and is_prompt(ask.text)
+        return replace(ask, text="") if shows_only_files else ask
+    spelled = body | {"input": with_texts(given, texts)}
+    opening = read_opening(split_input(spelled["input"])[0])
+    read = read_ask(spelled, opening, ask.schema, history=history)
+    return replace(ask, text=read.text, examples=read.examples)
+
+
+def documents_in(given: Any) -> Iterator[JsonObject]:
+    """Yield the documents of an input, in steps and turns too."""
+    for one in objects([given] if isinstance(given, dict) else given):
+        if one.get("type") == "document":
+            yield one
+        yield from documents_in(one.get("content"))
+
+
+def text_of(document: JsonObject, bytes_at: BytesAt) -> str:
+    """Return the text layer of a PDF, "" for what has none or is no PDF."""
+    data = bytes_at(str(document["uri"])) if "uri" in document else inline(document)
+    if data is None or b"%PDF-" not in data[:1024]:
+        return ""
+    try:
+        return read_pdf(data).text.strip()
+    except BadRecord:
+        return ""
+
+
+def inline(document: JsonObject) -> bytes | None:
+    try:
+        return binascii.a2b_base64(document.get("data") or "")
+    except (ValueError, TypeError):
+        return None

@@ -1,0 +1,1 @@
+"""What to ask: schema, prompt, model, and the questions made of them."""

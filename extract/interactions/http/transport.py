@@ -1,0 +1,198 @@
+"""The transports under the asynchronous client, and the one place where their exceptions become ours.
+
+httpx's own pool scans all its connections for every request, so at hundreds of connections it reaches a few per cent of
+what the service would give; and its request and response objects cost more than all the rest of a record. Unless the
+user brings an httpx transport, calls therefore go through `Direct`: a run's requests over `Connections`, the rest, and
+everything where there is a proxy, through aiohttp.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from dataclasses import dataclass
+from io import BytesIO
+
+import aiohttp
+import httpx
+from multidict import CIMultiDict
+from yarl import URL
+
+from extract.errors import ConfigError, Unreachable
+from extract.interactions.http.calls import Call, Reply
+from extract.interactions.http.connections import Connections, NotConnected
+from extract.interactions.http.origins import password_header, proxy_for, shown_to_proxy
+
+__all__ = ["Direct", "Incoming", "headers", "read_timeout", "unreachable"]
+
+KEY_HEADER = "x-goog-api-key"
+_CONNECT_SECONDS = 15.0
+_LARGE_BODY = 2**20
+_NEVER_SENT = (
+    NotConnected,
+    aiohttp.ClientConnectorError,
+    aiohttp.ConnectionTimeoutError,
+    aiohttp.ClientHttpProxyError,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A reply of which only the head is there: its bytes come from `chunks`, or all at once from `read`."""
+
+    status: int
+    headers: Mapping[str, str]
+    chunks: AsyncIterator[bytes]
+    read: Callable[[], Awaitable[bytes]]
+    close: Callable[[], Awaitable[None]]
+
+
+class Direct:
+    """Calls to one address: as many connections as requests in flight, each kept for 30 seconds.
+
+    A proxy is read from the environment as curl does, once, when the first call is sent. A POST is never repeated in
+    here, redirects are not followed, and no cookie is kept. `read_timeout` is in seconds.
+    """
+
+    def __init__(self, root: str, headers: Mapping[str, str], read_timeout: float) -> None:
+        self._root = httpx.URL(root)
+        self._headers = CIMultiDict(headers)  # the form that aiohttp would make of them for every call
+        self._read_timeout = read_timeout
+        self._heads: dict[str, bytes] = {}
+        self._proxy: httpx.Proxy | None = None
+        self._connections: Connections | None = None
+        self._session: aiohttp.ClientSession | None = None
+
+    async def send(self, call: Call) -> Reply:
+        """Send a call once; raises what the transport raises."""
+        if call.method == "POST" and not (call.headers or call.bare or call.url):
+            connections = self._connections or self._connect()
+            if self._proxy is None:
+                head = (self._heads.get(call.path) or self._head(call.path)) + b"%d\r\n\r\n" % len(call.body)
+                return await connections.send(head, call.body, call.timeout or self._read_timeout)
+        async with self._request(call) as response:
+            return Reply(response.status, response.headers, await response.read())
+
+    async def stream(self, call: Call) -> Incoming:
+        """Send a call once and return as soon as its reply begins; raises what the transport raises."""
+        response = await self._request(call)
+
+        async def close() -> None:
+            response.close()  # not released: a stream left in the middle must not leave its connection behind
+
+        return Incoming(
+            response.status, response.headers, response.content.iter_any().__aiter__(), response.read, close
+        )
+
+    def _connect(self) -> Connections:
+        """Make the connections in the loop that uses them."""
+        self._proxy = proxy_for(self._root)
+        self._connections = Connections(self._root, self._trusted())
+        return self._connections
+
+    def _trusted(self) -> ssl.SSLContext | None:
+        """Return the certificates that httpx trusts; reading them takes a moment, and plain http needs none."""
+        return httpx.create_ssl_context() if self._root.scheme == "https" else None
+
+    def _head(self, path: str) -> bytes:
+        """Return the head of a POST up to its length, made once where it will be sent again: other paths hold an id."""
+        url = self._root.copy_with(raw_path=self._root.raw_path.rstrip(b"/") + path.encode("ascii"))
+        # Nothing is asked to be packed: answers are small, and unpacking them is work.
+        added = {"accept-encoding": "identity", **password_header(url)}
+        named = "".join(f"{name}: {value}\r\n" for name, value in (*self._headers.items(), *added.items()))
+        lines = b"POST %b HTTP/1.1\r\nhost: %b\r\n%bcontent-length: "
+        head = lines % (url.raw_path, url.netloc, named.encode("latin-1"))
+        if path.count("/") == 1:
+            self._heads[path] = head
+        return head
+
+    def _request(self, call: Call) -> aiohttp.client._RequestContextManager:
+        session = self._session or self._open()
+        # The headers go with the call and not with the session, whose own headers a proxy is shown in the clear.
+        return session.request(
+            call.method,
+            URL(call.url or f"{self._root}{call.path}", encoded=True),
+            # aiohttp sends a stream in pieces; many bytes at once hold up the loop, and it warns of them.
+            data=(BytesIO(call.body) if len(call.body) > _LARGE_BODY else call.body) or None,
+            headers=self._with(call) if call.headers or call.bare else self._headers,
+            proxy_headers=shown_to_proxy(self._proxy),
+            allow_redirects=False,
+            timeout=_timeout(call.timeout or self._read_timeout),
+        )
+
+    def _with(self, call: Call) -> CIMultiDict[str]:
+        headers = self._headers.copy()
+        if call.bare:
+            headers.popall(KEY_HEADER, None)
+        headers.update(call.headers)
+        return headers
+
+    async def aclose(self) -> None:
+        if self._connections is not None:
+            await self._connections.aclose()
+        if self._session is not None:
+            await self._session.close()
+
+    def _open(self) -> aiohttp.ClientSession:
+        """Make the session in the loop that uses it."""
+        self._proxy = proxy_for(self._root)
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0, ssl=self._trusted() or True),
+            # aiohttp's own reading of the environment would enter two threads for every call, look into ~/.netrc in
+            # one of them, and send what it finds there along with the key.
+            trust_env=False,
+            proxy=str(self._proxy.url) if self._proxy else None,
+            cookie_jar=aiohttp.DummyCookieJar(),
+        )
+        return self._session
+
+
+def _timeout(read: float) -> aiohttp.ClientTimeout:
+    return aiohttp.ClientTimeout(total=None, sock_connect=_CONNECT_SECONDS, sock_read=read)
+
+
+def read_timeout(service_tier: str | None) -> float:
+    """Seconds to wait for an answer. Flex requests queue for up to 15 minutes (Google's page on flex inference)."""
+    return 900.0 if service_tier == "flex" else 300.0
+
+
+def unreachable(call: Call, error: Exception, *, secret: str, answered: bool) -> Unreachable | ConfigError:
+    """Return what stands for whatever a transport has raised, without `secret`.
+
+    A certificate that is not trusted is a matter of the set-up, which does not pass by waiting: unless the service has
+    `answered` before. Then it is one machine of theirs.
+
+    The classes are not trusted: a reset after the request was read comes as a connect error from some transports, and a
+    user's own transport may raise anything. Only a connection that was never made is known to have sent nothing.
+    """
+    try:
+        told = str(error)
+    except Exception:  # a transport of the user's may raise what cannot say what it is
+        told = ""
+    said = " ".join(f"{type(error).__name__} {told}".replace(secret, "[key]").split())[:200]
+    untrusted = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error))
+    if untrusted and not answered:
+        return ConfigError(
+            f"{call.method} {call.path}: the service's certificate is not trusted, so nothing was sent ({said}); "
+            "SSL_CERT_FILE can name a file with the authorities to trust"
+        )
+    never_sent = untrusted or isinstance(error, _NEVER_SENT) or isinstance(error.__cause__, _NEVER_SENT)
+    return Unreachable(f"{call.method} {call.path}: {said}", maybe_sent=not never_sent)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:  # a transport of the user's may raise errors in a circle
+        seen.add(id(error))
+        yield error
+        error = error.__cause__ or error.__context__  # httpcore hides the cause that httpx names
+
+
+def headers(api_key: str | None, agent: str) -> dict[str, str]:
+    """Return the headers of a call, with a key or without."""
+    key = {} if api_key is None else {KEY_HEADER: api_key}
+    return key | {
+        "content-type": "application/json",
+        "accept": "application/json",
+        "user-agent": agent,
+    }

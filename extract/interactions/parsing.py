@@ -1,0 +1,21 @@
+"""The typed value of an interaction that was asked for structured output, with or without tools before it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from extract.interactions.failures import judge
+from extract.interactions.interaction import Interaction
+from extract.schema import OutputSchema, compile_schema
+
+__all__ = ["parse"]
+
+
+def parse(interaction: Interaction, schema: Any) -> Any:
+    """Return the answer as `schema` has it: what `compile_schema` takes, or its result where it is used again.
+
+    Raises InvalidAnswer where it does not fit, Incomplete, Blocked or Unfinished where there is no whole answer.
+    """
+    compiled = schema if isinstance(schema, OutputSchema) else compile_schema(schema)
+    value, _ = compiled.read(judge(interaction))
+    return value

@@ -1,0 +1,248 @@
+"""What is asked, as one frozen value: a create call before any wire form has seen it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any, Literal, Protocol, TypeAlias, cast
+
+from extract.documents.parts import MediaPart, Part, TextPart, Turn
+from extract.errors import ConfigError
+from extract.json_types import JsonObject
+
+__all__ = [
+    "AudioFormat",
+    "Generation",
+    "ImageFormat",
+    "Input",
+    "Request",
+    "SafetySetting",
+    "ServiceTier",
+    "TextFormat",
+    "Tool",
+    "TypedTool",
+]
+
+ServiceTier: TypeAlias = Literal["standard", "flex", "priority"]
+
+
+def _chosen(value: Any, *, without: tuple[str, ...] = ()) -> JsonObject:
+    """Return the fields of a dataclass that were given, under their own names."""
+    named = ((item.name, getattr(value, item.name)) for item in fields(value) if item.name not in without)
+    return {
+        name: list(chosen) if isinstance(chosen, tuple) else chosen
+        for name, chosen in named
+        if chosen is not None and chosen != ()
+    }
+
+
+def _check_extra(extra: Mapping[str, Any], known: Iterable[str], where: str) -> None:
+    if clash := sorted(extra.keys() & set(known)):
+        raise ConfigError(f"{where}: extra must not hold {', '.join(clash)}; these have arguments of their own")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Generation:
+    """How the model should speak; None leaves a choice to the API. Part of the content key.
+
+    `if_cut` lets an answer that was cut at `max_output_tokens` be asked once more, with this larger limit; it is for
+    runs. `tool_choice` is a word (`auto`, `any`, `none`, `validated`) or `{"allowed_tools": {"mode", "tools"}}`.
+    `extra` passes what this library does not know.
+    """
+
+    thinking_level: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
+    max_output_tokens: int | None = None
+    seed: int | None = None
+    stop_sequences: tuple[str, ...] = ()
+    temperature: float | None = None
+    top_p: float | None = None
+    if_cut: int | None = None
+    thinking_summaries: Literal["auto", "none"] | None = None
+    tool_choice: Literal["auto", "any", "none", "validated"] | Mapping[str, Any] | None = field(
+        default=None, hash=False
+    )
+    speech_config: tuple[Mapping[str, Any], ...] = field(default=(), hash=False)
+    extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
+
+    def __post_init__(self) -> None:
+        if self.if_cut is not None and not (self.max_output_tokens and self.if_cut > self.max_output_tokens):
+            raise ConfigError(
+                f"if_cut is a larger limit for answers cut at max_output_tokens; {self.if_cut} is not larger than "
+                f"{self.max_output_tokens}"
+            )
+        if self.extra:
+            _check_extra(self.extra, (item.name for item in fields(self)), "generation")
+
+    def as_wire(self) -> JsonObject:
+        """Return only what was chosen, under the API's own names."""
+        return _chosen(self, without=("if_cut", "extra")) | dict(self.extra)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextFormat:
+    """Text in the answer, beside another format; a schema has a place of its own in the request."""
+
+    def as_wire(self) -> JsonObject:
+        return {"type": "text"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageFormat:
+    """An image in the answer. `aspect_ratio` such as `16:9`; `image_size` is 512, 1K, 2K or 4K."""
+
+    mime_type: str | None = None
+    aspect_ratio: str | None = None
+    image_size: str | None = None
+    delivery: Literal["inline", "uri"] | None = None
+
+    def as_wire(self) -> JsonObject:
+        return {"type": "image"} | _chosen(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AudioFormat:
+    """Speech in the answer; the voice stands in `Generation.speech_config`."""
+
+    mime_type: str | None = None
+    sample_rate: int | None = None
+    bit_rate: int | None = None
+    delivery: Literal["inline", "uri"] | None = None
+
+    def as_wire(self) -> JsonObject:
+        return {"type": "audio"} | _chosen(self)
+
+
+ResponseFormat: TypeAlias = TextFormat | ImageFormat | AudioFormat | Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class SafetySetting:
+    """From which harm on the service blocks, such as `("hate_speech", "block_only_high")`."""
+
+    type: str
+    threshold: str
+    method: str | None = None
+
+    def as_wire(self) -> JsonObject:
+        return _chosen(self)
+
+
+class TypedTool(Protocol):
+    """A tool that says itself what it is called in a wire form."""
+
+    def as_wire(self, dialect: str, /) -> JsonObject:
+        """Return the tool as an object of that dialect; ConfigError where the dialect has no such tool."""
+        ...
+
+
+Tool: TypeAlias = TypedTool | Mapping[str, Any]
+Input: TypeAlias = str | Part | Turn | Mapping[str, Any] | Sequence[str | Part | Turn | Mapping[str, Any]]
+
+# What `extra` must not hold: it has an argument of its own, or is none of the caller's business.
+_KNOWN = frozenset(
+    {
+        *("model", "agent", "input", "system_instruction", "response_format", "response_mime_type"),
+        *("response_modalities", "generation_config", "tools", "safety_settings", "service_tier", "labels", "store"),
+        *("stream", "background", "previous_interaction_id", "agent_config", "environment", "webhook_config"),
+        "continuation_token",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One create call, before any dialect has seen it. Private by default: `store` is False.
+
+    - `model` or `agent`: exactly one. `agent_config` and `environment` go with an agent, `generation` with a model.
+    - `input`: text, a part, a turn, a step of an answer as it came, or a sequence of these; texts and parts that stand
+      side by side make one turn of the user. `turns` holds it in its one form.
+    - `schema`: the JSON Schema of the answer in its wire form: `compile_schema(Model).wire`.
+    - `formats`: what else the answer may hold: `ImageFormat()`, `AudioFormat()`, or objects of the API's own.
+    - `tools`: values of `extract.interactions.tools.builtin`, or objects of the API's own. Neither they nor `system`
+      nor a format are inherited by an interaction that names a `previous_interaction_id`.
+    - `background`, `previous_interaction_id` and agents need `store=True`; `webhook_config` needs `background`.
+    - `extra`: fields that this library does not know, as they go on the wire.
+    """
+
+    model: str | None = None
+    agent: str | None = None
+    input: Input = ()
+    system: str | None = None
+    schema: JsonObject | None = None
+    formats: tuple[ResponseFormat, ...] = ()
+    generation: Generation = Generation()
+    tools: tuple[Tool, ...] = ()
+    safety_settings: tuple[SafetySetting | Mapping[str, Any], ...] = ()
+    service_tier: ServiceTier | None = None
+    labels: Mapping[str, str] | None = None
+    store: bool = False
+    background: bool = False
+    previous_interaction_id: str | None = None
+    agent_config: Mapping[str, Any] | None = None
+    environment: str | Mapping[str, Any] | None = None
+    webhook_config: Mapping[str, Any] | None = None
+    continuation_token: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "input", tuple(_items(self.input)))
+        for name in ("formats", "tools", "safety_settings"):
+            value: Any = getattr(self, name)
+            if isinstance(value, Mapping | str) or not isinstance(value, Iterable):
+                raise ConfigError(f"{name} takes a tuple: {name}=({value!r},)")
+            object.__setattr__(self, name, tuple(value))
+        if bool(self.model) == bool(self.agent):
+            raise ConfigError("a request names either a model or an agent" + (", not both" * bool(self.agent)))
+        self._check_agent()
+        self._check_store()
+        if self.extra:
+            _check_extra(self.extra, _KNOWN, "request")
+
+    @property
+    def turns(self) -> tuple[Turn | JsonObject, ...]:
+        """The input in its one form: turns, and steps as objects."""
+        return cast("tuple[Turn | JsonObject, ...]", self.input)
+
+    def _check_agent(self) -> None:
+        if self.agent and self.generation != Generation():
+            raise ConfigError(f"the agent {self.agent!r} takes no generation; it has its agent_config")
+        if not self.agent and self.agent_config is not None:
+            raise ConfigError("agent_config goes with an agent; a model has its generation")
+
+    def _check_store(self) -> None:
+        needing = {
+            "background": self.background,
+            "previous_interaction_id": self.previous_interaction_id,
+            "an agent": self.agent,
+        }
+        if not self.store and (named := [name for name, given in needing.items() if given]):
+            raise ConfigError(f"{' and '.join(named)} needs store=True: the service must keep the interaction for it")
+        if self.webhook_config is not None and not self.background:
+            raise ConfigError("webhook_config needs background=True: other requests answer by themselves")
+
+
+def _items(given: Any) -> Iterable[Turn | JsonObject]:
+    """Yield an input as turns and steps. ConfigError for what is neither."""
+    if isinstance(given, str | TextPart | MediaPart | Turn | Mapping):
+        given = (given,)
+    if not isinstance(given, Iterable) or isinstance(given, bytes | bytearray):
+        raise ConfigError(f"input takes texts, parts, turns and steps, not a {type(given).__name__}")
+    said: list[Part] = []
+    for item in given:
+        if isinstance(item, str):
+            said.append(TextPart(item))
+            continue
+        if isinstance(item, TextPart | MediaPart):
+            said.append(item)
+            continue
+        if said:
+            yield Turn("user", tuple(said))
+            said = []
+        if isinstance(item, Turn):
+            yield item
+        elif isinstance(item, Mapping):
+            yield dict(item)
+        else:
+            raise ConfigError(f"input takes texts, parts, turns and steps, not a {type(item).__name__}")
+    if said:
+        yield Turn("user", tuple(said))

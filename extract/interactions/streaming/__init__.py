@@ -1,0 +1,1 @@
+"""Answers as they come: server-sent events, and the streams made of them."""

@@ -1,0 +1,1 @@
+"""Tools: built-in ones, functions, and the loop that carries them out."""

@@ -1,0 +1,54 @@
+"""An output read back with the types that it was written with: parquet keeps them, csv and jsonl do not."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from glob import escape
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from extract.io.retyping import retyped
+
+__all__ = ["scan_output"]
+
+
+def scan_output(path: Path, schema: Mapping[str, Any]) -> pl.LazyFrame:
+    """Return the rows of an output lazily, with the columns and types of `schema`.
+
+    Nothing is inferred: what a file of text does not tell, the schema does. A cell that does not fit it (somebody has
+    edited the file since) raises Polars' InvalidOperationError or ComputeError when it is read.
+    """
+    if path.suffix.lower() == ".parquet":
+        return pl.scan_parquet(path, glob=False)
+    written = {name: _written(dtype, nested=path.suffix.lower() != ".csv") for name, dtype in schema.items()}
+    if path.suffix.lower() == ".csv":
+        texts = pl.scan_csv(path, glob=False, schema=written)
+    else:
+        texts = pl.scan_ndjson(escape(str(path)), schema=written)
+    return texts.map_batches(partial(_typed, schema=schema), schema=pl.Schema(schema), streamable=True)
+
+
+def _typed(frame: pl.DataFrame, schema: Mapping[str, Any]) -> pl.DataFrame:
+    labels = {name: dtype for name, dtype in schema.items() if isinstance(dtype, pl.Enum)}
+    return _cast(retyped(_cast(frame, labels), schema), schema)
+
+
+def _cast(frame: pl.DataFrame, dtypes: Mapping[str, Any]) -> pl.DataFrame:
+    """Return the frame cast column by column: in a mapping, a name such as `^a$` would stand for others."""
+    return pl.DataFrame([column.cast(dtypes.get(column.name, column.dtype)) for column in frame.get_columns()])
+
+
+def _written(dtype: Any, *, nested: bool) -> Any:
+    """Return the type that text gives without loss: numbers and truth values as they are, all else as text."""
+    if nested and isinstance(dtype, pl.List | pl.Array):
+        return pl.List(_written(dtype.inner, nested=True))
+    if nested and isinstance(dtype, pl.Struct):
+        return pl.Struct({field.name: _written(field.dtype, nested=True) for field in dtype.fields})
+    # The reader of jsonl knows no narrow numbers; what is wide enough is cast down again.
+    if dtype.is_integer():
+        return pl.UInt64() if dtype == pl.UInt64 else pl.Int64()
+    is_plain = dtype in (pl.Float64, pl.Boolean)
+    return dtype if is_plain else pl.Float64() if dtype.is_float() else pl.String()

@@ -1,0 +1,1 @@
+"""Where rows go: memory, Parquet, csv, jsonl."""

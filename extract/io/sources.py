@@ -1,0 +1,312 @@
+"""Whatever a user calls data, as batches of rows: frames, files, globs, cloud addresses, folders of documents."""
+
+from __future__ import annotations
+
+import csv
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from glob import escape, glob, has_magic
+from itertools import islice
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import polars as pl
+from polars.selectors import by_name
+
+from extract.documents.files import printable
+from extract.documents.loader import is_document
+from extract.documents.mime import mime_type_of
+from extract.errors import ConfigError, ExtractError
+from extract.io.arrow import read_arrow
+
+__all__ = ["Source", "open_source", "read_table", "take_rows"]
+
+_TABLE_ROWS = 65_536
+_TEXTS = pl.Schema({"text": pl.String()})
+_SCHEMA_ROWS = 1_000  # rows of an iterator that are read to learn its types
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Rows to be asked. `batches(n)` starts anew and yields frames of at most `n` rows; `height` is None if unknown.
+
+    `once`: the rows come from an iterator, which can be read only once and may have no end.
+    """
+
+    schema: pl.Schema
+    height: int | None
+    batches: Callable[[int], Iterator[pl.DataFrame]]
+    once: bool = False
+
+
+def open_source(data: Any) -> Source:
+    """Return the source for a frame or series of any library, rows as mappings, a path, a glob or an address.
+
+    Text files are read through once, so that a broken row is a ConfigError before the first paid request.
+    """
+    if isinstance(data, Source):
+        return data
+    if isinstance(data, str | os.PathLike):
+        with _told(str(data), _broken_row):
+            return _from_address(os.fspath(data))
+    if isinstance(data, pl.DataFrame):
+        return _from_frame(data)
+    if isinstance(data, pl.LazyFrame):
+        with _told("the lazy frame"):
+            return Source(data.collect_schema(), None, lambda rows: _told_batches(data, rows, "the lazy frame"))
+    if isinstance(data, pl.Series):
+        return _from_frame(data.to_frame(data.name or "text"))
+    if isinstance(data, Sequence) and _are_texts(data):
+        return _from_frame(pl.DataFrame({"text": list(data)}, schema=_TEXTS))
+    if isinstance(data, Sequence) and all(isinstance(row, Mapping) for row in data):
+        with _told("the rows"):
+            return _from_frame(pl.DataFrame(list(data), infer_schema_length=None))
+    with _told(f"the {type(data).__name__}"):
+        if (frame := read_arrow(data)) is not None:
+            return _from_frame(frame)
+    if isinstance(data, Iterator):  # no other iterable: a pandas frame would yield the names of its columns
+        return _from_iterator(data)
+    raise ConfigError(
+        f"a {type(data).__name__} is no input; give a frame or series of Polars, pandas or Arrow, a list of dicts or "
+        "of texts, an iterator of these, or a path"
+    )
+
+
+def read_table(address: str, *, texts: Iterable[str] = ()) -> pl.DataFrame:
+    """Return all rows of a file at once. ConfigError as `open_source` says.
+
+    `texts` names columns that csv gives as they are written, even where they look like numbers.
+    """
+    source = open_source(address)
+    table = pl.concat([source.schema.to_frame(), *source.batches(_TABLE_ROWS)])
+    separator = _SEPARATORS.get(_ending(address))
+    guessed = [name for name in texts if source.schema.get(name, pl.String) != pl.String]
+    if separator is None or not guessed:
+        return table
+    with _told(address):
+        return table.with_columns(_scan_texts(address, separator).select(by_name(*guessed)).collect())
+
+
+def take_rows(source: Source, limit: int) -> Source:
+    """Return the first `limit` rows of a source. ConfigError for less than one."""
+    if limit < 1:
+        raise ConfigError(f"limit must be at least 1, not {limit}")
+
+    def batches(rows: int) -> Iterator[pl.DataFrame]:
+        left = limit
+        for frame in source.batches(rows) if left else ():
+            yield frame.head(left)
+            left -= frame.height
+            if left <= 0:
+                return
+
+    return Source(source.schema, None if source.height is None else min(limit, source.height), batches, source.once)
+
+
+def _from_iterator(items: Iterator[Any]) -> Source:
+    """Take rows, texts or frames as they come, never all at once; the first decide the types. To be read only once."""
+    with _told("the iterator"):
+        first = list(islice(items, 1))
+        of_frames = bool(first) and isinstance(first[0], pl.DataFrame)
+        head = _frame_of(first if of_frames else [*first, *islice(items, _SCHEMA_ROWS - 1)], None)
+    if head.width == 0:
+        raise ConfigError("the iterator yields no rows")
+    unread = [head]
+
+    def batches(size: int) -> Iterator[pl.DataFrame]:
+        if not unread:
+            raise ConfigError("an iterator can be read only once; give a list, a frame or a file to run again")
+        frame = unread.pop()
+        done = 0
+        while True:
+            yield from frame.iter_slices(size)
+            done += frame.height
+            with _told(f"the iterator, from row {done} on,"):
+                if not (taken := list(islice(items, 1 if of_frames else size))):
+                    return
+                frame = _frame_of(taken, head.schema)
+
+    return Source(head.schema, None, batches, once=True)
+
+
+def _are_texts(items: Sequence[Any]) -> bool:
+    """Whether these are texts, None among them for one that is missing."""
+    return any(isinstance(item, str) for item in items) and all(isinstance(item, str | None) for item in items)
+
+
+def _frame_of(items: list[Any], schema: pl.Schema | None) -> pl.DataFrame:
+    """Return rows, texts or one frame as a frame of a schema, if one is given."""
+    if items and all(isinstance(item, pl.DataFrame) for item in items):
+        frame = items[0]
+    elif _are_texts(items) or (schema == _TEXTS and not any(items)):
+        frame = pl.DataFrame({"text": items}, schema=_TEXTS)
+    elif all(isinstance(item, Mapping) for item in items):
+        frame = pl.DataFrame(items, infer_schema_length=None)
+    else:
+        raise ConfigError("an iterator yields dicts, texts or Polars frames, and only one kind of these")
+    return frame if schema is None else _fitted(frame, schema)
+
+
+def _fitted(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
+    """Return a frame with the types of the first rows; nothing is dropped or rounded to make it fit."""
+    if new := [name for name in frame.columns if name not in schema]:
+        raise ConfigError(f"a later row of the iterator has {new!r}, which the first rows have not")
+    for column in frame.get_columns():
+        if column.dtype.is_float() and schema[column.name].is_integer():
+            raise ConfigError(f"a later row of the iterator has a fraction in {column.name!r}, the first have integers")
+    missing = [pl.lit(None).alias(name) for name in schema if name not in frame.columns]
+    return frame.with_columns(missing).select(schema.names()).cast(schema)
+
+
+def _from_frame(frame: pl.DataFrame) -> Source:
+    return Source(frame.schema, frame.height, frame.iter_slices)
+
+
+def _from_address(address: str) -> Source:
+    if "://" in address:
+        return _from_table(address)
+    path = Path(address)
+    if has_magic(address) and not path.exists():
+        found = sorted(glob(address, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+        if not found:
+            raise ConfigError(f"no file matches {address!r}")
+        return _from_table(address) if _is_table(address) else _from_documents(map(Path, found), address)
+    if path.is_dir():
+        return _from_documents(_files_in(path), address)
+    if not path.is_file():
+        raise ConfigError(f"there is no file {address!r}")
+    if _is_table(address):
+        if path.stat().st_size == 0:
+            raise ConfigError(f"{address} is empty")
+        return _from_table(address)
+    return _from_documents([path], address)
+
+
+def _files_in(folder: Path) -> list[Path]:
+    """Return all that is no folder, in order: a broken link or a pipe is a record, too, which says why it fails."""
+
+    def refuse(error: OSError) -> None:
+        raise ConfigError(f"the folder {printable(error.filename)} cannot be read: {error.strerror}")
+
+    walked = os.walk(folder, onerror=refuse)  # links to folders are not followed, so that no loop has no end
+    return sorted(Path(where, name) for where, _, names in walked for name in names)
+
+
+def _from_documents(paths: Iterable[Path], address: str) -> Source:
+    """One record per file: `path`, `name`, `mime_type`."""
+    documents = [path for path in paths if is_document(path)]
+    if not documents:
+        raise ConfigError(f"{address!r} holds no document: text, pdf, images, audio, video or office files")
+    columns = {
+        "path": [_as_cell(path) for path in documents],
+        "name": [printable(path.name) for path in documents],
+        "mime_type": [mime_type_of(path.name) for path in documents],
+    }
+    return _from_frame(pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)))
+
+
+def _as_cell(path: Path) -> str:
+    """Return a path as text that can be stored: as a file: URI where its name is no Unicode."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return "file://" + quote(os.fsencode(path.absolute()))
+    return str(path)
+
+
+def _scan_csv(address: str, separator: str = ",") -> pl.LazyFrame:
+    """Scan text columns by type, but leave as text what a number would not give back: 007 is a name, not a 7."""
+    is_glob = not Path(address).exists()
+    table = pl.scan_csv(address, infer_schema_length=None, separator=separator, glob=is_glob)
+    numbers = [name for name, dtype in table.collect_schema().items() if dtype.is_integer()]
+    if not numbers:
+        return table
+    padded = (
+        _scan_texts(address, separator)
+        .select(by_name(*numbers).str.contains(r"^[+-]?0\d|^\+").any())
+        .collect(engine="streaming")
+    )
+    kept = {column.name: pl.String for column in padded.get_columns() if column.item()}
+    return pl.scan_csv(address, infer_schema_length=None, separator=separator, glob=is_glob, schema_overrides=kept)
+
+
+def _scan_texts(address: str, separator: str) -> pl.LazyFrame:
+    return pl.scan_csv(address, infer_schema=False, separator=separator, glob=not Path(address).exists())
+
+
+def _scan_json_lines(address: str) -> pl.LazyFrame:
+    return pl.scan_ndjson(escape(address) if Path(address).exists() else address, infer_schema_length=None)
+
+
+_SEPARATORS = {".csv": ",", ".tsv": "\t"}
+_READERS: dict[str, Callable[[str], pl.LazyFrame]] = {
+    ".csv": _scan_csv,
+    ".tsv": lambda address: _scan_csv(address, _SEPARATORS[".tsv"]),
+    ".jsonl": _scan_json_lines,
+    ".ndjson": _scan_json_lines,
+    ".parquet": lambda address: pl.scan_parquet(address, glob=not Path(address).exists()),
+    ".xlsx": lambda address: pl.read_excel(address).lazy(),
+}
+
+
+def _ending(address: str) -> str:
+    return Path(address.partition("?")[0]).suffix.lower()
+
+
+def _is_table(address: str) -> bool:
+    return _ending(address) in _READERS
+
+
+def _from_table(address: str) -> Source:
+    reader = _READERS.get(_ending(address))
+    if reader is None:
+        raise ConfigError(f"{address!r} ends in none of {', '.join(_READERS)}")
+    table = reader(address)
+    schema = table.collect_schema()
+    # Every column is parsed, not only counted: a broken row shows itself here and costs nothing.
+    checked = table.select(pl.len().alias("\0rows"), pl.all().null_count()).collect(engine="streaming")
+    height = int(checked.item(0, 0))
+    if height == 0:
+        raise ConfigError(f"{address} holds no rows")
+    return Source(schema, height, lambda rows: _told_batches(table, rows, address))
+
+
+def _told_batches(table: pl.LazyFrame, rows: int, what: str) -> Iterator[pl.DataFrame]:
+    with _told(what):
+        try:
+            for frame in table.collect_batches(chunk_size=rows, maintain_order=True):
+                yield from frame.iter_slices(rows)
+        except KeyboardInterrupt:  # Polars raises it in whichever thread it works for; here it must not end the loop
+            raise ConfigError(f"{what}: interrupted while it was read; run again to go on") from None
+
+
+def _broken_row(address: str) -> str:
+    """Return which row of a csv file has more fields than its header, or ""."""
+    separator = _SEPARATORS.get(_ending(address))
+    if separator is None or not os.path.isfile(address):  # noqa: PTH113 - it never raises, whatever the name
+        return ""
+    with Path(address).open(encoding="utf-8", errors="replace", newline="") as file:
+        rows = csv.reader(file, delimiter=separator)
+        header = next(rows, [])
+        with suppress(csv.Error):  # a field too large for this reader: then the place stays unknown
+            for row in rows:
+                if len(row) > len(header):
+                    return f"; line {rows.line_num} has {len(row)} fields, the header {len(header)}"
+    return ""
+
+
+@contextmanager
+def _told(what: str, where: Callable[[str], str] = lambda _: "") -> Iterator[None]:
+    """Say in one line what Polars or the system found wrong with an input, and where if that can be found."""
+    try:
+        yield
+    except ExtractError:
+        raise
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{what}: {error.name} is needed; pip install 'extract-interactions[excel]'") from None
+    except Exception as error:  # readers raise classes of their own, and a lazy frame's functions anything at all
+        said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise ConfigError(f"{what!r} cannot be read: {said[:300]}{where(what)}") from None

@@ -1,0 +1,69 @@
+"""What requests may take and what answers took: prices by model and tier, forecasts, and the entries of the ledger."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from extract.interactions.interaction import Attempt, AttemptKind, Interaction, Usage
+from extract.limits.budget import Amount, Forecast
+from extract.limits.pricing import Price, find_price
+
+__all__ = ["Billing"]
+
+
+@dataclass(slots=True)
+class Billing:
+    """The accounts of one run. `free` says that answers cost nothing (the offline service)."""
+
+    model: str
+    forecast: Forecast
+    free: bool = False
+    _prices: dict[tuple[str, str | None], Price | None] = field(default_factory=dict)
+
+    def is_priced(self, tier: str | None) -> bool:
+        """True where it is known what the model costs on a tier."""
+        return self.free or self._price(self.model, tier) is not None
+
+    def worst(self, tokens: int, tier: str | None, limit: int | None) -> Amount:
+        """Return the most that one request is expected to take; dollars are 0 where the price is unknown.
+
+        `tokens` is the input's estimate, `limit` a `max_output_tokens` of its own.
+        """
+        usage = Usage(input_tokens=self.forecast.input_tokens(tokens), output_tokens=self.forecast.output_tokens(limit))
+        dollars = self._cost(self.model, tier, usage) or Decimal(0)
+        return Amount(dollars, usage.total, 1)
+
+    def whole(
+        self, kind: AttemptKind, interaction: Interaction, *, tokens: int, tier: str | None, limit: int | None
+    ) -> Attempt:
+        """Return the entry for an answer that arrived; the tier is the one that the answer says has served it."""
+        model, tier = interaction.model or self.model, interaction.service_tier or tier
+        code = None if interaction.status == "completed" else interaction.status
+        usage = interaction.usage
+        if usage is None:
+            return Attempt(kind=kind, model=model, tier=tier, bound=self._bound(tokens, tier, limit), code="no_usage")
+        self.forecast.note(
+            estimated=tokens,
+            input_tokens=usage.input_tokens,
+            output_tokens=usage.output_tokens + usage.thought_tokens,
+        )
+        return Attempt(kind=kind, model=model, tier=tier, usage=usage, cost=self._cost(model, tier, usage), code=code)
+
+    def lost(self, kind: AttemptKind, *, tokens: int, tier: str | None, limit: int | None) -> Attempt:
+        """Return the entry for a request that may have been billed, and whose answer never arrived."""
+        return Attempt(kind=kind, model=self.model, tier=tier, bound=self._bound(tokens, tier, limit), code="lost")
+
+    def _bound(self, tokens: int, tier: str | None, limit: int | None) -> Decimal | None:
+        return self.worst(tokens, tier, limit).dollars if self.is_priced(tier) else None
+
+    def _cost(self, model: str, tier: str | None, usage: Usage) -> Decimal | None:
+        if self.free:
+            return Decimal(0)
+        price = self._price(model, tier)
+        return None if price is None else price.cost(usage)
+
+    def _price(self, model: str, tier: str | None) -> Price | None:
+        if (model, tier) not in self._prices:
+            self._prices[model, tier] = find_price(model, tier)
+        return self._prices[model, tier]

@@ -1,0 +1,160 @@
+"""What a run may spend, kept by reservation: the worst case is set aside before a request and settled after it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from tenacity import RetryCallState
+from tenacity.stop import stop_base
+
+from extract.errors import BudgetExceeded, ConfigError
+from extract.limits.limits import is_throttle
+
+__all__ = ["Amount", "Budget", "Forecast", "Purse", "RetryBudget", "stop_when_spent"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """The most one run may spend: US dollars, tokens of all kinds together, requests. None is no limit."""
+
+    dollars: Decimal | None = None
+    tokens: int | None = None
+    requests: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("dollars", "tokens", "requests"):
+            value = getattr(self, name)
+            if value is not None and (Decimal(value).is_nan() or value <= 0):
+                raise ConfigError(f"a budget of {value} {name} would stop the run before its first request")
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """What one or more requests take."""
+
+    dollars: Decimal = Decimal(0)
+    tokens: int = 0
+    requests: int = 0
+
+    def __add__(self, other: Amount) -> Amount:
+        return Amount(self.dollars + other.dollars, self.tokens + other.tokens, self.requests + other.requests)
+
+    def __sub__(self, other: Amount) -> Amount:
+        return Amount(self.dollars - other.dollars, self.tokens - other.tokens, self.requests - other.requests)
+
+
+@dataclass(slots=True)
+class Purse:
+    """The money of a run: spent, and reserved for requests in flight.
+
+    Spending passes the budget by no more than the answers in flight took beyond their reservations.
+    `peak` is the most that was reserved at one time, in US dollars.
+    """
+
+    budget: Budget
+    spent: Amount = Amount()
+    reserved: Amount = Amount()
+    peak: Decimal = Decimal(0)
+
+    def fits(self, amount: Amount) -> bool:
+        """True where `amount` can be reserved within the budget."""
+        after = self.spent + self.reserved + amount
+        budget = self.budget
+        return not (
+            (budget.dollars is not None and after.dollars > budget.dollars)
+            or (budget.tokens is not None and after.tokens > budget.tokens)
+            or (budget.requests is not None and after.requests > budget.requests)
+        )
+
+    @property
+    def waits(self) -> bool:
+        """True while requests in flight may still give back a part of what they reserved."""
+        return self.reserved.requests > 0
+
+    def reserve(self, amount: Amount) -> None:
+        self.reserved += amount
+        self.peak = max(self.peak, self.reserved.dollars)
+
+    def settle(self, amount: Amount, spent: Amount) -> None:
+        """Replace a reservation by what was really spent: all of it where nobody knows."""
+        self.reserved -= amount
+        self.spent += spent
+
+    def exceeded(self, amount: Amount) -> BudgetExceeded:
+        """Return the error that says why `amount` does not fit."""
+        after = self.spent + self.reserved + amount
+        limits = (
+            ("$", "--budget", self.budget.dollars, self.spent.dollars, amount.dollars, after.dollars),
+            ("tokens ", "--budget-tokens", self.budget.tokens, self.spent.tokens, amount.tokens, after.tokens),
+            ("requests ", "the budget", self.budget.requests, self.spent.requests, amount.requests, after.requests),
+        )
+        unit, option, most, spent, needed, _ = next(
+            limit for limit in limits if limit[2] is not None and limit[-1] > limit[2]
+        )
+        return BudgetExceeded(
+            f"the budget of {unit}{_short(most)} is used up: {unit}{_short(spent)} spent, the next request may take "
+            f"{unit}{_short(needed)}; raise {option} and run again to go on"
+        )
+
+
+def _short(value: Decimal | int | None) -> str:
+    return f"{value:,.4f}" if isinstance(value, Decimal) else f"{value:,}"
+
+
+@dataclass(slots=True)
+class Forecast:
+    """The most that the next answer is expected to take, in tokens.
+
+    With `limit` (`max_output_tokens`, thoughts included) it is that; without, twice the largest answer seen, at first
+    `typical`. The input is as estimated, or larger by the worst ratio of billed to estimated input seen so far.
+    """
+
+    typical: int
+    limit: int | None = None
+    largest: int = 0
+    ratio: float = 1.0
+
+    def output_tokens(self, limit: int | None = None) -> int:
+        most = limit or self.limit
+        return most if most is not None else max(self.typical, 2 * self.largest)
+
+    def input_tokens(self, estimated: int) -> int:
+        return int(estimated * self.ratio) + 1
+
+    def note(self, *, estimated: int, input_tokens: int, output_tokens: int) -> None:
+        """Learn from an answer; `output_tokens` include thoughts."""
+        self.largest = max(self.largest, output_tokens)
+        if estimated > 0:
+            self.ratio = max(self.ratio, input_tokens / estimated)
+
+
+@dataclass(slots=True)
+class RetryBudget:
+    """Bounds the retries of a whole run, so that a service that is down is not asked six times for every row.
+
+    A retry is free while there were fewer than `spare` of them, or no more than `share` of the requests.
+    """
+
+    share: float = 1.0
+    spare: int = 200
+    requests: int = field(default=0)
+    retries: int = field(default=0)
+
+    def may_retry(self) -> bool:
+        """Take one retry out, or return False where none is left."""
+        if self.retries >= self.spare + self.share * (self.requests - self.retries):
+            return False
+        self.retries += 1
+        return True
+
+
+class stop_when_spent(stop_base):  # noqa: N801 - tenacity's policies are named like functions
+    """Stop where the run has no retries left. Throttles take none: patience bounds them."""
+
+    def __init__(self, retries: RetryBudget) -> None:
+        self.retries = retries
+
+    def __call__(self, retry_state: RetryCallState) -> bool:
+        failure = retry_state.outcome.exception() if retry_state.outcome is not None else None
+        return not is_throttle(failure) and not self.retries.may_retry()

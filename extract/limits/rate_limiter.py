@@ -1,0 +1,156 @@
+"""When the next request may pass: quotas that were given or learned, and pauses that were asked for. No clock."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple, Protocol
+
+from extract.errors import Overloaded, RateLimited
+from extract.limits.adaptive_rate import Pace
+from extract.limits.limits import Limits, TokenBucket, is_throttle
+
+__all__ = ["Rates", "Throttle", "Verdict", "verdict_of"]
+
+_REQUESTS_SAVED = 2.0  # seconds' worth of requests that may be saved up
+_TOKENS_SAVED = 10.0
+
+
+class Verdict(NamedTuple):
+    """What the reply to a request says about speed.
+
+    `refused`: a quota was used up. `rpm` and `tpm` are the quotas that it named, `pause` is in seconds; None for none.
+    """
+
+    refused: bool = False
+    rpm: float | None = None
+    tpm: float | None = None
+    pause: float | None = None
+
+
+_FINE = Verdict()
+
+
+def verdict_of(error: BaseException | None) -> Verdict:
+    """Return what an error, or None for an answer, says about speed."""
+    if not isinstance(error, RateLimited):
+        return _FINE
+    if not is_throttle(error):
+        return Verdict(rpm=error.rpm)
+    return Verdict(not isinstance(error, Overloaded), error.rpm, error.tpm, error.retry_after)
+
+
+class Throttle(Protocol):
+    """What a gate asks before it lets a request pass. All times are seconds of the caller's clock.
+
+    `delay` returns the seconds until one may pass, 0 for now. `take` counts one that passes, with the estimated size of
+    its input in tokens; `settle` tells how many more it had. `note` tells what the reply says about speed. `reached`
+    names the limit that holds the next one back in words, "" where none does; the rates are infinite where unknown.
+    """
+
+    @property
+    def per_second(self) -> float: ...
+    @property
+    def tokens_per_second(self) -> float: ...
+
+    def delay(self, now: float) -> float: ...
+    def take(self, tokens: int, now: float) -> None: ...
+    def settle(self, more: int, now: float) -> None: ...
+    def note(self, sent_at: float, now: float, verdict: Verdict) -> None: ...
+    def reached(self, now: float) -> str: ...
+
+
+def _named(verdict: Verdict) -> str:
+    """Name what a refusal was about, in words for people."""
+    if verdict.rpm:
+        return f"{verdict.rpm:,.0f} requests/min"
+    if verdict.tpm:
+        return f"{verdict.tpm:,.0f} input tokens/min"
+    return "the service says so" if verdict.refused else "the service is overloaded"
+
+
+class Rates:
+    """The throttle of one run: rates that were given or learned. `saved`: seconds' worth of requests to be saved up."""
+
+    def __init__(self, limits: Limits, *, saved: float = _REQUESTS_SAVED) -> None:
+        self.paused_until = 0.0
+        self._paused_by = ""
+        self._requests = TokenBucket(limits.rpm, burst=saved) if limits.rpm else None
+        self._tokens = TokenBucket(limits.tpm, burst=_TOKENS_SAVED) if limits.tpm else None
+        self._pace = Pace()
+        self._may_learn_tokens = limits.tpm is None
+        self._patience = limits.retry.patience
+
+    @property
+    def learned(self) -> float:
+        """Requests a second that refusals have taught; infinite before the first."""
+        return self._pace.rate
+
+    @property
+    def per_second(self) -> float:
+        """Requests a second at most, as far as is known; infinite where nothing has been told or learned."""
+        return self.learned if self._requests is None else min(self.learned, self._requests.per_minute / 60)
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Input tokens a second at most, infinite where nobody knows of a limit."""
+        return math.inf if self._tokens is None else self._tokens.per_minute / 60
+
+    def delay(self, now: float) -> float:
+        """Return the seconds until a request may pass; 0 means now."""
+        delay = max(self.paused_until - now, self._pace.delay(now), 0.0)
+        if self._requests:
+            delay = max(delay, self._requests.delay(now))
+        return max(delay, self._tokens.delay(now)) if self._tokens else delay
+
+    def reached(self, now: float) -> str:
+        """Name the limit that holds the next request back, with its figure where that is known; "" where none does."""
+        waits = {
+            self._paused_by: self.paused_until - now,
+            f"about {self._pace.rate * 60:,.0f} requests/min": self._pace.delay(now),
+        }
+        if self._requests:
+            waits[f"{self._requests.per_minute:,.0f} requests/min"] = self._requests.delay(now)
+        if self._tokens:
+            waits[f"{self._tokens.per_minute:,.0f} input tokens/min"] = self._tokens.delay(now)
+        limit = max(waits, key=waits.__getitem__)
+        return limit if waits[limit] > 0 else ""
+
+    def take(self, tokens: int, now: float) -> None:
+        """Count a request that passes now, with the estimated size of its input."""
+        self._pace.take(now)
+        if self._requests:
+            self._requests.take(1, now)
+        if self._tokens:
+            self._tokens.take(tokens, now)
+
+    def give_back(self, tokens: int, now: float) -> None:
+        """Undo `take` for a request that was not sent after all."""
+        if self._requests:
+            self._requests.take(-1, now)
+        if self._tokens:
+            self._tokens.take(-tokens, now)
+
+    def settle(self, more: int, now: float) -> None:
+        """Take the input tokens that a request had beyond its estimate; a negative number gives back."""
+        if self._tokens:
+            self._tokens.take(more, now)
+
+    def note(self, sent_at: float, now: float, verdict: Verdict) -> None:
+        """Learn from the reply to a request."""
+        self._pace.note(sent_at, now, refused=verdict.refused, named=verdict.rpm)
+        if verdict.pause is not None:
+            self.paused_until = max(self.paused_until, now + min(verdict.pause, self._patience))
+            self._paused_by = _named(verdict)
+        named = verdict.tpm
+        if named and self._may_learn_tokens and (self._tokens is None or self._tokens.per_minute != named):
+            self._tokens = TokenBucket(named, burst=_TOKENS_SAVED, at=now, level=0.0)
+
+    def resume(self, learned: float, tokens_per_second: float, now: float) -> None:
+        """Go on with what another Rates has learned, and with nothing saved up."""
+        if learned < math.inf:
+            self._pace.note(now, now, refused=True, named=learned * 60)
+        for bucket in (self._requests, self._tokens):
+            if bucket is not None:
+                bucket.level, bucket.at = 0.0, now
+        if self._tokens is None and tokens_per_second < math.inf:
+            self._tokens = TokenBucket(tokens_per_second * 60, burst=_TOKENS_SAVED, at=now, level=0.0)

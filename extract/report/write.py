@@ -1,0 +1,64 @@
+"""A report written: one file, put in place when it is whole."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from extract.errors import ConfigError, OutputError
+from extract.report.facts import gather
+from extract.report.material import open_material
+from extract.report.page import render
+from extract.results.run import Run
+
+__all__ = ["write_report"]
+
+
+def write_report(
+    output: Run | str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    *,
+    gold: str | None = None,
+    on: str | None = None,
+    rows: int = 2_000,
+    cache: str | os.PathLike[str] | None = None,
+    source: Any = None,
+) -> Path:
+    """Write a report on a Run or on its Parquet output: one HTML file that loads nothing. Return its path.
+
+    `gold` is a file of right answers, joined where the column `on` is equal; `rows` is the most records that are shown,
+    `cache` the run's cache, by default looked for beside the output, and `source` its input, for the texts of rejected
+    rows that were left out of the output. Memory and the file's size are bounded by `rows`, whatever the output's size.
+    A Run links to its report from then on.
+    Raises ConfigError for files that do not fit, and without the extra `report`; OutputError where it cannot write.
+    """
+    target = Path(path)
+    if (gold is None) != (on is None):
+        raise ConfigError("gold answers need the column that names a record in both files: --gold FILE --on COLUMN")
+    if rows < 1:
+        raise ConfigError(f"rows must be at least 1, not {rows}")
+    if target.suffix.lower() not in (".html", ".htm"):
+        raise ConfigError(f"{target}: a report ends in .html")
+    material = open_material(output, cache=cache, source=source)
+    try:
+        facts = gather(material, gold=gold, on=on, most=rows)
+    except pl.exceptions.PolarsError as error:
+        raise ConfigError(f"{material.name} cannot be read: {str(error).strip().splitlines()[0][:200]}") from None
+    written = _put(render(facts), target)
+    if isinstance(output, Run):
+        output.report = written
+    return written
+
+
+def _put(page: str, target: Path) -> Path:
+    temporary = target.with_name(f"{target.name}.{os.getpid()}.part")
+    try:
+        temporary.write_text(page, "utf-8", errors="replace", newline="\n")
+        temporary.replace(target)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise OutputError(f"{target} cannot be written: {error.strerror}") from None
+    return target

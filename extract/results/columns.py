@@ -1,0 +1,202 @@
+"""Outcomes as columns: errors, spans, provenance, agreement. One row per outcome, with the same types every time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, get_args
+
+import polars as pl
+from pydantic_core import to_json
+
+from extract.documents.grounding.span import Span, Status
+from extract.documents.windows.conflicts import Conflict
+from extract.errors import ExtractError, InvalidAnswer
+from extract.interactions.citations import Citation
+from extract.interactions.interaction import Attempt, Outcome
+
+__all__ = [
+    "added_schema",
+    "agreement_frame",
+    "error_frame",
+    "error_schema",
+    "not_run_frame",
+    "places_in_input",
+    "provenance_frame",
+    "spans_frame",
+]
+
+_BILLED = {
+    "model": pl.String,
+    "service_tier": pl.String,
+    "input_tokens": pl.Int64,
+    "output_tokens": pl.Int64,
+    "thought_tokens": pl.Int64,
+    "cached_tokens": pl.Int64,
+    "cost_usd": pl.Float64,
+}
+_ATTEMPT = pl.Struct(
+    {
+        "kind": pl.String,
+        "code": pl.String,
+        **_BILLED,
+    }
+)
+_CITATION = pl.Struct(
+    {"kind": pl.String, "source": pl.String, "title": pl.String, "text": pl.String, "start": pl.Int64, "end": pl.Int64}
+)
+_CONFLICT = pl.Struct({"path": pl.String, "chosen": pl.String, "values": pl.List(pl.String)})
+_SPAN = pl.Struct(
+    {
+        "path": pl.String,
+        "status": pl.Enum(get_args(Status)),
+        "start": pl.Int64,
+        "end": pl.Int64,
+        "score": pl.Float64,
+        "page": pl.Int64,
+        "text": pl.String,
+    }
+)
+_PROVENANCE = pl.Struct(
+    {
+        "code": pl.String,
+        **_BILLED,
+        "attempts": pl.Int64,
+        "repairs": pl.Int64,
+        "seconds": pl.Float64,
+        "cached": pl.Boolean,
+        "reused": pl.Boolean,
+        "mended": pl.List(pl.String),
+        "grounded": pl.Boolean,
+        "citations": pl.List(_CITATION),
+        "windows": pl.Int64,
+        "conflicts": pl.List(_CONFLICT),
+        "ledger": pl.List(_ATTEMPT),
+    }
+)
+
+
+def error_schema(row_id: pl.DataType) -> pl.Schema:
+    """Columns of `Run.errors`, for row ids of a type."""
+    strings = dict.fromkeys(("code", "message", "path", "answer"), pl.String())
+    return pl.Schema({"row_id": row_id, **strings, "attempts": pl.Int64()})
+
+
+def error_frame(outcomes: Sequence[Outcome], row_id: pl.DataType) -> pl.DataFrame:
+    """Return one row per failed outcome."""
+    rows = [
+        (outcome.row_id, *_reason(outcome.error), outcome.answer, outcome.attempts)
+        for outcome in outcomes
+        if outcome.error
+    ]
+    return pl.DataFrame(rows, schema=error_schema(row_id), orient="row")
+
+
+def not_run_frame(row_ids: pl.Series, message: str) -> pl.DataFrame:
+    """Return the errors of rows that are not asked any more, however many."""
+    schema = error_schema(row_ids.dtype)
+    told = {"code": pl.lit("not_run"), "message": pl.lit(message), "attempts": pl.lit(0)}
+    columns = [
+        told.get(name, pl.lit(None)).cast(dtype).alias(name) for name, dtype in schema.items() if name != "row_id"
+    ]
+    return row_ids.alias("row_id").to_frame().with_columns(columns)
+
+
+def places_in_input(places: Sequence[int], left_out: pl.Series) -> list[int]:
+    """Return where rows stood before others were left out, whose places are given."""
+    # A row that was left out moves up all that follow it: the i-th of these stood before its place less i kept rows.
+    ordered = left_out.drop_nulls().cast(pl.Int64).sort()
+    kept_before = ordered - pl.int_range(len(ordered), eager=True)
+    return [place + int(kept_before.search_sorted(place, side="right")) for place in places]
+
+
+def _reason(error: ExtractError) -> tuple[str, str, str | None]:
+    path = error.issues[0].path if isinstance(error, InvalidAnswer) and error.issues else None
+    return error.code, str(error), path
+
+
+def provenance_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
+    """Return the struct column `_extract`: where each row's answer came from and what this run spent on it.
+
+    `code` is that of the error where a row was rejected. `reused`: an answer to it, or to a part of it, was paid for by
+    an earlier run.
+    """
+    rows: list[dict[str, Any]] = [
+        {
+            "code": None if outcome.error is None else outcome.error.code,
+            "model": outcome.model,
+            "service_tier": outcome.service_tier,
+            "input_tokens": outcome.usage.input_tokens,
+            "output_tokens": outcome.usage.output_tokens,
+            "thought_tokens": outcome.usage.thought_tokens,
+            "cached_tokens": outcome.usage.cached_tokens,
+            "cost_usd": None if outcome.cost is None else float(outcome.cost),
+            "attempts": outcome.attempts,
+            "repairs": outcome.repairs,
+            "seconds": outcome.seconds,
+            "cached": outcome.cached,
+            "reused": outcome.reused,
+            "mended": list(outcome.mended),
+            "grounded": outcome.grounded,
+            "citations": [_citation_row(citation) for citation in outcome.citations],
+            "windows": outcome.windows,
+            "conflicts": [_conflict_row(conflict) for conflict in outcome.conflicts],
+            "ledger": [_attempt_row(attempt) for attempt in outcome.ledger],
+        }
+        for outcome in outcomes
+    ]
+    return pl.Series("_extract", rows, dtype=_PROVENANCE).to_frame()
+
+
+def spans_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
+    """Return the column `_spans`: where each value of a row stands in its source, null where that is not known."""
+    rows = [
+        None if outcome.spans is None or not outcome.ok else [_span_row(span) for span in outcome.spans]
+        for outcome in outcomes
+    ]
+    return pl.Series("_spans", rows, dtype=pl.List(_SPAN)).to_frame()
+
+
+def agreement_frame(outcomes: Sequence[Outcome], columns: Sequence[str]) -> pl.DataFrame:
+    """Return the struct column `_agreement`: for each column, the share of a row's samples that give its value."""
+    dtype = pl.Struct(dict.fromkeys(columns, pl.Float64))
+    rows = [None if outcome.agreement is None or not outcome.ok else dict(outcome.agreement) for outcome in outcomes]
+    return pl.Series("_agreement", rows, dtype=dtype).to_frame()
+
+
+def _conflict_row(conflict: Conflict) -> dict[str, Any]:
+    """Return what windows disagree about; values are JSON text, since they may be of any type."""
+    values = [to_json(candidate.value).decode() for candidate in conflict.candidates]
+    return {"path": conflict.path, "chosen": to_json(conflict.chosen).decode(), "values": values}
+
+
+def _span_row(span: Span) -> dict[str, Any]:
+    return {name: getattr(span, name) for name in _SPAN.to_schema()}
+
+
+def added_schema(*, spans: bool, provenance: bool, sampled: Sequence[str] = ()) -> pl.Schema:
+    """Columns that stand beside those of the answer; `sampled` are the latter where each row has several samples."""
+    agreement = agreement_frame((), sampled).schema if sampled else {}
+    added = (spans_frame(()).schema if spans else {}) | (provenance_frame(()).schema if provenance else {})
+    return pl.Schema(agreement | added)
+
+
+def _citation_row(citation: Citation) -> dict[str, Any]:
+    """Return what one annotation of the answer tells; offsets count characters of the answer's text."""
+    names = ("kind", "source", "title", "text", "start", "end")
+    return {name: getattr(citation, name) for name in names}
+
+
+def _attempt_row(attempt: Attempt) -> dict[str, Any]:
+    """Return one entry of a row's ledger; tokens are null where no whole answer arrived."""
+    usage = attempt.usage
+    return {
+        "kind": attempt.kind,
+        "code": attempt.code,
+        "model": attempt.model,
+        "service_tier": attempt.tier,
+        "input_tokens": usage and usage.input_tokens,
+        "output_tokens": usage and usage.output_tokens,
+        "thought_tokens": usage and usage.thought_tokens,
+        "cached_tokens": usage and usage.cached_tokens,
+        "cost_usd": None if attempt.cost is None else float(attempt.cost),
+    }

@@ -1,0 +1,103 @@
+"""What the footer of an output says about the run that wrote it: what was asked, by what, and how it went."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import PurePath
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+from extract.errors import ExtractError
+from extract.extractor.extractor import Plan
+from extract.interactions.endpoint import Endpoint
+from extract.json_types import JsonObject
+from extract.results.run import Totals
+from extract.results.timeline import Timeline
+from extract.runner.scheduler import Shape
+
+__all__ = ["course_of", "manifest_of", "whole_cost"]
+
+
+class Course(Protocol):
+    """What tells how a run went: a Runner, or what stands for many of them."""
+
+    @property
+    def seconds(self) -> float: ...
+    @property
+    def stopped(self) -> ExtractError | None: ...
+    @property
+    def interrupted(self) -> bool: ...
+    @property
+    def totals(self) -> Totals: ...
+    @property
+    def timeline(self) -> Timeline: ...
+
+
+def manifest_of(
+    pipeline: str, plan: Plan, endpoint: Endpoint, shape: Shape, data: Any, *, samples: int = 1
+) -> JsonObject:
+    """Return what is known before the first request. Holds no key, and of an input's path only the name."""
+    extractor = plan.extractor
+    return {
+        "pipeline": pipeline,
+        "extractor": plan.key.hex(),
+        "model": extractor.model,
+        "version": version("extract-interactions"),
+        "schema": plan.schema.full,
+        "fields": list(plan.schema.dtypes),
+        "keys": {name: key for name, key in plan.schema.keys.items() if name != key},
+        "names": plan.schema.names,
+        "service": endpoint.service,
+        "dialect": endpoint.dialect,
+        "service_tier": plan.request.service_tier,
+        "system": extractor.system,
+        "prompt": extractor.prompt,
+        "examples": len(extractor.examples),
+        "generation": extractor.generation.as_wire(),
+        "input": _name_of(data),
+        "columns": list(plan.columns),
+        "grounding": list(extractor.grounding),
+        "row_id": shape.row_id,
+        "prefix": shape.prefix,
+        "provenance": shape.provenance,
+        "samples": samples,
+        "rejected_rows": "left out" if shape.split_errors else "null",
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+
+
+def course_of(runner: Course) -> JsonObject:
+    """Return how a run went: seconds, counts, and its timeline as (seconds, rows done, requests in flight)."""
+    return {
+        "seconds": round(runner.seconds, 3),
+        "stopped": None if runner.stopped is None else str(runner.stopped),
+        "interrupted": runner.interrupted,
+        "totals": runner.totals.counts(),
+        "errors": dict(sorted(runner.totals.errors.items())),
+        "timeline": [(round(seconds, 3), rows, in_flight) for seconds, rows, in_flight in runner.timeline.samples],
+    }
+
+
+def whole_cost(manifest: JsonObject, rows: int) -> float | None:
+    """Return what a finished run over just so many rows has cost, from the footer of its output.
+
+    None where that is unknown, as where an earlier run has paid for some of them.
+    """
+    course = manifest.get("run")
+    totals = course.get("totals") if isinstance(course, dict) else None
+    if not isinstance(totals, dict):
+        return None
+    cost = totals.get("cost_usd")
+    is_whole = all(totals.get(name) == count for name, count in (("rows", rows), ("cached", 0), ("not_run", 0)))
+    return cost if is_whole and isinstance(cost, float) else None
+
+
+def _name_of(data: Any) -> str | None:
+    """Return the last part of a path or address, without the query, which may be signed."""
+    if not isinstance(data, str | os.PathLike):
+        return None
+    address = os.fspath(data)
+    path = unquote(urlsplit(address).path) if "://" in address else address
+    return PurePath(path).name or None

@@ -1,0 +1,191 @@
+"""A line that lives while a run lasts: in a notebook by default, elsewhere where it is asked for."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from decimal import Decimal
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any, Protocol
+
+from extract.limits.pricing import money
+from extract.results.eta import Outlook
+from extract.results.notebook import in_kernel
+from extract.results.run import Progress
+
+__all__ = ["Listener", "shown", "status"]
+
+Listener = Callable[[Progress], None]
+
+_DRAW_EVERY = 0.25  # seconds between two drawings: a widget takes about a millisecond for each
+
+
+class _Line(Protocol):
+    def draw(self, progress: Progress, told: str) -> None: ...
+    def close(self) -> None: ...
+
+
+@contextmanager
+def shown(wanted: bool | None, listener: Listener | None = None) -> Iterator[Listener | None]:
+    """Give the listener of a run: one that draws its progress, and tells `listener` as well.
+
+    `wanted` is True or False to force or suppress it; None draws in notebooks only.
+    """
+    if not (in_kernel() if wanted is None else wanted):
+        yield listener
+        return
+    drawn = _Drawn(_line(), listener)
+    try:
+        yield drawn
+    finally:
+        drawn.close()
+
+
+def status(progress: Progress, outlook: Outlook, *, over: bool = False) -> str:
+    """Return in one line how fast a run is, how long it will take, what it costs and what holds it up."""
+    totals = progress.totals
+    notes = [_duration(progress.seconds)] if over else [f"{_number(outlook.rows_per_second)} rows/s"]
+    if outlook.seconds_left and not over:
+        notes.append(f"{_duration(outlook.seconds_left)} left")
+    notes.append(_cost(totals.cost, None if over else outlook.projected_cost))
+    if totals.cached:
+        notes.append(f"{totals.cached:,} from the cache")
+    if totals.rejected:
+        notes.append(f"{totals.rejected:,} rejected")
+    if progress.stopping:
+        notes.append("stopped" if over else f"stopping, {progress.in_flight} in flight")
+    elif progress.waiting >= 1 and not over:
+        notes.append(f"waiting {_duration(progress.waiting)} for quota")
+    return " · ".join(notes)
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 10 else f"{value:.1f}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.1f} s" if seconds < 10 else f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"
+
+
+def _cost(so_far: Decimal | None, projected: Decimal | None) -> str:
+    if so_far is None:
+        return "cost unknown"
+    expected = "" if projected is None or projected == so_far else f" of about {money(projected)}"
+    return money(so_far) + expected
+
+
+class _Drawn:
+    """Draws what a run tells, a few times a second. What goes wrong with that is no reason to stop what is paid for."""
+
+    def __init__(self, line: _Line, listener: Listener | None) -> None:
+        self._line: _Line | None = line
+        self._listener = listener
+        self._outlook: Outlook | None = None
+        self._drawn = float("-inf")
+        self._last: Progress | None = None
+
+    def __call__(self, progress: Progress) -> None:
+        self._last = progress
+        if progress.seconds - self._drawn >= _DRAW_EVERY:
+            self._drawn = progress.seconds
+            self._draw(progress)
+        if self._listener is not None:
+            self._listener(progress)
+
+    def close(self) -> None:
+        """Draw how it ended, and leave that standing."""
+        if self._last is not None:
+            self._draw(self._last, over=True)
+        self._try(lambda line: line.close())
+
+    def _draw(self, progress: Progress, *, over: bool = False) -> None:
+        def draw(line: _Line) -> None:
+            self._outlook = Outlook.of(progress, self._outlook)
+            line.draw(progress, status(progress, self._outlook, over=over))
+
+        self._try(draw)
+
+    def _try(self, work: Callable[[_Line], None]) -> None:
+        if self._line is None:
+            return
+        try:
+            work(self._line)
+        except Exception:  # the front end is gone, or does not know this kind of output
+            self._line = None
+
+
+def _line() -> _Line:
+    if find_spec("tqdm") is not None and (not in_kernel() or find_spec("ipywidgets") is not None):
+        return _Bar()
+    return _CellLine() if in_kernel() else _TerminalLine()
+
+
+class _Bar:
+    """tqdm's bar: a widget in notebooks, text on stderr elsewhere."""
+
+    def __init__(self) -> None:
+        self._bar: Any = None
+
+    def draw(self, progress: Progress, told: str) -> None:
+        if self._bar is None:
+            bar_format = "{percentage:3.0f}% {bar} {n_fmt}/{total_fmt} rows{postfix}"
+            self._bar = import_module("tqdm.auto").tqdm(
+                total=progress.total, bar_format=bar_format if progress.total else "{n_fmt} rows{postfix}"
+            )
+        self._bar.n = _done(progress)
+        self._bar.set_postfix_str(told, refresh=True)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+class _CellLine:
+    """One output of a cell, replaced in place; needs nothing but IPython, and stays readable in a stored notebook."""
+
+    def __init__(self) -> None:
+        self._shown: Any = None
+
+    def draw(self, progress: Progress, told: str) -> None:
+        line = _counted(progress, told)
+        data = {"text/plain": line}
+        if progress.total:
+            bar = f'<progress value="{_done(progress)}" max="{progress.total}"></progress>'
+            data["text/html"] = f"<div>{bar} {line}</div>"
+        if self._shown is None:
+            self._shown = import_module("IPython.display").display(data, raw=True, display_id=True)
+        else:
+            self._shown.update(data, raw=True)
+
+    def close(self) -> None:
+        """The last line stays."""
+
+
+class _TerminalLine:
+    """One line on stderr, rewritten where that is a terminal; a file gets the last one only."""
+
+    def __init__(self) -> None:
+        self._line = ""
+
+    def draw(self, progress: Progress, told: str) -> None:
+        self._line = _counted(progress, told)
+        if sys.stderr.isatty():
+            sys.stderr.write(f"\r\x1b[K{self._line}")
+            sys.stderr.flush()
+
+    def close(self) -> None:
+        if self._line:
+            sys.stderr.write("\n" if sys.stderr.isatty() else f"{self._line}\n")
+
+
+def _done(progress: Progress) -> int:
+    return progress.totals.rows - progress.totals.not_run
+
+
+def _counted(progress: Progress, told: str) -> str:
+    expected = "" if progress.total is None else f" of {progress.total:,}"
+    return f"{_done(progress):,}{expected} rows · {told}"

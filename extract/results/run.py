@@ -1,0 +1,305 @@
+"""What a run leaves behind: counts, money, the typed frame and the rows that failed, each with its reason."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Protocol
+
+import polars as pl
+
+from extract.errors import ConfigError, ExtractError, OutputError
+from extract.interactions.interaction import AttemptKind, Outcome, Usage
+from extract.io.arrow import INDEX
+from extract.io.readback import scan_output
+from extract.json_types import JsonObject
+from extract.limits.budget import Purse
+from extract.limits.pricing import money
+from extract.results.html import overview
+from extract.results.spot_check import SpotCheck
+from extract.schema.losses import Loss
+
+__all__ = [
+    "Progress",
+    "Repeatable",
+    "Run",
+    "Totals",
+]
+
+_FIRST_ROWS = 5  # of the HTML
+
+
+@dataclass(slots=True)
+class Totals:
+    """Counts of one run so far. `cost` is in US dollars for the answers that arrived, None where a price is unknown.
+
+    `unknown_attempts` are requests that may have been billed without an answer telling how much, and `unknown_cost` is
+    the most that they can have taken. `by_kind` is the usage of first asks, retries, repairs and continuations apart.
+    """
+
+    rows: int = 0
+    valid: int = 0
+    rejected: int = 0
+    not_run: int = 0
+    cached: int = 0
+    requests: int = 0
+    retries: int = 0
+    repairs: int = 0
+    mended: int = 0
+    unknown_attempts: int = 0
+    cost: Decimal | None = Decimal(0)
+    unknown_cost: Decimal | None = Decimal(0)
+    by_kind: dict[AttemptKind, Usage] = field(default_factory=dict)
+    errors: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of all answers that this run paid for."""
+        return sum(self.by_kind.values(), Usage())
+
+    def pass_over(self, rows: int) -> None:
+        """Count rows that are not asked any more."""
+        self.rows += rows
+        self.not_run += rows
+        self.errors["not_run"] += rows
+
+    def add(self, outcome: Outcome) -> None:
+        """Take one record's outcome into account."""
+        self.rows += 1
+        if outcome.error is None:
+            self.valid += 1
+        else:
+            self.errors[outcome.error.code] += 1
+            if outcome.error.code == "not_run":
+                self.not_run += 1
+            else:
+                self.rejected += 1
+        self.cached += outcome.cached
+        self.requests += outcome.attempts
+        self.retries += outcome.retries
+        self.repairs += outcome.repairs
+        self.mended += bool(outcome.mended)
+        self.unknown_attempts += outcome.unknown_attempts
+        if outcome.attempts:
+            self.cost = None if self.cost is None or outcome.cost is None else self.cost + outcome.cost
+        for attempt in outcome.ledger:
+            if attempt.usage is not None:
+                self.by_kind[attempt.kind] = self.by_kind.get(attempt.kind, Usage()) + attempt.usage
+            elif self.unknown_cost is not None:
+                self.unknown_cost = None if attempt.bound is None else self.unknown_cost + attempt.bound
+
+    def counts(self) -> JsonObject:
+        """Return all but the codes of errors as one flat JSON object."""
+        usage = self.usage
+        return {
+            "rows": self.rows,
+            "valid": self.valid,
+            "rejected": self.rejected,
+            "not_run": self.not_run,
+            "cached": self.cached,
+            "requests": self.requests,
+            "retries": self.retries,
+            "repairs": self.repairs,
+            "input_tokens": usage.input_tokens,
+            "output_tokens": usage.output_tokens,
+            "thought_tokens": usage.thought_tokens,
+            "cached_tokens": usage.cached_tokens,
+            "tool_use_tokens": usage.tool_use_tokens,
+            "unknown_attempts": self.unknown_attempts,
+            "unknown_cost_usd": None if self.unknown_cost is None else float(self.unknown_cost),
+            "cost_usd": None if self.cost is None else float(self.cost),
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """A glance at a run: `total` rows are expected (None if unknown), `totals` are those done so far.
+
+    `waiting` is how many seconds a quota or the service holds the next request back, and `limit` tells in words which
+    one it is, "" where only slots decide. `rpm` and `tpm` are the requests and input tokens that are let pass a minute,
+    given or learned, None where that is unknown. `stopping`: no new request is sent.
+    """
+
+    total: int | None
+    totals: Totals
+    seconds: float
+    in_flight: int
+    slots: int
+    waiting: float
+    stopping: bool = False
+    limit: str = ""
+    rpm: float | None = None
+    tpm: float | None = None
+
+
+class Repeatable(Protocol):
+    """How a run was made, for what can be asked of it afterwards. `run` gives it; it stands on a floor above."""
+
+    def sample(self, run: Run, n: int, seed: int | None) -> SpotCheck: ...
+    def retry(self, run: Run) -> Run: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class Run:
+    """The result of a run: `frame` for what was extracted, `errors` for what was not.
+
+    `stopped` is the error that ended the run early, `interrupted` is True after Ctrl-C; the rows not reached then have
+    the code `not_run`, and the same call takes them up. `output` is the file written, if any. `rung` is how far the
+    schema had to be relaxed for the service to take it; what was dropped is checked locally all the same. `budget` is
+    how a budget was used, None without one. `files_left` counts uploaded files that could not be deleted: the next run
+    with the same cache does so, or the service after 48 hours. `report` is the file that notebooks link to, if any.
+
+    As an Arrow stream (`pyarrow.table(run)`, DuckDB, pandas, narwhals) it is its frame. A pickled Run keeps all but the
+    means to ask again: `sample` and `retry_rejected` need the Run itself.
+    """
+
+    totals: Totals
+    errors: pl.DataFrame
+    losses: tuple[Loss, ...]
+    seconds: float
+    stopped: ExtractError | None = None
+    interrupted: bool = False
+    rung: int = 0
+    budget: Purse | None = None
+    files_left: int = 0
+    output: Path | None = None
+    errors_file: Path | None = None
+    report: Path | None = None
+    _schema: pl.Schema = field(default_factory=pl.Schema, repr=False)
+    _frame: pl.DataFrame | None = field(default=None, repr=False)
+    _inputs: int = field(default=0, repr=False)  # so many columns of the frame are those of the input
+    _failed: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.Int64), repr=False)
+    _manifest: JsonObject = field(default_factory=dict, repr=False)  # what the footer of an output says
+    _recipe: Repeatable | None = field(default=None, repr=False)
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """All input columns and one typed column per field of the schema. OutputError where its file cannot be read."""
+        if self._frame is None:
+            if self.output is None:
+                raise ExtractError("this run wrote no rows")
+            self._frame = self._read_back()
+        return self._frame
+
+    def _read_back(self) -> pl.DataFrame:
+        try:
+            return self.scan().collect()
+        except (pl.exceptions.PolarsError, OSError) as error:
+            told = str(error).strip().splitlines()[0][:200]
+            raise OutputError(f"{self.output} cannot be read back, it may have been changed: {told}") from None
+
+    @property
+    def usage(self) -> Usage:
+        """Tokens of the answers that this run paid for."""
+        return self.totals.usage
+
+    @property
+    def cost(self) -> Decimal | None:
+        """US dollars that this run has spent; None where the price is unknown."""
+        return self.totals.cost
+
+    @property
+    def complete(self) -> bool:
+        """True where every row was asked."""
+        return self.stopped is None and not self.interrupted
+
+    def summary(self) -> JsonObject:
+        """Return the counts as one flat JSON object."""
+        return {
+            **self.totals.counts(),
+            "reserved_usd": None if self.budget is None else float(self.budget.peak),
+            "seconds": round(self.seconds, 3),
+            "output": str(self.output) if self.output else None,
+            "errors": dict(sorted(self.totals.errors.items())),
+            "errors_file": str(self.errors_file) if self.errors_file else None,
+            "files_left": self.files_left,
+        }
+
+    def sample(self, n: int = 5, *, seed: int | None = None) -> SpotCheck:
+        """Return `n` rows drawn at random, with prompt, answer and spans side by side; a seed draws the same again."""
+        return self._made_by().sample(self, n, seed)
+
+    def retry_rejected(self) -> Run:
+        """Ask the rows in `errors` anew, with the same extractor and options, and return a Run of all rows.
+
+        Its `cost` is that of the new requests. Raises ConfigError where the rejected rows are not at hand: a run that
+        leaves them out of its frame or writes a file needs a `cache`.
+        """
+        return self._made_by().retry(self)
+
+    def _made_by(self) -> Repeatable:
+        if self._recipe is None:
+            raise ConfigError("this Run came from a pickle, which keeps no means to ask; call run again")
+        return self._recipe
+
+    def to_pandas(self) -> Any:
+        """Return the frame as a pandas DataFrame, with the index of the input if that was one with an unnamed index.
+
+        ConfigError where pandas or pyarrow is missing.
+        """
+        with _needs("pandas pyarrow"):
+            frame = self.frame.to_pandas()
+        levels = [name for name in frame.columns if name in map(INDEX.format, range(frame.shape[1]))]
+        return frame.set_index(levels).rename_axis(index=[None] * len(levels)) if levels else frame
+
+    def to_arrow(self) -> Any:
+        """Return the frame as a pyarrow Table. ConfigError where pyarrow is missing."""
+        with _needs("pyarrow"):
+            return self.frame.to_arrow()
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self.frame.__arrow_c_stream__(requested_schema)
+
+    def __getstate__(self) -> tuple[None, dict[str, Any]]:
+        # The means to ask again hold a client, and with it a key.
+        return None, {one.name: getattr(self, one.name) for one in fields(self)} | {"_recipe": None}
+
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        for name, value in ({"_manifest": {}} | state[1]).items():  # a pickle of an earlier version has no manifest
+            setattr(self, name, value)
+
+    def scan(self) -> pl.LazyFrame:
+        """Return the frame lazily: the file that was written is read only as far as it is wanted.
+
+        Csv and jsonl come back with the types of the run, too.
+        """
+        if self._frame is None and self.output is not None:
+            return scan_output(self.output, self._schema)
+        return self.frame.lazy()
+
+    def _repr_html_(self) -> str:
+        try:
+            first = self.scan().head(_FIRST_ROWS).select(pl.exclude("^_.*$")).collect()
+        except (ExtractError, pl.exceptions.PolarsError, OSError):  # a file that has gone since
+            first = pl.DataFrame()
+        written = {"report": self._report, "output": self.output, "rejected rows": self.errors_file}
+        told = [repr(self).removeprefix("Run(").removesuffix(")"), f"{self.seconds:.1f} s"]
+        return overview(told, self._reasons(), first, {name: path for name, path in written.items() if path})
+
+    @property
+    def _report(self) -> Path | None:
+        """The report that was named, or one that stands beside the output under its name."""
+        beside = None if self.output is None else self.output.with_suffix(".html")
+        return self.report or (beside if beside is not None and beside.is_file() else None)
+
+    def _reasons(self) -> pl.DataFrame:
+        reasons = self.errors.group_by("code").agg(pl.len().alias("rows"), pl.first("message").alias("for example"))
+        return reasons.sort("rows", "code", descending=[True, False]).rename({"code": "rejected"})
+
+    def __repr__(self) -> str:
+        totals = self.totals
+        cost = "unknown cost" if totals.cost is None else money(totals.cost)
+        state = "" if self.complete else f", {totals.not_run} not run: {self.stopped or 'interrupted'}"
+        return f"Run({totals.valid} of {totals.rows} rows valid, {totals.rejected} rejected, {cost}{state})"
+
+
+@contextmanager
+def _needs(packages: str) -> Iterator[None]:
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{error.name} is not installed: pip install {packages}") from None

@@ -1,0 +1,1 @@
+"""Asks: from what a user has in hand to a finished Run."""
