@@ -34,6 +34,7 @@ from results import write_section
 from workload import BODY, Took, bare, job, messages, raw_server
 
 from extract import AsyncClient, ResponseCache
+from extract.extractor.plan import compile_extractor
 from extract.interactions.dialects import decode, encode
 from extract.interactions.endpoint import Endpoint
 from extract.interactions.failures import judge
@@ -267,7 +268,7 @@ _JOBS: dict[str, dict[str, bool]] = {"whole": {}, "no cache": {"cache": False}, 
 
 
 def _steps() -> Iterator[tuple[str, float]]:
-    plan = extractor.compile(Endpoint(api_key="key"))
+    plan = compile_extractor(extractor, Endpoint(api_key="key"))
     envelope = plan.envelope()
     records = messages(128).to_dicts()
     questions = [plan.question(record) for record in records]

@@ -69,10 +69,8 @@ if TYPE_CHECKING:
     from extract.interactions.decisions import ScoreAnswer as ScoreAnswer
     from extract.interactions.decisions import ScoreQuestion as ScoreQuestion
     from extract.interactions.files import RemoteFile as RemoteFile
-    from extract.interactions.interaction import Attempt as Attempt
+    from extract.interactions.http.retrying import Retry as Retry
     from extract.interactions.interaction import Interaction as Interaction
-    from extract.interactions.interaction import Outcome as Outcome
-    from extract.interactions.interaction import Usage as Usage
     from extract.interactions.parsing import parse as parse
     from extract.interactions.requests import AudioFormat as AudioFormat
     from extract.interactions.requests import Generation as Generation
@@ -93,13 +91,15 @@ if TYPE_CHECKING:
     from extract.interactions.tools.functions import FunctionResult as FunctionResult
     from extract.interactions.tools.functions import function_tool as function_tool
     from extract.interactions.tools.loop import ToolRun as ToolRun
+    from extract.interactions.usage import Attempt as Attempt
+    from extract.interactions.usage import Usage as Usage
     from extract.interactions.webhooks import WebhookEvent as WebhookEvent
     from extract.interactions.webhooks import verify_webhook as verify_webhook
     from extract.io.cache.response_cache import ResponseCache as ResponseCache
     from extract.limits.budget import Budget as Budget
     from extract.limits.limits import Limits as Limits
-    from extract.limits.limits import Retry as Retry
-    from extract.results.run import Progress as Progress
+    from extract.results.outcome import Outcome as Outcome
+    from extract.results.progress import Progress as Progress
     from extract.results.run import Run as Run
     from extract.results.spot_check import SpotCheck as SpotCheck
     from extract.runner.run import extract_one as extract_one
@@ -131,18 +131,22 @@ _NAMES_OF = {
     "interactions.decisions": """BooleanAnswer BooleanQuestion ChoiceAnswer ChoiceQuestion Decisions ScoreAnswer
         ScoreQuestion""",
     "interactions.files": "RemoteFile",
-    "interactions.interaction": "Attempt Interaction Outcome Usage",
+    "interactions.http.retrying": "Retry",
+    "interactions.interaction": "Interaction",
     "interactions.parsing": "parse",
     "interactions.requests": "AudioFormat Generation ImageFormat Request SafetySetting TextFormat",
     "interactions.tools.builtin": """CodeExecution ComputerUse Evidence FileSearch GoogleMaps GoogleSearch McpServer
         UrlContext evidence_of""",
     "interactions.tools.functions": "Function FunctionResult function_tool",
     "interactions.tools.loop": "ToolRun",
+    "interactions.usage": "Attempt Usage",
     "interactions.webhooks": "WebhookEvent verify_webhook",
     "io.cache.response_cache": "ResponseCache",
     "limits.budget": "Budget",
-    "limits.limits": "Limits Retry",
-    "results.run": "Progress Run",
+    "limits.limits": "Limits",
+    "results.outcome": "Outcome",
+    "results.progress": "Progress",
+    "results.run": "Run",
     "results.spot_check": "SpotCheck",
     "runner.run": "extract_one offline_client run run_async",
     "runner.tasks": "POLICIES classify moderate",

@@ -31,7 +31,8 @@ from extract import (
     run,
 )
 from extract.emulator.faults import Fault
-from extract.limits.budget import Amount, Forecast, Purse, RetryBudget
+from extract.interactions.http.retrying import RetryBudget
+from extract.limits.budget import Amount, Forecast, Purse
 from extract.limits.pricing import find_price
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from extract import ConfigError, OutputError, ResponseCache
-from extract.interactions.interaction import Attempt
+from extract.interactions.usage import Attempt
 
 
 async def keep(path: Path, *keys: bytes) -> None:

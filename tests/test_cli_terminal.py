@@ -26,7 +26,7 @@ from extract import Emulator
 from extract.cli.live_progress import Log, Status
 from extract.cli.terminal import plain
 from extract.emulator.server import running_server
-from extract.results.run import Progress, Totals
+from extract.results.progress import Progress, Totals
 
 SAMPLES = Path(__file__).parents[1] / "sample_data"
 PIPELINE = """

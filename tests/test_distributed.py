@@ -31,6 +31,7 @@ from extract import Budget, Client, ConfigError, Emulator, Extractor, Limits, No
 from extract.distributed.quota import Leases, Report
 from extract.distributed.worker_quota import LeasedThrottle, Leaseholder
 from extract.emulator.server import running_server
+from extract.extractor.plan import compile_extractor
 from extract.limits.limiter import Gate
 
 needs_ray = [
@@ -372,7 +373,7 @@ class TestOnACluster:
     ) -> None:
         from extract.distributed import collector
         from extract.distributed.actors import State
-        from extract.io.sinks.open import ParquetSink
+        from extract.io.sinks.parquet import ParquetSink
         from extract.limits.budget import Amount
 
         monkeypatch.setattr(collector, "answered", lambda call: call())
@@ -387,7 +388,9 @@ class TestOnACluster:
         collected = collector.Collector(schema, 1, None, sink, None, None)
         collected.totals.valid, collected.totals.not_run = 1, 2
         job: Any = SimpleNamespace(actors=SimpleNamespace(quota=actor, keeper=actor), budget=None)
-        result = collected.finished(tmp_path / "out.parquet", PARCELS.compile(Client("key").endpoint), job, {})
+        result = collected.finished(
+            tmp_path / "out.parquet", compile_extractor(PARCELS, Client("key").endpoint), job, {}
+        )
         assert result.output == tmp_path / "out.partial.parquet"
         assert "2 rows were not reached" in str(result.stopped)
 

@@ -12,7 +12,7 @@ from pydantic_core import from_json
 
 from extract import Client, Emulator, Extractor, MediaPart, Request, compile_schema, run
 from extract.documents.parts import TextPart, Turn
-from extract.emulator import documents
+from extract.emulator import pdf_text as documents
 from extract.extractor.prompts import REPAIR_OPENING
 
 pytest.importorskip("pypdfium2")

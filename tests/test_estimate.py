@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 from extract import Client, ConfigError, Emulator, Extractor, Generation, ResponseCache, run
 from extract.cli.app import app
 from extract.emulator.server import running_server
-from extract.interactions.interaction import Usage
+from extract.interactions.usage import Usage
 from extract.io.sources import open_source
 from extract.runner.estimate import PaidSample, estimate, pay_sample
 

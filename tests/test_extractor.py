@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 
 from extract import BadRecord, ConfigError, Extractor
 from extract.documents.parts import MediaPart, TextPart, Turn
+from extract.extractor.plan import compile_extractor
 from extract.interactions.endpoint import Endpoint
 
-PLAN = Extractor(["bug", "praise"], "{text}").compile(Endpoint(api_key="key"))
+PLAN = compile_extractor(Extractor(["bug", "praise"], "{text}"), Endpoint(api_key="key"))
 
 
 def written_out(rounds: int, repair: int, said: list[Any], *limit: int) -> bytes:

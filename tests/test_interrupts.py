@@ -17,7 +17,7 @@ import pytest
 
 from extract import Emulator, ResponseCache
 from extract.emulator.server import running_server
-from extract.interactions.interaction import Usage
+from extract.interactions.usage import Usage
 from extract.limits.pricing import find_price
 
 ROWS = 150

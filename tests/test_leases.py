@@ -22,8 +22,8 @@ from extract.distributed.quota import Leases, Report
 from extract.distributed.worker_quota import LeasedThrottle, Leaseholder
 from extract.errors import Denied, QuotaExhausted
 from extract.limits.budget import Amount
+from extract.limits.daily_quota import Day
 from extract.limits.limiter import Gate
-from extract.limits.limits import Day
 from extract.limits.rate_limiter import Verdict
 
 REFUSED = Verdict(refused=True)

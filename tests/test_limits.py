@@ -7,8 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extract import Blocked, Denied, ExtractError, InvalidAnswer, Issue, Overloaded, RateLimited, Retry, Unreachable
-from extract.interactions.insistence import insist
-from extract.limits.limits import AdaptiveLimit, Day, TokenBucket, is_throttle, next_streak
+from extract.interactions.http.retrying import insist, is_throttle
+from extract.limits.concurrency import AdaptiveLimit
+from extract.limits.daily_quota import Day
+from extract.limits.token_bucket import TokenBucket
+from extract.runner.scheduler import next_streak
 
 
 def test_one_answer_opens_ten_slots_which_double_per_round_until_the_first_throttle() -> None:

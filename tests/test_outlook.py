@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extract.interactions.interaction import Usage
+from extract.interactions.usage import Usage
 from extract.results.eta import Outlook
-from extract.results.run import Progress, Totals
+from extract.results.progress import Progress, Totals
 
 
 def glance(

@@ -10,8 +10,8 @@ import pytest
 
 from extract import Client, Emulator, Extractor, Limits, Progress, classify, run
 from extract.results.eta import Outlook
+from extract.results.progress import Totals
 from extract.results.progress_bar import status
-from extract.results.run import Totals
 
 LABEL = Extractor(["good", "bad"], "{text}")
 

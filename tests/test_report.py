@@ -21,7 +21,7 @@ from reports import HOSTILE, HOSTILE_ROW, LETTERS, Page, answer_letter, page_of,
 
 from extract import Client, ConfigError, Emulator, Extractor, Limits, OutputError, Run, run
 from extract.cli import main
-from extract.io.sinks.open import footer, read_footer
+from extract.io.sinks.base import footer, read_footer
 from extract.report import write_report
 from extract.report.distributions import distributions
 

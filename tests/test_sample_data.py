@@ -13,6 +13,7 @@ import polars as pl
 import pytest
 
 from extract.documents.pdf import read_pdf
+from extract.extractor.plan import compile_extractor
 from extract.interactions.endpoint import Endpoint
 from extract.schema import OutputSchema, compile_schema
 
@@ -65,7 +66,7 @@ def test_every_record_that_says_something_has_one_gold_answer(
 ) -> None:
     table = read(records)
     assert len(table) == table[key].n_unique() == rows
-    read_by = load(pipeline).compile(Endpoint(api_key="key")).fitted(table.columns).columns
+    read_by = compile_extractor(load(pipeline), Endpoint(api_key="key")).fitted(table.columns).columns
     asked = table.filter(pl.any_horizontal(pl.col(name).fill_null("").str.strip_chars() != "" for name in read_by))
     assert asked[key].to_list() == read(gold)[key].to_list()
 

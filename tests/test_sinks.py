@@ -14,7 +14,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from extract import ConfigError, OutputError
-from extract.io.sinks.open import FrameSink, check_output, footer, open_sink, write_errors
+from extract.io.sinks.base import footer
+from extract.io.sinks.frame import FrameSink
+from extract.io.sinks.open import check_output, open_sink, write_errors
 
 SCHEMA = pl.Schema(
     {

@@ -13,7 +13,6 @@ from pathlib import Path
 from extract.cli.pipelines import load_pipeline
 from extract.cli.terminal import say_warnings
 from extract.errors import ConfigError
-from extract.estimates import Estimate, PaidSample
 from extract.extractor.extractor import Extractor
 from extract.interactions.client import Client
 from extract.interactions.endpoint import GOOGLE_URL, Endpoint
@@ -21,7 +20,7 @@ from extract.io.cache.response_cache import ResponseCache
 from extract.io.sources import Source, open_source, take_rows
 from extract.json_types import JsonObject
 from extract.limits.pricing import money
-from extract.runner.estimate import estimate, pay_sample
+from extract.runner.estimate import Estimate, PaidSample, estimate, pay_sample
 from extract.schema import OutputSchema, compile_schema
 
 __all__ = ["Quota", "estimate_command"]

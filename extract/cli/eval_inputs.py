@@ -12,7 +12,7 @@ import polars as pl
 from extract.errors import ConfigError
 from extract.evaluation.rejected import PROVENANCE, without_rejected
 from extract.io.retyping import retyped
-from extract.io.sinks.open import read_footer
+from extract.io.sinks.base import read_footer
 from extract.io.sources import read_table
 from extract.json_types import JsonObject
 from extract.results.columns import added_schema

@@ -16,7 +16,7 @@ from rich.text import Text
 
 from extract.cli.terminal import console_for, duration, is_live, money, rate, signs_for
 from extract.results.eta import Outlook
-from extract.results.run import Progress
+from extract.results.progress import Progress
 
 __all__ = ["Log", "Status", "Watcher", "watched"]
 

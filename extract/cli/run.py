@@ -24,7 +24,8 @@ from extract.interactions.client import Client
 from extract.io.sources import open_source, take_rows
 from extract.limits.budget import Budget
 from extract.limits.limits import Limits
-from extract.results.run import Progress, Run
+from extract.results.progress import Progress
+from extract.results.run import Run
 from extract.runner.run import offline_client, run
 from extract.schema import compile_schema
 

@@ -14,7 +14,8 @@ from rich.text import Text
 
 from extract.cli.terminal import console_for, plain, signs_for
 from extract.errors import BadRecord
-from extract.extractor.extractor import Extractor, Plan
+from extract.extractor.extractor import Extractor
+from extract.extractor.plan import Plan, compile_extractor
 from extract.extractor.prompts import value_text
 from extract.interactions.endpoint import Endpoint
 from extract.io.sources import Source
@@ -35,7 +36,7 @@ _STYLES = {"exact": "black on green", "normalised": "black on cyan", "fuzzy": "b
 def show_rows(run: Run, source: Source, extractor: Extractor, *, rows: int, prefix: str, row_id: str | None) -> None:
     """Print the first `rows` rows of a run over `source`: those that were answered, and why others were rejected."""
     console = console_for(sys.stdout)
-    plan = extractor.compile(_NOWHERE).fitted(list(source.schema))
+    plan = compile_extractor(extractor, _NOWHERE).fitted(list(source.schema))
     for record, answer, error in _judged(run, source, rows):
         number, row = record
         _print_row(console, plan, row, _checked(plan, row, answer, error, prefix, row[row_id] if row_id else number))

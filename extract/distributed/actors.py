@@ -21,12 +21,13 @@ from extract.distributed.cluster import FROM_OUTSIDE
 from extract.distributed.quota import Lease, Leases, Report
 from extract.distributed.service import Service
 from extract.errors import ConfigError, ExtractError, OutputError
-from extract.interactions.interaction import Attempt
+from extract.interactions.usage import Attempt
 from extract.io.cache.ledger import Spending
 from extract.io.cache.response_cache import ResponseCache
 from extract.io.cache.uploaded_files import FileRow
 from extract.limits.budget import Amount, Budget
-from extract.limits.limits import Day, Limits
+from extract.limits.daily_quota import Day
+from extract.limits.limits import Limits
 from extract.runner.uploads import Uploads
 
 __all__ = ["Actors", "Answer", "AnswerKeeper", "Quota", "State", "answered", "failure_of", "raised"]
@@ -116,7 +117,7 @@ class AnswerKeeper:
 
     async def day(self) -> Day:
         """Return the day of the daily quota, with the requests that the ledger holds since it began."""
-        return self._cache.day(time.time())
+        return Day.of(time.time(), self._cache.attempts_since)
 
     async def files(self) -> list[FileRow]:
         """Return the files that are on the service, of this run and of earlier ones."""

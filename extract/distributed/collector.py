@@ -17,15 +17,18 @@ from extract.distributed.actors import Actors, State, answered, failure_of, rais
 from extract.distributed.error_column import ERROR, counted, errors_of
 from extract.distributed.worker import Job
 from extract.errors import ExtractError, NotRun, OutputError
-from extract.extractor.extractor import Plan
-from extract.interactions.interaction import AttemptKind, Usage
+from extract.extractor.plan import Plan
+from extract.interactions.usage import AttemptKind, Usage
 from extract.io.cache.ledger import Spending
-from extract.io.sinks.open import ParquetSink, Sink, footer, write_errors
+from extract.io.sinks.base import Sink, footer
+from extract.io.sinks.open import write_errors
+from extract.io.sinks.parquet import ParquetSink
 from extract.json_types import JsonObject
 from extract.limits.budget import Purse
 from extract.results.columns import error_schema
 from extract.results.manifest import course_of
-from extract.results.run import Progress, Run, Totals
+from extract.results.progress import Progress, Totals
+from extract.results.run import Run
 from extract.results.timeline import Sample, Timeline
 
 __all__ = ["Collector"]

@@ -21,14 +21,15 @@ from extract.distributed.service import Service
 from extract.distributed.worker import Job, Worker
 from extract.errors import ConfigError
 from extract.extractor.extractor import Extractor
+from extract.extractor.plan import compile_extractor
 from extract.interactions.client import AsyncClient, Client
 from extract.interactions.endpoint import Endpoint
 from extract.interactions.http.transport import read_timeout
 from extract.interactions.requests import ServiceTier
 from extract.limits.budget import Budget
 from extract.limits.limits import Limits
+from extract.results.columns import Shape, output_schema
 from extract.runner.run import check_kinds, check_terms, make_budget, offline_client
-from extract.runner.scheduler import Shape, output_schema
 from extract.runner.uploads import INLINE_BYTES
 from extract.runner.voting import check_samples
 
@@ -81,7 +82,7 @@ def extract_dataset(
     if workers < 1 or block_rows < 1:
         raise ConfigError(f"workers and block_rows are at least 1, not {workers} and {block_rows}")
     taken = _schema_of(dataset)
-    plan = extractor.compile(offline_client().endpoint).fitted(list(taken))
+    plan = compile_extractor(extractor, offline_client().endpoint).fitted(list(taken))
     output_schema(taken, plan, Shape(prefix=prefix, provenance=provenance), sampled=samples > 1)
     path, temporary = cache_path(cache)
     job = make_job(
@@ -133,7 +134,7 @@ def make_job(
 ) -> Job:
     """Check what can be checked here, start the actors, and return what each worker is told."""
     endpoint = _endpoint(client, offline=offline, service_tier=options.get("service_tier"))
-    plan = extractor.compile(endpoint, service_tier=options.get("service_tier"))
+    plan = compile_extractor(extractor, endpoint, service_tier=options.get("service_tier"))
     check_terms(plan, budget, free=offline, require_grounding=bool(options.get("require_grounding")))
     if client is not None and limits == Limits():
         limits = replace(limits, retry=client.retry)

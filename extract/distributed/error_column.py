@@ -7,7 +7,7 @@ from collections import Counter
 import polars as pl
 
 from extract.results.columns import error_schema
-from extract.results.run import Totals
+from extract.results.progress import Totals
 
 __all__ = ["ERROR", "counted", "errors_of", "with_errors"]
 

@@ -19,7 +19,8 @@ from extract.distributed.budget_claims import Bid, Claims
 from extract.errors import ExtractError
 from extract.json_types import JsonObject
 from extract.limits.budget import Amount, Budget
-from extract.limits.limits import Day, Limits, day_is_over
+from extract.limits.daily_quota import Day, day_is_over
+from extract.limits.limits import Limits
 from extract.limits.rate_limiter import Rates, Verdict
 
 __all__ = ["Lease", "Leases", "Report", "Share"]

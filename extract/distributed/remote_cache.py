@@ -10,7 +10,8 @@ from ray.exceptions import RayError
 
 from extract.distributed.actors import Answer, raised
 from extract.errors import OutputError
-from extract.interactions.interaction import Attempt, Interaction
+from extract.interactions.interaction import Interaction
+from extract.interactions.usage import Attempt
 
 __all__ = ["RemoteAnswers"]
 

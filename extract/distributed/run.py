@@ -17,14 +17,16 @@ from extract.distributed.inputs import parquet_files, parquet_height, parquet_sc
 from extract.distributed.worker import Job
 from extract.errors import ConfigError
 from extract.extractor.extractor import Extractor
+from extract.extractor.plan import compile_extractor
 from extract.interactions.client import Client
-from extract.io.sinks.open import footer
+from extract.io.sinks.base import footer
 from extract.limits.budget import Budget
 from extract.limits.limits import Limits
+from extract.results.columns import Shape, output_schema
 from extract.results.manifest import manifest_of
-from extract.results.run import Progress, Run
+from extract.results.progress import Progress
+from extract.results.run import Run
 from extract.runner.run import make_sink
-from extract.runner.scheduler import Shape, output_schema
 from extract.runner.sync import on_signals
 from extract.runner.voting import check_samples
 
@@ -62,7 +64,7 @@ def run_on_ray(
         raise ConfigError("--engine ray needs a file for the rows: -o OUTPUT.parquet")
     paths = parquet_files(data)
     taken = parquet_schema(paths)
-    plan = extractor.compile(client.endpoint, service_tier=options.get("service_tier")).fitted(list(taken))
+    plan = compile_extractor(extractor, client.endpoint, service_tier=options.get("service_tier")).fitted(list(taken))
     check_samples(samples, extractor.generation)
     shape = Shape(row_id=row_id, prefix=prefix, provenance=provenance)
     schema = output_schema(taken, plan, shape, sampled=samples > 1)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from extract.emulator import Emulator
 from extract.interactions.client import AsyncClient
 from extract.interactions.endpoint import Endpoint
-from extract.limits.limits import Retry
+from extract.interactions.http.retrying import Retry
 
 __all__ = ["Service"]
 

@@ -27,16 +27,18 @@ from extract.distributed.shared_uploads import SharedFileTable
 from extract.distributed.worker_quota import LeasedThrottle, Leaseholder
 from extract.errors import ExtractError, OutputError
 from extract.extractor.extractor import Extractor
+from extract.extractor.plan import compile_extractor
 from extract.interactions.requests import ServiceTier
-from extract.io.sinks.open import FrameSink
+from extract.io.sinks.frame import FrameSink
 from extract.io.sources import open_source
 from extract.limits.budget import Budget
 from extract.limits.limiter import Gate
 from extract.limits.limits import Limits
+from extract.results.columns import Shape
 from extract.runner.event_loop import new_loop
 from extract.runner.record import Asker
 from extract.runner.run import make_asker
-from extract.runner.scheduler import Runner, Shape
+from extract.runner.scheduler import Runner
 from extract.runner.uploads import INLINE_BYTES
 
 __all__ = ["Job", "Worker"]
@@ -101,7 +103,7 @@ class Worker:
         purse = None if job.budget is None else LeasedPurse(job.budget, want.set)
         gate = Gate(job.limits, self._loop.time, purse, throttle=throttle)
         self._holder = Leaseholder(self._name, gate, throttle, purse)
-        plan = extractor.compile(job.service.endpoint, service_tier=job.service_tier)
+        plan = compile_extractor(extractor, job.service.endpoint, service_tier=job.service_tier)
         keeper = job.actors.keeper
         rungs = {plan.schema_key: await keeper.rung.remote(plan.schema_key)}
         self._asker: Asker = make_asker(

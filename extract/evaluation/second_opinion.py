@@ -18,7 +18,8 @@ from extract.errors import BadRecord, ConfigError, Denied, ExtractError, NotRun
 from extract.evaluation import Interval
 from extract.evaluation.intervals import share_interval
 from extract.evaluation.tables import aligned, figure, html_table, share
-from extract.extractor.extractor import Extractor, Plan
+from extract.extractor.extractor import Extractor
+from extract.extractor.plan import Plan, compile_extractor
 from extract.interactions.client import Client
 from extract.interactions.decisions import (
     DECISION_MODEL,
@@ -29,7 +30,7 @@ from extract.interactions.decisions import (
     ChoiceQuestion,
     Question,
 )
-from extract.interactions.interaction import Usage
+from extract.interactions.usage import Usage
 from extract.json_types import JsonObject
 
 __all__ = ["FieldCheck", "LabelCheck", "check_labels"]
@@ -131,7 +132,7 @@ def check_labels(
     before: the rows not reached are failed with the code `not_run`, and `stopped` says why. Raises ConfigError for
     fields that cannot be checked, and what ended it where not one row was answered: Denied for a key that is refused.
     """
-    plan = extractor.compile(client.endpoint).fitted(frame.columns)
+    plan = compile_extractor(extractor, client.endpoint).fitted(frame.columns)
     questions = _chosen(_questions(plan), fields, plan.schema.name)
     if absent := [name for name in questions if prefix + name not in frame.columns]:
         raise ConfigError(f"the frame has no column {prefix + absent[0]!r} to check; it has {frame.columns!r}")

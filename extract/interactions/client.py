@@ -18,10 +18,11 @@ from extract.interactions.decisions import DECISION_MODEL, Decisions, Question, 
 from extract.interactions.dialects import DialectName, decode
 from extract.interactions.endpoint import GOOGLE_URL, Endpoint
 from extract.interactions.files import AsyncFiles, Files
-from extract.interactions.http.calls import Call, Reply, drive, drive_async, drive_polling, drive_polling_async
+from extract.interactions.http.calls import Call, Reply
+from extract.interactions.http.drivers import drive, drive_async, drive_polling, drive_polling_async
 from extract.interactions.http.origins import check_origin, is_loopback
+from extract.interactions.http.retrying import Retry, insist, policy
 from extract.interactions.http.transport import Direct, Incoming, unreachable
-from extract.interactions.insistence import insist, policy
 from extract.interactions.interaction import Interaction
 from extract.interactions.operations import FINISHED, cancel, create, delete, get, identity_of, wait
 from extract.interactions.requests import Request
@@ -37,7 +38,6 @@ from extract.interactions.streaming.streams import (
 from extract.interactions.token_count import count_tokens
 from extract.interactions.tools.functions import AnyFunction
 from extract.interactions.tools.loop import ToolRun, run_tools, run_tools_async
-from extract.limits.limits import Retry
 
 __all__ = ["AsyncClient", "Client"]
 

@@ -15,10 +15,9 @@ from extract.documents.parts import Part, Turn
 from extract.errors import Blocked, ConfigError, Unfinished, Unreachable
 from extract.interactions.dialects import DIALECTS, from_raw
 from extract.interactions.http.calls import Call, PollingProtocol, Reply, json_body
-from extract.interactions.interaction import Usage
-from extract.interactions.patience import insist_on
+from extract.interactions.http.retrying import Retry, insist_on
+from extract.interactions.usage import Usage
 from extract.json_types import JsonObject
-from extract.limits.limits import Retry
 
 __all__ = [
     "DECISION_MODEL",

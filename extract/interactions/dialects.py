@@ -15,8 +15,9 @@ from pydantic_core import from_json, to_json
 from extract.documents.parts import Clip, MediaPart, Pages, Part, TextPart, Turn
 from extract.errors import ConfigError, Unreachable
 from extract.interactions.http.calls import Base64, json_body
-from extract.interactions.interaction import Failure, Interaction, Usage
+from extract.interactions.interaction import Failure, Interaction
 from extract.interactions.requests import Request, Tool
+from extract.interactions.usage import Usage
 from extract.json_types import JsonObject
 
 __all__ = [

@@ -29,10 +29,10 @@ from extract.documents.files import MOST_UPLOADED_BYTES
 from extract.documents.mime import kind_of, mime_type_of, sniffed
 from extract.documents.parts import MediaPart, Processing, Resolution
 from extract.errors import AnswerTimeout, ApiError, BadRecord, BadRequest, ConfigError, ExtractError, Unreachable
-from extract.interactions.http.calls import Call, PollingProtocol, Reply, drive_polling, drive_polling_async, json_body
-from extract.interactions.patience import Deadline, Patience, exchanged, insist_on
+from extract.interactions.http.calls import Call, PollingProtocol, Reply, json_body
+from extract.interactions.http.drivers import drive_polling, drive_polling_async
+from extract.interactions.http.retrying import Deadline, Patience, Retry, exchanged, insist_on
 from extract.json_types import JsonObject
-from extract.limits.limits import Retry
 
 __all__ = ["AsyncFiles", "Files", "RemoteFile", "Source"]
 

@@ -1,60 +1,24 @@
-"""Frozen values that everything above speaks in: interactions, usage, outcomes; parts and requests are passed on."""
+"""An interaction: one answer of the service, whichever dialect it spoke."""
 
 from __future__ import annotations
 
 from base64 import b64decode
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass, field
-from decimal import Decimal
 from itertools import takewhile
-from typing import Any, Literal, TypeAlias, cast, get_args
+from typing import Any, cast, get_args
 
 from pydantic_core import from_json
 
-from extract.documents.grounding.span import Span
 from extract.documents.mime import MediaKind
 from extract.documents.parts import MediaPart
-from extract.documents.windows.conflicts import Conflict
-from extract.errors import ExtractError
 from extract.interactions.citations import Citation, citations_of
+from extract.interactions.usage import Usage
 from extract.json_types import JsonObject
 
-__all__ = [
-    "Attempt",
-    "Failure",
-    "FunctionCall",
-    "Interaction",
-    "Outcome",
-    "Usage",
-]
+__all__ = ["Failure", "FunctionCall", "Interaction"]
 
 _MEDIA_KINDS = get_args(MediaKind)
-AttemptKind: TypeAlias = Literal["ask", "retry", "repair", "continuation", "tool"]
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens of one or more answers. `input_tokens` holds the cached ones; thoughts are beside the output."""
-
-    input_tokens: int = 0
-    output_tokens: int = 0
-    thought_tokens: int = 0
-    cached_tokens: int = 0
-    tool_use_tokens: int = 0
-
-    @property
-    def total(self) -> int:
-        """All tokens that are billed; the cached ones are a part of the input."""
-        return self.input_tokens + self.output_tokens + self.thought_tokens + self.tool_use_tokens
-
-    def __add__(self, other: Usage) -> Usage:
-        return Usage(
-            self.input_tokens + other.input_tokens,
-            self.output_tokens + other.output_tokens,
-            self.thought_tokens + other.thought_tokens,
-            self.cached_tokens + other.cached_tokens,
-            self.tool_use_tokens + other.tool_use_tokens,
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -212,66 +176,3 @@ def _decoded(data: str) -> bytes | None:
         return b64decode(data, altchars=b"-_") if "-" in data or "_" in data else b64decode(data)
     except ValueError:
         return None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Attempt:
-    """One request that was, or may have been, billed.
-
-    `usage` is None where no whole answer arrived to tell; `bound` (US dollars) is then the most it can have cost, and
-    `cost` is None. `tier` is the service tier that really served it. `code` is None for an answer that could be judged,
-    else what came in its place.
-    """
-
-    kind: AttemptKind
-    model: str
-    tier: str | None = None
-    usage: Usage | None = None
-    cost: Decimal | None = None
-    bound: Decimal | None = None
-    code: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What became of one record: a value or an error, and what it took to get there.
-
-    `row` is the value as one cell per output column. `attempts` counts requests sent for this record in this run (0
-    where the cache knew the answer, and `cached` is True; `reused` is it where the cache knew a part, or all of it);
-    `unknown_attempts` those among them that may have been billed without telling how much. `mended` names what was put
-    right in the answer without asking again. `usage` and `cost` (US dollars, None
-    where the price is unknown) are what this run has spent on the record, `ledger` is the same by attempt. `citations`
-    are those of the answer; `grounded` says whether it names a source, None where no tool was to look anything up.
-    `spans` tell where the values stand in the record, None where that was not asked or it holds no text. `windows` is
-    how many parts a long text was asked about in, None for one; `conflicts` are where their answers differ.
-    `agreement` is the share of a record's samples that give each column's value, None where it was asked once.
-    """
-
-    row_id: Any
-    value: Any = None
-    row: tuple[Any, ...] | None = field(default=None, repr=False)
-    error: ExtractError | None = None
-    answer: str | None = None
-    usage: Usage = Usage()
-    cost: Decimal | None = None
-    attempts: int = 0
-    retries: int = 0
-    repairs: int = 0
-    unknown_attempts: int = 0
-    seconds: float = 0.0
-    cached: bool = False
-    reused: bool = False
-    model: str | None = None
-    service_tier: str | None = None
-    mended: tuple[str, ...] = ()
-    ledger: tuple[Attempt, ...] = ()
-    citations: tuple[Citation, ...] = ()
-    grounded: bool | None = None
-    spans: tuple[Span, ...] | None = None
-    windows: int | None = None
-    conflicts: tuple[Conflict, ...] = ()
-    agreement: Mapping[str, float] | None = None
-
-    @property
-    def ok(self) -> bool:
-        return self.error is None

@@ -11,9 +11,8 @@ from pydantic_core import from_json, to_json
 from extract.errors import AnswerTimeout, ApiError, BadRequest, ConfigError, Denied
 from extract.interactions.dialects import merge
 from extract.interactions.http.calls import Call, PollingProtocol, Protocol, Reply
+from extract.interactions.http.retrying import Deadline, Retry, insist_on
 from extract.interactions.interaction import Interaction
-from extract.interactions.patience import Deadline, insist_on
-from extract.limits.limits import Retry
 
 __all__ = [
     "CREATE_PATH",

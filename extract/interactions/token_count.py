@@ -10,10 +10,9 @@ from pydantic_core import from_json
 from extract.documents.parts import MediaPart, Part, TextPart, Turn
 from extract.errors import ConfigError, Unreachable
 from extract.interactions.http.calls import Base64, Call, PollingProtocol, Reply, json_body
-from extract.interactions.patience import insist_on
+from extract.interactions.http.retrying import Retry, insist_on
 from extract.interactions.requests import Request
 from extract.json_types import JsonObject
-from extract.limits.limits import Retry
 
 __all__ = ["count_tokens"]
 

@@ -6,7 +6,7 @@ import math
 from collections import deque
 from dataclasses import dataclass, field
 
-from extract.limits.limits import TokenBucket
+from extract.limits.token_bucket import TokenBucket
 
 __all__ = ["Pace"]
 

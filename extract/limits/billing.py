@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from extract.interactions.interaction import Attempt, AttemptKind, Interaction, Usage
+from extract.interactions.interaction import Interaction
+from extract.interactions.usage import Attempt, AttemptKind, Usage
 from extract.limits.budget import Amount, Forecast
 from extract.limits.pricing import Price, find_price
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from decimal import Decimal
 
-from tenacity import RetryCallState
-from tenacity.stop import stop_base
-
 from extract.errors import BudgetExceeded, ConfigError
-from extract.limits.limits import is_throttle
 
-__all__ = ["Amount", "Budget", "Forecast", "Purse", "RetryBudget", "stop_when_spent"]
+__all__ = ["Amount", "Budget", "Forecast", "Purse"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,34 +123,3 @@ class Forecast:
         self.largest = max(self.largest, output_tokens)
         if estimated > 0:
             self.ratio = max(self.ratio, input_tokens / estimated)
-
-
-@dataclass(slots=True)
-class RetryBudget:
-    """Bounds the retries of a whole run, so that a service that is down is not asked six times for every row.
-
-    A retry is free while there were fewer than `spare` of them, or no more than `share` of the requests.
-    """
-
-    share: float = 1.0
-    spare: int = 200
-    requests: int = field(default=0)
-    retries: int = field(default=0)
-
-    def may_retry(self) -> bool:
-        """Take one retry out, or return False where none is left."""
-        if self.retries >= self.spare + self.share * (self.requests - self.retries):
-            return False
-        self.retries += 1
-        return True
-
-
-class stop_when_spent(stop_base):  # noqa: N801 - tenacity's policies are named like functions
-    """Stop where the run has no retries left. Throttles take none: patience bounds them."""
-
-    def __init__(self, retries: RetryBudget) -> None:
-        self.retries = retries
-
-    def __call__(self, retry_state: RetryCallState) -> bool:
-        failure = retry_state.outcome.exception() if retry_state.outcome is not None else None
-        return not is_throttle(failure) and not self.retries.may_retry()

@@ -10,9 +10,11 @@ from itertools import islice
 from typing import NamedTuple
 
 from extract.errors import Blocked, NotRun, Overloaded
-from extract.interactions.interaction import Usage
+from extract.interactions.http.retrying import is_throttle
+from extract.interactions.usage import Usage
 from extract.limits.budget import Amount, Purse
-from extract.limits.limits import AdaptiveLimit, Limits, is_throttle
+from extract.limits.concurrency import AdaptiveLimit
+from extract.limits.limits import Limits
 from extract.limits.rate_limiter import Rates, Throttle, verdict_of
 
 __all__ = ["Gate", "Ticket"]

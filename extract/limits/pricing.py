@@ -12,7 +12,7 @@ from genai_prices import Usage as PricedUsage
 from genai_prices.data_snapshot import get_snapshot
 from genai_prices.types import ModelPrice, TieredPrices
 
-from extract.interactions.interaction import Usage
+from extract.interactions.usage import Usage
 
 __all__ = ["PRICE_SOURCE", "Price", "find_price", "money"]
 

@@ -6,8 +6,10 @@ import math
 from typing import NamedTuple, Protocol
 
 from extract.errors import Overloaded, RateLimited
+from extract.interactions.http.retrying import is_throttle
 from extract.limits.adaptive_rate import Pace
-from extract.limits.limits import Limits, TokenBucket, is_throttle
+from extract.limits.limits import Limits
+from extract.limits.token_bucket import TokenBucket
 
 __all__ = ["Rates", "Throttle", "Verdict", "verdict_of"]
 

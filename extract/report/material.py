@@ -10,7 +10,8 @@ from typing import Any
 import polars as pl
 
 from extract.errors import ConfigError, ExtractError
-from extract.io.sinks.open import errors_path, read_footer
+from extract.io.sinks.base import read_footer
+from extract.io.sinks.open import errors_path
 from extract.io.sources import Source, open_source
 from extract.json_types import JsonObject
 from extract.results.columns import error_schema

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any, get_args
 
 import polars as pl
@@ -10,16 +11,24 @@ from pydantic_core import to_json
 
 from extract.documents.grounding.span import Span, Status
 from extract.documents.windows.conflicts import Conflict
-from extract.errors import ExtractError, InvalidAnswer
+from extract.errors import (
+    ConfigError,
+    ExtractError,
+    InvalidAnswer,
+)
+from extract.extractor.plan import Plan
 from extract.interactions.citations import Citation
-from extract.interactions.interaction import Attempt, Outcome
+from extract.interactions.usage import Attempt
+from extract.results.outcome import Outcome
 
 __all__ = [
+    "Shape",
     "added_schema",
     "agreement_frame",
     "error_frame",
     "error_schema",
     "not_run_frame",
+    "output_schema",
     "places_in_input",
     "provenance_frame",
     "spans_frame",
@@ -200,3 +209,30 @@ def _attempt_row(attempt: Attempt) -> dict[str, Any]:
         "cached_tokens": usage and usage.cached_tokens,
         "cost_usd": None if attempt.cost is None else float(attempt.cost),
     }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """How outcomes become rows: which column names a row, what its new columns are called, where rejected rows go."""
+
+    row_id: str | None = None
+    prefix: str = ""
+    split_errors: bool = True
+    provenance: bool = False
+
+
+def output_schema(taken: pl.Schema, plan: Plan, shape: Shape, *, sampled: bool = False) -> pl.Schema:
+    """Return what comes out for an input's schema. ConfigError for clashes of names."""
+    if shape.row_id and shape.row_id not in taken:
+        raise ConfigError(f"there is no id column {shape.row_id!r}; the input has {list(taken)!r}")
+    columns = {shape.prefix + name: dtype for name, dtype in plan.schema.dtypes.items()}
+    added = added_schema(
+        spans=bool(plan.extractor.grounding),
+        provenance=shape.provenance,
+        sampled=[*plan.schema.dtypes] if sampled else (),
+    )
+    if clash := [name for name in columns if name in taken or name in added]:
+        raise ConfigError(f"there are already columns named {clash!r}; name ours apart with prefix= (--prefix)")
+    if clash := [name for name in added if name in taken]:
+        raise ConfigError(f"the input has columns named {clash!r}, as the output will: rename or drop them first")
+    return pl.Schema({**taken, **columns, **added})

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from extract.results.run import Progress, Totals
+from extract.results.progress import Progress, Totals
 
 __all__ = ["Outlook"]
 

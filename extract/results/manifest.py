@@ -10,12 +10,12 @@ from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from extract.errors import ExtractError
-from extract.extractor.extractor import Plan
+from extract.extractor.plan import Plan
 from extract.interactions.endpoint import Endpoint
 from extract.json_types import JsonObject
-from extract.results.run import Totals
+from extract.results.columns import Shape
+from extract.results.progress import Totals
 from extract.results.timeline import Timeline
-from extract.runner.scheduler import Shape
 
 __all__ = ["course_of", "manifest_of", "whole_cost"]
 

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from extract.limits.pricing import money
 from extract.results.eta import Outlook
 from extract.results.notebook import in_kernel
-from extract.results.run import Progress
+from extract.results.progress import Progress
 
 __all__ = ["Listener", "shown", "status"]
 

@@ -11,11 +11,13 @@ import polars as pl
 
 from extract.documents.parts import TextPart
 from extract.errors import BadRecord, ConfigError
-from extract.extractor.extractor import Extractor, Plan
+from extract.extractor.extractor import Extractor
+from extract.extractor.plan import Plan, compile_extractor
 from extract.extractor.question import Question
 from extract.interactions.endpoint import Endpoint
 from extract.results.columns import places_in_input
-from extract.results.run import Run, Totals
+from extract.results.progress import Totals
+from extract.results.run import Run
 from extract.results.spot_check import CheckedRow, SpotCheck, spans_of
 
 __all__ = ["Recipe"]
@@ -82,7 +84,7 @@ class Recipe:
         height = int(rows.select(pl.len()).collect().item())
         drawn = sorted(Random(seed).sample(range(height), min(n, height)))  # noqa: S311 - rows to look at
         chosen = rows.with_row_index(_POSITION).filter(pl.col(_POSITION).is_in(drawn)).collect()
-        plan = self.extractor.compile(_NOWHERE).fitted(chosen.columns[1 : run._inputs + 1])
+        plan = compile_extractor(self.extractor, _NOWHERE).fitted(chosen.columns[1 : run._inputs + 1])
         keeps_rejected = run._manifest.get("rejected_rows") == "null"
         reasons = _reasons(run, drawn) if keeps_rejected else {}
         places = drawn if keeps_rejected else places_in_input(drawn, run._failed)

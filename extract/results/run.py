@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, fields
@@ -13,127 +12,20 @@ from typing import Any, Protocol
 import polars as pl
 
 from extract.errors import ConfigError, ExtractError, OutputError
-from extract.interactions.interaction import AttemptKind, Outcome, Usage
+from extract.interactions.usage import Usage
 from extract.io.arrow import INDEX
 from extract.io.readback import scan_output
 from extract.json_types import JsonObject
 from extract.limits.budget import Purse
 from extract.limits.pricing import money
 from extract.results.html import overview
+from extract.results.progress import Totals
 from extract.results.spot_check import SpotCheck
 from extract.schema.losses import Loss
 
-__all__ = [
-    "Progress",
-    "Repeatable",
-    "Run",
-    "Totals",
-]
+__all__ = ["Repeatable", "Run"]
 
 _FIRST_ROWS = 5  # of the HTML
-
-
-@dataclass(slots=True)
-class Totals:
-    """Counts of one run so far. `cost` is in US dollars for the answers that arrived, None where a price is unknown.
-
-    `unknown_attempts` are requests that may have been billed without an answer telling how much, and `unknown_cost` is
-    the most that they can have taken. `by_kind` is the usage of first asks, retries, repairs and continuations apart.
-    """
-
-    rows: int = 0
-    valid: int = 0
-    rejected: int = 0
-    not_run: int = 0
-    cached: int = 0
-    requests: int = 0
-    retries: int = 0
-    repairs: int = 0
-    mended: int = 0
-    unknown_attempts: int = 0
-    cost: Decimal | None = Decimal(0)
-    unknown_cost: Decimal | None = Decimal(0)
-    by_kind: dict[AttemptKind, Usage] = field(default_factory=dict)
-    errors: Counter[str] = field(default_factory=Counter)
-
-    @property
-    def usage(self) -> Usage:
-        """Tokens of all answers that this run paid for."""
-        return sum(self.by_kind.values(), Usage())
-
-    def pass_over(self, rows: int) -> None:
-        """Count rows that are not asked any more."""
-        self.rows += rows
-        self.not_run += rows
-        self.errors["not_run"] += rows
-
-    def add(self, outcome: Outcome) -> None:
-        """Take one record's outcome into account."""
-        self.rows += 1
-        if outcome.error is None:
-            self.valid += 1
-        else:
-            self.errors[outcome.error.code] += 1
-            if outcome.error.code == "not_run":
-                self.not_run += 1
-            else:
-                self.rejected += 1
-        self.cached += outcome.cached
-        self.requests += outcome.attempts
-        self.retries += outcome.retries
-        self.repairs += outcome.repairs
-        self.mended += bool(outcome.mended)
-        self.unknown_attempts += outcome.unknown_attempts
-        if outcome.attempts:
-            self.cost = None if self.cost is None or outcome.cost is None else self.cost + outcome.cost
-        for attempt in outcome.ledger:
-            if attempt.usage is not None:
-                self.by_kind[attempt.kind] = self.by_kind.get(attempt.kind, Usage()) + attempt.usage
-            elif self.unknown_cost is not None:
-                self.unknown_cost = None if attempt.bound is None else self.unknown_cost + attempt.bound
-
-    def counts(self) -> JsonObject:
-        """Return all but the codes of errors as one flat JSON object."""
-        usage = self.usage
-        return {
-            "rows": self.rows,
-            "valid": self.valid,
-            "rejected": self.rejected,
-            "not_run": self.not_run,
-            "cached": self.cached,
-            "requests": self.requests,
-            "retries": self.retries,
-            "repairs": self.repairs,
-            "input_tokens": usage.input_tokens,
-            "output_tokens": usage.output_tokens,
-            "thought_tokens": usage.thought_tokens,
-            "cached_tokens": usage.cached_tokens,
-            "tool_use_tokens": usage.tool_use_tokens,
-            "unknown_attempts": self.unknown_attempts,
-            "unknown_cost_usd": None if self.unknown_cost is None else float(self.unknown_cost),
-            "cost_usd": None if self.cost is None else float(self.cost),
-        }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """A glance at a run: `total` rows are expected (None if unknown), `totals` are those done so far.
-
-    `waiting` is how many seconds a quota or the service holds the next request back, and `limit` tells in words which
-    one it is, "" where only slots decide. `rpm` and `tpm` are the requests and input tokens that are let pass a minute,
-    given or learned, None where that is unknown. `stopping`: no new request is sent.
-    """
-
-    total: int | None
-    totals: Totals
-    seconds: float
-    in_flight: int
-    slots: int
-    waiting: float
-    stopping: bool = False
-    limit: str = ""
-    rpm: float | None = None
-    tpm: float | None = None
 
 
 class Repeatable(Protocol):

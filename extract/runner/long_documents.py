@@ -12,13 +12,14 @@ from typing import Any, TypeAlias
 from pydantic_core import from_json, to_json
 
 from extract.documents.parts import Part, TextPart
+from extract.documents.text_layer import Quoted, source_text
 from extract.documents.windows import Merged, Window, Windows, cut, merge
 from extract.errors import Blocked, ExtractError, Incomplete, InvalidAnswer, NotRun
-from extract.extractor.extractor import Plan
+from extract.extractor.plan import Plan
 from extract.extractor.prompts import value_text
-from extract.extractor.question import Question, Quoted, source_text
+from extract.extractor.question import Question
 from extract.runner.event_loop import in_thread
-from extract.runner.request import Tally
+from extract.runner.tally import Tally
 
 __all__ = ["LongText", "WindowAnswers", "long_text"]
 

@@ -11,6 +11,7 @@ from functools import partial
 from typing import Any
 
 from extract.documents.parts import Turn
+from extract.documents.text_layer import Quoted
 from extract.errors import (
     AnswerTimeout,
     BadRecord,
@@ -28,19 +29,22 @@ from extract.errors import (
     SchemaTooComplex,
     Unreachable,
 )
-from extract.extractor.extractor import Plan
+from extract.extractor.plan import Plan
 from extract.extractor.prompts import repair_text
-from extract.extractor.question import Question, Quoted
+from extract.extractor.question import Question
 from extract.interactions.dialects import decode, encode
 from extract.interactions.failures import judge
-from extract.interactions.interaction import AttemptKind, Interaction, Outcome
+from extract.interactions.interaction import Interaction
 from extract.interactions.tools.builtin import evidence_of
+from extract.interactions.usage import AttemptKind
 from extract.io.cache.response_cache import Answers
 from extract.limits.limiter import Gate
 from extract.limits.limits import Limits
+from extract.results.outcome import Outcome
 from extract.runner.event_loop import in_thread
 from extract.runner.long_documents import LongText, WindowAnswers, long_text
-from extract.runner.request import Sender, Tally, Term, Way
+from extract.runner.request import Sender, Way
+from extract.runner.tally import Tally, Term
 from extract.runner.voting import Answer, ask_samples
 
 __all__ = ["Asker", "Prepared"]

@@ -8,13 +8,10 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
 from functools import partial
-from typing import NamedTuple, TypedDict, TypeGuard
+from typing import TypedDict, TypeGuard
 
-from extract.documents.grounding.span import Span
 from extract.documents.parts import Turn
-from extract.documents.windows.conflicts import Conflict
 from extract.errors import (
     Blocked,
     ConfigError,
@@ -26,29 +23,32 @@ from extract.errors import (
     Unfinished,
     Unreachable,
 )
-from extract.extractor.extractor import Plan
-from extract.interactions.citations import Citation
+from extract.extractor.plan import Plan
 from extract.interactions.client import AsyncClient
 from extract.interactions.dialects import Envelope, merge
 from extract.interactions.failures import judge
-from extract.interactions.http.calls import Call, drive_async
-from extract.interactions.insistence import insist
-from extract.interactions.interaction import Attempt, AttemptKind, Interaction, Usage
+from extract.interactions.http.calls import Call
+from extract.interactions.http.drivers import drive_async
+from extract.interactions.http.retrying import Retry, RetryBudget, insist, stop_when_spent
+from extract.interactions.interaction import Interaction
 from extract.interactions.operations import CREATE_PATH, follow_up
 from extract.interactions.requests import ServiceTier
 from extract.interactions.tools.functions import call_functions_async
 from extract.interactions.tools.loop import wants_results
+from extract.interactions.usage import Attempt, AttemptKind
 from extract.io.cache.response_cache import Answers
 from extract.json_types import JsonObject
 from extract.limits.billing import Billing
-from extract.limits.budget import Amount, Forecast, RetryBudget, stop_when_spent
+from extract.limits.budget import Amount, Forecast
+from extract.limits.daily_quota import Day, day_is_over
 from extract.limits.limiter import Gate, Ticket
-from extract.limits.limits import Day, Limits, Retry, day_is_over
+from extract.limits.limits import Limits
 from extract.runner.event_loop import in_thread
+from extract.runner.tally import Held, Tally
 from extract.runner.uploads import LostFile, Uploads
 from extract.schema.answer_size import answer_tokens
 
-__all__ = ["Sender", "Tally", "Term", "Way"]
+__all__ = ["Sender", "Way"]
 
 _STATELESS = b'{"store":false,'
 _REFUSED = Amount(requests=1)
@@ -64,86 +64,6 @@ class Way:
     kind: AttemptKind
     limit: int | None = None
     tier: ServiceTier | None = None
-
-
-class _Held(NamedTuple):
-    """A slot whose answer has come; it is given back once the answer is kept."""
-
-    ticket: Ticket
-    usage: Usage | None
-    spent: Amount | None
-
-
-@dataclass(slots=True)
-class Term:
-    """When a record was first sent, in seconds of the sender's clock, and what ends it; its parts share one."""
-
-    timeout: asyncio.Timeout | None = None
-    first_sent: float | None = None
-
-
-@dataclass(slots=True)
-class Tally:
-    """What one record has taken so far.
-
-    `joined`: an answer came from an equal request of another record; `reused`: one was in the cache.
-    """
-
-    started: float
-    term: Term
-    attempts: int = 0
-    retries: int = 0
-    repairs: int = 0
-    unknown_attempts: int = 0
-    joined: bool = False
-    reused: bool = False
-    answer: str | None = None
-    model: str | None = None
-    service_tier: str | None = None
-    mended: tuple[str, ...] = ()
-    citations: tuple[Citation, ...] = ()
-    grounded: bool | None = None
-    spans: tuple[Span, ...] | None = None
-    windows: int | None = None
-    conflicts: tuple[Conflict, ...] = ()
-    agreement: dict[str, float] | None = None
-    ledger: list[Attempt] = field(default_factory=list)
-    shed: bool = False
-    held: _Held | None = None
-
-    def part(self) -> Tally:
-        """Return the tally of a part of the record: it has no more time than the whole."""
-        return Tally(self.started, self.term)
-
-    def add(self, part: Tally) -> None:
-        """Take in what a part of the record has taken."""
-        for name in ("attempts", "retries", "repairs", "unknown_attempts"):
-            setattr(self, name, getattr(self, name) + getattr(part, name))
-        self.ledger += part.ledger
-        self.joined |= part.joined
-        self.reused |= part.reused
-        self.mended = tuple(dict.fromkeys((*self.mended, *part.mended)))
-        # Their places count characters of an answer that is merged into another.
-        self.citations += tuple(replace(one, start=None, end=None) for one in part.citations)
-        if part.grounded is not None:
-            self.grounded = part.grounded or bool(self.grounded)
-        self.model, self.service_tier = part.model or self.model, part.service_tier or self.service_tier
-
-    @property
-    def usage(self) -> Usage:
-        told = [attempt.usage for attempt in self.ledger if attempt.usage is not None]
-        return told[0] if len(told) == 1 else sum(told, Usage())
-
-    @property
-    def cost(self) -> Decimal | None:
-        """US dollars for the answers that arrived, None where a price is unknown."""
-        costs = [attempt.cost for attempt in self.ledger if attempt.usage is not None]
-        return None if None in costs else sum((cost for cost in costs if cost is not None), Decimal(0))
-
-    @property
-    def fresh(self) -> bool:
-        """True where this run has asked for the record, itself or through an equal one."""
-        return self.joined or self.attempts > 0
 
 
 @dataclass(slots=True)
@@ -341,7 +261,7 @@ class Sender:
         usage = attempt.usage
         dollars = ticket.reserved.dollars if attempt.cost is None else attempt.cost
         spent = None if usage is None else Amount(dollars, usage.total, 1)
-        tally.held = _Held(ticket, usage, spent)
+        tally.held = Held(ticket, usage, spent)
         tally.model, tally.service_tier = attempt.model, attempt.tier
         self._note(attempt, tally)
         return interaction

@@ -19,30 +19,37 @@ import polars as pl
 
 from extract.emulator import Emulator
 from extract.errors import ConfigError, OutputError
-from extract.extractor.extractor import Extractor, Plan
+from extract.extractor.extractor import Extractor
+from extract.extractor.plan import Plan, compile_extractor
 from extract.interactions.client import AsyncClient, Client
 from extract.interactions.dialects import DialectName
 from extract.interactions.endpoint import Endpoint
 from extract.interactions.http.transport import read_timeout
-from extract.interactions.interaction import Outcome
 from extract.interactions.requests import ServiceTier
 from extract.io.cache.response_cache import Answers, ResponseCache
 from extract.io.cache.uploaded_files import FileTable
-from extract.io.sinks.open import FrameSink, ParquetSink, Sink, check_output, footer, open_sink, write_errors
+from extract.io.sinks.base import Sink, footer
+from extract.io.sinks.frame import FrameSink
+from extract.io.sinks.open import check_output, open_sink, write_errors
+from extract.io.sinks.parquet import ParquetSink
 from extract.io.sources import open_source, take_rows
 from extract.json_types import JsonObject
 from extract.limits.budget import Budget, Purse
+from extract.limits.daily_quota import Day
 from extract.limits.limiter import Gate
-from extract.limits.limits import Day, Limits
+from extract.limits.limits import Limits
 from extract.limits.pricing import find_price
+from extract.results.columns import Shape
 from extract.results.manifest import course_of, manifest_of
+from extract.results.outcome import Outcome
+from extract.results.progress import Progress
 from extract.results.progress_bar import shown
 from extract.results.rerun import Recipe
-from extract.results.run import Progress, Run
+from extract.results.run import Run
 from extract.runner.gc_pause import unswept
 from extract.runner.record import Asker
 from extract.runner.request import Sender
-from extract.runner.scheduler import Runner, Shape
+from extract.runner.scheduler import Runner
 from extract.runner.sync import STARTED, blocking, in_own_thread
 from extract.runner.uploads import INLINE_BYTES, Uploads
 from extract.runner.voting import check_samples
@@ -177,7 +184,7 @@ async def run_async(
     )
     async with AsyncExitStack() as stack:
         asking = await stack.enter_async_context(_chosen(client, offline=offline, service_tier=service_tier))
-        plan = extractor.compile(asking.endpoint, service_tier=service_tier)
+        plan = compile_extractor(extractor, asking.endpoint, service_tier=service_tier)
         source = open_source(data) if limit is None else take_rows(open_source(data), limit)
         plan = plan.fitted(list(source.schema))
         named = pipeline or plan.schema.name
@@ -298,7 +305,7 @@ def make_asker(
     check_terms(plan, budget, free=free, require_grounding=require_grounding)
     sender = Sender(plan, client, gate, uploads, cache=cache, limits=limits, free=free)
     if limits.rpd is not None:
-        sender.day = cache.day(time.time()) if isinstance(cache, ResponseCache) else Day.of(time.time())
+        sender.day = Day.of(time.time(), *([cache.attempts_since] if isinstance(cache, ResponseCache) else []))
     return Asker(
         plan,
         sender,
@@ -365,7 +372,7 @@ def extract_one(
 
     async def ask() -> Outcome:
         async with _chosen(client, offline=offline, service_tier=None) as asking:
-            plan = extractor.compile(asking.endpoint)
+            plan = compile_extractor(extractor, asking.endpoint)
             plan = plan.fitted(list(record))
             asker = make_asker(plan, asking, None, Limits())
             (prepared,) = asker.prepare([record])

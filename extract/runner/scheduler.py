@@ -14,28 +14,34 @@ from typing import Any, TypeVar, cast
 import polars as pl
 from polars.selectors import by_name
 
-from extract.errors import ConfigError, ExtractError, LostRows, NotRun, TooManyFailures
-from extract.extractor.extractor import Plan
-from extract.interactions.interaction import Outcome
-from extract.io.sinks.open import ParquetSink, Sink
+from extract.errors import (
+    ConfigError,
+    ExtractError,
+    LostRows,
+    NotRun,
+    TooManyFailures,
+)
+from extract.io.sinks.base import Sink
+from extract.io.sinks.parquet import ParquetSink
 from extract.io.sources import Source
-from extract.limits.limits import next_streak
 from extract.results.columns import (
-    added_schema,
+    Shape,
     agreement_frame,
     error_frame,
     error_schema,
     not_run_frame,
+    output_schema,
     provenance_frame,
     spans_frame,
 )
-from extract.results.run import Progress, Totals
+from extract.results.outcome import Outcome
+from extract.results.progress import Progress, Totals
 from extract.results.timeline import Sample, Timeline
 from extract.runner.event_loop import in_thread
 from extract.runner.record import Asker, Prepared
 from extract.runner.writer import Writer
 
-__all__ = ["Runner", "Shape", "output_schema"]
+__all__ = ["Runner"]
 
 _BLOCK_ROWS = 128
 # Read at a turn: each time another thread takes over, which costs as much as some ten records.
@@ -52,33 +58,6 @@ _POLARS_TRIES = 500  # a hundredth of a second apart
 _NOT_REACHED = "the run ended before this row; run again to take it up"
 
 T = TypeVar("T")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
-    """How outcomes become rows: which column names a row, what its new columns are called, where rejected rows go."""
-
-    row_id: str | None = None
-    prefix: str = ""
-    split_errors: bool = True
-    provenance: bool = False
-
-
-def output_schema(taken: pl.Schema, plan: Plan, shape: Shape, *, sampled: bool = False) -> pl.Schema:
-    """Return what comes out for an input's schema. ConfigError for clashes of names."""
-    if shape.row_id and shape.row_id not in taken:
-        raise ConfigError(f"there is no id column {shape.row_id!r}; the input has {list(taken)!r}")
-    columns = {shape.prefix + name: dtype for name, dtype in plan.schema.dtypes.items()}
-    added = added_schema(
-        spans=bool(plan.extractor.grounding),
-        provenance=shape.provenance,
-        sampled=[*plan.schema.dtypes] if sampled else (),
-    )
-    if clash := [name for name in columns if name in taken or name in added]:
-        raise ConfigError(f"there are already columns named {clash!r}; name ours apart with prefix= (--prefix)")
-    if clash := [name for name in added if name in taken]:
-        raise ConfigError(f"the input has columns named {clash!r}, as the output will: rename or drop them first")
-    return pl.Schema({**taken, **columns, **added})
 
 
 @dataclass(slots=True, eq=False)
@@ -458,3 +437,13 @@ class Runner:
     def failed_rows(self) -> pl.Series:
         """Return where these rows stand in the input, counted from 0."""
         return pl.concat([pl.Series(dtype=pl.Int64), *(places for _, places in sorted(self.failed.items()))])
+
+
+def next_streak(streak: int | None, error: ExtractError | None) -> int | None:
+    """Count the failures in a row that speak of a wrong set-up; None once a record has succeeded.
+
+    Blocks, bad records, throttles and cut answers are about single records and leave the count as it is.
+    """
+    if streak is None or error is None:
+        return None
+    return streak + 1 if error.code in ("bad_request", "invalid_answer", "unreachable") else streak

@@ -23,7 +23,7 @@ import polars as pl
 from extract.documents.windows.equality import identity, is_empty
 from extract.errors import ConfigError, ExtractError, InvalidAnswer
 from extract.interactions.requests import Generation
-from extract.runner.request import Tally
+from extract.runner.tally import Tally
 from extract.schema import OutputSchema
 from extract.schema.mappings import is_mapping
 

@@ -10,7 +10,7 @@ from typing import Protocol, TypeVar
 import polars as pl
 
 from extract.errors import OutputError
-from extract.io.sinks.open import Sink
+from extract.io.sinks.base import Sink
 from extract.runner.event_loop import in_thread
 from extract.runner.spill import Backlog
 

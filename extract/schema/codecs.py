@@ -20,7 +20,7 @@ import polars as pl
 from pydantic import RootModel, SecretBytes, SecretStr
 from pydantic_core import to_jsonable_python
 
-from extract.schema.keywords import json_text
+from extract.json_types import json_text
 
 __all__ = [
     "BOOLEAN",

@@ -12,11 +12,11 @@ from pydantic import ConfigDict, Field, TypeAdapter, create_model
 from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 
 from extract.errors import InvalidAnswer, Issue, SchemaError
-from extract.json_types import JsonObject
+from extract.json_types import JsonObject, json_text
 from extract.schema.codecs import Unfit
 from extract.schema.complexity import Complexity, survey
 from extract.schema.dtypes import VALUE, Fits, Layout, layout
-from extract.schema.keywords import json_text, member
+from extract.schema.keywords import member
 from extract.schema.lenient import Mender
 from extract.schema.losses import Loss
 from extract.schema.marks import MarkedJsonSchema, member_names, without_marks

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from extract.schema.keywords import json_text
+from extract.json_types import json_text
 from extract.schema.marks import without_marks
 
 __all__ = ["described", "say"]

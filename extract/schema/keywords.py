@@ -9,17 +9,7 @@ from typing import Any
 
 from extract.json_types import JsonObject
 
-__all__ = [
-    "LOST",
-    "MARK",
-    "WIRE_KEYWORDS",
-    "element",
-    "json_text",
-    "map_subschemas",
-    "member",
-    "subschemas",
-    "types_of",
-]
+__all__ = ["LOST", "MARK", "WIRE_KEYWORDS", "element", "map_subschemas", "member", "subschemas", "types_of"]
 
 #: Key of a `Mark`: what a JSON Schema cannot say about the Python value behind a node.
 MARK = "x-extract"
@@ -85,8 +75,3 @@ def member(path: str, name: str) -> str:
 def element(path: str, index: int | None = None) -> str:
     """Return the JSON path of one element, or of every element where `index` is None."""
     return f"{path}[{'' if index is None else index}]"
-
-
-def json_text(value: Any) -> str:
-    """Return compact JSON. Raises ValueError for NaN and infinities, which are not JSON."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))

@@ -27,8 +27,8 @@ from itertools import islice
 from typing import Any, TypeAlias
 
 from extract.errors import InvalidAnswer
-from extract.json_types import JsonObject
-from extract.schema.keywords import json_text, types_of
+from extract.json_types import JsonObject, json_text
+from extract.schema.keywords import types_of
 from extract.schema.normalise import Document
 from extract.schema.validate import Place, parse
 

@@ -10,10 +10,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from extract.errors import SchemaError
-from extract.json_types import JsonObject
+from extract.json_types import JsonObject, json_text
 from extract.schema.complexity import is_large_enum
 from extract.schema.descriptions import described, say
-from extract.schema.keywords import json_text, map_subschemas, types_of
+from extract.schema.keywords import map_subschemas, types_of
 
 __all__ = ["ladder"]
 

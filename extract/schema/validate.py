@@ -14,8 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from extract.errors import InvalidAnswer, Issue
-from extract.json_types import JsonObject
-from extract.schema.keywords import element, json_text, member
+from extract.json_types import JsonObject, json_text
+from extract.schema.keywords import element, member
 from extract.schema.normalise import LATEST_FORMATS, META_SCHEMAS, Dialect
 from extract.schema.regex import linear
 

@@ -1,33 +1,17 @@
-"""One HTTP call and its reply as values, and the drivers that carry a protocol's orders out.
-
-An error of our tree that carrying out an order ends in is thrown into the protocol, which may make something of it;
-most let it pass.
-"""
+"""One HTTP call and its reply as values, and the shape of the protocols that order calls."""
 
 from __future__ import annotations
 
 from binascii import b2a_base64
-from collections.abc import Awaitable, Callable, Generator, Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 from pydantic_core import PydanticSerializationError, to_json
 
-from extract.errors import ConfigError, ExtractError
+from extract.errors import ConfigError
 
-__all__ = [
-    "Base64",
-    "Call",
-    "PollingProtocol",
-    "Protocol",
-    "Reply",
-    "Sleep",
-    "drive",
-    "drive_async",
-    "drive_polling",
-    "drive_polling_async",
-    "json_body",
-]
+__all__ = ["Base64", "Call", "PollingProtocol", "Protocol", "Reply", "Sleep", "json_body"]
 
 
 _ENCODED_AT_ONCE = 3 * 2**17  # of three bytes each, so that there is no padding in between
@@ -120,79 +104,3 @@ R = TypeVar("R")
 T = TypeVar("T")
 Protocol: TypeAlias = Generator[Call, R, T]
 PollingProtocol: TypeAlias = Generator[Call | Sleep, R | None, T]
-
-
-def drive(protocol: Protocol[R, T], send: Callable[[Call], R]) -> T:
-    """Run a protocol to its end: each call it yields is sent, and what `send` makes of it handed back."""
-    try:
-        call = next(protocol)
-        while True:
-            try:
-                reply = send(call)
-            except ExtractError as error:
-                call = protocol.throw(error)
-            else:
-                call = protocol.send(reply)
-    except StopIteration as end:
-        result: T = end.value
-        return result
-
-
-async def drive_async(protocol: Protocol[R, T], send: Callable[[Call], Awaitable[R]]) -> T:
-    """`drive` for a `send` that is awaited."""
-    try:
-        call = next(protocol)
-        while True:
-            try:
-                reply = await send(call)
-            except ExtractError as error:
-                call = protocol.throw(error)
-            else:
-                call = protocol.send(reply)
-    except StopIteration as end:
-        result: T = end.value
-        return result
-
-
-def drive_polling(protocol: PollingProtocol[R, T], send: Callable[[Call], R], sleep: Callable[[float], None]) -> T:
-    """`drive` for a protocol that also orders to wait."""
-    try:
-        order = next(protocol)
-        while True:
-            reply: R | None = None
-            try:
-                if isinstance(order, Sleep):
-                    sleep(order.seconds)
-                else:
-                    reply = send(order)
-            except ExtractError as error:
-                order = protocol.throw(error)
-            else:
-                order = protocol.send(reply)
-    except StopIteration as end:
-        result: T = end.value
-        return result
-
-
-async def drive_polling_async(
-    protocol: PollingProtocol[R, T],
-    send: Callable[[Call], Awaitable[R]],
-    sleep: Callable[[float], Awaitable[None]],
-) -> T:
-    """`drive_polling` for a `send` and a `sleep` that are awaited."""
-    try:
-        order = next(protocol)
-        while True:
-            reply: R | None = None
-            try:
-                if isinstance(order, Sleep):
-                    await sleep(order.seconds)
-                else:
-                    reply = await send(order)
-            except ExtractError as error:
-                order = protocol.throw(error)
-            else:
-                order = protocol.send(reply)
-    except StopIteration as end:
-        result: T = end.value
-        return result

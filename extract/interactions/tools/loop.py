@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
 from extract.errors import ConfigError, Unfinished
-from extract.interactions.interaction import FunctionCall, Interaction, Usage
+from extract.interactions.interaction import FunctionCall, Interaction
 from extract.interactions.requests import Request
 from extract.interactions.tools.functions import (
     AnyFunction,
@@ -17,6 +17,7 @@ from extract.interactions.tools.functions import (
     call_functions_async,
     functions_of,
 )
+from extract.interactions.usage import Usage
 
 __all__ = ["CallFunctions", "ToolRun", "run_tools", "run_tools_async", "tool_loop", "wants_results"]
 

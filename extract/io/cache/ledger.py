@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from extract.interactions.interaction import Attempt, Usage
+from extract.interactions.usage import Attempt, Usage
 
 __all__ = ["ATTEMPTS", "CREATE_ATTEMPTS", "NOTE", "Spending", "entry", "spendings"]
 

@@ -8,16 +8,15 @@ import sqlite3
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from extract.errors import ConfigError, ExtractError, OutputError
-from extract.interactions.interaction import Attempt, Interaction
+from extract.interactions.interaction import Interaction
+from extract.interactions.usage import Attempt
 from extract.io.cache.ledger import ATTEMPTS, CREATE_ATTEMPTS, NOTE, Spending, entry, spendings
 from extract.io.cache.uploaded_files import CREATE_FILES, FileTable
-from extract.limits.limits import Day, pacific_midnight
 
 __all__ = ["Answers", "ResponseCache", "Verification"]
 
@@ -241,10 +240,9 @@ class ResponseCache:
             else:
                 kept.set_exception(failure)
 
-    def day(self, at: float) -> Day:
-        """Return the day that a Unix time belongs to, with the attempts that the ledger holds since it began."""
-        began = pacific_midnight(datetime.fromtimestamp(at, UTC)).timestamp()
-        return Day.of(at, int(self._select("SELECT count(*) FROM attempts WHERE at >= ?", began)[0][0]))
+    def attempts_since(self, at: float) -> int:
+        """Return how many attempts the ledger holds since a Unix time."""
+        return int(self._select("SELECT count(*) FROM attempts WHERE at >= ?", at)[0][0])
 
     def spent(self, since: float = 0.0) -> list[Spending]:
         """Return what all runs with this file have taken since a Unix time, by kind of attempt, model and tier."""

@@ -1,0 +1,81 @@
+"""A run as csv or jsonl."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import IO
+
+import polars as pl
+
+from extract.io.sinks.base import ROWS_AT_ONCE, Destination, check_types, unwritable
+
+__all__ = ["TextSink"]
+
+
+class TextSink:
+    """One csv or jsonl file. Csv has no nesting: lists and structs become JSON text, bytes base64."""
+
+    rows_at_once = ROWS_AT_ONCE
+
+    def __init__(self, path: Path) -> None:
+        self._destination = Destination(path)
+        self._is_csv = path.suffix.lower() == ".csv"
+        self._file: IO[bytes] | None = None
+        self._rows = 0
+
+    def open(self, schema: pl.Schema, metadata: Mapping[str, str]) -> None:  # noqa: ARG002 - text has no footer
+        check_types(self._destination.path, schema, binary_inside=False)
+        try:
+            self._file = self._destination.temporary.open("wb")
+        except OSError as error:
+            raise unwritable(self._destination.path, error) from None
+        if self._is_csv:
+            self._put(schema.to_frame(), header=True)
+
+    def write(self, frame: pl.DataFrame) -> None:
+        self._put(frame, header=False)
+
+    def _put(self, frame: pl.DataFrame, *, header: bool) -> None:
+        assert self._file is not None, "opened before written"
+        try:
+            if self._is_csv:
+                _flat(frame).write_csv(self._file, include_header=header)
+            else:
+                frame.with_columns(pl.selectors.binary().bin.encode("base64")).write_ndjson(self._file)
+        except (OSError, pl.exceptions.PolarsError) as error:
+            raise unwritable(self._destination.path, error) from None
+
+    def close(self, *, whole: bool) -> Path:
+        if self._file is not None:
+            try:
+                self._file.close()
+            except OSError as error:
+                raise unwritable(self._destination.path, error) from None
+        return self._destination.finish(whole=whole)
+
+    def abandon(self) -> None:
+        if self._file is not None:
+            with suppress(OSError):  # what is still to be written has no room either
+                self._file.close()
+        self._destination.drop()
+
+
+def _flat(frame: pl.DataFrame) -> pl.DataFrame:
+    """Return a frame that csv can hold."""
+    return pl.DataFrame([_flat_column(column) for column in frame.get_columns()])
+
+
+def _flat_column(column: pl.Series) -> pl.Series:
+    if isinstance(column.dtype, pl.Binary):
+        return column.bin.encode("base64")
+    is_duration = isinstance(column.dtype, pl.Duration)
+    if not is_duration and not column.dtype.is_nested():
+        return column
+    # Polars encodes structs only: the value stands between `{"v":` and `}`; a duration also has quotes.
+    quotes = 1 if is_duration else 0
+    text = pl.struct("v").struct.json_encode()
+    value = text.str.slice(5 + quotes, text.str.len_chars() - 6 - 2 * quotes)
+    encoded = column.alias("v").to_frame().select(pl.when(pl.col("v").is_null()).then(None).otherwise(value))
+    return encoded.to_series().alias(column.name)

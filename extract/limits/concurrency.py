@@ -1,0 +1,41 @@
+"""How many requests may be in flight: slow start, then one more per round, half after a throttle. No clock in here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+__all__ = ["AdaptiveLimit"]
+
+
+_PROVEN = 10.0  # slots, once one answer has shown that the set-up is right
+
+
+@dataclass(slots=True)
+class AdaptiveLimit:
+    """Double per round until the first throttle, then one slot per round; halve on a throttle.
+
+    It begins with one slot, so that a wrong key or schema costs one request, not a crowd of them; once that one is
+    answered, ten at once are no crowd (TCP begins with as many segments: RFC 6928). The caller reports every answer,
+    and at most one throttle per round trip.
+    """
+
+    ceiling: int
+    slots: float = 1.0
+    steep: bool = True
+
+    def __post_init__(self) -> None:
+        self.slots = min(self.slots, self.ceiling)
+
+    def double(self) -> None:
+        """Open further without an answer: nothing has spoken against it."""
+        self.slots = min(self.ceiling, self.slots * 2)
+
+    def after(self, *, throttled: bool) -> int:
+        """Take note of one answer; return the slots now allowed."""
+        if throttled:
+            self.steep = False
+            self.slots = max(1.0, self.slots / 2)
+        else:
+            wider = self.slots + (1.0 if self.steep else 1.0 / self.slots)
+            self.slots = min(self.ceiling, max(wider, _PROVEN) if self.steep else wider)
+        return int(self.slots)

@@ -1,0 +1,54 @@
+"""The daily quota: when its day begins, and how many requests it has seen."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from typing import Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from extract.errors import QuotaExhausted
+
+__all__ = ["Day", "day_is_over", "pacific_midnight"]
+
+
+def pacific_midnight(now: datetime) -> datetime:
+    """Return when the day of the daily quota began (Google's page on rate limits: midnight Pacific time)."""
+    try:
+        pacific: tzinfo = ZoneInfo("America/Los_Angeles")
+    except ZoneInfoNotFoundError:  # no time zones on this machine: right in winter, an hour late in summer
+        pacific = timezone(timedelta(hours=-8))
+    return now.astimezone(pacific).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+@dataclass(slots=True)
+class Day:
+    """How many requests were `sent` in a day of the daily quota that `ends` at a Unix time. Callers say the time."""
+
+    sent: int
+    ends: float
+
+    @classmethod
+    def of(cls, at: float, sent_since: Callable[[float], int] = lambda _: 0) -> Self:
+        """Return the day that a Unix time belongs to; `sent_since` counts what was sent since it began."""
+        began = pacific_midnight(datetime.fromtimestamp(at, UTC))
+        # The longest day has 25 hours, the shortest 23: so this is within the next one.
+        return cls(
+            sent_since(began.timestamp()), pacific_midnight((began + timedelta(hours=26)).astimezone(UTC)).timestamp()
+        )
+
+    def count(self, at: float) -> int:
+        """Return how many requests were sent so far; none where a new day has begun."""
+        if at >= self.ends:
+            self.sent, self.ends = 0, Day.of(at).ends
+        return self.sent
+
+    def take(self, requests: int, at: float) -> None:
+        """Count requests; a negative number gives back."""
+        self.sent = max(0, self.count(at) + requests)
+
+
+def day_is_over(rpd: float) -> QuotaExhausted:
+    """Return the error of a request that a daily limit does not allow."""
+    return QuotaExhausted(f"the daily limit of {rpd:,.0f} requests is used up; it begins anew at midnight Pacific time")

@@ -1,0 +1,61 @@
+"""What became of one record: a value or an error, and what it took to get there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+from extract.documents.grounding.span import Span
+from extract.documents.windows.conflicts import Conflict
+from extract.errors import ExtractError
+from extract.interactions.citations import Citation
+from extract.interactions.usage import Attempt, Usage
+
+__all__ = ["Outcome"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one record: a value or an error, and what it took to get there.
+
+    `row` is the value as one cell per output column. `attempts` counts requests sent for this record in this run (0
+    where the cache knew the answer, and `cached` is True; `reused` is it where the cache knew a part, or all of it);
+    `unknown_attempts` those among them that may have been billed without telling how much. `mended` names what was put
+    right in the answer without asking again. `usage` and `cost` (US dollars, None
+    where the price is unknown) are what this run has spent on the record, `ledger` is the same by attempt. `citations`
+    are those of the answer; `grounded` says whether it names a source, None where no tool was to look anything up.
+    `spans` tell where the values stand in the record, None where that was not asked or it holds no text. `windows` is
+    how many parts a long text was asked about in, None for one; `conflicts` are where their answers differ.
+    `agreement` is the share of a record's samples that give each column's value, None where it was asked once.
+    """
+
+    row_id: Any
+    value: Any = None
+    row: tuple[Any, ...] | None = field(default=None, repr=False)
+    error: ExtractError | None = None
+    answer: str | None = None
+    usage: Usage = Usage()
+    cost: Decimal | None = None
+    attempts: int = 0
+    retries: int = 0
+    repairs: int = 0
+    unknown_attempts: int = 0
+    seconds: float = 0.0
+    cached: bool = False
+    reused: bool = False
+    model: str | None = None
+    service_tier: str | None = None
+    mended: tuple[str, ...] = ()
+    ledger: tuple[Attempt, ...] = ()
+    citations: tuple[Citation, ...] = ()
+    grounded: bool | None = None
+    spans: tuple[Span, ...] | None = None
+    windows: int | None = None
+    conflicts: tuple[Conflict, ...] = ()
+    agreement: Mapping[str, float] | None = None
+
+    @property
+    def ok(self) -> bool:
+        return self.error is None
