@@ -231,7 +231,7 @@ run(rows, asked, client=client, cache="answers.cache", limits=Limits(concurrency
 @contextmanager
 def begun(service: Service, folder: Path, environment: dict[str, str]) -> Iterator[tuple[str, subprocess.Popen[str]]]:
     """Start the script; it has had some answers and files are on the service."""
-    here = environment | {"PYTHONPATH": str(Path(__file__).parents[1])}
+    here = environment | {"PYTHONPATH": str(Path(__file__).parents[2])}
     with running_server(service) as url:
         command = [sys.executable, "-c", SCRIPT, url]
         process = subprocess.Popen(command, cwd=folder, env=here, stderr=subprocess.PIPE, text=True)

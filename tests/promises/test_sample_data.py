@@ -17,7 +17,7 @@ from extract.extractor.plan import compile_extractor
 from extract.interactions.endpoint import Endpoint
 from extract.schema import OutputSchema, compile_schema
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 DATA = ROOT / "sample_data"
 PIPELINES = sorted((ROOT / "pipelines").glob("*.py"))
 

@@ -17,7 +17,7 @@ from pydantic import BaseModel
 from extract import Client, ConfigError, Emulator, Extractor, Limits, OutputError, Progress, Run, run
 
 LABEL = Extractor(["good", "bad"], "Which? {text}", repairs=0)
-INVOICES = Path(__file__).parents[1] / "sample_data"
+INVOICES = Path(__file__).parents[2] / "sample_data"
 
 
 class Invoice(BaseModel):

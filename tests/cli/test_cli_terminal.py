@@ -28,7 +28,7 @@ from extract.cli.terminal import plain
 from extract.emulator.server import running_server
 from extract.results.progress import Progress, Totals
 
-SAMPLES = Path(__file__).parents[1] / "sample_data"
+SAMPLES = Path(__file__).parents[2] / "sample_data"
 PIPELINE = """
 from typing import Literal
 from pydantic import BaseModel

@@ -73,7 +73,7 @@ def test_a_value_that_stands_nowhere_is_asked_again_and_then_rejected_where_that
 
 def test_values_of_a_pdf_show_their_page() -> None:
     pytest.importorskip("pypdfium2", reason="the extra `documents` is not installed")
-    folder = Path(__file__).parents[1] / "sample_data" / "invoices_pdf"
+    folder = Path(__file__).parents[2] / "sample_data" / "invoices_pdf"
     extractor = Extractor(
         {"type": "object", "properties": {"total": {"type": "string"}, "vendor": {"type": "string"}}},
         "Read it.",
@@ -101,7 +101,7 @@ def test_a_record_without_a_text_is_rejected_unpaid_where_values_must_stand_in_o
 
 
 def test_a_missing_pdfium_is_told_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
-    folder = Path(__file__).parents[1] / "sample_data" / "invoices_pdf"
+    folder = Path(__file__).parents[2] / "sample_data" / "invoices_pdf"
     monkeypatch.setattr("extract.documents.pdf.find_spec", lambda _: None)
     emulator = Emulator(answers=lambda _: json.dumps(GOOD))
     extractor = Extractor(Invoice, "Read it.", media=("path",), grounding=("path",))

@@ -14,7 +14,7 @@ from jsonschema import Draft202012Validator, FormatChecker
 
 from extract.emulator.reader import RuleReader
 
-DATA = Path(__file__).parents[1] / ".." / "shared" / "data"
+DATA = Path(__file__).parents[2] / ".." / "shared" / "data"
 READER = RuleReader()
 TEXT = {"type": ["string", "null"]}
 NUMBER = {"type": ["number", "null"]}

@@ -1,4 +1,4 @@
-"""The local text layer: pages, faults, parts. The order within a page: test_layout."""
+"""The local text layer: pages, faults, parts. The order within a page: test_pdf_layout."""
 
 from __future__ import annotations
 

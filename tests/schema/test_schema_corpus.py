@@ -17,7 +17,7 @@ from extract.errors import InvalidAnswer, SchemaError
 from extract.schema import OutputSchema, compile_schema
 from extract.schema.keywords import WIRE_KEYWORDS, subschemas
 
-DATA = Path(__file__).parents[1] / ".." / "shared" / "data"
+DATA = Path(__file__).parents[2] / ".." / "shared" / "data"
 PROJECTS = DATA / "json_schemas"
 SUITE = DATA / "json_schema_test_suite" / "draft2020-12"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "extract"
+PACKAGE = Path(__file__).parents[2] / "extract"
 FLOORS = (
     "errors json_types",
     "schema",
@@ -78,3 +78,10 @@ def test_late_imports_are_for_commands_and_optional_extras_only(path: Path) -> N
     if room_of(path) in ("__init__", "cli") or path in LAZY_FACES:
         return
     assert not list(imports_of(path, inside_functions=True)), f"{path} imports inside a function"
+
+
+def test_the_tests_stand_in_the_rooms_of_what_they_test() -> None:
+    tests = PACKAGE.parent / "tests"
+    folders = {path.parent.relative_to(tests).parts[:1] for path in tests.rglob("test_*.py")}
+    rooms = {(room,) for room in FLOOR_OF if (PACKAGE / room).is_dir()}
+    assert folders == rooms | {("promises",)}
