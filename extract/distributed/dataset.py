@@ -29,9 +29,8 @@ from extract.interactions.requests import ServiceTier
 from extract.limits.budget import Budget
 from extract.limits.limits import Limits
 from extract.results.columns import Shape, output_schema
+from extract.runner.options import INLINE_BYTES, AnswerRules
 from extract.runner.run import check_kinds, check_terms, make_budget, offline_client
-from extract.runner.uploads import INLINE_BYTES
-from extract.runner.voting import check_samples
 
 __all__ = ["BLOCK_ROWS", "cache_path", "extract_dataset", "make_job", "with_columns"]
 
@@ -78,7 +77,7 @@ def extract_dataset(
     ConfigError and SchemaError before anything is sent.
     """
     check_kinds(extractor, limits)
-    check_samples(samples, extractor.generation)
+    AnswerRules(samples=samples).check(extractor.generation)
     if workers < 1 or block_rows < 1:
         raise ConfigError(f"workers and block_rows are at least 1, not {workers} and {block_rows}")
     taken = _schema_of(dataset)

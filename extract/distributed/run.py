@@ -26,9 +26,9 @@ from extract.results.columns import Shape, output_schema
 from extract.results.manifest import manifest_of
 from extract.results.progress import Progress
 from extract.results.run import Run
+from extract.runner.options import AnswerRules
 from extract.runner.run import make_sink
 from extract.runner.sync import on_signals
-from extract.runner.voting import check_samples
 
 __all__ = ["run_on_ray"]
 
@@ -65,7 +65,7 @@ def run_on_ray(
     paths = parquet_files(data)
     taken = parquet_schema(paths)
     plan = compile_extractor(extractor, client.endpoint, service_tier=options.get("service_tier")).fitted(list(taken))
-    check_samples(samples, extractor.generation)
+    AnswerRules(samples=samples).check(extractor.generation)
     shape = Shape(row_id=row_id, prefix=prefix, provenance=provenance)
     schema = output_schema(taken, plan, shape, sampled=samples > 1)
     path, temporary = cache_path(cache)

@@ -36,10 +36,10 @@ from extract.limits.limiter import Gate
 from extract.limits.limits import Limits
 from extract.results.columns import Shape
 from extract.runner.event_loop import new_loop
+from extract.runner.options import INLINE_BYTES
 from extract.runner.record import Asker
 from extract.runner.run import make_asker
 from extract.runner.scheduler import Runner
-from extract.runner.uploads import INLINE_BYTES
 
 __all__ = ["Job", "Worker"]
 

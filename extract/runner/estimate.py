@@ -28,8 +28,8 @@ from extract.json_types import JsonObject
 from extract.limits.pricing import PRICE_SOURCE, Price, find_price
 from extract.results.run import Run
 from extract.runner.long_documents import long_text
+from extract.runner.options import AnswerRules
 from extract.runner.run import run
-from extract.runner.voting import check_samples
 from extract.schema.answer_size import answer_tokens
 
 __all__ = ["Estimate", "PaidSample", "estimate", "pay_sample"]
@@ -90,7 +90,7 @@ def estimate(
     `endpoint` is who would be asked (by default Google), `cache` holds what was answered before, and `paid` tells what
     answers really take. `samples` is how often each row is asked.
     """
-    check_samples(samples, extractor.generation)
+    AnswerRules(samples=samples).check(extractor.generation)
     plan = _plan(source, extractor, endpoint)
     rows = _different(source, plan)
     survey = _survey(source, plan, rows, cache, samples)

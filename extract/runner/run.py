@@ -47,12 +47,12 @@ from extract.results.progress_bar import shown
 from extract.results.rerun import Recipe
 from extract.results.run import Run
 from extract.runner.gc_pause import unswept
+from extract.runner.options import INLINE_BYTES, AnswerRules
 from extract.runner.record import Asker
 from extract.runner.request import Sender
 from extract.runner.scheduler import Runner
 from extract.runner.sync import STARTED, blocking, in_own_thread
-from extract.runner.uploads import INLINE_BYTES, Uploads
-from extract.runner.voting import check_samples
+from extract.runner.uploads import Uploads
 
 __all__ = [
     "check_kinds",
@@ -172,7 +172,7 @@ async def run_async(
     ConfigError and SchemaError before the first request, and what stopped the run where not one row was answered.
     """
     check_kinds(extractor, limits)
-    check_samples(samples, extractor.generation)
+    AnswerRules(samples=samples).check(extractor.generation)
     path = None if output is None else Path(output)
     if errors not in (None, "split", "null"):
         raise ConfigError(f"errors is 'split' or 'null', not {errors!r}")

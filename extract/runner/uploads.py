@@ -19,11 +19,9 @@ from extract.errors import BadRecord, BadRequest, ConfigError, ExtractError, Not
 from extract.interactions.files import AsyncFiles, RemoteFile
 from extract.io.cache.uploaded_files import FileRow, FileTable
 from extract.runner.event_loop import in_thread
+from extract.runner.options import INLINE_BYTES
 
-__all__ = ["INLINE_BYTES", "LostFile", "Uploads"]
-
-INLINE_BYTES = 8_000_000
-"""A file up to this size goes inside of the request unless a run chooses otherwise."""
+__all__ = ["LostFile", "Uploads"]
 
 _MOST_INLINE_BYTES = 70_000_000  # of all files of one request: base64 makes nearly 100 MB of them, the API's own limit
 _PROJECT_BYTES = 20 * 1024**3

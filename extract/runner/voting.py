@@ -21,15 +21,13 @@ from typing import Any, TypeAlias
 import polars as pl
 
 from extract.documents.windows.equality import identity, is_empty
-from extract.errors import ConfigError, ExtractError, InvalidAnswer
-from extract.interactions.requests import Generation
+from extract.errors import ExtractError, InvalidAnswer
 from extract.runner.tally import Tally
 from extract.schema import OutputSchema
 from extract.schema.mappings import is_mapping
 
-__all__ = ["MOST_SAMPLES", "Answer", "Vote", "ask_samples", "check_samples", "vote"]
+__all__ = ["Answer", "Vote", "ask_samples", "vote"]
 
-MOST_SAMPLES = 100
 
 Answer: TypeAlias = tuple[Any, tuple[Any, ...]]
 """A validated value, and the same as one cell per column."""
@@ -45,16 +43,6 @@ class Vote:
     answer: Answer
     agreement: tuple[float, ...]
     sample: int | None
-
-
-def check_samples(samples: int, generation: Generation) -> None:
-    """Raise ConfigError for a number that cannot be, and for settings that make all samples alike."""
-    if isinstance(samples, bool) or not isinstance(samples, int) or not 1 <= samples <= MOST_SAMPLES:
-        raise ConfigError(f"samples is a whole number from 1 to {MOST_SAMPLES}, not {samples!r}")
-    if samples > 1 and generation.seed is not None:
-        raise ConfigError("with Generation(seed=) all samples of a record would be the same answer; leave it out")
-    if samples > 1 and generation.temperature == 0:
-        raise ConfigError("at temperature 0 all samples of a record would be the same answer; leave it out")
 
 
 async def ask_samples(
