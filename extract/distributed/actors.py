@@ -26,7 +26,7 @@ from extract.io.cache.ledger import Spending
 from extract.io.cache.response_cache import ResponseCache
 from extract.io.cache.uploaded_files import FileRow
 from extract.limits.budget import Amount, Budget
-from extract.limits.daily_quota import Day
+from extract.limits.daily_quota import Day, day_began
 from extract.limits.limits import Limits
 from extract.runner.uploads import Uploads
 
@@ -117,7 +117,8 @@ class AnswerKeeper:
 
     async def day(self) -> Day:
         """Return the day of the daily quota, with the requests that the ledger holds since it began."""
-        return Day.of(time.time(), self._cache.attempts_since)
+        now = time.time()
+        return Day.of(now, self._cache.attempts_since(day_began(now)))
 
     async def files(self) -> list[FileRow]:
         """Return the files that are on the service, of this run and of earlier ones."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
 from typing import Self
@@ -10,7 +9,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from extract.errors import QuotaExhausted
 
-__all__ = ["Day", "day_is_over", "pacific_midnight"]
+__all__ = ["Day", "day_began", "day_is_over", "pacific_midnight"]
 
 
 def pacific_midnight(now: datetime) -> datetime:
@@ -22,6 +21,11 @@ def pacific_midnight(now: datetime) -> datetime:
     return now.astimezone(pacific).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
+def day_began(at: float) -> float:
+    """Return the Unix time at which the day of the daily quota began that a Unix time belongs to."""
+    return pacific_midnight(datetime.fromtimestamp(at, UTC)).timestamp()
+
+
 @dataclass(slots=True)
 class Day:
     """How many requests were `sent` in a day of the daily quota that `ends` at a Unix time. Callers say the time."""
@@ -30,13 +34,11 @@ class Day:
     ends: float
 
     @classmethod
-    def of(cls, at: float, sent_since: Callable[[float], int] = lambda _: 0) -> Self:
-        """Return the day that a Unix time belongs to; `sent_since` counts what was sent since it began."""
-        began = pacific_midnight(datetime.fromtimestamp(at, UTC))
+    def of(cls, at: float, sent: int = 0) -> Self:
+        """Return the day that a Unix time belongs to."""
         # The longest day has 25 hours, the shortest 23: so this is within the next one.
-        return cls(
-            sent_since(began.timestamp()), pacific_midnight((began + timedelta(hours=26)).astimezone(UTC)).timestamp()
-        )
+        next_day = datetime.fromtimestamp(day_began(at), UTC) + timedelta(hours=26)
+        return cls(sent, pacific_midnight(next_day).timestamp())
 
     def count(self, at: float) -> int:
         """Return how many requests were sent so far; none where a new day has begun."""

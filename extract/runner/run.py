@@ -35,7 +35,7 @@ from extract.io.sinks.parquet import ParquetSink
 from extract.io.sources import open_source, take_rows
 from extract.json_types import JsonObject
 from extract.limits.budget import Budget, Purse
-from extract.limits.daily_quota import Day
+from extract.limits.daily_quota import Day, day_began
 from extract.limits.limiter import Gate
 from extract.limits.limits import Limits
 from extract.limits.pricing import find_price
@@ -305,7 +305,9 @@ def make_asker(
     check_terms(plan, budget, free=free, require_grounding=require_grounding)
     sender = Sender(plan, client, gate, uploads, cache=cache, limits=limits, free=free)
     if limits.rpd is not None:
-        sender.day = Day.of(time.time(), *([cache.attempts_since] if isinstance(cache, ResponseCache) else []))
+        now = time.time()
+        sent = cache.attempts_since(day_began(now)) if isinstance(cache, ResponseCache) else 0
+        sender.day = Day.of(now, sent)
     return Asker(
         plan,
         sender,

@@ -120,7 +120,10 @@ def on_cluster(folder: Path, url: str, extractor: Extractor = PARCELS, **options
 
 def test_without_ray_one_line_names_the_extra() -> None:
     told = subprocess.run(
-        [sys.executable, "-c", WITHOUT_RAY + "import extract.distributed"], capture_output=True, text=True, check=False
+        [sys.executable, "-c", WITHOUT_RAY + "from extract.distributed import extract_dataset"],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert told.stderr.splitlines()[-1] == (
         "extract.errors.ConfigError: Ray is not installed; pip install 'extract-interactions[ray]'"
