@@ -15,7 +15,7 @@ from rich.progress_bar import ProgressBar
 from rich.text import Text
 
 from extract.cli.terminal import console_for, duration, is_live, money, rate, signs_for
-from extract.results.eta import Outlook
+from extract.results.eta import Eta
 from extract.results.progress import Progress
 
 __all__ = ["Log", "Status", "Watcher", "watched"]
@@ -51,18 +51,18 @@ def watched(*, quiet: bool) -> Iterator[Watcher | None]:
 
 
 class _Seen:
-    """The last glance at a run, with its outlook and the limit that held it back a moment ago."""
+    """The latest progress of a run, with its estimated end and the limit that held it back a moment ago."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self.limit = ""
         self.progress: Progress | None = None
-        self.outlook: Outlook | None = None
+        self.eta: Eta | None = None
         self._clock = clock
         self._seen_at = 0.0
         self._held_at = float("-inf")
 
     def __call__(self, progress: Progress) -> None:
-        self.outlook = Outlook.of(progress, self.outlook)
+        self.eta = Eta.of(progress, self.eta)
         self.progress = progress
         self._seen_at = self._clock()
         if progress.limit:
@@ -72,14 +72,14 @@ class _Seen:
         """Seconds since that glance."""
         return self._clock() - self._seen_at
 
-    def notes(self, progress: Progress, outlook: Outlook) -> Iterator[tuple[str, str]]:
+    def notes(self, progress: Progress, eta: Eta) -> Iterator[tuple[str, str]]:
         """Yield what there is to tell, each with its style."""
         totals = progress.totals
-        if outlook.rows_per_second and (progress.seconds >= _SOON or totals.rows >= _FEW):
-            yield rate(outlook.rows_per_second), "cyan"
-            if outlook.seconds_left:
-                yield f"{duration(outlook.seconds_left)} left", "cyan"
-        of_all = outlook.projected_cost
+        if eta.rows_per_second and (progress.seconds >= _SOON or totals.rows >= _FEW):
+            yield rate(eta.rows_per_second), "cyan"
+            if eta.seconds_left:
+                yield f"{duration(eta.seconds_left)} left", "cyan"
+        of_all = eta.projected_cost
         # Answers arrive while this is drawn, so that the cost may have passed what was expected a moment ago.
         more = of_all is not None and totals.cost is not None and of_all > totals.cost and not progress.stopping
         expected = f" of about {money(of_all)}" if more else ""
@@ -110,12 +110,12 @@ class Status(_Seen):
     """A bar and what there is to tell, in as many lines as the terminal's width takes. Drawn by a thread of its own."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        progress, outlook = self.progress, self.outlook
-        if progress is None or outlook is None:
+        progress, eta = self.progress, self.eta
+        if progress is None or eta is None:
             yield Text("Starting" + signs_for(console).more, _STILL)
             return
         yield from self._bar(progress, options.max_width)
-        yield from _packed(self.notes(progress, outlook), signs_for(console).dot, options.max_width)
+        yield from _packed(self.notes(progress, eta), signs_for(console).dot, options.max_width)
 
     def _bar(self, progress: Progress, width: int) -> RenderResult:
         done, total = _done(progress), progress.total
@@ -172,11 +172,11 @@ class Log(_Seen):
             self._write(progress)
 
     def _write(self, progress: Progress) -> None:
-        if self._file is None or self.outlook is None:
+        if self._file is None or self.eta is None:
             return
         done, total = _done(progress), progress.total
         counted = f"{done:,} of {total:,} rows ({done / total:.0%})" if total else f"{done:,} rows"
-        notes = [f"{counted} in {duration(progress.seconds)}", *(n for n, _ in self.notes(progress, self.outlook))]
+        notes = [f"{counted} in {duration(progress.seconds)}", *(n for n, _ in self.notes(progress, self.eta))]
         try:
             self._file.write(", ".join(notes) + "\n")
             self._file.flush()

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from extract.errors import BudgetExceeded
 from extract.json_types import JsonObject
-from extract.limits.budget import Amount, Budget, Purse
+from extract.limits.budget import Amount, Budget, BudgetMeter
 
 __all__ = ["Bid", "Claims", "LeasedPurse"]
 
@@ -92,7 +92,7 @@ class Claims:
             self._claims[name] = _Claim(_from_json(granted), _from_json(spent), inherited=True)
 
 
-class LeasedPurse(Purse):
+class LeasedPurse(BudgetMeter):
     """The part of a budget that one worker may use: its `claim`, in all that it spends and reserves.
 
     `on_want` hears that the claim is to be raised.

@@ -24,7 +24,7 @@ from extract.io.sinks.base import Sink, footer
 from extract.io.sinks.open import write_errors
 from extract.io.sinks.parquet import ParquetSink
 from extract.json_types import JsonObject
-from extract.limits.budget import Purse
+from extract.limits.budget import BudgetMeter
 from extract.results.columns import error_schema
 from extract.results.manifest import course_of
 from extract.results.progress import Progress, Totals
@@ -146,7 +146,7 @@ class Collector:
             interrupted=self.interrupted,
             rung=answered(lambda: job.actors.keeper.rung.remote(plan.schema_key)),
             files_left=answered(job.actors.keeper.close_files.remote),
-            budget=None if job.budget is None else Purse(job.budget, state.spent, peak=state.peak),
+            budget=None if job.budget is None else BudgetMeter(job.budget, state.spent, peak=state.peak),
             output=written,
             errors_file=errors_file,
             _schema=self.schema,

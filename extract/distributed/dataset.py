@@ -28,7 +28,7 @@ from extract.interactions.http.transport import read_timeout
 from extract.interactions.requests import ServiceTier
 from extract.limits.budget import Budget
 from extract.limits.limits import Limits
-from extract.results.columns import Shape, output_schema
+from extract.results.columns import OutputShape, output_schema
 from extract.runner.options import INLINE_BYTES, AnswerRules
 from extract.runner.run import check_kinds, check_terms, make_budget, offline_client
 
@@ -82,7 +82,7 @@ def extract_dataset(
         raise ConfigError(f"workers and block_rows are at least 1, not {workers} and {block_rows}")
     taken = _schema_of(dataset)
     plan = compile_extractor(extractor, offline_client().endpoint).fitted(list(taken))
-    output_schema(taken, plan, Shape(prefix=prefix, provenance=provenance), sampled=samples > 1)
+    output_schema(taken, plan, OutputShape(prefix=prefix, provenance=provenance), sampled=samples > 1)
     path, temporary = cache_path(cache)
     job = make_job(
         extractor,

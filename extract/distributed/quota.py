@@ -21,7 +21,7 @@ from extract.json_types import JsonObject
 from extract.limits.budget import Amount, Budget
 from extract.limits.daily_quota import Day, day_is_over
 from extract.limits.limits import Limits
-from extract.limits.rate_limiter import Rates, Verdict
+from extract.limits.rate_limiter import RateLimiter, Verdict
 
 __all__ = ["Lease", "Leases", "Report", "Share"]
 
@@ -103,7 +103,7 @@ class Leases:
     """
 
     def __init__(self, limits: Limits, budget: Budget | None = None, *, day: Day | None = None) -> None:
-        self.rates = Rates(limits, saved=_SAVED)
+        self.rates = RateLimiter(limits, saved=_SAVED)
         self.claims = Claims(budget)
         self.stopped: ExtractError | None = None
         self._daily, self._day = limits.rpd, day or Day(0, math.inf)

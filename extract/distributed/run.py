@@ -22,7 +22,7 @@ from extract.interactions.client import Client
 from extract.io.sinks.base import footer
 from extract.limits.budget import Budget
 from extract.limits.limits import Limits
-from extract.results.columns import Shape, output_schema
+from extract.results.columns import OutputShape, output_schema
 from extract.results.manifest import manifest_of
 from extract.results.progress import Progress
 from extract.results.run import Run
@@ -66,7 +66,7 @@ def run_on_ray(
     taken = parquet_schema(paths)
     plan = compile_extractor(extractor, client.endpoint, service_tier=options.get("service_tier")).fitted(list(taken))
     AnswerRules(samples=samples).check(extractor.generation)
-    shape = Shape(row_id=row_id, prefix=prefix, provenance=provenance)
+    shape = OutputShape(row_id=row_id, prefix=prefix, provenance=provenance)
     schema = output_schema(taken, plan, shape, sampled=samples > 1)
     path, temporary = cache_path(cache)
     sink = make_sink(output, pipeline, path if temporary is None else None, data, overwrite=overwrite)

@@ -32,9 +32,9 @@ from extract.interactions.requests import ServiceTier
 from extract.io.sinks.frame import FrameSink
 from extract.io.sources import open_source
 from extract.limits.budget import Budget
-from extract.limits.limiter import Gate
+from extract.limits.limiter import Limiter
 from extract.limits.limits import Limits
-from extract.results.columns import Shape
+from extract.results.columns import OutputShape
 from extract.runner.event_loop import new_loop
 from extract.runner.options import INLINE_BYTES
 from extract.runner.record import Asker
@@ -101,7 +101,7 @@ class Worker:
         want = asyncio.Event()
         throttle = LeasedThrottle(job.limits, want.set)
         purse = None if job.budget is None else LeasedPurse(job.budget, want.set)
-        gate = Gate(job.limits, self._loop.time, purse, throttle=throttle)
+        gate = Limiter(job.limits, self._loop.time, purse, rate_limit=throttle)
         self._holder = Leaseholder(self._name, gate, throttle, purse)
         plan = compile_extractor(extractor, job.service.endpoint, service_tier=job.service_tier)
         keeper = job.actors.keeper
@@ -136,7 +136,7 @@ class Worker:
         """Ask all rows of a block; what ends the run is told to all workers."""
         sink = FrameSink()
         asker = replace(self._asker, plan=self._asker.plan.fitted(frame.columns))
-        shape = Shape(prefix=self._job.prefix, split_errors=False, provenance=self._job.provenance)
+        shape = OutputShape(prefix=self._job.prefix, split_errors=False, provenance=self._job.provenance)
         runner = Runner(open_source(frame), asker, sink, shape)
         schema = runner.check()
         sink.open(schema, {})

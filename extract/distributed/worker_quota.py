@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from extract.distributed.budget_claims import Bid, LeasedPurse
 from extract.distributed.quota import Lease, Report, Share
 from extract.errors import ExtractError
-from extract.limits.limiter import Gate
+from extract.limits.limiter import Limiter
 from extract.limits.limits import Limits
-from extract.limits.rate_limiter import Rates, Verdict
+from extract.limits.rate_limiter import RateLimiter, Verdict
 
 __all__ = ["LeasedThrottle", "Leaseholder"]
 
@@ -26,7 +26,7 @@ class _Alone:
 
     def __init__(self, share: Share, now: float) -> None:
         limits = Limits(rpm=_per_minute(share.per_second), tpm=_per_minute(share.tokens_per_second))
-        self.rates = Rates(limits, saved=_SAVED)
+        self.rates = RateLimiter(limits, saved=_SAVED)
         self.rates.resume(math.inf, math.inf, now)
         self._left = share.requests
 
@@ -135,7 +135,7 @@ class Leaseholder:
     """One worker's gate, and what its reports are made of. `stop` is what has ended the run for this worker."""
 
     name: str
-    gate: Gate
+    gate: Limiter
     throttle: LeasedThrottle
     purse: LeasedPurse | None = None
     stop: ExtractError | None = None

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from extract.limits.token_bucket import TokenBucket
 
-__all__ = ["Pace"]
+__all__ = ["AdaptiveRate"]
 
 _CUTS = (0.95, 0.9, 0.8, 0.65, 0.5)  # what is left of the rate, cut by cut, while refusals follow on each other
 _PLATEAU, _START = 0.99, 0.96  # of the measured quota: where the rate settles, and where it begins after a refusal
@@ -41,7 +41,7 @@ class _Trial:
 
 
 @dataclass(slots=True)
-class Pace:
+class AdaptiveRate:
     """A rate that is unbounded until the first refusal, then follows the quota behind the refusals, also when it moves.
 
     At a refusal the quota is used up; so what got through between two refusals *is* the quota. The rate then settles

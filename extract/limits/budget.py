@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from extract.errors import BudgetExceeded, ConfigError
 
-__all__ = ["Amount", "Budget", "Forecast", "Purse"]
+__all__ = ["Amount", "Budget", "BudgetMeter", "Forecast"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,7 +41,7 @@ class Amount:
 
 
 @dataclass(slots=True)
-class Purse:
+class BudgetMeter:
     """The money of a run: spent, and reserved for requests in flight.
 
     Spending passes the budget by no more than the answers in flight took beyond their reservations.

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-__all__ = ["AdaptiveLimit"]
+__all__ = ["AdaptiveConcurrency"]
 
 
 _PROVEN = 10.0  # slots, once one answer has shown that the set-up is right
 
 
 @dataclass(slots=True)
-class AdaptiveLimit:
+class AdaptiveConcurrency:
     """Double per round until the first throttle, then one slot per round; halve on a throttle.
 
     It begins with one slot, so that a wrong key or schema costs one request, not a crowd of them; once that one is

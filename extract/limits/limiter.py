@@ -12,15 +12,15 @@ from typing import NamedTuple
 from extract.errors import Blocked, NotRun, Overloaded
 from extract.interactions.http.retrying import is_throttle
 from extract.interactions.usage import Usage
-from extract.limits.budget import Amount, Purse
-from extract.limits.concurrency import AdaptiveLimit
+from extract.limits.budget import Amount, BudgetMeter
+from extract.limits.concurrency import AdaptiveConcurrency
 from extract.limits.limits import Limits
-from extract.limits.rate_limiter import Rates, Throttle, verdict_of
+from extract.limits.rate_limiter import RateLimit, RateLimiter, verdict_of
 
-__all__ = ["Gate", "Ticket"]
+__all__ = ["Limiter", "Permit"]
 
 
-class Ticket(NamedTuple):
+class Permit(NamedTuple):
     """Leave to send one request: when it was given (monotonic seconds), and what was set aside for it."""
 
     at: float
@@ -42,29 +42,29 @@ def _a_minute(rate: float) -> float | None:
 _SILENCE = 1.0  # seconds: a refusal of the set-up would have come by then
 
 
-class Gate:
+class Limiter:
     """Admits requests in the order they came. Nobody polls: a slot given back or one timer wakes the next in line.
 
-    `throttle` says when the next may pass, `purse` whether it may; both may be shares of something larger.
+    `rate_limit` says when the next may pass, `meter` whether it may; both may be shares of something larger.
     """
 
     def __init__(
         self,
         limits: Limits,
         clock: Callable[[], float],
-        purse: Purse | None = None,
+        meter: BudgetMeter | None = None,
         *,
-        throttle: Throttle | None = None,
+        rate_limit: RateLimit | None = None,
     ) -> None:
-        self.limit = AdaptiveLimit(ceiling=max(1, limits.concurrency))
+        self.concurrency = AdaptiveConcurrency(ceiling=max(1, limits.concurrency))
         self.active = 0
         self.asleep = 0
         self.on_sleep: Callable[[], None] = lambda: None
         self._clock = clock
-        self.purse = purse
-        self.throttle = throttle or Rates(limits)
+        self.meter = meter
+        self.rate_limit = rate_limit or RateLimiter(limits)
         self._halved_at = -1.0
-        self._waiting: deque[tuple[asyncio.Future[Ticket], int, Callable[[], Amount]]] = deque()
+        self._waiting: deque[tuple[asyncio.Future[Permit], int, Callable[[], Amount]]] = deque()
         self._timer: asyncio.TimerHandle | None = None
         self._opener: asyncio.TimerHandle | None = None
         self._replies = 0
@@ -73,32 +73,32 @@ class Gate:
     @property
     def slots(self) -> int:
         """How many requests may be in flight now."""
-        return int(self.limit.slots)
+        return int(self.concurrency.slots)
 
     @property
     def budgeted(self) -> bool:
         """True where requests must say what they may take at most."""
-        return self.purse is not None
+        return self.meter is not None
 
     def waiting_for(self) -> float:
         """Seconds until the service or a quota lets the next request pass; 0 where only slots decide."""
-        return self.throttle.delay(self._clock())
+        return self.rate_limit.delay(self._clock())
 
     @property
     def rpm(self) -> float | None:
         """Requests a minute that are let pass, given or learned; None where that is unknown."""
-        return _a_minute(self.throttle.per_second)
+        return _a_minute(self.rate_limit.per_second)
 
     @property
     def tpm(self) -> float | None:
         """Input tokens a minute that are let pass, given or learned; None where that is unknown."""
-        return _a_minute(self.throttle.tokens_per_second)
+        return _a_minute(self.rate_limit.tokens_per_second)
 
     def limit_reached(self) -> str:
         """Name the limit that holds the next request back, "" where none does."""
-        return self.throttle.reached(self._clock())
+        return self.rate_limit.reached(self._clock())
 
-    async def enter(self, tokens: int, worst: Callable[[], Amount] = _nothing) -> Ticket:
+    async def acquire(self, tokens: int, worst: Callable[[], Amount] = _nothing) -> Permit:
         """Wait for a slot, for room in the rates and the budget, and for the end of a pause.
 
         `tokens` is the input's estimated size. `worst` tells the most that the request may take: it is asked when the
@@ -108,21 +108,21 @@ class Gate:
         if self._closed.done():
             raise NotRun("the run was stopped")
         now = self._clock()
-        is_free = not self._waiting and self.active < self.slots and self.throttle.delay(now) <= 0
+        is_free = not self._waiting and self.active < self.slots and self.rate_limit.delay(now) <= 0
         if is_free and self._fits(most := worst()):
             return self._give(tokens, most, now)
-        waiter: asyncio.Future[Ticket] = asyncio.get_running_loop().create_future()
+        waiter: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
         self._waiting.append((waiter, tokens, worst))
         self._admit()
         try:
             return await waiter
         except asyncio.CancelledError:
             if waiter.done() and not waiter.cancelled():
-                self.leave(waiter.result(), None, spent=_NOTHING)  # it was never sent
+                self.release(waiter.result(), None, spent=_NOTHING)  # it was never sent
             raise
 
     async def sleep(self, seconds: float) -> None:
-        """Wait outside of the door, without a slot. Raises NotRun as soon as the gate closes.
+        """Wait outside of the door, without a slot. Raises NotRun as soon as the limiter closes.
 
         `asleep` counts who does so now; `on_sleep` hears of each, so that somebody else can use the slot.
         """
@@ -150,23 +150,23 @@ class Gate:
             if not waiter.done():
                 waiter.set_exception(NotRun("the run was stopped"))
 
-    def leave(
-        self, ticket: Ticket, error: BaseException | None, usage: Usage | None = None, *, spent: Amount | None = None
+    def release(
+        self, permit: Permit, error: BaseException | None, usage: Usage | None = None, *, spent: Amount | None = None
     ) -> None:
         """Give the slot back and take note of how the request went; `spent` is None where nobody knows how much."""
-        if self.purse is not None:
-            self.purse.settle(ticket.reserved, ticket.reserved if spent is None else spent)
+        if self.meter is not None:
+            self.meter.settle(permit.reserved, permit.reserved if spent is None else spent)
         self.active -= 1
         self._replies += 1
         now = self._clock()
-        self.throttle.note(ticket.at, now, verdict_of(error))
+        self.rate_limit.note(permit.at, now, verdict_of(error))
         if isinstance(error, Overloaded) and is_throttle(error):
-            self._halve(ticket, now)
+            self._halve(permit, now)
         elif error is None or isinstance(error, Blocked):
             # Other failures say nothing about room for more, and a wrong schema should meet one request at a time.
-            self.limit.after(throttled=False)
+            self.concurrency.after(throttled=False)
         if usage:
-            self.throttle.settle(usage.input_tokens - ticket.tokens, now)
+            self.rate_limit.settle(usage.input_tokens - permit.tokens, now)
         self._admit()
 
     def next_in_line(self, most: int) -> list[int]:
@@ -175,30 +175,30 @@ class Gate:
         return [tokens for _, tokens, _ in islice(self._waiting, max(0, free))]
 
     def wake(self) -> None:
-        """Look again who may pass: the throttle or the purse has changed."""
+        """Look again who may pass: the throttle or the meter has changed."""
         self._admit()
 
-    def _halve(self, ticket: Ticket, now: float) -> None:
+    def _halve(self, permit: Permit, now: float) -> None:
         # A quota is a matter of pace; overload is one of how many are inside. A burst of refusals is one message:
         # only a request sent after the last halving may halve again.
-        if ticket.at >= self._halved_at:
-            self.limit.after(throttled=True)
+        if permit.at >= self._halved_at:
+            self.concurrency.after(throttled=True)
             self._halved_at = now
 
     def _fits(self, worst: Amount) -> bool:
-        return self.purse is None or self.purse.fits(worst)
+        return self.meter is None or self.meter.fits(worst)
 
-    def _give(self, tokens: int, worst: Amount, now: float) -> Ticket:
+    def _give(self, tokens: int, worst: Amount, now: float) -> Permit:
         self.active += 1
-        self.throttle.take(tokens, now)
-        if self.purse is not None:
-            self.purse.reserve(worst)
-        return Ticket(now, tokens, worst)
+        self.rate_limit.take(tokens, now)
+        if self.meter is not None:
+            self.meter.reserve(worst)
+        return Permit(now, tokens, worst)
 
     def _admit(self) -> None:
         while self._waiting and self.active < self.slots:
             now = self._clock()
-            if (delay := self.throttle.delay(now)) > 0:
+            if (delay := self.rate_limit.delay(now)) > 0:
                 self._wake_in(delay)
                 return
             waiter, tokens, worst = self._waiting[0]
@@ -207,27 +207,27 @@ class Gate:
             elif self._fits(most := worst()):
                 self._waiting.popleft()
                 waiter.set_result(self._give(tokens, most, now))
-            elif self.purse is None or self.purse.waits:
+            elif self.meter is None or self.meter.waits:
                 return  # until an answer in flight has given back what it did not need
             else:
                 self._waiting.popleft()
-                waiter.set_exception(self.purse.exceeded(most))
+                waiter.set_exception(self.meter.exceeded(most))
         self._open_later()
 
     def _open_later(self) -> None:
         """At the start, let silence count as a yes: a slow first answer must not hold everybody back."""
-        if self._opener is None and self._waiting and self.limit.steep and self.slots < self.limit.ceiling:
+        if self._opener is None and self._waiting and self.concurrency.steep and self.slots < self.concurrency.ceiling:
             self._opener = asyncio.get_running_loop().call_later(_SILENCE, self._on_silence, self._replies)
 
     def _on_silence(self, replies: int) -> None:
         self._opener = None
         if self._replies == replies:
-            self.limit.double()
+            self.concurrency.double()
         self._admit()
 
     def _wake_in(self, delay: float) -> None:
         if self._timer is None:
-            # A timer may fire a moment early by the gate's clock: the rest of a millisecond keeps it from spinning.
+            # A timer may fire a moment early by the limiter's clock: the rest of a millisecond keeps it from spinning.
             self._timer = asyncio.get_running_loop().call_later(delay + 0.001, self._on_timer)
 
     def _on_timer(self) -> None:

@@ -7,11 +7,11 @@ from typing import NamedTuple, Protocol
 
 from extract.errors import Overloaded, RateLimited
 from extract.interactions.http.retrying import is_throttle
-from extract.limits.adaptive_rate import Pace
+from extract.limits.adaptive_rate import AdaptiveRate
 from extract.limits.limits import Limits
 from extract.limits.token_bucket import TokenBucket
 
-__all__ = ["Rates", "Throttle", "Verdict", "verdict_of"]
+__all__ = ["RateLimit", "RateLimiter", "Verdict", "verdict_of"]
 
 _REQUESTS_SAVED = 2.0  # seconds' worth of requests that may be saved up
 _TOKENS_SAVED = 10.0
@@ -41,8 +41,8 @@ def verdict_of(error: BaseException | None) -> Verdict:
     return Verdict(not isinstance(error, Overloaded), error.rpm, error.tpm, error.retry_after)
 
 
-class Throttle(Protocol):
-    """What a gate asks before it lets a request pass. All times are seconds of the caller's clock.
+class RateLimit(Protocol):
+    """What a limiter asks before it lets a request pass. All times are seconds of the caller's clock.
 
     `delay` returns the seconds until one may pass, 0 for now. `take` counts one that passes, with the estimated size of
     its input in tokens; `settle` tells how many more it had. `note` tells what the reply says about speed. `reached`
@@ -70,7 +70,7 @@ def _named(verdict: Verdict) -> str:
     return "the service says so" if verdict.refused else "the service is overloaded"
 
 
-class Rates:
+class RateLimiter:
     """The throttle of one run: rates that were given or learned. `saved`: seconds' worth of requests to be saved up."""
 
     def __init__(self, limits: Limits, *, saved: float = _REQUESTS_SAVED) -> None:
@@ -78,14 +78,14 @@ class Rates:
         self._paused_by = ""
         self._requests = TokenBucket(limits.rpm, burst=saved) if limits.rpm else None
         self._tokens = TokenBucket(limits.tpm, burst=_TOKENS_SAVED) if limits.tpm else None
-        self._pace = Pace()
+        self._learned = AdaptiveRate()
         self._may_learn_tokens = limits.tpm is None
         self._patience = limits.retry.patience
 
     @property
     def learned(self) -> float:
         """Requests a second that refusals have taught; infinite before the first."""
-        return self._pace.rate
+        return self._learned.rate
 
     @property
     def per_second(self) -> float:
@@ -99,7 +99,7 @@ class Rates:
 
     def delay(self, now: float) -> float:
         """Return the seconds until a request may pass; 0 means now."""
-        delay = max(self.paused_until - now, self._pace.delay(now), 0.0)
+        delay = max(self.paused_until - now, self._learned.delay(now), 0.0)
         if self._requests:
             delay = max(delay, self._requests.delay(now))
         return max(delay, self._tokens.delay(now)) if self._tokens else delay
@@ -108,7 +108,7 @@ class Rates:
         """Name the limit that holds the next request back, with its figure where that is known; "" where none does."""
         waits = {
             self._paused_by: self.paused_until - now,
-            f"about {self._pace.rate * 60:,.0f} requests/min": self._pace.delay(now),
+            f"about {self._learned.rate * 60:,.0f} requests/min": self._learned.delay(now),
         }
         if self._requests:
             waits[f"{self._requests.per_minute:,.0f} requests/min"] = self._requests.delay(now)
@@ -119,7 +119,7 @@ class Rates:
 
     def take(self, tokens: int, now: float) -> None:
         """Count a request that passes now, with the estimated size of its input."""
-        self._pace.take(now)
+        self._learned.take(now)
         if self._requests:
             self._requests.take(1, now)
         if self._tokens:
@@ -139,7 +139,7 @@ class Rates:
 
     def note(self, sent_at: float, now: float, verdict: Verdict) -> None:
         """Learn from the reply to a request."""
-        self._pace.note(sent_at, now, refused=verdict.refused, named=verdict.rpm)
+        self._learned.note(sent_at, now, refused=verdict.refused, named=verdict.rpm)
         if verdict.pause is not None:
             self.paused_until = max(self.paused_until, now + min(verdict.pause, self._patience))
             self._paused_by = _named(verdict)
@@ -148,9 +148,9 @@ class Rates:
             self._tokens = TokenBucket(named, burst=_TOKENS_SAVED, at=now, level=0.0)
 
     def resume(self, learned: float, tokens_per_second: float, now: float) -> None:
-        """Go on with what another Rates has learned, and with nothing saved up."""
+        """Go on with what another RateLimiter has learned, and with nothing saved up."""
         if learned < math.inf:
-            self._pace.note(now, now, refused=True, named=learned * 60)
+            self._learned.note(now, now, refused=True, named=learned * 60)
         for bucket in (self._requests, self._tokens):
             if bucket is not None:
                 bucket.level, bucket.at = 0.0, now

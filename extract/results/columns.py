@@ -22,7 +22,7 @@ from extract.interactions.usage import Attempt
 from extract.results.outcome import Outcome
 
 __all__ = [
-    "Shape",
+    "OutputShape",
     "added_schema",
     "agreement_frame",
     "error_frame",
@@ -212,7 +212,7 @@ def _attempt_row(attempt: Attempt) -> dict[str, Any]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Shape:
+class OutputShape:
     """How outcomes become rows: which column names a row, what its new columns are called, where rejected rows go."""
 
     row_id: str | None = None
@@ -221,7 +221,7 @@ class Shape:
     provenance: bool = False
 
 
-def output_schema(taken: pl.Schema, plan: Plan, shape: Shape, *, sampled: bool = False) -> pl.Schema:
+def output_schema(taken: pl.Schema, plan: Plan, shape: OutputShape, *, sampled: bool = False) -> pl.Schema:
     """Return what comes out for an input's schema. ConfigError for clashes of names."""
     if shape.row_id and shape.row_id not in taken:
         raise ConfigError(f"there is no id column {shape.row_id!r}; the input has {list(taken)!r}")

@@ -8,21 +8,21 @@ from decimal import Decimal
 
 from extract.results.progress import Progress, Totals
 
-__all__ = ["Outlook"]
+__all__ = ["Eta"]
 
 _WINDOW = 60.0  # seconds: quotas are per minute, so that a shorter look back would see either the burst or the wait
 _APART = 1.0  # seconds between two glances that are kept
 
 
 @dataclass(frozen=True, slots=True)
-class _Glance:
+class _Sample:
     seconds: float
     done: int
     asked: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
+class Eta:
     """Numbers of a run under way.
 
     `rows_per_second` is the pace of the last minute, but no more than the quotas let pass from now on: what a service
@@ -34,14 +34,14 @@ class Outlook:
     rows_per_second: float
     seconds_left: float | None
     projected_cost: Decimal | None
-    _glances: tuple[_Glance, ...] = field(repr=False)
+    _glances: tuple[_Sample, ...] = field(repr=False)
 
     @classmethod
-    def of(cls, progress: Progress, before: Outlook | None = None) -> Outlook:
-        """Return the outlook at one glance; `before` is what the glance before it gave, None at the first."""
+    def of(cls, progress: Progress, before: Eta | None = None) -> Eta:
+        """Return the eta at one glance; `before` is what the glance before it gave, None at the first."""
         totals = progress.totals
-        now = _Glance(progress.seconds, totals.rows - totals.not_run, _asked(totals))
-        seen = _recent(before._glances if before else (_Glance(0.0, 0, 0),), now)
+        now = _Sample(progress.seconds, totals.rows - totals.not_run, _asked(totals))
+        seen = _recent(before._glances if before else (_Sample(0.0, 0, 0),), now)
         first = seen[0]
         passed = now.seconds - first.seconds
         pace = min(max(0, now.done - first.done) / passed if passed > 0 else 0.0, _let_pass(progress))
@@ -57,7 +57,7 @@ def _asked(totals: Totals) -> int:
     return totals.rows - totals.not_run - totals.cached
 
 
-def _recent(seen: tuple[_Glance, ...], now: _Glance) -> tuple[_Glance, ...]:
+def _recent(seen: tuple[_Sample, ...], now: _Sample) -> tuple[_Sample, ...]:
     """Return the glances that the pace is taken from: the newest that is a minute old, and those after it."""
     if seen[-1].asked == 0 and now.asked > 0:
         seen = seen[-1:]  # a resumed run begins with rows out of the cache: their pace says nothing about the others

@@ -13,7 +13,7 @@ from extract.errors import ExtractError
 from extract.extractor.plan import Plan
 from extract.interactions.endpoint import Endpoint
 from extract.json_types import JsonObject
-from extract.results.columns import Shape
+from extract.results.columns import OutputShape
 from extract.results.progress import Totals
 from extract.results.timeline import Timeline
 
@@ -36,7 +36,7 @@ class Course(Protocol):
 
 
 def manifest_of(
-    pipeline: str, plan: Plan, endpoint: Endpoint, shape: Shape, data: Any, *, samples: int = 1
+    pipeline: str, plan: Plan, endpoint: Endpoint, shape: OutputShape, data: Any, *, samples: int = 1
 ) -> JsonObject:
     """Return what is known before the first request. Holds no key, and of an input's path only the name."""
     extractor = plan.extractor

@@ -11,7 +11,7 @@ from importlib.util import find_spec
 from typing import Any, Protocol
 
 from extract.limits.pricing import money
-from extract.results.eta import Outlook
+from extract.results.eta import Eta
 from extract.results.notebook import in_kernel
 from extract.results.progress import Progress
 
@@ -43,13 +43,13 @@ def shown(wanted: bool | None, listener: Listener | None = None) -> Iterator[Lis
         drawn.close()
 
 
-def status(progress: Progress, outlook: Outlook, *, over: bool = False) -> str:
+def status(progress: Progress, eta: Eta, *, over: bool = False) -> str:
     """Return in one line how fast a run is, how long it will take, what it costs and what holds it up."""
     totals = progress.totals
-    notes = [_duration(progress.seconds)] if over else [f"{_number(outlook.rows_per_second)} rows/s"]
-    if outlook.seconds_left and not over:
-        notes.append(f"{_duration(outlook.seconds_left)} left")
-    notes.append(_cost(totals.cost, None if over else outlook.projected_cost))
+    notes = [_duration(progress.seconds)] if over else [f"{_number(eta.rows_per_second)} rows/s"]
+    if eta.seconds_left and not over:
+        notes.append(f"{_duration(eta.seconds_left)} left")
+    notes.append(_cost(totals.cost, None if over else eta.projected_cost))
     if totals.cached:
         notes.append(f"{totals.cached:,} from the cache")
     if totals.rejected:
@@ -84,7 +84,7 @@ class _Drawn:
     def __init__(self, line: _Line, listener: Listener | None) -> None:
         self._line: _Line | None = line
         self._listener = listener
-        self._outlook: Outlook | None = None
+        self._eta: Eta | None = None
         self._drawn = float("-inf")
         self._last: Progress | None = None
 
@@ -104,8 +104,8 @@ class _Drawn:
 
     def _draw(self, progress: Progress, *, over: bool = False) -> None:
         def draw(line: _Line) -> None:
-            self._outlook = Outlook.of(progress, self._outlook)
-            line.draw(progress, status(progress, self._outlook, over=over))
+            self._eta = Eta.of(progress, self._eta)
+            line.draw(progress, status(progress, self._eta, over=over))
 
         self._try(draw)
 

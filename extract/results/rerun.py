@@ -20,7 +20,7 @@ from extract.results.progress import Totals
 from extract.results.run import Run
 from extract.results.spot_check import CheckedRow, SpotCheck, spans_of
 
-__all__ = ["Recipe"]
+__all__ = ["Rerun"]
 
 _POSITION = "\0position"
 _NOWHERE = Endpoint(api_key="none", name="nowhere")  # a prompt is written alike for every service, and not sent here
@@ -29,7 +29,7 @@ _OF_THE_WHOLE = ("output", "overwrite", "errors", "limit", "retry_rejected")
 
 
 @dataclass(frozen=True, slots=True)
-class Recipe:
+class Rerun:
     """The arguments of a run; `ask` is `run` itself. `data` is held as the user gave it, and never copied."""
 
     data: Any

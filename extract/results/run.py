@@ -16,7 +16,7 @@ from extract.interactions.usage import Usage
 from extract.io.arrow import INDEX
 from extract.io.readback import scan_output
 from extract.json_types import JsonObject
-from extract.limits.budget import Purse
+from extract.limits.budget import BudgetMeter
 from extract.limits.pricing import money
 from extract.results.html import overview
 from extract.results.progress import Totals
@@ -56,7 +56,7 @@ class Run:
     stopped: ExtractError | None = None
     interrupted: bool = False
     rung: int = 0
-    budget: Purse | None = None
+    budget: BudgetMeter | None = None
     files_left: int = 0
     output: Path | None = None
     errors_file: Path | None = None

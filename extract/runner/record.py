@@ -38,7 +38,7 @@ from extract.interactions.interaction import Interaction
 from extract.interactions.tools.builtin import evidence_of
 from extract.interactions.usage import AttemptKind
 from extract.io.cache.response_cache import Answers
-from extract.limits.limiter import Gate
+from extract.limits.limiter import Limiter
 from extract.limits.limits import Limits
 from extract.results.outcome import Outcome
 from extract.runner.event_loop import in_thread
@@ -87,7 +87,7 @@ class Asker:
             self._flying = self.cache.flying  # so that two runs that share a cache ask once
 
     @property
-    def gate(self) -> Gate:
+    def gate(self) -> Limiter:
         """The door that all requests of the run go through."""
         return self.sender.gate
 

@@ -41,7 +41,7 @@ from extract.json_types import JsonObject
 from extract.limits.billing import Billing
 from extract.limits.budget import Amount, Forecast
 from extract.limits.daily_quota import Day, day_is_over
-from extract.limits.limiter import Gate, Ticket
+from extract.limits.limiter import Limiter, Permit
 from extract.limits.limits import Limits
 from extract.runner.event_loop import in_thread
 from extract.runner.tally import Held, Tally
@@ -76,7 +76,7 @@ class Sender:
 
     plan: Plan
     client: AsyncClient
-    gate: Gate
+    gate: Limiter
     uploads: Uploads
     cache: Answers | None = None
     limits: Limits = field(default_factory=Limits)
@@ -188,7 +188,7 @@ class Sender:
         """Give back the slot of a record's last answer, if it holds one."""
         if (held := tally.held) is not None:
             tally.held = None
-            self.gate.leave(held.ticket, None, held.usage, spent=held.spent)
+            self.gate.release(held.permit, None, held.usage, spent=held.spent)
 
     def _climb(self, rung: int) -> None:
         self.rung = rung
@@ -245,7 +245,7 @@ class Sender:
         if not call.body.startswith(_STATELESS):
             raise ConfigError("a batch request must carry store=false; background and stored calls go through Client")
         terms: _Terms = {"tokens": tokens, "tier": way.tier or self.plan.request.service_tier, "limit": way.limit}
-        ticket = await self._enter(terms)
+        permit = await self._enter(terms)
         self._begin(tally)
         try:
             interaction = await self.client.ask(call)
@@ -253,15 +253,15 @@ class Sender:
             lost = not isinstance(error, ExtractError) or (isinstance(error, Unreachable) and error.maybe_sent)
             if lost:
                 self._note(self.billing.lost(way.kind, **terms), tally)
-            self.gate.leave(ticket, error, spent=None if lost else _REFUSED)
+            self.gate.release(permit, error, spent=None if lost else _REFUSED)
             if _is_over_for_today(error, self.limits.retry):
                 raise _too_long(error) from None
             raise
         attempt = self.billing.whole(way.kind, interaction, **terms)
         usage = attempt.usage
-        dollars = ticket.reserved.dollars if attempt.cost is None else attempt.cost
+        dollars = permit.reserved.dollars if attempt.cost is None else attempt.cost
         spent = None if usage is None else Amount(dollars, usage.total, 1)
-        tally.held = Held(ticket, usage, spent)
+        tally.held = Held(permit, usage, spent)
         tally.model, tally.service_tier = attempt.model, attempt.tier
         self._note(attempt, tally)
         return interaction
@@ -276,17 +276,17 @@ class Sender:
         tally.attempts += 1
         self._retries.requests += 1
 
-    async def _enter(self, terms: _Terms) -> Ticket:
+    async def _enter(self, terms: _Terms) -> Permit:
         if not self.gate.budgeted:
-            ticket = await self.gate.enter(terms["tokens"])
+            permit = await self.gate.acquire(terms["tokens"])
         else:
-            ticket = await self.gate.enter(terms["tokens"], lambda: self.billing.worst(**terms))
+            permit = await self.gate.acquire(terms["tokens"], lambda: self.billing.worst(**terms))
         try:
             self._count_day()
         except QuotaExhausted:
-            self.gate.leave(ticket, None, spent=Amount())
+            self.gate.release(permit, None, spent=Amount())
             raise
-        return ticket
+        return permit
 
     def _count_day(self) -> None:
         if self.day is None or self.limits.rpd is None:

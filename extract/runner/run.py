@@ -34,17 +34,17 @@ from extract.io.sinks.open import check_output, open_sink, write_errors
 from extract.io.sinks.parquet import ParquetSink
 from extract.io.sources import open_source, take_rows
 from extract.json_types import JsonObject
-from extract.limits.budget import Budget, Purse
+from extract.limits.budget import Budget, BudgetMeter
 from extract.limits.daily_quota import Day, day_began
-from extract.limits.limiter import Gate
+from extract.limits.limiter import Limiter
 from extract.limits.limits import Limits
 from extract.limits.pricing import find_price
-from extract.results.columns import Shape
+from extract.results.columns import OutputShape
 from extract.results.manifest import course_of, manifest_of
 from extract.results.outcome import Outcome
 from extract.results.progress import Progress
 from extract.results.progress_bar import shown
-from extract.results.rerun import Recipe
+from extract.results.rerun import Rerun
 from extract.results.run import Run
 from extract.runner.gc_pause import unswept
 from extract.runner.options import INLINE_BYTES, AnswerRules
@@ -107,7 +107,7 @@ def _repeatable(function: Callable[P, Coroutine[Any, Any, Run]]) -> Callable[P, 
         result = await function(*args, **options)
         given = arguments.bind(*args, **options).arguments
         data, extractor = given.pop("data"), given.pop("extractor")
-        result._recipe = Recipe(data if result.output or given.get("cache") else None, extractor, given, run)
+        result._recipe = Rerun(data if result.output or given.get("cache") else None, extractor, given, run)
         return result
 
     return call
@@ -176,7 +176,7 @@ async def run_async(
     path = None if output is None else Path(output)
     if errors not in (None, "split", "null"):
         raise ConfigError(f"errors is 'split' or 'null', not {errors!r}")
-    shape = Shape(
+    shape = OutputShape(
         row_id=row_id,
         prefix=prefix,
         split_errors=(errors or ("null" if path is None else "split")) == "split",
@@ -282,7 +282,7 @@ def make_asker(
     cache: Answers | None,
     limits: Limits,
     *,
-    gate: Gate | None = None,
+    gate: Limiter | None = None,
     files: FileTable | None = None,
     inline_limit: int = INLINE_BYTES,
     keep_files: bool = False,
@@ -292,7 +292,7 @@ def make_asker(
     samples: int = 1,
 ) -> Asker:
     """Return what asks the records of a run, made for the running loop. ConfigError for options that cannot be kept."""
-    gate = gate or Gate(limits, asyncio.get_running_loop().time, None if budget is None else Purse(budget))
+    gate = gate or Limiter(limits, asyncio.get_running_loop().time, None if budget is None else BudgetMeter(budget))
     free = client.endpoint.service == _OFFLINE
     uploads = Uploads(
         client.files,
@@ -349,7 +349,7 @@ def _finish(runner: Runner, sink: Sink, path: Path | None, schema: pl.Schema, ma
         interrupted=runner.interrupted,
         rung=runner.asker.sender.rung,
         files_left=runner.asker.sender.uploads.left,
-        budget=runner.asker.gate.purse,
+        budget=runner.asker.gate.meter,
         output=written,
         errors_file=errors_file,
         _schema=schema,

@@ -25,7 +25,7 @@ from extract.io.sinks.base import Sink
 from extract.io.sinks.parquet import ParquetSink
 from extract.io.sources import Source
 from extract.results.columns import (
-    Shape,
+    OutputShape,
     agreement_frame,
     error_frame,
     error_schema,
@@ -86,7 +86,7 @@ class Runner:
         source: Source,
         asker: Asker,
         sink: Sink,
-        shape: Shape,
+        shape: OutputShape,
         *,
         on_event: Callable[[Progress], None] | None = None,
         clock: Callable[[], float] = time.monotonic,

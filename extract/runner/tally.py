@@ -12,7 +12,7 @@ from extract.documents.windows.conflicts import Conflict
 from extract.interactions.citations import Citation
 from extract.interactions.usage import Attempt, Usage
 from extract.limits.budget import Amount
-from extract.limits.limiter import Ticket
+from extract.limits.limiter import Permit
 
 __all__ = ["Tally", "Term"]
 
@@ -20,7 +20,7 @@ __all__ = ["Tally", "Term"]
 class Held(NamedTuple):
     """A slot whose answer has come; it is given back once the answer is kept."""
 
-    ticket: Ticket
+    permit: Permit
     usage: Usage | None
     spent: Amount | None
 

@@ -32,7 +32,7 @@ from extract.distributed.quota import Leases, Report
 from extract.distributed.worker_quota import LeasedThrottle, Leaseholder
 from extract.emulator.server import running_server
 from extract.extractor.plan import compile_extractor
-from extract.limits.limiter import Gate
+from extract.limits.limiter import Limiter
 
 needs_ray = [
     pytest.mark.ray,
@@ -469,7 +469,7 @@ def exchange_with(ask: Callable[[Report], Awaitable[Any]], stops: list[Exception
 
     want = asyncio.Event()
     throttle = LeasedThrottle(Limits(), want.set)
-    gate = Gate(Limits(), asyncio.get_running_loop().time, throttle=throttle)
+    gate = Limiter(Limits(), asyncio.get_running_loop().time, rate_limit=throttle)
     return Exchange(Leaseholder("a", gate, throttle), ask, want, stops.append)
 
 

@@ -23,7 +23,7 @@ from extract.distributed.worker_quota import LeasedThrottle, Leaseholder
 from extract.errors import Denied, QuotaExhausted
 from extract.limits.budget import Amount
 from extract.limits.daily_quota import Day
-from extract.limits.limiter import Gate
+from extract.limits.limiter import Limiter
 from extract.limits.rate_limiter import Verdict
 
 REFUSED = Verdict(refused=True)
@@ -328,7 +328,7 @@ def holder(name: str = "a", budget: Budget | None = None, **limits: float) -> Le
     throttle = LeasedThrottle(Limits(), lambda: None)
     purse = None if budget is None else LeasedPurse(budget, lambda: None)
     clock = asyncio.get_running_loop().time
-    return Leaseholder(name, Gate(Limits(**limits), clock, purse, throttle=throttle), throttle, purse)
+    return Leaseholder(name, Limiter(Limits(**limits), clock, purse, rate_limit=throttle), throttle, purse)
 
 
 def exchange(leases: Leases, worker: Leaseholder, now: float, times: int = 1) -> None:
@@ -339,12 +339,12 @@ def exchange(leases: Leases, worker: Leaseholder, now: float, times: int = 1) ->
 
 async def test_a_request_waits_for_its_permit() -> None:
     leases, worker = Leases(Limits(rpm=600)), holder()
-    entering = asyncio.create_task(worker.gate.enter(10))
+    entering = asyncio.create_task(worker.gate.acquire(10))
     await asyncio.sleep(0)
     assert not entering.done()
     exchange(leases, worker, asyncio.get_running_loop().time())
-    ticket = await asyncio.wait_for(entering, 1)
-    worker.gate.leave(ticket, None)
+    permit = await asyncio.wait_for(entering, 1)
+    worker.gate.release(permit, None)
     exchange(leases, worker, asyncio.get_running_loop().time())
     assert leases.requests == 1
 
@@ -353,7 +353,7 @@ async def test_what_was_reported_is_not_reported_again() -> None:
     leases, worker = Leases(Limits()), holder()
     now = asyncio.get_running_loop().time()
     exchange(leases, worker, now)
-    worker.gate.leave(await worker.gate.enter(10), RateLimited("slow", status=429, rpm=600.0))
+    worker.gate.release(await worker.gate.acquire(10), RateLimited("slow", status=429, rpm=600.0))
     report = worker.report(now)
     assert (report.passed, report.tokens) == (1, 10)
     assert [verdict for _, verdict in report.replies] == [Verdict(True, 600.0)]
@@ -435,13 +435,13 @@ async def test_a_request_waits_for_money_that_another_may_give_back() -> None:
     budget = Budget(dollars=Decimal("0.15"))
     leases, one, other = Leases(Limits(), budget), holder("a", budget), holder("b", budget)
     clock = asyncio.get_running_loop().time
-    first, second = (asyncio.create_task(worker.gate.enter(1, lambda: money("0.10"))) for worker in (one, other))
+    first, second = (asyncio.create_task(worker.gate.acquire(1, lambda: money("0.10"))) for worker in (one, other))
     await asyncio.sleep(0)
     exchange(leases, one, clock(), times=3)
     exchange(leases, other, clock(), times=3)
-    ticket = await asyncio.wait_for(first, 1)
+    permit = await asyncio.wait_for(first, 1)
     assert not second.done()
-    one.gate.leave(ticket, None, spent=money("0.02"))
+    one.gate.release(permit, None, spent=money("0.02"))
     exchange(leases, one, clock(), times=2)
     exchange(leases, other, clock(), times=2)
     assert (await asyncio.wait_for(second, 1)).reserved == money("0.10")
@@ -450,7 +450,7 @@ async def test_a_request_waits_for_money_that_another_may_give_back() -> None:
 async def test_the_end_of_the_budget_is_told_to_who_waits() -> None:
     budget = Budget(dollars=Decimal("0.05"))
     leases, worker = Leases(Limits(), budget), holder("a", budget)
-    entering = asyncio.create_task(worker.gate.enter(1, lambda: money("0.10")))
+    entering = asyncio.create_task(worker.gate.acquire(1, lambda: money("0.10")))
     await asyncio.sleep(0)
     exchange(leases, worker, asyncio.get_running_loop().time(), times=3)
     with pytest.raises(BudgetExceeded, match=r"\$0\.0500 \(--budget\) is used up"):

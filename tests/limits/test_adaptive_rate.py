@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from extract.limits.adaptive_rate import Pace
+from extract.limits.adaptive_rate import AdaptiveRate
 
 
 @dataclass
@@ -60,7 +60,7 @@ class Simulation:
     log: list[tuple[float, bool]] = field(default_factory=list)
 
     def run(self, seconds: float, most: int = 10**9) -> Simulation:
-        draws, pace, changes = random.Random(self.seed), Pace(), list(self.changes)
+        draws, pace, changes = random.Random(self.seed), AdaptiveRate(), list(self.changes)
         now, paused, slots, active, sent = 0.0, 0.0, 1, 0, 0
         events: list[tuple[float, int, float, float | None]] = []
         while now < seconds and sent < most:
@@ -149,7 +149,7 @@ def test_a_quota_behind_refusals_of_another_cause_is_used_up_too(noise: float) -
 
 
 def test_before_the_first_refusal_nothing_is_held_back() -> None:
-    pace = Pace()
+    pace = AdaptiveRate()
     for number in range(1_000):
         assert pace.delay(number / 1_000) == 0
         pace.take(number / 1_000)
@@ -157,7 +157,7 @@ def test_before_the_first_refusal_nothing_is_held_back() -> None:
 
 
 def test_one_odd_refusal_among_the_first_requests_is_no_evidence() -> None:
-    pace = Pace()
+    pace = AdaptiveRate()
     pace.take(0.0)
     pace.note(0.0, 0.1, refused=True)
     assert pace.delay(0.2) == 0

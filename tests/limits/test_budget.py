@@ -32,7 +32,7 @@ from extract import (
 )
 from extract.emulator.faults import Fault
 from extract.interactions.http.retrying import RetryBudget
-from extract.limits.budget import Amount, Forecast, Purse
+from extract.limits.budget import Amount, BudgetMeter, Forecast
 from extract.limits.pricing import find_price
 
 
@@ -280,22 +280,22 @@ amounts = st.builds(Amount, st.decimals(0, 5, places=3), st.integers(0, 1_000), 
 @given(st.lists(st.tuples(amounts, st.floats(0, 1), st.booleans()), max_size=60))
 @settings(max_examples=200, deadline=None)
 def test_a_purse_whose_forecasts_hold_never_passes_its_budget(requests: list[tuple[Amount, float, bool]]) -> None:
-    purse = Purse(Budget(dollars=Decimal(10), tokens=2_000, requests=12))
+    meter = BudgetMeter(Budget(dollars=Decimal(10), tokens=2_000, requests=12))
     flying: list[tuple[Amount, Amount]] = []
     for worst, share, settle_now in requests:
-        if purse.fits(worst):
-            purse.reserve(worst)
+        if meter.fits(worst):
+            meter.reserve(worst)
             real = Amount(worst.dollars * Decimal(share), int(worst.tokens * share), 1)
             flying.append((worst, real))
         if settle_now and flying:
-            purse.settle(*flying.pop())
-        assert purse.spent.dollars + purse.reserved.dollars <= 10
-        assert purse.spent.tokens + purse.reserved.tokens <= 2_000
-        assert purse.spent.requests + purse.reserved.requests <= 12
+            meter.settle(*flying.pop())
+        assert meter.spent.dollars + meter.reserved.dollars <= 10
+        assert meter.spent.tokens + meter.reserved.tokens <= 2_000
+        assert meter.spent.requests + meter.reserved.requests <= 12
     for one in flying:
-        purse.settle(*one)
-    assert purse.reserved.dollars == 0
-    assert not purse.waits
+        meter.settle(*one)
+    assert meter.reserved.dollars == 0
+    assert not meter.waits
 
 
 def test_a_forecast_learns_from_the_largest_answer_and_the_worst_ratio() -> None:

@@ -8,14 +8,14 @@ from hypothesis import strategies as st
 
 from extract import Blocked, Denied, ExtractError, InvalidAnswer, Issue, Overloaded, RateLimited, Retry, Unreachable
 from extract.interactions.http.retrying import insist, is_throttle
-from extract.limits.concurrency import AdaptiveLimit
+from extract.limits.concurrency import AdaptiveConcurrency
 from extract.limits.daily_quota import Day
 from extract.limits.token_bucket import TokenBucket
 from extract.runner.scheduler import next_streak
 
 
 def test_one_answer_opens_ten_slots_which_double_per_round_until_the_first_throttle() -> None:
-    limit = AdaptiveLimit(ceiling=128)
+    limit = AdaptiveConcurrency(ceiling=128)
     for expected in (10, 20, 40, 80, 128, 128):
         for _ in range(int(limit.slots)):
             limit.after(throttled=False)
@@ -23,7 +23,7 @@ def test_one_answer_opens_ten_slots_which_double_per_round_until_the_first_throt
 
 
 def test_after_a_throttle_slots_are_halved_and_grow_by_one_per_round() -> None:
-    limit = AdaptiveLimit(ceiling=64, slots=32)
+    limit = AdaptiveConcurrency(ceiling=64, slots=32)
     assert limit.after(throttled=True) == 16
     for _ in range(17):
         limit.after(throttled=False)
@@ -32,7 +32,7 @@ def test_after_a_throttle_slots_are_halved_and_grow_by_one_per_round() -> None:
 
 @given(st.lists(st.booleans()), st.integers(1, 500))
 def test_slots_stay_between_one_and_the_ceiling(throttles: list[bool], ceiling: int) -> None:
-    limit = AdaptiveLimit(ceiling=ceiling)
+    limit = AdaptiveConcurrency(ceiling=ceiling)
     for throttled in throttles:
         assert 1 <= limit.after(throttled=throttled) <= ceiling
 

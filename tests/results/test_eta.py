@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extract.interactions.usage import Usage
-from extract.results.eta import Outlook
+from extract.results.eta import Eta
 from extract.results.progress import Progress, Totals
 
 
@@ -29,19 +29,19 @@ def glance(
     return Progress(total=total, totals=totals, seconds=seconds, in_flight=1, slots=4, waiting=0.0, stopping=stopping)
 
 
-def after(*glances: Progress) -> Outlook:
-    outlook: Outlook | None = None
+def after(*glances: Progress) -> Eta:
+    eta: Eta | None = None
     for progress in glances:
-        outlook = Outlook.of(progress, outlook)
-    assert outlook is not None
-    return outlook
+        eta = Eta.of(progress, eta)
+    assert eta is not None
+    return eta
 
 
 def test_a_steady_run_is_told_exactly() -> None:
-    outlook = after(*(glance(second, 10 * second, cost=f"{second}") for second in range(1, 51)))
-    assert outlook.rows_per_second == pytest.approx(10)
-    assert outlook.seconds_left == pytest.approx(50)
-    assert outlook.projected_cost == Decimal(100)
+    eta = after(*(glance(second, 10 * second, cost=f"{second}") for second in range(1, 51)))
+    assert eta.rows_per_second == pytest.approx(10)
+    assert eta.seconds_left == pytest.approx(50)
+    assert eta.projected_cost == Decimal(100)
 
 
 def test_the_pace_is_that_of_the_last_minute() -> None:
@@ -52,11 +52,11 @@ def test_the_pace_is_that_of_the_last_minute() -> None:
 
 def test_a_quota_that_lets_a_burst_through_each_minute_gives_an_even_pace() -> None:
     paces = []
-    outlook = None
+    eta = None
     for tenth in range(6_000):
-        outlook = Outlook.of(glance(tenth / 10, 60 * (tenth // 600 + 1), total=100_000), outlook)
+        eta = Eta.of(glance(tenth / 10, 60 * (tenth // 600 + 1), total=100_000), eta)
         if tenth > 1_200:
-            paces.append(outlook.rows_per_second)
+            paces.append(eta.rows_per_second)
     assert min(paces) > 0.9
     assert max(paces) < 2.1
 
@@ -66,22 +66,22 @@ def test_a_burst_at_the_start_promises_no_more_than_the_quota_lets_pass(quota: d
     burst = glance(5.0, 500)
     burst.totals.requests = 1_000  # each row took two requests
     burst.totals.by_kind["ask"] = Usage(input_tokens=50_000)
-    outlook = Outlook.of(replace(burst, **quota))
-    assert outlook.rows_per_second == pytest.approx(pace)
-    assert outlook.seconds_left == pytest.approx(500 / pace)
+    eta = Eta.of(replace(burst, **quota))
+    assert eta.rows_per_second == pytest.approx(pace)
+    assert eta.seconds_left == pytest.approx(500 / pace)
 
 
 def test_rows_out_of_the_cache_promise_nothing_about_those_to_come() -> None:
-    outlook = after(glance(1, 500, cached=500), glance(2, 502, cached=500, cost="0.2"), glance(3, 504, cached=500))
-    assert outlook.rows_per_second == pytest.approx(2)
+    eta = after(glance(1, 500, cached=500), glance(2, 502, cached=500, cost="0.2"), glance(3, 504, cached=500))
+    assert eta.rows_per_second == pytest.approx(2)
     priced = after(glance(1, 500, cached=500), glance(2, 502, cached=500, cost="0.2"))
     assert priced.projected_cost == Decimal("0.2") + Decimal("0.1") * 498
 
 
 def test_before_anything_was_asked_nothing_is_projected() -> None:
     assert after(glance(0, 0)) == after(glance(0, 0))
-    for outlook in (after(glance(0, 0)), after(glance(3, 0)), after(glance(3, 500, cached=500))):
-        assert outlook.projected_cost is None
+    for eta in (after(glance(0, 0)), after(glance(3, 0)), after(glance(3, 500, cached=500))):
+        assert eta.projected_cost is None
     assert after(glance(3, 0)).seconds_left is None
 
 
@@ -92,25 +92,25 @@ def test_what_is_unknown_stays_unknown() -> None:
 
 
 def test_a_run_that_stops_has_no_time_left_and_costs_what_it_cost() -> None:
-    outlook = after(glance(5, 50, cost="1"), glance(6, 500, not_run=440, cost="2", stopping=True))
-    assert outlook.seconds_left is None
-    assert outlook.projected_cost == 2
+    eta = after(glance(5, 50, cost="1"), glance(6, 500, not_run=440, cost="2", stopping=True))
+    assert eta.seconds_left is None
+    assert eta.projected_cost == 2
 
 
 def test_at_the_end_nothing_is_left() -> None:
-    outlook = after(glance(5, 1_000, cost="3"))
-    assert outlook.seconds_left == 0
-    assert outlook.projected_cost == 3
+    eta = after(glance(5, 1_000, cost="3"))
+    assert eta.seconds_left == 0
+    assert eta.projected_cost == 3
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e4), st.integers(0, 200)), min_size=1, max_size=200))
 def test_any_glances_give_sane_numbers_and_little_is_kept(steps: list[tuple[float, int]]) -> None:
     seconds, rows = 0.0, 0
-    outlook: Outlook | None = None
+    eta: Eta | None = None
     for pause, more in steps:
         seconds, rows = seconds + pause, rows + more
-        outlook = Outlook.of(glance(seconds, rows, total=40_000, cost=f"{rows}"), outlook)
-        assert outlook.rows_per_second >= 0
-        assert outlook.seconds_left is None or outlook.seconds_left >= 0
-        assert outlook.projected_cost is None or outlook.projected_cost >= rows
-        assert len(outlook._glances) <= 63
+        eta = Eta.of(glance(seconds, rows, total=40_000, cost=f"{rows}"), eta)
+        assert eta.rows_per_second >= 0
+        assert eta.seconds_left is None or eta.seconds_left >= 0
+        assert eta.projected_cost is None or eta.projected_cost >= rows
+        assert len(eta._glances) <= 63

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from extract import Client, Emulator, Extractor, Limits, Progress, classify, run
-from extract.results.eta import Outlook
+from extract.results.eta import Eta
 from extract.results.progress import Totals
 from extract.results.progress_bar import status
 
@@ -33,7 +33,7 @@ def glance(**changes: Any) -> Progress:
     ],
 )
 def test_a_line_tells_pace_time_money_and_what_holds_it_up(progress: Progress, over: bool, told: str) -> None:
-    assert told in status(progress, Outlook.of(progress), over=over)
+    assert told in status(progress, Eta.of(progress), over=over)
 
 
 @pytest.fixture
