@@ -96,16 +96,22 @@ if TYPE_CHECKING:
     from extract.interactions.webhooks import WebhookEvent as WebhookEvent
     from extract.interactions.webhooks import verify_webhook as verify_webhook
     from extract.io.cache.response_cache import ResponseCache as ResponseCache
+    from extract.io.sinks.base import Sink as Sink
+    from extract.io.sources import open_source as open_source
     from extract.limits.budget import Budget as Budget
     from extract.limits.limits import Limits as Limits
+    from extract.report.write import write_report as write_report
     from extract.results.outcome import Outcome as Outcome
     from extract.results.progress import Progress as Progress
     from extract.results.run import Run as Run
     from extract.results.spot_check import SpotCheck as SpotCheck
+    from extract.runner.estimate import Estimate as Estimate
+    from extract.runner.estimate import estimate as estimate
+    from extract.runner.lazy import lazy_run as lazy_run
     from extract.runner.run import extract_one as extract_one
-    from extract.runner.run import offline_client as offline_client
     from extract.runner.run import run as run
     from extract.runner.run import run_async as run_async
+    from extract.runner.service import offline_client as offline_client
     from extract.runner.tasks import POLICIES as POLICIES
     from extract.runner.tasks import classify as classify
     from extract.runner.tasks import moderate as moderate
@@ -142,13 +148,19 @@ _NAMES_OF = {
     "interactions.usage": "Attempt Usage",
     "interactions.webhooks": "WebhookEvent verify_webhook",
     "io.cache.response_cache": "ResponseCache",
+    "io.sinks.base": "Sink",
+    "io.sources": "open_source",
     "limits.budget": "Budget",
     "limits.limits": "Limits",
+    "report.write": "write_report",
     "results.outcome": "Outcome",
     "results.progress": "Progress",
     "results.run": "Run",
     "results.spot_check": "SpotCheck",
-    "runner.run": "extract_one offline_client run run_async",
+    "runner.estimate": "Estimate estimate",
+    "runner.lazy": "lazy_run",
+    "runner.run": "extract_one run run_async",
+    "runner.service": "offline_client",
     "runner.tasks": "POLICIES classify moderate",
     "schema": "OutputSchema compile_schema",
     "schema.losses": "Loss",

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from extract.cli.completion import inputs, outputs, pipelines
+from extract.io.sinks.formats import one_of
 
 app = typer.Typer(
     name="extract",
@@ -69,9 +70,7 @@ def run(
     data: Input,
     output: Annotated[
         Path | None,
-        typer.Option(
-            "--output", "-o", help="Ends in .parquet, .csv or .jsonl.", show_default=False, autocompletion=outputs
-        ),
+        typer.Option("--output", "-o", help=f"Ends in {one_of()}.", show_default=False, autocompletion=outputs),
     ] = None,
     model: Model = None,
     offline: Annotated[bool, typer.Option("--offline", help="Ask the built-in emulator: no key, no network.")] = False,
@@ -133,41 +132,10 @@ def run(
 
     Exit status: 0 every row valid, 3 some rejected, 1 stopped, 2 wrong usage, 130 interrupted.
     """
-    from extract.cli.run import Options, run_command
+    typed = locals()  # each option under its name: a new one is written once, above
+    from extract.cli.run import run_command
 
-    options = Options(
-        model=model,
-        offline=offline,
-        base_url=base_url,
-        dialect=dialect,
-        id_column=id_column,
-        concurrency=concurrency,
-        rpm=rpm,
-        tpm=tpm,
-        rpd=rpd,
-        budget=budget,
-        budget_tokens=budget_tokens,
-        service_tier=service_tier,
-        deadline=deadline,
-        limit=limit,
-        prefix=prefix,
-        retry_rejected=retry_rejected,
-        require_grounding=require_grounding,
-        samples=samples,
-        provenance=provenance,
-        inline_limit=inline_limit,
-        keep_files=keep_files,
-        stop_after_failures=stop_after_failures,
-        cache=None if no_cache else cache or (output and output.with_name(output.name + ".cache")),
-        overwrite=overwrite,
-        engine=engine,
-        address=address,
-        workers=workers,
-        as_json=as_json,
-        quiet=quiet,
-        show=show,
-    )
-    raise typer.Exit(run_command(pipeline, data, output, options))
+    raise typer.Exit(run_command(**typed))
 
 
 @app.command()

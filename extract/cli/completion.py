@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from extract.io.sinks.formats import SINKS
+
 __all__ = ["inputs", "outputs", "pipelines", "tables"]
 
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".xlsx")
@@ -22,7 +24,7 @@ def inputs(incomplete: str) -> list[str]:
 
 def outputs(incomplete: str) -> list[str]:
     """Return the outputs that begin so, and folders."""
-    return list(_matching(incomplete, (".parquet", ".csv", ".jsonl")))
+    return list(_matching(incomplete, tuple(SINKS)))
 
 
 tables = inputs

@@ -12,7 +12,7 @@ import polars as pl
 from extract.errors import ConfigError
 from extract.evaluation.rejected import PROVENANCE, without_rejected
 from extract.io.retyping import retyped
-from extract.io.sinks.base import read_footer
+from extract.io.sinks.open import read_manifest
 from extract.io.sources import read_table
 from extract.json_types import JsonObject
 from extract.results.columns import added_schema
@@ -45,7 +45,7 @@ def read_output(address: str, dtypes: Mapping[str, Any], *, on: str, prefix: str
 
     What Parquet tells of the prefix counts where `prefix` is None. ConfigError for a file without any answer.
     """
-    manifest = read_footer(Path(address))
+    manifest = read_manifest(Path(address))
     known = str(manifest.get("prefix") or "") if prefix is None else prefix
     columns = {known + name: name for name in dtypes if name != on}
     table = read_table(address, texts=columns)

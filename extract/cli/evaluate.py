@@ -22,7 +22,7 @@ from extract.extractor.extractor import Extractor
 from extract.interactions.client import Client
 from extract.io.sources import read_table
 from extract.results.manifest import whole_cost
-from extract.runner.run import offline_client
+from extract.runner.service import offline_client
 from extract.schema import compile_schema
 
 __all__ = ["Judging", "evaluate_command"]

@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal, InvalidOperation
-from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal, cast
 
 from extract.cli.live_progress import watched
 from extract.cli.pipelines import load_pipeline, pipeline_name
@@ -26,10 +25,12 @@ from extract.limits.budget import Budget
 from extract.limits.limits import Limits
 from extract.results.progress import Progress
 from extract.results.run import Run
-from extract.runner.run import offline_client, run
+from extract.runner.options import OutputTarget, RunKeywords, RunOptions
+from extract.runner.run import run
+from extract.runner.service import offline_client
 from extract.schema import compile_schema
 
-__all__ = ["Options", "run_command"]
+__all__ = ["run_command"]
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)?")
 _SHOWN = 20  # rows, where no limit is given
@@ -37,33 +38,13 @@ _SECONDS = {None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What was typed behind `extract run`; names as on the command line."""
+class Command:
+    """What was typed behind `extract run`: `keywords` are those of `run`, the rest is the command line's own."""
 
+    keywords: RunKeywords
     model: str | None
-    offline: bool
     base_url: str | None
     dialect: Literal["steps", "outputs"]
-    id_column: str | None
-    concurrency: int
-    rpm: float | None
-    tpm: float | None
-    rpd: float | None
-    budget: str | None
-    budget_tokens: int | None
-    service_tier: Literal["standard", "flex", "priority"] | None
-    deadline: str | None
-    limit: int | None
-    prefix: str
-    retry_rejected: bool
-    require_grounding: bool
-    samples: int
-    provenance: bool
-    inline_limit: int
-    keep_files: bool
-    stop_after_failures: int
-    cache: Path | None
-    overwrite: bool
     engine: Literal["local", "ray"]
     address: str | None
     workers: int | None
@@ -71,130 +52,132 @@ class Options:
     quiet: bool
     show: bool
 
+    @classmethod
+    def of(cls, typed: Mapping[str, Any]) -> Command:
+        """Return the command that options under the names of `extract.cli.app.run` stand for."""
+        own = {one.name: typed[one.name] for one in fields(cls) if one.name != "keywords"}
+        return cls(keywords=_keywords(typed), **own)
 
-def run_command(pipeline: str, data: str, output: Path | None, options: Options) -> int:
-    """Run, print what came of it, and return the exit status."""
-    _check(output, options)
+    @property
+    def offline(self) -> bool:
+        """True where the built-in emulator is asked."""
+        return self.keywords.get("offline", False)
+
+
+def _keywords(typed: Mapping[str, Any]) -> RunKeywords:
+    """Return the keywords of `run` that options stand for: mostly those of the same name."""
+    same = {name: typed[name] for name in RunKeywords.__annotations__ if name in typed}
+    output: Path | None = typed["output"]
+    cache = typed["cache"] or (output and output.with_name(output.name + ".cache"))
+    limits = {one.name: typed[one.name] for one in fields(Limits) if one.name in typed}
+    limits["deadline"] = _seconds(typed["deadline"]) if typed["deadline"] else None
+    converted: RunKeywords = {
+        "row_id": typed["id_column"],
+        "cache": None if typed["no_cache"] else cache,
+        "limits": Limits(**limits),
+        "budget": _budget(typed["budget"], typed["budget_tokens"]),
+        "errors": "split",
+    }
+    return cast("RunKeywords", same | converted)
+
+
+def run_command(pipeline: str, data: str, **typed: Any) -> int:
+    """Run, print what came of it, and return the exit status. `typed` are the options of `extract run`."""
+    _check(typed)
+    command = Command.of(typed)
     extractor = load_pipeline(pipeline)
-    if options.model:
-        extractor = replace(extractor, model=options.model)
-    quiet = options.quiet or options.as_json
+    if command.model:
+        extractor = replace(extractor, model=command.model)
+    quiet = command.quiet or command.as_json
     if not quiet:
         say_warnings(compile_schema(extractor.schema))
     try:
-        with watched(quiet=quiet) as watcher, _client(options) as client:
-            result = _run(
-                extractor, data, output, options, name=pipeline_name(pipeline), client=client, on_event=watcher
-            )
+        with watched(quiet=quiet) as watcher, _client(command) as client:
+            keywords = cast("RunKeywords", {**command.keywords, "pipeline": pipeline_name(pipeline)})
+            result = _run(data, extractor, command, keywords, client=client, on_event=watcher)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted before anything was sent\n")
         return INTERRUPTED
-    if options.show:
-        _show(result, data, extractor, options)
-    if options.as_json:
+    if command.show:
+        _show(result, data, extractor, keywords)
+    if command.as_json:
         sys.stdout.write(json.dumps(result.summary()) + "\n")
     if result.stopped is not None or not quiet:
-        say_summary(result, limit=watcher.limit if watcher else "", kept=options.cache is not None)
+        say_summary(result, limit=watcher.limit if watcher else "", kept=keywords.get("cache") is not None)
     return exit_status(result)
 
 
-def _check(output: Path | None, options: Options) -> None:
+def _check(typed: Mapping[str, Any]) -> None:
     """Refuse what goes nowhere."""
-    if output is None and not options.show:
+    if typed["output"] is None and not typed["show"]:
         raise ConfigError("name a file for the rows with -o OUTPUT.parquet, or look at the first ones with --show")
-    if options.show and options.as_json:
+    if typed["show"] and typed["as_json"]:
         raise ConfigError("--show and --json both print on stdout; leave one of them out")
 
 
-def _show(result: Run, data: str, extractor: Extractor, options: Options) -> None:
-    source = open_source(data) if options.limit is None else take_rows(open_source(data), options.limit)
-    rows = options.limit or _SHOWN
-    show_rows(result, source, extractor, rows=rows, prefix=options.prefix, row_id=options.id_column)
-    if options.limit is None and result.totals.rows > rows:
+def _show(result: Run, data: str, extractor: Extractor, keywords: RunKeywords) -> None:
+    limit = keywords.get("limit")
+    source = open_source(data) if limit is None else take_rows(open_source(data), limit)
+    rows = limit or _SHOWN
+    show_rows(result, source, extractor, rows=rows, prefix=keywords.get("prefix", ""), row_id=keywords.get("row_id"))
+    if limit is None and result.totals.rows > rows:
         sys.stdout.write(f"{result.totals.rows - rows:,} more rows; --limit shows another number of them\n")
 
 
 def _run(
-    extractor: Extractor,
     data: str,
-    output: Path | None,
-    options: Options,
+    extractor: Extractor,
+    command: Command,
+    keywords: RunKeywords,
     *,
-    name: str,
     client: Client,
     on_event: Callable[[Progress], None] | None,
 ) -> Run:
-    return _engine(options)(
+    """Ask on this machine, or on a cluster."""
+    if command.engine == "local":
+        if command.address is not None or command.workers is not None:
+            raise ConfigError("--address and --workers belong to a cluster: add --engine ray")
+        # The client that was opened stands for the emulator, too.
+        keywords["client"], keywords["offline"], keywords["on_event"] = client, False, on_event
+        return run(data, extractor, **keywords)
+    from extract.distributed import ClusterSpec, run_on_ray
+
+    return run_on_ray(
         data,
         extractor,
+        RunOptions.of(**keywords),
+        target=OutputTarget.of(**keywords),
         client=client,
-        row_id=options.id_column,
-        cache=options.cache,
-        output=output,
-        overwrite=options.overwrite,
-        prefix=options.prefix,
-        limit=options.limit,
-        limits=_limits(options),
-        budget=_budget(options),
-        service_tier=options.service_tier,
-        retry_rejected=options.retry_rejected,
-        require_grounding=options.require_grounding,
-        samples=options.samples,
-        provenance=options.provenance,
-        inline_limit=options.inline_limit,
-        keep_files=options.keep_files,
-        pipeline=name,
+        spec=ClusterSpec(workers=command.workers or 2, address=command.address, offline=command.offline),
         on_event=on_event,
     )
 
 
-def _engine(options: Options) -> Callable[..., Run]:
-    """Return what runs: on this machine, or on a cluster."""
-    if options.engine == "local":
-        if options.address is not None or options.workers is not None:
-            raise ConfigError("--address and --workers belong to a cluster: add --engine ray")
-        return partial(run, errors="split")
-    from extract.distributed import run_on_ray
-
-    return partial(run_on_ray, offline=options.offline, address=options.address, workers=options.workers or 2)
-
-
 @contextmanager
-def _client(options: Options) -> Iterator[Client]:
-    """Give the client that the options name; a run takes over its endpoint and transport."""
-    if options.offline:
-        if options.base_url:
+def _client(command: Command) -> Iterator[Client]:
+    """Give the client that the command names; a run takes over its endpoint and transport."""
+    if command.offline:
+        if command.base_url:
             raise ConfigError("--offline brings its own service; leave out --base-url")
-        with offline_client(dialect=options.dialect) as client:
+        with offline_client(dialect=command.dialect) as client:
             yield client
         return
-    with Client.from_env(base_url=options.base_url, dialect=options.dialect) as client:
+    with Client.from_env(base_url=command.base_url, dialect=command.dialect) as client:
         yield client
 
 
-def _limits(options: Options) -> Limits:
-    return Limits(
-        concurrency=options.concurrency,
-        rpm=options.rpm,
-        tpm=options.tpm,
-        rpd=options.rpd,
-        deadline=_seconds(options.deadline) if options.deadline else None,
-        stop_after_failures=options.stop_after_failures,
-    )
-
-
-def _budget(options: Options) -> Budget | None:
-    if options.budget is None and options.budget_tokens is None:
+def _budget(dollars: str | None, tokens: int | None) -> Budget | None:
+    if dollars is None and tokens is None:
         return None
     try:
-        dollars = None if options.budget is None else Decimal(options.budget.strip().removeprefix("$"))
+        amount = None if dollars is None else Decimal(dollars.strip().removeprefix("$"))
     except InvalidOperation:
-        raise ConfigError(f"--budget {options.budget!r} is no sum of money; write 2.50") from None
-    return Budget(dollars=dollars, tokens=options.budget_tokens)
+        raise ConfigError(f"--budget {dollars!r} is no sum of money; write 2.50") from None
+    return Budget(dollars=amount, tokens=tokens)
 
 
 def _seconds(duration: str) -> float:
-    found = _DURATION.fullmatch(duration.strip())
-    if not found or float(found[1]) <= 0:
+    match = _DURATION.fullmatch(duration.strip())
+    if not match or float(match[1]) <= 0:
         raise ConfigError(f"--deadline {duration!r} is no duration; write 90s, 15m or 2h")
-    return float(found[1]) * _SECONDS[found[2]]
+    return float(match[1]) * _SECONDS[match[2]]

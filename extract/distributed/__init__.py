@@ -8,12 +8,17 @@ from typing import TYPE_CHECKING, Any
 from extract.errors import ConfigError
 
 if TYPE_CHECKING:
+    from extract.distributed.cluster import ClusterSpec as ClusterSpec
     from extract.distributed.dataset import extract_dataset as extract_dataset
     from extract.distributed.run import run_on_ray as run_on_ray
 
-__all__ = ["extract_dataset", "run_on_ray"]
+__all__ = ["ClusterSpec", "extract_dataset", "run_on_ray"]
 
-_MODULE_OF = {"extract_dataset": "extract.distributed.dataset", "run_on_ray": "extract.distributed.run"}
+_MODULE_OF = {
+    "ClusterSpec": "extract.distributed.cluster",
+    "extract_dataset": "extract.distributed.dataset",
+    "run_on_ray": "extract.distributed.run",
+}
 
 
 def __getattr__(name: str) -> Any:

@@ -6,19 +6,29 @@ import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import ray
 
 from extract.errors import ConfigError
 
-__all__ = ["FROM_OUTSIDE", "cluster"]
+__all__ = ["FROM_OUTSIDE", "ClusterSpec", "cluster"]
 
 
 FROM_OUTSIDE = (
     "a ray:// address is for programs outside of the cluster, and the cache would lie on another machine than theirs: "
     "start the run on a node of the cluster, with --address auto"
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSpec:
+    """Which cluster asks, and with how many workers. `offline`: each worker asks a built-in emulator of its own."""
+
+    workers: int = 2
+    address: str | None = None
+    offline: bool = False
 
 
 @contextmanager

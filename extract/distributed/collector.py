@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -17,18 +16,13 @@ from extract.distributed.actors import Actors, State, answered, failure_of, rais
 from extract.distributed.error_column import ERROR, counted, errors_of
 from extract.distributed.worker import Job
 from extract.errors import ExtractError, NotRun, OutputError
-from extract.extractor.plan import Plan
 from extract.interactions.usage import AttemptKind, Usage
 from extract.io.cache.ledger import Spending
-from extract.io.sinks.base import Sink, footer
-from extract.io.sinks.open import write_errors
-from extract.io.sinks.parquet import ParquetSink
-from extract.json_types import JsonObject
+from extract.io.sinks.base import Sink
 from extract.limits.budget import BudgetMeter
 from extract.results.columns import error_schema
-from extract.results.manifest import course_of
+from extract.results.ending import Ending
 from extract.results.progress import Progress, Totals
-from extract.results.run import Run
 from extract.results.timeline import Sample, Timeline
 
 __all__ = ["Collector"]
@@ -39,7 +33,6 @@ class Collector:
     """Takes the blocks of the cluster as they come, in order, and makes of them what a run of one machine leaves."""
 
     schema: pl.Schema
-    inputs: int
     row_id: str | None
     sink: Sink
     on_event: Callable[[Progress], None] | None
@@ -47,7 +40,6 @@ class Collector:
     totals: Totals = field(default_factory=Totals)
     timeline: Timeline = field(default_factory=Timeline)
     interrupted: bool = False
-    stopped: ExtractError | None = None
     _stopping: Any = None
     _errors: list[pl.DataFrame] = field(default_factory=list)
     _failed: list[pl.Series] = field(default_factory=list)
@@ -115,44 +107,23 @@ class Collector:
             totals.by_kind[kind] = totals.by_kind.get(kind, Usage()) + one.usage
         return state
 
-    def finished(self, output: Path, plan: Plan, job: Job, manifest: JsonObject) -> Run:
-        """Close the sink and return the Run. A stop before any row was judged is raised."""
+    def ending(self, job: Job, schema_key: bytes) -> Ending:
+        """Return how the run went, once all blocks are read."""
         state = self._bill(job.actors)
-        self.stopped = self._stop_of(state)
-        if self.stopped is not None and self.totals.valid == self.totals.rejected == 0:
-            raise self.stopped
         self.timeline.add(Sample(self.seconds, self.totals.rows, 0), last=True)
         id_type = self.schema[self.row_id] if self.row_id else pl.Int64()
-        errors = pl.concat([error_schema(id_type).to_frame(), *self._errors])
-        whole = self.stopped is None and not self.interrupted
-        written, errors_file = None, None
-        manifest = manifest | {"run": course_of(self)}
-        try:
-            if self.totals.valid == 0 and not whole:
-                self.sink.abandon()
-            else:
-                if isinstance(self.sink, ParquetSink):
-                    self.sink.metadata = footer(manifest)
-                written = self.sink.close(whole=whole)
-            errors_file = write_errors(errors, output, whole=whole)
-        except OutputError as error:
-            self.stopped = self.stopped or error
-        return Run(
+        budget = job.options.budget
+        return Ending(
             totals=self.totals,
-            errors=errors,
-            losses=plan.schema.losses,
+            timeline=self.timeline,
             seconds=self.seconds,
-            stopped=self.stopped,
+            stopped=self._stop_of(state),
             interrupted=self.interrupted,
-            rung=answered(lambda: job.actors.keeper.rung.remote(plan.schema_key)),
+            errors=pl.concat([error_schema(id_type).to_frame(), *self._errors]),
+            failed_places=pl.concat([pl.Series(dtype=pl.Int64), *self._failed]),
+            rung=answered(lambda: job.actors.keeper.rung.remote(schema_key)),
             files_left=answered(job.actors.keeper.close_files.remote),
-            budget=None if job.budget is None else BudgetMeter(job.budget, state.spent, peak=state.peak),
-            output=written,
-            errors_file=errors_file,
-            _schema=self.schema,
-            _inputs=self.inputs,
-            _failed=pl.concat([pl.Series(dtype=pl.Int64), *self._failed]),
-            _manifest=manifest,
+            meter=None if budget is None else BudgetMeter(budget, state.spent, peak=state.peak),
         )
 
     def _stop_of(self, state: State) -> ExtractError | None:

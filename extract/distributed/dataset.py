@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import weakref
 from dataclasses import replace
-from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Unpack
 
 import polars as pl
 import pyarrow as pa
@@ -24,13 +23,14 @@ from extract.extractor.extractor import Extractor
 from extract.extractor.plan import compile_extractor
 from extract.interactions.client import AsyncClient, Client
 from extract.interactions.endpoint import Endpoint
-from extract.interactions.http.transport import read_timeout
 from extract.interactions.requests import ServiceTier
-from extract.limits.budget import Budget
 from extract.limits.limits import Limits
-from extract.results.columns import OutputShape, output_schema
-from extract.runner.options import INLINE_BYTES, AnswerRules
-from extract.runner.run import check_kinds, check_terms, make_budget, offline_client
+from extract.results.columns import output_schema
+from extract.runner.assembly import check_extractor, check_terms
+from extract.runner.keywords import checks_keywords
+from extract.runner.options import AskKeywords, RunOptions
+from extract.runner.run import run
+from extract.runner.service import NOWHERE, endpoint_of, offline_client
 
 __all__ = ["BLOCK_ROWS", "cache_path", "extract_dataset", "make_job", "with_columns"]
 
@@ -38,6 +38,7 @@ BLOCK_ROWS = 1_024  # what a lost worker has to look up again, and a worker hold
 _BLOCKS_AT_ONCE = 3  # of one worker: while the last rows of one are asked, the next has begun
 
 
+@checks_keywords(AskKeywords, as_in=run, instead="read and write with Ray Data, or use extract.run")
 def extract_dataset(
     dataset: Dataset,
     extractor: Extractor,
@@ -46,26 +47,19 @@ def extract_dataset(
     client: Client | AsyncClient | None = None,
     offline: bool = False,
     cache: str | os.PathLike[str] | None = None,
-    limits: Limits | None = None,
-    budget: Budget | Decimal | float | None = None,
-    prefix: str = "",
-    provenance: bool = False,
-    service_tier: ServiceTier | None = None,
-    retry_rejected: bool = False,
-    require_grounding: bool = False,
-    samples: int = 1,
-    inline_limit: int = INLINE_BYTES,
-    keep_files: bool = False,
     block_rows: int = BLOCK_ROWS,
+    **options: Unpack[AskKeywords],
 ) -> Dataset:
     """Return the dataset that asks `extractor` of every row, as it is read: all rows, with one typed column per field.
 
     Rejected rows hold nulls, and the struct column `_error` (code, message, path, answer, attempts) says why; it is
     null for valid rows. The columns have the types that `extract.run` gives them.
 
+        extract_dataset(ray.data.read_parquet("reviews/"), extractor, workers=4, limits=Limits(rpm=600))
+
     - `workers`: how many actors ask, each with `limits.concurrency` requests in flight. All other limits and the
       `budget` are those of the whole cluster.
-    - `client`: where to ask and with which key; a transport of one's own cannot travel to the workers.
+    - `client`: where to ask and with which key; a transport of your own cannot travel to the workers.
     - `cache`: a path on this machine. One actor keeps the answers there, so that no worker's end and no change of their
       number pays for anything twice; the same file serves `extract.run`. By default a temporary one.
     - `keep_files`: leave uploaded files on the service for the next run with the same cache. Else they are deleted once
@@ -76,30 +70,16 @@ def extract_dataset(
     execution options is set. A run that is stopped (budget, quota, key) gives the rest the code `not_run`. Raises
     ConfigError and SchemaError before anything is sent.
     """
-    check_kinds(extractor, limits)
-    AnswerRules(samples=samples).check(extractor.generation)
+    check_extractor(extractor)
+    asked = RunOptions.of(**options)
+    asked.rules.check(extractor.generation)
     if workers < 1 or block_rows < 1:
         raise ConfigError(f"workers and block_rows are at least 1, not {workers} and {block_rows}")
-    taken = _schema_of(dataset)
-    plan = compile_extractor(extractor, offline_client().endpoint).fitted(list(taken))
-    output_schema(taken, plan, OutputShape(prefix=prefix, provenance=provenance), sampled=samples > 1)
+    input_schema = _schema_of(dataset)
+    plan = compile_extractor(extractor, NOWHERE).fitted(list(input_schema))
+    output_schema(input_schema, plan, asked.shape, sampled=asked.rules.samples > 1)
     path, temporary = cache_path(cache)
-    job = make_job(
-        extractor,
-        cache=path,
-        client=client,
-        offline=offline,
-        limits=limits or Limits(),
-        budget=make_budget(budget),
-        prefix=prefix,
-        provenance=provenance,
-        service_tier=service_tier,
-        retry_rejected=retry_rejected,
-        require_grounding=require_grounding,
-        samples=samples,
-        inline_limit=inline_limit,
-        keep_files=keep_files,
-    )
+    job = make_job(extractor, asked, cache=path, client=client, offline=offline)
     # Ray's plan holds the job for as long as anything that was made of the dataset may be read.
     weakref.finalize(job, _end, job.actors, temporary)
     return with_columns(dataset, job, workers=workers, block_rows=block_rows)
@@ -121,25 +101,16 @@ def cache_path(cache: str | os.PathLike[str] | None) -> tuple[Path, TemporaryDir
 
 
 def make_job(
-    extractor: Extractor,
-    *,
-    cache: Path,
-    client: Client | AsyncClient | None,
-    offline: bool,
-    limits: Limits,
-    budget: Budget | None,
-    keep_files: bool = False,
-    **options: Any,
+    extractor: Extractor, options: RunOptions, *, cache: Path, client: Client | AsyncClient | None, offline: bool
 ) -> Job:
-    """Check what can be checked here, start the actors, and return what each worker is told."""
-    endpoint = _endpoint(client, offline=offline, service_tier=options.get("service_tier"))
-    plan = compile_extractor(extractor, endpoint, service_tier=options.get("service_tier"))
-    check_terms(plan, budget, free=offline, require_grounding=bool(options.get("require_grounding")))
-    if client is not None and limits == Limits():
-        limits = replace(limits, retry=client.retry)
-    packed, service = pack(extractor), Service(endpoint, offline)
-    actors = Actors.start(limits, budget, cache, service, keep_files=keep_files)
-    return Job(extractor=packed, service=service, actors=actors, limits=limits, budget=budget, **options)
+    """Check what can be checked here, start the actors, and return what each worker needs to know."""
+    endpoint = _endpoint(client, offline=offline, service_tier=options.service_tier)
+    plan = compile_extractor(extractor, endpoint, service_tier=options.service_tier)
+    check_terms(plan, options.budget, free=offline, require_grounding=options.rules.require_grounding)
+    limits = options.limits or (Limits() if client is None else Limits(retry=client.retry))
+    service = Service(endpoint, offline)
+    actors = Actors.start(limits, options.budget, cache, service, keep_files=options.uploads.keep_files)
+    return Job(extractor=pack(extractor), service=service, actors=actors, options=replace(options, limits=limits))
 
 
 def _endpoint(client: Client | AsyncClient | None, *, offline: bool, service_tier: ServiceTier | None) -> Endpoint:
@@ -147,21 +118,18 @@ def _endpoint(client: Client | AsyncClient | None, *, offline: bool, service_tie
         raise ConfigError("offline=True brings its own service; leave out client=")
     if client is not None and any(getattr(client, name, None) is not None for name in ("transport", "http_client")):
         raise ConfigError("a transport or http_client of your own cannot travel to the workers of a cluster")
-    endpoint = offline_client().endpoint if offline else client.endpoint if client is not None else Endpoint.from_env()
-    if endpoint.read_timeout is None:
-        endpoint = replace(endpoint, read_timeout=read_timeout(service_tier))
-    return endpoint
+    return endpoint_of(offline_client() if offline else client, service_tier)
 
 
 def _schema_of(dataset: Dataset) -> pl.Schema:
     """Return the types of a dataset's columns; no row is read where the source knows them."""
-    told = dataset.schema()
-    if told is None or not isinstance(told.base_schema, pa.Schema):
+    arrow = dataset.schema()
+    if arrow is None or not isinstance(arrow.base_schema, pa.Schema):
         raise ConfigError("the dataset has no rows, or no columns that Arrow knows")
-    taken = pl.DataFrame(pl.from_arrow(told.base_schema.empty_table())).schema
-    if ERROR in taken:
+    schema = pl.DataFrame(pl.from_arrow(arrow.base_schema.empty_table())).schema
+    if ERROR in schema:
         raise ConfigError(f"the input has a column {ERROR!r}, as the output will: rename or drop it first")
-    return taken
+    return schema
 
 
 def with_columns(dataset: Dataset, job: Job, *, workers: int, block_rows: int = BLOCK_ROWS) -> Dataset:

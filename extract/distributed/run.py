@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any
+from dataclasses import replace
 
 import ray
 from ray.data import DataContext, Dataset
 
-from extract.distributed.cluster import cluster
+from extract.distributed.cluster import ClusterSpec, cluster
 from extract.distributed.collector import Collector
 from extract.distributed.dataset import BLOCK_ROWS, cache_path, make_job, with_columns
 from extract.distributed.inputs import parquet_files, parquet_height, parquet_schema
@@ -19,15 +18,13 @@ from extract.errors import ConfigError
 from extract.extractor.extractor import Extractor
 from extract.extractor.plan import compile_extractor
 from extract.interactions.client import Client
-from extract.io.sinks.base import footer
-from extract.limits.budget import Budget
-from extract.limits.limits import Limits
-from extract.results.columns import OutputShape, output_schema
+from extract.results.columns import output_schema
+from extract.results.ending import Opened, finish
 from extract.results.manifest import manifest_of
 from extract.results.progress import Progress
 from extract.results.run import Run
-from extract.runner.options import AnswerRules
-from extract.runner.run import make_sink
+from extract.runner.assembly import open_target
+from extract.runner.options import OutputTarget, RunOptions
 from extract.runner.sync import on_signals
 
 __all__ = ["run_on_ray"]
@@ -36,60 +33,50 @@ __all__ = ["run_on_ray"]
 def run_on_ray(
     data: str,
     extractor: Extractor,
+    options: RunOptions,
     *,
-    output: Path | None,
+    target: OutputTarget,
     client: Client,
-    offline: bool,
-    address: str | None,
-    workers: int,
-    pipeline: str,
-    cache: Path | None,
-    overwrite: bool,
-    limits: Limits,
-    budget: Budget | None,
-    row_id: str | None = None,
-    prefix: str = "",
-    provenance: bool = False,
-    samples: int = 1,
-    limit: int | None = None,
+    spec: ClusterSpec,
     on_event: Callable[[Progress], None] | None = None,
-    **options: Any,
 ) -> Run:
     """Ask `extractor` of every row of a Parquet file, a folder of them or a glob, on a cluster.
 
-    Options are those of `extract.run`; of `limits` the concurrency is each worker's, the rest that of all together.
-    Raises as `extract.run` does.
+    Of `options.limits` the concurrency is each worker's, the rest that of all together. Raises as `extract.run` does.
     """
-    if output is None:
+    if target.path is None:
         raise ConfigError("--engine ray needs a file for the rows: -o OUTPUT.parquet")
     paths = parquet_files(data)
-    taken = parquet_schema(paths)
-    plan = compile_extractor(extractor, client.endpoint, service_tier=options.get("service_tier")).fitted(list(taken))
-    AnswerRules(samples=samples).check(extractor.generation)
-    shape = OutputShape(row_id=row_id, prefix=prefix, provenance=provenance)
-    schema = output_schema(taken, plan, shape, sampled=samples > 1)
-    path, temporary = cache_path(cache)
-    sink = make_sink(output, pipeline, path if temporary is None else None, data, overwrite=overwrite)
-    collector = Collector(schema, len(taken), row_id, sink, on_event, parquet_height(paths, limit))
-    with cluster(address):
+    input_schema = parquet_schema(paths)
+    plan = compile_extractor(extractor, client.endpoint, service_tier=options.service_tier).fitted(list(input_schema))
+    options.rules.check(extractor.generation)
+    shape = options.shape
+    path, temporary = cache_path(target.cache_path)
+    pipeline = target.pipeline or plan.schema.name
+    sink = open_target(target, pipeline, data)
+    schema = output_schema(input_schema, plan, shape, sampled=options.rules.samples > 1)
+    collector = Collector(schema, shape.row_id, sink, on_event, parquet_height(paths, options.limit))
+    # The counts of the summary are read from the provenance; the output shows it only where it was asked for.
+    worker_options = replace(options, shape=replace(shape, provenance=True, errors="null"))
+    with cluster(spec.address):
         job = make_job(
-            extractor,
-            cache=path,
-            client=None if offline else client,
-            offline=offline,
-            limits=limits,
-            budget=budget,
-            prefix=prefix,
-            samples=samples,
-            provenance=True,  # the counts of the summary are read from it
-            **options,
+            extractor, worker_options, cache=path, client=None if spec.offline else client, offline=spec.offline
         )
-        manifest = manifest_of(pipeline, plan, job.service.endpoint, shape, data, samples=samples)
-        sink.open(schema, footer(manifest))
+        manifest = manifest_of(pipeline, plan, job.service.endpoint, shape, data, samples=options.rules.samples)
+        opened = Opened(
+            sink=sink,
+            output=target.path,
+            schema=schema,
+            input_columns=len(input_schema),
+            manifest=manifest,
+            losses=plan.schema.losses,
+        )
+        sink.open(schema, manifest)
         try:
             with on_signals(collector.interrupter(job.actors)):
-                collector.collect(_dataset(paths, limit, job, _needed(workers, collector.height)), job.actors)
-            return collector.finished(output, plan, job, manifest)
+                dataset = _dataset(paths, options.limit, job, _needed(spec.workers, collector.height))
+                collector.collect(dataset, job.actors)
+            return finish(opened, collector.ending(job, plan.schema_key))
         except BaseException:
             sink.abandon()
             raise

@@ -28,17 +28,14 @@ from extract.distributed.worker_quota import LeasedThrottle, Leaseholder
 from extract.errors import ExtractError, OutputError
 from extract.extractor.extractor import Extractor
 from extract.extractor.plan import compile_extractor
-from extract.interactions.requests import ServiceTier
 from extract.io.sinks.frame import FrameSink
 from extract.io.sources import open_source
-from extract.limits.budget import Budget
 from extract.limits.limiter import Limiter
 from extract.limits.limits import Limits
-from extract.results.columns import OutputShape
+from extract.runner.assembly import make_asker
 from extract.runner.event_loop import new_loop
-from extract.runner.options import INLINE_BYTES
+from extract.runner.options import RunOptions
 from extract.runner.record import Asker
-from extract.runner.run import make_asker
 from extract.runner.scheduler import Runner
 
 __all__ = ["Job", "Worker"]
@@ -58,15 +55,12 @@ class Job:
     extractor: bytes
     service: Service
     actors: Actors
-    limits: Limits = Limits()
-    budget: Budget | None = None
-    prefix: str = ""
-    provenance: bool = False
-    service_tier: ServiceTier | None = None
-    retry_rejected: bool = False
-    require_grounding: bool = False
-    inline_limit: int = INLINE_BYTES
-    samples: int = 1
+    options: RunOptions
+
+    @property
+    def limits(self) -> Limits:
+        """The limits of the run: whoever makes a job has settled them."""
+        return self.options.limits or Limits()
 
 
 class Worker:
@@ -96,28 +90,23 @@ class Worker:
             raise
 
     async def _open(self) -> None:
-        job = self._job
+        job, budget = self._job, self._job.options.budget
         extractor: Extractor = pickle.loads(job.extractor)  # noqa: S301 - from the program that started this run
         want = asyncio.Event()
         throttle = LeasedThrottle(job.limits, want.set)
-        purse = None if job.budget is None else LeasedPurse(job.budget, want.set)
-        gate = Limiter(job.limits, self._loop.time, purse, rate_limit=throttle)
-        self._holder = Leaseholder(self._name, gate, throttle, purse)
-        plan = compile_extractor(extractor, job.service.endpoint, service_tier=job.service_tier)
+        meter = None if budget is None else LeasedPurse(budget, want.set)
+        limiter = Limiter(job.limits, self._loop.time, meter, rate_limit=throttle)
+        self._holder = Leaseholder(self._name, limiter, throttle, meter)
+        plan = compile_extractor(extractor, job.service.endpoint, service_tier=job.options.service_tier)
         keeper = job.actors.keeper
         rungs = {plan.schema_key: await keeper.rung.remote(plan.schema_key)}
         self._asker: Asker = make_asker(
             plan,
             await job.service.client(job.limits.retry).__aenter__(),
             RemoteAnswers(self._name, keeper, rungs),
-            replace(job.limits, rpd=None),  # it is the quota that counts the day
-            gate=gate,
+            replace(job.options, limits=replace(job.limits, rpd=None)),  # it is the quota that counts the day
+            limiter=limiter,
             files=SharedFileTable(keeper, await keeper.files.remote()),
-            inline_limit=job.inline_limit,
-            budget=job.budget,
-            retry_rejected=job.retry_rejected,
-            require_grounding=job.require_grounding,
-            samples=job.samples,
         )
         self._exchange = Exchange(self._holder, self._ask, want, self._stop)
 
@@ -136,8 +125,7 @@ class Worker:
         """Ask all rows of a block; what ends the run is told to all workers."""
         sink = FrameSink()
         asker = replace(self._asker, plan=self._asker.plan.fitted(frame.columns))
-        shape = OutputShape(prefix=self._job.prefix, split_errors=False, provenance=self._job.provenance)
-        runner = Runner(open_source(frame), asker, sink, shape)
+        runner = Runner(open_source(frame), asker, sink, self._job.options.shape)
         schema = runner.check()
         sink.open(schema, {})
         self._runners.add(runner)

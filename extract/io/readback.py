@@ -1,4 +1,4 @@
-"""An output read back with the types that it was written with: parquet keeps them, csv and jsonl do not."""
+"""Csv and jsonl outputs, read back with the types that they were written with: text does not keep them."""
 
 from __future__ import annotations
 
@@ -12,17 +12,15 @@ import polars as pl
 
 from extract.io.retyping import retyped
 
-__all__ = ["scan_output"]
+__all__ = ["scan_text"]
 
 
-def scan_output(path: Path, schema: Mapping[str, Any]) -> pl.LazyFrame:
-    """Return the rows of an output lazily, with the columns and types of `schema`.
+def scan_text(path: Path, schema: Mapping[str, Any]) -> pl.LazyFrame:
+    """Return the rows of a file of text lazily, with the columns and types of `schema`.
 
     Nothing is inferred: what a file of text does not tell, the schema does. A cell that does not fit it (somebody has
     edited the file since) raises Polars' InvalidOperationError or ComputeError when it is read.
     """
-    if path.suffix.lower() == ".parquet":
-        return pl.scan_parquet(path, glob=False)
     written = {name: _written(dtype, nested=path.suffix.lower() != ".csv") for name, dtype in schema.items()}
     if path.suffix.lower() == ".csv":
         texts = pl.scan_csv(path, glob=False, schema=written)

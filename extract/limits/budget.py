@@ -18,6 +18,15 @@ class Budget:
     tokens: int | None = None
     requests: int | None = None
 
+    @classmethod
+    def of(cls, value: Budget | Decimal | float | None) -> Budget | None:
+        """Return the budget that a number of US dollars stands for. ConfigError for what is no sum of money."""
+        if value is None or isinstance(value, Budget):
+            return value
+        if isinstance(value, bool) or not isinstance(value, Decimal | float | int):
+            raise ConfigError(f"budget is a number of US dollars or a Budget, not a {type(value).__name__}")
+        return cls(dollars=Decimal(str(value)))
+
     def __post_init__(self) -> None:
         for name in ("dollars", "tokens", "requests"):
             value = getattr(self, name)

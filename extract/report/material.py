@@ -10,8 +10,8 @@ from typing import Any
 import polars as pl
 
 from extract.errors import ConfigError, ExtractError
-from extract.io.sinks.base import read_footer
-from extract.io.sinks.open import errors_path
+from extract.io.sinks.formats import SINKS
+from extract.io.sinks.open import errors_path, keeps_manifest, read_manifest
 from extract.io.sources import Source, open_source
 from extract.json_types import JsonObject
 from extract.results.columns import error_schema
@@ -167,7 +167,7 @@ def _cache_of(output: Path) -> Path | None:
 def _of_file(path: Path) -> Material:
     if not path.is_file():
         raise ConfigError(f"there is no output {str(path)!r}")
-    if path.suffix.lower() != ".parquet":
+    if path.suffix.lower() not in SINKS or not keeps_manifest(path):
         raise ConfigError(f"{path}: a report is made of .parquet, or in Python of the Run: write_report(run, ...)")
     # What an interrupted run leaves has the cache of the whole.
     whole = path.with_name(path.stem.removesuffix(".partial") + path.suffix)
@@ -176,7 +176,7 @@ def _of_file(path: Path) -> Material:
         name=path.name,
         rows=_scan(path),
         errors=_scan_errors(beside if path == whole else beside.with_name(f"{beside.stem}.partial{beside.suffix}")),
-        manifest=read_footer(path),
+        manifest=read_manifest(path),
         cache=_cache_of(whole),
     )
     return material if _belongs(material) else replace(material, errors=None)

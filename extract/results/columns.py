@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import polars as pl
 from pydantic_core import to_json
@@ -213,12 +213,24 @@ def _attempt_row(attempt: Attempt) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputShape:
-    """How outcomes become rows: which column names a row, what its new columns are called, where rejected rows go."""
+    """How outcomes become rows: which column names a row, what its new columns are called, where rejected rows go.
+
+    `errors`: "null" keeps rejected rows, with nulls; "split" leaves them out of the output.
+    """
 
     row_id: str | None = None
     prefix: str = ""
-    split_errors: bool = True
+    errors: Literal["split", "null"] = "null"
     provenance: bool = False
+
+    def __post_init__(self) -> None:
+        if self.errors not in ("split", "null"):
+            raise ConfigError(f"errors is 'split' or 'null', not {self.errors!r}")
+
+    @property
+    def split_errors(self) -> bool:
+        """True where rejected rows are left out of the output."""
+        return self.errors == "split"
 
 
 def output_schema(taken: pl.Schema, plan: Plan, shape: OutputShape, *, sampled: bool = False) -> pl.Schema:

@@ -14,7 +14,8 @@ import polars as pl
 from extract.errors import ConfigError, ExtractError, OutputError
 from extract.interactions.usage import Usage
 from extract.io.arrow import INDEX
-from extract.io.readback import scan_output
+from extract.io.sinks.base import Sink
+from extract.io.sinks.open import scan_output
 from extract.json_types import JsonObject
 from extract.limits.budget import BudgetMeter
 from extract.limits.pricing import money
@@ -63,6 +64,7 @@ class Run:
     report: Path | None = None
     _schema: pl.Schema = field(default_factory=pl.Schema, repr=False)
     _frame: pl.DataFrame | None = field(default=None, repr=False)
+    _sink: Sink | None = field(default=None, repr=False)  # what took the rows, where this Run was made here
     _inputs: int = field(default=0, repr=False)  # so many columns of the frame are those of the input
     _failed: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.Int64), repr=False)
     _manifest: JsonObject = field(default_factory=dict, repr=False)  # what the footer of an output says
@@ -72,8 +74,6 @@ class Run:
     def frame(self) -> pl.DataFrame:
         """All input columns and one typed column per field of the schema. OutputError where its file cannot be read."""
         if self._frame is None:
-            if self.output is None:
-                raise ExtractError("this run wrote no rows")
             self._frame = self._read_back()
         return self._frame
 
@@ -147,8 +147,12 @@ class Run:
         return self.frame.__arrow_c_stream__(requested_schema)
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
-        # The means to ask again hold a client, and with it a key.
-        return None, {one.name: getattr(self, one.name) for one in fields(self)} | {"_recipe": None}
+        # The means to ask again hold a client, and with it a key; a sink may hold what no other process can use.
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        if self._frame is None and self.output is None and self._sink is not None:
+            rows = self._sink.scan(self._schema)
+            values["_frame"] = None if rows is None else rows.collect()
+        return None, values | {"_recipe": None, "_sink": None}
 
     def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
         for name, value in ({"_manifest": {}} | state[1]).items():  # a pickle of an earlier version has no manifest
@@ -159,9 +163,13 @@ class Run:
 
         Csv and jsonl come back with the types of the run, too.
         """
-        if self._frame is None and self.output is not None:
+        if self._frame is not None:
+            return self._frame.lazy()
+        if self._sink is not None and (rows := self._sink.scan(self._schema)) is not None:
+            return rows
+        if self.output is not None:
             return scan_output(self.output, self._schema)
-        return self.frame.lazy()
+        raise ExtractError("this run wrote no rows")
 
     def _repr_html_(self) -> str:
         try:

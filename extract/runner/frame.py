@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Mapping
+from enum import Enum
+from typing import Unpack
 
 import polars as pl
 
 from extract.extractor.extractor import Extractor
 from extract.results.run import Run
-from extract.runner.lazy import lazy_run
+from extract.runner.keywords import checks_keywords
+from extract.runner.lazy import SINK_INSTEAD, lazy_run
+from extract.runner.options import LazyKeywords, RunKeywords
 from extract.runner.run import run
-from extract.runner.tasks import classify, moderate
+from extract.runner.tasks import ClassifyKeywords, ModerateKeywords, classify, moderate
 
 __all__ = ["FrameNamespace", "LazyFrameNamespace"]
 
@@ -21,15 +25,22 @@ class FrameNamespace:
     def __init__(self, frame: pl.DataFrame) -> None:
         self._frame = frame
 
-    def run(self, extractor: Extractor, **options: Any) -> Run:
+    @checks_keywords(RunKeywords, as_in=run)
+    def run(self, extractor: Extractor, **options: Unpack[RunKeywords]) -> Run:
         """Ask `extractor` of every row; options as in `extract.run`."""
         return run(self._frame, extractor, **options)
 
-    def classify(self, labels: Any, **options: Any) -> Run:
+    @checks_keywords(ClassifyKeywords, as_in=classify)
+    def classify(
+        self, labels: Iterable[str] | Mapping[str, str] | type[Enum], **options: Unpack[ClassifyKeywords]
+    ) -> Run:
         """Choose a label for every row; options as in `extract.classify`."""
         return classify(self._frame, labels, **options)
 
-    def moderate(self, policies: Any = None, **options: Any) -> Run:
+    @checks_keywords(ModerateKeywords, as_in=moderate)
+    def moderate(
+        self, policies: Iterable[str] | Mapping[str, str] | None = None, **options: Unpack[ModerateKeywords]
+    ) -> Run:
         """Judge every row by policies; options as in `extract.moderate`."""
         return moderate(self._frame, policies, **options)
 
@@ -40,6 +51,7 @@ class LazyFrameNamespace:
     def __init__(self, frame: pl.LazyFrame) -> None:
         self._frame = frame
 
-    def run(self, extractor: Extractor, **options: Any) -> pl.LazyFrame:
+    @checks_keywords(LazyKeywords, as_in=run, instead=SINK_INSTEAD)
+    def run(self, extractor: Extractor, **options: Unpack[LazyKeywords]) -> pl.LazyFrame:
         """Return a LazyFrame that asks `extractor` of the rows as they are wanted; see `lazy_run`."""
         return lazy_run(self._frame, extractor, **options)

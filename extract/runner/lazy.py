@@ -9,36 +9,42 @@ import shutil
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import Future
 from concurrent.futures import thread as executors
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from extract.errors import ConfigError, NotRun, OutputError
+from extract.errors import NotRun, OutputError
 from extract.extractor.extractor import Extractor
+from extract.extractor.plan import compile_extractor
 from extract.io.cache.response_cache import ResponseCache
-from extract.results.columns import added_schema
+from extract.io.sinks.base import Sink
+from extract.results.columns import output_schema
 from extract.results.run import Run
 from extract.runner.event_loop import new_loop
-from extract.runner.run import run_async
+from extract.runner.keywords import checks_keywords
+from extract.runner.options import LazyKeywords, RunKeywords, RunOptions
+from extract.runner.run import ask_all, run
 from extract.runner.scheduler import Runner
-from extract.runner.sync import STARTED
-from extract.schema import compile_schema
+from extract.runner.service import NOWHERE
 
-__all__ = ["lazy_run"]
+__all__ = ["SINK_INSTEAD", "lazy_run"]
 
-_WITHOUT = ("output", "overwrite", "errors", "sink", "limit", "pipeline")
+SINK_INSTEAD = "sink the lazy frame, or use extract.run"
 _AHEAD = 2  # frames that a run may be ahead of the query that reads it
 _LOOK_EVERY = 0.1  # seconds between two looks at whether it is still read
 
 
-def lazy_run(source: pl.LazyFrame, extractor: Extractor, **options: Any) -> pl.LazyFrame:
+@checks_keywords(LazyKeywords, as_in=run, instead=SINK_INSTEAD)
+def lazy_run(source: pl.LazyFrame, extractor: Extractor, **options: Unpack[LazyKeywords]) -> pl.LazyFrame:
     """Return a LazyFrame of all input columns and one typed column per field; rejected rows are null.
+
+        lazy_run(pl.scan_parquet("reviews.parquet"), extractor, offline=True).head(5).collect()
 
     Nothing is asked before it is collected. `head(n)` asks n rows; behind a filter the run is some blocks of 128 rows
     ahead of its reader. Options are those of `extract.run` without an output.
@@ -48,31 +54,18 @@ def lazy_run(source: pl.LazyFrame, extractor: Extractor, **options: Any) -> pl.L
     ComputeError. After Ctrl-C the program ends when what is in flight is in the cache; a file that Polars was sinking
     to stays behind unfinished, unlike that of `run(output=...)`.
     """
-    if unfit := [name for name in options if name in _WITHOUT]:
-        raise ConfigError(f"a lazy run takes no {unfit[0]!r}: sink the lazy frame, or use extract.run")
-    schema = _schema(source.collect_schema(), extractor, options)
+    checked = RunOptions.of(**options)
+    input_schema = source.collect_schema()
+    plan = compile_extractor(extractor, NOWHERE).fitted(list(input_schema))
+    schema = output_schema(input_schema, plan, checked.shape, sampled=checked.rules.samples > 1)
     scans = _Scans(source, extractor, options)
     return register_io_source(scans.read, schema=schema)
-
-
-def _schema(taken: pl.Schema, extractor: Extractor, options: Mapping[str, Any]) -> pl.Schema:
-    prefix = options.get("prefix", "")
-    dtypes = compile_schema(extractor.schema).dtypes
-    columns = {prefix + name: dtype for name, dtype in dtypes.items()}
-    if clash := [name for name in columns if name in taken]:
-        raise ConfigError(f"there are already columns named {clash!r}; name ours apart with prefix=")
-    added = added_schema(
-        spans=bool(extractor.grounding),
-        provenance=bool(options.get("provenance")),
-        sampled=list(dtypes) if options.get("samples", 1) != 1 else (),
-    )
-    return pl.Schema({**taken, **columns, **added})
 
 
 class _Scans:
     """All readings of one lazy frame: they run in one event loop and share one cache, so that none pays twice."""
 
-    def __init__(self, source: pl.LazyFrame, extractor: Extractor, options: dict[str, Any]) -> None:
+    def __init__(self, source: pl.LazyFrame, extractor: Extractor, options: LazyKeywords) -> None:
         self._source, self._extractor, self._options = source, extractor, options
         self._lock = threading.Lock()
         self._active = 0
@@ -120,12 +113,20 @@ class _Scans:
                 sink.reading.release()
 
     async def _run(self, sink: _QueueSink, cache: ResponseCache, limit: int | None) -> Run:
-        options = self._options | {"cache": cache, "limit": limit, "sink": sink, "errors": "null"}
+        options: RunKeywords = {
+            **self._options,
+            "cache": cache,
+            "output": None,
+            "sink": sink,
+            "overwrite": False,
+            "errors": "null",
+            "limit": limit,
+            "pipeline": None,
+        }
         started: asyncio.Future[Runner] = asyncio.get_running_loop().create_future()
-        STARTED.set(started.set_result)
         watch = asyncio.create_task(_stop_unread(started, sink))
         try:
-            return await run_async(self._source, self._extractor, **options)
+            return await ask_all(self._source, self._extractor, options, started.set_result)
         finally:
             watch.cancel()
             sink.end()
@@ -189,8 +190,10 @@ def _spin(loop: asyncio.AbstractEventLoop) -> None:
             continue
 
 
-class _QueueSink:
+class _QueueSink(Sink):
     """Hands frames to another thread, few at a time: a run goes no further than its reader wants."""
+
+    rows_at_once = 1  # each block as it is finished
 
     def __init__(self) -> None:
         self.closed = threading.Event()
@@ -207,17 +210,8 @@ class _QueueSink:
         finally:
             self.reading.acquire()
 
-    def open(self, schema: pl.Schema, metadata: Mapping[str, str]) -> None:
-        """Nothing to prepare."""
-
     def write(self, frame: pl.DataFrame) -> None:
         self._put(frame)
-
-    def close(self, *, whole: bool) -> Path | None:  # noqa: ARG002 - the reader hears of a stop from the run
-        return None
-
-    def abandon(self) -> None:
-        """Nothing was made that must be undone."""
 
     def end(self) -> None:
         """Tell the reader that no more frames will come; never waits, for it is called in the event loop."""

@@ -1,13 +1,39 @@
-"""What a run is told, as frozen values: which answers count, how files travel. Checked once, where they are made."""
+"""What a run is told, as frozen values, and the one list of its keywords. Checked once, where the values are made.
+
+A new option is a field of one of the values here, a name in `AskKeywords` or `RunKeywords` below them, a keyword of
+`run`, and an option of `extract run`; a test holds the four lists together.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal, TypedDict, Unpack
 
 from extract.errors import ConfigError
-from extract.interactions.requests import Generation
+from extract.interactions.client import AsyncClient, Client
+from extract.interactions.requests import Generation, ServiceTier
+from extract.io.cache.response_cache import ResponseCache
+from extract.io.sinks.base import Sink
+from extract.limits.budget import Budget
+from extract.limits.limits import Limits
+from extract.results.columns import OutputShape
+from extract.results.progress import Progress
 
-__all__ = ["INLINE_BYTES", "MAX_SAMPLES", "AnswerRules", "UploadPolicy"]
+__all__ = [
+    "INLINE_BYTES",
+    "MAX_SAMPLES",
+    "AnswerRules",
+    "AskKeywords",
+    "LazyKeywords",
+    "OutputTarget",
+    "RunKeywords",
+    "RunOptions",
+    "UploadPolicy",
+]
 
 INLINE_BYTES = 8_000_000  # of a file that still travels inside its request
 MAX_SAMPLES = 100
@@ -43,3 +69,121 @@ class UploadPolicy:
 
     inline_limit: int = INLINE_BYTES
     keep_files: bool = False
+
+
+class AskKeywords(TypedDict, total=False):
+    """The keywords of everything that asks many rows, on one machine or a cluster; `run` explains them."""
+
+    prefix: str
+    provenance: bool
+    limits: Limits | None
+    budget: Budget | Decimal | float | None
+    service_tier: ServiceTier | None
+    retry_rejected: bool
+    require_grounding: bool
+    samples: int
+    inline_limit: int
+    keep_files: bool
+
+
+class LazyKeywords(AskKeywords, total=False):
+    """The keywords of a lazy run: those of `run` without an output."""
+
+    client: Client | AsyncClient | None
+    offline: bool
+    row_id: str | None
+    cache: ResponseCache | str | os.PathLike[str] | None
+    progress: bool | None
+    on_event: Callable[[Progress], None] | None
+
+
+class RunKeywords(LazyKeywords, total=False):
+    """The keywords of `run`."""
+
+    output: str | os.PathLike[str] | None
+    sink: Sink | None
+    overwrite: bool
+    errors: Literal["split", "null"] | None
+    limit: int | None
+    pipeline: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """All that a run is told besides its data, its extractor and where to send what. A worker gets the same value.
+
+    `limits` is None where those of the client count. `limit` is the number of rows to stop after, None for all.
+    """
+
+    shape: OutputShape = OutputShape()
+    rules: AnswerRules = AnswerRules()
+    uploads: UploadPolicy = UploadPolicy()
+    limits: Limits | None = None
+    budget: Budget | None = None
+    service_tier: ServiceTier | None = None
+    limit: int | None = None
+
+    @classmethod
+    def of(cls, **keywords: Unpack[RunKeywords]) -> RunOptions:
+        """Return the options that keywords of `run` stand for. ConfigError for a value that cannot be kept.
+
+        Keywords that say where to send what (`client`, `output`, `cache` and so on) are left to their own values.
+        """
+        # Files hold valid rows only; a frame keeps its height, with nulls where rows were rejected.
+        errors = keywords.get("errors") or ("null" if keywords.get("output") is None else "split")
+        given: dict[str, Any] = {**keywords, "errors": errors}
+        limits = keywords.get("limits")
+        if limits is not None and not isinstance(limits, Limits):
+            raise ConfigError(f"limits is a Limits, such as Limits(concurrency=8), not a {type(limits).__name__}")
+        return cls(
+            shape=OutputShape(**_named_in(OutputShape, given)),
+            rules=AnswerRules(**_named_in(AnswerRules, given)),
+            uploads=UploadPolicy(**_named_in(UploadPolicy, given)),
+            limits=limits,
+            budget=Budget.of(keywords.get("budget")),
+            service_tier=keywords.get("service_tier"),
+            limit=keywords.get("limit"),
+        )
+
+
+def _named_in(kind: type, keywords: Mapping[str, Any]) -> dict[str, Any]:
+    return {one.name: keywords[one.name] for one in fields(kind) if one.name in keywords}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutputTarget:
+    """Where rows and answers go: a path or a sink of the user's own for the rows, a cache for the answers.
+
+    `pipeline` is the name in the output's manifest; None takes that of the schema. `overwrite` lets the output replace
+    a file that this pipeline did not write.
+    """
+
+    path: Path | None = None
+    sink: Sink | None = None
+    cache: ResponseCache | Path | None = field(default=None, repr=False)
+    pipeline: str | None = None
+    overwrite: bool = False
+
+    @classmethod
+    def of(cls, **keywords: Unpack[RunKeywords]) -> OutputTarget:
+        """Return the target that keywords of `run` stand for. ConfigError for two of them, or none a run can use."""
+        output, cache, sink = keywords.get("output"), keywords.get("cache"), keywords.get("sink")
+        if output is not None and sink is not None:
+            raise ConfigError("output= and sink= both take the rows: leave one of them out")
+        if missing := [name for name in _SINK_MEMBERS if sink is not None and not hasattr(sink, name)]:
+            raise ConfigError(f"the sink has no {', '.join(missing)}: make its class a subclass of extract.Sink")
+        return cls(
+            path=None if output is None else Path(output),
+            sink=sink,
+            cache=cache if cache is None or isinstance(cache, ResponseCache) else Path(cache),
+            pipeline=keywords.get("pipeline"),
+            overwrite=keywords.get("overwrite", False),
+        )
+
+    @property
+    def cache_path(self) -> Path | None:
+        """The file of the cache, None without one."""
+        return self.cache.path if isinstance(self.cache, ResponseCache) else self.cache
+
+
+_SINK_MEMBERS = ("rows_at_once", "open", "write", "close", "abandon", "scan", "on_interrupt")

@@ -8,29 +8,25 @@ import sys
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from contextvars import ContextVar
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from extract.results.notebook import in_kernel
-from extract.results.run import Run
 from extract.runner.event_loop import new_loop
 from extract.runner.scheduler import Runner
 
-__all__ = ["STARTED", "blocking", "in_own_thread", "on_signals"]
+__all__ = ["OnStart", "in_own_thread", "on_signals"]
 
 _PATIENCE = 1.0  # seconds that a notebook waits for what is in flight, once it is stopped
 
 T = TypeVar("T")
-P = ParamSpec("P")
-# Who wants to hold a run that has begun, to end it early: the blocking form for signals, a lazy one for its reader.
-STARTED: ContextVar[Callable[[Runner], None]] = ContextVar("STARTED", default=lambda _: None)
+#: Is given a run that begins, by who may have to end it early.
+OnStart: TypeAlias = Callable[[Runner], None]
 
 
-def in_own_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
+def in_own_thread(work: Callable[[OnStart], Coroutine[Any, Any, T]]) -> T:
     """Run a coroutine in a loop and thread of its own, so that a loop that already runs here is left in peace.
 
-    Ctrl-C and SIGTERM reach the run that is under way, if one is.
+    `work` is given the function that it calls with the run that it begins: Ctrl-C and SIGTERM reach that run.
     """
     result: list[T] = []
     failure: list[BaseException] = []
@@ -42,14 +38,10 @@ def in_own_thread(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
             raise KeyboardInterrupt
         runners.append((asyncio.get_running_loop(), runner))
 
-    async def main() -> T:
-        STARTED.set(started)
-        return await work()
-
     def target() -> None:
         try:
             with asyncio.Runner(loop_factory=new_loop) as runner:
-                result.append(runner.run(main()))
+                result.append(runner.run(work(started)))
         except BaseException as error:
             failure.append(error)
 
@@ -96,23 +88,3 @@ def on_signals(interrupt: Callable[[], None]) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def blocking(function: Callable[P, Coroutine[Any, Any, Run]]) -> Callable[P, Run]:
-    """Return the function that waits for another's result in a thread, with the same arguments."""
-
-    @wraps(function)
-    def call(*args: P.args, **options: P.kwargs) -> Run:
-        return in_own_thread(lambda: function(*args, **options))
-
-    call.__name__ = call.__qualname__ = "run"
-    call.__doc__ = (function.__doc__ or "").replace(": `run` for an event loop of your own.", _RUN_OPENING, 1)
-    return call
-
-
-_RUN_OPENING = """, from a script, a thread or a notebook.
-
-    The first Ctrl-C stops sending and waits for what is in flight, the second gives up on that too; either way the
-    partial Run comes back. In a notebook the second comes by itself, one second after the first. In another thread than
-    the main one there is no such handler: the run drains once the main thread has ended, and the program waits for it;
-    with `output=` it may then leave no partial file."""

@@ -31,8 +31,8 @@ from extract import Budget, Client, ConfigError, Emulator, Extractor, Limits, No
 from extract.distributed.quota import Leases, Report
 from extract.distributed.worker_quota import LeasedThrottle, Leaseholder
 from extract.emulator.server import running_server
-from extract.extractor.plan import compile_extractor
 from extract.limits.limiter import Limiter
+from extract.runner.options import OutputTarget, RunOptions
 
 needs_ray = [
     pytest.mark.ray,
@@ -100,22 +100,25 @@ def cluster() -> Iterator[None]:
 
 def on_cluster(folder: Path, url: str, extractor: Extractor = PARCELS, **options: Any) -> Any:
     """Run over `in.parquet` of a folder, on the cluster that is connected to."""
-    from extract.distributed import run_on_ray
+    from extract.distributed import ClusterSpec, run_on_ray
 
-    defaults: dict[str, Any] = {
+    spec = ClusterSpec(**{name: options.pop(name) for name in ("workers", "address", "offline") if name in options})
+    keywords: Any = {
         "output": folder / "out.parquet",
-        "client": Client("key", base_url=url),
-        "offline": False,
-        "address": None,
-        "workers": 2,
         "pipeline": "parcels",
         "cache": folder / "out.parquet.cache",
-        "overwrite": False,
         "limits": Limits(concurrency=8, stop_after_failures=0),
-        "budget": None,
         "row_id": "key",
     }
-    return run_on_ray(str(folder / "in.parquet"), extractor, **(defaults | options))
+    keywords |= options
+    return run_on_ray(
+        str(folder / "in.parquet"),
+        extractor,
+        RunOptions.of(**keywords),
+        target=OutputTarget.of(**keywords),
+        client=Client("key", base_url=url),
+        spec=spec,
+    )
 
 
 def test_without_ray_one_line_names_the_extra() -> None:
@@ -378,6 +381,7 @@ class TestOnACluster:
         from extract.distributed.actors import State
         from extract.io.sinks.parquet import ParquetSink
         from extract.limits.budget import Amount
+        from extract.results.ending import Opened, finish
 
         monkeypatch.setattr(collector, "answered", lambda call: call())
         calls = {"state": State(3, Amount(), Decimal(0), None), "spent": [], "rung": 0, "close_files": 0}
@@ -388,12 +392,12 @@ class TestOnACluster:
         sink = ParquetSink(tmp_path / "out.parquet")
         sink.open(schema, {})
         sink.write(pl.DataFrame({"text": ["a"]}))
-        collected = collector.Collector(schema, 1, None, sink, None, None)
+        collected = collector.Collector(schema, None, sink, None, None)
         collected.totals.valid, collected.totals.not_run = 1, 2
-        job: Any = SimpleNamespace(actors=SimpleNamespace(quota=actor, keeper=actor), budget=None)
-        result = collected.finished(
-            tmp_path / "out.parquet", compile_extractor(PARCELS, Client("key").endpoint), job, {}
-        )
+        job: Any = SimpleNamespace(actors=SimpleNamespace(quota=actor, keeper=actor), options=RunOptions())
+        path = tmp_path / "out.parquet"
+        opened = Opened(sink=sink, output=path, schema=schema, input_columns=1, manifest={}, losses=())
+        result = finish(opened, collected.ending(job, b"key"))
         assert result.output == tmp_path / "out.partial.parquet"
         assert "2 rows were not reached" in str(result.stopped)
 

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
+import re
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,10 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 from polars.testing import assert_frame_equal
 
-from extract import ConfigError, OutputError
-from extract.io.sinks.base import footer
+from extract import ConfigError, ExtractError, Extractor, OutputError, Sink, run
+from extract.cli.completion import outputs
+from extract.io.sinks.formats import SINKS
 from extract.io.sinks.frame import FrameSink
-from extract.io.sinks.open import check_output, open_sink, write_errors
+from extract.io.sinks.open import check_output, open_sink, read_manifest, write_errors
 
 SCHEMA = pl.Schema(
     {
@@ -49,10 +52,10 @@ FRAME = pl.DataFrame([ROW, {"id": 2}], schema=SCHEMA)
 
 def write(path: Path, *frames: pl.DataFrame, whole: bool = True) -> Path:
     sink = open_sink(path)
-    sink.open(SCHEMA, footer({"pipeline": "p", "model": "m"}))
+    sink.open(SCHEMA, {"pipeline": "p", "model": "m"})
     for frame in frames:
         sink.write(frame)
-    return sink.close(whole=whole)
+    return sink.close(whole=whole, manifest={"pipeline": "p", "model": "m"})
 
 
 def test_parquet_keeps_every_type(tmp_path: Path) -> None:
@@ -111,7 +114,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path, ending: str) -> None:
     sink.open(SCHEMA, {})
     sink.write(FRAME)
     assert path.read_text() == "the last run's result"
-    assert sink.close(whole=False) == tmp_path / f"o.partial.{ending}"
+    assert sink.close(whole=False, manifest={"pipeline": "p", "model": "m"}) == tmp_path / f"o.partial.{ending}"
     assert path.read_text() == "the last run's result"
     write(path, FRAME)
     assert path.read_bytes() != b"the last run's result"
@@ -154,7 +157,7 @@ def fill(sink: Any) -> None:
     sink.open(SCHEMA, {})
     for _ in range(400):
         sink.write(FRAME.sample(2000, with_replacement=True))
-    sink.close(whole=True)
+    sink.close(whole=True, manifest={"pipeline": "p", "model": "m"})
 
 
 def test_only_what_this_pipeline_wrote_is_replaced(tmp_path: Path) -> None:
@@ -202,7 +205,7 @@ def test_a_folder_in_the_way_is_one_line(tmp_path: Path, what: str) -> None:
     sink.write(FRAME)
     (tmp_path / what).mkdir()
     with pytest.raises(OutputError, match="cannot be written"):
-        sink.close(whole=what != "o.partial.parquet")
+        sink.close(whole=what != "o.partial.parquet", manifest={"pipeline": "p", "model": "m"})
         write_errors(pl.DataFrame(), tmp_path / "o.parquet", whole=True)
 
 
@@ -215,7 +218,9 @@ def test_two_runs_into_one_output_do_not_write_into_each_other(tmp_path: Path, m
     one.write(FRAME)
     two.write(FRAME)
     two.write(FRAME)
-    assert [pl.read_csv(sink.close(whole=True)).height for sink in (two, one)] == [4, 2]
+    assert [
+        pl.read_csv(sink.close(whole=True, manifest={"pipeline": "p", "model": "m"})).height for sink in (two, one)
+    ] == [4, 2]
 
 
 def test_what_a_killed_run_left_is_taken_away(tmp_path: Path) -> None:
@@ -230,3 +235,70 @@ def test_a_type_that_no_file_holds_is_refused_at_once(tmp_path: Path, dtype: Any
     with pytest.raises(ConfigError, match="odd"):
         open_sink(tmp_path / "o.parquet").open(pl.Schema({"odd": dtype}), {})
     assert list(tmp_path.iterdir()) == []
+
+
+class Shelf(Sink):
+    """A sink of a few lines, as a user writes one for a database or a lake."""
+
+    def __init__(self) -> None:
+        self.schema, self.manifests, self.whole = pl.Schema(), list[dict[str, Any]](), False
+        self.frames: list[pl.DataFrame] = []
+
+    def open(self, schema: pl.Schema, manifest: dict[str, Any]) -> None:
+        self.schema, self.manifests = schema, [manifest]
+
+    def write(self, frame: pl.DataFrame) -> None:
+        self.frames.append(frame)
+
+    def close(self, *, whole: bool, manifest: dict[str, Any]) -> None:
+        self.whole = whole
+        self.manifests.append(manifest)
+
+    def scan(self, schema: pl.Schema) -> pl.LazyFrame:
+        return pl.concat([schema.to_frame(), *self.frames]).lazy()
+
+
+EXTRACTOR = Extractor(["praise", "complaint"], "{text}")
+TEXTS = pl.DataFrame({"text": [f"I love it {n}" for n in range(3_000)]})
+
+
+def test_a_sink_of_a_few_lines_gets_all_that_a_parquet_file_gets(tmp_path: Path) -> None:
+    shelf, path = Shelf(), tmp_path / "out.parquet"
+    ours = run(TEXTS, EXTRACTOR, offline=True, sink=shelf, pipeline="p", errors="split")
+    theirs = run(TEXTS, EXTRACTOR, offline=True, output=path, pipeline="p")
+    assert shelf.whole
+    assert dict(shelf.schema) == dict(pl.read_parquet_schema(path))
+    assert_frame_equal(ours.frame, theirs.frame)
+    assert_frame_equal(pl.concat(shelf.frames), pl.read_parquet(path))
+    begun, ended = shelf.manifests
+    footer = read_manifest(path)
+    moving = ("started", "run")
+    assert {k: v for k, v in begun.items() if k not in moving} == {k: v for k, v in footer.items() if k not in moving}
+    assert ended["run"].keys() == footer["run"].keys()
+    assert ended["run"]["totals"]["valid"] == footer["run"]["totals"]["valid"] == 3_000
+    assert max(frame.height for frame in shelf.frames) >= 1_024  # many rows at a turn, as a file gets them
+
+
+def test_a_run_into_such_a_sink_can_be_pickled_and_asked_again() -> None:
+    result = run(TEXTS.head(3), EXTRACTOR, offline=True, sink=Shelf())
+    assert_frame_equal(pickle.loads(pickle.dumps(result)).frame, result.frame)
+
+
+def test_a_sink_that_cannot_be_read_back_says_so() -> None:
+    class Hole(Sink):
+        def write(self, frame: pl.DataFrame) -> None: ...
+
+    result = run(TEXTS.head(3), EXTRACTOR, offline=True, sink=Hole())
+    assert result.totals.valid == 3
+    with pytest.raises(ExtractError, match="wrote no rows"):
+        result.frame  # noqa: B018
+
+
+def test_every_ending_of_the_table_is_offered_named_and_read_back(tmp_path: Path) -> None:
+    for ending in SINKS:
+        path = tmp_path / f"out{ending}"
+        result = run(TEXTS.head(2), EXTRACTOR, offline=True, output=path)
+        assert_frame_equal(result.scan().collect(), result.frame)
+        assert str(path) in outputs(str(tmp_path / "out"))
+        with pytest.raises(ConfigError, match=re.escape(ending)):
+            open_sink(tmp_path / "out.txt")

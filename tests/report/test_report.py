@@ -21,7 +21,8 @@ from reports import HOSTILE, HOSTILE_ROW, LETTERS, Page, answer_letter, page_of,
 
 from extract import Client, ConfigError, Emulator, Extractor, Limits, OutputError, Run, run
 from extract.cli import main
-from extract.io.sinks.base import footer, read_footer
+from extract.io.sinks.open import read_manifest
+from extract.io.sinks.parquet import footer
 from extract.report import write_report
 from extract.report.distributions import distributions
 
@@ -584,7 +585,7 @@ def test_numbers_of_the_timeline_and_the_totals_are_not_trusted(tmp_path: Path) 
 
 
 def test_the_footer_tells_how_the_run_went(letters: Path) -> None:
-    told = read_footer(letters)
+    told = read_manifest(letters)
     assert told["run"]["totals"]["rows"] == 12
     assert told["run"]["errors"] == {"invalid_answer": 1}
     assert told["run"]["timeline"][-1][1] == 12
@@ -602,7 +603,7 @@ def test_an_input_whose_name_is_no_unicode_costs_no_output(tmp_path: Path) -> No
     extractor = replace(LETTERS, prompt="Read this.", media=("path",), grounding=())
     client = Client("key", transport=Emulator(answers=answer_letter).transport)
     assert run(folder, extractor, client=client, output=tmp_path / "out.parquet").complete
-    assert read_footer(tmp_path / "out.parquet")["input"] == "in?"
+    assert read_manifest(tmp_path / "out.parquet")["input"] == "in?"
 
 
 # The command ----------------------------------------------------------------------------------------------------------

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from extract import Client, Emulator, Extractor, Limits, OutputError, Retry, run
+from extract import Client, Emulator, Extractor, Limits, OutputError, Retry, Sink, run
 from extract.runner.spill import Backlog
 
 ECHO = Extractor({"type": "object", "properties": {"said": {"type": "string"}}, "required": ["said"]}, "{text}")
@@ -65,24 +65,20 @@ def test_a_stuck_record_holds_back_neither_the_others_nor_the_order(tmp_path: Pa
     assert_frame_equal(pl.read_parquet(output), rows(count).with_columns(said=pl.col("text")))
 
 
-class SlowSink:
+class SlowSink(Sink):
     """Takes one frame, and no more before it is let go."""
+
+    rows_at_once = 1
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator, self.frames, self.asked_meanwhile = emulator, 0, 0
         self.rest = threading.Event()
-
-    def open(self, schema: pl.Schema, metadata: Any) -> None: ...
 
     def write(self, frame: pl.DataFrame) -> None:
         if self.frames == 0:
             self.rest.wait(1.0)
             self.asked_meanwhile = self.emulator.stats()["requests"]
         self.frames += 1
-
-    def close(self, *, whole: bool) -> None: ...
-
-    def abandon(self) -> None: ...
 
 
 def test_no_more_is_asked_than_a_slow_sink_can_take() -> None:

@@ -1,39 +1,85 @@
-"""What a sink is, and what all files share: a temporary name until they are whole, a footer, types they can hold."""
+"""What a sink is, and what those that make a file share: a temporary name until it is whole, and types it can hold."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from glob import escape
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import polars as pl
 
 from extract.errors import ConfigError, OutputError
+from extract.json_types import JsonObject
 
-__all__ = ["Sink", "footer", "read_footer"]
-
-
-_METADATA_NAME = "extract"
-
-
-ROWS_AT_ONCE = 1_024  # Polars takes about as long over a hundred rows
+__all__ = ["Destination", "FileSink", "Sink", "check_types", "unwritable"]
 
 
 class Sink(Protocol):
-    """Takes frames in order. `close` returns what was made; a run that did not finish says `whole=False`.
+    """Takes the frames of a run, in the order of the input: `run(..., sink=MySink())`.
 
-    `abandon` leaves nothing behind, and never raises. `write` is given blocks as they are finished; a sink that has an
-    attribute `rows_at_once` gets about so many rows each time.
+    Subclass it and write what differs; only `write` has no default worth keeping. Calls come one at a time, from a
+    thread of the run: `open`, `write` as often as there are rows, then `close` or `abandon`. What `open`, `write` and
+    `close` raise stops the run: OutputError says why in one line, and what was paid for is kept in the cache.
+
+        class Rows(Sink):
+            def __init__(self):
+                self.rows = []
+
+            def write(self, frame):
+                self.rows += frame.to_dicts()
     """
 
-    def open(self, schema: pl.Schema, metadata: Mapping[str, str]) -> None: ...
-    def write(self, frame: pl.DataFrame) -> None: ...
-    def close(self, *, whole: bool) -> Path | None: ...
-    def abandon(self) -> None: ...
+    #: About how many rows `write` gets at a time. Polars takes about as long over a hundred rows as over a thousand.
+    rows_at_once: int = 1_024
+
+    def open(self, schema: pl.Schema, manifest: JsonObject) -> None:  # noqa: ARG002 - for those who override it
+        """Prepare for frames of `schema`. `manifest` says what is asked, by what; no row has been asked yet."""
+        return
+
+    def write(self, frame: pl.DataFrame) -> None:
+        """Take the next rows."""
+
+    def close(self, *, whole: bool, manifest: JsonObject) -> Path | None:  # noqa: ARG002 - as above
+        """Finish, and return the path of what was made, if it has one.
+
+        `whole` is False where the run ended early: rows are missing. `manifest` is that of `open` with the member
+        `run`: counts, cost, seconds and the timeline of the run.
+        """
+        return None
+
+    def abandon(self) -> None:
+        """Leave nothing behind. Never raises."""
+        return
+
+    def scan(self, schema: pl.Schema) -> pl.LazyFrame | None:  # noqa: ARG002 - as above
+        """Return the rows that were written, with the types of the run; None where they cannot be read back."""
+        return None
+
+    def on_interrupt(self) -> bool:
+        """Say whether Ctrl-C has lost what was being written; called when Polars reports one in a thread of the run."""
+        return False
+
+
+class FileSink(Sink, Protocol):
+    """A sink that makes one file; what a row of the table `SINKS` names. It is made with the path of the file."""
+
+    #: True where the file itself says which run wrote it; without, the cache beside it must.
+    keeps_manifest: ClassVar[bool] = False
+
+    def __init__(self, path: Path) -> None: ...
+
+    @staticmethod
+    def read(path: Path, schema: Mapping[str, Any]) -> pl.LazyFrame:  # noqa: ARG004 - for those who override it
+        """Return the rows of such a file lazily, with the columns and types of `schema`."""
+        raise OutputError(f"{path} cannot be read back")
+
+    @staticmethod
+    def read_manifest(path: Path) -> JsonObject:  # noqa: ARG004 - as above
+        """Return what the file says about its run, {} where it says nothing."""
+        return {}
 
 
 class Destination:
@@ -48,22 +94,24 @@ class Destination:
         self.partial = path.with_name(f"{path.stem}.partial{path.suffix}")
 
     def finish(self, *, whole: bool) -> Path:
+        """Give the file its name, and return it. OutputError where the file system refuses."""
         target = self.path if whole else self.partial
         try:
             self.temporary.replace(target)
             if whole:
                 self.partial.unlink(missing_ok=True)
-                self._sweep()
+                self._remove_stale()
         except OSError as error:
             raise unwritable(target, error) from None
         return target
 
     def drop(self) -> None:
+        """Remove the temporary file."""
         with suppress(OSError):
             self.temporary.unlink(missing_ok=True)
 
-    def _sweep(self) -> None:
-        """Take away what killed runs have left of this output."""
+    def _remove_stale(self) -> None:
+        """Remove temporary files of this output whose processes were killed."""
         for left in self.path.parent.glob(f"{escape(self.path.name)}.*.part"):
             number = left.name.removeprefix(self.path.name).split(".")[1]
             if number.isdecimal() and not _is_alive(int(number)):
@@ -101,21 +149,6 @@ def _types_in(dtype: Any, *, nested: bool = False) -> Iterator[tuple[pl.DataType
 
 
 def unwritable(path: Path, error: BaseException) -> OutputError:
-    said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-    return OutputError(f"{path} cannot be written: {said[:300]}; what was paid for is kept in the cache")
-
-
-def read_footer(path: Path) -> dict[str, Any]:
-    """Return what the footer of an output says about its run, {} where the file is none of ours."""
-    try:
-        described = json.loads(pl.read_parquet_metadata(path)[_METADATA_NAME])
-    except (pl.exceptions.PolarsError, OSError, ValueError, KeyError, TypeError, RecursionError):
-        return {}
-    return described if isinstance(described, dict) else {}
-
-
-def footer(description: Mapping[str, object]) -> dict[str, str]:
-    """Return the Parquet key-value metadata that says where a file came from."""
-    text = json.dumps(description, ensure_ascii=False, default=str)
-    # A file's name may hold bytes that are no Unicode; Parquet takes none.
-    return {_METADATA_NAME: text.encode("utf-8", "replace").decode()}
+    """Return the error of a file that cannot be written, with the first line of the reason."""
+    reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+    return OutputError(f"{path} cannot be written: {reason[:300]}; what was paid for is kept in the cache")

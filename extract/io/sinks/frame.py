@@ -2,37 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-
 import polars as pl
 
-from extract.io.sinks.base import ROWS_AT_ONCE
+from extract.io.sinks.base import Sink
+from extract.json_types import JsonObject
 
 __all__ = ["FrameSink"]
 
 
-class FrameSink:
+class FrameSink(Sink):
     """Keeps everything in memory, as one typed frame."""
 
-    rows_at_once = ROWS_AT_ONCE
-
     def __init__(self) -> None:
-        self._schema = pl.Schema()
         self._frames: list[pl.DataFrame] = []
 
-    def open(self, schema: pl.Schema, metadata: Mapping[str, str]) -> None:  # noqa: ARG002 - a frame has no footer
-        self._schema = schema
+    def open(self, schema: pl.Schema, manifest: JsonObject) -> None:  # noqa: ARG002 - a frame holds no manifest
+        self._frames = [schema.to_frame()]
 
     def write(self, frame: pl.DataFrame) -> None:
         self._frames.append(frame)
 
-    def close(self, *, whole: bool) -> Path | None:  # noqa: ARG002 - a frame in memory is kept either way
-        return None
-
     def abandon(self) -> None:
         self._frames.clear()
 
+    def scan(self, schema: pl.Schema) -> pl.LazyFrame:  # noqa: ARG002 - that of `open`
+        return self.frame.lazy()
+
     @property
     def frame(self) -> pl.DataFrame:
-        return pl.concat([self._schema.to_frame(), *self._frames], rechunk=True)
+        """All rows in one piece."""
+        if len(self._frames) > 1:  # joined once, so that no second copy stays
+            self._frames = [pl.concat(self._frames, rechunk=True)]
+        return self._frames[0]

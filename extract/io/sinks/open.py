@@ -3,31 +3,41 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from pkgutil import resolve_name
+from typing import Any
 
 import polars as pl
 
 from extract.errors import ConfigError, OutputError
-from extract.io.sinks.base import Destination, read_footer, unwritable
-from extract.io.sinks.parquet import ParquetSink
-from extract.io.sinks.text import TextSink
+from extract.io.sinks.base import Destination, FileSink, unwritable
+from extract.io.sinks.formats import SINKS, one_of
+from extract.json_types import JsonObject
 
-__all__ = ["FORMATS", "check_output", "errors_path", "open_sink", "write_errors"]
+__all__ = [
+    "check_output",
+    "errors_path",
+    "keeps_manifest",
+    "open_sink",
+    "read_manifest",
+    "scan_output",
+    "write_errors",
+]
 
 
-FORMATS: dict[str, type[ParquetSink | TextSink]] = {
-    ".parquet": ParquetSink,
-    ".csv": TextSink,
-    ".jsonl": TextSink,
-    ".ndjson": TextSink,
-}
+def _sink_type(path: Path) -> type[FileSink]:
+    """Return the class that writes files of this ending. ConfigError for an ending that stands in no table."""
+    name = SINKS.get(path.suffix.lower())
+    if name is None:
+        raise ConfigError(f"{path}: an output ends in {one_of()}")
+    kind: type[FileSink] = resolve_name(name)
+    return kind
 
 
-def open_sink(path: Path) -> ParquetSink | TextSink:
+def open_sink(path: Path) -> FileSink:
     """Return the sink that a path's ending stands for. ConfigError for another ending or a missing folder."""
-    kind = FORMATS.get(path.suffix.lower())
-    if kind is None:
-        raise ConfigError(f"{path}: an output ends in {', '.join(FORMATS)}")
+    kind = _sink_type(path)
     if not path.parent.is_dir():
         raise ConfigError(f"{path}: there is no folder {path.parent}")
     if path.is_dir():
@@ -40,22 +50,31 @@ def open_sink(path: Path) -> ParquetSink | TextSink:
 def check_output(path: Path, *, pipeline: str, cache: Path | None, overwrite: bool) -> None:
     """Refuse to replace what this pipeline did not write.
 
-    A Parquet file says in its footer which pipeline wrote it; text has no footer, so there a cache beside it must do.
+    A file that keeps its manifest says which pipeline wrote it; for one that does not, a cache beside it must do.
     """
     if overwrite or not path.exists():
         return
-    if path.suffix.lower() == ".parquet":
-        ours = _pipeline_of(path) == pipeline
+    if keeps_manifest(path):
+        same = read_manifest(path).get("pipeline") == pipeline
     else:
-        ours = cache == path.with_name(path.name + ".cache") and cache.exists()
-    if ours:
-        return
-    raise ConfigError(f"{path} exists and was not written by this pipeline; choose another name or add --overwrite")
+        same = cache == path.with_name(path.name + ".cache") and cache.exists()
+    if not same:
+        raise ConfigError(f"{path} exists and was not written by this pipeline; choose another name or add --overwrite")
 
 
-def _pipeline_of(path: Path) -> str | None:
-    pipeline = read_footer(path).get("pipeline")
-    return None if pipeline is None else str(pipeline)
+def keeps_manifest(path: Path) -> bool:
+    """Return whether a file of this ending says itself which run wrote it."""
+    return _sink_type(path).keeps_manifest
+
+
+def read_manifest(path: Path) -> JsonObject:
+    """Return what an output says about its run, {} where it says nothing or is none of this library."""
+    return _sink_type(path).read_manifest(path) if path.suffix.lower() in SINKS else {}
+
+
+def scan_output(path: Path, schema: Mapping[str, Any]) -> pl.LazyFrame:
+    """Return the rows of an output lazily, with the columns and types of `schema`."""
+    return _sink_type(path).read(path, schema)
 
 
 def errors_path(output: Path) -> Path:

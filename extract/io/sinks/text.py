@@ -5,27 +5,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import polars as pl
 
-from extract.io.sinks.base import ROWS_AT_ONCE, Destination, check_types, unwritable
+from extract.io.readback import scan_text
+from extract.io.sinks.base import Destination, FileSink, check_types, unwritable
+from extract.json_types import JsonObject
 
 __all__ = ["TextSink"]
 
 
-class TextSink:
+class TextSink(FileSink):
     """One csv or jsonl file. Csv has no nesting: lists and structs become JSON text, bytes base64."""
-
-    rows_at_once = ROWS_AT_ONCE
 
     def __init__(self, path: Path) -> None:
         self._destination = Destination(path)
+        self._written = path
         self._is_csv = path.suffix.lower() == ".csv"
         self._file: IO[bytes] | None = None
-        self._rows = 0
 
-    def open(self, schema: pl.Schema, metadata: Mapping[str, str]) -> None:  # noqa: ARG002 - text has no footer
+    def open(self, schema: pl.Schema, manifest: JsonObject) -> None:  # noqa: ARG002 - text has no footer
         check_types(self._destination.path, schema, binary_inside=False)
         try:
             self._file = self._destination.temporary.open("wb")
@@ -47,13 +47,21 @@ class TextSink:
         except (OSError, pl.exceptions.PolarsError) as error:
             raise unwritable(self._destination.path, error) from None
 
-    def close(self, *, whole: bool) -> Path:
+    def close(self, *, whole: bool, manifest: JsonObject) -> Path:  # noqa: ARG002 - as above
         if self._file is not None:
             try:
                 self._file.close()
             except OSError as error:
                 raise unwritable(self._destination.path, error) from None
-        return self._destination.finish(whole=whole)
+        self._written = self._destination.finish(whole=whole)
+        return self._written
+
+    def scan(self, schema: pl.Schema) -> pl.LazyFrame:
+        return self.read(self._written, schema)
+
+    @staticmethod
+    def read(path: Path, schema: Mapping[str, Any]) -> pl.LazyFrame:
+        return scan_text(path, schema)
 
     def abandon(self) -> None:
         if self._file is not None:

@@ -1,0 +1,109 @@
+"""The end of a run: the sink is closed, rejected rows are written, and all that is left becomes a Run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from extract.errors import ExtractError, OutputError
+from extract.io.sinks.base import Sink
+from extract.io.sinks.open import write_errors
+from extract.json_types import JsonObject
+from extract.limits.budget import BudgetMeter
+from extract.results.manifest import course_of
+from extract.results.progress import Totals
+from extract.results.run import Run
+from extract.results.timeline import Timeline
+from extract.schema.losses import Loss
+
+__all__ = ["Ending", "Opened", "finish"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Opened:
+    """What was known before the first row was asked: where rows go, and what the output looks like.
+
+    `output` is the path that was asked for, None where rows stay in memory or go to a sink of the user's own.
+    `input_columns` is how many of the schema's columns are those of the input.
+    """
+
+    sink: Sink
+    output: Path | None
+    schema: pl.Schema
+    input_columns: int
+    manifest: JsonObject
+    losses: tuple[Loss, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """How asking went, on one machine or on many. `sink_lost`: the sink has failed or was abandoned on the way.
+
+    `failed_places` are the positions of `errors` in the input, counted from 0.
+    """
+
+    totals: Totals
+    timeline: Timeline
+    seconds: float
+    stopped: ExtractError | None
+    interrupted: bool
+    errors: pl.DataFrame
+    failed_places: pl.Series
+    sink_lost: bool = False
+    rung: int = 0
+    files_left: int = 0
+    meter: BudgetMeter | None = None
+
+    @property
+    def whole(self) -> bool:
+        """True where nothing has cut the run short."""
+        return self.stopped is None and not self.interrupted
+
+
+def finish(opened: Opened, ending: Ending) -> Run:
+    """Close the sink, write the rejected rows, and return the Run.
+
+    A stop before any row was judged is raised: there is nothing to return. Where the output cannot be written, the Run
+    says so in `stopped`: what was paid for is in the cache.
+    """
+    if ending.stopped is not None and ending.totals.valid == ending.totals.rejected == 0:
+        raise ending.stopped
+    stopped, manifest = ending.stopped, opened.manifest | {"run": course_of(ending)}
+    output: Path | None = None
+    errors_file: Path | None = None
+    try:
+        if _is_worthless(opened, ending):
+            opened.sink.abandon()
+        else:
+            output = opened.sink.close(whole=ending.whole, manifest=manifest)
+        if opened.output is not None:
+            errors_file = write_errors(ending.errors, opened.output, whole=ending.whole)
+    except OutputError as error:
+        stopped = stopped or error
+    return Run(
+        totals=ending.totals,
+        errors=ending.errors,
+        losses=opened.losses,
+        seconds=ending.seconds,
+        stopped=stopped,
+        interrupted=ending.interrupted,
+        rung=ending.rung,
+        files_left=ending.files_left,
+        budget=ending.meter,
+        output=output,
+        errors_file=errors_file,
+        _schema=opened.schema,
+        _sink=opened.sink,
+        _inputs=opened.input_columns,
+        _failed=ending.failed_places,
+        _manifest=manifest,
+    )
+
+
+def _is_worthless(opened: Opened, ending: Ending) -> bool:
+    """Return whether what was begun is worth no name: a file without a row, or a sink that Ctrl-C has cut short."""
+    if ending.sink_lost and ending.interrupted:
+        return True
+    return opened.output is not None and ending.totals.valid == 0 and not ending.whole

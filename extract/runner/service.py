@@ -1,0 +1,63 @@
+"""Who answers a run: the client that was given, one from the environment, or the built-in emulator."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import httpx
+
+from extract.emulator import Emulator
+from extract.errors import ConfigError
+from extract.interactions.client import AsyncClient, Client
+from extract.interactions.dialects import DialectName
+from extract.interactions.endpoint import Endpoint
+from extract.interactions.http.transport import read_timeout
+from extract.interactions.requests import ServiceTier
+
+__all__ = ["NOWHERE", "OFFLINE", "endpoint_of", "offline_client", "open_client"]
+
+#: The name of a service whose answers cost nothing.
+OFFLINE = "offline"
+#: For what is the same whoever is asked: columns, types, prompts. Nothing is sent there.
+NOWHERE = Endpoint(api_key="none", name="nowhere")
+
+
+def offline_client(*, dialect: DialectName = "steps") -> Client:
+    """Return a client whose service is the built-in emulator: no key, no network, no cost, and no language model.
+
+    with offline_client() as client:
+        client.create(Request(model="gemini-3.5-flash-lite", input="Hello")).text
+    """
+    endpoint = Endpoint(api_key="offline", dialect=dialect, name=OFFLINE)
+    return Client(endpoint=endpoint, transport=Emulator(dialect=dialect, keep_requests=False).transport)
+
+
+def endpoint_of(given: Client | AsyncClient | None, service_tier: ServiceTier | None) -> Endpoint:
+    """Return where a run sends its requests: the client's endpoint, or that of the environment.
+
+    A read timeout that was not chosen becomes that of the tier: a flex answer may take a quarter of an hour.
+    """
+    endpoint = given.endpoint if given is not None else Endpoint.from_env()
+    return endpoint if endpoint.read_timeout is not None else replace(endpoint, read_timeout=read_timeout(service_tier))
+
+
+@asynccontextmanager
+async def open_client(
+    client: Client | AsyncClient | None, *, offline: bool, service_tier: ServiceTier | None
+) -> AsyncIterator[AsyncClient]:
+    """Give the client of a run: with a user's own transport, or with a default one made anew for the run's loop."""
+    if offline and client is not None:
+        raise ConfigError("offline=True brings its own service; leave out client=")
+    given = offline_client() if offline else client
+    endpoint = endpoint_of(given, service_tier)
+    own: dict[str, Any] = {}
+    for name, kind in (("transport", httpx.AsyncBaseTransport), ("http_client", httpx.AsyncClient)):
+        own[name] = getattr(given, name, None)
+        if not isinstance(own[name], kind | None):
+            raise ConfigError(f"a run needs an asynchronous {name}; {type(own[name]).__name__} is not one")
+    # Closed with the run in any case: connections belong to the loop they were opened in, and this one ends.
+    async with AsyncClient(endpoint=endpoint, retry=given.retry if given else None, **own) as opened:
+        yield opened
