@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from extract.emulator.reader.grammar import Grammar, Impossible
-from extract.emulator.reader.labels import Exemplars
-from extract.emulator.reader.meaning import Wanted
+from extract.emulator.reader.field_spec import FieldSpec
+from extract.emulator.reader.labels import ExampleClassifier
 from extract.emulator.reader.record import Record, is_prompt, shared_frame, without_instruction
-from extract.emulator.reader.walk import Walk
+from extract.emulator.reader.schema_graph import SchemaGraph, Unsatisfiable
+from extract.emulator.reader.schema_walk import SchemaWalk
 from extract.json_types import JsonObject
 
 __all__ = ["RuleReader", "is_prompt"]
@@ -46,14 +46,14 @@ class RuleReader:
         exemplars = self._exemplars(shown, opening, ending) if shown else None
         try:
             place = self._grammar(json.dumps(schema)).root
-            value = None if place is None else Walk(record, exemplars, system).answer(place, Wanted.of(""))[0]
-        except (Impossible, RecursionError):
+            value = None if place is None else SchemaWalk(record, exemplars, system).answer(place, FieldSpec.of(""))[0]
+        except (Unsatisfiable, RecursionError):
             value = None
         return json.dumps(value, ensure_ascii=False)
 
 
-def read_grammar(schema: str) -> Grammar:
-    return Grammar(json.loads(schema))
+def read_grammar(schema: str) -> SchemaGraph:
+    return SchemaGraph(json.loads(schema))
 
 
 def cut(text: str, opening: str, ending: str) -> str:
@@ -61,8 +61,10 @@ def cut(text: str, opening: str, ending: str) -> str:
     return without_instruction(text[len(opening) : len(text) - len(ending)])
 
 
-def learn(examples: tuple[tuple[str, str], ...], opening: str, ending: str) -> Exemplars:
-    return Exemplars([cut(user, opening, ending) for user, _ in examples], [parse(answer) for _, answer in examples])
+def learn(examples: tuple[tuple[str, str], ...], opening: str, ending: str) -> ExampleClassifier:
+    return ExampleClassifier(
+        [cut(user, opening, ending) for user, _ in examples], [parse(answer) for _, answer in examples]
+    )
 
 
 def parse(answer: str) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 from extract.emulator.reader.record import Record
 from extract.emulator.reader.words import content, cues, features, split_name
 
-__all__ = ["Exemplars", "Lexicon", "decide", "lexicon_of", "polarity", "wording"]
+__all__ = ["ExampleClassifier", "Lexicon", "decide", "lexicon_of", "polarity", "wording"]
 
 SHARPNESS = 0.75  # makes the margin of a decision come near to how often such a decision is right
 PRIOR = 0.05  # weight every feature has under every label, seen or not
@@ -73,13 +73,13 @@ def wording(record: Record, lexicon: Lexicon) -> dict[str, float]:
     }
 
 
-class Exemplars:
+class ExampleClassifier:
     """Answered examples: the labels in their answers are weighed by the words that their texts share with a record."""
 
     def __init__(self, texts: Sequence[str], answers: Sequence[Any]) -> None:
         self._features = [features(text) for text in texts]
         self._answers = answers
-        self._models: dict[Hashable, Model | None] = {}
+        self._models: dict[Hashable, NaiveBayes | None] = {}
 
     def __len__(self) -> int:
         return len(self._answers)
@@ -100,12 +100,12 @@ class Exemplars:
             shown = zip(self._features, self._answers, strict=True)
             taught = [(found, label, 1.0) for found, answer in shown for label in teach(answer)]
             named = [(features(split_name(name)), name, NAME_WEIGHT) for name in names]
-            self._models[key] = Model(taught + named) if taught else None
+            self._models[key] = NaiveBayes(taught + named) if taught else None
         model = self._models[key]
         return {} if model is None else model.scores(asked)
 
 
-class Model:
+class NaiveBayes:
     """Weights of features for labels: complement naive Bayes over TF-IDF. Only pairs that were seen are stored."""
 
     def __init__(self, taught: Sequence[tuple[Mapping[str, float], str, float]]) -> None:

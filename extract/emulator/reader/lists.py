@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from extract.emulator.reader.grammar import Place
-from extract.emulator.reader.meaning import Wanted
+from extract.emulator.reader.field_spec import FieldSpec
 from extract.emulator.reader.record import Record
 from extract.emulator.reader.rows import Row, read_rows, slots
 from extract.emulator.reader.scalars import FINDERS, labelled
+from extract.emulator.reader.schema_graph import Subschema
 from extract.emulator.reader.values import dates
 
 __all__ = ["blocks", "read_bill", "read_series"]
@@ -28,7 +28,7 @@ def blocks(record: Record) -> list[str]:
     return found[:BLOCKS] if len(found) > 1 else []
 
 
-def read_bill(record: Record, element: Place, fields: Mapping[str, Wanted]) -> Iterator[dict[str, Any]]:
+def read_bill(record: Record, element: Subschema, fields: Mapping[str, FieldSpec]) -> Iterator[dict[str, Any]]:
     """Yield each row of a bill as an object, where `fields` has a text and a number for one."""
     names = slots(fields)
     if "text" in names and len(names) > 1:
@@ -36,7 +36,7 @@ def read_bill(record: Record, element: Place, fields: Mapping[str, Wanted]) -> I
             yield to_object(row, element, names)
 
 
-def to_object(row: Row, element: Place, names: Mapping[str, str]) -> dict[str, Any]:
+def to_object(row: Row, element: Subschema, names: Mapping[str, str]) -> dict[str, Any]:
     """Return a row as the element asks for it; a row printed without a quantity is one of its kind."""
     values = {name: row.get(slot) for slot, name in names.items()}
     found: dict[str, Any] = {}
@@ -59,7 +59,7 @@ def forms(value: str | float | None) -> list[Any]:
     return [value, *([int(value)] if value.is_integer() else []), str(value)]
 
 
-def read_series(record: Record, element: Place, wanted: Wanted) -> Iterator[Any]:
+def read_series(record: Record, element: Subschema, wanted: FieldSpec) -> Iterator[Any]:
     """Yield the texts, dates or numbers that the record gives for a list of them."""
     if not {"number", "integer"}.isdisjoint(element.kinds):
         for _, entry in labelled(record, wanted):
@@ -73,7 +73,7 @@ def read_series(record: Record, element: Place, wanted: Wanted) -> Iterator[Any]
         yield from listed(record, wanted)
 
 
-def listed(record: Record, wanted: Wanted) -> Iterator[str]:
+def listed(record: Record, wanted: FieldSpec) -> Iterator[str]:
     """Yield the parts of the labelled value, else the lines that begin with a bullet or a number."""
     stated = next((entry for _, entry in labelled(record, wanted) if entry.stated), None)
     if stated is not None:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from extract.emulator.reader.columns import PREFERRED, SLOTS, SUMS_FIT, Row, heads_of, lines_with_counts, row_by_columns
+from extract.emulator.reader.field_spec import FieldSpec
 from extract.emulator.reader.lexicon import CLOSING
-from extract.emulator.reader.meaning import Wanted
 from extract.emulator.reader.record import LETTERS, Record
 from extract.emulator.reader.values import CENTS, DATE
 from extract.emulator.reader.words import terms
@@ -23,7 +23,7 @@ GAP = re.compile(r"\s{2,}|\s?\|\s?|\t")
 SENTENCE_AFTER = re.compile(r"[^\W\d_]{4}")
 
 
-def slots(fields: Mapping[str, Wanted]) -> dict[str, str]:
+def slots(fields: Mapping[str, FieldSpec]) -> dict[str, str]:
     """Return slot -> field name for the fields that a row of a bill can fill."""
     found: dict[str, str] = {}
     for name, wanted in fields.items():

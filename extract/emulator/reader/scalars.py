@@ -7,10 +7,10 @@ from collections.abc import Callable, Collection, Iterator
 from datetime import date
 from typing import Any
 
+from extract.emulator.reader.field_spec import FieldSpec, match
 from extract.emulator.reader.labels import polarity
 from extract.emulator.reader.letterhead import find_address, find_firm, lines_of_address
 from extract.emulator.reader.lexicon import ANY_DATE, ASIDE, MONEY, NO, RIVALS, YES
-from extract.emulator.reader.meaning import Wanted, match
 from extract.emulator.reader.record import Entry, Record
 from extract.emulator.reader.values import (
     CENTS,
@@ -31,7 +31,7 @@ from extract.emulator.reader.words import cues, fold, stem, tokens
 __all__ = [
     "FINDERS",
     "NOTHING",
-    "Found",
+    "ScoredValue",
     "asks_for_decimal",
     "labelled",
     "local_form",
@@ -43,8 +43,8 @@ __all__ = [
     "worded_boolean",
 ]
 
-Found = tuple[Any, float]  # a value, and how surely the record says it: 0 not at all, 1 under its own label
-NOTHING: Found = (None, 0.0)
+ScoredValue = tuple[Any, float]  # a value, and how surely the record says it: 0 not at all, 1 under its own label
+NOTHING: ScoredValue = (None, 0.0)
 
 ENOUGH = 0.45  # match of a label that answers a field
 SLACK = 0.08  # labels this close to the best speak of the same total
@@ -60,7 +60,7 @@ MOMENTS = frozenset(("dat", "tim", "at", "on"))
 Accepts = Callable[[float], bool]
 
 
-def labelled(record: Record, wanted: Wanted) -> list[tuple[float, Entry]]:
+def labelled(record: Record, wanted: FieldSpec) -> list[tuple[float, Entry]]:
     """Return the entries whose labels answer the field with how well they do, best first; 1 at most."""
     scored = ((match(wanted.words, entry.label), entry) for entry in record.entries if entry.label)
     return sorted((pair for pair in scored if pair[0] >= ENOUGH), key=lambda pair: -pair[0])
@@ -69,7 +69,7 @@ def labelled(record: Record, wanted: Wanted) -> list[tuple[float, Entry]]:
 # Numbers --------------------------------------------------------------------------------------------------------------
 
 
-def read_number(record: Record, wanted: Wanted, accepts: Accepts) -> Found:
+def read_number(record: Record, wanted: FieldSpec, accepts: Accepts) -> ScoredValue:
     """Return the number under the best label that `accepts` takes, else the nearest one in running text."""
     if not MONEY.isdisjoint(wanted.words):
         return read_money(record, wanted, accepts)
@@ -79,7 +79,7 @@ def read_number(record: Record, wanted: Wanted, accepts: Accepts) -> Found:
     return near_words(record, wanted, accepts)
 
 
-def read_money(record: Record, wanted: Wanted, accepts: Accepts) -> Found:
+def read_money(record: Record, wanted: FieldSpec, accepts: Accepts) -> ScoredValue:
     """Return the amount under the best label, one with cents if there is any.
 
     Of several totals or subtotals the largest is meant; without a label, a total is the largest amount that no rival
@@ -108,7 +108,7 @@ def amounts(record: Record, entry: Entry, accepts: Accepts) -> Iterator[tuple[bo
                 yield CENTS.search(entry.value[start:end]) is not None, value
 
 
-def near_words(record: Record, wanted: Wanted, accepts: Accepts) -> Found:
+def near_words(record: Record, wanted: FieldSpec, accepts: Accepts) -> ScoredValue:
     """Return the number in running text that stands nearest to a word of the field, at most three words away."""
     pieces = PIECE.findall(record.early)
     best: tuple[int, float] | None = None
@@ -124,7 +124,7 @@ def near_words(record: Record, wanted: Wanted, accepts: Accepts) -> Found:
 # Dates and times ------------------------------------------------------------------------------------------------------
 
 
-def read_moment(record: Record, wanted: Wanted, form: str) -> Found:
+def read_moment(record: Record, wanted: FieldSpec, form: str) -> ScoredValue:
     """Return a date, time or both, written as `form` asks: "date", "time", "date-time", or "" for as it stands."""
     if "time" in (form, form or wanted.role):
         found = ((clock, score) for score, text in spoken(record, wanted) if (clock := time_of_day(text)))
@@ -141,19 +141,19 @@ def read_moment(record: Record, wanted: Wanted, form: str) -> Found:
     return (day.isoformat() if wanted.said & {"iso", "yyyi"} else written), score
 
 
-def asks_for_decimal(wanted: Wanted) -> bool:
+def asks_for_decimal(wanted: FieldSpec) -> bool:
     """True where text is only another way to write a number: a decimal may come as either."""
     return {"decimal", "number"} <= wanted.said
 
 
-def local_form(wanted: Wanted) -> str:
+def local_form(wanted: FieldSpec) -> str:
     """Return "date-time" or "time" where the description asks for a local one, which no format of the wire can say."""
     if not {"local", "time"} <= wanted.said:
         return ""
     return "date-time" if "date" in wanted.said else "time"
 
 
-def spoken(record: Record, wanted: Wanted) -> Iterator[tuple[float, str]]:
+def spoken(record: Record, wanted: FieldSpec) -> Iterator[tuple[float, str]]:
     """Yield the texts that may hold the field's value: under its label, in a sentence with its words, anywhere."""
     for score, entry in labelled(record, wanted):
         yield min(score, 1.0), with_next_line(record, entry.value, entry.line)
@@ -164,7 +164,7 @@ def spoken(record: Record, wanted: Wanted) -> Iterator[tuple[float, str]]:
     yield 0.4, record.early
 
 
-def find_date(record: Record, wanted: Wanted) -> tuple[str, str, date, float] | None:
+def find_date(record: Record, wanted: FieldSpec) -> tuple[str, str, date, float] | None:
     """Return the date as written, the text after it, its value and its score; the first of equals."""
     for score, text in spoken(record, wanted):
         if score > 0.4 and (found := next(dates(text), None)):
@@ -185,7 +185,7 @@ def with_next_line(record: Record, text: str, line: int) -> str:
 # Yes and no -----------------------------------------------------------------------------------------------------------
 
 
-def stated_boolean(record: Record, wanted: Wanted) -> Found:
+def stated_boolean(record: Record, wanted: FieldSpec) -> ScoredValue:
     """Return the yes or no that stands under the field's label."""
     for score, entry in labelled(record, wanted):
         first = set(tokens(entry.value[:40])[:1])
@@ -194,7 +194,7 @@ def stated_boolean(record: Record, wanted: Wanted) -> Found:
     return NOTHING
 
 
-def worded_boolean(record: Record, wanted: Wanted) -> Found:
+def worded_boolean(record: Record, wanted: FieldSpec) -> ScoredValue:
     """Return yes or no by the field's words, their cues and the negations before them."""
     own = frozenset(wanted.stems) - ASIDE
     against = frozenset[str]().union(*(cues(stem("un" + word)) for word in own))
@@ -207,7 +207,7 @@ def worded_boolean(record: Record, wanted: Wanted) -> Found:
 # Texts ----------------------------------------------------------------------------------------------------------------
 
 
-def read_text(record: Record, wanted: Wanted) -> Found:
+def read_text(record: Record, wanted: FieldSpec) -> ScoredValue:
     """Return a text value: by its form where the field names one, else under its label, else as a sentence says it."""
     if wanted.role in FINDERS:
         found = by_form(record, wanted, FINDERS[wanted.role])
@@ -215,7 +215,7 @@ def read_text(record: Record, wanted: Wanted) -> Found:
     return ROLES.get(wanted.role, under_label)(record, wanted)
 
 
-def under_label(record: Record, wanted: Wanted) -> Found:
+def under_label(record: Record, wanted: FieldSpec) -> ScoredValue:
     for score, entry in labelled(record, wanted):
         if entry.stated or len(entry.label) <= len(wanted.words) + 1:
             return entry.value[:400].strip(" ,;"), min(score, 1.0)
@@ -227,7 +227,7 @@ def under_label(record: Record, wanted: Wanted) -> Found:
     return NOTHING
 
 
-def by_form(record: Record, wanted: Wanted, find: Callable[[str], Iterator[str]]) -> Found:
+def by_form(record: Record, wanted: FieldSpec, find: Callable[[str], Iterator[str]]) -> ScoredValue:
     """Return a value known by its form: the labelled one first, else the first in the record."""
     for score, entry in labelled(record, wanted):
         for value in find(entry.value):
@@ -236,7 +236,7 @@ def by_form(record: Record, wanted: Wanted, find: Callable[[str], Iterator[str]]
     return next(((value, 0.5) for value in find(record.text) if not value.isdigit()), NOTHING)
 
 
-def read_code(record: Record, wanted: Wanted) -> Found:
+def read_code(record: Record, wanted: FieldSpec) -> ScoredValue:
     """Return the first token with a digit under the best label, such as the number of an invoice."""
     for score, entry in labelled(record, wanted):
         if code := CODE.search(entry.value):
@@ -244,7 +244,7 @@ def read_code(record: Record, wanted: Wanted) -> Found:
     return NOTHING
 
 
-def read_company(record: Record, wanted: Wanted) -> Found:
+def read_company(record: Record, wanted: FieldSpec) -> ScoredValue:
     """Return the labelled name, else the likeliest name among the first lines."""
     name, score = under_label(record, wanted)
     if score >= 0.8 and not any(map(str.isdigit, name[:3])):
@@ -253,7 +253,7 @@ def read_company(record: Record, wanted: Wanted) -> Found:
     return (firm, 0.4) if firm else NOTHING
 
 
-def read_address(record: Record, wanted: Wanted) -> Found:
+def read_address(record: Record, wanted: FieldSpec) -> ScoredValue:
     """Return the labelled address with the lines that go on with it, else the first block that looks like one."""
     for score, entry in labelled(record, wanted):
         if entry.stated:
@@ -262,7 +262,7 @@ def read_address(record: Record, wanted: Wanted) -> Found:
     return (address, 0.5) if address else NOTHING
 
 
-def snippet(record: Record, wanted: Wanted, evidence: Collection[str]) -> Found:
+def snippet(record: Record, wanted: FieldSpec, evidence: Collection[str]) -> ScoredValue:
     """Return the labelled text, else the sentence with most of the stems in `evidence`, cut at 160 characters."""
     said = under_label(record, wanted)
     if said[1] >= 0.8 or not record.sentences:
@@ -280,7 +280,7 @@ FINDERS: dict[str, Callable[[str], Iterator[str]]] = {
     "payment": means,
     "currency": lambda text: iter(filter(None, [currency(text)])),
 }
-ROLES: dict[str, Callable[[Record, Wanted], Found]] = {
+ROLES: dict[str, Callable[[Record, FieldSpec], ScoredValue]] = {
     "company": read_company,
     "address": read_address,
     "code": read_code,

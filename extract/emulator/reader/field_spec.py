@@ -9,7 +9,7 @@ from functools import lru_cache
 from extract.emulator.reader.lexicon import KIN, RIVALS, vocabulary
 from extract.emulator.reader.words import split_name, stem, terms, tokens
 
-__all__ = ["Wanted", "match"]
+__all__ = ["FieldSpec", "match"]
 
 SNIPPETS = vocabulary("reason summary subject text content message comment")
 ROLES = {"vendor": "company", "number": "code", **dict.fromkeys(SNIPPETS, "snippet")} | {
@@ -23,7 +23,7 @@ GENERIC = vocabulary("amount name valu of full text field is ha number")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class FieldSpec:
     """A field as the record may speak of it.
 
     `words` are the telling terms of its name, `stems` all stems of it, `said` the terms of its description; `role` is
@@ -39,7 +39,7 @@ class Wanted:
 
     @staticmethod
     @lru_cache(maxsize=4096)
-    def of(name: str, description: str = "", path: tuple[str, ...] = ()) -> Wanted:
+    def of(name: str, description: str = "", path: tuple[str, ...] = ()) -> FieldSpec:
         """Return what a field of this name and description asks for."""
         named = terms(split_name(name))
         roles = [ROLES[term] for term in reversed(named) if term in ROLES]
@@ -49,14 +49,14 @@ class Wanted:
         if role in ("date", "time"):  # "due date" asks for what is due, however the record puts it
             telling = tuple(term for term in telling if term != role) or telling
         stems = tuple(map(stem, tokens(split_name(name))))
-        return Wanted(telling or named, stems, frozenset(terms(description)), role, description, path)
+        return FieldSpec(telling or named, stems, frozenset(terms(description)), role, description, path)
 
-    def child(self, name: str, description: str) -> Wanted:
+    def child(self, name: str, description: str) -> FieldSpec:
         """Return what a property asks for; one such as `address` is read together with its object's name."""
         path = (*self.path, name)
-        own = Wanted.of(name, description, path)
+        own = FieldSpec.of(name, description, path)
         if own.role in OF_A_PARTY and not PARTIES.isdisjoint(terms(self.path[-1] if self.path else "")):
-            return Wanted.of(f"{self.path[-1]} {name}", description, path)
+            return FieldSpec.of(f"{self.path[-1]} {name}", description, path)
         return own
 
 

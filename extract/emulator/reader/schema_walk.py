@@ -7,16 +7,15 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
-from extract.emulator.reader.grammar import Impossible, Place, same
-from extract.emulator.reader.labels import Exemplars, Lexicon, decide, lexicon_of, polarity, wording
+from extract.emulator.reader.field_spec import FieldSpec
+from extract.emulator.reader.labels import ExampleClassifier, Lexicon, decide, lexicon_of, polarity, wording
 from extract.emulator.reader.lexicon import STOP, UNDECIDED
 from extract.emulator.reader.lists import blocks, read_bill, read_series
-from extract.emulator.reader.meaning import Wanted
 from extract.emulator.reader.record import Record
 from extract.emulator.reader.scalars import (
     HINTED,
     NOTHING,
-    Found,
+    ScoredValue,
     asks_for_decimal,
     labelled,
     local_form,
@@ -27,9 +26,10 @@ from extract.emulator.reader.scalars import (
     stated_boolean,
     worded_boolean,
 )
+from extract.emulator.reader.schema_graph import Subschema, Unsatisfiable, same
 from extract.emulator.reader.words import cues, features, is_negation, split_name, stem, tokens
 
-__all__ = ["Walk"]
+__all__ = ["SchemaWalk"]
 
 SAID = 2.0  # weight of a label's wording beside the vote of many examples
 FAMILIAR = 2000  # characters of a record that are compared with the examples
@@ -37,10 +37,12 @@ LATE = ("snippet", "confidence")  # roles that speak of the other fields, and ar
 TELLING = 0.4  # score of a block that is an element of a list
 
 
-class Walk:
+class SchemaWalk:
     """One reading of one record. A score of 0 means that the record does not say it."""
 
-    def __init__(self, record: Record, exemplars: Exemplars | None, system: str, above: Walk | None = None) -> None:
+    def __init__(
+        self, record: Record, exemplars: ExampleClassifier | None, system: str, above: SchemaWalk | None = None
+    ) -> None:
         self.record = record
         self._exemplars = exemplars
         self._system = system
@@ -49,14 +51,14 @@ class Walk:
         self._evidence: set[str] = set()
         self._margins: list[float] = []
 
-    def answer(self, place: Place, wanted: Wanted) -> Found:
+    def answer(self, place: Subschema, wanted: FieldSpec) -> ScoredValue:
         """Return a value that fits `place`: found, else null, else plain. Raises Impossible where nothing fits."""
         value, score = self.find(place, wanted)
         if score > 0.0 or (value is not None and not place.nullable):
             return value, score
         return (None if place.nullable else place.plain()), 0.0
 
-    def find(self, place: Place, wanted: Wanted) -> Found:
+    def find(self, place: Subschema, wanted: FieldSpec) -> ScoredValue:
         """Return what the record says of `place`, or NOTHING. A value with score 0 is a fitting guess."""
         if place.branches is not None:
             return self._union(place.branches, wanted)
@@ -66,13 +68,13 @@ class Walk:
         for kind in place.kinds if id(place) not in self._open else ():
             try:
                 found = self._find_kind(kind, place, wanted)
-            except Impossible:
+            except Unsatisfiable:
                 continue
             if found[1] > best[1] or best[0] is None:
                 best = found
         return best
 
-    def _find_kind(self, kind: str, place: Place, wanted: Wanted) -> Found:
+    def _find_kind(self, kind: str, place: Subschema, wanted: FieldSpec) -> ScoredValue:
         if kind in ("object", "array"):
             self._open.add(id(place))
             try:
@@ -89,7 +91,7 @@ class Walk:
 
     # Single values
 
-    def _string(self, place: Place, wanted: Wanted) -> Found:
+    def _string(self, place: Subschema, wanted: FieldSpec) -> ScoredValue:
         local = local_form(wanted)
         if place.format in ("date", "time", "date-time"):
             found = read_moment(self.record, wanted, place.format)
@@ -101,7 +103,7 @@ class Walk:
             return snippet(self.record, wanted, self._evidence)
         return read_text(self.record, wanted)
 
-    def _number(self, place: Place, wanted: Wanted, *, whole: bool) -> Found:
+    def _number(self, place: Subschema, wanted: FieldSpec, *, whole: bool) -> ScoredValue:
         if wanted.role == "confidence":
             return self._confidence(place, whole=whole)
 
@@ -111,7 +113,7 @@ class Walk:
         found, score = read_number(self.record, wanted, accepts)
         return (int(found) if whole and score else found), score
 
-    def _confidence(self, place: Place, *, whole: bool) -> Found:
+    def _confidence(self, place: Subschema, *, whole: bool) -> ScoredValue:
         """Return the place's range times the margin of the least sure decision so far."""
         low = max(place.minimum, 0.0)
         high = place.maximum if math.isfinite(place.maximum) else 1.0
@@ -119,7 +121,7 @@ class Walk:
         value = round(value) if whole else round(value, 2)
         return (value, HINTED) if place.fits(value) else NOTHING
 
-    def _boolean(self, wanted: Wanted) -> Found:
+    def _boolean(self, wanted: FieldSpec) -> ScoredValue:
         found = stated_boolean(self.record, wanted)
         if not found[1]:
             best, margin = decide(self._votes(wanted, lambda value: [str(value)] if isinstance(value, bool) else []))
@@ -129,12 +131,12 @@ class Walk:
             self._margins.append(found[1])
         return found
 
-    def _member(self, members: tuple[Any, ...], wanted: Wanted) -> Found:
+    def _member(self, members: tuple[Any, ...], wanted: FieldSpec) -> ScoredValue:
         """Return the member of an `enum` without texts that the record names."""
         found, score = read_number(self.record, wanted, lambda value: any(same(value, member) for member in members))
         return next(((member, score) for member in members if score and same(member, found)), NOTHING)
 
-    def _label(self, place: Place, wanted: Wanted) -> Found:
+    def _label(self, place: Subschema, wanted: FieldSpec) -> ScoredValue:
         """Return the label that the record names: under the field's own label, else by examples and wording."""
         labels = place.labels
         lexicon = self._lexicon(place, wanted)
@@ -152,11 +154,11 @@ class Walk:
         self._margins.append(margin)
         return best, max(margin, HINTED)
 
-    def _lexicon(self, place: Place, wanted: Wanted) -> Lexicon:
+    def _lexicon(self, place: Subschema, wanted: FieldSpec) -> Lexicon:
         return lexicon_of(place.labels, f"{place.description}\n{wanted.description}\n{self._system}")
 
     def _votes(
-        self, wanted: Wanted, teach: Callable[[Any], list[str]], names: tuple[str, ...] = ()
+        self, wanted: FieldSpec, teach: Callable[[Any], list[str]], names: tuple[str, ...] = ()
     ) -> dict[str, float]:
         """Return what the examples say about the field at `wanted.path`."""
         if self._exemplars is None:
@@ -171,7 +173,7 @@ class Walk:
 
     # Unions
 
-    def _union(self, branches: tuple[Place, ...], wanted: Wanted) -> Found:
+    def _union(self, branches: tuple[Subschema, ...], wanted: FieldSpec) -> ScoredValue:
         """Return the reading of the branch that its words, its fields and the examples speak for most."""
         choices = [branch for branch in branches if branch.possible and branch.kinds != ("null",)]
         if len(choices) < 2:
@@ -191,7 +193,7 @@ class Walk:
         value, score = self.answer(choices[best], wanted)
         return value, max(score, *support, 0.3 if votes else 0.0)
 
-    def _support(self, branch: Place, wanted: Wanted) -> float:
+    def _support(self, branch: Subschema, wanted: FieldSpec) -> float:
         """Return how far the record speaks for a branch; what is noted on the way is forgotten."""
         margins, evidence = list(self._margins), set(self._evidence)
         support = hint(self.record, branch) + self.find(branch, wanted)[1]
@@ -200,7 +202,7 @@ class Walk:
 
     # Objects and lists
 
-    def _object(self, place: Place, wanted: Wanted) -> Found:
+    def _object(self, place: Subschema, wanted: FieldSpec) -> ScoredValue:
         """Return an object of what was found and what is required, in the order of the schema."""
         names = list(dict.fromkeys([*place.properties, *place.required]))
         places = {name: place.property(name) for name in names}
@@ -210,7 +212,7 @@ class Walk:
         for name in sorted(names, key=lambda name: asked[name].role in LATE):
             child = places[name]
             if child is None and name in place.required:
-                raise Impossible(name)
+                raise Unsatisfiable(name)
             if child is not None:
                 value, score = (self.answer if name in place.required else self.find)(child, asked[name])
                 total += score
@@ -218,9 +220,9 @@ class Walk:
                     found[name] = value
         return {name: found[name] for name in names if name in found}, total / max(1, len(names))
 
-    def _array(self, place: Place, wanted: Wanted) -> Found:
+    def _array(self, place: Subschema, wanted: FieldSpec) -> ScoredValue:
         if place.min_items > place.max_items:
-            raise Impossible(place.title)
+            raise Unsatisfiable(place.title)
         if place.prefix:
             return self._tuple(place, wanted)
         element = place.element
@@ -228,23 +230,23 @@ class Walk:
         values = values[: int(min(place.max_items, len(values)))]
         missing = place.min_items - len(values)
         if missing > 0 and element is None:
-            raise Impossible(place.title)
+            raise Unsatisfiable(place.title)
         score = 0.7 if values else 0.0
         return values + [element.plain() for _ in range(missing) if element], score
 
-    def _tuple(self, place: Place, wanted: Wanted) -> Found:
+    def _tuple(self, place: Subschema, wanted: FieldSpec) -> ScoredValue:
         """Return a list of fixed places, read one by one, up to the first where nothing is allowed."""
-        read: list[Found] = []
+        read: list[ScoredValue] = []
         for index in range(int(min(max(len(place.prefix), place.min_items), place.max_items))):
             child = place.item(index)
             if child is None or not (child.possible or index < place.min_items):
                 break
             read.append(self.answer(child, wanted))
         if len(read) < place.min_items:
-            raise Impossible(place.title)
+            raise Unsatisfiable(place.title)
         return [value for value, _ in read], sum(score for _, score in read) / max(1, len(read))
 
-    def _elements(self, element: Place, wanted: Wanted) -> Iterator[Any]:
+    def _elements(self, element: Subschema, wanted: FieldSpec) -> Iterator[Any]:
         """Yield every value in the record that can be an element of the list; not all of them need fit."""
         if element.labels:
             scores = wording(self.record, self._lexicon(element, wanted))
@@ -261,15 +263,15 @@ class Walk:
         else:
             yield from read_series(self.record, element, wanted)
 
-    def _blocks(self, element: Place, wanted: Wanted) -> Iterator[Any]:
+    def _blocks(self, element: Subschema, wanted: FieldSpec) -> Iterator[Any]:
         """Yield an object for each paragraph, else each line, that says much of what the element asks."""
         for block in blocks(self.record):
-            value, score = Walk(Record(block), None, self._system, above=self).find(element, wanted)
+            value, score = SchemaWalk(Record(block), None, self._system, above=self).find(element, wanted)
             if score >= TELLING:
                 yield value
 
 
-def named_label(record: Record, wanted: Wanted, labels: Iterable[str]) -> str:
+def named_label(record: Record, wanted: FieldSpec, labels: Iterable[str]) -> str:
     """Return the label that stands as the value under the field's own label, or ""."""
     for _, entry in labelled(record, wanted):
         value = f" {' '.join(tokens(entry.value[:200]))} "
@@ -305,14 +307,14 @@ def claims(text: str) -> tuple[tuple[str, float], ...]:
     return tuple(found.items())
 
 
-def claims_of(branch: Place) -> tuple[tuple[str, float], ...]:
+def claims_of(branch: Subschema) -> tuple[tuple[str, float], ...]:
     return claims(f"{split_name(branch.title)} {branch.description}")
 
 
-def is_negated(branch: Place) -> bool:
+def is_negated(branch: Subschema) -> bool:
     return any(sign < 0 for _, sign in claims_of(branch))
 
 
-def hint(record: Record, branch: Place) -> float:
+def hint(record: Record, branch: Subschema) -> float:
     """Return how far the record speaks for what the branch is called and said to be."""
     return sum(sign * math.tanh(polarity(record, cues(word) | {word})) for word, sign in claims_of(branch))

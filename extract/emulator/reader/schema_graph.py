@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from extract.json_types import JsonObject
 
-__all__ = ["Grammar", "Impossible", "Place", "same"]
+__all__ = ["SchemaGraph", "Subschema", "Unsatisfiable", "same"]
 
 #: JSON types in the order in which they are tried.
 KINDS = ("null", "object", "array", "integer", "number", "boolean", "string")
@@ -25,7 +25,7 @@ PLAIN_TEXT = {"date": "1970-01-01", "date-time": "1970-01-01T00:00:00Z", "time":
 DEPTHS = (4, 12, 36)  # a plain value is sought no deeper than needed
 
 
-class Impossible(Exception):
+class Unsatisfiable(Exception):
     """No value of bounded depth fits this place."""
 
 
@@ -93,20 +93,20 @@ def merge(first: JsonObject, second: JsonObject) -> JsonObject:
     return merged
 
 
-class Grammar:
+class SchemaGraph:
     """All places of one schema, built when first asked for. Equal places are one object: recursion stays finite."""
 
     def __init__(self, schema: JsonObject) -> None:
         self._schema = schema
-        self._places: dict[str, Place] = {}
-        self._known: dict[int, tuple[Any, Place | None]] = {}
+        self._places: dict[str, Subschema] = {}
+        self._known: dict[int, tuple[Any, Subschema | None]] = {}
         self.root = self.place(schema)
 
-    def place(self, raw: Any) -> Place | None:
+    def place(self, raw: Any) -> Subschema | None:
         """Return the place that `raw` describes, or None where nothing is allowed."""
         if id(raw) not in self._known:  # `raw` is kept beside its place, so that the id stays its own
             flat = self._flatten(raw, ())
-            known = None if flat is None else self._places.setdefault(json.dumps(flat), Place(self, flat))
+            known = None if flat is None else self._places.setdefault(json.dumps(flat), Subschema(self, flat))
             self._known[id(raw)] = raw, known
         return self._known[id(raw)][1]
 
@@ -139,10 +139,10 @@ class Grammar:
         return found
 
 
-class Place:
+class Subschema:
     """One place of a schema: which values fit it, and the plainest of them."""
 
-    def __init__(self, grammar: Grammar, schema: JsonObject) -> None:
+    def __init__(self, grammar: SchemaGraph, schema: JsonObject) -> None:
         self._grammar = grammar
         self._schema = schema
         self._plain: dict[int, Any] = {}
@@ -169,7 +169,7 @@ class Place:
         return self.fits(None)
 
     @cached_property
-    def branches(self) -> tuple[Place, ...] | None:
+    def branches(self) -> tuple[Subschema, ...] | None:
         """The alternatives of `anyOf`, each merged with what stands beside it; None where there is no `anyOf`."""
         if "anyOf" not in self._schema:
             return None
@@ -191,26 +191,26 @@ class Place:
         return tuple(member for member in self.members or () if isinstance(member, str))
 
     @cached_property
-    def properties(self) -> dict[str, Place | None]:
+    def properties(self) -> dict[str, Subschema | None]:
         return {name: self._grammar.place(raw) for name, raw in self._schema.get("properties", {}).items()}
 
-    def property(self, name: str) -> Place | None:
+    def property(self, name: str) -> Subschema | None:
         return self.properties.get(name, self._extra)
 
     @cached_property
-    def _extra(self) -> Place | None:
+    def _extra(self) -> Subschema | None:
         return self._grammar.place(self._schema.get("additionalProperties", True))
 
     @cached_property
-    def prefix(self) -> tuple[Place | None, ...]:
+    def prefix(self) -> tuple[Subschema | None, ...]:
         return tuple(map(self._grammar.place, self._schema.get("prefixItems", ())))
 
     @cached_property
-    def element(self) -> Place | None:
+    def element(self) -> Subschema | None:
         """The place of every item after the prefix."""
         return self._grammar.place(self._schema.get("items", True))
 
-    def item(self, index: int) -> Place | None:
+    def item(self, index: int) -> Subschema | None:
         return self.prefix[index] if index < len(self.prefix) else self.element
 
     def fits(self, value: Any) -> bool:
@@ -237,7 +237,7 @@ class Place:
         """True where some value fits."""
         try:
             self.plain()
-        except Impossible:
+        except Unsatisfiable:
             return False
         return True
 
@@ -246,16 +246,16 @@ class Place:
         for depth in DEPTHS:
             try:
                 return self.plain_within(depth)
-            except Impossible:
+            except Unsatisfiable:
                 continue
-        raise Impossible(self.title)
+        raise Unsatisfiable(self.title)
 
     def plain_within(self, depth: int) -> Any:
         """Return a plain value that is nested no deeper than `depth`. Raises Impossible."""
         if depth not in self._plain:
-            self._plain[depth] = next(self._plain_values(depth), Impossible)
-        if self._plain[depth] is Impossible:
-            raise Impossible(self.title)
+            self._plain[depth] = next(self._plain_values(depth), Unsatisfiable)
+        if self._plain[depth] is Unsatisfiable:
+            raise Unsatisfiable(self.title)
         return self._plain[depth]
 
     def _plain_values(self, depth: int) -> Iterator[Any]:
@@ -266,11 +266,11 @@ class Place:
             yield from self.members
             return
         branches = None if self.branches is None else sorted(self.branches, key=lambda branch: not branch.nullable)
-        choices: Iterable[Place | str] = self.kinds if branches is None else branches
+        choices: Iterable[Subschema | str] = self.kinds if branches is None else branches
         for choice in choices:
             try:
                 yield self._plain_of(choice, depth - 1) if isinstance(choice, str) else choice.plain_within(depth - 1)
-            except Impossible:
+            except Unsatisfiable:
                 continue
 
     def _plain_of(self, kind: str, depth: int) -> Any:
@@ -278,7 +278,7 @@ class Place:
             return {name: part(self.property(name)).plain_within(depth) for name in self.required}
         if kind == "array":
             if self.min_items > self.max_items:
-                raise Impossible(self.title)
+                raise Unsatisfiable(self.title)
             return [part(self.item(index)).plain_within(depth) for index in range(self.min_items)]
         if kind in ("number", "integer"):
             return self._plain_number(whole=kind == "integer")
@@ -288,18 +288,18 @@ class Place:
         nearest = min(max(0, self.minimum), self.maximum)
         value = (math.floor if nearest < 0 else math.ceil)(nearest) if whole else nearest
         if not self.minimum <= value <= self.maximum:
-            raise Impossible(self.title)
+            raise Unsatisfiable(self.title)
         return value
 
 
-def part(place: Place | None) -> Place:
+def part(place: Subschema | None) -> Subschema:
     """Return `place`. Raises Impossible where nothing is allowed."""
     if place is None:
-        raise Impossible
+        raise Unsatisfiable
     return place
 
 
-def all_fit(parts: Iterable[tuple[Place | None, Any]]) -> bool:
+def all_fit(parts: Iterable[tuple[Subschema | None, Any]]) -> bool:
     return all(place is not None and place.fits(item) for place, item in parts)
 
 
