@@ -1,4 +1,4 @@
-"""The schema as a graph of flat places: references followed, siblings merged, and a plain value for each place."""
+"""The schema as a graph of flat subschemas: references followed, siblings merged, and a plain value for each."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ IMPLIED = {
     **dict.fromkeys(("minimum", "maximum"), "number"),
 }
 PLAIN_TEXT = {"date": "1970-01-01", "date-time": "1970-01-01T00:00:00Z", "time": "00:00:00Z"}
-DEPTHS = (4, 12, 36)  # a plain value is sought no deeper than needed
+DEPTHS = (4, 12, 36)  # tried in turn, so that a plain value is no deeper than needed
 
 
 class Unsatisfiable(Exception):
-    """No value of bounded depth fits this place."""
+    """No value of bounded depth fits this subschema."""
 
 
 def same(first: Any, second: Any) -> bool:
@@ -51,9 +51,9 @@ def both(first: Any, second: Any) -> Any:
 
 
 def merge_types(first: Any, second: Any) -> list[str]:
-    mine, yours = ([kind] if isinstance(kind, str) else list(kind) for kind in (first, second))
-    shared = [kind for kind in mine if kind in yours or (kind == "integer" and "number" in yours)]
-    return shared + [kind for kind in yours if kind == "integer" and "number" in mine and kind not in shared]
+    one, other = ([kind] if isinstance(kind, str) else list(kind) for kind in (first, second))
+    shared = [kind for kind in one if kind in other or (kind == "integer" and "number" in other)]
+    return shared + [kind for kind in other if kind == "integer" and "number" in one and kind not in shared]
 
 
 MERGERS: dict[str, Callable[[Any, Any], Any]] = {
@@ -80,7 +80,7 @@ def item_of(schema: JsonObject, index: int) -> Any:
 
 
 def merge(first: JsonObject, second: JsonObject) -> JsonObject:
-    """Return a schema that holds where both hold; words such as `description` come from `second`."""
+    """Return a schema that is valid where both are; annotations such as `description` come from `second`."""
     merged = first | second
     for key in MERGERS.keys() & first.keys() & second.keys():
         merged[key] = MERGERS[key](first[key], second[key])
@@ -94,19 +94,19 @@ def merge(first: JsonObject, second: JsonObject) -> JsonObject:
 
 
 class SchemaGraph:
-    """All places of one schema, built when first asked for. Equal places are one object: recursion stays finite."""
+    """All subschemas of one schema, built on first use. Equal ones are one object, so that recursion stays finite."""
 
     def __init__(self, schema: JsonObject) -> None:
         self._schema = schema
-        self._places: dict[str, Subschema] = {}
+        self._subschemas: dict[str, Subschema] = {}
         self._known: dict[int, tuple[Any, Subschema | None]] = {}
-        self.root = self.place(schema)
+        self.root = self.subschema(schema)
 
-    def place(self, raw: Any) -> Subschema | None:
-        """Return the place that `raw` describes, or None where nothing is allowed."""
-        if id(raw) not in self._known:  # `raw` is kept beside its place, so that the id stays its own
+    def subschema(self, raw: Any) -> Subschema | None:
+        """Return `raw` as a subschema, or None where nothing is allowed."""
+        if id(raw) not in self._known:  # `raw` is stored beside its subschema, so that no other object gets its id
             flat = self._flatten(raw, ())
-            known = None if flat is None else self._places.setdefault(json.dumps(flat), Subschema(self, flat))
+            known = None if flat is None else self._subschemas.setdefault(json.dumps(flat), Subschema(self, flat))
             self._known[id(raw)] = raw, known
         return self._known[id(raw)][1]
 
@@ -129,21 +129,21 @@ class SchemaGraph:
 
     def _resolve(self, ref: str) -> Any:
         """Return what a local reference points at; True (anything) where it points at nothing."""
-        found: Any = self._schema
+        target: Any = self._schema
         for step in filter(None, unquote(ref.removeprefix("#")).split("/")):
             name = step.replace("~1", "/").replace("~0", "~")
-            if isinstance(found, list) and name.isdecimal() and int(name) < len(found):
-                found = found[int(name)]
+            if isinstance(target, list) and name.isdecimal() and int(name) < len(target):
+                target = target[int(name)]
             else:
-                found = found.get(name, True) if isinstance(found, dict) else True
-        return found
+                target = target.get(name, True) if isinstance(target, dict) else True
+        return target
 
 
 class Subschema:
-    """One place of a schema: which values fit it, and the plainest of them."""
+    """One subschema: which values fit it, and the plainest of them."""
 
-    def __init__(self, grammar: SchemaGraph, schema: JsonObject) -> None:
-        self._grammar = grammar
+    def __init__(self, graph: SchemaGraph, schema: JsonObject) -> None:
+        self._graph = graph
         self._schema = schema
         self._plain: dict[int, Any] = {}
         self.title = str(schema.get("title", ""))
@@ -157,12 +157,12 @@ class Subschema:
 
     @cached_property
     def kinds(self) -> tuple[str, ...]:
-        """The JSON types to write here, null first. An untyped place takes what its keywords speak of, else text."""
-        told = self._schema.get("type")
-        if told is None:
+        """The JSON types to write here, null first. Without `type` they follow from the keywords, else text."""
+        declared = self._schema.get("type")
+        if declared is None:
             implied = dict.fromkeys(IMPLIED[key] for key in self._schema if key in IMPLIED)
             return ("null", *(implied or ("string",)))
-        return tuple(sorted([told] if isinstance(told, str) else told, key=KINDS.index))
+        return tuple(sorted([declared] if isinstance(declared, str) else declared, key=KINDS.index))
 
     @cached_property
     def nullable(self) -> bool:
@@ -170,19 +170,19 @@ class Subschema:
 
     @cached_property
     def branches(self) -> tuple[Subschema, ...] | None:
-        """The alternatives of `anyOf`, each merged with what stands beside it; None where there is no `anyOf`."""
+        """The alternatives of `anyOf`, each merged with its sibling keywords; None where there is no `anyOf`."""
         if "anyOf" not in self._schema:
             return None
         beside = {key: value for key, value in self._schema.items() if key not in ("anyOf", "title")}
-        places = (self._grammar.place({"allOf": [beside, branch]}) for branch in self._schema["anyOf"])
-        return tuple(place for place in places if place is not None and place is not self)
+        subschemas = (self._graph.subschema({"allOf": [beside, branch]}) for branch in self._schema["anyOf"])
+        return tuple(subschema for subschema in subschemas if subschema is not None and subschema is not self)
 
     @cached_property
     def members(self) -> tuple[Any, ...] | None:
-        """The values of `enum` that fit the rest of the place; None where there is no `enum`."""
+        """The values of `enum` that fit the other keywords; None where there is no `enum`."""
         if "enum" not in self._schema:
             return None
-        rest = self._grammar.place({key: value for key, value in self._schema.items() if key != "enum"})
+        rest = self._graph.subschema({key: value for key, value in self._schema.items() if key != "enum"})
         return tuple(value for value in self._schema["enum"] if rest is not None and rest.fits(value))
 
     @cached_property
@@ -192,23 +192,23 @@ class Subschema:
 
     @cached_property
     def properties(self) -> dict[str, Subschema | None]:
-        return {name: self._grammar.place(raw) for name, raw in self._schema.get("properties", {}).items()}
+        return {name: self._graph.subschema(raw) for name, raw in self._schema.get("properties", {}).items()}
 
     def property(self, name: str) -> Subschema | None:
         return self.properties.get(name, self._extra)
 
     @cached_property
     def _extra(self) -> Subschema | None:
-        return self._grammar.place(self._schema.get("additionalProperties", True))
+        return self._graph.subschema(self._schema.get("additionalProperties", True))
 
     @cached_property
     def prefix(self) -> tuple[Subschema | None, ...]:
-        return tuple(map(self._grammar.place, self._schema.get("prefixItems", ())))
+        return tuple(map(self._graph.subschema, self._schema.get("prefixItems", ())))
 
     @cached_property
     def element(self) -> Subschema | None:
-        """The place of every item after the prefix."""
-        return self._grammar.place(self._schema.get("items", True))
+        """The subschema of every item after the prefix."""
+        return self._graph.subschema(self._schema.get("items", True))
 
     def item(self, index: int) -> Subschema | None:
         return self.prefix[index] if index < len(self.prefix) else self.element
@@ -242,7 +242,7 @@ class Subschema:
         return True
 
     def plain(self) -> Any:
-        """Return a value that says nothing and fits: null, "", 0, the first label. Raises Impossible."""
+        """Return a value that says nothing and fits: null, "", 0, the first label. Raises Unsatisfiable."""
         for depth in DEPTHS:
             try:
                 return self.plain_within(depth)
@@ -251,7 +251,7 @@ class Subschema:
         raise Unsatisfiable(self.title)
 
     def plain_within(self, depth: int) -> Any:
-        """Return a plain value that is nested no deeper than `depth`. Raises Impossible."""
+        """Return a plain value that is nested no deeper than `depth`. Raises Unsatisfiable."""
         if depth not in self._plain:
             self._plain[depth] = next(self._plain_values(depth), Unsatisfiable)
         if self._plain[depth] is Unsatisfiable:
@@ -292,19 +292,19 @@ class Subschema:
         return value
 
 
-def part(place: Subschema | None) -> Subschema:
-    """Return `place`. Raises Impossible where nothing is allowed."""
-    if place is None:
+def part(subschema: Subschema | None) -> Subschema:
+    """Return `subschema`. Raises Unsatisfiable where nothing is allowed."""
+    if subschema is None:
         raise Unsatisfiable
-    return place
+    return subschema
 
 
 def all_fit(parts: Iterable[tuple[Subschema | None, Any]]) -> bool:
-    return all(place is not None and place.fits(item) for place, item in parts)
+    return all(subschema is not None and subschema.fits(item) for subschema, item in parts)
 
 
 def well_formed(text: str, form: str) -> bool:
-    """True where `text` is written in `form`; an unknown form asks nothing."""
+    """True where `text` is written in `form`; any text is where the form is unknown."""
     try:
         if form == "date":
             return date.fromisoformat(text).isoformat() == text
