@@ -27,6 +27,7 @@ from typing import Any
 os.environ["RAY_DISABLE_IMPORT_WARNING"] = "1"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
+import checkout  # noqa: F401 - before extract: the checkout's, not an installed one
 import polars as pl
 import ray
 from pipeline_for_benchmarks import extractor

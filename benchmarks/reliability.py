@@ -24,6 +24,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import checkout  # noqa: F401 - before extract: the checkout's, not an installed one
 import polars as pl
 from pipeline_for_benchmarks import extractor
 from workload import TOPICS, messages
