@@ -37,7 +37,7 @@ from workload import messages
 
 from extract import Client, Emulator, Limits, ResponseCache, run
 from extract.distributed.run import run_on_ray
-from extract.emulator.server import running_server
+from extract.testing import running_server
 
 NODE = {"num_cpus": 1, "object_store_memory": 200_000_000}
 WORKERS = 2

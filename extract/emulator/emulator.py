@@ -49,6 +49,8 @@ class Emulator:
     Safe to use from several threads. Everything is in memory but the bytes of uploaded files, which are in a temporary
     folder that is removed with the emulator.
 
+        from extract.testing import Emulator, Quotas
+
         emulator = Emulator(answers=["spam", "ham"], quotas=Quotas(rpm=600))
         client = Client("any", transport=emulator.transport)
         emulator.stats()["requests"]
