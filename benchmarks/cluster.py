@@ -27,6 +27,7 @@ from typing import Any
 os.environ["RAY_DISABLE_IMPORT_WARNING"] = "1"
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
+import checkout  # noqa: F401 - before extract: the checkout's, not an installed one
 import polars as pl
 import ray
 from pipeline_for_benchmarks import extractor
@@ -36,7 +37,7 @@ from workload import messages
 
 from extract import Client, Emulator, Limits, ResponseCache, run
 from extract.distributed.run import run_on_ray
-from extract.emulator.server import running_server
+from extract.testing import running_server
 
 NODE = {"num_cpus": 1, "object_store_memory": 200_000_000}
 WORKERS = 2

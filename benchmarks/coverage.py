@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+import checkout  # noqa: F401 - before extract: the checkout's, not an installed one
 import polars as pl
 from results import write_section
 

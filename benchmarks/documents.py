@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import checkout  # noqa: F401 - before extract: the checkout's, not an installed one
 from pydantic import BaseModel, Field
 
 import extract

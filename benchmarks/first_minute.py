@@ -20,9 +20,8 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+from checkout import ROOT, without_checkout
 from nbclient import NotebookClient
-
-ROOT = Path(__file__).parents[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +74,7 @@ def _timed(work: Callable[[], Any]) -> float:
 
 def _pip(python: Path, *arguments: str | Path) -> None:
     command = [python, "-m", "pip", "--quiet", "--disable-pip-version-check", *arguments]
-    subprocess.run(command, check=True, capture_output=True, text=True)
+    subprocess.run(command, check=True, capture_output=True, text=True, env=without_checkout())
 
 
 def _shown(python: Path, code: str, folder: Path) -> str:
@@ -85,7 +84,7 @@ def _shown(python: Path, code: str, folder: Path) -> str:
     spec = client.create_kernel_manager().kernel_spec  # its own, so that it ends it
     assert spec is not None, "jupyter_client always knows a Python kernel"
     spec.argv = [str(python), "-m", "ipykernel_launcher", "-f", "{connection_file}"]
-    client.execute()
+    client.execute(env=without_checkout())  # the wheel is to be imported, not the tree it was built from
     return "".join(output.get("text", "") for output in notebook.cells[0].outputs)
 
 

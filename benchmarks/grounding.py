@@ -21,6 +21,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import checkout  # noqa: F401 - before extract: the checkout's, not an installed one
 from peers.environments import CACHE
 from planted import DRESSES, SCRIPTS, Planted, plant, slips
 from results import write_section

@@ -184,15 +184,14 @@ def run_job(turn: Turn, count: int, concurrency: int) -> Measured:
             "packages": peer.packages,
         }
         words = [str(turn.python), str(HERE / "jobs" / peer.job), json.dumps(task)]
-        told = finished(words, Path(folder), turn.trusted)
+        told = finished(words, Path(folder), job_environment(Path(folder), turn.trusted, peer.environment))
         return Measured(count=count, right=rows_right(Path(folder) / f"{count}.parquet", count), **told)
 
 
-def finished(words: list[str], folder: Path, trusted: Path | None) -> dict[str, Any]:
+def finished(words: list[str], folder: Path, environment: dict[str, str]) -> dict[str, Any]:
     """Return what a job printed. Its output goes to files: a process that it left behind could hold a pipe open."""
     said, told = folder / "said.txt", folder / "told.txt"
     with said.open("w") as out, told.open("w") as err:
-        environment = job_environment(folder, trusted)
         process = subprocess.Popen(words, cwd=folder, env=environment, stdout=out, stderr=err)
         try:
             process.wait(JOB_SECONDS)

@@ -24,13 +24,14 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import checkout  # noqa: F401 - before extract: the checkout's, not an installed one
 import polars as pl
 from pipeline_for_benchmarks import extractor
 from workload import TOPICS, messages
 
 from extract import Client, Emulator, Extractor, Limits, Retry, run
-from extract.emulator.server import running_server
 from extract.limits.pricing import find_price
+from extract.testing import running_server
 
 PIPELINE = Path(__file__).with_name("pipeline_for_benchmarks.py").read_text()
 # Each fault of the matrix, and the code of a row for which it came again and again.

@@ -15,6 +15,7 @@ from importlib.metadata import version
 from time import perf_counter
 from typing import Literal
 
+import checkout  # noqa: F401 - before extract: the checkout's, not an installed one
 from pydantic import BaseModel
 
 from extract.schema import OutputSchema, compile_schema

@@ -26,6 +26,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import aiohttp
+import checkout  # noqa: F401 - before extract: the checkout's, not an installed one
 import httpx
 from certificate import make_certificate
 from pipeline_for_benchmarks import extractor

@@ -24,12 +24,13 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import checkout  # noqa: F401 - before extract: the checkout's, not an installed one
 import polars as pl
 from pydantic_core import from_json
 
 from extract import Client, Emulator
 from extract.emulator.messages import WireRequest, WireResponse
-from extract.emulator.server import running_server
+from extract.testing import running_server
 
 ROOT = Path(__file__).resolve().parents[1]
 INLINE_LIMIT = 2_000

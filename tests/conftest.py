@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 from typing import Any
 
+import checkout  # noqa: F401 - tests and the processes they start import this checkout, not an installed extract
 import pytest
 from hypothesis import settings
 
@@ -77,5 +78,5 @@ def shared_data() -> Path:
 @pytest.fixture
 def environment() -> dict[str, str]:
     """The environment for a command line started by a test: without keys, proxies and colours."""
-    kept = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
-    return {name: os.environ[name] for name in kept if name in os.environ} | {"NO_COLOR": "1", "COLUMNS": "120"}
+    inherited = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV", "PYTHONPATH")
+    return {name: os.environ[name] for name in inherited if name in os.environ} | {"NO_COLOR": "1", "COLUMNS": "120"}

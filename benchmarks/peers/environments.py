@@ -10,6 +10,8 @@ import sys
 import tomllib
 from pathlib import Path
 
+from checkout import ROOT
+
 from peers.catalogue import OWN
 
 HERE = Path(__file__).parent
@@ -66,16 +68,17 @@ def make(folder: Path, wanted: list[str]) -> None:
             raise NotInstalled(f"does not install: {reason(done.stderr)}")
 
 
-def job_environment(home: Path, trusted: Path | None) -> dict[str, str]:
-    """Return the variables a job sees: no keys, no proxies, no settings of whoever runs the benchmark.
+def job_environment(home: Path, trusted: Path | None, environment: str) -> dict[str, str]:
+    """Return the variables of a job: no keys, no proxies, no settings of whoever runs the benchmark.
 
-    Where there is a file of certificates, a job is told to trust those and no others.
+    Where there is a file of certificates, a job trusts those and no others. Our own jobs import the checkout.
     """
-    kept = {
+    inherited = {
         name: value for name, value in os.environ.items() if name in ("PATH", "LANG") or name.startswith("OPENBLAS")
     }
     trust = dict.fromkeys(TRUST, str(trusted)) if trusted else {}
-    return {**kept, **SILENT, **trust, "HOME": str(home)}
+    own = {"PYTHONPATH": str(ROOT)} if environment == OWN else {}
+    return {**inherited, **SILENT, **trust, **own, "HOME": str(home)}
 
 
 def reason(told: str) -> str:

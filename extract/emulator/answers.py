@@ -1,4 +1,4 @@
-"""Where the model's words and acts come from: a script, a function, or the rule reader."""
+"""Where the model's texts and tool calls come from: a script, a function, or the rule reader."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeAlias
 
-from extract.emulator.conversation import Ask, mapping, objects
+from extract.emulator.conversation import ParsedRequest, mapping, objects
 from extract.emulator.faults import Fault
 from extract.emulator.responses import Reply
 from extract.emulator.tool_use import (
     Calls,
-    Naming,
-    Scene,
+    MakeId,
     Steps,
+    ToolContext,
     annotations_for,
     choose_functions,
     tool_steps,
@@ -26,8 +26,8 @@ from extract.json_types import JsonObject
 __all__ = ["Answer", "Answers", "Reader", "Script"]
 
 Answer: TypeAlias = str | JsonObject | list[Any] | Fault | Calls | Steps
-Answering: TypeAlias = Callable[[JsonObject], Answer]
-Script: TypeAlias = Sequence[Answer | Answering] | Answering
+AnswerFunction: TypeAlias = Callable[[JsonObject], Answer]
+Script: TypeAlias = Sequence[Answer | AnswerFunction] | AnswerFunction
 
 
 class Reader(Protocol):
@@ -39,7 +39,7 @@ class Reader(Protocol):
 
 
 class Answers:
-    """Answers request after request: from a function of the body, from a list used up in order, else by reading."""
+    """The answers to request after request: from a function of the body, a list used up in order, or the reader."""
 
     def __init__(self, script: Script | None, reader: Reader) -> None:
         self._reader = reader
@@ -47,7 +47,7 @@ class Answers:
         self._list = None if script is None or callable(script) else deque(script)
         self._length = len(self._list or ())
 
-    def take(self, body: JsonObject) -> Answer | None:
+    def next(self, body: JsonObject) -> Answer | None:
         """Return the next scripted answer, None where there is no script. ConfigError where a list is used up."""
         if self._function is not None:
             return self._function(body)
@@ -59,55 +59,58 @@ class Answers:
             raise ConfigError(f"the emulator's {self._length} scripted answers are used up; give it more") from None
         return answer(body) if callable(answer) else answer
 
-    def reply(self, answer: Answer | None, ask: Ask, scene: Scene, name: Naming) -> Reply:
-        """Return what the model does and says: as `answer` scripts it, else what the request asks for.
+    def reply(self, answer: Answer | None, request: ParsedRequest, context: ToolContext, make_id: MakeId) -> Reply:
+        """Return the model's calls and text: as `answer` scripts them, else as the request needs them.
 
-        `name` makes the ids of calls. A scripted text comes after the built-in tools that the request gives.
+        A scripted text comes after the calls of the built-in tools in the request.
         """
         if isinstance(answer, Fault):
             answer = answer.answer
         if isinstance(answer, Steps):
             return scripted(answer)
-        calls = answer.calls if isinstance(answer, Calls) else self._calls(ask, scene) if answer is None else ()
+        calls = answer.calls if isinstance(answer, Calls) else self._calls(request, context) if answer is None else ()
         if calls:
-            acts = tuple({"type": "function_call", "id": name("call_"), "name": to, "arguments": a} for to, a in calls)
-            level = ask.thinking_level or "low"
-            return Reply(text="", layout="empty", status="requires_action", acts=acts, thought=level)
-        acts = tuple(tool_steps(scene, name))
-        text = "" if scene.only_media and answer is None else self._text(answer, ask, scene)
+            steps = tuple(
+                {"type": "function_call", "id": make_id("call_"), "name": name, "arguments": arguments}
+                for name, arguments in calls
+            )
+            level = request.thinking_level or "low"
+            return Reply(text="", layout="empty", status="requires_action", actions=steps, thought=level)
+        actions = tuple(tool_steps(context, make_id))
+        text = "" if context.only_media and answer is None else self._text(answer, request, context)
         return Reply(
             text=text,
-            thought=ask.thinking_level,
-            acts=acts,
-            annotations=tuple(annotations_for(acts, scene, text)),
-            media=scene.media,
+            thought=request.thinking_level,
+            actions=actions,
+            annotations=tuple(annotations_for(actions, context, text)),
+            media=context.media,
         )
 
-    def _calls(self, ask: Ask, scene: Scene) -> tuple[tuple[str, JsonObject], ...]:
-        """Return the functions that the request asks for, with arguments read from it."""
+    def _calls(self, request: ParsedRequest, context: ToolContext) -> tuple[tuple[str, JsonObject], ...]:
+        """Return the functions that the request needs, with arguments read from it."""
         return tuple(
-            (str(tool.get("name")), self._arguments(mapping(tool.get("parameters")), ask, scene))
-            for tool in choose_functions(scene)
+            (str(tool.get("name")), self._arguments(mapping(tool.get("parameters")), request, context))
+            for tool in choose_functions(context)
         )
 
-    def _arguments(self, parameters: JsonObject, ask: Ask, scene: Scene) -> JsonObject:
+    def _arguments(self, parameters: JsonObject, request: ParsedRequest, context: ToolContext) -> JsonObject:
         if not parameters.get("properties"):
             return {}
-        read = self._reader.read(parameters, scene.newest, system=ask.system)
-        return without_gaps(json.loads(read), parameters, scene.newest)
+        read = self._reader.read(parameters, context.newest, system=request.system)
+        return without_gaps(json.loads(read), parameters, context.newest)
 
-    def _text(self, answer: Answer | None, ask: Ask, scene: Scene) -> str:
-        """Return the text of `answer`; without one, what the reader makes of `ask` and of what functions returned."""
+    def _text(self, answer: Answer | None, request: ParsedRequest, context: ToolContext) -> str:
+        """Return the text of `answer`; without one, what the reader reads in `request` and in functions' results."""
         if answer is not None:
             return answer if isinstance(answer, str) else json.dumps(answer)
-        told = "\n".join(f"{name}: {result}" for name, result in scene.results)
-        if told and ask.schema is None:
-            return told
-        text = f"{ask.text}\n\n{told}" if told else ask.text
-        return self._reader.read(ask.schema, text, ask.examples, system=ask.system)
+        results = "\n".join(f"{name}: {result}" for name, result in context.results)
+        if results and request.schema is None:
+            return results
+        text = f"{request.text}\n\n{results}" if results else request.text
+        return self._reader.read(request.schema, text, request.examples, system=request.system)
 
 
 def scripted(answer: Steps) -> Reply:
-    """Return scripted steps as a reply that has nothing else."""
+    """Return scripted steps as a reply."""
     texts = [one.get("text", "") for step in answer.steps for one in objects(step.get("content"))]
-    return Reply(text="".join(map(str, texts)), layout="empty", status=answer.status, acts=answer.steps)
+    return Reply(text="".join(map(str, texts)), layout="empty", status=answer.status, actions=answer.steps)

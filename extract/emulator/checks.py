@@ -1,6 +1,6 @@
-"""What a create request may look like: one table per dialect, and the rules that tie fields together.
+"""The form of a create request: one table per dialect, and the rules between fields.
 
-A strict service finds a client's mistakes before Google does. Where the documentation leaves open how today's service
+A strict service shows a client's mistakes before Google does. Where the documentation leaves open how today's service
 reacts (a bare schema, `response_mime_type` or role turns in the `steps` dialect), the strict answer is a refusal.
 """
 
@@ -67,7 +67,7 @@ def many(item: Check) -> Check:
 
 
 def record(table: Mapping[str, Check], *required: str) -> Check:
-    """Return a check for an object that has only the fields of `table`, each as its check demands."""
+    """Return a check for an object that has only the fields of `table`, each of which passes its check."""
 
     def check(value: Any, path: str) -> None:
         an_object(value, path)
@@ -196,7 +196,7 @@ def function_name(value: Any, path: str) -> None:
     """Check the name of a function: letters, digits, `_ . : -`, at most 128, beginning with a letter or `_`."""
     string(value, path)
     if not NAME.fullmatch(value):
-        raise refusal(f"Invalid value at {path!r}: {value!r} is no name of a function.")
+        raise refusal(f"Invalid value at {path!r}: {value!r} is not the name of a function.")
 
 
 TOOLS: dict[str, Check] = {
@@ -241,7 +241,7 @@ STEP_KEYS, TEXT_KEYS = frozenset({"type", "content"}), frozenset({"type", "text"
 
 
 def is_plain(value: Any) -> bool:
-    """Tell a step that holds one piece of text and nothing else: most of what a few-shot request is made of."""
+    """Tell whether a step holds one piece of text and nothing else, as most steps of a few-shot request do."""
     if not isinstance(value, dict) or value.keys() != STEP_KEYS or value["type"] not in ("user_input", "model_output"):
         return False
     contents = value["content"]
@@ -319,7 +319,7 @@ CREATE_OUTPUTS = record(
         "response_format": an_object,
         "response_mime_type": string,
         "generation_config": record(GENERATION | {"thinking_level": word("low", "high")}),
-        # These came while both dialects were served.
+        # Added while both dialects were served.
         "safety_settings": many(safety),
         "service_tier": word("standard", "flex", "priority"),
         "continuation_token": string,
@@ -329,9 +329,9 @@ CREATE_OUTPUTS = record(
 
 
 def check_create(body: Any, *, legacy: bool, strict: bool) -> JsonObject:
-    """Return `body` where it is a create request that the service would take; raise Refusal where not.
+    """Return `body` where it is a create request that the service would accept; raise Refusal where not.
 
-    Without `strict` only the rules are checked that no answer can do without.
+    Without `strict` only the rules are checked without which there is no answer.
     """
     if not isinstance(body, dict):
         raise refusal("Invalid JSON payload: the request must be an object.")
@@ -345,7 +345,7 @@ def check_rules(body: JsonObject) -> None:
     """Raise Refusal where fields of `body` contradict each other or a needed one is missing."""
     has = body.keys()
     if ("model" in has) == ("agent" in has):
-        raise refusal("Give either 'model' or 'agent', not both and not neither.")
+        raise refusal("Give either 'model' or 'agent', and not both.")
     if "agent" in has and has & {"generation_config", "cached_content"}:
         raise refusal("'generation_config' and 'cached_content' go with 'model', not with 'agent'.")
     if "agent_config" in has and "agent" not in has:
@@ -353,7 +353,7 @@ def check_rules(body: JsonObject) -> None:
     if body.get("input") in (None, "", []) and not body.get("continuation_token"):
         raise refusal("Missing required parameter: input.")
     if body.get("background") and body.get("store") is False:
-        raise refusal("'background' needs 'store': a background interaction must be kept to be read later.")
+        raise refusal("'background' needs 'store': a background interaction must be stored to be read later.")
     if str(body.get("agent", "")).startswith("deep-research") and not body.get("background"):
         raise refusal("Deep Research agents need 'background': they take longer than a request may.")
     if "webhook_config" in has and not body.get("background"):

@@ -1,4 +1,4 @@
-"""What a create request says: its turns, the examples among them, the record, and its size in tokens."""
+"""A create request parsed: its turns, the examples among them, the record, and its size in tokens."""
 
 from __future__ import annotations
 
@@ -15,19 +15,19 @@ from extract.json_types import JsonObject
 
 __all__ = [
     "CHARACTERS_PER_TOKEN",
-    "Ask",
     "Examples",
+    "InputPrefix",
     "Kind",
-    "Opening",
-    "Said",
-    "acts",
+    "ParsedRequest",
+    "Turn",
     "count_tokens",
+    "is_action",
     "is_turn",
     "kind_of",
     "mapping",
     "objects",
-    "read_ask",
-    "read_opening",
+    "parse_request",
+    "read_prefix",
     "requested_schema",
     "split_input",
     "turns_of",
@@ -45,8 +45,8 @@ MEDIA_KINDS = ("image", "audio", "video", "document")
 NO_MEDIA: Mapping[str, int] = MappingProxyType({})
 
 
-class Said(NamedTuple):
-    """One side's turn: its text and how many files of each kind stood beside it."""
+class Turn(NamedTuple):
+    """One turn of the user or the model: its text and how many files of each kind are beside it."""
 
     role: Literal["user", "model"]
     text: str
@@ -54,8 +54,8 @@ class Said(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """A create request as the emulator understood it. `input_tokens` is by modality."""
+class ParsedRequest:
+    """A create request as the reader gets it: `text` is the record, `input_tokens` is by modality."""
 
     kind: Kind
     schema: JsonObject | None
@@ -68,12 +68,12 @@ class Ask:
 
 
 def count_tokens(text: str) -> int:
-    """Return a deterministic stand-in for a tokeniser: a token per four characters begun."""
+    """Return the tokens of a text: one per four characters, rounded up. No tokeniser of a model is like it."""
     return -(-len(text) // CHARACTERS_PER_TOKEN)
 
 
 def requested_schema(body: JsonObject, *, legacy: bool) -> Any:
-    """Return the JSON Schema that the answer must fit, None where plain text was asked for."""
+    """Return the JSON Schema that the answer must fit, None where plain text is requested."""
     wanted = body.get("response_format")
     if legacy:
         return wanted
@@ -83,56 +83,56 @@ def requested_schema(body: JsonObject, *, legacy: bool) -> Any:
     return None
 
 
-class Opening(NamedTuple):
-    """What stands before the last item of an input: its turns, the examples among them, their tokens by modality.
+class InputPrefix(NamedTuple):
+    """The items of an input before the last: their turns, the examples among them, their tokens by modality.
 
-    `acted` tells whether there are thoughts, calls or results among them.
+    `has_actions` tells whether there are thoughts, calls or results among them.
     """
 
-    turns: tuple[Said, ...] = ()
+    turns: tuple[Turn, ...] = ()
     examples: Examples = ()
     tokens: Mapping[str, int] = NO_MEDIA
-    acted: bool = False
+    has_actions: bool = False
 
 
 def split_input(given: Any) -> tuple[list[Any], Any]:
-    """Return the steps or turns of an input but the last, and the last as an input of its own.
+    """Return the steps or turns of an input before the last, and an input of the last alone.
 
-    Where the last item is no turn (a content beside others, a tool's result) nothing is split off.
+    Where the last item is no turn (a content beside others, a tool's result) the input stays whole.
     """
     if isinstance(given, list) and given and is_turn(given[-1]):
         return given[:-1], given[-1:]
     return [], given
 
 
-def read_opening(items: list[Any]) -> Opening:
-    """Return what `items`, the beginning of an input, say."""
+def read_prefix(items: list[Any]) -> InputPrefix:
+    """Return `items`, the beginning of an input, as a prefix."""
     turns = tuple(turns_in(items))
-    return Opening(turns, tuple(pairs_of(turns)), tokens_of(turns, {}), any(map(acts, items)))
+    return InputPrefix(turns, tuple(pairs_of(turns)), tokens_of(turns, {}), any(map(is_action, items)))
 
 
-def acts(one: Any) -> bool:
-    """Tell a step that nobody said, or a role turn that holds one: thoughts, tool calls, results."""
+def is_action(one: Any) -> bool:
+    """Tell whether an item is a thought, a tool call or a result, or a role turn that contains one."""
     if not isinstance(one, dict):
         return False
     if "role" not in one:
         return "content" not in one and one.get("type") not in (*MEDIA_KINDS, "text")
     content = one.get("content")
-    return isinstance(content, list) and any(map(acts, content))
+    return isinstance(content, list) and any(map(is_action, content))
 
 
-def read_ask(
+def parse_request(
     body: JsonObject,
-    opening: Opening,
+    opening: InputPrefix,
     schema: JsonObject | None,
     *,
     schema_tokens: int = 0,
-    history: tuple[Said, ...] = (),
-) -> Ask:
-    """Return what `body` asks for. `history` are the turns of earlier, stored interactions, oldest first.
+    history: tuple[Turn, ...] = (),
+) -> ParsedRequest:
+    """Return `body` parsed. `history` are the turns of earlier, stored interactions, oldest first.
 
-    Pairs of a user's and a model's turn before the record are its examples; the record is the last user's turn that is
-    not a repair. Earlier stored turns are no examples: what users said there belongs to the text.
+    The record is the last turn of the user that is not a repair; pairs of a user's and a model's turn before it are its
+    examples. The turns of stored interactions are no examples: the user's words in them belong to the text.
     """
     newest = tuple(turns_of(split_input(body.get("input"))[1]))
     turns = (*opening.turns, *newest)
@@ -142,7 +142,7 @@ def read_ask(
     level, limit = generation.get("thinking_level"), generation.get("max_output_tokens")
     tokens = tokens_of((*history, *newest), dict(opening.tokens))
     tokens["text"] += schema_tokens + instruction_tokens(body)
-    return Ask(
+    return ParsedRequest(
         kind=kind_of(body),
         schema=schema,
         system=system_text(body),
@@ -155,24 +155,24 @@ def read_ask(
 
 
 def kind_of(body: JsonObject) -> Kind:
-    """Return whether `body` goes on with an answer, asks for one to be corrected, or asks anew."""
+    """Return whether `body` continues an answer, requests a correction of one, or requests a new one."""
     if body.get("continuation_token"):
         return "continue"
     newest = turns_of(split_input(body.get("input"))[1])
     return "repair" if any(map(is_repair, newest)) else "ask"
 
 
-def is_repair(turn: Said) -> bool:
-    """Tell a turn that shows the model what was wrong with its answer."""
+def is_repair(turn: Turn) -> bool:
+    """Tell whether a turn shows the model what was wrong with its answer."""
     return turn.role == "user" and turn.text.startswith(REPAIR_OPENING)
 
 
-def is_record(turn: Said) -> bool:
-    """Tell a user's turn that asks for an answer of its own; one that only brings results does not."""
+def is_record(turn: Turn) -> bool:
+    """Tell whether a turn is the user's and requests an answer; one that only brings results does not."""
     return turn.role == "user" and bool(turn.text or turn.media) and not is_repair(turn)
 
 
-def pairs_of(turns: Sequence[Said]) -> Iterator[tuple[str, str]]:
+def pairs_of(turns: Sequence[Turn]) -> Iterator[tuple[str, str]]:
     """Yield each user's turn that the model answered, with that answer."""
     for one, after in pairwise(turns):
         if one.role == "user" and after.role == "model" and after.text:
@@ -191,7 +191,7 @@ def instruction_tokens(body: JsonObject) -> int:
     return count_tokens(system_text(body)) + (count_tokens(json.dumps(tools)) if tools else 0)
 
 
-def tokens_of(turns: Iterable[Said], counted: dict[str, int]) -> dict[str, int]:
+def tokens_of(turns: Iterable[Turn], counted: dict[str, int]) -> dict[str, int]:
     """Return the tokens of `turns` by modality, added to those already `counted`."""
     tokens = {"text": 0} | counted
     for turn in turns:
@@ -201,46 +201,46 @@ def tokens_of(turns: Iterable[Said], counted: dict[str, int]) -> dict[str, int]:
     return tokens
 
 
-def turns_of(given: Any) -> Iterator[Said]:
-    """Yield the turns of an `input`, in either dialect. What is neither text nor a known file is passed over."""
+def turns_of(given: Any) -> Iterator[Turn]:
+    """Yield the turns of an `input`, in either dialect, without what is neither text nor a known file."""
     if isinstance(given, list) and any(map(is_turn, given)):
         yield from turns_in(given)
     elif given is not None:
-        yield said("user", [given] if isinstance(given, dict) else given)
+        yield make_turn("user", [given] if isinstance(given, dict) else given)
 
 
-def turns_in(items: list[Any]) -> Iterator[Said]:
+def turns_in(items: list[Any]) -> Iterator[Turn]:
     """Yield the turns among steps or role turns."""
     for one in items:
         if isinstance(one, dict) and (role := role_of(one)):
-            yield said(role, one.get("content"))
+            yield make_turn(role, one.get("content"))
 
 
 def is_turn(one: Any) -> bool:
-    """Tell a step or a role turn from a bare content."""
+    """Tell whether an item is a step or a role turn, not a bare content."""
     return isinstance(one, dict) and ("role" in one or "content" in one)
 
 
 def role_of(one: JsonObject) -> Literal["user", "model"] | None:
-    """Return who said this step or turn, None where nobody did: thoughts, tool calls, results."""
+    """Return whose step or turn this is, None for thoughts, tool calls and results."""
     if one.get("type") == "user_input" or one.get("role") == "user":
         return "user"
     return "model" if one.get("type") == "model_output" or one.get("role") == "model" else None
 
 
-def said(role: Literal["user", "model"], content: Any) -> Said:
+def make_turn(role: Literal["user", "model"], content: Any) -> Turn:
     """Return one turn from its content: a string or a list of contents."""
     if isinstance(content, str):
-        return Said(role, content)
+        return Turn(role, content)
     # Most turns are one piece of text, and a few-shot request has hundreds of them.
     if isinstance(content, list) and len(content) == 1 and isinstance(content[0], dict):
         text = content[0].get("text")
         if isinstance(text, str):
-            return Said(role, text)
+            return Turn(role, text)
     contents = [one for one in content if isinstance(one, dict)] if isinstance(content, list) else []
     texts = [one["text"] for one in contents if one.get("type") == "text" and isinstance(one.get("text"), str)]
     media = Counter(one["type"] for one in contents if one.get("type") in MEDIA_KINDS)
-    return Said(role, "\n".join(texts), media)
+    return Turn(role, "\n".join(texts), media)
 
 
 def mapping(value: Any) -> JsonObject:

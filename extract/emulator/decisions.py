@@ -1,7 +1,7 @@
-"""The Decisions API in a box: typed questions, answered by the rule reader.
+"""The Decisions API: typed questions, answered by the rule reader.
 
-The probabilities are made up: what the reader picks gets `SURE`, the other outcomes share the rest. They have the shape
-of the service's, not its calibration.
+The probabilities are made up: the reader's choice gets `SURE`, the other outcomes share the rest. Their form is the
+service's, their calibration is not.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from extract.json_types import JsonObject
 __all__ = ["check_decision", "decide", "decision_tokens"]
 
 SURE = 0.8
-MOST_QUESTIONS, FEWEST_OPTIONS, MOST_OPTIONS = 1000, 2, 255
+MAX_QUESTIONS, MIN_OPTIONS, MAX_OPTIONS = 1000, 2, 255
 
 
 def instructions(value: Any, path: str) -> None:
@@ -46,8 +46,8 @@ def levels(value: Any, path: str) -> None:
 
 
 def check_number(value: Any, path: str) -> None:
-    if not FEWEST_OPTIONS <= len(value) <= MOST_OPTIONS:
-        raise refusal(f"Invalid value at {path!r}: {FEWEST_OPTIONS} to {MOST_OPTIONS} are possible, not {len(value)}.")
+    if not MIN_OPTIONS <= len(value) <= MAX_OPTIONS:
+        raise refusal(f"Invalid value at {path!r}: {MIN_OPTIONS} to {MAX_OPTIONS} are possible, not {len(value)}.")
 
 
 QUESTION = tagged(
@@ -70,8 +70,8 @@ QUESTION = tagged(
 
 def questions(value: Any, path: str) -> None:
     """Check the questions of a request."""
-    if not isinstance(value, dict) or not 1 <= len(value) <= MOST_QUESTIONS:
-        raise refusal(f"Invalid value at {path!r}: must hold 1 to {MOST_QUESTIONS} questions.")
+    if not isinstance(value, dict) or not 1 <= len(value) <= MAX_QUESTIONS:
+        raise refusal(f"Invalid value at {path!r}: must hold 1 to {MAX_QUESTIONS} questions.")
     for name, question in value.items():
         QUESTION(question, f"{path}.{name}")
 
@@ -105,13 +105,13 @@ def decide(body: JsonObject, reader: Reader) -> JsonObject:
 
 def answer(question: JsonObject, text: str, reader: Reader) -> JsonObject:
     """Return the answer to one question about `text`."""
-    asked, criteria = text_of(question["instructions"]), question.get("criteria", {})
+    instruction, criteria = text_of(question["instructions"]), question.get("criteria", {})
     if question["type"] == "noul":
-        described = "; ".join(filter(None, (asked, criteria.get("true_description"))))
+        described = "; ".join(filter(None, (instruction, criteria.get("true_description"))))
         noul = SURE if read(reader, {"type": "boolean", "description": described}, text) is True else 1 - SURE
         return {"type": "noul", "noul": noul, "confidence": max(noul, 1 - noul)}
     if question["type"] == "choice":
-        probabilities = picked(reader, asked, list(criteria), [*criteria.values()], text)
+        probabilities = choose(reader, instruction, list(criteria), [*criteria.values()], text)
         best = max(probabilities, key=lambda name: probabilities[name])
         return {
             "type": "choice",
@@ -121,7 +121,7 @@ def answer(question: JsonObject, text: str, reader: Reader) -> JsonObject:
         }
     numbers = [str(index) for index in range(len(criteria))]
     probabilities = dict(
-        zip(numbers, picked(reader, asked, criteria, [""] * len(criteria), text).values(), strict=True)
+        zip(numbers, choose(reader, instruction, criteria, [""] * len(criteria), text).values(), strict=True)
     )
     return {
         "type": "score",
@@ -132,9 +132,10 @@ def answer(question: JsonObject, text: str, reader: Reader) -> JsonObject:
     }
 
 
-def picked(reader: Reader, asked: str, names: list[str], says: list[str], text: str) -> dict[str, float]:
-    """Return a probability for each place in `names`, keyed by place where names repeat."""
-    described = "; ".join([asked, *(f"{name}: {said}" for name, said in zip(names, says, strict=True) if said)])
+def choose(reader: Reader, instruction: str, names: list[str], descriptions: list[str], text: str) -> dict[str, float]:
+    """Return a probability for each of `names`, by its index where names repeat."""
+    options = (f"{name}: {described}" for name, described in zip(names, descriptions, strict=True) if described)
+    described = "; ".join([instruction, *options])
     choice = read(reader, {"type": "string", "enum": list(dict.fromkeys(names)), "description": described}, text)
     best = names.index(choice) if choice in names else 0
     rest = (1 - SURE) / (len(names) - 1)
@@ -143,10 +144,10 @@ def picked(reader: Reader, asked: str, names: list[str], says: list[str], text: 
 
 
 def read(reader: Reader, schema: JsonObject, text: str) -> Any:
-    """Return what the reader makes of one field."""
+    """Return the reader's answer for one field."""
     whole = {"type": "object", "properties": {"answer": schema}, "required": ["answer"]}
-    found = json.loads(reader.read(whole, text))
-    return found.get("answer") if isinstance(found, dict) else None
+    result = json.loads(reader.read(whole, text))
+    return result.get("answer") if isinstance(result, dict) else None
 
 
 def text_of(given: Any) -> str:

@@ -25,28 +25,30 @@ TOO_FAST = "Too many requests. Slow down and send it again."
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FaultKind:
-    """One fault: it answers in place of the model (`response`), bends the reply, or breaks the delivery.
+    """One fault: it answers in place of the model (`response`), alters the reply, or breaks the delivery.
 
-    `parts` above 1 spread the answer over as many interactions, which the client has to ask for one after the other.
+    `parts` above 1 split the answer over that many interactions, which the client has to request one after the other.
     A client that repeats, repairs or continues as documented loses nothing to a `transient` one.
     """
 
-    says: str
+    description: str
     transient: bool = True
     response: WireResponse | None = None
-    bend: Callable[[Reply, JsonObject | None], Reply] | None = None
+    alter: Callable[[Reply, JsonObject | None], Reply] | None = None
     deliver: Callable[[WireResponse], WireResponse] | None = None
     parts: int = 1
 
 
-NO_FAULT = FaultKind(says="nothing goes wrong")
+NO_FAULT = FaultKind(description="nothing goes wrong")
 
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """A scripted answer that goes wrong by the fault `name`; `answer` is what the model would have said.
+    """A scripted answer that goes wrong by the fault `name`; `answer` is the model's answer without the fault.
 
     Without `answer` the emulator's reader answers. Raises ConfigError for an unknown name.
+
+        Emulator(answers=[Fault("503"), Fault("cut", "spam"), "spam"])
     """
 
     name: str
@@ -76,8 +78,8 @@ def parses(text: str) -> bool:
     return True
 
 
-def make_malformed(reply: Reply, schema: JsonObject | None) -> Reply:  # noqa: ARG001 - every bend has this shape
-    """Return the reply with a text that is not JSON: cut short, as models do it."""
+def make_malformed(reply: Reply, schema: JsonObject | None) -> Reply:  # noqa: ARG001 - every alter has this signature
+    """Return the reply with a text that is not JSON: cut short, as models cut it."""
     text = reply.text[: -(-len(reply.text) * 2 // 3)]
     return replace(reply, text='{"' + text if parses(text) else text)
 
@@ -107,23 +109,23 @@ def wrong_answers(answer: Any) -> Iterator[Any]:
     yield None
 
 
-def make_incomplete(reply: Reply, schema: JsonObject | None) -> Reply:  # noqa: ARG001 - every bend has this shape
-    """Return the reply as the output limit leaves it."""
+def make_incomplete(reply: Reply, schema: JsonObject | None) -> Reply:  # noqa: ARG001 - every alter has this signature
+    """Return the reply cut at the output limit."""
     return replace(reply, status="incomplete", text=reply.text[: len(reply.text) // 2])
 
 
 def changed(**changes: Any) -> Callable[[Reply, JsonObject | None], Reply]:
-    """Return a bend that sets fields of the reply."""
+    """Return an `alter` that sets fields of the reply."""
 
-    def bend(reply: Reply, schema: JsonObject | None) -> Reply:  # noqa: ARG001 - every bend has this shape
+    def alter(reply: Reply, schema: JsonObject | None) -> Reply:  # noqa: ARG001 - every alter has this signature
         return replace(reply, **changes)
 
-    return bend
+    return alter
 
 
 def failing(code: str, message: str) -> Callable[[Reply, JsonObject | None], Reply]:
-    """Return a bend to status `failed` with one error and no output."""
-    return changed(status="failed", layout="empty", text="", acts=(), errors=({"code": code, "message": message},))
+    """Return an `alter` to status `failed` with one error and no output."""
+    return changed(status="failed", layout="empty", text="", actions=(), errors=({"code": code, "message": message},))
 
 
 def throttled(*headers: tuple[str, str]) -> WireResponse:
@@ -138,73 +140,81 @@ IN_ARRAY = json_response([{"error": {"code": 503, "message": OVERLOADED, "status
 OUT_OF_CREDIT = error_response(402, "payment_required", "The prepaid credit of this project is used up.")
 
 KINDS: dict[str, FaultKind] = {
-    "429": FaultKind(says="429 that names no time", response=throttled()),
-    "429_retry_after": FaultKind(says="429 with Retry-After: 1", response=throttled(("retry-after", "1"))),
-    "429_retry_after_ms": FaultKind(says="429 with retry-after-ms: 200", response=throttled(("retry-after-ms", "200"))),
+    "429": FaultKind(description="429 that names no wait", response=throttled()),
+    "429_retry_after": FaultKind(description="429 with Retry-After: 1", response=throttled(("retry-after", "1"))),
+    "429_retry_after_ms": FaultKind(
+        description="429 with retry-after-ms: 200", response=throttled(("retry-after-ms", "200"))
+    ),
     "429_retry_info": FaultKind(
-        says="429 with RetryInfo of 0.5 s in the body",
+        description="429 with RetryInfo of 0.5 s in the body",
         response=rpc_response(429, "RESOURCE_EXHAUSTED", TOO_FAST, [RETRY_INFO]),
     ),
-    "500": FaultKind(says="500", response=error_response(500, "api_error", "An internal error occurred.")),
-    "503": FaultKind(says="503", response=error_response(503, "service_unavailable", OVERLOADED)),
-    "504": FaultKind(says="504", response=error_response(504, "deadline_exceeded", "The deadline passed.")),
-    "reset": FaultKind(says="connection reset before any answer", response=WireResponse(status=0, reset=True)),
-    "cut": FaultKind(says="connection cut in the middle of the body", deliver=cut_in_half),
+    "500": FaultKind(description="500", response=error_response(500, "api_error", "An internal error occurred.")),
+    "503": FaultKind(description="503", response=error_response(503, "service_unavailable", OVERLOADED)),
+    "504": FaultKind(description="504", response=error_response(504, "deadline_exceeded", "The deadline passed.")),
+    "reset": FaultKind(description="connection reset before any answer", response=WireResponse(status=0, reset=True)),
+    "cut": FaultKind(description="connection cut in the middle of the body", deliver=cut_in_half),
     "slow": FaultKind(
-        says=f"head at once, first byte of the body {SLOW_SECONDS:g} s later",
+        description=f"head at once, first byte of the body {SLOW_SECONDS:g} s later",
         deliver=lambda response: replace(response, stall=SLOW_SECONDS),
     ),
-    "html": FaultKind(says="502 with a page of HTML", response=BROKEN_HTML),
-    "array": FaultKind(says="503 whose error stands in a JSON array", response=IN_ARRAY),
-    "malformed": FaultKind(says="answer text that is not JSON", bend=make_malformed),
-    "mismatch": FaultKind(says="valid JSON that breaks the schema", bend=make_mismatch),
-    "empty_steps": FaultKind(says="completed, with no steps at all", bend=changed(layout="empty", text="", acts=())),
+    "html": FaultKind(description="502 with a page of HTML", response=BROKEN_HTML),
+    "array": FaultKind(description="503 whose error is inside a JSON array", response=IN_ARRAY),
+    "malformed": FaultKind(description="answer text that is not JSON", alter=make_malformed),
+    "mismatch": FaultKind(description="valid JSON that breaks the schema", alter=make_mismatch),
+    "empty_steps": FaultKind(
+        description="completed, with no steps at all", alter=changed(layout="empty", text="", actions=())
+    ),
     "failed": FaultKind(
-        says="status failed, malformed_function_call",
-        bend=failing("malformed_function_call", "The model produced a malformed function call."),
+        description="status failed, malformed_function_call",
+        alter=failing("malformed_function_call", "The model produced a malformed function call."),
     ),
-    "no_usage": FaultKind(says="no usage in the answer", bend=changed(usage=False)),
-    "split": FaultKind(says="text over two contents and two steps", bend=changed(layout="split")),
-    "thought_first": FaultKind(says="a thought step before the answer", bend=changed(thought="low")),
+    "no_usage": FaultKind(description="no usage in the answer", alter=changed(usage=False)),
+    "split": FaultKind(description="text over two contents and two steps", alter=changed(layout="split")),
+    "thought_first": FaultKind(description="a thought step before the answer", alter=changed(thought="low")),
     "unknown_extra": FaultKind(
-        says="unknown fields, step and content types beside the answer", bend=changed(extras=True)
+        description="unknown fields, step and content types beside the answer", alter=changed(extras=True)
     ),
-    "continuation": FaultKind(says="requires_continuation: the answer in three parts, two more requests", parts=3),
+    "continuation": FaultKind(
+        description="requires_continuation: the answer in three parts, two more requests", parts=3
+    ),
     "blocked": FaultKind(
-        says="400 Request blocked due to safety",
+        description="400 Request blocked due to safety",
         transient=False,
         response=error_response(400, "invalid_request", "Request blocked due to safety settings."),
     ),
     "blocked_failed": FaultKind(
-        says="status failed, safety",
+        description="status failed, safety",
         transient=False,
-        bend=failing("safety", "The answer was blocked for safety reasons."),
+        alter=failing("safety", "The answer was blocked for safety reasons."),
     ),
-    "incomplete": FaultKind(says="answer cut at the output limit", transient=False, bend=make_incomplete),
-    "unknown_status": FaultKind(says="a status nobody knows", transient=False, bend=changed(status="meditating")),
+    "incomplete": FaultKind(description="answer cut at the output limit", transient=False, alter=make_incomplete),
+    "unknown_status": FaultKind(
+        description="a status nobody knows", transient=False, alter=changed(status="meditating")
+    ),
     "quota_exceeded": FaultKind(
-        says="429 quota_exceeded: the daily quota is used up",
+        description="429 quota_exceeded: the daily quota is used up",
         transient=False,
         response=error_response(429, "quota_exceeded", "You exceeded your daily quota."),
     ),
-    "402": FaultKind(says="402 payment_required", transient=False, response=OUT_OF_CREDIT),
+    "402": FaultKind(description="402 payment_required", transient=False, response=OUT_OF_CREDIT),
     "401": FaultKind(
-        says="401 authentication",
+        description="401 authentication",
         transient=False,
         response=error_response(401, "authentication", "The API key is missing or not valid."),
     ),
 }
 
 UPLOAD_FAULTS: dict[str, str] = {
-    "upload_503": "uploads: 503 for a chunk, of which nothing is kept",
-    "upload_cut": "uploads: connection reset in the middle of a chunk, half of which is kept",
-    "upload_lost": "uploads: connection reset after a chunk was kept, before the answer",
+    "upload_503": "uploads: 503 for a chunk, of which nothing is stored",
+    "upload_cut": "uploads: connection reset in the middle of a chunk, half of which is stored",
+    "upload_lost": "uploads: connection reset after a chunk was stored, before the answer",
     "file_failed": "uploads: a file whose processing ends as FAILED",
 }
-"""What strikes chunks of uploads alone; their rates are shares of the chunks."""
+"""Faults of the chunks of uploads alone; their rates are shares of the chunks."""
 
 FAULTS: dict[str, str] = (
-    {name: kind.says for name, kind in KINDS.items()}
+    {name: kind.description for name, kind in KINDS.items()}
     | UPLOAD_FAULTS
     | {"mixed": "its rate spread evenly over all of the above that a good client survives without losing a row"}
 )

@@ -1,8 +1,8 @@
-"""What a request brings back of earlier turns: its input as steps, and thoughts, calls and results checked.
+"""The earlier turns that a request sends back: its input as steps, and thoughts, calls and results checked.
 
 A thought's signature is made from the function calls that follow it, so that a history which leaves out, invents or
-changes one is found out. The real signatures are opaque; what is known of their rules is that thoughts come back byte
-for byte, that a call without its thought is refused, and that `skip_thought_signature_validator` stands for any.
+changes one is refused. The real signatures are opaque; of their rules it is known that thoughts must be sent back byte
+for byte, that a call without its thought is refused, and that `skip_thought_signature_validator` passes for any.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ ANY_SIGNATURES = (ANY_SIGNATURE, b64encode(ANY_SIGNATURE.encode()).decode())
 
 def sign(calls: Iterable[JsonObject]) -> str:
     """Return the signature of a thought that these function calls follow."""
-    said = to_json([[call.get("id"), call.get("name"), call.get("arguments")] for call in calls])
-    return b64encode(SIGNED + hashlib.sha256(said).digest()[:12]).decode()
+    content = to_json([[call.get("id"), call.get("name"), call.get("arguments")] for call in calls])
+    return b64encode(SIGNED + hashlib.sha256(content).digest()[:12]).decode()
 
 
 def steps_given(given: Any) -> list[JsonObject]:
@@ -44,7 +44,7 @@ def steps_given(given: Any) -> list[JsonObject]:
 
 
 def turn_steps(turn: JsonObject) -> list[JsonObject]:
-    """Return a role turn as the steps that say the same today."""
+    """Return a role turn as steps with the same content."""
     kind: Literal["user_input", "model_output"] = "user_input" if turn.get("role") == "user" else "model_output"
     content = turn.get("content")
     if isinstance(content, str):
@@ -53,7 +53,7 @@ def turn_steps(turn: JsonObject) -> list[JsonObject]:
 
 
 def grouped(items: Sequence[JsonObject], kind: str) -> Iterator[JsonObject]:
-    """Yield the steps among `items`, and contents side by side as one step of `kind`."""
+    """Yield the steps among `items`, and adjacent contents as one step of `kind`."""
     contents: list[JsonObject] = []
     for one in items:
         if one.get("type") in CONTENT_KINDS:
@@ -68,7 +68,7 @@ def grouped(items: Sequence[JsonObject], kind: str) -> Iterator[JsonObject]:
 
 
 def open_calls(steps: Iterable[JsonObject]) -> dict[str, JsonObject]:
-    """Return the function calls among `steps` that have no result there, by their id."""
+    """Return the function calls among `steps` without a result, by their id."""
     calls: dict[str, JsonObject] = {}
     for step in steps:
         if step.get("type") == "function_call":
@@ -79,9 +79,9 @@ def open_calls(steps: Iterable[JsonObject]) -> dict[str, JsonObject]:
 
 
 def check_history(steps: Sequence[JsonObject], waiting: dict[str, JsonObject]) -> None:
-    """Raise Refusal where results do not fit the calls, or thoughts are not those that came with them.
+    """Raise Refusal where results do not fit the calls, or thoughts are not those that were sent with them.
 
-    `waiting` are the calls of the stored interaction that the request goes on from.
+    `waiting` are the open calls of the stored interaction that the request continues.
     """
     calls = dict(waiting)
     for place, step in enumerate(steps):
@@ -140,7 +140,7 @@ def check_result(result: JsonObject, calls: dict[str, JsonObject], path: str) ->
     call = calls.get(str(result.get("call_id")))
     if call is None:
         raise refusal(
-            f"Invalid value at '{path}.call_id': {result.get('call_id')!r} is no call that waits for a result."
+            f"Invalid value at '{path}.call_id': no call with the id {result.get('call_id')!r} waits for a result."
         )
     if result.get("name") not in (None, call.get("name")):
         raise refusal(f"Invalid value at '{path}.name': the call was to {call.get('name')!r}.")

@@ -1,10 +1,11 @@
-"""What goes over the wire, as values: a request as it came, a response and how it is to be delivered, and refusals."""
+"""Values of the wire: a request, a response with its delivery, refusals, and times as the API writes them."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -23,16 +24,19 @@ __all__ = [
     "json_response",
     "refusal",
     "rpc_response",
+    "timestamp",
 ]
 
 JSON_TYPE = ("content-type", "application/json; charset=UTF-8")
 ENCODER = json.JSONEncoder(separators=(",", ":"))
 STREAM_TYPE = ("content-type", "text/event-stream")
+EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
+"""Times in responses are this plus the clock: the emulator has no time of day, so that its answers repeat."""
 
 
 @dataclass(frozen=True, slots=True)
 class WireRequest:
-    """One HTTP request. Header names are in lower case; `path` has no query; `origin` is how the client reached us."""
+    """One HTTP request. Header names are in lower case; `path` has no query; `origin` is the client's base URL."""
 
     method: str
     path: str
@@ -44,11 +48,11 @@ class WireRequest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WireResponse:
-    """One HTTP response and its delivery, which the faces carry out.
+    """One HTTP response and its delivery, which the transport or the server carries out.
 
-    Wait `latency` seconds, then send the head; wait `stall` seconds, then send the body piece by piece. `reset` means
-    that nothing is sent and the connection breaks; `cut_after` that it breaks after so many bytes of the body.
-    `tokens` are the input, output and thought tokens that a whole delivery bills.
+    Wait `latency` seconds, then send the head; wait `stall` seconds, then send the body, one of `frames` after the
+    other where there are any. With `reset` nothing is sent and the connection breaks; with `cut_after` it breaks after
+    that many bytes of the body. `tokens` are the input, output and thought tokens that a whole delivery bills.
     """
 
     status: int
@@ -117,3 +121,8 @@ def rpc_response(
 def refusal(message: str, *, status: int = HTTPStatus.BAD_REQUEST, code: str = "invalid_request") -> Refusal:
     """Return the refusal to raise for a request that is wrong in itself."""
     return Refusal(error_response(status, code, message))
+
+
+def timestamp(at: float) -> str:
+    """Return a time of the emulator's clock as the API writes it."""
+    return (EPOCH + timedelta(seconds=int(at))).isoformat().replace("+00:00", "Z")

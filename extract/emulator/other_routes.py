@@ -1,4 +1,4 @@
-"""What stands beside the Interactions API: files, token counts, decisions. One table of routes."""
+"""The routes beside the Interactions API: files, token counts, decisions."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from extract.emulator.decisions import check_decision, decide, decision_tokens
 from extract.emulator.faults import UPLOAD_FAULTS
 from extract.emulator.messages import WireRequest, WireResponse, json_response, refusal
 from extract.emulator.resumable import Uploads
-from extract.emulator.stored_files import FileShelf, file_refusal
+from extract.emulator.stored_files import FileStore, file_refusal
 from extract.emulator.tokens import counted
 from extract.errors import ConfigError
 from extract.json_types import JsonObject
 
-__all__ = ["Decide", "Neighbours", "is_upload"]
+__all__ = ["Decide", "OtherRoutes", "is_upload"]
 
 Decide: TypeAlias = Callable[[JsonObject], JsonObject]
 Admit: TypeAlias = Callable[[int, float], Callable[[WireResponse], WireResponse]]
@@ -31,25 +31,25 @@ PATH = re.compile(
     r"/v1(?:beta)?/(?:(?P<files>files)|(?P<file>files/[^/:]+)|models/[^/:]+(?P<count>:countTokens)"
     r"|(?P<decisions>decisions))"
 )
-PAGE_SIZE, LARGEST_PAGE = 10, 100
+PAGE_SIZE, MAX_PAGE_SIZE = 10, 100
 FILE_MARK = b"/files/"
 
 
 def is_upload(request: WireRequest) -> bool:
-    """Tell a call at an upload's own address, which needs no key: the address is one."""
+    """Tell whether a request is to the address of one upload, which needs no key: nobody else knows the address."""
     return "upload_id" in request.query and UPLOAD.fullmatch(request.path) is not None
 
 
-class Neighbours:
-    """Serves the routes beside interactions. `decisions` takes the place of the reader's answers to decisions.
+class OtherRoutes:
+    """Serves files, token counts and decisions. `decisions` answers a decision from its body, else the reader does.
 
-    `script` says fault by fault what happens to the chunks of uploads, None for nothing; after it `draw` is asked.
-    `note` is told of every fault that strikes.
+    `script` names the faults of the chunks of uploads in order, None for nothing; after it `draw` gives them. `note`
+    is called with the name of every fault that strikes.
     """
 
     def __init__(
         self,
-        shelf: FileShelf,
+        files: FileStore,
         reader: Reader,
         *,
         decisions: Decide | None,
@@ -61,9 +61,9 @@ class Neighbours:
     ) -> None:
         if unknown := [name for name in script if name is not None and name not in UPLOAD_FAULTS]:
             raise ConfigError(f"no fault of uploads is called {unknown[0]!r}; known: {', '.join(UPLOAD_FAULTS)}")
-        self._shelf, self._reader, self._decisions, self._strict = shelf, reader, decisions, strict
+        self._files, self._reader, self._decisions, self._strict = files, reader, decisions, strict
         self._script, self._draw, self._note = deque(script), draw, note
-        self._uploads = Uploads(shelf, fault=self._fault, strict=strict)
+        self._uploads = Uploads(files, fault=self._fault, strict=strict)
         self._names = random.Random(seed)  # noqa: S311 - names guard nothing
 
     def serve(self, request: WireRequest, now: float, admit: Admit) -> WireResponse:
@@ -77,9 +77,9 @@ class Neighbours:
             case "GET", "files":
                 return json_response(self._page(request, now))
             case "GET", "file":
-                return json_response(self._shelf.show(place["file"], now))
+                return json_response(self._files.show(place["file"], now))
             case "DELETE", "file":
-                self._shelf.delete(place["file"], now)
+                self._files.delete(place["file"], now)
                 return json_response({})
             case "POST", "count":
                 return json_response(counted(parsed(request.body)))
@@ -90,21 +90,21 @@ class Neighbours:
     def check_files(self, request: WireRequest, body: Any, now: float) -> None:
         """Raise Refusal where a create request names an uploaded file that cannot be used."""
         if self._strict and FILE_MARK in request.body and isinstance(body, dict):
-            self._shelf.check_used(body, now, request.origin)
+            self._files.check_used(body, now, request.origin)
 
     def _upload(self, request: WireRequest, version: str, now: float) -> WireResponse:
         if request.method != "POST":
             raise refusal("Method not allowed here.", status=HTTPStatus.METHOD_NOT_ALLOWED, code="method_not_allowed")
         if identity := request.query.get("upload_id"):
-            return self._uploads.go_on(request, identity, now)
+            return self._uploads.resume(request, identity, now)
         return self._uploads.begin(request, version, f"{self._names.getrandbits(160):040x}", now)
 
     def _page(self, request: WireRequest, now: float) -> JsonObject:
         query = request.query
         size = query.get("pageSize") or query.get("page_size") or str(PAGE_SIZE)
-        if not size.isdecimal() or not 1 <= int(size) <= LARGEST_PAGE:
-            raise file_refusal(400, f"Invalid value at 'pageSize': 1 to {LARGEST_PAGE}, not {size!r}.")
-        return self._shelf.page(int(size), query.get("pageToken") or query.get("page_token") or "", now)
+        if not size.isdecimal() or not 1 <= int(size) <= MAX_PAGE_SIZE:
+            raise file_refusal(400, f"Invalid value at 'pageSize': 1 to {MAX_PAGE_SIZE}, not {size!r}.")
+        return self._files.page(int(size), query.get("pageToken") or query.get("page_token") or "", now)
 
     def _decide(self, given: Any, now: float, admit: Admit) -> WireResponse:
         body = check_decision(given)

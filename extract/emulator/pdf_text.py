@@ -1,4 +1,4 @@
-"""PDFs as the reader sees them: their text layer in place of the file. What they cost stays what a file costs."""
+"""PDFs for the rule reader: their text layer in place of the file. They cost the tokens of a file all the same."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from extract.documents.pdf import has_pdfium, read_pdf
-from extract.emulator.conversation import Ask, Said, objects, read_ask, read_opening, split_input
+from extract.emulator.conversation import ParsedRequest, Turn, objects, parse_request, read_prefix, split_input
 from extract.emulator.reader import is_prompt
 from extract.emulator.stored_files import with_texts
 from extract.errors import BadRecord
@@ -19,21 +19,23 @@ __all__ = ["with_pdfs_read"]
 BytesAt: TypeAlias = Callable[[str], bytes | None]
 
 
-def with_pdfs_read(ask: Ask, body: JsonObject, bytes_at: BytesAt, history: tuple[Said, ...] = ()) -> Ask:
-    """Return `ask` with the text of the PDFs in `body`; `bytes_at` returns an uploaded PDF by its address.
+def with_pdfs_read(
+    request: ParsedRequest, body: JsonObject, bytes_at: BytesAt, history: tuple[Turn, ...] = ()
+) -> ParsedRequest:
+    """Return `request` with the text of the PDFs in `body`; `bytes_at` returns an uploaded PDF by its address.
 
-    Scans, PDFs that cannot be opened, and all of them where pdfium is missing, say nothing, as pictures do.
+    Scans, PDFs that cannot be opened, and all PDFs where pdfium is missing have no text, as pictures have none.
     """
     given = body.get("input")
     texts = {id(one): text for one in documents_in(given) if (text := text_of(one, bytes_at))} if has_pdfium() else {}
     if not texts:
-        # Else the prompt beside a picture would pass for what the picture shows.
-        shows_only_files = any(ask.input_tokens.keys() - {"text"}) and is_prompt(ask.text)
-        return replace(ask, text="") if shows_only_files else ask
-    spelled = body | {"input": with_texts(given, texts)}
-    opening = read_opening(split_input(spelled["input"])[0])
-    read = read_ask(spelled, opening, ask.schema, history=history)
-    return replace(ask, text=read.text, examples=read.examples)
+        # Otherwise the prompt beside a picture would be read as the text of the picture.
+        shows_only_files = any(request.input_tokens.keys() - {"text"}) and is_prompt(request.text)
+        return replace(request, text="") if shows_only_files else request
+    with_texts_read = body | {"input": with_texts(given, texts)}
+    prefix = read_prefix(split_input(with_texts_read["input"])[0])
+    read = parse_request(with_texts_read, prefix, request.schema, history=history)
+    return replace(request, text=read.text, examples=read.examples)
 
 
 def documents_in(given: Any) -> Iterator[JsonObject]:
@@ -45,7 +47,7 @@ def documents_in(given: Any) -> Iterator[JsonObject]:
 
 
 def text_of(document: JsonObject, bytes_at: BytesAt) -> str:
-    """Return the text layer of a PDF, "" for what has none or is no PDF."""
+    """Return the text layer of a PDF, "" for one without a text layer and for anything else."""
     data = bytes_at(str(document["uri"])) if "uri" in document else inline(document)
     if data is None or b"%PDF-" not in data[:1024]:
         return ""

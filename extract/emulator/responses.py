@@ -1,4 +1,4 @@
-"""The answer as the API sends it: an interaction with steps and usage, its older form, and the response around it."""
+"""Interactions as the API sends them: steps and usage, the older dialect, and the response around them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any, Literal
 
-from extract.emulator.conversation import CHARACTERS_PER_TOKEN, Ask, count_tokens
+from extract.emulator.conversation import CHARACTERS_PER_TOKEN, ParsedRequest, count_tokens
 from extract.emulator.history import open_calls, sign, steps_given
 from extract.emulator.messages import JSON_TYPE, STREAM_TYPE, WireResponse, compact
 from extract.emulator.sse_events import stream_frames
@@ -32,9 +32,9 @@ GROUNDING = {"google_search_call": "google_search", "google_maps_call": "google_
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
-    """What the model says to one request, before it has the form of the API.
+    """The model's answer to one request, before it has the form of the API.
 
-    `acts` are steps that stand before the text; `annotations` and `media` go with the text.
+    `actions` are steps before the text, such as calls of tools; `annotations` and `media` belong to the text.
     """
 
     text: str
@@ -45,7 +45,7 @@ class Reply:
     usage: bool = True
     extras: bool = False
     continuation_token: str | None = None
-    acts: tuple[JsonObject, ...] = ()
+    actions: tuple[JsonObject, ...] = ()
     annotations: tuple[JsonObject, ...] = ()
     media: tuple[JsonObject, ...] = ()
     summary: bool = False
@@ -53,7 +53,7 @@ class Reply:
     @property
     def calls(self) -> tuple[JsonObject, ...]:
         """The function calls that wait for their results."""
-        return tuple(open_calls(self.acts).values())
+        return tuple(open_calls(self.actions).values())
 
     @property
     def thought_tokens(self) -> int:
@@ -71,12 +71,12 @@ def fit_limit(reply: Reply, limit: int | None) -> Reply:
 
 
 def split_text(text: str, parts: int) -> tuple[str, ...]:
-    """Return `text` in so many parts of about the same length; joined they are `text`."""
+    """Return `text` in `parts` parts of about the same length; joined they are `text`."""
     marks = [len(text) * index // parts for index in range(parts + 1)]
     return tuple(text[start:end] for start, end in pairwise(marks))
 
 
-def build_interaction(reply: Reply, ask: Ask, body: JsonObject, *, identity: str, now: str) -> JsonObject:
+def build_interaction(reply: Reply, request: ParsedRequest, body: JsonObject, *, identity: str, now: str) -> JsonObject:
     """Return the interaction of the `steps` dialect that answers `body`, with its own output only."""
     named = "agent" if "agent" in body else "model"
     interaction: JsonObject = {
@@ -92,7 +92,7 @@ def build_interaction(reply: Reply, ask: Ask, body: JsonObject, *, identity: str
     if "previous_interaction_id" in body:
         interaction["previous_interaction_id"] = body["previous_interaction_id"]
     if reply.usage:
-        interaction["usage"] = usage_of(reply, ask.input_tokens)
+        interaction["usage"] = usage_of(reply, request.input_tokens)
     if reply.errors:
         interaction["errors"] = list(reply.errors)
     if reply.continuation_token:
@@ -104,11 +104,11 @@ def build_interaction(reply: Reply, ask: Ask, body: JsonObject, *, identity: str
 
 
 def steps_of(reply: Reply) -> Iterator[JsonObject]:
-    """Yield the steps of `reply`: a thought first, then what it did, then the text as its layout says."""
+    """Yield the steps of `reply`: a thought first, then the actions, then the text in its layout."""
     if reply.thought is not None:
         summary = {"summary": [{"type": "text", "text": SUMMARY}]} if reply.summary else {}
         yield {"type": "thought", "signature": sign(reply.calls)} | summary
-    yield from reply.acts
+    yield from reply.actions
     if reply.extras:
         yield {"type": "musing", "mood": "curious", "content": [{"type": "text", "text": "not the answer"}]}
     if reply.layout == "split":
@@ -129,10 +129,10 @@ def split_steps(text: str) -> Iterator[JsonObject]:
 
 
 def usage_of(reply: Reply, input_tokens: Mapping[str, int]) -> JsonObject:
-    """Return the token counts; thoughts stand beside the output, and the total holds both."""
+    """Return the token counts; thoughts are counted beside the output, and the total includes both."""
     entering, leaving = sum(input_tokens.values()), count_tokens(reply.text)
-    used = count_tokens(json.dumps(reply.acts)) if reply.acts else 0
-    grounding = Counter(GROUNDING[step["type"]] for step in reply.acts if step.get("type") in GROUNDING)
+    used = count_tokens(json.dumps(reply.actions)) if reply.actions else 0
+    grounding = Counter(GROUNDING[step["type"]] for step in reply.actions if step.get("type") in GROUNDING)
     counted = [{"type": kind, "count": number} for kind, number in grounding.items()]
     return {
         "total_input_tokens": entering,
@@ -156,29 +156,29 @@ def as_outputs(interaction: JsonObject) -> JsonObject:
 
 
 def as_legacy(item: JsonObject) -> JsonObject:
-    """Return a content or step as the `outputs` dialect has it: citations by source, searches by what they found."""
+    """Return a content or step in the `outputs` dialect: citations by source, searches by their rendered results."""
     if item.get("type") == "text" and "annotations" in item:
         return item | {"annotations": [citation_source(one) for one in item["annotations"]]}
     if item.get("type") == "google_search_result":
-        found = [{"rendered_content": one.get("search_suggestions")} for one in item.get("result", ())]
-        return item | {"result": found}
+        results = [{"rendered_content": one.get("search_suggestions")} for one in item.get("result", ())]
+        return item | {"result": results}
     return item
 
 
 def citation_source(annotation: JsonObject) -> JsonObject:
-    """Return an annotation of the `outputs` dialect: where it stands and what it names."""
+    """Return an annotation in the `outputs` dialect: its place in the text and its source."""
     source = next((annotation[name] for name in ("url", "document_uri", "source") if name in annotation), None)
     return {"start_index": annotation.get("start_index"), "end_index": annotation.get("end_index"), "source": source}
 
 
 def in_progress(interaction: JsonObject, status: str = "in_progress") -> JsonObject:
-    """Return an interaction without its results: what there is to see while it runs, or after it was cancelled."""
+    """Return an interaction without its results: its form while it runs, or after it was cancelled."""
     rest = {name: value for name, value in interaction.items() if name not in ("usage", "errors")}
     return rest | {"status": status, "steps": []}
 
 
 def with_input(interaction: JsonObject, given: Any, *, legacy: bool) -> JsonObject:
-    """Return the interaction with the input it answered: as its first steps, or echoed in the `outputs` dialect."""
+    """Return the interaction with the input of its request: as its first steps, in the `outputs` dialect as a field."""
     if legacy:
         return interaction | {"input": given}
     return interaction | {"steps": [*steps_given(given), *interaction["steps"]]}
@@ -193,7 +193,7 @@ def render(
     background: bool = False,
     tokens: tuple[int, int, int] = (0, 0, 0),
 ) -> WireResponse:
-    """Return the response that carries an interaction in its dialect, as JSON or as events, and bills `tokens`."""
+    """Return the response with an interaction in its dialect, as JSON or as events; its delivery bills `tokens`."""
     form = as_outputs(interaction) if legacy else interaction
     headers = (STREAM_TYPE if stream else JSON_TYPE, ("x-gemini-service-tier", str(interaction["service_tier"])))
     frames = stream_frames(form, legacy=legacy, after=after, background=background) if stream else ()

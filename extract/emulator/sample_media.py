@@ -1,4 +1,4 @@
-"""The smallest picture and sound that are valid: what the emulator makes where an image or audio is asked for."""
+"""The smallest valid picture and sound: the emulator's answer where an image or audio is requested."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from functools import cache
 
 from extract.json_types import JsonObject
 
-__all__ = ["artefact"]
+__all__ = ["sample_media"]
 
 SIDE = 8
 """Width and height of the picture in pixels."""
@@ -19,8 +19,8 @@ SAMPLE_RATE, SAMPLES = 24_000, 2_400
 
 
 @cache
-def artefact(kind: str) -> JsonObject | None:
-    """Return a content of `kind`: a PNG, a WAV of silence, None for what the emulator cannot make."""
+def sample_media(kind: str) -> JsonObject | None:
+    """Return a content of `kind`: a PNG, a WAV of silence, None for a kind that the emulator cannot make."""
     if kind == "image":
         return {"type": "image", "mime_type": "image/png", "data": b64encode(picture()).decode()}
     if kind == "audio":

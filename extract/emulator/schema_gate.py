@@ -21,8 +21,8 @@ NOTES = frozenset({"title", "description", "propertyOrdering", "$ref", "$id", "$
 READ = CONSTRAINTS | PLACES | NOTES
 """The keywords that the service is documented to read; it ignores all others."""
 TYPES = frozenset({"string", "number", "integer", "boolean", "object", "array", "null"})
-KEPT = 256
-"""How many schemas the gate remembers: a run sends one, a test suite a few."""
+MAX_KNOWN = 256
+"""How many schemas are remembered: a run sends one, a test suite a few."""
 
 TOO_COMPLEX = (
     "The specified schema produces a constraint that has too many states for serving. Its cost is {cost} of at most "
@@ -33,7 +33,7 @@ OPTIONAL_COST, BOUND_COST, DEPTH_COST = 8, 16, 4
 
 @dataclass(frozen=True, slots=True)
 class SchemaReport:
-    """What one look at a schema found: its cost, its length in bytes, how often each ignored keyword occurs."""
+    """The cost of a schema, its length in bytes, and how often each ignored keyword occurs."""
 
     cost: int
     length: int
@@ -57,7 +57,7 @@ class SchemaGate:
         if report is None:
             cost, ignored = survey(schema, path)
             report = SchemaReport(cost, len(key), ignored)
-            if len(self._known) >= KEPT:
+            if len(self._known) >= MAX_KNOWN:
                 self._known.clear()
             self._known[key] = report
         if self.limit is not None and report.cost > self.limit:
@@ -169,7 +169,7 @@ def step_into(node: Any, token: str) -> Any:
 
 
 def find_anchors(schema: Any) -> Iterator[str]:
-    """Yield what a `$ref` may name besides JSON pointers: `$id` values, and `#` with an `$anchor`."""
+    """Yield the names for a `$ref` besides JSON pointers: `$id` values, and `#` with an `$anchor`."""
     todo = [schema]
     while todo:
         node = todo.pop()

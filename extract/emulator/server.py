@@ -1,8 +1,8 @@
-"""The emulator on a real port, for every program that can speak to the Interactions API.
+"""The emulator on a real port, for every program that can use the Interactions API.
 
 Beside the API itself: `GET /stats` returns the counters. `POST /faults` with a body such as `503=0.05,reset=0.02` lets
-those faults strike from then on; `GET /faults` says which do, and which there are. `POST /quota` with a body such as
-`{"rpm": 3000}` lets that quota hold instead of the one before (`rpm`, `tpm`, `rpd`; what is left out is not limited).
+those faults strike from then on; `GET /faults` returns which do, and which there are. `POST /quota` with a body such as
+`{"rpm": 3000}` replaces the quota (`rpm`, `tpm`, `rpd`; what is left out is not limited).
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def build_control(emulator: Emulator) -> Router:
 
 
 def read_quota(body: bytes) -> dict[str, int | None]:
-    """Return the limits in the body of `POST /quota`; ConfigError for what is none."""
+    """Return the limits in the body of `POST /quota`; ConfigError for a body that holds none."""
     try:
         limits = from_json(body)
     except ValueError:
@@ -119,7 +119,7 @@ async def read_body(receive: Receive) -> bytes:
 
 
 def wire_request(scope: Scope, body: bytes) -> WireRequest:
-    """Return an ASGI request as the emulator takes it."""
+    """Return an ASGI request as a WireRequest."""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     text = scope["query_string"].decode("latin-1")
     query = dict(parse_qsl(text, keep_blank_values=True)) if text else {}
@@ -146,7 +146,7 @@ async def deliver(response: WireResponse, receive: Receive, send: Send) -> None:
     else:
         for piece in response.pieces():
             await send({"type": "http.response.body", "body": piece, "more_body": True})
-            # Each piece leaves by itself, and a client that has left is noticed.
+            # So that each piece is sent by itself, and a client that has left is noticed.
             await asyncio.sleep(0)
         if not response.whole:
             await hang_up(connection, receive, reset=False)
@@ -172,15 +172,15 @@ async def hang_up(connection: Any, receive: Receive, *, reset: bool) -> None:
         transport.abort()
     else:
         transport.close()
-    # uvicorn must have seen the end before the application returns, or it would answer by itself.
+    # uvicorn must know of the end before the application returns, or it answers by itself.
     while (await receive())["type"] != "http.disconnect":
         pass
 
 
 def open_socket(host: str, port: int) -> socket.socket:
-    """Return a listening socket. ConfigError where the address cannot be had."""
+    """Return a listening socket. ConfigError where the address is not free."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio turns off Nagle's delay only where the protocol is named, and a delay of 40 ms per answer else follows.
+    # asyncio turns off Nagle's delay only where the protocol is named; without that each answer takes 40 ms longer.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -193,13 +193,13 @@ def open_socket(host: str, port: int) -> socket.socket:
 
 
 def url_of(listening: socket.socket) -> str:
-    """Return the base URL under which a socket is reached."""
+    """Return the base URL of a listening socket."""
     host, port = listening.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def build_server(emulator: Emulator) -> uvicorn.Server:
-    """Return a quiet server that leaves the logging of the process alone."""
+    """Return a server that logs nothing and leaves the logging of the process alone."""
     return uvicorn.Server(
         uvicorn.Config(
             build_app(emulator),

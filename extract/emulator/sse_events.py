@@ -1,4 +1,4 @@
-"""An interaction told as server-sent events, in either dialect, from the beginning or after the last event seen."""
+"""An interaction as server-sent events, in either dialect, from the beginning or after the last event received."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ EMPTY_OF: dict[type, Any] = {str: "", list: [], dict: {}}
 def stream_frames(
     interaction: JsonObject, *, legacy: bool, after: str | None = None, background: bool = False
 ) -> tuple[bytes, ...]:
-    """Return the server-sent events that tell `interaction`, each with its blank line, `[DONE]` last.
+    """Return the server-sent events of `interaction`, each with its blank line, `[DONE]` last.
 
-    `interaction` is in the form of its dialect. `after` is the id of the last event the client has seen. The stream of
-    one that still runs breaks off after what there is to tell: it is to be taken up again later. An interaction in the
-    `background` tells its status first, so that its events have the same ids while it runs and afterwards.
+    `interaction` is in the form of its dialect. `after` is the id of the last event the client has received. The stream
+    of one that still runs breaks off after the events so far, for the client to resume it later. A `background`
+    interaction sends its status first, so that its events have the same ids while it runs and afterwards.
     """
     frames = []
     numbers = count()
@@ -69,7 +69,7 @@ def events(interaction: JsonObject, *, background: bool) -> Iterator[JsonObject]
 
 
 def begin(step: JsonObject) -> tuple[JsonObject, Iterator[JsonObject]]:
-    """Return the form in which a step is announced, and the deltas that make it whole."""
+    """Return the form in which a step is announced, and the deltas that complete it."""
     kind = step["type"]
     if kind == "function_call":
         arguments = json.dumps(step.get("arguments", {}), ensure_ascii=False, separators=(",", ":"))
@@ -85,7 +85,7 @@ def begin(step: JsonObject) -> tuple[JsonObject, Iterator[JsonObject]]:
 
 
 def announce(step: JsonObject) -> tuple[JsonObject, Iterator[JsonObject]]:
-    """Return a built-in tool's call or result without what it says, and the delta that says it."""
+    """Return a built-in tool's call or result without its content, and the delta with the content."""
     empty = {name: EMPTY_OF.get(type(step[name])) for name in ("arguments", "result") if name in step}
     if not empty:
         return step, iter(())
@@ -102,7 +102,7 @@ def thought_deltas(step: JsonObject) -> Iterator[JsonObject]:
 
 
 def content_deltas(content: JsonObject) -> Iterator[JsonObject]:
-    """Yield the deltas of one content: text in pieces, then what it rests on; anything else as it is."""
+    """Yield the deltas of one content: text in pieces, then its annotations; anything else as it is."""
     if content["type"] != "text":
         yield content
         return
@@ -136,12 +136,12 @@ def legacy_events(interaction: JsonObject, *, background: bool) -> Iterator[Json
 
 
 def legacy_start(content: JsonObject, beginning: JsonObject) -> JsonObject:
-    """Return the announcement of a content: a function call with all that its type demands."""
+    """Return the announcement of a content: a function call has all fields that its type requires."""
     return content | {"arguments": {}} if content["type"] == "function_call" else beginning
 
 
 def legacy_deltas(content: JsonObject) -> Iterator[JsonObject]:
-    """Yield the deltas of one content: a call's arguments come whole, and annotations beside the last text."""
+    """Yield the deltas of one content: a call's arguments are whole, annotations come with an empty last text."""
     if content["type"] == "thought":
         yield from thought_deltas(content)
     elif content["type"] == "text":

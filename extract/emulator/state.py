@@ -6,26 +6,27 @@ import hashlib
 import math
 from collections import Counter, OrderedDict
 from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any, Generic, TypeVar
 
 from pydantic_core import to_json
 
 from extract.emulator.conversation import Kind
 from extract.emulator.messages import WireResponse, error_response, rpc_response
-from extract.errors import ConfigError
+from extract.emulator.options import Quotas
 from extract.json_types import JsonObject
 
-__all__ = ["Bounded", "Counters", "Quota", "SeenRequest"]
+__all__ = ["Counters", "LruCache", "QuotaMeter", "SeenRequest"]
 
 Key = TypeVar("Key")
 Value = TypeVar("Value")
 SECONDS = {"Minute": 60.0, "Day": 86_400.0}
 ROUNDING = 1e-6
-"""A client that waits as long as told must not be refused for the last bits of a float."""
+"""A client that waits the announced time must not be refused for the last bits of a float."""
 
 
-class Bounded(Generic[Key, Value]):
-    """A mapping that forgets what was used least recently once it holds `size` values."""
+class LruCache(Generic[Key, Value]):
+    """A mapping of at most `size` values; the one that was used least recently goes first."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -67,7 +68,7 @@ class SeenRequest:
 
 
 @dataclass(slots=True)
-class Bucket:
+class TokenBucket:
     """A token bucket that holds one window's worth and fills evenly."""
 
     size: float
@@ -88,7 +89,7 @@ class Bucket:
         missing = min(amount, self.size) - self.level
         return missing * self.window / self.size if missing > ROUNDING else 0.0
 
-    def inherit(self, old: Bucket, now: float) -> None:
+    def inherit(self, old: TokenBucket, now: float) -> None:
         """Go on from the level of another bucket."""
         old.wait(0.0, now)
         self.level, self.filled_at = min(self.size, old.level), now
@@ -99,12 +100,12 @@ class Bucket:
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class QuotaLimit:
     """One dimension of the quota: what it is called in errors, and its bucket."""
 
     metric: str
     period: str
-    bucket: Bucket
+    bucket: TokenBucket
 
     @property
     def quota_id(self) -> str:
@@ -112,50 +113,45 @@ class Allowance:
         return f"Generate{self.metric}Per{self.period}PerProjectPerModel"
 
 
-class Quota:
-    """Requests per minute, input tokens per minute and requests per day; None is no limit.
+class QuotaMeter:
+    """How much of each limit of a `Quotas` is left. Not safe to use from several threads by itself."""
 
-    `retry_after` adds the `Retry-After` header (whole seconds, rounded up) to the delay in the body. Without `details`
-    a refusal is the documented envelope alone, which names neither the quota nor a delay.
-    """
+    def __init__(self, quotas: Quotas) -> None:
+        self._retry_after, self._details = quotas.retry_after, quotas.details
+        self._limits: list[QuotaLimit] = []
+        self.change(quotas, 0.0)
 
-    def __init__(
-        self, *, rpm: int | None, tpm: int | None, rpd: int | None, retry_after: bool = False, details: bool = True
-    ) -> None:
-        self._retry_after, self._details = retry_after, details
-        self._allowances: list[Allowance] = []
-        self.change(rpm=rpm, tpm=tpm, rpd=rpd, now=0.0)
-
-    def change(self, *, rpm: int | None, tpm: int | None, rpd: int | None, now: float) -> None:
-        """Let another quota hold; what was spent of the old one is not given back."""
-        for name, limit in (("rpm", rpm), ("tpm", tpm), ("rpd", rpd)):
-            if limit is not None and limit < 1:
-                raise ConfigError(f"{name} must be at least 1, not {limit}; leave it out for no limit")
-        spent = {one.quota_id: one.bucket for one in self._allowances}
-        limits = (("Requests", "Minute", rpm), ("InputTokens", "Minute", tpm), ("Requests", "Day", rpd))
-        self._allowances = [
-            Allowance(metric, period, Bucket(limit, SECONDS[period]))
+    def change(self, quotas: Quotas, now: float) -> None:
+        """Replace the limits; what was spent of the old ones is not given back."""
+        spent = {one.quota_id: one.bucket for one in self._limits}
+        limits = (
+            ("Requests", "Minute", quotas.rpm),
+            ("InputTokens", "Minute", quotas.tpm),
+            ("Requests", "Day", quotas.rpd),
+        )
+        self._limits = [
+            QuotaLimit(metric, period, TokenBucket(limit, SECONDS[period]))
             for metric, period, limit in limits
             if limit is not None
         ]
-        for one in self._allowances:
+        for one in self._limits:
             if (old := spent.get(one.quota_id)) is not None:
                 one.bucket.inherit(old, now)
 
     def admit(self, tokens: int, now: float) -> WireResponse | None:
         """Take one request of `tokens` from every bucket, or return the 429 of the slowest one and take nothing."""
-        if not self._allowances:
+        if not self._limits:
             return None
-        amounts = [tokens if one.metric == "InputTokens" else 1 for one in self._allowances]
-        waits = [one.bucket.wait(amount, now) for one, amount in zip(self._allowances, amounts, strict=True)]
-        longest = max(waits)
-        if longest > 0:
-            return self._refuse(self._allowances[waits.index(longest)], longest)
-        for one, amount in zip(self._allowances, amounts, strict=True):
+        amounts = [tokens if one.metric == "InputTokens" else 1 for one in self._limits]
+        waits = [one.bucket.wait(amount, now) for one, amount in zip(self._limits, amounts, strict=True)]
+        wait = max(waits)
+        if wait > 0:
+            return self._refuse(self._limits[waits.index(wait)], wait)
+        for one, amount in zip(self._limits, amounts, strict=True):
             one.bucket.take(amount)
         return None
 
-    def _refuse(self, spent: Allowance, wait: float) -> WireResponse:
+    def _refuse(self, spent: QuotaLimit, wait: float) -> WireResponse:
         headers = (("retry-after", str(math.ceil(wait))),) if self._retry_after else ()
         if not self._details:
             code = "quota_exceeded" if spent.period == "Day" else "rate_limit_exceeded"
@@ -180,13 +176,14 @@ def fingerprint(body: Any) -> int:
 
 
 class Counters:
-    """What happened so far; `seen` is None without `keep_requests`.
+    """What happened so far. Safe to use from several threads.
 
-    `count_distinct` keeps one integer per distinct request; without it `distinct` and `repeats` are reported as None.
+    `count_distinct` stores one integer per distinct request; without it `distinct` and `repeats` are reported as None.
     """
 
     def __init__(self, *, keep_requests: bool, count_distinct: bool) -> None:
-        self.seen: list[SeenRequest] | None = [] if keep_requests else None
+        self._lock = Lock()
+        self._seen: list[SeenRequest] | None = [] if keep_requests else None
         self._distinct: set[int] | None = set() if count_distinct else None
         self._status: Counter[str] = Counter()
         self._ignored: Counter[str] = Counter()
@@ -197,48 +194,67 @@ class Counters:
 
     def arrive(self) -> None:
         """Note that a request is being answered."""
-        self._in_flight += 1
-        self._peak = max(self._peak, self._in_flight)
+        with self._lock:
+            self._in_flight += 1
+            self._peak = max(self._peak, self._in_flight)
 
     def leave(self, delivered: WireResponse | None) -> None:
-        """Note that a request is done with; `delivered` is what went out, None where the client left before the end."""
-        self._in_flight -= 1
-        if delivered is not None and delivered.whole:
-            (entering, leaving, thought), more = self._tokens, delivered.tokens
-            self._tokens = (entering + more[0], leaving + more[1], thought + more[2])
+        """Note the end of a request; `delivered` is what was sent, None where the client left before the end."""
+        with self._lock:
+            self._in_flight -= 1
+            if delivered is not None and delivered.whole:
+                (entering, leaving, thought), more = self._tokens, delivered.tokens
+                self._tokens = (entering + more[0], leaving + more[1], thought + more[2])
 
     def note_create(self, body: Any) -> None:
         """Note the arrival of a create request."""
-        self._counts["requests"] += 1
-        if self._distinct is not None:
-            mark = fingerprint(body)
-            self._counts["repeats"] += mark in self._distinct
-            self._distinct.add(mark)
         stored = not (isinstance(body, dict) and body.get("store") is False)
-        self._counts["store_true" if stored else "store_false"] += 1
+        with self._lock:
+            self._counts["requests"] += 1
+            if self._distinct is not None:
+                mark = fingerprint(body)
+                self._counts["repeats"] += mark in self._distinct
+                self._distinct.add(mark)
+            self._counts["store_true" if stored else "store_false"] += 1
 
-    def note_status(self, status: int) -> None:
-        """Note how a create request was answered; 0 is a reset connection."""
-        self._status[str(status) if status else "reset"] += 1
+    def note_response(self, request: SeenRequest) -> None:
+        """Note how a create request was answered."""
+        with self._lock:
+            self._status["reset" if request.status is None else str(request.status)] += 1
+            if self._seen is not None:
+                self._seen.append(request)
 
     def note_other(self) -> None:
         """Note a request that creates nothing: get, delete, cancel, unknown paths."""
-        self._counts["other_requests"] += 1
+        with self._lock:
+            self._counts["other_requests"] += 1
 
     def note_ignored(self, keywords: Counter[str]) -> None:
-        """Note schema keywords that the service reads over."""
-        self._ignored.update(keywords)
+        """Note schema keywords that the service ignores."""
+        with self._lock:
+            self._ignored.update(keywords)
 
     def note_fault(self, name: str) -> None:
         """Note that a fault struck."""
-        self._faults[name] += 1
+        with self._lock:
+            self._faults[name] += 1
 
     def note_quota_refusal(self) -> None:
         """Note a request refused for the quota."""
-        self._counts["refused_by_quota"] += 1
+        with self._lock:
+            self._counts["refused_by_quota"] += 1
+
+    def seen_requests(self) -> list[SeenRequest]:
+        """Return the create requests in order of arrival, none without `keep_requests`."""
+        with self._lock:
+            return list(self._seen or ())
 
     def report(self) -> JsonObject:
         """Return all counters; `peak_in_flight` counts a request from its arrival to the end of its delivery."""
+        with self._lock:
+            return self._report()
+
+    def _report(self) -> JsonObject:
         return {
             **self._counts,
             "by_status": dict(self._status),

@@ -1,4 +1,4 @@
-"""Uploaded files as the emulator keeps them: their bytes on disk, their state by the clock, their limits."""
+"""Uploaded files in the emulator: their bytes on disk, their state by the clock, their limits."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from threading import Lock
 from typing import Any
 
 from extract.documents.mime import is_text
-from extract.emulator.messages import Refusal, refusal, rpc_response
-from extract.emulator.state import Bounded
+from extract.emulator.messages import Refusal, refusal, rpc_response, timestamp
+from extract.emulator.state import LruCache
 from extract.json_types import JsonObject
 
-__all__ = ["GRANULARITY", "FileShelf", "Upload", "file_refusal"]
+__all__ = ["GRANULARITY", "FileStore", "Upload", "file_refusal"]
 
 GRANULARITY = 256 * 1024
-MOST_FILE_BYTES, MOST_PROJECT_BYTES = 2 * 1024**3, 20 * 1024**3
-LIFE_SECONDS = 48 * 3600.0
-KEPT_NAMES = 10_000
+MAX_FILE_BYTES, MAX_PROJECT_BYTES = 2 * 1024**3, 20 * 1024**3
+LIFETIME_SECONDS = 48 * 3600.0
+MAX_ENDED_NAMES = 10_000
 NAME = re.compile(r"files/[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?")
 FILE_URI = re.compile(r"(?P<origin>https?://[^/?#]+)/v1(?:beta)?/(?P<name>files/[A-Za-z0-9-]+)")
 STATUS_NAMES = {400: "INVALID_ARGUMENT", 403: "PERMISSION_DENIED", 404: "NOT_FOUND", 409: "ALREADY_EXISTS"}
@@ -39,7 +39,7 @@ def file_refusal(status: int, message: str) -> Refusal:
 
 @dataclass(slots=True)
 class Upload:
-    """An upload on its way: what was announced, and what has arrived."""
+    """An upload that has not ended: the announced file, and the bytes received."""
 
     identity: str
     name: str
@@ -55,8 +55,8 @@ class Upload:
 
 
 @dataclass(slots=True)
-class Stored:
-    """A file that has arrived whole. Times are on the emulator's clock."""
+class StoredFile:
+    """A file whose upload has ended. Times are on the emulator's clock."""
 
     upload: Upload
     created: float
@@ -69,27 +69,27 @@ class Stored:
         return "FAILED" if self.failed else "ACTIVE"
 
 
-class FileShelf:
-    """Keeps uploads and files; the folder with their bytes is removed with this object, or when Python ends.
+class FileStore:
+    """Uploads and files; the folder with their bytes is removed with this object, or when Python ends.
 
-    `written` writes a time of the clock as the API does. A file is usable `processing_seconds` after its last byte and
-    gone 48 hours after it. How the service refuses more than 20 GB per project is not documented: here it is a 400, and
-    what uploads on their way have announced counts.
+    A file is usable `processing_seconds` after its last byte and expires 48 hours after it. How the service refuses
+    more than 20 GB per project is not documented: here it is a 400, and the announced sizes of uploads that have not
+    ended count.
     """
 
-    def __init__(self, *, processing_seconds: float, written: Callable[[float], str]) -> None:
-        self._processing_seconds, self._written = processing_seconds, written
+    def __init__(self, *, processing_seconds: float) -> None:
+        self._processing_seconds = processing_seconds
         self._folder: Path | None = None
         self._uploads: dict[str, Upload] = {}
-        self._files: dict[str, Stored] = {}
-        self._done: Bounded[str, str] = Bounded(KEPT_NAMES)
-        self._expired: Bounded[str, bool] = Bounded(KEPT_NAMES)
+        self._files: dict[str, StoredFile] = {}
+        self._done: LruCache[str, str] = LruCache(MAX_ENDED_NAMES)
+        self._expired: LruCache[str, bool] = LruCache(MAX_ENDED_NAMES)
         self._lock = Lock()
 
     def begin(
         self,
         identity: str,
-        told: JsonObject,
+        metadata: JsonObject,
         *,
         size: int,
         mime_type: str,
@@ -98,24 +98,24 @@ class FileShelf:
         version: str,
         now: float,
     ) -> Upload:
-        """Announce an upload. Refusal for a name that is taken or no name, and for what is too large."""
-        name = str(told.get("name") or f"files/{identity[:24]}")
+        """Announce an upload. Refusal for a name that exists or is malformed, and for a file that is too large."""
+        name = str(metadata.get("name") or f"files/{identity[:24]}")
         if not NAME.fullmatch(name):
             raise file_refusal(HTTPStatus.BAD_REQUEST, f"Invalid file name {name!r}: lower case, digits and dashes.")
         with self._lock:
             self._sweep(now)
             if name in self._files:
                 raise file_refusal(HTTPStatus.CONFLICT, f"Requested entity {name} already exists")
-            if not 0 < size <= MOST_FILE_BYTES:
-                raise file_refusal(HTTPStatus.BAD_REQUEST, f"A file has 1 to {MOST_FILE_BYTES} bytes, not {size}.")
-            if size + sum(self._sizes()) > MOST_PROJECT_BYTES:
+            if not 0 < size <= MAX_FILE_BYTES:
+                raise file_refusal(HTTPStatus.BAD_REQUEST, f"A file has 1 to {MAX_FILE_BYTES} bytes, not {size}.")
+            if size + sum(self._sizes()) > MAX_PROJECT_BYTES:
                 raise file_refusal(HTTPStatus.BAD_REQUEST, "The files of this project would pass 20 GB: delete some.")
             upload = Upload(identity, name, mime_type, label, size, origin, version, self._path(identity))
             self._uploads[identity] = upload
         return upload
 
     def find_upload(self, identity: str) -> Upload | None:
-        """Return an upload on its way; None once it has ended. Refusal where there never was one."""
+        """Return an upload, None once it has ended. Refusal where there never was one."""
         with self._lock:
             upload = self._uploads.get(identity)
             if upload is None and self._done.find(identity) is None:
@@ -123,7 +123,7 @@ class FileShelf:
             return upload
 
     def add(self, upload: Upload, data: bytes) -> None:
-        """Keep the next bytes of an upload."""
+        """Store the next bytes of an upload."""
         with self._lock, upload.path.open("ab") as file:
             file.write(data)
             upload.hash.update(data)
@@ -134,23 +134,23 @@ class FileShelf:
         with self._lock:
             self._uploads.pop(upload.identity, None)
             self._done.put(upload.identity, upload.name)
-            self._files[upload.name] = Stored(upload, now, now + self._processing_seconds, failed)
+            self._files[upload.name] = StoredFile(upload, now, now + self._processing_seconds, failed)
             return self._shown(self._files[upload.name], now)
 
     def cancel(self, upload: Upload) -> None:
-        """Forget an upload on its way."""
+        """Forget an upload and its bytes."""
         with self._lock:
             self._uploads.pop(upload.identity, None)
             upload.path.unlink(missing_ok=True)
 
-    def outcome(self, identity: str, now: float) -> JsonObject:
-        """Return the file that an upload has become."""
+    def file_of(self, identity: str, now: float) -> JsonObject:
+        """Return the file of an upload that has ended."""
         with self._lock:
             name = self._done.find(identity)
         return self.show(str(name), now)
 
     def show(self, name: str, now: float) -> JsonObject:
-        """Return a file as it is now. Refusal where there is none any more."""
+        """Return a file as it is now. Refusal where there is none or it has expired."""
         with self._lock:
             return self._shown(self._stored(name, now), now)
 
@@ -175,13 +175,13 @@ class FileShelf:
     def check_used(self, body: JsonObject, now: float, origin: str) -> None:
         """Raise Refusal where a request names an uploaded file that is unknown, expired, or not ACTIVE.
 
-        An address below Google's or our own `origin` names an uploaded file; any other may hold what it likes.
+        An address below Google's or the emulator's own `origin` names an uploaded file; others are not looked at.
         """
         for content in file_contents(body.get("input")):
-            found = FILE_URI.fullmatch(content["uri"])
-            if found is None or found["origin"] not in (GOOGLE, origin):
+            match = FILE_URI.fullmatch(content["uri"])
+            if match is None or match["origin"] not in (GOOGLE, origin):
                 continue
-            name = found["name"]
+            name = match["name"]
             with self._lock:
                 self._sweep(now)
                 stored, expired = self._files.get(name), self._expired.find(name)
@@ -193,8 +193,8 @@ class FileShelf:
             if (state := stored.state_at(now)) != "ACTIVE":
                 raise refusal(f"The File {name} is not in an ACTIVE state but {state}, and usage is not allowed.")
 
-    def spelled_out(self, body: JsonObject) -> JsonObject:
-        """Return a request in which uploaded text files stand as text, for the reader; others stay as they are."""
+    def with_text_files(self, body: JsonObject) -> JsonObject:
+        """Return a request with the text of uploaded text files in their place, for the reader."""
         if not self._files:
             return body
         given = body.get("input")
@@ -202,36 +202,36 @@ class FileShelf:
         return body | {"input": with_texts(given, texts)} if texts else body
 
     def pdf_at(self, uri: str) -> bytes | None:
-        """Return the bytes of an uploaded PDF, None for what is none."""
+        """Return the bytes of an uploaded PDF, None for any other address."""
         return self._bytes(uri, lambda mime_type: mime_type == "application/pdf")
 
     def _text(self, uri: str) -> str | None:
         data = self._bytes(uri, is_text)
         return None if data is None else data.decode("utf-8", "replace")
 
-    def _bytes(self, uri: str, wanted: Callable[[str], bool]) -> bytes | None:
-        found = FILE_URI.fullmatch(uri)
+    def _bytes(self, uri: str, accepts: Callable[[str], bool]) -> bytes | None:
+        match = FILE_URI.fullmatch(uri)
         with self._lock:
-            stored = self._files.get(found["name"]) if found else None
-            if stored is None or not wanted(stored.upload.mime_type):
+            stored = self._files.get(match["name"]) if match else None
+            if stored is None or not accepts(stored.upload.mime_type):
                 return None
             return stored.upload.path.read_bytes()
 
-    def _stored(self, name: str, now: float) -> Stored:
+    def _stored(self, name: str, now: float) -> StoredFile:
         self._sweep(now)
         stored = self._files.get(name)
         if stored is None:
-            # The service tells an expired file from one that never was no better than this.
+            # The service does not tell an expired file from one that never existed any better than this.
             status = HTTPStatus.FORBIDDEN if self._expired.find(name) else HTTPStatus.NOT_FOUND
             message = f"You do not have permission to access the File {name.partition('/')[2]} or it may not exist."
             raise file_refusal(status, message)
         return stored
 
     def _sweep(self, now: float) -> None:
-        """Let files go whose time is over. They lie in the order of their arrival."""
+        """Remove expired files. They are in the order of their arrival."""
         while self._files:
             name, oldest = next(iter(self._files.items()))
-            if now < oldest.created + LIFE_SECONDS:
+            if now < oldest.created + LIFETIME_SECONDS:
                 return
             oldest.upload.path.unlink(missing_ok=True)
             self._expired.put(name, True)
@@ -247,16 +247,16 @@ class FileShelf:
             weakref.finalize(self, shutil.rmtree, self._folder, ignore_errors=True)
         return self._folder / identity
 
-    def _shown(self, stored: Stored, now: float) -> JsonObject:
+    def _shown(self, stored: StoredFile, now: float) -> JsonObject:
         upload, state = stored.upload, stored.state_at(now)
         file: JsonObject = {
             "name": upload.name,
             **({"displayName": upload.label} if upload.label else {}),
             "mimeType": upload.mime_type,
             "sizeBytes": str(upload.size),
-            "createTime": self._written(stored.created),
-            "updateTime": self._written(min(now, stored.active_at)),
-            "expirationTime": self._written(stored.created + LIFE_SECONDS),
+            "createTime": timestamp(stored.created),
+            "updateTime": timestamp(min(now, stored.active_at)),
+            "expirationTime": timestamp(stored.created + LIFETIME_SECONDS),
             "sha256Hash": b64encode(upload.hash.digest()).decode(),
             "uri": f"{upload.origin}/{upload.version}/{upload.name}",
             "state": state,
@@ -266,7 +266,7 @@ class FileShelf:
 
 
 def file_contents(given: Any) -> Iterator[JsonObject]:
-    """Yield the contents of an input that stand at an address, in steps and turns too."""
+    """Yield the contents of an input that have an address, in steps and turns too."""
     if isinstance(given, list):
         for one in given:
             yield from file_contents(one)
@@ -278,7 +278,7 @@ def file_contents(given: Any) -> Iterator[JsonObject]:
 
 
 def with_texts(given: Any, texts: dict[int, str]) -> Any:
-    """Return an input in which the contents with these identities are text."""
+    """Return an input in which text replaces the contents with these `id()`s."""
     if isinstance(given, list):
         return [with_texts(one, texts) for one in given]
     if not isinstance(given, dict):

@@ -1,4 +1,4 @@
-"""`countTokens` in a box: a token per four characters, and as many per file as an interaction counts."""
+"""The answer to `countTokens`: a token per four characters, and as many per file as an interaction counts."""
 
 from __future__ import annotations
 

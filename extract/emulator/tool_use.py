@@ -1,6 +1,6 @@
-"""What the model does besides speaking: it calls functions, uses built-in tools, makes pictures and sounds.
+"""The model's calls of functions and built-in tools, and the media it makes.
 
-Nothing is searched, fetched or run: calls and results have the form of the real ones, and say that they are emulated.
+Nothing is searched, fetched or run: calls and results have the form of real ones, and name themselves emulated.
 """
 
 from __future__ import annotations
@@ -14,12 +14,21 @@ from typing import Any
 
 from extract.emulator.conversation import mapping, objects
 from extract.emulator.history import open_calls
-from extract.emulator.sample_media import artefact
+from extract.emulator.sample_media import sample_media
 from extract.json_types import JsonObject
 
-__all__ = ["Calls", "Scene", "Steps", "annotations_for", "choose_functions", "read_scene", "tool_steps", "without_gaps"]
+__all__ = [
+    "Calls",
+    "Steps",
+    "ToolContext",
+    "annotations_for",
+    "choose_functions",
+    "read_tool_context",
+    "tool_steps",
+    "without_gaps",
+]
 
-Naming = Callable[[str], str]
+MakeId = Callable[[str], str]
 
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|\d+")
 URL = re.compile(r"https?://[^\s<>\"')\]]+")
@@ -64,20 +73,26 @@ COMMON = frozenset(
         "please",
     )
 )
-LONGEST_QUERY = 80
+MAX_QUERY_LENGTH = 80
 UNREACHABLE_HOSTS = (".invalid", ".test")
 NOTE = "emulated: nothing was searched, fetched or run"
 
 
 class Calls:
-    """A scripted answer that calls functions: `Calls(("get_weather", {"location": "Paris"}), ...)`, all at once."""
+    """A scripted answer that calls functions, all at once.
+
+    Emulator(answers=[Calls(("get_weather", {"location": "Paris"})), "It is sunny in Paris."])
+    """
 
     def __init__(self, *calls: tuple[str, JsonObject]) -> None:
         self.calls = calls
 
 
 class Steps:
-    """A scripted answer step by step, as it is to stand in the interaction; `status` is told by the calls in it."""
+    """A scripted answer as the steps of the interaction. Without `status` it follows from the calls among them.
+
+    Emulator(answers=[Steps({"type": "model_output", "content": [{"type": "text", "text": "spam"}]})])
+    """
 
     def __init__(self, *steps: JsonObject, status: str | None = None) -> None:
         self.steps = steps
@@ -85,10 +100,10 @@ class Steps:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
-    """What a request gives the model to act with: tools, results of functions, media to make, its latest words.
+class ToolContext:
+    """The tools of a request, the latest results of functions, the media to make, and the user's latest text.
 
-    `results` are pairs of a function's name and what it returned, as text.
+    `results` are pairs of a function's name and its result as text. `forced` tells whether a function must be called.
     """
 
     tools: tuple[JsonObject, ...] = ()
@@ -104,8 +119,8 @@ class Scene:
         return tuple(tool for tool in self.tools if tool.get("type") == "function")
 
 
-def read_scene(body: JsonObject, steps: Sequence[JsonObject], waiting: dict[str, JsonObject]) -> Scene:
-    """Return what `body` gives to act with. `steps` is its input, `waiting` the calls of its stored parent."""
+def read_tool_context(body: JsonObject, steps: Sequence[JsonObject], waiting: dict[str, JsonObject]) -> ToolContext:
+    """Return the tools and results of `body`. `steps` is its input, `waiting` the open calls of its stored parent."""
     generation = mapping(body.get("generation_config"))
     mode, allowed = tool_choice(generation.get("tool_choice"))
     tools = objects(body.get("tools")) or agent_tools(body)
@@ -115,19 +130,19 @@ def read_scene(body: JsonObject, steps: Sequence[JsonObject], waiting: dict[str,
         tools = [tool for tool in tools if tool.get("type") != "function" or tool.get("name") in allowed]
     kinds = media_kinds(body)
     names = {name: str(call.get("name")) for name, call in (waiting | calls_in(steps)).items()}
-    return Scene(
+    return ToolContext(
         tools=tuple(tools),
         results=tuple(newest_results(steps, names)),
         newest=newest_text(steps),
         forced=mode == "any",
-        media=tuple(content for kind in kinds if (content := artefact(kind)) is not None),
+        media=tuple(content for kind in kinds if (content := sample_media(kind)) is not None),
         only_media=bool(kinds) and "text" not in kinds,
         summaries=generation.get("thinking_summaries") == "auto",
     )
 
 
 def agent_tools(body: JsonObject) -> list[JsonObject]:
-    """Return the tools that an agent brings along: research agents search."""
+    """Return the tools that an agent has by itself: research agents search."""
     return [{"type": "google_search"}] if str(body.get("agent", "")).startswith("deep-research") else []
 
 
@@ -146,7 +161,7 @@ def strings(value: Any) -> list[str]:
 
 
 def media_kinds(body: JsonObject) -> tuple[str, ...]:
-    """Return the kinds of output that were asked for by name, () where nothing was said about it."""
+    """Return the kinds of output that `body` names, () where it names none."""
     wanted = body.get("response_format")
     entries = objects(wanted if isinstance(wanted, list) else [wanted])
     kinds = [one["type"] for one in entries if one.get("type") in ("text", "image", "audio")]
@@ -161,12 +176,12 @@ def calls_in(steps: Iterable[JsonObject]) -> dict[str, JsonObject]:
 
 
 def newest_results(steps: Sequence[JsonObject], names: dict[str, str]) -> Iterator[tuple[str, str]]:
-    """Yield the results that end an input, by the name of their function."""
+    """Yield the results at the end of an input, by the name of their function."""
     ending = list(takewhile(lambda step: step.get("type") == "function_result", reversed(steps)))
     for step in reversed(ending):
         name = step.get("name") or names.get(str(step.get("call_id")), "function")
-        told = as_text(step.get("result"))
-        yield str(name), f"error: {told}" if step.get("is_error") else told
+        text = as_text(step.get("result"))
+        yield str(name), f"error: {text}" if step.get("is_error") else text
 
 
 def as_text(result: Any) -> str:
@@ -185,38 +200,39 @@ def as_text(result: Any) -> str:
 
 
 def newest_text(steps: Sequence[JsonObject]) -> str:
-    """Return what the user said last."""
+    """Return the user's latest text."""
     for step in reversed(steps):
         if step.get("type") == "user_input":
             return "\n".join(str(one.get("text", "")) for one in objects(step.get("content")))
     return ""
 
 
-def choose_functions(scene: Scene) -> tuple[JsonObject, ...]:
-    """Return the functions that the user's words ask for: those whose name or description they share words with.
+def choose_functions(context: ToolContext) -> tuple[JsonObject, ...]:
+    """Return the functions that the user's latest text needs: those whose name or description shares words with it.
 
-    Where results have come the model speaks; where a call is forced the first function is as good as any.
+    After results the model answers in text. Where a call is forced and no function fits, it is the first one.
     """
-    if scene.results or not scene.functions:
+    if context.results or not context.functions:
         return ()
-    said = words(scene.newest)
-    chosen = tuple(tool for tool in scene.functions if asks_for(said, tool))
-    return chosen or (scene.functions[:1] if scene.forced else ())
+    requested = words(context.newest)
+    chosen = tuple(tool for tool in context.functions if fits(requested, tool))
+    return chosen or (context.functions[:1] if context.forced else ())
 
 
-def asks_for(said: frozenset[str], tool: JsonObject) -> bool:
+def fits(requested: frozenset[str], tool: JsonObject) -> bool:
+    # Descriptions are prose: one word in common is chance.
     described = words(str(tool.get("description", "")))
-    return bool(said & words(str(tool.get("name", "")))) or len(said & described) > 1
+    return bool(requested & words(str(tool.get("name", "")))) or len(requested & described) > 1
 
 
 def words(text: str) -> frozenset[str]:
-    """Return the words of a text or a name that say something, without a plural's `s`."""
-    found = (word.lower() for word in WORD.findall(text))
-    return frozenset(word.removesuffix("s") for word in found if word not in COMMON)
+    """Return the words of a text or a name that are not common ones, without a plural's `s`."""
+    lowered = (word.lower() for word in WORD.findall(text))
+    return frozenset(word.removesuffix("s") for word in lowered if word not in COMMON)
 
 
 def without_gaps(arguments: Any, parameters: JsonObject, text: str) -> JsonObject:
-    """Return arguments with empty strings and lists filled from the names in `text`: an empty call says nothing."""
+    """Return arguments with empty strings and lists filled from the proper names in `text`."""
     names = [name for name in PROPER.findall(text) if name.lower() not in COMMON]
     filled: JsonObject = {}
     required = strings(parameters.get("required"))
@@ -231,64 +247,64 @@ def without_gaps(arguments: Any, parameters: JsonObject, text: str) -> JsonObjec
     return filled
 
 
-def tool_steps(scene: Scene, name: Naming) -> Iterator[JsonObject]:
+def tool_steps(context: ToolContext, make_id: MakeId) -> Iterator[JsonObject]:
     """Yield call and result of each built-in tool that the model uses."""
-    for tool in scene.tools:
-        act = ACTS.get(str(tool.get("type")))
-        for call, result in act(tool, scene) if act else ():
-            identity = name("call_")
+    for tool in context.tools:
+        use = BUILT_IN.get(str(tool.get("type")))
+        for call, result in use(tool, context) if use else ():
+            identity = make_id("call_")
             kind = call.pop("type")
             yield {"type": f"{kind}_call", "id": identity} | call
             yield {"type": f"{kind}_result", "call_id": identity} | result
 
 
-Act = Iterator[tuple[JsonObject, JsonObject]]
+ToolExchange = Iterator[tuple[JsonObject, JsonObject]]
 
 
-def search(tool: JsonObject, scene: Scene) -> Act:
+def search(tool: JsonObject, context: ToolContext) -> ToolExchange:
     kinds = tool.get("search_types")
-    call: JsonObject = {"type": "google_search", "arguments": {"queries": [scene.newest[:LONGEST_QUERY]]}}
+    call: JsonObject = {"type": "google_search", "arguments": {"queries": [context.newest[:MAX_QUERY_LENGTH]]}}
     if isinstance(kinds, list) and kinds:
         call["search_type"] = kinds[0]
     yield call, {"result": [{"search_suggestions": f"<div>{NOTE}</div>"}]}
 
 
-def fetch(tool: JsonObject, scene: Scene) -> Act:  # noqa: ARG001 - every act has this shape
-    urls = [url.rstrip(".,;:!?") for url in URL.findall(scene.newest)]
+def fetch(tool: JsonObject, context: ToolContext) -> ToolExchange:  # noqa: ARG001 - every tool has this signature
+    urls = [url.rstrip(".,;:!?") for url in URL.findall(context.newest)]
     if urls:
         result = [{"url": url, "status": "error" if is_unreachable(url) else "success"} for url in urls]
         yield {"type": "url_context", "arguments": {"urls": urls}}, {"result": result}
 
 
 def is_unreachable(url: str) -> bool:
-    """Tell a URL of a host that never exists."""
+    """Tell whether the host of a URL is one that never exists."""
     return url.split("/")[2].partition(":")[0].endswith(UNREACHABLE_HOSTS)
 
 
-def compute(tool: JsonObject, scene: Scene) -> Act:  # noqa: ARG001 - every act has this shape
+def compute(tool: JsonObject, context: ToolContext) -> ToolExchange:  # noqa: ARG001 - every tool has this signature
     call = {"type": "code_execution", "arguments": {"language": "python", "code": f"print({NOTE!r})"}}
     yield call, {"result": f"{NOTE}\n", "is_error": False}
 
 
-def look_up_files(tool: JsonObject, scene: Scene) -> Act:  # noqa: ARG001 - every act has this shape
+def look_up_files(tool: JsonObject, context: ToolContext) -> ToolExchange:  # noqa: ARG001 - every tool has this signature
     yield {"type": "file_search"}, {}
 
 
-def look_up_places(tool: JsonObject, scene: Scene) -> Act:  # noqa: ARG001 - every act has this shape
+def look_up_places(tool: JsonObject, context: ToolContext) -> ToolExchange:  # noqa: ARG001 - every tool has this signature
     place = {"place_id": "emulated-place", "name": NOTE, "url": "https://maps.example.com/emulated-place"}
-    arguments = {"queries": [scene.newest[:LONGEST_QUERY]]}
+    arguments = {"queries": [context.newest[:MAX_QUERY_LENGTH]]}
     yield {"type": "google_maps", "arguments": arguments}, {"result": [{"places": [place]}]}
 
 
-def ask_server(tool: JsonObject, scene: Scene) -> Act:
+def ask_server(tool: JsonObject, context: ToolContext) -> ToolExchange:
     server = str(tool.get("name", "server"))
     allowed = [name for entry in objects(tool.get("allowed_tools")) for name in strings(entry.get("tools"))]
     named = {"name": allowed[0] if allowed else "query", "server_name": server}
-    call = {"type": "mcp_server_tool", "arguments": {"query": scene.newest[:LONGEST_QUERY]}} | named
+    call = {"type": "mcp_server_tool", "arguments": {"query": context.newest[:MAX_QUERY_LENGTH]}} | named
     yield call, {"result": NOTE} | named
 
 
-ACTS: dict[str, Callable[[JsonObject, Scene], Act]] = {
+BUILT_IN: dict[str, Callable[[JsonObject, ToolContext], ToolExchange]] = {
     "google_search": search,
     "url_context": fetch,
     "code_execution": compute,
@@ -298,39 +314,39 @@ ACTS: dict[str, Callable[[JsonObject, Scene], Act]] = {
 }
 
 
-def annotations_for(acts: Iterable[JsonObject], scene: Scene, text: str) -> Iterator[JsonObject]:
-    """Yield what the text rests on: one citation per source that the tools found, over all of it, in bytes."""
+def annotations_for(steps: Iterable[JsonObject], context: ToolContext, text: str) -> Iterator[JsonObject]:
+    """Yield one citation for each source in the results of tools; each spans the whole text, in bytes."""
     if not text:
         return
     span = {"start_index": 0, "end_index": len(text.encode("utf-8", "replace"))}
-    for step in acts:
-        for source in SOURCES.get(step["type"], lambda *_: ())(step, scene):
+    for step in steps:
+        for source in SOURCES.get(step["type"], lambda *_: ())(step, context):
             yield source | span
 
 
-def searched(step: JsonObject, scene: Scene) -> Iterator[JsonObject]:  # noqa: ARG001 - every source has this shape
+def searched(step: JsonObject, context: ToolContext) -> Iterator[JsonObject]:  # noqa: ARG001 - every source has this signature
     yield {"type": "url_citation", "url": "https://example.com/emulated-search", "title": NOTE}
 
 
-def fetched(step: JsonObject, scene: Scene) -> Iterator[JsonObject]:  # noqa: ARG001 - every source has this shape
+def fetched(step: JsonObject, context: ToolContext) -> Iterator[JsonObject]:  # noqa: ARG001 - every source has this signature
     for one in step["result"]:
         if one["status"] == "success":
             yield {"type": "url_citation", "url": one["url"], "title": NOTE}
 
 
-def filed(step: JsonObject, scene: Scene) -> Iterator[JsonObject]:  # noqa: ARG001 - every source has this shape
-    stores = [name for tool in scene.tools for name in strings(tool.get("file_search_store_names"))]
+def filed(step: JsonObject, context: ToolContext) -> Iterator[JsonObject]:  # noqa: ARG001 - every source has this signature
+    stores = [name for tool in context.tools for name in strings(tool.get("file_search_store_names"))]
     store = stores[0] if stores else "fileSearchStores/emulated"
     yield {"type": "file_citation", "document_uri": f"{store}/documents/emulated", "file_name": NOTE, "page_number": 1}
 
 
-def placed(step: JsonObject, scene: Scene) -> Iterator[JsonObject]:  # noqa: ARG001 - every source has this shape
+def placed(step: JsonObject, context: ToolContext) -> Iterator[JsonObject]:  # noqa: ARG001 - every source has this signature
     for result in step["result"]:
         for place in result["places"]:
             yield {"type": "place_citation"} | place
 
 
-SOURCES: dict[str, Callable[[JsonObject, Scene], Iterator[JsonObject]]] = {
+SOURCES: dict[str, Callable[[JsonObject, ToolContext], Iterator[JsonObject]]] = {
     "google_search_result": searched,
     "url_context_result": fetched,
     "file_search_result": filed,

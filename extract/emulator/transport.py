@@ -1,4 +1,4 @@
-"""The emulator as an httpx transport, sync and async: what the service would do on the socket, done in process."""
+"""The emulator as an httpx transport, sync and async, in the process of its client."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ __all__ = ["EmulatorTransport"]
 class EmulatorTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
     """Answers httpx requests from `exchange`, whose context lasts as long as the delivery.
 
-    A reset is raised as `httpx.ReadError`, a cut body as `httpx.RemoteProtocolError` while the body is read. `sleep`
-    and `wait` carry out delays, for async and for sync clients.
+    A reset is raised as `httpx.ReadError`, a cut body as `httpx.RemoteProtocolError` while the body is read. Delays
+    are slept with `sleep` for async clients, with `wait` for sync ones.
     """
 
     def __init__(
@@ -66,7 +66,7 @@ class PiecewiseBody(httpx.AsyncByteStream, httpx.SyncByteStream):
 
 
 def wire_request(request: httpx.Request) -> WireRequest:
-    """Return an httpx request, its body read, as the emulator takes it."""
+    """Return an httpx request whose body has been read as a WireRequest."""
     url = request.url
     query = dict(url.params) if url.query else {}
     origin = f"{url.scheme}://{url.netloc.decode('ascii')}"
@@ -74,7 +74,7 @@ def wire_request(request: httpx.Request) -> WireRequest:
 
 
 def http_response(response: WireResponse, request: httpx.Request) -> httpx.Response:
-    """Return what httpx gives its client, or raise what it raises."""
+    """Return the response that httpx gives its client, or raise the error that it raises."""
     if response.reset:
         raise httpx.ReadError("connection reset by peer", request=request)
     headers = list(response.headers)

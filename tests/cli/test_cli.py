@@ -17,7 +17,7 @@ import pytest
 from commands import Extract, in_process
 
 from extract import Client, Emulator, QuotaExhausted, Request
-from extract.emulator.server import running_server
+from extract.testing import running_server
 
 PIPELINE = """
 from typing import Literal

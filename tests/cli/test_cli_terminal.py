@@ -25,8 +25,8 @@ from rich.console import Console
 from extract import Emulator
 from extract.cli.live_progress import Log, Status
 from extract.cli.terminal import plain
-from extract.emulator.server import running_server
 from extract.results.progress import Progress, Totals
+from extract.testing import running_server
 
 SAMPLES = Path(__file__).parents[2] / "sample_data"
 PIPELINE = """

@@ -30,9 +30,9 @@ from uploads import Service as Uploaded
 from extract import Budget, Client, ConfigError, Emulator, Extractor, Limits, NotRun, OutputError, ResponseCache, run
 from extract.distributed.quota import Leases, Report
 from extract.distributed.worker_quota import LeasedThrottle, Leaseholder
-from extract.emulator.server import running_server
 from extract.limits.limiter import Limiter
 from extract.runner.options import OutputTarget, RunOptions
+from extract.testing import running_server
 
 needs_ray = [
     pytest.mark.ray,

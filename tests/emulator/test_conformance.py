@@ -9,7 +9,7 @@ from conformance.current import CASES
 from google import genai
 
 from extract.emulator import Emulator
-from extract.emulator.server import running_server
+from extract.testing import running_server
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,9 @@ import pytest
 from google import genai
 
 from extract.emulator import Emulator, Fault
-from extract.emulator.server import running_server, serve
+from extract.emulator.server import serve
 from extract.errors import ConfigError
+from extract.testing import running_server
 
 BODY = {"model": "gemini-3.5-flash-lite", "input": "hi", "store": False}
 KEY = {"x-goog-api-key": "k"}

@@ -16,8 +16,8 @@ from clocks import Clock
 from google import genai
 
 from extract.emulator import FAULTS, Emulator
-from extract.emulator.server import running_server
 from extract.errors import ConfigError
+from extract.testing import running_server
 
 URL = "http://localhost"
 GRANULARITY = 256 * 1024

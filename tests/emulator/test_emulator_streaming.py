@@ -11,7 +11,7 @@ import pytest
 from clocks import Clock
 
 from extract.emulator import Calls, Emulator, Steps, WireRequest, WireResponse
-from extract.emulator.server import running_server
+from extract.testing import running_server
 
 KEY = {"x-goog-api-key": "test"}
 BOTH = pytest.mark.parametrize("dialect", ["steps", "outputs"])

@@ -145,9 +145,9 @@ def test_every_call_needs_its_result_in_stored_and_in_sent_histories() -> None:
     parent = {"previous_interaction_id": first["id"]}
     assert "none came for" in refused(emulator, [result_for(one)], **parent)
     assert "none came for" in refused(emulator, "And now?", **parent)
-    assert "no call that waits" in refused(emulator, [result_for(one), result_for(one)], **parent)
+    assert "no call with the id" in refused(emulator, [result_for(one), result_for(one)], **parent)
     assert "the call was to" in refused(emulator, [result_for(one | {"name": "f"}), result_for(other)], **parent)
-    assert "no call that waits" in refused(emulator, [result_for({"id": "x", "name": "f"})])
+    assert "no call with the id" in refused(emulator, [result_for({"id": "x", "name": "f"})])
     both = [result_for(one), result_for(other, is_error=True)]
     assert text_of(ask(emulator, both, **parent)) == "done"
     assert text_of(ask(emulator, [user(QUESTION), *first["steps"], *both])) == "done"

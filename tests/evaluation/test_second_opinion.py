@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from extract import Client, ConfigError, Denied, Emulator, Extractor, Retry, check_labels
 from extract.cli.app import app
-from extract.emulator.server import running_server
+from extract.testing import running_server
 
 
 class Ticket(BaseModel):

@@ -7,8 +7,8 @@ import httpx
 import pytest
 
 from extract import AsyncClient, Client, ConfigError, Denied, Emulator, Interaction, Request, Retry, Turn, Unreachable
-from extract.emulator.server import running_server
 from extract.interactions.endpoint import Endpoint
+from extract.testing import running_server
 
 SCHEMA = {"type": "object", "properties": {"total": {"type": "number"}}, "required": ["total"]}
 REQUEST = Request(model="gemini-3.5-flash-lite", input=(Turn.user("Total: 12.50"),), schema=SCHEMA)

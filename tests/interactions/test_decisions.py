@@ -12,7 +12,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extract import AsyncClient, Client, ConfigError, Emulator, MediaPart, Retry, TextPart
-from extract.emulator.server import running_server
 from extract.errors import Blocked, ExtractError, Overloaded, RateLimited, Unfinished, Unreachable
 from extract.interactions.decisions import (
     BooleanAnswer,
@@ -25,6 +24,7 @@ from extract.interactions.decisions import (
     decode,
     encode,
 )
+from extract.testing import running_server
 
 QUICK = Retry(first_wait=0.0001, longest_wait=0.001, patience=0.0)
 TEXT = "My invoice is wrong. Please refund the payment to my card."

@@ -22,10 +22,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extract import AsyncClient, Client, ConfigError, Emulator, Request, Retry
-from extract.emulator.server import running_server
 from extract.emulator.transport import EmulatorTransport
 from extract.errors import AnswerTimeout, ApiError, BadRecord, BadRequest, Overloaded, Unreachable
 from extract.interactions.files import GRANULARITY, RemoteFile, name_of
+from extract.testing import running_server
 
 QUICK = Retry(first_wait=0.0001, longest_wait=0.001)
 PDF = b"%PDF-1.4 " + b"x" * 1000

@@ -17,8 +17,8 @@ from pydantic import BaseModel, Field
 from pydantic_core import from_json
 
 from extract import Client, Emulator, Example, Extractor, Generation, ImageFormat, Limits, Request, Retry, run
-from extract.emulator.server import running_server
 from extract.interactions.dialects import decode
+from extract.testing import running_server
 
 
 class Answer(BaseModel):

@@ -12,8 +12,8 @@ import pytest
 from clocks import Clock
 
 from extract import AsyncClient, Client, ConfigError, Conversation, Emulator, Generation, Interaction, Request, Retry
-from extract.emulator.server import running_server
 from extract.errors import AnswerTimeout, BadRequest, Denied, Unreachable
+from extract.testing import running_server
 
 BOTH = pytest.mark.parametrize("kind", ["sync", "async"])
 DIALECTS = pytest.mark.parametrize("dialect", ["steps", "outputs"])

@@ -19,7 +19,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extract import AsyncClient, Client, Emulator, Generation, Interaction, Request, Retry
-from extract.emulator.server import running_server
 from extract.errors import BadRequest, Blocked, Denied, ExtractError, Overloaded, RateLimited, Unreachable
 from extract.interactions.streaming.events import (
     Accumulator,
@@ -34,6 +33,7 @@ from extract.interactions.streaming.events import (
     read_event,
 )
 from extract.interactions.streaming.sse import Frame
+from extract.testing import running_server
 
 KEY = "k"
 QUICK = Retry(failures=2, first_wait=0.001, longest_wait=0.01)

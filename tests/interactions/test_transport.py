@@ -31,11 +31,11 @@ from extract import (
     run,
     run_async,
 )
-from extract.emulator.server import running_server
 from extract.errors import ApiError, BadRequest, Denied, Overloaded, RateLimited
 from extract.interactions.endpoint import Endpoint
 from extract.interactions.http.calls import Call
 from extract.interactions.http.transport import Direct
+from extract.testing import running_server
 
 KEY = "AIza-very-secret"
 CALL = Call("POST", "/interactions", b'{"input":"hi"}')

@@ -16,9 +16,9 @@ import polars as pl
 import pytest
 
 from extract import Emulator, ResponseCache
-from extract.emulator.server import running_server
 from extract.interactions.usage import Usage
 from extract.limits.pricing import find_price
+from extract.testing import running_server
 
 ROWS = 150
 IN_FLIGHT = 8

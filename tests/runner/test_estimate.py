@@ -16,10 +16,10 @@ from typer.testing import CliRunner
 
 from extract import Client, ConfigError, Emulator, Extractor, Generation, ResponseCache, run
 from extract.cli.app import app
-from extract.emulator.server import running_server
 from extract.interactions.usage import Usage
 from extract.io.sources import open_source
 from extract.runner.estimate import PaidSample, estimate, pay_sample
+from extract.testing import running_server
 
 LABELS = Extractor(["a", "b"], "{text}")
 

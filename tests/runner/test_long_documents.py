@@ -31,9 +31,9 @@ from extract import (
     Windows,
     run,
 )
-from extract.emulator.server import running_server
 from extract.io.sources import open_source
 from extract.runner.estimate import estimate, pay_sample
+from extract.testing import running_server
 
 pytest.importorskip("semantic_text_splitter", reason="the extra `documents` is not installed")
 

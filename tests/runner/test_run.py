@@ -43,8 +43,8 @@ from extract import (
     run_async,
 )
 from extract.emulator.schema_gate import survey
-from extract.emulator.server import running_server
 from extract.io.sources import Source, open_source
+from extract.testing import running_server
 
 
 class Label(BaseModel):

@@ -15,7 +15,7 @@ import pytest
 from pydantic import BaseModel
 
 from extract import Client, ConfigError, Emulator, Extractor, run
-from extract.emulator.server import running_server
+from extract.testing import running_server
 
 TEXT = "Blumen Groß GmbH\nRechnung vom 18. März 2026\nGesamtbetrag: 1.234,50 €\n"
 

@@ -23,8 +23,8 @@ from extract import AsyncClient, BadRecord, Client, Extractor, Limits, MediaPart
 from extract.cli.app import app
 from extract.documents.parts import Turn
 from extract.emulator.messages import WireRequest, WireResponse
-from extract.emulator.server import running_server
 from extract.runner.uploads import Uploads
+from extract.testing import running_server
 
 QUICK = Retry(first_wait=0.001, longest_wait=0.01)
 ASKED = Extractor(["spam", "ham"], "Which?", media=("file",))

@@ -36,8 +36,8 @@ from extract import (
     run,
 )
 from extract.cli.app import app
-from extract.emulator.server import running_server
 from extract.runner.voting import vote
+from extract.testing import running_server
 
 
 class Ticket(BaseModel):

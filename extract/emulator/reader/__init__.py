@@ -1,4 +1,4 @@
-"""The rule reader: offline answers that are read from the record by rules. It is not a language model."""
+"""The rule reader: offline answers, read from the record by rules. It is not a language model."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from typing import Any
 
 from pydantic_core import from_json
 
-from extract.emulator.reader.grammar import Grammar, Impossible
-from extract.emulator.reader.labels import Exemplars
-from extract.emulator.reader.meaning import Wanted
+from extract.emulator.reader.field_spec import FieldSpec
+from extract.emulator.reader.labels import ExampleClassifier
 from extract.emulator.reader.record import Record, is_prompt, shared_frame, without_instruction
-from extract.emulator.reader.walk import Walk
+from extract.emulator.reader.schema_graph import SchemaGraph, Unsatisfiable
+from extract.emulator.reader.schema_walk import SchemaWalk
 from extract.json_types import JsonObject
 
 __all__ = ["RuleReader", "is_prompt"]
@@ -22,47 +22,49 @@ NO_SCHEMA = "This is the offline rule reader, not a language model: it only answ
 
 
 class RuleReader:
-    """Answers a request without a model: labels, written forms, wording and like examples. Pure and deterministic."""
+    """Answers a request without a model, by labels, written forms, wording and examples. Pure and deterministic."""
 
     def __init__(self) -> None:
-        self._grammar = lru_cache(maxsize=64)(read_grammar)
-        self._exemplars = lru_cache(maxsize=8)(learn)
+        self._graph = lru_cache(maxsize=64)(read_schema)
+        self._classifier = lru_cache(maxsize=8)(learn)
 
     def read(
         self, schema: JsonObject | None, text: str, examples: Sequence[tuple[str, str]] = (), *, system: str = ""
     ) -> str:
-        """Return JSON text that is valid under `schema`, with what the record in `text` says.
+        """Return JSON text that is valid under `schema`, with the values in the record in `text`.
 
-        `examples` are pairs of user text and answer; what all user texts share with `text` is taken for the prompt.
-        Without a schema the answer is a sentence. Under a schema that nothing fits, or one nested deeper than Python
-        can follow (some 200 levels), it is "null".
+        `examples` are pairs of user text and answer; the beginning and end that all user texts share with `text` are
+        the prompt. Without a schema the answer is a sentence. Under a schema that nothing fits, or one nested deeper
+        than Python can follow (some 200 levels), it is "null".
         """
         if schema is None:
             return NO_SCHEMA
         text = text.encode("utf-8", "replace").decode()
-        shown = tuple(examples)
-        opening, ending = shared_frame([text, *(user for user, _ in shown)]) if shown else ("", "")
+        pairs = tuple(examples)
+        opening, ending = shared_frame([text, *(user for user, _ in pairs)]) if pairs else ("", "")
         record = Record(cut(text, opening, ending))
-        exemplars = self._exemplars(shown, opening, ending) if shown else None
+        classifier = self._classifier(pairs, opening, ending) if pairs else None
         try:
-            place = self._grammar(json.dumps(schema)).root
-            value = None if place is None else Walk(record, exemplars, system).answer(place, Wanted.of(""))[0]
-        except (Impossible, RecursionError):
+            root = self._graph(json.dumps(schema)).root
+            value = None if root is None else SchemaWalk(record, classifier, system).answer(root, FieldSpec.of(""))[0]
+        except (Unsatisfiable, RecursionError):
             value = None
         return json.dumps(value, ensure_ascii=False)
 
 
-def read_grammar(schema: str) -> Grammar:
-    return Grammar(json.loads(schema))
+def read_schema(schema: str) -> SchemaGraph:
+    return SchemaGraph(json.loads(schema))
 
 
 def cut(text: str, opening: str, ending: str) -> str:
-    """Return the record in `text`: without the prompt's shared opening and ending, or without an order before it."""
+    """Return the record in `text`, without the prompt's beginning and end, or without an instruction before it."""
     return without_instruction(text[len(opening) : len(text) - len(ending)])
 
 
-def learn(examples: tuple[tuple[str, str], ...], opening: str, ending: str) -> Exemplars:
-    return Exemplars([cut(user, opening, ending) for user, _ in examples], [parse(answer) for _, answer in examples])
+def learn(examples: tuple[tuple[str, str], ...], opening: str, ending: str) -> ExampleClassifier:
+    return ExampleClassifier(
+        [cut(user, opening, ending) for user, _ in examples], [parse(answer) for _, answer in examples]
+    )
 
 
 def parse(answer: str) -> Any:

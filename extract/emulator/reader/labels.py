@@ -1,4 +1,4 @@
-"""Labels: by their wording in the record, and by the examples that share the record's words."""
+"""Labels: by their wording in the record, and by examples that share words with the record."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from typing import Any
 from extract.emulator.reader.record import Record
 from extract.emulator.reader.words import content, cues, features, split_name
 
-__all__ = ["Exemplars", "Lexicon", "decide", "lexicon_of", "polarity", "wording"]
+__all__ = ["ExampleClassifier", "Lexicon", "decide", "lexicon_of", "polarity", "wording"]
 
-SHARPNESS = 0.75  # makes the margin of a decision come near to how often such a decision is right
-PRIOR = 0.05  # weight every feature has under every label, seen or not
+SHARPNESS = 0.75  # calibrates the probability of a decision to how often such decisions are right
+PRIOR = 0.05  # weight of every feature under every label, seen or not
 NAME_WEIGHT = 2.0  # a label's own name against one example
 
 Lexicon = Mapping[str, Mapping[str, float]]
 
 
 def decide(scores: Mapping[str, float]) -> tuple[str, float]:
-    """Return the label with the best score and its share of belief, 0 to 1; "" where there is no label."""
+    """Return the label with the best score and its probability, 0 to 1 (a softmax); "" where there is no label."""
     if not scores:
         return "", 0.0
     best = max(scores, key=lambda label: scores[label])
@@ -30,107 +30,112 @@ def decide(scores: Mapping[str, float]) -> tuple[str, float]:
 
 
 def polarity(record: Record, words: Iterable[str]) -> float:
-    """Return how often stems of `words` stand in the record, less how often they are negated there."""
-    return sum(record.heard.get(word, 0.0) for word in frozenset(words))
+    """Return how often stems of `words` occur in the record, less how often they are negated there."""
+    return sum(record.stem_counts.get(word, 0.0) for word in frozenset(words))
 
 
 @lru_cache(maxsize=256)
 def lexicon_of(labels: tuple[str, ...], text: str) -> Lexicon:
-    """Return label -> stem -> weight: the label's words, their cues, and what `text` says of it.
+    """Return label -> stem -> weight: from the label's words, their cues, and its description in `text`.
 
-    A word that several labels own counts less.
+    A word that several labels share counts less.
     """
-    said = describe_labels(labels, text)
+    descriptions = describe_labels(labels, text)
     named = {label: content(split_name(label)) for label in labels}
-    told = {label: content(said.get(label, "")) - named[label] for label in labels}
+    described = {label: content(descriptions.get(label, "")) - named[label] for label in labels}
     cued = {label: frozenset[str]().union(*map(cues, named[label])) - named[label] for label in labels}
-    groups = ((cued, 0.6), (told, 0.5), (named, 1.0))
+    groups = ((cued, 0.6), (described, 0.5), (named, 1.0))
     owners = Counter(word for group, _ in groups for words in group.values() for word in words)
-    found: dict[str, dict[str, float]] = {label: {} for label in labels}
+    weights_of: dict[str, dict[str, float]] = {label: {} for label in labels}
     for group, weight in groups:
         for label, words in group.items():
             length = math.sqrt(1 + 0.2 * len(named[label]))
-            found[label].update({word: weight / owners[word] / length for word in words})
-    return found
+            weights_of[label].update({word: weight / owners[word] / length for word in words})
+    return weights_of
 
 
 def describe_labels(labels: Sequence[str], text: str) -> dict[str, str]:
-    """Return what `text` says about each label, where it is written as `label: words` or `label = words`."""
+    """Return the description of each label in `text`, where it is written as `label: words` or `label = words`."""
     names = "|".join(re.escape(label) for label in sorted(labels, key=len, reverse=True) if label)
     if not names or not text:
         return {}
     parts = re.split(rf"(?<!\w)[`'\"]?({names})[`'\"]?\s{{0,3}}(?:[:=]|[-–—]\s|\()", text)
-    sayings = (re.split(r"[;\n]|\.\s", said, maxsplit=1)[0] for said in parts[2::2])
-    return dict(zip(parts[1::2], sayings, strict=True))
+    descriptions = (re.split(r"[;\n]|\.\s", after, maxsplit=1)[0] for after in parts[2::2])
+    return dict(zip(parts[1::2], descriptions, strict=True))
 
 
 def wording(record: Record, lexicon: Lexicon) -> dict[str, float]:
-    """Score each label of a lexicon by its words in the record; negated ones count against it."""
-    heard = record.heard
+    """Return the score of each label of a lexicon by its words in the record; negated ones count against it."""
+    stem_counts = record.stem_counts
     return {
-        label: sum(weight * math.tanh(heard[word]) for word, weight in weights.items() if word in heard)
+        label: sum(weight * math.tanh(stem_counts[word]) for word, weight in weights.items() if word in stem_counts)
         for label, weights in lexicon.items()
     }
 
 
-class Exemplars:
-    """Answered examples: the labels in their answers are weighed by the words that their texts share with a record."""
+class ExampleClassifier:
+    """Labels a record by answered examples: each field's labels are learned from their texts and answers."""
 
     def __init__(self, texts: Sequence[str], answers: Sequence[Any]) -> None:
         self._features = [features(text) for text in texts]
         self._answers = answers
-        self._models: dict[Hashable, Model | None] = {}
+        self._models: dict[Hashable, NaiveBayes | None] = {}
 
     def __len__(self) -> int:
         return len(self._answers)
 
     def vote(
         self,
-        asked: Mapping[str, float],
+        record_features: Mapping[str, float],
         key: Hashable,
-        teach: Callable[[Any], Iterable[str]],
+        labels_in: Callable[[Any], Iterable[str]],
         names: Sequence[str] = (),
     ) -> dict[str, float]:
-        """Return each label's score for a text with the features `asked`; {} where the examples are silent.
+        """Return each label's score for a record with these features; {} where no example helps.
 
-        `key` names what is asked, `teach` gives the labels that an example's answer holds for it, `names` are labels
+        `key` identifies the field, `labels_in` returns the labels for it in an example's answer, `names` are labels
         whose own words count as examples.
         """
         if key not in self._models:
             shown = zip(self._features, self._answers, strict=True)
-            taught = [(found, label, 1.0) for found, answer in shown for label in teach(answer)]
-            named = [(features(split_name(name)), name, NAME_WEIGHT) for name in names]
-            self._models[key] = Model(taught + named) if taught else None
+            training = [(counts, label, 1.0) for counts, answer in shown for label in labels_in(answer)]
+            from_names = [(features(split_name(name)), name, NAME_WEIGHT) for name in names]
+            self._models[key] = NaiveBayes(training + from_names) if training else None
         model = self._models[key]
-        return {} if model is None else model.scores(asked)
+        return {} if model is None else model.scores(record_features)
 
 
-class Model:
+class NaiveBayes:
     """Weights of features for labels: complement naive Bayes over TF-IDF. Only pairs that were seen are stored."""
 
-    def __init__(self, taught: Sequence[tuple[Mapping[str, float], str, float]]) -> None:
-        held = Counter(feature for found, _, _ in taught for feature in found)
-        self._rarity = {feature: math.sqrt(math.log((len(taught) + 1) / count)) for feature, count in held.items()}
-        masses: dict[str, Counter[str]] = {feature: Counter() for feature in held}
-        whole: Counter[str] = Counter()
-        for found, label, weight in taught:
-            for feature, value in self._vector(found).items():
-                masses[feature][label] += weight * value  # type: ignore[assignment]  # Counter is typed for ints
-                whole[label] += weight * value  # type: ignore[assignment]  # as above
-        rest, prior = sum(whole.values()), PRIOR * len(held)
-        self._base = {label: math.log((rest - mass + prior) / (mass + prior)) for label, mass in whole.items()}
+    def __init__(self, training: Sequence[tuple[Mapping[str, float], str, float]]) -> None:
+        examples_with = Counter(feature for counts, _, _ in training for feature in counts)
+        self._idf = {
+            feature: math.sqrt(math.log((len(training) + 1) / count)) for feature, count in examples_with.items()
+        }
+        masses: dict[str, dict[str, float]] = {feature: {} for feature in examples_with}
+        totals: dict[str, float] = {}
+        for counts, label, weight in training:
+            for feature, value in self._vector(counts).items():
+                masses[feature][label] = masses[feature].get(label, 0) + weight * value
+                totals[label] = totals.get(label, 0) + weight * value
+        # Complement naive Bayes: a label is scored by how little the examples of all others look like the text, which
+        # holds up where one label has many more examples than another.
+        whole, prior = sum(totals.values()), PRIOR * len(examples_with)
+        self._base = {label: math.log((whole - mass + prior) / (mass + prior)) for label, mass in totals.items()}
         self._gains = {feature: gains(by_label) for feature, by_label in masses.items()}
 
-    def _vector(self, found: Mapping[str, float]) -> dict[str, float]:
+    def _vector(self, counts: Mapping[str, float]) -> dict[str, float]:
         """Return the TF-IDF vector of the known features, of length 1."""
-        known = ((feature, count) for feature, count in found.items() if feature in self._rarity)
-        vector = {feature: math.sqrt(count) * self._rarity[feature] for feature, count in known}
+        known = ((feature, count) for feature, count in counts.items() if feature in self._idf)
+        vector = {feature: math.sqrt(count) * self._idf[feature] for feature, count in known}
         length = math.sqrt(sum(value * value for value in vector.values())) or 1.0
         return {feature: value / length for feature, value in vector.items()}
 
-    def scores(self, asked: Mapping[str, float]) -> dict[str, float]:
-        """Return the log odds of each label; {} where no whole word of `asked` was seen."""
-        vector = self._vector(asked)
+    def scores(self, record_features: Mapping[str, float]) -> dict[str, float]:
+        """Return the log odds of each label; {} where no whole word of `record_features` was seen."""
+        vector = self._vector(record_features)
+        # Groups of letters alone are chance: at least one word or pair of words must be known.
         if all(feature.startswith("#") for feature in vector):
             return {}
         mass = sum(vector.values())

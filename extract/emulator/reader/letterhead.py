@@ -1,4 +1,4 @@
-"""Who writes, and from where: the firm's name and the address among the first lines of a document."""
+"""The sender of a document: the firm's name and the address among its first lines."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ NOT_ADDRESS = frozenset(("invoice", "date", "phone", "tax"))
 
 
 def find_firm(record: Record) -> str:
-    """Return the likeliest firm's name among the first lines, or ""; legal forms speak for one."""
+    """Return the likeliest firm's name among the first lines, or ""; a legal form makes a line likelier."""
     named = {entry.line for entry in record.entries if entry.stated}
     heads = [BREAK.split(line[:200], maxsplit=1)[0] for line in record.lines[:TOP]]
     scored = [(firm_score(line) - 0.15 * index, -index) for index, line in enumerate(heads) if index not in named]
@@ -70,18 +70,18 @@ def find_address(record: Record) -> str:
 
 
 def lines_of_address(record: Record, first: int) -> list[str]:
-    """Return the lines from `first` on that belong to one address, at most five."""
-    found: list[str] = []
+    """Return the lines of one address that begins at `first`, at most five."""
+    lines: list[str] = []
     for line in record.lines[first : first + 5]:
-        if not (is_address(line) or (found and goes_on(found, line))):
+        if not (is_address(line) or (lines and continues_address(lines, line))):
             break
-        found.append(line)
-    return [part for line in found if (part := line.strip(" ,"))]
+        lines.append(line)
+    return [part for line in lines if (part := line.strip(" ,"))]
 
 
-def goes_on(found: list[str], line: str) -> bool:
+def continues_address(lines: list[str], line: str) -> bool:
     """True where `line` can name a place that belongs to the address so far."""
-    if NO_PLACE.search(line) or line.isupper() != found[0].isupper():
+    if NO_PLACE.search(line) or line.isupper() != lines[0].isupper():
         return False
     short = len(set(tokens(line))) <= 5 and HEADINGS.isdisjoint((*tokens(line), *terms(line)))
-    return short and (found[-1].endswith(",") or not POSTCODE.search(" ".join(found)))
+    return short and (lines[-1].endswith(",") or not POSTCODE.search(" ".join(lines)))

@@ -12,16 +12,16 @@ def vocabulary(words: str) -> frozenset[str]:
 
 
 def table(text: str) -> dict[str, tuple[str, ...]]:
-    """Return head -> words of a table."""
-    found: dict[str, tuple[str, ...]] = {}
+    """Return the words of each head of a table."""
+    words_of: dict[str, tuple[str, ...]] = {}
     for line in filter(None, text.splitlines()):
         heads, _, words = line.partition(":")
         for head in heads.split():
-            found[head] = (*found.get(head, ()), *words.split())
-    return found
+            words_of[head] = (*words_of.get(head, ()), *words.split())
+    return words_of
 
 
-#: One name per business term; labels in the record and names of fields meet here.
+#: One name per business term, to which labels in the record and names of fields are mapped.
 SYNONYMS = table("""
 total: sum summe 合計 総計 총액 总计 gesamt gesamtsumme endbetrag rechnungsbetrag totaal totale totales totals
 subtotal: 小計 subtotaal zwischensumme subtotale
@@ -66,7 +66,7 @@ summary: gist abstract overview zusammenfassung resume resumen riassunto resumo 
 subject: betreff objet asunto oggetto assunto onderwerp title headline
 """)
 
-#: Words that speak for a label, a yes or a branch without naming it; never used to find labelled values.
+#: Words that are evidence for a label, a yes or a branch without naming it; never used to find labelled values.
 CUES = table("""
 urgent: asap immediately emergency critical now today deadline blocked dringend sofort eilig urgence immediatement
 urgent: urgente inmediatamente ya subito dringende spoed onmiddellijk quickly high
@@ -95,7 +95,7 @@ question: how what when where why can wie wann comment como quando hoe
 unsafe toxic: kill hate die moron trash ugly loser attack idiot stupid weapon blood nazi sex nude drugs
 """)
 
-#: A term is also answered, less well, by labels of its kin.
+#: Related terms: a field is also matched, less well, by labels of these.
 KIN = table("""
 total: due amount
 due: total amount
@@ -125,13 +125,13 @@ MONTHS = table("""
 12: december dezember decembre diciembre dezembro dicembre
 """)
 
-#: Words that turn what follows into its opposite.
+#: Words that negate the words after them.
 DENIALS = vocabulary("""
 not no non never without dont doesnt isnt arent cant didnt wont unless nicht kein keine ohne pas sans sin nao
 sem senza niet geen nunca
 """)
 
-#: Words that say nothing about a text.
+#: Stop words.
 STOP = vocabulary("""
 a an the i is my to do it of for in on and that this have be was are you me with or as at by der die das und le
 la les de des du et el los las y il lo e o os het een en whether if true one any which what
@@ -141,12 +141,12 @@ la les de des du et el los las y il lo e o os het een en whether if true one any
 YES = vocabulary("yes y true ja oui si sim da 是 ✓ x")
 NO = vocabulary("no n false nein non nee nao нет 否")
 
-#: Names of labels for what fits no other.
+#: Names of labels for texts that fit no other.
 UNDECIDED = vocabulary("""
 other others unknown none neutral general misc unclear undetermined sonstiges autre otro altro
 """)
 
-#: First words of an instruction that stands before a record.
+#: First words of an instruction before a record.
 ORDERS = vocabulary("""
 classify classification categorize categorise extract moderate sort label tag read analyse analyze summarise
 summarize find determine decide identify given please assign judge route translate evaluate parse return answer
@@ -154,7 +154,7 @@ what which klassifiziere ordne extrahiere lies classe classez extrais extrayez l
 classifica estrai leggi extraia leia
 """)
 
-#: Terms that make a label speak of another amount, date or number.
+#: Terms that make a label name another amount, date or number.
 RIVALS = vocabulary("""
 subtotal tax discount change cash rounding shipping quantity net due birth expiri price phone email
 """)
@@ -162,10 +162,10 @@ subtotal tax discount change cash rounding shipping quantity net due birth expir
 #: Terms whose values are amounts: only labelled ones count, and those with cents first.
 MONEY = vocabulary("total due amount subtotal tax net gross price discount change cash shipping")
 
-#: Stems that say no more than "the date of this document".
+#: Stems that mean no more than "the date of this document".
 ANY_DATE = vocabulary("date time invoice issu document order purchase transaction creat receiv sent post")
 
-#: Stems in the name of a yes-or-no field that are not what it asks.
+#: Stems in the name of a yes-or-no field that are not its subject.
 ASIDE = vocabulary("is ha need want requir wa are contain ask mention")
 
 #: Terms that end the rows of a bill.

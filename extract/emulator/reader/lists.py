@@ -6,11 +6,11 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from extract.emulator.reader.grammar import Place
-from extract.emulator.reader.meaning import Wanted
+from extract.emulator.reader.field_spec import FieldSpec
 from extract.emulator.reader.record import Record
 from extract.emulator.reader.rows import Row, read_rows, slots
 from extract.emulator.reader.scalars import FINDERS, labelled
+from extract.emulator.reader.schema_graph import Subschema
 from extract.emulator.reader.values import dates
 
 __all__ = ["blocks", "read_bill", "read_series"]
@@ -24,11 +24,11 @@ PARAGRAPH = re.compile(r"\n\s*\n")
 def blocks(record: Record) -> list[str]:
     """Return the record's paragraphs, else its lines; nothing where it has but one."""
     paragraphs = PARAGRAPH.split(record.text)
-    found = paragraphs if len(paragraphs) > 1 else record.lines
-    return found[:BLOCKS] if len(found) > 1 else []
+    parts = paragraphs if len(paragraphs) > 1 else record.lines
+    return parts[:BLOCKS] if len(parts) > 1 else []
 
 
-def read_bill(record: Record, element: Place, fields: Mapping[str, Wanted]) -> Iterator[dict[str, Any]]:
+def read_bill(record: Record, element: Subschema, fields: Mapping[str, FieldSpec]) -> Iterator[dict[str, Any]]:
     """Yield each row of a bill as an object, where `fields` has a text and a number for one."""
     names = slots(fields)
     if "text" in names and len(names) > 1:
@@ -36,10 +36,10 @@ def read_bill(record: Record, element: Place, fields: Mapping[str, Wanted]) -> I
             yield to_object(row, element, names)
 
 
-def to_object(row: Row, element: Place, names: Mapping[str, str]) -> dict[str, Any]:
-    """Return a row as the element asks for it; a row printed without a quantity is one of its kind."""
+def to_object(row: Row, element: Subschema, names: Mapping[str, str]) -> dict[str, Any]:
+    """Return a row as an object of the element's fields; a row without a quantity has quantity 1."""
     values = {name: row.get(slot) for slot, name in names.items()}
-    found: dict[str, Any] = {}
+    result: dict[str, Any] = {}
     for name, child in element.properties.items():
         if child is None:
             continue
@@ -48,8 +48,8 @@ def to_object(row: Row, element: Place, names: Mapping[str, str]) -> dict[str, A
             counted = name == names.get("quantity") and not child.nullable and child.fits(1)
             fitting = [None if child.nullable else 1 if counted else child.plain()]
         if fitting:
-            found[name] = fitting[0]
-    return found
+            result[name] = fitting[0]
+    return result
 
 
 def forms(value: str | float | None) -> list[Any]:
@@ -59,23 +59,23 @@ def forms(value: str | float | None) -> list[Any]:
     return [value, *([int(value)] if value.is_integer() else []), str(value)]
 
 
-def read_series(record: Record, element: Place, wanted: Wanted) -> Iterator[Any]:
-    """Yield the texts, dates or numbers that the record gives for a list of them."""
+def read_series(record: Record, element: Subschema, spec: FieldSpec) -> Iterator[Any]:
+    """Yield the texts, dates or numbers in the record for a list of them."""
     if not {"number", "integer"}.isdisjoint(element.kinds):
-        for _, entry in labelled(record, wanted):
+        for _, entry in labelled(record, spec):
             for _, _, value in record.numbers(entry.value):
                 yield value if "number" in element.kinds or not value.is_integer() else int(value)
     elif element.format == "date":
         yield from dict.fromkeys(day.isoformat() for _, _, day in dates(record.text))
-    elif wanted.role in FINDERS:
-        yield from dict.fromkeys(FINDERS[wanted.role](record.text))
+    elif spec.role in FINDERS:
+        yield from dict.fromkeys(FINDERS[spec.role](record.text))
     else:
-        yield from listed(record, wanted)
+        yield from listed(record, spec)
 
 
-def listed(record: Record, wanted: Wanted) -> Iterator[str]:
+def listed(record: Record, spec: FieldSpec) -> Iterator[str]:
     """Yield the parts of the labelled value, else the lines that begin with a bullet or a number."""
-    stated = next((entry for _, entry in labelled(record, wanted) if entry.stated), None)
+    stated = next((entry for _, entry in labelled(record, spec) if entry.stated), None)
     if stated is not None:
         yield from filter(None, map(str.strip, COMMA.split(stated.value)))
         return

@@ -1,4 +1,4 @@
-"""The record: cut out of its prompt; its lines, sentences, and labels beside their values."""
+"""The record without its prompt: its lines, sentences, and labels with their values."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ NEAR = 3  # words between a negation and what it negates
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A value beside its label: the label's terms, the text of the value, its line; `stated` if a colon joins them."""
+    """A value and its label: the label's terms, the text of the value, its line; `stated` if a colon joins them."""
 
     label: tuple[str, ...]
     value: str
@@ -44,7 +44,7 @@ class Entry:
 
 
 def shared_frame(texts: Sequence[str]) -> tuple[str, str]:
-    """Return the opening and the ending that all `texts` share, cut back to whole lines or to a colon."""
+    """Return the beginning and the end that all `texts` share, shortened to whole lines or to a colon."""
     opening = common_opening(texts)
     opening = opening[: max(opening.rfind("\n") + 1, opening.rfind(": ") + 2 if ": " in opening else 0)]
     ending = common_opening([text[len(opening) :][::-1] for text in texts])[::-1]
@@ -57,11 +57,11 @@ def common_opening(texts: Sequence[str]) -> str:
 
 
 def without_instruction(text: str) -> str:
-    """Return `text` without an order that stands before the record, and without fences and quotes around it."""
+    """Return `text` without an instruction before the record, and without fences and quotes around it."""
     if not ORDERS.isdisjoint(tokens(text[:200])[:4]):
         for mark, reach in (("\n\n", 2000), (":", 300), ("\n", 300)):
-            head, found, rest = text.partition(mark)
-            if found and rest.strip() and len(head) <= reach and head.count(" ") >= 2:
+            head, separator, rest = text.partition(mark)
+            if separator and rest.strip() and len(head) <= reach and head.count(" ") >= 2:
                 text = rest
                 break
     text = FENCE.sub("", text).strip()
@@ -69,12 +69,12 @@ def without_instruction(text: str) -> str:
 
 
 def is_prompt(text: str) -> bool:
-    """True for a text that says what to do and holds nothing to do it to: one paragraph, without a label."""
+    """True for a text that is only an instruction: one paragraph, without a label."""
     return "\n" not in text.strip() and LABELLED.match(text) is None
 
 
 class Record:
-    """One record's text; everything found in it is found once."""
+    """One record's text; everything read from it is computed once."""
 
     def __init__(self, text: str) -> None:
         self.text = text
@@ -100,44 +100,44 @@ class Record:
         return [part.strip() for part in SENTENCE.split(self.early) if LETTERS.search(part)]
 
     @cached_property
-    def heard(self) -> dict[str, float]:
-        """How often each stem stands in the early text; shortly after a negation an occurrence counts as minus one."""
-        found: dict[str, float] = {}
+    def stem_counts(self) -> dict[str, float]:
+        """How often each stem occurs in the early text; shortly after a negation an occurrence counts as minus one."""
+        counts: dict[str, float] = {}
         for clause in CLAUSE.split(fold(self.early)):
             since = NEAR + 1
             for word in map(stem, folded_tokens(clause)):
-                found[word] = found.get(word, 0.0) + (1.0 if since > NEAR else -1.0)
+                counts[word] = counts.get(word, 0.0) + (1.0 if since > NEAR else -1.0)
                 since = 1 if is_negation(word) else since + 1
-        return found
+        return counts
 
     @cached_property
     def entries(self) -> list[Entry]:
-        """Labels and values: on one line, on the next, or as runs of labels and values of the same length."""
-        found: list[Entry] = []
+        """Labels with values: on one line, on two lines, or as a run of labels before a run of as many values."""
+        entries: list[Entry] = []
         waiting: list[Entry] = []
         for kind, group in groupby(self._cells(), key=lambda cell: cell.kind):
             run = list(group)
             if kind == "value":
                 labels = answered(waiting, run)
-                found += [replace(cell, label=label.label) for label, cell in zip(labels, run, strict=False)]
-                found += run[len(labels) :]
+                entries += [replace(cell, label=label.label) for label, cell in zip(labels, run, strict=False)]
+                entries += run[len(labels) :]
             elif kind == "both":
-                found += run
+                entries += run
             waiting = run if kind == "label" else []
-        return found
+        return entries
 
     def headed(self, words: Sequence[str]) -> str:
-        """Return the text beside a column that says `words` and nothing else, or below it, or ""."""
+        """Return the text beside or below a cell whose terms are exactly `words`, or ""."""
         for heads, cells in pairwise([*self.columns, []]):
             beside = heads[1:] if len(heads) == 2 and is_head(heads[0], words) else []
             pairs = zip(heads, cells, strict=True) if 1 < len(heads) == len(cells) else ()
             below = [cell for head, cell in pairs if is_head(head, words)]
-            if found := next(filter(is_text, [*beside, *below]), ""):
-                return found
+            if text := next(filter(is_text, [*beside, *below]), ""):
+                return text
         return ""
 
     def _cells(self) -> Iterator[Entry]:
-        """Yield each cell of each line: with a label, a value, or both. A text below "Label:" is its value."""
+        """Yield each cell of each line with its label, value, or both. A text below "Label:" is its value."""
         open_label = False
         for number, cells in enumerate(self.columns):
             for place, cell in enumerate(cells):
@@ -161,7 +161,7 @@ def is_head(cell: str, words: Sequence[str]) -> bool:
 
 
 def is_text(cell: str) -> bool:
-    """True for what is neither a label with its value nor a head itself."""
+    """True for a cell that is neither a label with its value nor a heading."""
     return LABELLED.match(cell) is None and not BUSINESS.issuperset(terms(cell[:80]))
 
 
@@ -171,13 +171,13 @@ def is_amount(cell: str) -> bool:
 
 
 def answered(labels: list[Entry], values: list[Entry]) -> list[Entry]:
-    """Return the labels that a run of values answers: all of them one by one, else the last."""
+    """Return the labels of a run of values: all of them, one for each value, else the last."""
     if len(labels) == len(values):
         return labels
     above = [label for label in labels if label.line == labels[-1].line]
     if len(above) < 2 or above[0].line == values[0].line:
         return labels[-1:]
-    # The last of several labels on one line is the end of a table's head, not the label of the line below.
+    # The last of several labels on one line is the end of a table's heading, not the label of the line below.
     return above if len(above) == sum(value.line == values[0].line for value in values) else []
 
 
@@ -203,15 +203,15 @@ def first_value(cell: str) -> tuple[int, int, bool] | None:
         return 0, len(cell), False
     if dated := DATE.search(cell):
         return dated.start(), dated.end(), True
-    for found in NUMBER.finditer(cell):
-        if "%" not in (found["after"] or ""):
-            unit = found["unit"] or ""
-            start = found.start() if not unit or currency(unit) else found.start("digits")
-            return cell.rfind(" ", 0, start) + 1, found.end(), False
+    for match in NUMBER.finditer(cell):
+        if "%" not in (match["after"] or ""):
+            unit = match["unit"] or ""
+            start = match.start() if not unit or currency(unit) else match.start("digits")
+            return cell.rfind(" ", 0, start) + 1, match.end(), False
     return None
 
 
 def label_terms(text: str) -> tuple[str, ...]:
     """Return a label's terms: at most six, since a longer text is no label."""
-    found = tuple(term for term in terms(text) if len(term) > 1 and not term.isdigit())
-    return found if len(found) <= 6 else ()
+    words = tuple(term for term in terms(text) if len(term) > 1 and not term.isdigit())
+    return words if len(words) <= 6 else ()

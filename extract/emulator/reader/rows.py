@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from itertools import combinations
 
 from extract.emulator.reader.columns import PREFERRED, SLOTS, SUMS_FIT, Row, heads_of, lines_with_counts, row_by_columns
+from extract.emulator.reader.field_spec import FieldSpec
 from extract.emulator.reader.lexicon import CLOSING
-from extract.emulator.reader.meaning import Wanted
 from extract.emulator.reader.record import LETTERS, Record
 from extract.emulator.reader.values import CENTS, DATE
 from extract.emulator.reader.words import terms
@@ -23,14 +23,14 @@ GAP = re.compile(r"\s{2,}|\s?\|\s?|\t")
 SENTENCE_AFTER = re.compile(r"[^\W\d_]{4}")
 
 
-def slots(fields: Mapping[str, Wanted]) -> dict[str, str]:
-    """Return slot -> field name for the fields that a row of a bill can fill."""
-    found: dict[str, str] = {}
-    for name, wanted in fields.items():
-        words = [word for word in (*PREFERRED, *wanted.words) if word in wanted.words and word in SLOTS]
+def slots(fields: Mapping[str, FieldSpec]) -> dict[str, str]:
+    """Return the field's name for each slot that a row of a bill can fill."""
+    slot_names: dict[str, str] = {}
+    for name, spec in fields.items():
+        words = [word for word in (*PREFERRED, *spec.words) if word in spec.words and word in SLOTS]
         if words:
-            found.setdefault(SLOTS[words[0]], name)
-    return found
+            slot_names.setdefault(SLOTS[words[0]], name)
+    return slot_names
 
 
 def read_rows(record: Record) -> Iterator[Row]:
@@ -48,7 +48,7 @@ def read_rows(record: Record) -> Iterator[Row]:
 
 @dataclass(slots=True)
 class Bill:
-    """What is known of a table while its lines go by."""
+    """The state of reading a table line by line."""
 
     record: Record
     heads: list[str] = field(default_factory=list)  # the slot of each column
@@ -61,9 +61,9 @@ class Bill:
     def read(self, line: str) -> Row | None:
         """Return the row of the next line, or None where it holds none."""
         numberless = not any(map(str.isdigit, line))
-        said = [SLOTS[term] for term in terms(line[:200]) if term in SLOTS]
-        if numberless and len(set(said)) >= 2:
-            self.heads, self.header, self.held = heads_of(line), [*dict.fromkeys(said)], ""
+        slots = [SLOTS[term] for term in terms(line[:200]) if term in SLOTS]
+        if numberless and len(set(slots)) >= 2:
+            self.heads, self.header, self.held = heads_of(line), [*dict.fromkeys(slots)], ""
             self.header = [slot for slot in self.header if slot != "text"]
             return None
         row = read_row(self.record, line if LETTERS.search(line) else f"{self.held}  {line}", self.header)
@@ -77,7 +77,7 @@ class Bill:
         return None
 
     def _takes(self, row: Row, line: str, *, sure: bool) -> bool:
-        """True where a row is no total; after a section's totals, only one that its sums or its columns prove."""
+        """True where a row is no total; after the totals of a section, where its product or its columns prove it."""
         amount = row.get("amount")
         is_sum = not self.closed and len(self.seen) > 1 and amount == round(sum(self.seen), 2)
         if is_closing(line) or is_sum or (self.closed and not sure):
@@ -95,18 +95,18 @@ def is_closing(line: str) -> bool:
 
 
 def read_row(record: Record, line: str, header: Sequence[str]) -> Row | None:
-    """Return the row that `line` holds, or None where it is something else."""
+    """Return the row in `line`, or None where it is something else."""
     opening = OPENING.match(line)
     lead, line = leading_count(line[opening.end() if opening else 0 : 400])
-    found = list(record.numbers(line))
+    numbers = list(record.numbers(line))
     start = LETTERS.search(line)
-    if start is None or not found or DATE.search(line) or SENTENCE_AFTER.search(line, found[-1][1]):
+    if start is None or not numbers or DATE.search(line) or SENTENCE_AFTER.search(line, numbers[-1][1]):
         return None
     first = start.start()
-    lead += [value for at, end, value in found if end <= first and not line[at].isalpha()]  # "E1031" is a code
-    text, values = divide(line[first:], [(at - first, value) for at, _, value in found if at > first], lead)
-    told = len(header) == 1 or (header and len([*lead, *values]) > 1)  # one count alone is no row of a wider table
-    if not values or ": " in text or not (told or any(CENTS.search(line[at:end]) for at, end, _ in found)):
+    lead += [value for at, end, value in numbers if end <= first and not line[at].isalpha()]  # "E1031" is a code
+    text, values = divide(line[first:], [(at - first, value) for at, _, value in numbers if at > first], lead)
+    is_row = len(header) == 1 or (header and len([*lead, *values]) > 1)  # one count alone is no row of a wider table
+    if not values or ": " in text or not (is_row or any(CENTS.search(line[at:end]) for at, end, _ in numbers)):
         return None
     return {"text": text.strip(" -–•*.:@x×=\t")} | assign(lead + values, header, counted=bool(lead))
 
@@ -120,18 +120,18 @@ def leading_count(line: str) -> tuple[list[float], str]:
     return [], line
 
 
-def divide(rest: str, found: Sequence[tuple[int, float]], lead: Sequence[float]) -> tuple[str, list[float]]:
-    """Return a row's text and the numbers after it; one inside the text counts only where the sums ask for it."""
-    values = [value for _, value in found]
+def divide(rest: str, numbers: Sequence[tuple[int, float]], lead: Sequence[float]) -> tuple[str, list[float]]:
+    """Return a row's text and the numbers after it; a number in the text counts only where the product needs it."""
+    values = [value for _, value in numbers]
     gap = GAP.search(rest)
-    late = [value for at, value in found if gap and at >= gap.end()]
+    late = [value for at, value in numbers if gap and at >= gap.end()]
     if gap is None or not late or (product([*lead, *values]) and not product([*lead, *late])):
-        return (rest[: found[0][0]] if found else rest), values
+        return (rest[: numbers[0][0]] if numbers else rest), values
     return rest[: gap.start()], late
 
 
 def is_product(row: Row) -> bool:
-    """True where quantity times price is the amount, not all of it nothing."""
+    """True where quantity times price is the amount, and the quantity is not 0."""
     quantity, price, amount = (number_in(row, slot) for slot in ("quantity", "price", "amount"))
     return bool(quantity) and "price" in row and "amount" in row and abs(quantity * price - amount) < SUMS_FIT
 
@@ -150,14 +150,14 @@ def product(values: Sequence[float]) -> tuple[float, float, float] | None:
 
 
 def assign(values: Sequence[float], header: Sequence[str], *, counted: bool) -> Row:
-    """Give each number its slot: by arithmetic, else by the header, else by custom."""
-    told: Row = dict(zip(header, values, strict=True)) if len(header) == len(values) else {}
-    if is_product(told):
-        return told
+    """Return each number in its slot: by arithmetic, else by the header, else in the usual order."""
+    by_header: Row = dict(zip(header, values, strict=True)) if len(header) == len(values) else {}
+    if is_product(by_header):
+        return by_header
     if trio := product(values):
         return dict(zip(("quantity", "price", "amount"), trio, strict=True))
-    if told:
-        return told
+    if by_header:
+        return by_header
     if len(values) == 1:
         return {"amount": values[0]}
     if counted or values[0].is_integer():

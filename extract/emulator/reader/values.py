@@ -1,4 +1,7 @@
-"""Written forms of values: dates, times, amounts, e-mails, links, phones, currencies. Every pattern is linear."""
+"""Written forms of values: dates, times, amounts, e-mails, links, phones, currencies.
+
+No pattern backtracks over more than a few characters, so that each search takes linear time.
+"""
 
 from __future__ import annotations
 
@@ -102,8 +105,8 @@ def dates(text: str) -> Iterator[tuple[int, int, date]]:
     for match in DATE.finditer(text):
         named = {name: value for name, value in match.groupdict().items() if value and not name.startswith("mark")}
         day, month, year = (next(value for name, value in named.items() if name.startswith(part)) for part in PARTS)
-        if found := to_date(day, month, year):
-            yield match.start(), match.end(), found
+        if value := to_date(day, month, year):
+            yield match.start(), match.end(), value
 
 
 def to_date(day: str, month: str, year: str) -> date | None:
@@ -137,7 +140,7 @@ def time_of_day(text: str) -> str | None:
 
 
 def numbers(text: str, *, decimal_comma: bool = False) -> Iterator[tuple[int, int, float]]:
-    """Yield start, end and value of each number that is no percentage, with the sign that its writing means."""
+    """Yield start, end and value of each number that is no percentage, with its sign."""
     for match in NUMBER.finditer(text):
         sign, minus, digits, after = match.group("sign", "minus", "digits", "after")
         if after and after.endswith("%"):
@@ -175,7 +178,7 @@ def urls(text: str) -> Iterator[str]:
 
 
 def ibans(text: str) -> Iterator[str]:
-    """Yield the account numbers whose check digits are right: a number of another kind passes once in 97 times."""
+    """Yield the account numbers whose check digits are right, as one in 97 of other numbers are by chance."""
     for match in IBAN.finditer(text):
         written = re.sub(r"\s", "", match.group())
         if int("".join(str(int(sign, 36)) for sign in written[4:] + written[:4])) % 97 == 1:
@@ -183,17 +186,17 @@ def ibans(text: str) -> Iterator[str]:
 
 
 def means(text: str) -> Iterator[str]:
-    """Yield the means of payment that are named."""
+    """Yield the means of payment named in `text`."""
     return (match.group() for match in MEANS.finditer(text))
 
 
 def bics(text: str) -> Iterator[str]:
-    """Yield the bank codes behind their name; without it, any word of eight capitals could be one."""
+    """Yield the bank codes that follow "BIC" or "SWIFT"; without it, any word of eight capitals could be one."""
     return (match.group(1) for match in BIC.finditer(text))
 
 
 def phones(text: str) -> Iterator[str]:
-    """Yield what can be a telephone number; dates, amounts and accounts are passed over."""
+    """Yield possible telephone numbers, without dates, amounts and accounts."""
     for match in PHONE.finditer(IBAN.sub("   ", text)):
         written = match.group().strip(" ./-")
         count = sum(map(str.isdigit, written))

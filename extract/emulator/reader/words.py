@@ -57,16 +57,16 @@ def tokens(text: str) -> list[str]:
 
 def folded_tokens(text: str) -> list[str]:
     """Return the tokens of a folded text; words of scripts without blanks are cut into pairs of characters."""
-    found: list[str] = []
+    words: list[str] = []
     for word in TOKEN.findall(text):
         wide = word[0] > "\u2e7f" and len(word) > 2
-        found.extend([word[start : start + 2] for start in range(len(word) - 1)] if wide else [word])
-    return found
+        words.extend([word[start : start + 2] for start in range(len(word) - 1)] if wide else [word])
+    return words
 
 
 @lru_cache(maxsize=65536)
 def stem(word: str) -> str:
-    """Return `word` without its most common endings, so that forms of one word meet."""
+    """Return `word` without its most common endings, so that forms of one word are equal."""
     for ending in ENDINGS:
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             word = word.removesuffix(ending)
@@ -85,7 +85,7 @@ STOP_STEMS = frozenset(map(stem, STOP))
 
 @lru_cache(maxsize=65536)
 def terms_of(word: str) -> tuple[str, ...]:
-    """Return the terms one token stands for: its own, those of a compound's two halves, else its stem."""
+    """Return the terms of one token: its own, those of a compound's two halves, else its stem."""
     if word == "#":
         return ("number",)
     if word in TERM_OF:
@@ -99,36 +99,36 @@ def terms_of(word: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=4096)
 def terms(text: str) -> tuple[str, ...]:
-    """Return the terms of `text` in order, without words that say nothing. Cached, so meant for lines, not pages."""
+    """Return the terms of `text` in order, without stop words. Cached, so meant for lines, not pages."""
     return tuple(term for word in tokens(text) if word not in STOP for term in terms_of(word))
 
 
 def content(text: str) -> frozenset[str]:
-    """Return the stems of `text`, without words that say nothing."""
+    """Return the stems of `text`, without stop words."""
     return frozenset(stem(token) for token in tokens(text) if token not in STOP)
 
 
 def cues(word: str) -> frozenset[str]:
-    """Return the stems that speak for the stem `word` without naming it."""
+    """Return the stems that are evidence for the stem `word` without naming it."""
     return CUES_OF.get(word, frozenset())
 
 
 def is_negation(word: str) -> bool:
-    """True where the stem `word` turns what follows into its opposite."""
+    """True where the stem `word` is a negation."""
     return word in NEGATIONS
 
 
 def features(text: str) -> dict[str, float]:
-    """Return weighted features for comparing short texts: words, word pairs, and letter groups of telling words."""
+    """Return weighted features for comparing short texts: words, word pairs, and letter groups of content words."""
     words = [stem(word) for word in tokens(text)]
-    found: dict[str, float] = {}
+    weights: dict[str, float] = {}
     for word in words:
-        found[word] = found.get(word, 0.0) + (0.2 if word in STOP_STEMS else 1.0)
+        weights[word] = weights.get(word, 0.0) + (0.2 if word in STOP_STEMS else 1.0)
     for pair in pairwise(words):
         key = " ".join(pair)
-        found[key] = found.get(key, 0.0) + 0.3
+        weights[key] = weights.get(key, 0.0) + 0.3
     for word in words:
         framed = "" if word in STOP_STEMS else f"<{word}>"
         for group in (framed[start : start + size] for size in (3, 4) for start in range(len(framed) - size + 1)):
-            found["#" + group] = found.get("#" + group, 0.0) + 0.3
-    return found
+            weights["#" + group] = weights.get("#" + group, 0.0) + 0.3
+    return weights

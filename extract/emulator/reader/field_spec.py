@@ -1,4 +1,4 @@
-"""What a field asks for, told from its name and description, and how well a label in the record answers it."""
+"""The meaning of a field by its name and description, and how well a label in the record matches it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from functools import lru_cache
 from extract.emulator.reader.lexicon import KIN, RIVALS, vocabulary
 from extract.emulator.reader.words import split_name, stem, terms, tokens
 
-__all__ = ["Wanted", "match"]
+__all__ = ["FieldSpec", "match"]
 
 SNIPPETS = vocabulary("reason summary subject text content message comment")
 ROLES = {"vendor": "company", "number": "code", **dict.fromkeys(SNIPPETS, "snippet")} | {
@@ -23,45 +23,46 @@ GENERIC = vocabulary("amount name valu of full text field is ha number")
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
-    """A field as the record may speak of it.
+class FieldSpec:
+    """A field's name and description as terms that can be matched with the record.
 
-    `words` are the telling terms of its name, `stems` all stems of it, `said` the terms of its description; `role` is
-    the kind of value (company, email, snippet ...) or "", `path` the names that lead to it from the root.
+    `words` are the terms of its name without generic ones, `stems` all stems of it, `described` the terms of its
+    description; `role` is the kind of value (company, email, snippet ...) or "", `path` the names of the properties
+    from the root to it.
     """
 
     words: tuple[str, ...]
     stems: tuple[str, ...]
-    said: frozenset[str]
+    described: frozenset[str]
     role: str
     description: str
     path: tuple[str, ...]
 
     @staticmethod
     @lru_cache(maxsize=4096)
-    def of(name: str, description: str = "", path: tuple[str, ...] = ()) -> Wanted:
-        """Return what a field of this name and description asks for."""
+    def of(name: str, description: str = "", path: tuple[str, ...] = ()) -> FieldSpec:
+        """Return the spec of a field with this name and description."""
         named = terms(split_name(name))
         roles = [ROLES[term] for term in reversed(named) if term in ROLES]
         role = next((role for role in roles if role != "name"), roles[0] if roles else "")
         role = "payment" if set(named) >= MEANS else role
-        telling = tuple(term for term in named if term not in GENERIC)
-        if role in ("date", "time"):  # "due date" asks for what is due, however the record puts it
-            telling = tuple(term for term in telling if term != role) or telling
+        specific = tuple(term for term in named if term not in GENERIC)
+        if role in ("date", "time"):  # "due date" is matched by "payable until", too
+            specific = tuple(term for term in specific if term != role) or specific
         stems = tuple(map(stem, tokens(split_name(name))))
-        return Wanted(telling or named, stems, frozenset(terms(description)), role, description, path)
+        return FieldSpec(specific or named, stems, frozenset(terms(description)), role, description, path)
 
-    def child(self, name: str, description: str) -> Wanted:
-        """Return what a property asks for; one such as `address` is read together with its object's name."""
+    def child(self, name: str, description: str) -> FieldSpec:
+        """Return the spec of a property; the name of one such as `address` includes its object's name."""
         path = (*self.path, name)
-        own = Wanted.of(name, description, path)
+        own = FieldSpec.of(name, description, path)
         if own.role in OF_A_PARTY and not PARTIES.isdisjoint(terms(self.path[-1] if self.path else "")):
-            return Wanted.of(f"{self.path[-1]} {name}", description, path)
+            return FieldSpec.of(f"{self.path[-1]} {name}", description, path)
         return own
 
 
 def match(words: Collection[str], label: Collection[str]) -> float:
-    """Return how well `label` names `words`: 1 for all and nothing else, 0 for none; lower where it names a rival."""
+    """Return how well `label` matches `words`: 1 for all and nothing else, 0 for none; less where it names a rival."""
     kin = {word: KIN.get(word, ()) for word in words}
     hits = sum(1.0 if word in label else 0.6 * any(near in label for near in kin[word]) for word in words)
     if not hits:

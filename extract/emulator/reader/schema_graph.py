@@ -1,4 +1,4 @@
-"""The schema as a graph of flat places: references followed, siblings merged, and a plain value for each place."""
+"""The schema as a graph of flat subschemas: references followed, siblings merged, and a plain value for each."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from extract.json_types import JsonObject
 
-__all__ = ["Grammar", "Impossible", "Place", "same"]
+__all__ = ["SchemaGraph", "Subschema", "Unsatisfiable", "same"]
 
 #: JSON types in the order in which they are tried.
 KINDS = ("null", "object", "array", "integer", "number", "boolean", "string")
@@ -22,11 +22,11 @@ IMPLIED = {
     **dict.fromkeys(("minimum", "maximum"), "number"),
 }
 PLAIN_TEXT = {"date": "1970-01-01", "date-time": "1970-01-01T00:00:00Z", "time": "00:00:00Z"}
-DEPTHS = (4, 12, 36)  # a plain value is sought no deeper than needed
+DEPTHS = (4, 12, 36)  # tried in turn, so that a plain value is no deeper than needed
 
 
-class Impossible(Exception):
-    """No value of bounded depth fits this place."""
+class Unsatisfiable(Exception):
+    """No value of bounded depth fits this subschema."""
 
 
 def same(first: Any, second: Any) -> bool:
@@ -51,9 +51,9 @@ def both(first: Any, second: Any) -> Any:
 
 
 def merge_types(first: Any, second: Any) -> list[str]:
-    mine, yours = ([kind] if isinstance(kind, str) else list(kind) for kind in (first, second))
-    shared = [kind for kind in mine if kind in yours or (kind == "integer" and "number" in yours)]
-    return shared + [kind for kind in yours if kind == "integer" and "number" in mine and kind not in shared]
+    one, other = ([kind] if isinstance(kind, str) else list(kind) for kind in (first, second))
+    shared = [kind for kind in one if kind in other or (kind == "integer" and "number" in other)]
+    return shared + [kind for kind in other if kind == "integer" and "number" in one and kind not in shared]
 
 
 MERGERS: dict[str, Callable[[Any, Any], Any]] = {
@@ -80,7 +80,7 @@ def item_of(schema: JsonObject, index: int) -> Any:
 
 
 def merge(first: JsonObject, second: JsonObject) -> JsonObject:
-    """Return a schema that holds where both hold; words such as `description` come from `second`."""
+    """Return a schema that is valid where both are; annotations such as `description` come from `second`."""
     merged = first | second
     for key in MERGERS.keys() & first.keys() & second.keys():
         merged[key] = MERGERS[key](first[key], second[key])
@@ -93,20 +93,20 @@ def merge(first: JsonObject, second: JsonObject) -> JsonObject:
     return merged
 
 
-class Grammar:
-    """All places of one schema, built when first asked for. Equal places are one object: recursion stays finite."""
+class SchemaGraph:
+    """All subschemas of one schema, built on first use. Equal ones are one object, so that recursion stays finite."""
 
     def __init__(self, schema: JsonObject) -> None:
         self._schema = schema
-        self._places: dict[str, Place] = {}
-        self._known: dict[int, tuple[Any, Place | None]] = {}
-        self.root = self.place(schema)
+        self._subschemas: dict[str, Subschema] = {}
+        self._known: dict[int, tuple[Any, Subschema | None]] = {}
+        self.root = self.subschema(schema)
 
-    def place(self, raw: Any) -> Place | None:
-        """Return the place that `raw` describes, or None where nothing is allowed."""
-        if id(raw) not in self._known:  # `raw` is kept beside its place, so that the id stays its own
+    def subschema(self, raw: Any) -> Subschema | None:
+        """Return `raw` as a subschema, or None where nothing is allowed."""
+        if id(raw) not in self._known:  # `raw` is stored beside its subschema, so that no other object gets its id
             flat = self._flatten(raw, ())
-            known = None if flat is None else self._places.setdefault(json.dumps(flat), Place(self, flat))
+            known = None if flat is None else self._subschemas.setdefault(json.dumps(flat), Subschema(self, flat))
             self._known[id(raw)] = raw, known
         return self._known[id(raw)][1]
 
@@ -129,21 +129,21 @@ class Grammar:
 
     def _resolve(self, ref: str) -> Any:
         """Return what a local reference points at; True (anything) where it points at nothing."""
-        found: Any = self._schema
+        target: Any = self._schema
         for step in filter(None, unquote(ref.removeprefix("#")).split("/")):
             name = step.replace("~1", "/").replace("~0", "~")
-            if isinstance(found, list) and name.isdecimal() and int(name) < len(found):
-                found = found[int(name)]
+            if isinstance(target, list) and name.isdecimal() and int(name) < len(target):
+                target = target[int(name)]
             else:
-                found = found.get(name, True) if isinstance(found, dict) else True
-        return found
+                target = target.get(name, True) if isinstance(target, dict) else True
+        return target
 
 
-class Place:
-    """One place of a schema: which values fit it, and the plainest of them."""
+class Subschema:
+    """One subschema: which values fit it, and the plainest of them."""
 
-    def __init__(self, grammar: Grammar, schema: JsonObject) -> None:
-        self._grammar = grammar
+    def __init__(self, graph: SchemaGraph, schema: JsonObject) -> None:
+        self._graph = graph
         self._schema = schema
         self._plain: dict[int, Any] = {}
         self.title = str(schema.get("title", ""))
@@ -157,32 +157,32 @@ class Place:
 
     @cached_property
     def kinds(self) -> tuple[str, ...]:
-        """The JSON types to write here, null first. An untyped place takes what its keywords speak of, else text."""
-        told = self._schema.get("type")
-        if told is None:
+        """The JSON types to write here, null first. Without `type` they follow from the keywords, else text."""
+        declared = self._schema.get("type")
+        if declared is None:
             implied = dict.fromkeys(IMPLIED[key] for key in self._schema if key in IMPLIED)
             return ("null", *(implied or ("string",)))
-        return tuple(sorted([told] if isinstance(told, str) else told, key=KINDS.index))
+        return tuple(sorted([declared] if isinstance(declared, str) else declared, key=KINDS.index))
 
     @cached_property
     def nullable(self) -> bool:
         return self.fits(None)
 
     @cached_property
-    def branches(self) -> tuple[Place, ...] | None:
-        """The alternatives of `anyOf`, each merged with what stands beside it; None where there is no `anyOf`."""
+    def branches(self) -> tuple[Subschema, ...] | None:
+        """The alternatives of `anyOf`, each merged with its sibling keywords; None where there is no `anyOf`."""
         if "anyOf" not in self._schema:
             return None
         beside = {key: value for key, value in self._schema.items() if key not in ("anyOf", "title")}
-        places = (self._grammar.place({"allOf": [beside, branch]}) for branch in self._schema["anyOf"])
-        return tuple(place for place in places if place is not None and place is not self)
+        subschemas = (self._graph.subschema({"allOf": [beside, branch]}) for branch in self._schema["anyOf"])
+        return tuple(subschema for subschema in subschemas if subschema is not None and subschema is not self)
 
     @cached_property
     def members(self) -> tuple[Any, ...] | None:
-        """The values of `enum` that fit the rest of the place; None where there is no `enum`."""
+        """The values of `enum` that fit the other keywords; None where there is no `enum`."""
         if "enum" not in self._schema:
             return None
-        rest = self._grammar.place({key: value for key, value in self._schema.items() if key != "enum"})
+        rest = self._graph.subschema({key: value for key, value in self._schema.items() if key != "enum"})
         return tuple(value for value in self._schema["enum"] if rest is not None and rest.fits(value))
 
     @cached_property
@@ -191,26 +191,26 @@ class Place:
         return tuple(member for member in self.members or () if isinstance(member, str))
 
     @cached_property
-    def properties(self) -> dict[str, Place | None]:
-        return {name: self._grammar.place(raw) for name, raw in self._schema.get("properties", {}).items()}
+    def properties(self) -> dict[str, Subschema | None]:
+        return {name: self._graph.subschema(raw) for name, raw in self._schema.get("properties", {}).items()}
 
-    def property(self, name: str) -> Place | None:
+    def property(self, name: str) -> Subschema | None:
         return self.properties.get(name, self._extra)
 
     @cached_property
-    def _extra(self) -> Place | None:
-        return self._grammar.place(self._schema.get("additionalProperties", True))
+    def _extra(self) -> Subschema | None:
+        return self._graph.subschema(self._schema.get("additionalProperties", True))
 
     @cached_property
-    def prefix(self) -> tuple[Place | None, ...]:
-        return tuple(map(self._grammar.place, self._schema.get("prefixItems", ())))
+    def prefix(self) -> tuple[Subschema | None, ...]:
+        return tuple(map(self._graph.subschema, self._schema.get("prefixItems", ())))
 
     @cached_property
-    def element(self) -> Place | None:
-        """The place of every item after the prefix."""
-        return self._grammar.place(self._schema.get("items", True))
+    def element(self) -> Subschema | None:
+        """The subschema of every item after the prefix."""
+        return self._graph.subschema(self._schema.get("items", True))
 
-    def item(self, index: int) -> Place | None:
+    def item(self, index: int) -> Subschema | None:
         return self.prefix[index] if index < len(self.prefix) else self.element
 
     def fits(self, value: Any) -> bool:
@@ -237,25 +237,25 @@ class Place:
         """True where some value fits."""
         try:
             self.plain()
-        except Impossible:
+        except Unsatisfiable:
             return False
         return True
 
     def plain(self) -> Any:
-        """Return a value that says nothing and fits: null, "", 0, the first label. Raises Impossible."""
+        """Return a value that says nothing and fits: null, "", 0, the first label. Raises Unsatisfiable."""
         for depth in DEPTHS:
             try:
                 return self.plain_within(depth)
-            except Impossible:
+            except Unsatisfiable:
                 continue
-        raise Impossible(self.title)
+        raise Unsatisfiable(self.title)
 
     def plain_within(self, depth: int) -> Any:
-        """Return a plain value that is nested no deeper than `depth`. Raises Impossible."""
+        """Return a plain value that is nested no deeper than `depth`. Raises Unsatisfiable."""
         if depth not in self._plain:
-            self._plain[depth] = next(self._plain_values(depth), Impossible)
-        if self._plain[depth] is Impossible:
-            raise Impossible(self.title)
+            self._plain[depth] = next(self._plain_values(depth), Unsatisfiable)
+        if self._plain[depth] is Unsatisfiable:
+            raise Unsatisfiable(self.title)
         return self._plain[depth]
 
     def _plain_values(self, depth: int) -> Iterator[Any]:
@@ -266,11 +266,11 @@ class Place:
             yield from self.members
             return
         branches = None if self.branches is None else sorted(self.branches, key=lambda branch: not branch.nullable)
-        choices: Iterable[Place | str] = self.kinds if branches is None else branches
+        choices: Iterable[Subschema | str] = self.kinds if branches is None else branches
         for choice in choices:
             try:
                 yield self._plain_of(choice, depth - 1) if isinstance(choice, str) else choice.plain_within(depth - 1)
-            except Impossible:
+            except Unsatisfiable:
                 continue
 
     def _plain_of(self, kind: str, depth: int) -> Any:
@@ -278,7 +278,7 @@ class Place:
             return {name: part(self.property(name)).plain_within(depth) for name in self.required}
         if kind == "array":
             if self.min_items > self.max_items:
-                raise Impossible(self.title)
+                raise Unsatisfiable(self.title)
             return [part(self.item(index)).plain_within(depth) for index in range(self.min_items)]
         if kind in ("number", "integer"):
             return self._plain_number(whole=kind == "integer")
@@ -288,23 +288,23 @@ class Place:
         nearest = min(max(0, self.minimum), self.maximum)
         value = (math.floor if nearest < 0 else math.ceil)(nearest) if whole else nearest
         if not self.minimum <= value <= self.maximum:
-            raise Impossible(self.title)
+            raise Unsatisfiable(self.title)
         return value
 
 
-def part(place: Place | None) -> Place:
-    """Return `place`. Raises Impossible where nothing is allowed."""
-    if place is None:
-        raise Impossible
-    return place
+def part(subschema: Subschema | None) -> Subschema:
+    """Return `subschema`. Raises Unsatisfiable where nothing is allowed."""
+    if subschema is None:
+        raise Unsatisfiable
+    return subschema
 
 
-def all_fit(parts: Iterable[tuple[Place | None, Any]]) -> bool:
-    return all(place is not None and place.fits(item) for place, item in parts)
+def all_fit(parts: Iterable[tuple[Subschema | None, Any]]) -> bool:
+    return all(subschema is not None and subschema.fits(item) for subschema, item in parts)
 
 
 def well_formed(text: str, form: str) -> bool:
-    """True where `text` is written in `form`; an unknown form asks nothing."""
+    """True where `text` is written in `form`; any text is where the form is unknown."""
     try:
         if form == "date":
             return date.fromisoformat(text).isoformat() == text
