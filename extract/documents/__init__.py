@@ -1,1 +1,1 @@
-"""What is read: files, PDFs, office documents; windows over long texts; where values stand."""
+"""Reading documents: files, PDFs and office formats; windows over long texts; grounding values in their source."""

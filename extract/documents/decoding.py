@@ -1,4 +1,4 @@
-"""The text of a file from its bytes: by its byte order mark, as UTF-8, by what it declares, else as Windows-1252."""
+"""Decodes the bytes of a text file: by byte order mark, as UTF-8, by the declared encoding, else as Windows-1252."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import re
 
 from extract.errors import BadRecord
 
-__all__ = ["decoded", "looks_like_text"]
+__all__ = ["decode_text", "looks_like_text"]
 
-# The longer marks first: UTF-32's little-endian one begins like UTF-16's.
-_MARKS = (
+# Longer marks first: the little-endian mark of UTF-32 begins with that of UTF-16.
+_BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF32_LE, "utf-32"),
     (codecs.BOM_UTF32_BE, "utf-32"),
@@ -21,18 +21,18 @@ _DECLARED = re.compile(
     rb"""<(?:\?xml|meta)\b[^>]{0,200}?(?:encoding|charset)\s*=\s*["']?\s*([\w.:-]{2,40})""", re.IGNORECASE
 )
 _HEAD_BYTES = 4096  # where a page or an XML file declares its encoding
-# Browsers read these as Windows-1252, since that is what pages that say so are written in.
-_AS_WINDOWS = frozenset({"iso8859-1", "ascii", "latin-1"})
-# Codecs of Python's that are no encodings of files, and one that can hide markup.
-_NO_ENCODINGS = frozenset({"utf-7", "idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape"})
-_CONTROLS = bytes(set(range(32)) - set(b"\t\n\v\f\r\b\x1a\x1b\x1c\x1d\x1e\x1f\x01")) + b"\x7f"
-_MOST_CONTROLS = 0.02  # of the bytes; old exports have a few
-_WIDE_SHARE = 0.7  # of every second byte: 0 in UTF-16 of Western text
+# Browsers read these as Windows-1252, since most pages that declare them are written in it.
+_READ_AS_WINDOWS_1252 = frozenset({"iso8859-1", "ascii", "latin-1"})
+# Python codecs that are not file encodings, and UTF-7, which can hide markup.
+_NOT_FOR_FILES = frozenset({"utf-7", "idna", "punycode", "undefined", "unicode_escape", "raw_unicode_escape"})
+_CONTROL_BYTES = bytes(set(range(32)) - set(b"\t\n\v\f\r\b\x1a\x1b\x1c\x1d\x1e\x1f\x01")) + b"\x7f"
+_MAX_CONTROL_SHARE = 0.02  # of the bytes; old exports have a few
+_UTF16_ZERO_SHARE = 0.7  # of every second byte: 0 in UTF-16 of Western text
 _VISIBLE = re.compile("[^\\s\ufeff\u200b\u2060\0]")
 
 
 def looks_like_text(data: bytes) -> bool:
-    """True for bytes that `decoded` would take as text."""
+    """True for bytes that `decode_text` can read as text."""
     try:
         _text_of(data, None)
     except ValueError:
@@ -40,10 +40,10 @@ def looks_like_text(data: bytes) -> bool:
     return True
 
 
-def decoded(data: bytes, where: str, charset: str | None = None) -> str:
-    """Return the text in `data`; `charset` is one that was told with it.
+def decode_text(data: bytes, where: str, charset: str | None = None) -> str:
+    """Return the text in `data`; `charset` is the encoding that was declared with it, as in a data: URI.
 
-    Raises BadRecord for binary data, for an encoding that cannot be told, and for a text of nothing but blanks.
+    Raises BadRecord for binary data, for an unknown encoding, and for text of blanks only.
     """
     try:
         text = _text_of(data, charset)
@@ -56,19 +56,21 @@ def decoded(data: bytes, where: str, charset: str | None = None) -> str:
 
 def _text_of(data: bytes, charset: str | None) -> str:
     """Return the text; ValueError says why there is none."""
-    marked = next((encoding for mark, encoding in _MARKS if data.startswith(mark)), None) or _wide(data)
+    marked = next((encoding for mark, encoding in _BYTE_ORDER_MARKS if data.startswith(mark)), None) or _unmarked_utf16(
+        data
+    )
     if marked:
-        return _unicode(data, marked)
-    if b"\0" in data or len(data) - len(data.translate(None, _CONTROLS)) > _MOST_CONTROLS * len(data):
+        return _decode_marked(data, marked)
+    if b"\0" in data or len(data) - len(data.translate(None, _CONTROL_BYTES)) > _MAX_CONTROL_SHARE * len(data):
         raise ValueError("binary data, not text; give the file the ending of what it is")
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError:
-        return _not_unicode(data, charset)
+        return _decode_legacy(data, charset)
 
 
-def _unicode(data: bytes, encoding: str) -> str:
-    """Return text in an encoding that its mark names; the last character may be cut off."""
+def _decode_marked(data: bytes, encoding: str) -> str:
+    """Return text in the encoding that its byte order mark names; an incomplete last character is dropped."""
     width = {"utf-16": 2, "utf-32": 4}.get(encoding, 1)
     try:
         return data[: len(data) - len(data) % width].decode(encoding, errors="replace" if width == 1 else "strict")
@@ -76,19 +78,19 @@ def _unicode(data: bytes, encoding: str) -> str:
         raise ValueError(f"damaged: it begins like {encoding.upper()}, but goes on otherwise") from None
 
 
-def _wide(data: bytes) -> str | None:
-    """Return which UTF-16 without a mark this is, or None: every second byte is 0, the others are not."""
+def _unmarked_utf16(data: bytes) -> str | None:
+    """Return the byte order of UTF-16 without a mark (every second byte is 0, the others are not), else None."""
     if len(data) % 2 or b"\0" not in data[:_HEAD_BYTES]:
         return None
     first, second = data[:_HEAD_BYTES:2], data[1:_HEAD_BYTES:2]
     zeros = (first.count(0), second.count(0))
-    if min(zeros) > 0 or max(zeros) < _WIDE_SHARE * len(first):
+    if min(zeros) > 0 or max(zeros) < _UTF16_ZERO_SHARE * len(first):
         return None
     return "utf-16-be" if zeros[0] else "utf-16-le"
 
 
-def _not_unicode(data: bytes, charset: str | None) -> str:
-    """Return text that is not whole UTF-8: as declared; as UTF-8 where only a few bytes are wrong; as Windows-1252."""
+def _decode_legacy(data: bytes, charset: str | None) -> str:
+    """Return text that is not valid UTF-8: as declared; as UTF-8 where only a few bytes are wrong; as Windows-1252."""
     for name in (charset, _declared(data)):
         if (encoding := _encoding(name)) is not None:
             try:
@@ -97,7 +99,7 @@ def _not_unicode(data: bytes, charset: str | None) -> str:
                 continue
     text = data.decode("utf-8", errors="replace")
     characters = len(text) - len(text.encode("ascii", "ignore"))
-    if characters > 4 * text.count("\ufffd"):  # words of another encoding are nearly never whole UTF-8
+    if characters > 4 * text.count("\ufffd"):  # text in another encoding is hardly ever valid UTF-8 by chance
         return text
     try:
         return data.decode("cp1252")
@@ -106,16 +108,16 @@ def _not_unicode(data: bytes, charset: str | None) -> str:
 
 
 def _declared(data: bytes) -> str | None:
-    found = _DECLARED.search(data[:_HEAD_BYTES])
-    return found[1].decode("ascii", "replace") if found else None
+    match = _DECLARED.search(data[:_HEAD_BYTES])
+    return match[1].decode("ascii", "replace") if match else None
 
 
 def _encoding(name: str | None) -> str | None:
-    """Return Python's name for a declared encoding, or None for one that is none."""
+    """Return Python's name for a declared encoding, None for an unknown or unsuitable one."""
     try:
         known = codecs.lookup(name).name if name else None
     except LookupError:
         return None
-    if known is None or known in _NO_ENCODINGS:
+    if known is None or known in _NOT_FOR_FILES:
         return None
-    return "cp1252" if known in _AS_WINDOWS else known
+    return "cp1252" if known in _READ_AS_WINDOWS_1252 else known

@@ -1,6 +1,7 @@
-"""Cells that name or hold a file become parts: text files as text, the rest with their type and bytes.
+"""Loads the file that a cell names or holds: text files become text parts, all others media parts.
 
-A PDF with more bytes or pages than the API takes becomes several; a recording too large for a request stays on disk.
+A PDF with more bytes or pages than the API accepts becomes several parts; a recording too large for a request stays on
+disk until it is uploaded.
 """
 
 from __future__ import annotations
@@ -13,35 +14,35 @@ from typing import Any
 from urllib.parse import unquote_to_bytes
 from urllib.request import url2pathname
 
-from extract.documents.decoding import decoded
+from extract.documents.decoding import decode_text
 from extract.documents.files import printable, read_file, stored_file, type_of
-from extract.documents.mime import is_for_readers, is_text, kind_of, mime_type_of
+from extract.documents.mime import is_document_type, is_text, kind_of, mime_type_of
 from extract.documents.parts import MediaPart, Part, TextPart
-from extract.documents.pdf import MOST_PDF_BYTES, has_pdfium, split_pdf
+from extract.documents.pdf import MAX_PDF_BYTES, has_pdfium, split_pdf
 from extract.errors import BadRecord
 
 __all__ = ["is_document", "load_parts"]
 
 _REMOTE = ("https://", "http://", "gs://")
-_SHOWN_CHARACTERS = 80  # of an address that holds the data itself
+_MAX_SHOWN_CHARACTERS = 80  # of a data: URI in a message
 
 
 def is_document(path: Path) -> bool:
-    """True for a file that people call a document, judged by its ending; hidden files never.
+    """True for a file that people call a document, by its ending; never for hidden files.
 
-    Some become no part (rtf, svg): they are records that say so, not files passed over in silence.
+    Some cannot be sent (rtf, svg): they become records with an error rather than files skipped silently.
     """
     kind = mime_type_of(path.name)
-    return not path.name.startswith(".") and kind is not None and is_for_readers(kind)
+    return not path.name.startswith(".") and kind is not None and is_document_type(kind)
 
 
 def load_parts(value: Any, column: str) -> tuple[Part, ...]:
-    """Return the parts for one cell: a path, an URI or bytes; none for null. Reads the file.
+    """Return the parts for one cell: a path, a URI or bytes; none for null. Reads the file.
 
-    It is one part for all but a PDF that has to be sent in several.
+    It is one part, except for a PDF that has to be sent in several.
 
-    Raises BadRecord for what is missing, unreadable, empty, damaged, encrypted, too large or of a type that the API
-    does not take; the message is one line with the path and what to do.
+    Raises BadRecord for a file that is missing, unreadable, empty, damaged, encrypted, too large or of a type that the
+    API does not accept; the message is one line with the path and what to do.
     """
     if value is None:
         return ()
@@ -50,14 +51,14 @@ def load_parts(value: Any, column: str) -> tuple[Part, ...]:
     if isinstance(value, bytes | bytearray | memoryview):
         return _inline(bytes(value), None, f"column {column!r}")
     if isinstance(value, str):
-        return _named(value, column)
+        return _from_text(value, column)
     if isinstance(value, os.PathLike):
         return _from_path(Path(value))
     raise BadRecord(f"column {column!r} holds a {type(value).__name__}; a path, an URI or bytes is needed")
 
 
-def _named(value: str, column: str) -> tuple[Part, ...]:
-    """Return the parts that a text cell names: an address of any kind, else a path."""
+def _from_text(value: str, column: str) -> tuple[Part, ...]:
+    """Return the parts that a text cell names: a URI of any scheme, else a path."""
     if not value.strip():
         raise BadRecord(f"column {column!r} holds an empty text; a path, an URI or bytes is needed, or null for none")
     start = value[:8].lower()
@@ -65,7 +66,7 @@ def _named(value: str, column: str) -> tuple[Part, ...]:
         return (_remote(value),)
     if start.startswith("data:"):
         return _from_data(value)
-    return _from_path(_local(value) if start.startswith("file:") else Path(value))
+    return _from_path(_local_path(value) if start.startswith("file:") else Path(value))
 
 
 def _remote(uri: str) -> MediaPart:
@@ -78,23 +79,23 @@ def _remote(uri: str) -> MediaPart:
     return MediaPart(kind=kind, mime_type=mime_type, uri=uri)
 
 
-def _local(uri: str) -> Path:
-    """Return the path that a file: URI stands for. BadRecord for one on another machine."""
-    found = re.fullmatch(r"file:(?://(?:localhost)?)?(/[^/].*)", uri, re.IGNORECASE | re.DOTALL)
-    if found is None:
+def _local_path(uri: str) -> Path:
+    """Return the path of a file: URI. BadRecord for one on another machine."""
+    match = re.fullmatch(r"file:(?://(?:localhost)?)?(/[^/].*)", uri, re.IGNORECASE | re.DOTALL)
+    if match is None:
         raise BadRecord(f"{printable(uri)}: no file of this machine; write file:///path, or the path itself")
     if os.name == "nt":
-        return Path(url2pathname(found[1]))
+        return Path(url2pathname(match[1]))
     try:
-        return Path(os.fsdecode(unquote_to_bytes(found[1])))
+        return Path(os.fsdecode(unquote_to_bytes(match[1])))
     except UnicodeEncodeError:
         raise BadRecord(f"{printable(uri)}: an address holds half a character") from None
 
 
 def _from_data(uri: str) -> tuple[Part, ...]:
-    """Return the parts that a data: URI holds; its type is judged as that of a file with such a name."""
+    """Return the parts that a data: URI holds; its declared type is checked like that of a file's name."""
     head, comma, body = uri[5:].partition(",")
-    where = printable(f"data:{head}"[:_SHOWN_CHARACTERS])
+    where = printable(f"data:{head}"[:_MAX_SHOWN_CHARACTERS])
     if not comma:
         raise BadRecord(f"{where}: a data: URI has a comma before the data")
     mime_type, *options = (option.strip() for option in head.split(";"))
@@ -102,7 +103,7 @@ def _from_data(uri: str) -> tuple[Part, ...]:
         data = unquote_to_bytes(body)
         if "base64" in (option.lower() for option in options):
             data = b64decode(b"".join(data.split()), validate=True)
-    except ValueError:  # of UnicodeEncodeError, too: half a character
+    except ValueError:  # includes UnicodeEncodeError, for half a character
         raise BadRecord(f"{where}: its data is no base64") from None
     charset = next((option[8:] for option in options if option.lower().startswith("charset=")), None)
     return _inline(data, mime_type.lower() or "text/plain", where, charset)
@@ -115,22 +116,22 @@ def _from_path(path: Path) -> tuple[Part, ...]:
     return _inline(read_file(path, divisible=True), mime_type_of(path.name), printable(path))
 
 
-def _inline(data: bytes, told: str | None, where: str, charset: str | None = None) -> tuple[Part, ...]:
-    mime_type = type_of(data, told, where, divisible=True)
+def _inline(data: bytes, declared: str | None, where: str, charset: str | None = None) -> tuple[Part, ...]:
+    mime_type = type_of(data, declared, where, divisible=True)
     if is_text(mime_type):
-        return (TextPart(decoded(data, where, charset)),)
+        return (TextPart(decode_text(data, where, charset)),)
     kind = kind_of(mime_type) or "document"
-    pieces = _divided(data, where) if mime_type == "application/pdf" else (data,)
+    pieces = _split(data, where) if mime_type == "application/pdf" else (data,)
     return tuple(MediaPart(kind=kind, mime_type=mime_type, data=piece) for piece in pieces)
 
 
-def _divided(data: bytes, where: str) -> tuple[bytes, ...]:
-    """Return a PDF as the parts that the API takes, or as it is. BadRecord where it cannot be cut on this machine."""
+def _split(data: bytes, where: str) -> tuple[bytes, ...]:
+    """Return a PDF in parts that the API accepts. BadRecord where it must be split and pdfium is not installed."""
     if has_pdfium():
         return tuple(piece.data for piece in split_pdf(data, where=where))
-    if len(data) > MOST_PDF_BYTES:
+    if len(data) > MAX_PDF_BYTES:
         raise BadRecord(
-            f"{where}: {len(data):,} bytes is too large for one PDF (at most {MOST_PDF_BYTES:,}); to have it split by "
+            f"{where}: {len(data):,} bytes is too large for one PDF (at most {MAX_PDF_BYTES:,}); to have it split by "
             "pages: pip install 'extract-interactions[documents]'"
         )
     return (data,)

@@ -1,4 +1,4 @@
-"""Which type a file is of, told by its name or by how it begins, and the kind of content the API takes it as."""
+"""The MIME type of a file, by its name or its first bytes, and the kind of content that the API accepts it as."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ __all__ = [
     "POWERPOINT",
     "WORD",
     "MediaKind",
-    "has_sign",
-    "is_for_readers",
-    "is_taken",
+    "has_signature",
+    "is_document_type",
+    "is_supported",
     "is_text",
     "kind_of",
     "mime_type_of",
-    "sniffed",
-    "told_apart",
+    "more_specific_type",
+    "sniff_type",
 ]
 
 MediaKind: TypeAlias = Literal["image", "audio", "video", "document"]
@@ -26,8 +26,8 @@ MediaKind: TypeAlias = Literal["image", "audio", "video", "document"]
 _OFFICE = "application/vnd.openxmlformats-officedocument."
 _OPEN_DOCUMENT = "application/vnd.oasis.opendocument."
 WORD, EXCEL, POWERPOINT = "application/msword", "application/vnd.ms-excel", "application/vnd.ms-powerpoint"
-# Where the API's own list of types (2026) has another word than Python's table, the API's stands.
-_TYPES = {
+# Where the API's list of types (2026) differs from Python's table, the API's name is used.
+_TYPES_BY_ENDING = {
     ".md": "text/markdown",
     ".markdown": "text/markdown",
     ".jsonl": "application/json",
@@ -72,11 +72,11 @@ _TYPES = {
     ".xlsx": _OFFICE + "spreadsheetml.sheet",
     ".pptx": _OFFICE + "presentationml.presentation",
 }
-# Python's own table, without the files of the machine: what a file is must not depend on where it is read.
-_KNOWN = mimetypes.MimeTypes().types_map[True]
+# Python's built-in table, without the machine's own files: the type must not depend on where the file is read.
+_STANDARD_TYPES = mimetypes.MimeTypes().types_map[True]
 _TEXT_TYPES = frozenset({"application/json", "application/xml", "application/xhtml+xml", "application/x-yaml"})
-# The types on the API's own list (2026). It is an open list, but what is not on it is better converted than tried.
-_TAKEN = frozenset(
+# The types on the API's list (2026). The list is open, but other types are better converted than tried.
+_SUPPORTED_MEDIA = frozenset(
     f"{kind}/{name}"
     for kind, names in {
         "image": "png jpeg webp heic heif gif bmp tiff",
@@ -96,9 +96,9 @@ _DOCUMENTS = frozenset(
         *(_OFFICE + name for name in ("spreadsheetml.sheet", "presentationml.presentation")),
     }
 )
-# Documents to people, but not to the API: in a folder they are rows with their reason, not passed over.
-_FOREIGN_DOCUMENTS = frozenset({"application/rtf", "application/epub+zip", "application/vnd.ms-outlook"})
-_OPENINGS = (
+# Documents to people, but not to the API: in a folder they become rows with an error, they are not skipped.
+_UNSUPPORTED_DOCUMENTS = frozenset({"application/rtf", "application/epub+zip", "application/vnd.ms-outlook"})
+_SIGNATURES = (
     (b"%PDF-", "application/pdf"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -127,7 +127,7 @@ _BITMAP_HEADERS = (12, 40, 52, 56, 64, 108, 124)
 _MPEG_LAYER_3 = b"\xfa\xfb\xf2\xf3\xe2\xe3"
 _BYTE_ORDER_MARKS = (b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff", b"\x00\x00\xfe\xff")
 
-# What follows "ftyp": the families of MPEG-4 files that are no plain video.
+# What follows "ftyp": the brands of MPEG-4 files that are not plain MP4 video.
 _BRANDS = {
     **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"), "image/heic"),
     **dict.fromkeys((b"avif", b"avis"), "image/avif"),
@@ -137,7 +137,7 @@ _BRANDS = {
     b"3gp": "video/3gpp",
 }
 _MOVIE_ATOMS = (b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
-# Types that share a way to begin: there the name tells which one it is.
+# Types that share a signature: among these the file's name decides.
 _SIBLINGS = (
     frozenset({"video/mp4", "video/mov", "video/3gpp", "audio/m4a"}),
     frozenset({"audio/ogg", "audio/opus", "video/ogg"}),
@@ -145,63 +145,63 @@ _SIBLINGS = (
     frozenset({"image/heic", "image/heif"}),
     frozenset({"audio/mpeg", "audio/mp3", "audio/aac"}),
 )
-_WITHOUT_SIGN = frozenset(
+_WITHOUT_SIGNATURE = frozenset(
     ["audio/mpeg", "audio/mp3", "audio/aac", "audio/l16", "audio/alaw", "audio/mulaw", "video/mpeg", "video/mpg"]
 )
 
 
 def mime_type_of(name: str) -> str | None:
-    """Return the type that a file's ending stands for, or None."""
+    """Return the type for a file name's ending, None for an unknown one."""
     ending = PurePath(name).suffix.lower()
-    return _TYPES.get(ending) or _KNOWN.get(ending)
+    return _TYPES_BY_ENDING.get(ending) or _STANDARD_TYPES.get(ending)
 
 
 def is_text(mime_type: str) -> bool:
-    """True for what is sent as plain text, whatever the file is called."""
+    """True for types that are sent as plain text."""
     return mime_type.startswith("text/") or mime_type in _TEXT_TYPES
 
 
 def kind_of(mime_type: str) -> MediaKind | None:
-    """Return the kind of content that a type is sent as, or None where there is none for it."""
+    """Return the kind of content that a type is sent as, None for text and unknown types."""
     major = mime_type.partition("/")[0]
     if major in ("image", "audio", "video"):
         return cast("MediaKind", major)
     return "document" if mime_type in _DOCUMENTS else None
 
 
-def is_taken(mime_type: str) -> bool:
-    """True for a type on the API's own list of files."""
-    return mime_type in _TAKEN or mime_type in _DOCUMENTS
+def is_supported(mime_type: str) -> bool:
+    """True for a type on the API's list of file types."""
+    return mime_type in _SUPPORTED_MEDIA or mime_type in _DOCUMENTS
 
 
-def is_for_readers(mime_type: str) -> bool:
-    """True for what people call a document, picture or recording, whether the API takes it or not."""
-    return is_text(mime_type) or kind_of(mime_type) is not None or mime_type in _FOREIGN_DOCUMENTS
+def is_document_type(mime_type: str) -> bool:
+    """True for what people call a document, picture or recording, whether the API accepts it or not."""
+    return is_text(mime_type) or kind_of(mime_type) is not None or mime_type in _UNSUPPORTED_DOCUMENTS
 
 
-def has_sign(mime_type: str) -> bool:
-    """True where every file of a type that the API takes begins in a way that `sniffed` or a container tells."""
-    return is_taken(mime_type) and mime_type not in _WITHOUT_SIGN
+def has_signature(mime_type: str) -> bool:
+    """True for a supported type whose files always begin with a signature that `sniff_type` or `office` detects."""
+    return is_supported(mime_type) and mime_type not in _WITHOUT_SIGNATURE
 
 
-def told_apart(found: str, told: str | None) -> str:
-    """Return which of two types a file is of: what its bytes say, unless the name says a sibling of it."""
-    is_sibling = told is not None and any({found, told} <= siblings for siblings in _SIBLINGS)
-    return told if is_sibling and told else found
+def more_specific_type(detected: str, declared: str | None) -> str:
+    """Return the detected type, or the declared one where both share a signature."""
+    is_sibling = declared is not None and any({detected, declared} <= siblings for siblings in _SIBLINGS)
+    return declared if is_sibling and declared else detected
 
 
-def sniffed(data: bytes) -> str | None:
-    """Return the type that a file's first bytes stand for, or None."""
+def sniff_type(data: bytes) -> str | None:
+    """Return the type detected from a file's first bytes, None for unknown binary data."""
     opening = bytes(data[:1024])
-    found = _signed(opening) or _contained(opening)
-    if found or opening.startswith(_BYTE_ORDER_MARKS):
-        return found or "text/plain"
+    detected = _by_signature(opening) or _by_container(opening)
+    if detected or opening.startswith(_BYTE_ORDER_MARKS):
+        return detected or "text/plain"
     return None if b"\x00" in opening else "text/plain"
 
 
-def _signed(opening: bytes) -> str | None:
-    for sign, mime_type in _OPENINGS:
-        if opening.startswith(sign):
+def _by_signature(opening: bytes) -> str | None:
+    for signature, mime_type in _SIGNATURES:
+        if opening.startswith(signature):
             return mime_type
     if opening.lstrip(b"\xef\xbb\xbf\x00 \t\r\n").startswith(b"%PDF-"):
         return "application/pdf"
@@ -211,8 +211,8 @@ def _signed(opening: bytes) -> str | None:
     return "image/bmp" if is_bitmap and int.from_bytes(opening[14:18], "little") in _BITMAP_HEADERS else None
 
 
-def _contained(opening: bytes) -> str | None:
-    """Return the type of a container's content: RIFF, IFF, MPEG-4, Matroska."""
+def _by_container(opening: bytes) -> str | None:
+    """Return the type of the content of a media container: RIFF, IFF, MPEG-4 or Matroska."""
     if opening[:4] == b"RIFF":
         return _RIFF.get(opening[8:12])
     if opening[:4] == b"FORM" and opening[8:12] in (b"AIFF", b"AIFC"):

@@ -1,4 +1,4 @@
-"""Pieces of content as frozen values: text, media inline or by address, and the turns they make up."""
+"""The content of a request as frozen values: text, media inline or by URI, and the turns of a conversation."""
 
 from __future__ import annotations
 
@@ -21,14 +21,22 @@ Resolution: TypeAlias = Literal["low", "medium", "high", "ultra_high"]
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """A piece of text."""
+    """A piece of text.
+
+    >>> TextPart("Total: 12.50 EUR").text
+    'Total: 12.50 EUR'
+    """
 
     text: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Clip:
-    """The part of an audio or video file to look at, in seconds from its beginning; `fps` frames a second of video."""
+    """The part of an audio or video file to use: `start` and `end` in seconds, `fps` frames per second of video.
+
+    >>> Clip(start=60, end=90.5).as_wire()
+    {'type': 'static', 'start_offset': '60s', 'end_offset': '90.5s'}
+    """
 
     start: float | None = None
     end: float | None = None
@@ -42,17 +50,21 @@ class Clip:
 
     def as_wire(self) -> JsonObject:
         """Return the `processing` of the content."""
-        chosen: JsonObject = {"type": "static"}
+        wire: JsonObject = {"type": "static"}
         if self.start is not None:
-            chosen["start_offset"] = f"{self.start:.9g}s"
+            wire["start_offset"] = f"{self.start:.9g}s"
         if self.end is not None:
-            chosen["end_offset"] = f"{self.end:.9g}s"
-        return chosen | ({"fps": self.fps} if self.fps is not None else {})
+            wire["end_offset"] = f"{self.end:.9g}s"
+        return wire | ({"fps": self.fps} if self.fps is not None else {})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pages:
-    """The pages of a document to look at, counted from 1, the last one included."""
+    """The pages of a document to use, counted from 1, both ends included.
+
+    >>> Pages(first=2, last=5).as_wire()
+    {'type': 'static', 'page_options': {'start_page': 2, 'end_page': 5}}
+    """
 
     first: int | None = None
     last: int | None = None
@@ -63,8 +75,8 @@ class Pages:
 
     def as_wire(self) -> JsonObject:
         """Return the `processing` of the content."""
-        named = {"start_page": self.first, "end_page": self.last}
-        return {"type": "static", "page_options": {name: page for name, page in named.items() if page is not None}}
+        bounds = {"start_page": self.first, "end_page": self.last}
+        return {"type": "static", "page_options": {name: page for name, page in bounds.items() if page is not None}}
 
 
 Processing: TypeAlias = Clip | Pages | Mapping[str, Any] | Literal["static", "agentic"]
@@ -72,11 +84,15 @@ Processing: TypeAlias = Clip | Pages | Mapping[str, Any] | Literal["static", "ag
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaPart:
-    """A file: its bytes inline (`data`), a `uri` the service can read, or a `file` for a run to upload: one of them.
+    """A file: its bytes inline (`data`), a `uri` that the service can read, or a `file` that a run uploads.
 
-    `uri` is a public https address or that of an uploaded file. `processing` says which part of it to look at: a
-    `Clip` of audio or video, `Pages` of a document, or an object of the API's own. What a model has drawn or said
-    comes back as such a part too; a part of an answer whose data cannot be read has neither.
+    `uri` is a public https address or that of an uploaded file. `processing` selects the part of the file to use: a
+    `Clip` of audio or video, `Pages` of a document, or an object in the API's own form. Images and speech that a model
+    generates are media parts too; one whose data cannot be read has neither `data` nor `uri`.
+
+    >>> part = MediaPart.from_uri("https://example.com/contract.pdf", processing=Pages(first=1, last=3))
+    >>> part.kind, part.mime_type
+    ('document', 'application/pdf')
     """
 
     kind: MediaKind
@@ -114,18 +130,19 @@ class MediaPart:
         resolution: Resolution | None = None,
         processing: Processing | None = None,
     ) -> MediaPart:
-        """Read a file; its type is told by its first bytes, else by its name. BadRecord for what cannot be sent.
+        """Return a file's bytes as a part; its type is detected from its first bytes, else from its name.
 
-        A `mime_type` that is given is taken at its word, as a document where it is of no other kind.
+        A given `mime_type` is used unchecked, as a document if it is of no other kind. Raises BadRecord for a file
+        that cannot be sent.
         """
         where = printable(path)
         data = read_file(Path(path))
-        found = mime_type or type_of(data, mime_type_of(Path(path).name), where)
-        kind = kind_of(found) or ("document" if mime_type else None)
+        detected = mime_type or type_of(data, mime_type_of(Path(path).name), where)
+        kind = kind_of(detected) or ("document" if mime_type else None)
         if kind is None:
-            raise BadRecord(f"{where}: {found} is text; send it as such: TextPart(path.read_text())")
-        check_size(len(data), found, where)
-        return cls(kind=kind, mime_type=found, data=data, resolution=resolution, processing=processing)
+            raise BadRecord(f"{where}: {detected} is text; send it as such: TextPart(path.read_text())")
+        check_size(len(data), detected, where)
+        return cls(kind=kind, mime_type=detected, data=data, resolution=resolution, processing=processing)
 
     @classmethod
     def from_uri(
@@ -136,29 +153,29 @@ class MediaPart:
         resolution: Resolution | None = None,
         processing: Processing | None = None,
     ) -> MediaPart:
-        """Name a file by its address; its type is told by the ending of its path. ConfigError where it tells none."""
-        found = mime_type or mime_type_of(uri.partition("?")[0].partition("#")[0])
-        kind = kind_of(found) if found else None
+        """Return a part for the file at an address; its type is that of the path's ending, ConfigError without one."""
+        detected = mime_type or mime_type_of(uri.partition("?")[0].partition("#")[0])
+        kind = kind_of(detected) if detected else None
         if kind is None and mime_type:
             kind = "document"
-        if found is None or kind is None:
-            raise ConfigError(f"{uri}: {found or 'an unknown type'} cannot be sent by address; name one: mime_type=")
-        return cls(kind=kind, mime_type=found, uri=uri, resolution=resolution, processing=processing)
+        if detected is None or kind is None:
+            raise ConfigError(f"{uri}: {detected or 'an unknown type'} cannot be sent by address; name one: mime_type=")
+        return cls(kind=kind, mime_type=detected, uri=uri, resolution=resolution, processing=processing)
 
     @property
     def size(self) -> int:
-        """Bytes of the file, 0 for one that is named by its address."""
+        """The number of bytes, 0 for a file that is given by its address."""
         return self.file.size if self.file is not None else len(self.data or b"")
 
     @property
     def sha256(self) -> bytes | None:
-        """Return the hash of the file's bytes, None for one that is named by its address."""
+        """The SHA-256 hash of the bytes, None for a file that is given by its address."""
         if self.file is not None:
             return self.file.sha256
         return None if self.data is None else sha256(self.data).digest()
 
     def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the bytes to a file and return its path. ConfigError where there are none."""
+        """Write the bytes to a file and return its path. ConfigError for a part without bytes."""
         if self.data is None:
             raise ConfigError(f"this {self.kind} holds no bytes to save" + (f"; it is at {self.uri}" * bool(self.uri)))
         target = Path(path)
@@ -171,15 +188,21 @@ Part: TypeAlias = TextPart | MediaPart
 
 @dataclass(frozen=True, slots=True)
 class Turn:
-    """What one side said: the user's input or the model's answer."""
+    """One turn of a conversation: the user's input or the model's answer.
+
+    >>> Turn.user("What does the sign say?", MediaPart.from_uri("https://example.com/sign.png")).role
+    'user'
+    """
 
     role: Literal["user", "model"]
     parts: tuple[Part, ...]
 
     @classmethod
     def user(cls, *parts: Part | str) -> Turn:
+        """Return a turn of the user; plain strings become text parts."""
         return cls("user", tuple(TextPart(part) if isinstance(part, str) else part for part in parts))
 
     @classmethod
     def model(cls, text: str) -> Turn:
+        """Return a turn of the model, such as an example's answer."""
         return cls("model", (TextPart(text),))

@@ -1,6 +1,6 @@
-"""The text of a PDF's page as it is laid out: lines by their baselines, wide gaps kept as blanks.
+"""The text of a PDF page in its visual layout: lines by their baselines, column gaps kept as three blanks.
 
-Programs write the cells of a table in any order, and pdfium reads them in that order with one blank between two.
+PDF producers write the cells of a table in any order, and pdfium returns them in that order, one blank between two.
 """
 
 from __future__ import annotations
@@ -17,20 +17,20 @@ __all__ = ["GAP", "Word", "laid_out", "read_words"]
 GAP = "   "
 """What stands between two columns."""
 
-_WIDE = 1.7  # average characters, about three blanks: a wider gap parts columns
-_SAME_LINE = 0.25  # of a character's height: baselines this near are one line
+_COLUMN_GAP = 1.7  # average character widths, about three blanks: a wider gap separates columns
+_BASELINE_TOLERANCE = 0.25  # of a character's height: baselines this close are one line
 _HYPHENS = (0x02, 0xFFFE)  # pdfium's marks for a hyphen at the end of a line
 _RIGHT_TO_LEFT = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 
-# Two columns of running text are read one after the other; a table's cells are shorter.
+# Two columns of running text are read one after the other; the cells of a table are shorter.
 _PROSE_WORDS, _PROSE_LINES, _PROSE_SHARE = 5, 6, 0.3
 
 
 @dataclass(frozen=True, slots=True)
 class Word:
-    """Characters without a blank, where they stand: `base` is the baseline, up is more.
+    """Characters without a blank between them, and their position in points; `base` is the baseline, y grows upwards.
 
-    `height` is that of its first character. A word is `upright` where it runs to the right on its baseline.
+    `height` is that of the first character. A word is `upright` if it runs to the right along its baseline.
     """
 
     text: str
@@ -42,10 +42,9 @@ class Word:
 
 
 def laid_out(words: Sequence[Word]) -> str | None:
-    """Return the lines of a page from top to bottom, columns parted by GAP; what is not upright follows as it came.
+    """Return the lines of a page from top to bottom, GAP between columns; words that are not upright come last.
 
-    None where another order is the better one: columns of running text, a page on its side, and scripts that run from
-    right to left.
+    None where pdfium's own order is better: columns of running text, a rotated page, right-to-left scripts.
     """
     upright = [word for word in words if word.upright]
     if len(upright) < len(words) / 2 or any(_RIGHT_TO_LEFT.search(word.text) for word in words):
@@ -55,7 +54,7 @@ def laid_out(words: Sequence[Word]) -> str | None:
         return None
     aside = " ".join(word.text for word in words if not word.upright)
     text = "\n".join([*(GAP.join(line) for line in lines), *filter(None, [aside])])
-    # Where pdfium counts in UTF-16, a rare character comes as two halves; half of one alone is no character.
+    # Some builds of pdfium return UTF-16 units: surrogate pairs are joined, a surrogate alone is dropped.
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
 
 
@@ -63,7 +62,7 @@ def _rows(words: Iterable[Word]) -> Iterator[list[Word]]:
     """Yield the words of each line, from the left."""
     row: list[Word] = []
     for word in sorted(words, key=lambda word: -word.base):
-        if row and row[0].base - word.base > _SAME_LINE * min(row[0].height, word.height):
+        if row and row[0].base - word.base > _BASELINE_TOLERANCE * min(row[0].height, word.height):
             yield sorted(row, key=lambda word: word.left)
             row = []
         row.append(word)
@@ -72,8 +71,8 @@ def _rows(words: Iterable[Word]) -> Iterator[list[Word]]:
 
 
 def _columns(row: Sequence[Word]) -> list[str]:
-    """Return the words of one line, joined to columns."""
-    wide = _WIDE * sum(word.right - word.left for word in row) / sum(len(word.text) for word in row)
+    """Return the words of one line joined into columns."""
+    wide = _COLUMN_GAP * sum(word.right - word.left for word in row) / sum(len(word.text) for word in row)
     columns = [row[0].text]
     reach = row[0].right
     for word in row[1:]:
@@ -86,15 +85,15 @@ def _columns(row: Sequence[Word]) -> list[str]:
 
 
 def _is_prose(lines: Sequence[Sequence[str]]) -> bool:
-    """True where many lines have running text in two columns."""
-    found = sum(sum(column.count(" ") + 1 >= _PROSE_WORDS for column in line) > 1 for line in lines)
-    return found >= max(_PROSE_LINES, _PROSE_SHARE * len(lines))
+    """True where many lines hold running text in two columns."""
+    count = sum(sum(column.count(" ") + 1 >= _PROSE_WORDS for column in line) > 1 for line in lines)
+    return count >= max(_PROSE_LINES, _PROSE_SHARE * len(lines))
 
 
 def read_words(text_page: Any, bounds: Sequence[float]) -> list[Word] | None:
-    """Return the words of pdfium's text page in its order, or None where a character's place is missing.
+    """Return the words of pdfium's text page in its order, None where the position of a character is missing.
 
-    What lies outside of `bounds` (left, bottom, right, top), the part of a page that is shown, is left out.
+    Words outside of `bounds` (left, bottom, right, top), the visible part of the page, are left out.
     """
     left, bottom, right, top = bounds
     words = _read_words(text_page)
@@ -104,17 +103,17 @@ def read_words(text_page: Any, bounds: Sequence[float]) -> list[Word] | None:
 
 
 def _read_words(text_page: Any) -> list[Word] | None:
-    found: list[Word] = []
+    words: list[Word] = []
     run: list[_Glyph] = []
     for glyph in _glyphs(text_page):
         if glyph is None:
             return None
-        if run and (not glyph.text.strip() or run[-1].ends or run[-1].is_apart(glyph)):
-            found.append(_word(run))
+        if run and (not glyph.text.strip() or run[-1].ends or run[-1].is_far_from(glyph)):
+            words.append(_word(run))
             run = []
         if glyph.text.strip():
             run.append(glyph)
-    return found + ([_word(run)] if run else [])
+    return words + ([_word(run)] if run else [])
 
 
 @dataclass(slots=True)
@@ -127,13 +126,13 @@ class _Glyph:
     ends: bool = False
     upright: bool = True
 
-    def is_apart(self, after: _Glyph) -> bool:
-        """True where the next character stands far off on the same line: pdfium put no blank, as it goes backwards."""
+    def is_far_from(self, after: _Glyph) -> bool:
+        """True where the next character is far off on the same line: pdfium adds no blank where text goes backwards."""
         return abs(after.left - self.right) > self.height >= abs(after.base - self.base)
 
 
 def _glyphs(text_page: Any) -> Iterator[_Glyph | None]:
-    """Yield each character; None for one that pdfium has no place for."""
+    """Yield each character, None for one whose position pdfium does not know."""
     raw = import_module("pypdfium2.raw")
     page, box, x, base = text_page.raw, raw.FS_RECTF(), ctypes.c_double(), ctypes.c_double()
     code_of, box_of, origin_of = raw.FPDFText_GetUnicode, raw.FPDFText_GetLooseCharBox, raw.FPDFText_GetCharOrigin

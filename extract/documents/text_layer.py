@@ -1,4 +1,4 @@
-"""The text of a record in which values can be found again."""
+"""The text of a record in which extracted values are searched: its text cells, or the text layer of its PDFs."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from extract.documents.grounding import SourceText
 from extract.documents.parts import MediaPart, Part, TextPart
 from extract.documents.pdf import PdfText, need_pdfium, read_pdf
 
-__all__ = ["Quoted", "source_text"]
+__all__ = ["QuotableText", "source_text"]
 
 
-class Quoted:
-    """The cells in which the values of an answer are to be found again; the first that has a text counts.
+class QuotableText:
+    """The grounding columns of one record; their text is read when it is first needed.
 
-    Raises ConfigError for a PDF where there is no pdfium to read it: before anything is asked.
+    Raises ConfigError for a PDF if pdfium is not installed, so that a run fails before its first request.
     """
 
     def __init__(self, cells: Sequence[tuple[Part, ...]]) -> None:
@@ -25,22 +25,22 @@ class Quoted:
 
     @cached_property
     def source(self) -> SourceText | None:
-        """The text, read once for all answers to a record; None where there is none. Reading a PDF takes a moment."""
+        """The text of the first cell that has any, read once per record, None without one. PDFs take a moment."""
         return next(filter(None, map(source_text, self._cells)), None)
 
 
 def source_text(parts: Sequence[Part], *, whole: bool = False) -> SourceText | None:
-    """Return the text of a cell: what it says, or the text layer of a PDF, which may come in several parts.
+    """Return the text of a cell: a text as it is, a PDF's text layer, joined where the PDF comes in several parts.
 
-    None where there is no text, or, for the `whole` of it, where a page of a PDF is a picture. ConfigError for a PDF
-    where there is no pdfium.
+    None where there is no text; with `whole`, also where any page of a PDF is a picture. Raises ConfigError for a PDF
+    if pdfium is not installed.
     """
     if len(parts) == 1 and isinstance(parts[0], TextPart):
         return SourceText(parts[0].text) if parts[0].text.strip() else None
-    read = [read_pdf(part.data) for part in parts if isinstance(part, MediaPart) and part.data and _is_pdf(part)]
-    if whole and any(text.pictures for text in read):
+    texts = [read_pdf(part.data) for part in parts if isinstance(part, MediaPart) and part.data and _is_pdf(part)]
+    if whole and any(text.pictures for text in texts):
         return None
-    document = PdfText(tuple(page for text in read for page in text.pages))
+    document = PdfText(tuple(page for text in texts for page in text.pages))
     return SourceText(document.text, page_starts=document.page_starts) if document.has_text_layer else None
 
 

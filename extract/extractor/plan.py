@@ -13,7 +13,7 @@ from extract.documents.grounding import Labels, ground
 from extract.documents.grounding.span import Span
 from extract.documents.loader import load_parts
 from extract.documents.parts import Part, TextPart, Turn
-from extract.documents.text_layer import Quoted
+from extract.documents.text_layer import QuotableText
 from extract.documents.windows import check_rules
 from extract.errors import BadRecord, ConfigError, InvalidAnswer
 from extract.extractor.extractor import Extractor
@@ -112,16 +112,16 @@ class Plan:
         except UnicodeError as error:
             raise BadRecord(f"the record holds text that is no Unicode: {error}") from None
 
-    def quoted(self, record: Mapping[str, Any], parts: Mapping[str, tuple[Part, ...]]) -> Quoted | None:
+    def quoted(self, record: Mapping[str, Any], parts: Mapping[str, tuple[Part, ...]]) -> QuotableText | None:
         """Return the text in which the values of an answer are to be found again, None where that is not wanted.
 
         Raises ConfigError for a PDF where there is no pdfium to read it.
         """
         names = self.extractor.grounding
         cells = [parts.get(name) or (TextPart(value_text(record.get(name), name)),) for name in names]
-        return Quoted(cells) if names else None
+        return QuotableText(cells) if names else None
 
-    def spans(self, value: Any, quoted: Quoted) -> tuple[Span, ...] | None:
+    def spans(self, value: Any, quoted: QuotableText) -> tuple[Span, ...] | None:
         """Return where the values of an answer stand in its record; None where that holds no text."""
         if quoted.source is None:
             return None

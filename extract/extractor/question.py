@@ -9,7 +9,7 @@ from typing import Any
 from pydantic_core import to_json
 
 from extract.documents.parts import Part, TextPart, Turn
-from extract.documents.text_layer import Quoted
+from extract.documents.text_layer import QuotableText
 
 __all__ = ["Question", "canonical", "turn_identity"]
 
@@ -23,7 +23,7 @@ class Question:
 
     turns: tuple[Turn, ...]
     identity: bytes
-    quoted: Quoted | None = None
+    quoted: QuotableText | None = None
     sample: int = 0
 
     @classmethod

@@ -25,8 +25,8 @@ from urllib.parse import quote, urlencode
 
 from pydantic_core import from_json
 
-from extract.documents.files import MOST_UPLOADED_BYTES
-from extract.documents.mime import kind_of, mime_type_of, sniffed
+from extract.documents.files import MAX_UPLOADED_BYTES
+from extract.documents.mime import kind_of, mime_type_of, sniff_type
 from extract.documents.parts import MediaPart, Processing, Resolution
 from extract.errors import AnswerTimeout, ApiError, BadRecord, BadRequest, ConfigError, ExtractError, Unreachable
 from extract.interactions.http.calls import Call, PollingProtocol, Reply, json_body
@@ -384,10 +384,10 @@ class Choices:
             raise ConfigError(f"{label}: the stream must be binary: open it with 'rb'")
         if not size:
             raise BadRecord(f"{label}: the file is empty")
-        if size > MOST_UPLOADED_BYTES:
-            most = f"{MOST_UPLOADED_BYTES:,}"
+        if size > MAX_UPLOADED_BYTES:
+            most = f"{MAX_UPLOADED_BYTES:,}"
             raise BadRecord(f"{label}: {size:,} bytes is too large; the service takes files up to {most}")
-        mime_type = self.mime_type or mime_type_of(file_name) or mime_type_of(label) or sniffed(opening)
+        mime_type = self.mime_type or mime_type_of(file_name) or mime_type_of(label) or sniff_type(opening)
         if mime_type is None:
             raise ConfigError(f"{label}: its type cannot be told: give mime_type, such as 'application/pdf'")
 

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from pydantic_core import from_json, to_json
 
 from extract.documents.parts import Part, TextPart
-from extract.documents.text_layer import Quoted, source_text
+from extract.documents.text_layer import QuotableText, source_text
 from extract.documents.windows import Merged, Window, Windows, cut, merge
 from extract.errors import Blocked, ExtractError, Incomplete, InvalidAnswer, NotRun
 from extract.extractor.plan import Plan
@@ -36,7 +36,7 @@ class LongText:
     column: str
     windows: Sequence[Window]
 
-    def quoted(self) -> Quoted | None:
+    def quoted(self) -> QuotableText | None:
         """Return the text in which the values of the whole answer are to be found again, if that is wanted."""
         return self.plan.quoted(self.record, self.parts)
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any
 
 from extract.documents.parts import Turn
-from extract.documents.text_layer import Quoted
+from extract.documents.text_layer import QuotableText
 from extract.errors import (
     AnswerTimeout,
     BadRecord,
@@ -204,7 +204,7 @@ class Asker:
     async def _sample(self, question: Question, sample: int, tally: Tally) -> Answer:
         return await self._answer(question.sampled(sample), tally)
 
-    async def _merged(self, text: LongText, quoted: Quoted | None, sample: int, tally: Tally) -> Answer:
+    async def _merged(self, text: LongText, quoted: QuotableText | None, sample: int, tally: Tally) -> Answer:
         """Ask about all windows of a long text, and make one answer of theirs.
 
         A window without a valid answer is the record's failure: what it holds would be missing in silence. The answers
@@ -272,12 +272,12 @@ class Asker:
                 repair += 1
                 asked = question.followed_by(Turn.model(text), Turn.user(repair_text(error.issues)))
 
-    async def _check_source(self, quoted: Quoted | None) -> None:
+    async def _check_source(self, quoted: QuotableText | None) -> None:
         """Refuse a record without a text where values must stand in one: no answer could ever be right."""
         if self.require_grounding and quoted and await in_thread(lambda: quoted.source) is None:
             raise BadRecord("the record has no text in which the values could be found")
 
-    async def _ground(self, value: Any, quoted: Quoted | None, tally: Tally) -> None:
+    async def _ground(self, value: Any, quoted: QuotableText | None, tally: Tally) -> None:
         """Find the values in the record; reject what stands nowhere where that is wanted, and say which these are."""
         if quoted is None:
             return

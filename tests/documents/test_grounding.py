@@ -23,7 +23,7 @@ from pydantic import BaseModel
 
 from extract import ConfigError, compile_schema
 from extract.documents.grounding import Labels, SourceText, ground
-from extract.documents.grounding.borders import stands_alone
+from extract.documents.grounding.boundaries import stands_alone
 from extract.documents.grounding.folding import BARE, LIGHT, fold
 from extract.documents.grounding.span import Span
 
@@ -447,7 +447,7 @@ def test_paths_name_unusual_members() -> None:
 
 
 def test_pages_are_counted_from_one() -> None:
-    source = SourceText.of_pages(["first page", "", "third page"])
+    source = SourceText("first page\n\nthird page", page_starts=(0, 11, 12))
     pages = [span.page for span in ground(["first", "third", "missing"], source)]
     assert pages == [1, 3, None]
     assert only("word", "a word").page is None

@@ -10,7 +10,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from extract.documents.windows.cutting import Union, Window, Windows, count, cut
-from extract.documents.windows.graphemes import is_border
+from extract.documents.windows.graphemes import is_boundary
 from extract.errors import BadRecord, ConfigError
 
 # What a reader takes for one character; none of them joins with one that follows.
@@ -79,7 +79,7 @@ def test_what_is_no_longer_than_the_overlap_lies_whole_in_a_window(clusters: lis
 @settings(max_examples=200, deadline=None)
 def test_a_window_is_longer_than_told_only_for_a_long_cluster(clusters: list[str], windows: Windows) -> None:
     text = "".join(clusters)
-    borders = [place for place in range(len(text) + 1) if is_border(text, place)]  # some of the pieces join
+    borders = [place for place in range(len(text) + 1) if is_boundary(text, place)]  # some of the pieces join
     longest = max((end - start for start, end in pairwise(borders)), default=1)
     most = max(len(window.text) for window in cut(text, windows))
     assert most <= windows.characters + (0 if longest == 1 else 2 * longest)
@@ -216,7 +216,7 @@ def test_options_travel_and_compare() -> None:
 @pytest.mark.parametrize("cluster", CLUSTERS)
 def test_no_border_lies_inside_what_a_reader_takes_for_one_character(cluster: str) -> None:
     text = f"x{cluster}x"
-    assert [place for place in range(len(text) + 1) if is_border(text, place)] == [
+    assert [place for place in range(len(text) + 1) if is_boundary(text, place)] == [
         0, 1, *([1 + len(cluster)] if _ends_clearly(cluster) else []), len(text),
     ]  # fmt: skip
 

@@ -1,9 +1,9 @@
 """Grounding: where in a source text each extracted value stands.
 
-`folding` makes texts alike and keeps the way back, `borders` says what may be cut out of a text; `numbers`, `months`
-and `moments` read written forms; `source` holds what is made once for a text. Of a value, `leaves` (and `labels`) says
-what can be looked for, `quotations` and `alignment` find texts, `findings` finds all kinds, `choice` picks one of
-several places, and `spans` puts it together.
+`folding` normalises texts and keeps the offsets of the original; `boundaries` says where words and numbers may be cut;
+`numbers`, `months` and `moments` parse numbers, dates and times as people write them; `source` caches what is computed
+once per text. `leaves` (with `labels`) lists the values to search for, `text_search` and `alignment` find texts,
+`findings` finds values of every kind, `choice` picks one of several places, `ground` returns the spans.
 """
 
 from extract.documents.grounding.alignment import load_rapidfuzz

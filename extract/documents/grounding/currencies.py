@@ -1,4 +1,4 @@
-"""Where a source names the currency that an ISO 4217 code stands for: by a sign or a short word beside its amounts."""
+"""Finds the sign or short word of a currency in a source, from its ISO 4217 code: "EUR" -> "€", "MYR" -> "RM"."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from extract.documents.grounding.source import SourceText
 
 __all__ = ["currency_places"]
 
-# As people write them on invoices and receipts. A sign that several currencies share stands for each of them.
+# As written on invoices and receipts. A sign that several currencies share is listed for each of them.
 _SIGNS: Final = {
     "AED": "د.إ Dhs",
     "ARS": "AR$ $",
@@ -62,9 +62,9 @@ _SIGNS: Final = {
 
 
 def currency_places(source: SourceText, code: str) -> list[Place]:
-    """Return where a source writes the sign of a currency; [] for what is no code, and where none stands."""
+    """Return the places of a currency's signs in a source; [] for an unknown code."""
     pattern = _pattern(code)
-    return [] if pattern is None else [Place(*found.span()) for found in pattern.finditer(source.text)]
+    return [] if pattern is None else [Place(*match.span()) for match in pattern.finditer(source.text)]
 
 
 @lru_cache(maxsize=64)
@@ -72,10 +72,12 @@ def _pattern(code: str) -> re.Pattern[str] | None:
     signs = _SIGNS.get(code)
     if signs is None:
         return None
-    return re.compile("|".join(map(_written, sorted(signs.split(), key=len, reverse=True))))
+    return re.compile("|".join(map(_sign_pattern, sorted(signs.split(), key=len, reverse=True))))
 
 
-def _written(sign: str) -> str:
-    """Return the pattern of a sign that is no part of a longer one; one of letters stands beside a number."""
-    alone = rf"(?<![^\W\d_]){re.escape(sign)}(?![^\W\d_])"
-    return rf"(?:(?<=\d){alone}|(?<=\d\s){alone}|{alone}(?=\s?-?\d))" if sign.strip(".").isalpha() else alone
+def _sign_pattern(sign: str) -> str:
+    """Return the pattern of a sign on its own; one that consists of letters must stand beside a number."""
+    isolated = rf"(?<![^\W\d_]){re.escape(sign)}(?![^\W\d_])"
+    return (
+        rf"(?:(?<=\d){isolated}|(?<=\d\s){isolated}|{isolated}(?=\s?-?\d))" if sign.strip(".").isalpha() else isolated
+    )

@@ -1,4 +1,8 @@
-"""Where a value may stand in a source, by what it is: a text, a number, a date, a time."""
+"""Finds all places at which a value may stand in a source: a text, a number, a date or a time.
+
+A text is searched as it is, then folded, then as a currency code, then as the number, date or time that it writes, and
+last by similarity. The first step that finds a place decides the status.
+"""
 
 from __future__ import annotations
 
@@ -16,23 +20,23 @@ from extract.documents.grounding.leaves import Quotable
 from extract.documents.grounding.moments import Clock, index_dates
 from extract.documents.grounding.numbers import index_numbers
 from extract.documents.grounding.places import CLEAR, DOUBTFUL, Place, in_order
-from extract.documents.grounding.quotations import exact_places, folded_places
 from extract.documents.grounding.source import SourceText
 from extract.documents.grounding.span import Status
+from extract.documents.grounding.text_search import exact_places, folded_places
 
 __all__ = ["Finding", "find"]
 
 _WORD: Final = re.compile(r"[^\W\d_]+")
 _POINT: Final = re.compile(r"\d[.,٫]\d")
 _MONEY_BEFORE: Final = re.compile(r"(?:[$¢£¤¥֏৳฿៛₠-₿﷼]|(?<![^\W\d_])(?:rm|rs\.?|kr\.?|[a-z]{3})) ?$", re.IGNORECASE)
-_LONGEST_CURRENCY: Final = 3
-_LONGEST_WRITTEN: Final = 40  # a longer text is more than a date or a number
-_NEAR: Final = 16  # code points between a date and its time
+_MAX_CURRENCY_LENGTH: Final = 3
+_MAX_VALUE_LENGTH: Final = 40  # code points; a longer text is more than a date or a number
+_MAX_TIME_GAP: Final = 16  # code points between a date and its time
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The places at which a value may stand, in order; how much like the value they are is told by `score`."""
+    """The places at which a value may stand, in order, with their similarity to the value as `score`."""
 
     status: Status
     places: list[Place]
@@ -43,27 +47,27 @@ _MISSING: Final = Finding("missing", [], None)
 
 
 def find(source: SourceText, value: Quotable, *, fuzzy: bool) -> Finding:
-    """Return where a value may stand. What was found once is known to the source."""
-    key = (type(value), value, fuzzy)
+    """Return where a value may stand. The source caches the findings."""
+    key = (type(value), value, fuzzy)  # with the type, as 1, 1.0 and True are equal
     if key not in source.known:
         source.known[key] = _find(source, value, fuzzy=fuzzy)
-    found: Finding = source.known[key]
-    return found
+    finding: Finding = source.known[key]
+    return finding
 
 
 def _find(source: SourceText, value: Quotable, *, fuzzy: bool) -> Finding:
     if isinstance(value, str):
         return _find_text(source, value.strip(), fuzzy=fuzzy)
     if isinstance(value, datetime):
-        return _written(_moment_places(source, value))
+        return _normalised(_moment_places(source, value))
     if isinstance(value, date):
-        return _written(source.dates.days.get(value, []))
+        return _normalised(source.dates.days.get(value, []))
     if isinstance(value, time):
-        return _written([_place(clock) for clock in _clocks(source, value)])
-    return _written(source.numbers.get(Decimal(repr(value)) if isinstance(value, float) else Decimal(value), []))
+        return _normalised([_place(clock) for clock in _matching_clocks(source, value)])
+    return _normalised(source.numbers.get(Decimal(repr(value)) if isinstance(value, float) else Decimal(value), []))
 
 
-def _written(places: list[Place]) -> Finding:
+def _normalised(places: list[Place]) -> Finding:
     return Finding("normalised", places) if places else _MISSING
 
 
@@ -74,22 +78,26 @@ def _find_text(source: SourceText, words: str, *, fuzzy: bool) -> Finding:
         return Finding("normalised", places)
     if places := currency_places(source, words):
         return Finding("normalised", places)
-    written = _written_places(source, words)
-    if written is not None:
-        return _written(written)
+    other_forms = _value_places(source, words)
+    if other_forms is not None:
+        return _normalised(other_forms)
     similar = align(source, words) if fuzzy else None
     if similar is None:
         return _MISSING
     return Finding("fuzzy", [Place(similar.start, similar.end)], similar.score)
 
 
-def _written_places(source: SourceText, words: str) -> list[Place] | None:
-    """Return where a text that is a number, a date or a time stands in another form; None for any other text."""
-    if len(words) > _LONGEST_WRITTEN or not any(map(str.isdecimal, words)):
+def _value_places(source: SourceText, words: str) -> list[Place] | None:
+    """Return where a text that is a number, a date or a time stands in another form; None for any other text.
+
+    [] means that it is such a value and stands nowhere: similar digits would be another value, so no fuzzy search.
+    """
+    if len(words) > _MAX_VALUE_LENGTH or not any(map(str.isdecimal, words)):
         return None
     moment = _as_moment(words)
     if moment is not None:
         return find(source, moment, fuzzy=False).places
+    # Not ISO: the text counts as a date if one covers all of it, and may mean several days (04/05/2024).
     light = fold(words, LIGHT)
     dates = index_dates(light)
     if any(place.start == 0 and place.end == len(words) for place in dates.places):
@@ -108,21 +116,22 @@ def _as_moment(words: str) -> date | time | None:
 
 
 def _number_places(source: SourceText, light: Folded) -> list[Place] | None:
-    """Return the places of the number that a text is, alone or with a currency or unit."""
-    if sum(map(len, _WORD.findall(light.text))) > _LONGEST_CURRENCY or any(
+    """Return the places of the one number in a text, alone or with a currency or unit; None for any other text."""
+    if sum(map(len, _WORD.findall(light.text))) > _MAX_CURRENCY_LENGTH or any(
         category(sign) == "So" for sign in light.text
     ):
         return None
     numbers = index_numbers(light, ())
+    # "1 234" is read as 1234, 1 and 234: only the outermost readings count, and there must be exactly one.
     spans = {place[:2] for places in numbers.values() for place in places}
     outer = [span for span in spans if not any(_within(span, other) for other in spans)]
     if len(outer) != 1:
         return None
-    meant = [value for value, places in numbers.items() if outer[0] in {place[:2] for place in places}]
-    found = in_order(place for value in meant for place in source.numbers.get(value, ()))
-    # A text that writes out its cents is not the 9 of "9 pieces", but may be that of "$9".
-    cents = any(value.as_tuple().exponent != 0 for value in meant)
-    return [place for place in found if _has_cents(source.text, place)] if cents else found
+    values = [value for value, places in numbers.items() if outer[0] in {place[:2] for place in places}]
+    places = in_order(place for value in values for place in source.numbers.get(value, ()))
+    # "9.00" is not the 9 of "9 pieces", but may be the 9 of "$9".
+    cents = any(value.as_tuple().exponent != 0 for value in values)
+    return [place for place in places if _has_cents(source.text, place)] if cents else places
 
 
 def _has_cents(text: str, place: Place) -> bool:
@@ -141,32 +150,33 @@ def _place(clock: Clock) -> Place:
     return Place(clock.start, clock.end)
 
 
-def _clocks(source: SourceText, value: time) -> list[Clock]:
-    """Return where a time of day stands; seconds may be left out where they are 0."""
+def _matching_clocks(source: SourceText, value: time) -> list[Clock]:
+    """Return the places of a time of day; the source may omit seconds of 0."""
     wanted = value.replace(microsecond=0, tzinfo=None)
     clocks = source.clocks
     return [clock for clock in clocks if clock.time == wanted and (clock.whole or not wanted.second)]
 
 
 def _moment_places(source: SourceText, value: datetime) -> list[Place]:
-    """Return the dates of a moment with the time beside them.
+    """Return the places of a datetime: its date with the time beside it.
 
-    Where the time stands elsewhere, or is midnight and written nowhere, the date alone is a doubtful place.
+    Where the time stands elsewhere, or is midnight and not written, the date alone is a doubtful place.
     """
+    # A value with a zone may have been converted by the model: its local and its UTC form are both searched.
     forms = {value.replace(tzinfo=None)} | ({value.astimezone(UTC).replace(tzinfo=None)} if value.tzinfo else set())
-    found: list[Place] = []
+    places: list[Place] = []
     for form in sorted(forms):
-        clocks = _clocks(source, form.time())
+        clocks = _matching_clocks(source, form.time())
         days = source.dates.days.get(form.date(), [])
-        found += [joined for day in days for clock in clocks if (joined := _joined(day, clock))]
+        places += [joined for day in days for clock in clocks if (joined := _date_with_time(day, clock))]
         if clocks or form.time() == time():
-            found += [day._replace(rank=max(day.rank, DOUBTFUL)) for day in days]
-    best = min((place.rank for place in found), default=CLEAR)
-    return in_order(place for place in found if place.rank == best)
+            places += [day._replace(rank=max(day.rank, DOUBTFUL)) for day in days]
+    best = min((place.rank for place in places), default=CLEAR)
+    return in_order(place for place in places if place.rank == best)
 
 
-def _joined(day: Place, clock: Clock) -> Place | None:
+def _date_with_time(day: Place, clock: Clock) -> Place | None:
     gap = max(clock.start - day.end, day.start - clock.end)
-    if gap > _NEAR:
+    if gap > _MAX_TIME_GAP:
         return None
     return Place(min(day.start, clock.start), max(day.end, clock.end), day.rank)

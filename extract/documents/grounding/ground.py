@@ -1,4 +1,4 @@
-"""Each value of an answer, and where in the source it stands."""
+"""`ground`: each value of an answer, and where in the source it stands."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ _NO_LABELS: Final = Labels()
 def ground(value: Any, source: SourceText, *, labels: Labels = _NO_LABELS, fuzzy: bool = True) -> tuple[Span, ...]:
     """Return a span for each text, number, date and time of a value, in the value's order.
 
-    `value` is plain JSON or Python values, keys as on the wire where `labels` are to be known by them. Truth values,
-    nulls, labels, durations, bytes and blank texts have no span. With `fuzzy`, a text that stands nowhere is looked for
-    in similar words, which needs rapidfuzz: raises ConfigError where that is not installed (`load_rapidfuzz` tells
-    before).
+    `value` is plain JSON or Python values, with keys as on the wire if `labels` are given. Booleans, nulls, labels,
+    durations, bytes and blank texts have no span. With `fuzzy`, a text that stands nowhere exactly is searched by
+    similarity; raises ConfigError if rapidfuzz, which that needs, is not installed (`load_rapidfuzz` checks it early).
     """
     groups = groups_of(value, labels)
     leaves = sorted((leaf for group in groups for leaf in group.leaves), key=lambda leaf: leaf.order)
@@ -49,5 +48,5 @@ def _span(source: SourceText, leaf: Leaf, finding: Finding, place: Place | None)
 
 
 def _canonical(leaf: Leaf) -> str:
-    """Return a value as Python and JSON write it."""
+    """Return a value in the form in which Python and JSON write it."""
     return leaf.value.isoformat() if isinstance(leaf.value, date | time) else str(leaf.value)

@@ -1,4 +1,4 @@
-"""Which values are no quotations, by the JSON Schema that they answer: labels, and what only programs write."""
+"""Finds by the JSON Schema of an answer the values that no source can contain: labels and machine formats."""
 
 from __future__ import annotations
 
@@ -14,33 +14,33 @@ _MACHINE_FORMATS = frozenset({"duration", "binary", "base64url"})
 
 
 class Node(NamedTuple):
-    """A schema that holds at some place of a value, and the document its references point into."""
+    """A schema that applies to a part of a value, and the document that its references point into."""
 
     schema: JsonObject
     root: JsonObject
 
 
 class Labels:
-    """Tells the labels among the values of one JSON Schema (`OutputSchema.full`, keys as on the wire).
+    """The labels of one JSON Schema (`OutputSchema.full`, keys as on the wire): values that an `enum` or `const` lists.
 
-    A label is a value that an `enum` or a `const` lists. References into the same document are followed, recursive ones
-    too; where alternatives disagree, a value is a label if one of them lists it.
+    References into the same document are followed, recursive ones too; where alternatives disagree, a value is a label
+    if one of them lists it.
     """
 
     def __init__(self, schema: Any = True) -> None:
         self.top: tuple[Node, ...] = tuple(_alternatives(Node(schema, schema))) if isinstance(schema, dict) else ()
         self._known: dict[tuple[int, str], tuple[Node, ...]] = {}
-        self._kept: list[tuple[Node, ...]] = []
+        self._alive: list[tuple[Node, ...]] = []
 
     def below(self, nodes: tuple[Node, ...], key: str | int) -> tuple[Node, ...]:
-        """Return what holds for a member, or for an element, of a value for which `nodes` hold."""
+        """Return the schemas that apply to a member or element of a value to which `nodes` apply."""
         if not nodes:
             return ()
         place = (id(nodes), key if isinstance(key, str) else element("", None if _is_uniform(nodes) else key))
         if place not in self._known:
-            self._kept.append(nodes)  # its identity is a key: it must not be given to another
-            found = (part for node in nodes for part in _part(node, key) for part in _alternatives(part))
-            self._known[place] = tuple(found)
+            self._alive.append(nodes)  # its id is a key: kept alive, so that no other tuple gets the same id
+            parts = (part for node in nodes for part in _part(node, key) for part in _alternatives(part))
+            self._known[place] = tuple(parts)
         return self._known[place]
 
 
@@ -50,7 +50,7 @@ def is_label(value: Any, nodes: tuple[Node, ...]) -> bool:
 
 
 def is_machine_written(nodes: tuple[Node, ...]) -> bool:
-    """Return whether one of the schemas wants a form that no text is written in: "P3D" for three days, base64."""
+    """Return whether one of the schemas demands a form that people do not write: base64, or "P3D" for three days."""
     return any(node.schema.get("format") in _MACHINE_FORMATS or "contentEncoding" in node.schema for node in nodes)
 
 
@@ -62,21 +62,21 @@ def _part(node: Node, key: str | int) -> Iterator[Node]:
     schema = node.schema
     if isinstance(key, str):
         named = schema.get("properties", {})
-        found = named[key] if key in named else schema.get("additionalProperties")
+        part = named[key] if key in named else schema.get("additionalProperties")
     else:
         items = schema.get("items")
         first = items if isinstance(items, list) else schema.get("prefixItems", [])
         rest = schema.get("additionalItems") if isinstance(items, list) else items
-        found = first[key] if key < len(first) else rest
-    if isinstance(found, dict):
-        yield Node(found, node.root)
+        part = first[key] if key < len(first) else rest
+    if isinstance(part, dict):
+        yield Node(part, node.root)
 
 
 def _alternatives(node: Node) -> Iterator[Node]:
-    """Yield a schema and all that hold beside it or in its place: behind references, in unions and intersections."""
-    todo, seen = [node], set[int]()
-    while todo:
-        schema, root = todo.pop()
+    """Yield a schema and all that apply with it or instead of it: behind references, in anyOf, oneOf and allOf."""
+    pending, seen = [node], set[int]()
+    while pending:
+        schema, root = pending.pop()
         if id(schema) in seen:
             continue
         seen.add(id(schema))
@@ -85,14 +85,14 @@ def _alternatives(node: Node) -> Iterator[Node]:
         yield Node(schema, root)
         parts = [part for keyword in ("anyOf", "oneOf", "allOf") for part in schema.get(keyword, ())]
         parts.append(_target(schema.get("$ref"), root))
-        todo += [Node(part, root) for part in parts if isinstance(part, dict)]
+        pending += [Node(part, root) for part in parts if isinstance(part, dict)]
 
 
 def _target(reference: Any, root: JsonObject) -> Any:
     if not isinstance(reference, str) or not reference.startswith("#"):
         return None
-    found: Any = root
+    target: Any = root
     for step in reference[1:].split("/")[1:]:
         name = step.replace("~1", "/").replace("~0", "~")
-        found = found.get(name) if isinstance(found, dict) else None
-    return found
+        target = target.get(name) if isinstance(target, dict) else None
+    return target

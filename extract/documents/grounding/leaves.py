@@ -1,4 +1,4 @@
-"""The leaves of a value that can stand in a text, with their JSON paths and the objects that hold them."""
+"""The scalar values (leaves) of an answer that a text can contain, with their JSON paths, grouped by object."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from extract.schema.keywords import element, member
 
 __all__ = ["Group", "Leaf", "Quotable", "groups_of"]
 
-#: What can stand in a text; a datetime is a date.
+#: The types that a text can contain; a datetime is a date.
 Quotable: TypeAlias = str | int | float | Decimal | date | time
 
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A value that can stand in a text. `name` is the field's own, "" at the root; `order` its place among all."""
+    """A value that a text can contain; `name` is the field's, "" at the root, `order` the index among all leaves."""
 
     path: str
     name: str
@@ -34,7 +34,7 @@ class Leaf:
 
 @dataclass(slots=True, eq=False)
 class Group:
-    """The leaves of one object, or one element of a list. `parent` holds it, `previous` is the element before it."""
+    """The leaves of one object or list element; `parent` contains it, `previous` is the list element before it."""
 
     parent: Group | None = None
     previous: Group | None = None
@@ -43,9 +43,9 @@ class Group:
 
 
 def groups_of(value: Any, labels: Labels) -> list[Group]:
-    """Return the leaves of a value by object, outer ones first, elements in order.
+    """Return the leaves of a value by object, outer objects first, list elements in order.
 
-    No leaves are truth values, nulls, labels, durations, bytes, blank texts, and numbers that are not finite.
+    Booleans, nulls, labels, durations, bytes, blank texts and numbers that are not finite are left out.
     """
     walk = _Walk(labels)
     root = walk.open(None)
@@ -94,7 +94,7 @@ def _has_members(item: Any) -> bool:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value in which dates, numbers and texts are kept, and all that holds others is a mapping or a list."""
+    """Return texts, numbers and dates unchanged, containers as a mapping or list, all else as plain JSON."""
     if value is None or isinstance(value, Enum):
         return None
     if isinstance(value, str | int | float | Decimal | date | time | Mapping | list | tuple):

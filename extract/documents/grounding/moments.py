@@ -1,4 +1,4 @@
-"""Dates and times in the forms in which people write them: where they stand in a text, and what each may mean."""
+"""Finds dates and times of day in a text, in the forms in which people write them, and what each may mean."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ _CLOCK: Final = re.compile(
 
 
 class Clock(NamedTuple):
-    """A time of day and where it stands; `whole` where the seconds are written too."""
+    """A time of day and its span; `whole` where the seconds are written too."""
 
     start: int
     end: int
@@ -62,7 +62,7 @@ class Clock(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Dates:
-    """The dates of a text: all `places` in order, and the same by the `days` that each may mean."""
+    """The dates of a text: all `places` in order, and places by each day that they may mean in `days`."""
 
     places: list[Place]
     days: dict[date, list[Place]]
@@ -71,17 +71,17 @@ class Dates:
 def index_dates(light: Folded) -> Dates:
     """Return the dates of a light text.
 
-    Where a date can be read in two orders of day and month, the order of the text's other dates is the better one.
+    Where day and month can be read in either order, the order of the text's unambiguous dates ranks first.
     """
     matches = [(match, light.span(*match.span())) for form in _FORMS for match in form.finditer(light.text)]
-    read = [(match, span, _readings(match)) for match, span in matches if span is not None]
-    day_first = _day_first([match for match, _, days in read if len(days) == 1])
-    found: defaultdict[date, list[Place]] = defaultdict(list)
-    for _, span, days in read:
+    readings = [(match, span, _readings(match)) for match, span in matches if span is not None]
+    day_first = _day_first([match for match, _, days in readings if len(days) == 1])
+    places_by_day: defaultdict[date, list[Place]] = defaultdict(list)
+    for _, span, days in readings:
         for rank, day in enumerate(days if day_first else _month_first(days)):
-            found[day].append(Place(*span, min(rank, DOUBTFUL)))
-    places = in_order(Place(*span) for _, span, days in read if days)
-    return Dates(places, {day: in_order(standing) for day, standing in found.items()})
+            places_by_day[day].append(Place(*span, min(rank, DOUBTFUL)))
+    places = in_order(Place(*span) for _, span, days in readings if days)
+    return Dates(places, {day: in_order(day_places) for day, day_places in places_by_day.items()})
 
 
 def _readings(match: re.Match[str]) -> list[date]:
@@ -122,7 +122,7 @@ def _year(digits: str, before: int = 0) -> int:
 
 
 def _day_first(certain: list[re.Match[str]]) -> bool:
-    """Return whether the dates that can be read in one way only have their day first: most of them, or none."""
+    """Return whether at least half of the unambiguous numeric dates have their day first; True without any."""
     numeric = [match for match in certain if "one" in match.groupdict()]
     month_first = sum(int(match["two"]) > 12 for match in numeric)
     return 2 * month_first <= len(numeric)

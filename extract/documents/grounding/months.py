@@ -1,4 +1,4 @@
-"""The names of the months, whole and short, in the languages that are written about most."""
+"""The names of the months, full and abbreviated, in about thirty languages."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ __all__ = ["month_of"]
 
 # A paragraph per month: English, German, French, Spanish, Italian, Portuguese, Dutch; Danish, Norwegian, Swedish,
 # Finnish; Polish, Czech; Russian, Ukrainian; Greek, Turkish, Romanian, Hungarian, Indonesian and Malay; Arabic, Hebrew,
-# Hindi, Bengali, Tamil, Thai. Where a language bends the name in a date, that form stands here.
+# Hindi, Bengali, Tamil, Thai. Where a language inflects the name in a date, that form is listed.
 _NAMES: Final = """
 january jan januar jänner janvier janv enero ene gennaio gen janeiro januari tammikuuta
 stycznia sty ledna января янв січня ιανουαρίου ιαν ocak oca ianuarie ian január janvāris يناير
@@ -57,7 +57,7 @@ december dec dezember dez décembre déc diciembre dic dicembre dezembro jouluku
 prosince декабря дек грудня δεκεμβρίου δεκ aralık ara decembrie desember des disember ديسمبر
 كانون_الأول דצמבר दिसंबर दिसम्बर ডিসেম্বর டிசம்பர் ธันวาคม ธ.ค
 """
-_HEBREW_IN: Final = "ב"  # "18 in March": the word is written onto the name
+_HEBREW_IN: Final = "ב"  # "18 in March": the preposition is a prefix of the name
 # Latin, Greek and Cyrillic names are also typed without accents; other scripts would lose letters.
 _ACCENTS: Final = re.compile("[\u0300-\u036f]")
 
@@ -74,6 +74,6 @@ _MONTHS: Final = {
 
 
 def month_of(name: str) -> int:
-    """Return the number of the month that a light name means, 0 where it means none."""
+    """Return the number of the month with a name in light form, 0 for any other word."""
     key = _key(name)
     return _MONTHS.get(key) or _MONTHS.get(key.removeprefix(_HEBREW_IN), 0)

@@ -1,4 +1,4 @@
-"""Numbers in the forms in which people write them: where they stand in a text, and what each may mean."""
+"""Finds numbers in a text, in the forms in which people write them, and what each may mean."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _RUN: Final = re.compile(r"\d+(?:[.,']\d+)*")
 _SPACED: Final = re.compile(r"(?<![\d.,'])\d{1,3}(?: \d{3})+(?:[.,]\d+)?(?![\d.,']*\d)")
 # A minus stands at the beginning of a word, before the number or its currency: "-5", "-RM 5", "- $5"; not in "A-5".
 _MINUS: Final = re.compile(r"(?:^|[^\w)-])(- ?[^\w\s-]{0,2}[^\W\d]{0,3} ?)$")
-_OPENED: Final = re.compile(r"(\([^\w\s()]{0,2}[^\W\d]{0,3} ?)$")
-_MINUS_BEHIND: Final = re.compile(r"-(?![\w-])")
-_CLOSED: Final = re.compile(r" ?[^\w\s()]{0,2}[^\W\d]{0,3}\)")
+_OPENING_BRACKET: Final = re.compile(r"(\([^\w\s()]{0,2}[^\W\d]{0,3} ?)$")
+_TRAILING_MINUS: Final = re.compile(r"-(?![\w-])")
+_CLOSING_BRACKET: Final = re.compile(r" ?[^\w\s()]{0,2}[^\W\d]{0,3}\)")
 _SCALED: Final = re.compile(
     unicodedata.normalize(
         "NFKD",
@@ -40,40 +40,40 @@ _SCALES: Final = {
     "crore": Decimal(10_000_000), "billion": Decimal(1_000_000_000), "myriad": Decimal(10_000),
     "myllion": Decimal(100_000_000),
 }  # fmt: skip
-_REACH: Final = 8  # how far before a number its minus may stand
-_AHEAD: Final = 14  # the longest word of scale, and its blank
-_LONGEST: Final = 40  # code points; what is longer is no number that a column can hold
+_SIGN_REACH: Final = 8  # code points before a number in which its minus may stand
+_SCALE_REACH: Final = 14  # the longest scale word and its blank
+_MAX_LENGTH: Final = 40  # code points; no column can hold a longer number
 
 
 def index_numbers(light: Folded, dates: Sequence[Place]) -> NumberIndex:
-    """Return where each number may stand in a light text; one inside of a date is an unlikely place."""
-    found: defaultdict[Decimal, list[Place]] = defaultdict(list)
+    """Return where each number may stand in a light text; a place inside one of the `dates` is an unlikely one."""
+    places_by_value: defaultdict[Decimal, list[Place]] = defaultdict(list)
     for start, end, rank in _tokens(light.text):
         if light.span(start, end) is not None:
             for value, low, high, reading_rank in _meanings(light.text, start, end):
                 span = light.span(low, high)
                 if span is not None:
-                    found[value].append(Place(*span, max(rank, reading_rank)))
-    return {value: in_order(_demoted(places, dates)) for value, places in found.items()}
+                    places_by_value[value].append(Place(*span, max(rank, reading_rank)))
+    return {value: in_order(_demoted(places, dates)) for value, places in places_by_value.items()}
 
 
 def _tokens(text: str) -> Iterator[tuple[int, int, int]]:
-    # Blanks group digits in many languages, and part the columns of a table: both readings are kept.
-    spaced = [match.span() for match in _SPACED.finditer(text) if len(match[0]) <= _LONGEST]
+    # A blank may group digits ("1 234") or separate two columns of a table: both readings are kept.
+    spaced = [match.span() for match in _SPACED.finditer(text) if len(match[0]) <= _MAX_LENGTH]
     yield from ((start, end, DOUBTFUL) for start, end in spaced)
     starts = [start for start, _ in spaced]
     for match in _RUN.finditer(text):
         start, end = match.span()
-        if end - start <= _LONGEST:
+        if end - start <= _MAX_LENGTH:
             within = bisect_right(starts, start) - 1
             covered = within >= 0 and end <= spaced[within][1]
-            # "09" is a piece of a code or a time rather than a 9.
+            # "09" is more likely a part of a code or a time than a 9.
             code = text[start] == "0" and text[start + 1 : start + 2].isdecimal()
             yield start, end, DOUBTFUL if covered or code else CLEAR
 
 
 def _meanings(text: str, start: int, end: int) -> Iterator[tuple[Decimal, int, int, int]]:
-    """Yield what digits may mean with the words around them: value, start, end, rank."""
+    """Yield what digits may mean with the signs and words around them: value, start, end, rank."""
     readings = _readings(text[start:end])
     low, high = _signed(text, start, end)
     negative = (low, high) != (start, end)
@@ -82,7 +82,7 @@ def _meanings(text: str, start: int, end: int) -> Iterator[tuple[Decimal, int, i
         if negative:
             yield -value, low, high, rank
         yield value, start, end, DOUBTFUL if negative else rank
-    scale = _SCALED.match(text, end, end + _AHEAD)
+    scale = _SCALED.match(text, end, end + _SCALE_REACH)
     if scale is not None and scale.lastgroup is not None:
         factor = _SCALES[scale.lastgroup]
         yield from ((value * factor, start, scale.end(), DOUBTFUL) for value in readings)
@@ -94,14 +94,18 @@ def _readings(token: str) -> frozenset[Decimal]:
 
 
 def _signed(text: str, start: int, end: int) -> tuple[int, int]:
-    """Return the span of a number with its sign: before it, behind it, or round brackets; its own span without one."""
-    before = text[max(0, start - _REACH) : start]
+    """Return the span of a number with its minus, before or behind it, or brackets; its own span without any."""
+    before = text[max(0, start - _SIGN_REACH) : start]
     if "-" in before and (minus := _MINUS.search(before)):
         return start - len(minus[1]), end
-    if _MINUS_BEHIND.match(text, end):
+    if _TRAILING_MINUS.match(text, end):
         return start, end + 1
-    if "(" in before and (opened := _OPENED.search(before)) and (closed := _CLOSED.match(text, end)):
-        return start - len(opened[1]), closed.end()
+    if (
+        "(" in before
+        and (opening := _OPENING_BRACKET.search(before))
+        and (closing := _CLOSING_BRACKET.match(text, end))
+    ):
+        return start - len(opening[1]), closing.end()
     return start, end
 
 

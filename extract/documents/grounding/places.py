@@ -1,4 +1,4 @@
-"""A place in a source where a value may stand, and how clearly it stands there."""
+"""A place in a source at which a value may stand, with a rank that says how certain that is."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from typing import Final, NamedTuple
 
 __all__ = ["CLEAR", "DOUBTFUL", "UNLIKELY", "Place", "in_order"]
 
-CLEAR: Final = 0  # it can be read in no other way
-DOUBTFUL: Final = 1  # it can be read so, and in another way too
-UNLIKELY: Final = 2  # it is a piece of something else, such as the day of a date
+CLEAR: Final = 0  # it can be read in this way only
+DOUBTFUL: Final = 1  # it can also be read in another way
+UNLIKELY: Final = 2  # it is a part of something else, such as the day of a date
 
 
 class Place(NamedTuple):
-    """A span of a source, in code points. The lower the rank, the better the place."""
+    """A span of a source in code points; a lower rank is better."""
 
     start: int
     end: int
@@ -21,7 +21,7 @@ class Place(NamedTuple):
 
 
 def in_order(places: Iterable[Place]) -> list[Place]:
-    """Return the places by where they begin, one for each span: the best that was found for it."""
+    """Return the places in the order of the source, each span once, with its best rank."""
     best: dict[tuple[int, int], Place] = {}
     for place in places:
         known = best.get(place[:2])

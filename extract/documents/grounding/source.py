@@ -1,14 +1,14 @@
-"""A source text made ready once: its folded forms, the numbers and dates in it, and what was found before."""
+"""A source text with what is computed once for it: folded forms, numbers, dates, and earlier search results."""
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from itertools import accumulate, islice
+from itertools import islice
 from typing import Any
 
-from extract.documents.grounding.borders import begins_word
+from extract.documents.grounding.boundaries import begins_word
 from extract.documents.grounding.folding import BARE, LIGHT, Folded, fold
 from extract.documents.grounding.moments import Clock, Dates, index_dates, read_clocks
 from extract.documents.grounding.numbers import NumberIndex, index_numbers
@@ -17,10 +17,10 @@ __all__ = ["SourceText"]
 
 
 class SourceText:
-    """A text in which values are looked for; what is worked out for one value serves the next.
+    """A text in which values are searched; what is computed for one value is cached for the next.
 
-    `page_starts` are the places, in code points, at which the pages of a document begin, the first (0) included; () for
-    a text without pages.
+    `page_starts` are the offsets, in code points, at which the pages of a document begin, 0 included; () for a text
+    without pages.
     """
 
     def __init__(self, text: str, *, page_starts: Sequence[int] = ()) -> None:
@@ -29,55 +29,53 @@ class SourceText:
         self.known: dict[Any, Any] = {}
         self._names: dict[str, list[int]] = {}
 
-    @classmethod
-    def of_pages(cls, pages: Iterable[str], *, joint: str = "\n") -> SourceText:
-        """Return the source whose text is that of the pages, one after the other with `joint` between them."""
-        texts = list(pages)
-        ends = accumulate(len(text) + len(joint) for text in texts)
-        return cls(joint.join(texts), page_starts=[0, *ends][: len(texts)])
-
     @cached_property
     def light(self) -> Folded:
+        """The text in light form, which keeps its shape."""
         return fold(self.text, LIGHT)
 
     @cached_property
     def bare(self) -> Folded:
+        """The text in bare form: letters, digits and symbols only."""
         return fold(self.text, BARE)
 
     @cached_property
     def dates(self) -> Dates:
+        """All dates of the text."""
         return index_dates(self.light)
 
     @cached_property
     def clocks(self) -> list[Clock]:
+        """All times of day of the text, in order."""
         return list(read_clocks(self.light))
 
     @cached_property
     def numbers(self) -> NumberIndex:
+        """The places of each number of the text."""
         return index_numbers(self.light, self.dates.places)
 
     def page_of(self, place: int) -> int | None:
-        """Return the page of a place, from 1; None where the source has no pages."""
+        """Return the page of an offset, from 1; None where the source has no pages."""
         return bisect_right(self.page_starts, place) if self.page_starts else None
 
     def bare_spans(self, needle: str) -> Iterator[tuple[int, int]]:
-        """Yield the spans of the original at which a bare text stands, with whole characters."""
+        """Yield the spans of the original at which a bare text stands, of whole code points only."""
         for start in occurrences(self.bare.text, needle):
             span = self.bare.span(start, start + len(needle))
             if span is not None:
                 yield span
 
-    def bare_places(self, seed: str, most: int) -> list[int]:
-        """Return where a piece stands in the bare text; [] where that is more often than `most`."""
+    def bare_places(self, seed: str, limit: int) -> list[int]:
+        """Return where a seed stands in the bare text; [] where that is more often than `limit`."""
         key = ("seed", seed)
         if key not in self.known:
-            places = list(islice(occurrences(self.bare.text, seed), most + 1))
-            self.known[key] = places if len(places) <= most else []
-        found: list[int] = self.known[key]
-        return found
+            places = list(islice(occurrences(self.bare.text, seed), limit + 1))
+            self.known[key] = places if len(places) <= limit else []
+        stored: list[int] = self.known[key]
+        return stored
 
     def ends_of_name(self, name: str) -> list[int]:
-        """Return where the words of a field's name end in the text: the whole name, else its longer words."""
+        """Return where a field's name ends in the text: the whole name, else its words of three letters or more."""
         if name not in self._names:
             self._names[name] = self._find_name(name)
         return self._names[name]
@@ -93,7 +91,7 @@ class SourceText:
 
 
 def occurrences(text: str, needle: str) -> Iterator[int]:
-    """Yield where a text begins in another, overlapping ones included."""
+    """Yield where a text begins in another, overlapping occurrences included."""
     start = text.find(needle)
     while start >= 0:
         yield start

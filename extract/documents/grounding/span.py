@@ -1,4 +1,4 @@
-"""Where a value stands in the source that it was taken from."""
+"""`Span`: where a value stands in its source. `column_path` names it by column and field."""
 
 from __future__ import annotations
 
@@ -17,10 +17,14 @@ Status: TypeAlias = Literal["exact", "normalised", "fuzzy", "missing"]
 class Span:
     """Where a value stands in its source.
 
-    `path` is the value's JSON path. `start` and `end` count code points of the source, `text` is what stands between
-    them; `page` counts from 1, where the source has pages. `status` tells how the value was found: *exact* as it is;
-    *normalised* in another dress or written form; *fuzzy* in similar words, with their similarity as `score`; *missing*
-    nowhere. `score` is 1.0 for the first two, and None, as are all places, for the last.
+    `path` is the value's JSON path. `start` and `end` are offsets in code points of the source, `text` what stands
+    between them; `page` counts from 1, where the source has pages. `status` says how the value was found: *exact*, as
+    it is; *normalised*, in another spelling or written form; *fuzzy*, in similar words; *missing*, nowhere. `score` is
+    1.0 for exact and normalised, the similarity for fuzzy; for missing it is None, as are the offsets.
+
+    >>> span = Span(path="$.total", status="normalised", start=7, end=12, score=1.0, text="12,50")
+    >>> "Total: 12,50 EUR"[span.start:span.end] == span.text
+    True
     """
 
     path: str
@@ -36,9 +40,9 @@ _STEP = re.compile(r'\.([A-Za-z_][A-Za-z0-9_]*)|\[("(?:[^"\\]|\\.)*")\]')
 
 
 def column_path(path: str, columns: Mapping[str, str], members: Mapping[str, str]) -> str:
-    """Return a JSON path with the names of columns and their fields in place of keys on the wire, where these differ.
+    """Return a JSON path with the names of columns and fields in place of the wire keys, where these differ.
 
-    `columns` has the name of the column by the first key of a path, `members` those of fields by the keys below.
+    `columns` maps the first key of a path to its column, `members` the keys below to their fields.
     """
     first = True
 

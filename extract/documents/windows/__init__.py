@@ -1,7 +1,7 @@
-"""Long texts: cut into overlapping windows, each asked about by itself, and their answers merged into one.
+"""Long texts: cut into overlapping windows, extracted one by one, and their answers merged into one.
 
-`cutting` finds the borders, which `graphemes` keeps out of characters; `sameness` tells which items of two windows are
-one, `uniting` joins lists by it, and `merging` does so for whole answers.
+`cutting` finds the boundaries, which `graphemes` keeps out of single characters; `equality` decides which items of two
+windows are the same, `lists` joins lists by that, `merging` merges whole answers.
 """
 
 from extract.documents.windows.cutting import Rule, Union, Window, Windows, count, cut, load_splitter

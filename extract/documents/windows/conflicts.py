@@ -1,4 +1,4 @@
-"""Where the windows of one text disagree."""
+"""Conflicts: fields for which the windows of one text gave different values."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ __all__ = ["Candidate", "Conflict"]
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One of several values for a place, and the numbers of the windows that gave it."""
+    """One of several values for a field, and the numbers of the windows that gave it."""
 
     value: Any
     windows: tuple[int, ...]
@@ -18,7 +18,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A place for which windows gave different values, none of them empty: all of these, in order, and the chosen."""
+    """A field for which windows gave different non-empty values: all candidates in order, and the chosen value."""
 
     path: str
     candidates: tuple[Candidate, ...]

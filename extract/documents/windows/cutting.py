@@ -1,4 +1,8 @@
-"""Long texts: cut into overlapping windows at paragraphs, sentences or pages, with exact offsets. Nothing is sent."""
+"""Cuts long texts into overlapping windows at paragraphs, sentences or pages, with exact offsets.
+
+A boundary is the end of a window; the next window starts one overlap before it. Invariants: the windows of a pass cover
+the whole text, each boundary is greater than the one before, and no boundary cuts a grapheme cluster.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +13,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, get_args
 
-from extract.documents.windows.graphemes import last_border, next_border
+from extract.documents.windows.graphemes import boundary_at_or_after, boundary_at_or_before
 from extract.errors import BadRecord, ConfigError
 
 if TYPE_CHECKING:
@@ -18,20 +22,22 @@ if TYPE_CHECKING:
 __all__ = ["Choice", "Rule", "Union", "Window", "Windows", "count", "cut", "load_splitter"]
 
 _SLACK = 200  # characters: a sentence or two
-_LOOKAHEAD = 64  # characters behind a limit, by which the splitter sees whether a word or sentence goes on
+_LOOKAHEAD = 64  # characters after a limit, which show the splitter whether a word or sentence continues
 
 Choice: TypeAlias = Literal["first", "last", "longest", "vote"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Union:
-    """Lists of several windows become one, in the order of the text, without what two windows tell of the same thing.
+    """A merge rule that joins the lists of several windows, in the order of the text, without duplicates.
 
-    Items whose fields `by` are equal are one item, whose fields are merged in turn; without `by`, items that are equal
-    as a whole are one (but for case, blanks and empty fields). `repeats` says whether equal items are all kept where
-    they stand in different places: only what can lie in text that two windows share is then one item. None: so it is
-    for objects without `by`, as a line may stand twice in an invoice; plain values, such as tags, are kept once.
-    Items of one answer are never merged with each other. Fields are named as in the schema that is sent.
+    Items whose fields `by` are equal are one item, whose other fields are merged in turn; without `by`, items that are
+    equal as a whole are one (case, blanks and empty fields aside). `repeats` says whether equal items from different
+    places of the text are all kept; only items that can stand in text that two windows share are then merged. The
+    default None means True for objects without `by`, as an invoice may have the same line twice, and False for plain
+    values, such as tags. Items of one answer are never merged. Fields are named as in the schema that is sent.
+
+    >>> windows = Windows(merge={"parties": Union(by=("name",)), "tags": Union(repeats=False)})
     """
 
     by: tuple[str, ...] = ()
@@ -46,27 +52,28 @@ class Union:
 
 Rule: TypeAlias = Choice | Literal["union"] | Union
 _RULES = (*get_args(Choice), "union")
-_RULES_TOLD = "first, last, longest, vote, union and Union(...)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Windows:
-    """How a text that is too long for one request is asked about in parts, and how the answers become one.
+    """How a text that is too long for one request is cut into windows, and how their answers are merged.
 
-    `column` names the column that holds it, a text or a file with a text; None is for an extractor that reads only one,
-    or only optional ones.
+    `column` names the column with the long text, as text or as a file; None is for an extractor that reads one column
+    only, or optional ones only.
 
-    A window holds at most `characters` code points, about four to a token of English; it is longer only where one
-    grapheme cluster is. It ends at a paragraph, a line or a sentence where there is one in its second half, and begins
-    at least `overlap` before the end of the one before: what is no longer than that lies whole in a window.
+    A window holds at most `characters` code points, about four to a token of English, except where a single grapheme
+    cluster is longer. It ends at a paragraph, a line or a sentence, if its second half has such an end, and starts at
+    least `overlap` before the end of the window before: whatever is no longer than that is whole in some window.
 
-    `passes` above 1 read the text again with borders shifted by a part of a window, so that what is missed or cut in
-    one is whole in another. `pages` makes windows hold whole pages, as many as fit, behind the overlap; a page that
-    does not fit is cut like any text.
+    `passes` above 1 read the text again with shifted boundaries, so that what is cut or missed in one pass is whole in
+    another. With `pages`, windows hold as many whole pages as fit after the overlap; a page that does not fit is cut
+    like any text.
 
-    `merge` names a rule for a field, or for a path such as `vendor.name` or `items[].price`: `first`, `last`,
-    `longest` and `vote` choose among the answers that are not empty, `union` or `Union(...)` joins lists. Without
-    a rule, objects are merged by field, lists are joined, and of anything else the first counts.
+    `merge` maps a field, or a path such as `vendor.name` or `items[].price`, to a rule: `first`, `last`, `longest` and
+    `vote` choose among the answers that are not empty, `union` or `Union(...)` joins lists. Without a rule, objects
+    are merged by field, lists are joined, and of any other values the first is chosen.
+
+    >>> windows = Windows(characters=8_000, overlap=500, merge={"total": "last", "items": Union(by=("number",))})
     """
 
     column: str | None = None
@@ -98,9 +105,9 @@ class Windows:
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A stretch of a text, `text == source[start:end]`; `number` counts the windows of a text from 1.
+    """A part of a text, `text == source[start:end]`; `number` counts the windows of a text from 1.
 
-    `pages` are the first and the last page, from 1, of which it holds text; None where the text has no pages.
+    `pages` are the first and last page, from 1, whose text it holds; None where the text has no pages.
     """
 
     number: int
@@ -112,14 +119,14 @@ class Window:
 
 
 def cut(text: str, windows: Windows, page_starts: Sequence[int] | None = None) -> list[Window]:
-    """Return the windows of a text, pass after pass: one where all of it fits, however many passes.
+    """Return the windows of a text, pass by pass; a single one where the whole text fits, whatever the passes.
 
-    The windows of a pass cover the text; those that equal one of an earlier pass are left out, as they would ask the
-    same again. Pages begin at `page_starts`, or behind each form feed. Raises ConfigError where the splitter is not
-    installed and needed, BadRecord for text that holds half a character.
+    The windows of a pass cover the text; windows equal to one of an earlier pass are left out, as their requests would
+    be the same. Pages begin at `page_starts`, or after each form feed. Raises ConfigError if the splitter is needed but
+    not installed, BadRecord for text that holds half a character.
     """
     pages = _pages(text, page_starts)
-    spans = _spans(text, windows, pages)
+    spans = _window_spans(text, windows, pages)
     return [
         Window(number, start, end, text[start:end], _pages_within(start, end, pages), pass_number)
         for number, (start, end, pass_number) in enumerate(spans, start=1)
@@ -127,8 +134,8 @@ def cut(text: str, windows: Windows, page_starts: Sequence[int] | None = None) -
 
 
 def count(text: str, windows: Windows, page_starts: Sequence[int] | None = None) -> int:
-    """Return how many windows `cut` makes of a text: that many questions it takes, repairs and retries aside."""
-    return len(_spans(text, windows, _pages(text, page_starts)))
+    """Return the number of windows that `cut` makes of a text: its requests, repairs and retries aside."""
+    return len(_window_spans(text, windows, _pages(text, page_starts)))
 
 
 def _pages(text: str, page_starts: Sequence[int] | None) -> tuple[int, ...]:
@@ -148,21 +155,21 @@ def _pages_within(start: int, end: int, pages: Sequence[int]) -> tuple[int, int]
     return first, max(first, bisect_left(pages, end))
 
 
-def _spans(text: str, windows: Windows, pages: Sequence[int]) -> list[tuple[int, int, int]]:
+def _window_spans(text: str, windows: Windows, pages: Sequence[int]) -> list[tuple[int, int, int]]:
     """Return start, end and pass of each window."""
     if len(text) <= windows.characters:
         return [(0, len(text), 1)]
-    cutter = _Cutter(text, windows, tuple(last_border(text, page) for page in pages) if windows.pages else ())
+    cutter = _Cutter(text, windows, tuple(boundary_at_or_before(text, page) for page in pages) if windows.pages else ())
     spans: dict[tuple[int, int], int] = {}
-    for pass_number, borders in enumerate(cutter.passes(), start=1):
-        for border, end in pairwise(borders):
-            spans.setdefault((cutter.start(border), end), pass_number)
+    for pass_number, boundaries in enumerate(cutter.passes(), start=1):
+        for boundary, end in pairwise(boundaries):
+            spans.setdefault((cutter.start(boundary), end), pass_number)
     return [(*span, pass_number) for span, pass_number in spans.items()]
 
 
 @dataclass(frozen=True, slots=True)
 class _Cutter:
-    """Finds the borders of a text: the ends of its windows. Each window begins before the border that it follows."""
+    """Finds the boundaries of a text, which are the ends of its windows; a window starts before the last one ends."""
 
     text: str
     windows: Windows
@@ -170,91 +177,92 @@ class _Cutter:
 
     @property
     def slack(self) -> int:
-        """How far a border may be moved to where a sentence begins."""
+        """The distance by which a start may move back to the start of a sentence."""
         return min(_SLACK, self.windows.characters // 10)
 
     def passes(self) -> Iterator[list[int]]:
-        """Yield the borders of each pass, from 0 to the end of the text."""
+        """Yield the boundaries of each pass, from 0 to the end of the text."""
         first = self.first_pass()
         yield first
         for number in range(1, self.windows.passes):
             yield self.shifted(first, number / self.windows.passes)
 
     def first_pass(self) -> list[int]:
-        borders = [0]
-        while borders[-1] < len(self.text):
-            borders.append(self.end(borders[-1]))
-        return borders
+        boundaries = [0]
+        while boundaries[-1] < len(self.text):
+            boundaries.append(self.end(boundaries[-1]))
+        return boundaries
 
     def shifted(self, first: list[int], share: float) -> list[int]:
-        """Return borders that lie inside the windows of the first pass, a share of the way into each.
+        """Return boundaries inside the windows of the first pass, a share of the way into each.
 
-        Were they found as those of the first pass are, both would soon meet at the same chapter. Where two of them
-        lie too far apart for one window, the border between stays.
+        If they were found like those of the first pass, both would soon meet at the same chapter. Where two of them
+        are too far apart for one window, the boundary of the first pass between them stays.
         """
-        borders = [0]
-        inside = [self.inner(low, high, share) for low, high in pairwise(first)]
+        boundaries = [0]
+        inside = [self.shifted_boundary(low, high, share) for low, high in pairwise(first)]
         for point in [*(point for point in inside if point is not None), len(self.text)]:
-            if point - self.start(borders[-1]) > self.windows.characters:
-                borders += first[bisect_right(first, borders[-1]) : bisect_left(first, point)]
-            borders.append(point)
-        return borders
+            if point - self.start(boundaries[-1]) > self.windows.characters:
+                boundaries += first[bisect_right(first, boundaries[-1]) : bisect_left(first, point)]
+            boundaries.append(point)
+        return boundaries
 
-    def inner(self, low: int, high: int, share: float) -> int | None:
-        """Return the border nearest to a share of the way between two others, None where there is none to take."""
+    def shifted_boundary(self, low: int, high: int, share: float) -> int | None:
+        """Return the boundary nearest to a share of the way between two others, None where there is none."""
         target = low + round((high - low) * share)
         pages = self.pages[bisect_right(self.pages, low) : bisect_left(self.pages, high)]
         if pages:
             return min(pages, key=lambda page: abs(page - target))
         if low in self.pages and (high in self.pages or high == len(self.text)):
-            return None  # one page, and whole it shall stay
-        point = last_border(self.text, self.good_break(max(low, target - self.slack), target))
+            return None  # a single page, which stays whole
+        point = boundary_at_or_before(self.text, self.best_break(max(low, target - self.slack), target))
         return point if low < point < high else None
 
-    def start(self, border: int) -> int:
-        """Return where the window behind a border begins: the overlap before it, or up to the slack earlier."""
-        target = border - self.windows.overlap
-        if target == border or target <= 0:
+    def start(self, boundary: int) -> int:
+        """Return the start of the window after a boundary: one overlap before it, or up to the slack earlier."""
+        target = boundary - self.windows.overlap
+        if target == boundary or target <= 0:
             return max(target, 0)
-        return last_border(self.text, self.good_break(max(0, target - self.slack), target))
+        return boundary_at_or_before(self.text, self.best_break(max(0, target - self.slack), target))
 
-    def end(self, border: int) -> int:
-        """Return the end of the window behind a border, in the first pass."""
-        # Windows of further passes need room for borders that were moved; those of the first pass leave it to them.
+    def end(self, boundary: int) -> int:
+        """Return the end of the window after a boundary, in the first pass."""
+        # Boundaries of further passes may move by the slack at both ends: the first pass leaves room for that.
         moved = self.windows.passes > 1 and not self.pages
-        most = self.windows.characters - (2 * self.slack if moved else 0)
-        # A cluster longer than half a window may have pushed the start so far back that next to nothing would fit.
-        limit = max(self.start(border) + most, border + (most - self.windows.overlap) // 2)
+        capacity = self.windows.characters - (2 * self.slack if moved else 0)
+        # A grapheme longer than half a window may push the start back so far that hardly anything fits: then the window
+        # may exceed its limit, as each boundary must be greater than the one before.
+        limit = max(self.start(boundary) + capacity, boundary + (capacity - self.windows.overlap) // 2)
         if limit >= len(self.text):
             return len(self.text)
         page = self.pages[bisect_right(self.pages, limit) - 1] if self.pages else 0
-        if page > border:
+        if page > boundary:
             return page
-        end = last_border(self.text, self.good_break(border, limit))
-        return end if end > border else next_border(self.text, max(limit, border + 1))
+        end = boundary_at_or_before(self.text, self.best_break(boundary, limit))
+        return end if end > boundary else boundary_at_or_after(self.text, max(limit, boundary + 1))
 
-    def good_break(self, low: int, high: int) -> int:
-        """Return a break between two positions: the highest kind there is in the second half, the last of its kind."""
-        found = low
-        # The splitter stops before a long paragraph however little it has; the next round then breaks that up.
-        while 2 * (found - low) < high - low:
-            found += _first_piece(self.text[found : high + _LOOKAHEAD], high - found)
-        return found
+    def best_break(self, low: int, high: int) -> int:
+        """Return a break between two positions: of the highest level in the second half, the last of that level."""
+        break_at = low
+        # The splitter stops before a long paragraph, however short its chunk is; the next round then splits that one.
+        while 2 * (break_at - low) < high - low:
+            break_at += _first_chunk_length(self.text[break_at : high + _LOOKAHEAD], high - break_at)
+        return break_at
 
 
-def _first_piece(text: str, most: int) -> int:
-    """Return the length of the first piece of a text that is too long for one."""
+def _first_chunk_length(text: str, capacity: int) -> int:
+    """Return the length of the splitter's first chunk of at most `capacity` characters."""
     try:
-        return len(load_splitter()(most, trim=False).chunks(text)[0])
+        return len(load_splitter()(capacity, trim=False).chunks(text)[0])
     except UnicodeError as error:
         raise BadRecord(f"the record holds text that is no Unicode: {error}") from None
 
 
 def load_splitter() -> type[TextSplitter]:
-    """Return the splitter. Raises ConfigError where the extra is not installed."""
+    """Return the splitter class. Raises ConfigError if the extra is not installed."""
     try:
         from semantic_text_splitter import TextSplitter  # noqa: PLC0415 - an extra
     except ImportError:
-        told = "cutting long texts needs semantic-text-splitter: pip install 'extract-interactions[documents]'"
-        raise ConfigError(told) from None
+        message = "cutting long texts needs semantic-text-splitter: pip install 'extract-interactions[documents]'"
+        raise ConfigError(message) from None
     return TextSplitter

@@ -1,4 +1,4 @@
-"""Whether what two windows tell is one thing: equality of values, and the text that both have seen."""
+"""Decides whether values from two windows are the same thing: equality, and the text that both windows contain."""
 
 from __future__ import annotations
 
@@ -12,22 +12,22 @@ from extract.documents.windows.cutting import Window
 
 __all__ = ["Overlap", "identity", "is_empty"]
 
-_LETTERS = re.compile("[0-9a-z]{2}")  # between two of them no word ends; other scripts put no space between words
-_LEEWAY = 8  # characters by which equal items may be spread differently
+_LETTERS = re.compile("[0-9a-z]{2}")  # no word ends between two of these; other scripts may put no space between words
+_TOLERANCE = 8  # characters by which the words of equal items may differ in distance
 
 
 def is_empty(value: Any) -> bool:
-    """Whether a value says nothing: null, a blank text, an empty list or object."""
+    """Whether a value is empty: null, a blank text, an empty list or object."""
     return value is None or (isinstance(value, str) and not value.strip()) or value in ([], {})
 
 
 def folded(text: str) -> str:
-    """Return a text without what does not count: case, and how much blank there is."""
+    """Return a text with case folded and runs of blanks collapsed."""
     return " ".join(text.casefold().split())
 
 
 def identity(value: Any, *, exact: bool = False) -> Hashable:
-    """Return what equal values have in common: texts folded, and members that say something. `exact`: all of it."""
+    """Return a hashable that equal values share: of folded texts and non-empty members, or with `exact` of all."""
     if isinstance(value, dict):
         members = (name for name in sorted(value) if exact or not is_empty(value[name]))
         return "object", tuple((name, identity(value[name], exact=exact)) for name in members)
@@ -40,12 +40,12 @@ def identity(value: Any, *, exact: bool = False) -> Hashable:
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """The folded text of two windows that overlap, as one; what each has seen of it, and what both have."""
+    """The joint folded text of two overlapping windows; the span in it that each has seen, and that both share."""
 
     text: str
     seen: tuple[tuple[int, int], tuple[int, int]]
     shared: tuple[int, int]
-    _found: dict[str, list[tuple[int, int]]] = field(default_factory=dict, repr=False)
+    _word_places: dict[str, list[tuple[int, int]]] = field(default_factory=dict, repr=False)
 
     @classmethod
     def of(cls, one: Window, other: Window) -> Overlap:
@@ -58,30 +58,37 @@ class Overlap:
         seen = ((0, len(text)), shared) if first is last else ((0, shared[1]), (shared[0], len(text)))
         return cls(text, seen, shared)
 
-    def room(self, item: Any) -> int | None:
-        """Return how often an item may stand in the shared text; None where nothing tells.
+    def max_occurrences(self, item: Any) -> int | None:
+        """Return how often an item may stand in the shared text; None where that cannot be known.
 
-        An item stands where its rarest word does and the others are about as near as they ever are. Only words that
-        both windows have seen tell something: not a label, a date in another form, or what stands in a heading.
+        An item is counted where its rarest word stands and its other words are about as near as they ever are. Only
+        words that both windows contain count: not a label, a date in another form, or a word from a heading.
         """
-        found = [spans for pattern in set(_patterns(item)) if self._is_seen_by_both(spans := self._spans(pattern))]
-        if not found:
+        word_places = [
+            spans for pattern in set(_patterns(item)) if self._is_seen_by_both(spans := self._spans(pattern))
+        ]
+        if not word_places:
             return None
-        found.sort(key=lambda spans: (len(spans), spans[0][0] - spans[0][1], spans))
-        rarest, *others = found
+        word_places.sort(key=lambda spans: (len(spans), spans[0][0] - spans[0][1], spans))
+        rarest, *others = word_places
+        # The reach of a place is how far one must read from it to meet all other words of the item.
         reaches = [max((_gap(span, spans) for spans in others), default=0) for span in rarest]
-        most = 2 * min(reaches) + _LEEWAY
-        return sum(reach <= most and _is_within(span, self.shared) for reach, span in zip(reaches, rarest, strict=True))
+        max_reach = 2 * min(reaches) + _TOLERANCE
+        return sum(
+            reach <= max_reach and _is_within(span, self.shared) for reach, span in zip(reaches, rarest, strict=True)
+        )
 
     def _is_seen_by_both(self, spans: Sequence[tuple[int, int]]) -> bool:
         return all(any(_is_within(span, seen) for span in spans) for seen in self.seen)
 
     def _spans(self, pattern: str) -> list[tuple[int, int]]:
-        """Return where a word stands in the text, as a whole word; each is looked for once."""
-        if (spans := self._found.get(pattern)) is None:
-            every = (found.span() for found in re.finditer(pattern, self.text))
-            spans = self._found[pattern] = [
-                span for span in every if not any(_LETTERS.fullmatch(self.text, place - 1, place + 1) for place in span)
+        """Return the spans at which a pattern matches a whole word; cached by pattern."""
+        if (spans := self._word_places.get(pattern)) is None:
+            matches = (match.span() for match in re.finditer(pattern, self.text))
+            spans = self._word_places[pattern] = [
+                span
+                for span in matches
+                if not any(_LETTERS.fullmatch(self.text, place - 1, place + 1) for place in span)
             ]
         return spans
 
@@ -91,14 +98,14 @@ def _is_within(span: tuple[int, int], outer: tuple[int, int]) -> bool:
 
 
 def _gap(span: tuple[int, int], others: Sequence[tuple[int, int]]) -> int:
-    """Return how far a word is from the nearest of others, which come in order."""
+    """Return the distance of a word from the nearest of others, which are in order."""
     after = bisect_left(others, span)
     nearest = others[max(0, after - 1) : after + 1]
     return min(max(start - span[1], span[0] - end, 0) for start, end in nearest)
 
 
 def _patterns(item: Any) -> Iterator[str]:
-    """Yield patterns of the texts and numbers of an item, as they may stand in folded text."""
+    """Yield patterns for the texts and numbers of an item, in the forms that a folded text may have them in."""
     if isinstance(item, dict | list):
         for value in item.values() if isinstance(item, dict) else item:
             yield from _patterns(value)

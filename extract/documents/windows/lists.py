@@ -1,4 +1,8 @@
-"""The lists of several windows as one: every item once, none lost, in the order of the text."""
+"""Joins the lists of several windows into one: every item once, none lost, in the order of the text.
+
+The windows arrive in the order of their ends. Each item of a window is matched with an entry of the joined list, or
+becomes a new one. Invariant: two items of one window never share an entry, as a model that lists two means two.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +14,12 @@ from typing import Any
 from extract.documents.windows.cutting import Union, Window
 from extract.documents.windows.equality import Overlap, identity, is_empty
 
-__all__ = ["Entry", "Said", "united"]
+__all__ = ["Entry", "WindowValue", "join_lists"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Said:
-    """What one window says of a place."""
+class WindowValue:
+    """The value that one window gives for a field."""
 
     window: Window
     value: Any
@@ -23,57 +27,60 @@ class Said:
 
 @dataclass(slots=True, eq=False)
 class Entry:
-    """One item of a joined list: what each window says of it, in their order."""
+    """One item of a joined list: its values by window, in the windows' order."""
 
-    said: list[Said]
+    values: list[WindowValue]
 
 
-def united(lists: Sequence[Said], rule: Union, *, unique: bool) -> list[Entry]:
-    """Return the items of several windows' lists, in the order of the text as far as the lists tell it.
+def join_lists(lists: Sequence[WindowValue], rule: Union, *, unique: bool) -> list[Entry]:
+    """Return the items of several windows' lists, in the order of the text as far as the lists show it.
 
-    `unique` says that the schema wants no equal items. The windows come in the order of their ends.
+    `unique` says that the schema forbids equal items. The windows come in the order of their ends.
     """
-    union = _Union(rule, unique)
-    for said in lists:
-        union.add(said)
-    return union.entries
+    joiner = _ListJoiner(rule, unique)
+    for answer in lists:
+        joiner.add(answer)
+    return joiner.entries
 
 
 @dataclass(slots=True)
-class _Union:
-    """The joined list as it grows; equal items are found by their keys, in all of it or in what one window told."""
+class _ListJoiner:
+    """The joined list as it grows, with its entries indexed by key, overall and per window."""
 
     rule: Union
     unique: bool
     entries: list[Entry] = field(default_factory=list)
     _windows: list[Window] = field(default_factory=list)
     _equal: dict[Hashable, list[Entry]] = field(default_factory=dict)
-    _told: dict[tuple[int, Hashable], list[Entry]] = field(default_factory=dict)
+    _by_window: dict[tuple[int, Hashable], list[Entry]] = field(default_factory=dict)
     _overlaps: dict[tuple[int, int], Overlap] = field(default_factory=dict)
-    _rooms: dict[Hashable, int | None] = field(default_factory=dict)
+    _limits: dict[Hashable, int | None] = field(default_factory=dict)
 
-    def add(self, said: Said) -> None:
-        """Take up the items of one window: each with the entry that it is the same as, or as a new one."""
-        window, items = said.window, said.value
-        since = takewhile(lambda other: other.end > window.start, reversed(self._windows))
-        near = [other for other in since if other.start < window.end]
-        same: dict[int, Entry] = {}
-        for exact in (True, False):  # exact twins first: none of them is taken by what is only nearly equal
+    def add(self, answer: WindowValue) -> None:
+        """Add the items of one window, each to the entry that it equals, or as a new entry."""
+        window, items = answer.window, answer.value
+        later = takewhile(lambda other: other.end > window.start, reversed(self._windows))
+        overlapping = [other for other in later if other.start < window.end]
+        matched: dict[int, Entry] = {}
+        # Exact matches first, so that no item that is only nearly equal gets the entry of one that is exactly equal.
+        for exact in (True, False):
             for number, item in enumerate(items):
-                if number not in same and (entry := self._twin(item, window, near, exact=exact)):
-                    entry.said.append(Said(window, item))
-                    same[number] = entry
-        self._insert(window, items, same)
+                if number not in matched and (entry := self._matching_entry(item, window, overlapping, exact=exact)):
+                    entry.values.append(WindowValue(window, item))
+                    matched[number] = entry
+        self._insert(window, items, matched)
         self._windows.append(window)
 
-    def _twin(self, item: Any, window: Window, near: Sequence[Window], *, exact: bool) -> Entry | None:
-        """Return the first entry that an item of a window can be, None where it is one more of its kind."""
+    def _matching_entry(self, item: Any, window: Window, overlapping: Sequence[Window], *, exact: bool) -> Entry | None:
+        """Return the first entry that an item can be added to, None where it needs a new one."""
         key = self._key(item, exact=exact)
-        reach = self._in_reach(key, item, window, near) if self._stays(item) else self._equal.get(key, [])
-        return next((entry for entry in reach if entry.said[-1].window is not window), None)
+        candidates = (
+            self._reachable(key, item, window, overlapping) if self._may_repeat(item) else self._equal.get(key, [])
+        )
+        return next((entry for entry in candidates if entry.values[-1].window is not window), None)
 
     def _key(self, item: Any, *, exact: bool) -> Hashable:
-        """Return what makes an item the same as another: its key fields, or all of it where these say nothing."""
+        """Return the key by which equal items are found: the `by` fields, or the whole item where these are empty."""
         keys = self._keys(item)
         return exact, bool(keys), identity(keys or item, exact=exact)
 
@@ -81,40 +88,41 @@ class _Union:
         keys = [item.get(name) for name in self.rule.by] if isinstance(item, dict) else []
         return [] if all(map(is_empty, keys)) else keys
 
-    def _stays(self, item: Any) -> bool:
-        """Whether an item is kept beside equal ones from other places."""
+    def _may_repeat(self, item: Any) -> bool:
+        """Whether an item is kept beside equal ones from other places of the text."""
         if self.rule.repeats is not None:
             return self.rule.repeats
         return not self.unique and isinstance(item, dict | list) and not self._keys(item)
 
-    def _in_reach(self, key: Hashable, item: Any, window: Window, near: Sequence[Window]) -> list[Entry]:
-        """Return those of equal entries that may stand in text which the window shares with another.
+    def _reachable(self, key: Hashable, item: Any, window: Window, overlapping: Sequence[Window]) -> list[Entry]:
+        """Return the equal entries that may stand in text that the window shares with an earlier one.
 
-        Of what another window told, these are the last ones, as many as the shared text has room for.
+        Shared text lies at the end of the earlier window, so these are its last equal entries, as many as can stand
+        there.
         """
-        reach: list[Entry] = []
-        for other in near:
-            if known := self._told.get((other.number, key)):
-                room = self._room(item, other, window)
-                reach += known if room is None else known[max(0, len(known) - room) :]
-        return reach
+        candidates: list[Entry] = []
+        for other in overlapping:
+            if entries := self._by_window.get((other.number, key)):
+                limit = self._max_occurrences(item, other, window)
+                candidates += entries if limit is None else entries[max(0, len(entries) - limit) :]
+        return candidates
 
-    def _room(self, item: Any, one: Window, other: Window) -> int | None:
+    def _max_occurrences(self, item: Any, one: Window, other: Window) -> int | None:
         pair = one.number, other.number
         key = *pair, identity(item)
-        if key not in self._rooms:
+        if key not in self._limits:
             if pair not in self._overlaps:
                 self._overlaps[pair] = Overlap.of(one, other)
-            self._rooms[key] = self._overlaps[pair].room(item)
-        return self._rooms[key]
+            self._limits[key] = self._overlaps[pair].max_occurrences(item)
+        return self._limits[key]
 
-    def _insert(self, window: Window, items: Sequence[Any], same: Mapping[int, Entry]) -> None:
-        """Put new items before the next one that was known, else at the end."""
+    def _insert(self, window: Window, items: Sequence[Any], matched: Mapping[int, Entry]) -> None:
+        """Insert new items before the next matched one of their window, else at the end."""
         new: list[Entry] = []
         for number, item in enumerate(items):
-            entry = same.get(number) or Entry([Said(window, item)])
-            self._keep(entry, item, window, is_new=number not in same)
-            if number not in same:
+            entry = matched.get(number) or Entry([WindowValue(window, item)])
+            self._register(entry, item, window, is_new=number not in matched)
+            if number not in matched:
                 new.append(entry)
             elif new:
                 at = self.entries.index(entry)
@@ -122,9 +130,9 @@ class _Union:
                 new = []
         self.entries += new
 
-    def _keep(self, entry: Entry, item: Any, window: Window, *, is_new: bool) -> None:
+    def _register(self, entry: Entry, item: Any, window: Window, *, is_new: bool) -> None:
         for exact in (True, False):
             key = self._key(item, exact=exact)
-            self._told.setdefault((window.number, key), []).append(entry)
+            self._by_window.setdefault((window.number, key), []).append(entry)
             if is_new:
                 self._equal.setdefault(key, []).append(entry)

@@ -1,4 +1,8 @@
-"""The answers of all windows of one text -> one answer, with what they disagree about and where each value is from."""
+"""Merges the answers of all windows of one text into one, with conflicts and the windows that each value is from.
+
+Answers and schema are walked side by side from the root. Objects are merged by field, lists are joined (`lists`), and
+of all other values one is chosen by the field's rule; values that differ from the chosen one make a `Conflict`.
+"""
 
 from __future__ import annotations
 
@@ -12,7 +16,7 @@ from typing import Any, Literal, TypeAlias
 from extract.documents.windows.conflicts import Candidate, Conflict
 from extract.documents.windows.cutting import Choice, Rule, Union, Window
 from extract.documents.windows.equality import identity, is_empty
-from extract.documents.windows.lists import Entry, Said, united
+from extract.documents.windows.lists import Entry, WindowValue, join_lists
 from extract.errors import ConfigError
 from extract.json_types import JsonObject
 from extract.schema import OutputSchema
@@ -29,9 +33,9 @@ _STEP = re.compile(r'\.?([^.\[\]"]+)|\[\]|\[("(?:[^"\\]|\\.)*")\]')
 class Merged:
     """The answers of all windows as one.
 
-    `value` is JSON, still to be validated: constraints such as the most items may not hold for what was joined. It is
-    None where no window was answered. `provenance` gives, by the path of each value and list item, the numbers of the
-    windows that say so; `rejected` are the windows without an answer.
+    `value` is JSON, still to be validated: joined lists may violate constraints such as `maxItems`. It is None where no
+    window has an answer. `provenance` maps the path of each value and list item to the numbers of the windows that gave
+    it; `rejected` are the windows without an answer.
     """
 
     value: Any
@@ -41,37 +45,37 @@ class Merged:
 
 
 def merge(answers: Iterable[tuple[Window, Any]], rules: Mapping[str, Rule], schema: OutputSchema) -> Merged:
-    """Return the answers to all windows of one text as one, whatever order they come in.
+    """Return the answers of all windows of one text as one, whatever their order.
 
     An answer is plain JSON, keys as on the wire (in `{"value": ...}` where the schema is wrapped), and None for a
     window whose answer was rejected. Raises ConfigError for rules that do not fit the schema.
     """
-    # By their ends: then all that a window tells beyond what is known stands behind that, in whichever pass it was.
+    # By their ends, so that what a window adds to the earlier ones stands behind them in the text, whatever its pass.
     ordered = sorted(answers, key=lambda answer: (answer[0].end, answer[0].start, answer[0].number))
     rejected = tuple(sorted(window.number for window, value in ordered if value is None))
-    said = [Said(window, value) for window, value in ordered if value is not None]
-    if not said:
+    values = [WindowValue(window, value) for window, value in ordered if value is not None]
+    if not values:
         check_rules(rules, schema)
         return Merged(None, rejected=rejected)
     merger = _Merger(_checked(rules, schema), schema)
-    value = merger.place("$", "$", schema.wire, said)
+    value = merger.place("$", "$", schema.wire, values)
     return Merged(value, tuple(merger.conflicts), merger.provenance, rejected)
 
 
 def check_rules(rules: Mapping[str, Rule], schema: OutputSchema) -> None:
-    """Raise ConfigError for a rule that names no field, that cannot merge it, or that another rule leaves no room."""
+    """Raise ConfigError for a rule that names no field, does not fit its type, or has no effect beside another rule."""
     _checked(rules, schema)
 
 
 def _checked(rules: Mapping[str, Rule], schema: OutputSchema) -> dict[str, Rule]:
-    """Return the rules by whole paths."""
+    """Return the rules by full JSON path."""
     checked = {_path(_steps(name)): rule for name, rule in rules.items()}
     if len(checked) < len(rules):
         raise ConfigError(f"merge: two of the names {', '.join(map(repr, rules))} mean the same field")
     for name, rule in rules.items():
         node, path = schema.wire, "$"
         for step in _steps(name):
-            _check_way(name, path, checked.get(path), step)
+            _check_parent(name, path, checked.get(path), step)
             node, path = _below(node, step, name, schema), _path([step], path)
         _check_rule(name, rule, _resolved(node, schema), schema)
     return checked
@@ -81,12 +85,12 @@ def _steps(name: str) -> list[str | None]:
     """Return the steps of a path: names, and None for every item of a list."""
     rest, steps = name[1:] if name.startswith(("$.", "$[")) else name, list[str | None]()
     while rest:
-        found = _STEP.match(rest)
-        if found is None:
+        match = _STEP.match(rest)
+        if match is None:
             raise ConfigError(f'merge: {name!r} is no path; write vendor.name, items[].price or ["unit price"]')
-        quoted = found[2]
-        steps.append(json.loads(quoted) if quoted else found[1])
-        rest = rest[found.end() :]
+        quoted = match[2]
+        steps.append(json.loads(quoted) if quoted else match[1])
+        rest = rest[match.end() :]
     return steps
 
 
@@ -96,8 +100,8 @@ def _path(steps: Iterable[str | None], path: str = "$") -> str:
     return path
 
 
-def _check_way(name: str, path: str, rule: Rule | None, step: str | None) -> None:
-    """Refuse a rule for a part of what is not merged part by part."""
+def _check_parent(name: str, path: str, rule: Rule | None, step: str | None) -> None:
+    """Refuse a rule for a part of a value that is merged or chosen as a whole."""
     by_field = rule.by if isinstance(rule, Union) else ()
     if step is None and not by_field:
         raise ConfigError(
@@ -109,7 +113,7 @@ def _check_way(name: str, path: str, rule: Rule | None, step: str | None) -> Non
 
 
 def _below(node: JsonObject, step: str | None, name: str, schema: OutputSchema) -> JsonObject:
-    """Return the schema of a part. ConfigError where there is none."""
+    """Return the schema of a member or item. ConfigError where there is none."""
     node = _resolved(node, schema)
     kind = _kind(node)
     if step is None and kind in ("list", "any"):
@@ -141,7 +145,7 @@ def _has_length(node: JsonObject, kind: _Kind) -> bool:
 
 
 def _resolved(node: JsonObject, schema: OutputSchema) -> JsonObject:
-    """Return the node itself, without references and without the null that it may also be."""
+    """Return a node with references followed and the null of a nullable node removed."""
     while True:
         branches = [branch for branch in node.get("anyOf", ()) if types_of(branch) != ("null",)]
         if "$ref" in node:
@@ -153,9 +157,9 @@ def _resolved(node: JsonObject, schema: OutputSchema) -> JsonObject:
 
 
 def _kind(node: JsonObject) -> _Kind:
-    """Return how values of a resolved node are merged; "any" leaves it to the values."""
+    """Return how the values of a resolved node are merged; "any" leaves it to the values themselves."""
     if "anyOf" in node or "enum" in node or "prefixItems" in node:
-        return "value"  # parts of two alternatives, or of two tuples, would make a third that nobody gave
+        return "value"  # merging the parts of two alternatives or tuples would make a third that no window gave
     types = set(types_of(node)) - {"null"}
     if not types:
         return "any" if not types_of(node) else "value"
@@ -163,8 +167,8 @@ def _kind(node: JsonObject) -> _Kind:
 
 
 def _is_open(node: JsonObject) -> bool:
-    """Whether an object may hold members that are not named."""
-    # A model that ignores what it does not know has no such keyword; a rule for a name it does not know is a slip.
+    """Whether an object may hold members that the schema does not name."""
+    # A pydantic model that ignores extra members has no such keyword, but a rule for an unknown name is a typo there.
     rest = node.get("additionalProperties", "properties" not in node)
     return rest is not False and (not types_of(node) or "object" in types_of(node))
 
@@ -176,28 +180,28 @@ def _items(node: JsonObject) -> JsonObject:
 
 def _member(node: JsonObject, name: str) -> JsonObject:
     rest = node.get("additionalProperties")
-    found = node.get("properties", {}).get(name, rest)
-    return found if isinstance(found, dict) else {}
+    child = node.get("properties", {}).get(name, rest)
+    return child if isinstance(child, dict) else {}
 
 
-def _first(told: Sequence[Said]) -> Said:
-    return told[0]
+def _first(values: Sequence[WindowValue]) -> WindowValue:
+    return values[0]
 
 
-def _last(told: Sequence[Said]) -> Said:
-    return told[-1]
+def _last(values: Sequence[WindowValue]) -> WindowValue:
+    return values[-1]
 
 
-def _longest(told: Sequence[Said]) -> Said:
-    return max(told, key=lambda one: len(one.value) if isinstance(one.value, str | list) else 0)
+def _longest(values: Sequence[WindowValue]) -> WindowValue:
+    return max(values, key=lambda each: len(each.value) if isinstance(each.value, str | list) else 0)
 
 
-def _vote(told: Sequence[Said]) -> Said:
-    votes = Counter(identity(one.value) for one in told)
-    return max(told, key=lambda one: votes[identity(one.value)])
+def _vote(values: Sequence[WindowValue]) -> WindowValue:
+    votes = Counter(identity(each.value) for each in values)
+    return max(values, key=lambda each: votes[identity(each.value)])
 
 
-_CHOOSE: dict[Choice, Callable[[Sequence[Said]], Said]] = {
+_CHOOSE: dict[Choice, Callable[[Sequence[WindowValue]], WindowValue]] = {
     "first": _first,
     "last": _last,
     "longest": _longest,
@@ -207,65 +211,69 @@ _CHOOSE: dict[Choice, Callable[[Sequence[Said]], Said]] = {
 
 @dataclass(slots=True)
 class _Merger:
-    """Walks down the answers and the schema side by side; `pattern` is a path whose list items have no numbers."""
+    """Walks answers and schema side by side; a `pattern` is a path in which list items have no index, as in rules."""
 
     rules: dict[str, Rule]
     schema: OutputSchema
     conflicts: list[Conflict] = field(default_factory=list)
     provenance: dict[str, tuple[int, ...]] = field(default_factory=dict)
 
-    def place(self, path: str, pattern: str, node: JsonObject, said: Sequence[Said]) -> Any:
-        """Return the merged value of one place, of which some windows say something."""
-        told = [one for one in said if not is_empty(one.value)]
-        if not told:
-            return self.value(path, [one for one in said if one.value == said[0].value], "first")
+    def place(self, path: str, pattern: str, node: JsonObject, values: Sequence[WindowValue]) -> Any:
+        """Return the merged value of one field from the values of the windows that have it."""
+        non_empty = [each for each in values if not is_empty(each.value)]
+        if not non_empty:
+            return self.value(path, [each for each in values if each.value == values[0].value], "first")
         node = _resolved(node, self.schema)
         rule = self.rules.get(pattern)
         if rule is not None and rule != "union" and not isinstance(rule, Union):
-            return self.value(path, told, rule)
+            return self.value(path, non_empty, rule)
         kind = _kind(node)
-        if kind in ("object", "any") and all(isinstance(one.value, dict) for one in told):
-            return self.members(path, pattern, node, told)
-        if kind in ("list", "any") and all(isinstance(one.value, list) for one in told):
-            return self.items(path, pattern, node, told, rule if isinstance(rule, Union) else Union())
-        return self.value(path, told, "first")
+        if kind in ("object", "any") and all(isinstance(each.value, dict) for each in non_empty):
+            return self.members(path, pattern, node, non_empty)
+        if kind in ("list", "any") and all(isinstance(each.value, list) for each in non_empty):
+            return self.items(path, pattern, node, non_empty, rule if isinstance(rule, Union) else Union())
+        return self.value(path, non_empty, "first")
 
-    def value(self, path: str, told: Sequence[Said], rule: Choice) -> Any:
-        chosen = _CHOOSE[rule](told)
-        groups: dict[Any, list[Said]] = {}
-        for one in told:
-            groups.setdefault(identity(one.value), []).append(one)
+    def value(self, path: str, values: Sequence[WindowValue], rule: Choice) -> Any:
+        """Return the value that a rule chooses; record its windows, and a conflict where others differ from it."""
+        chosen = _CHOOSE[rule](values)
+        groups: dict[Any, list[WindowValue]] = {}
+        for each in values:
+            groups.setdefault(identity(each.value), []).append(each)
         if len(groups) > 1:
             candidates = tuple(Candidate(group[0].value, _numbers(group)) for group in groups.values())
             self.conflicts.append(Conflict(path, candidates, chosen.value))
         self.provenance[path] = _numbers(groups[identity(chosen.value)])
         return chosen.value
 
-    def members(self, path: str, pattern: str, node: JsonObject, told: Sequence[Said]) -> dict[str, Any]:
+    def members(self, path: str, pattern: str, node: JsonObject, values: Sequence[WindowValue]) -> dict[str, Any]:
+        """Return an object merged by member."""
         merged: dict[str, Any] = {}
-        for name in dict.fromkeys(name for one in told for name in one.value):
-            said = [Said(one.window, one.value[name]) for one in told if name in one.value]
-            merged[name] = self.place(member(path, name), member(pattern, name), _member(node, name), said)
+        for name in dict.fromkeys(name for each in values for name in each.value):
+            member_values = [WindowValue(each.window, each.value[name]) for each in values if name in each.value]
+            merged[name] = self.place(member(path, name), member(pattern, name), _member(node, name), member_values)
         return merged
 
-    def items(self, path: str, pattern: str, node: JsonObject, told: Sequence[Said], rule: Union) -> list[Any]:
-        entries = united(told, rule, unique=self.is_unique(pattern))
+    def items(self, path: str, pattern: str, node: JsonObject, values: Sequence[WindowValue], rule: Union) -> list[Any]:
+        """Return a list joined by a `Union` rule."""
+        entries = join_lists(values, rule, unique=self.is_unique(pattern))
         return [
             self.item(element(path, index), element(pattern), _items(node), entry, rule)
             for index, entry in enumerate(entries)
         ]
 
     def item(self, path: str, pattern: str, node: JsonObject, entry: Entry, rule: Union) -> Any:
-        value = entry.said[0].value
-        if rule.by and len(entry.said) > 1:
-            value = self.place(path, pattern, node, entry.said)
-        self.provenance[path] = _numbers(entry.said)
+        """Return one item of a joined list; only items known by key fields are merged by field."""
+        value = entry.values[0].value
+        if rule.by and len(entry.values) > 1:
+            value = self.place(path, pattern, node, entry.values)
+        self.provenance[path] = _numbers(entry.values)
         return value
 
     def is_unique(self, pattern: str) -> bool:
-        """Whether the schema forbids equal items, which the wire form cannot say."""
+        """Whether the schema forbids equal items; as the wire form cannot say so, it stands among the losses."""
         return any(loss.keyword == "uniqueItems" and loss.path == pattern for loss in self.schema.losses)
 
 
-def _numbers(said: Sequence[Said]) -> tuple[int, ...]:
-    return tuple(sorted({one.window.number for one in said}))
+def _numbers(values: Sequence[WindowValue]) -> tuple[int, ...]:
+    return tuple(sorted({each.window.number for each in values}))
