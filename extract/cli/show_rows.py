@@ -47,7 +47,7 @@ def _judged(
     run: Run, source: Source, rows: int
 ) -> Iterator[tuple[tuple[int, Mapping[str, Any]], Mapping[str, Any] | None, str | None]]:
     """Yield a row with its number, its answer, and the reason where it has none; rows not reached are left out."""
-    reasons = dict(zip(run._failed, run.errors.select("code", "message").iter_rows(), strict=True))
+    reasons = dict(zip(run.details.failed_places, run.errors.select("code", "message").iter_rows(), strict=True))
     answers: Iterator[dict[str, Any]] = iter(())
     if run.totals.valid:
         answers = run.scan().head(rows).collect().iter_rows(named=True)

@@ -28,7 +28,7 @@ from extract.limits.budget import BudgetMeter
 from extract.results.columns import error_schema
 from extract.results.manifest import course_of
 from extract.results.progress import Progress, Totals
-from extract.results.run import Run
+from extract.results.run import Run, RunDetails
 from extract.results.timeline import Sample, Timeline
 
 __all__ = ["Collector"]
@@ -149,10 +149,12 @@ class Collector:
             budget=None if job.budget is None else BudgetMeter(job.budget, state.spent, peak=state.peak),
             output=written,
             errors_file=errors_file,
-            _schema=self.schema,
-            _inputs=self.inputs,
-            _failed=pl.concat([pl.Series(dtype=pl.Int64), *self._failed]),
-            _manifest=manifest,
+            details=RunDetails(
+                schema=self.schema,
+                input_columns=self.inputs,
+                failed_places=pl.concat([pl.Series(dtype=pl.Int64), *self._failed]),
+                manifest=manifest,
+            ),
         )
 
     def _stop_of(self, state: State) -> ExtractError | None:

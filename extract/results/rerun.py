@@ -39,7 +39,7 @@ class Rerun:
 
     def retry(self, run: Run) -> Run:
         """Return a run of all rows, in which those that failed were asked anew."""
-        if run._failed.is_empty():
+        if run.details.failed_places.is_empty():
             return run
         if self._is_in_memory and run.frame.height == run.totals.rows:
             return self._patched(run)
@@ -55,9 +55,9 @@ class Rerun:
 
     def _patched(self, run: Run) -> Run:
         """Ask the failed rows of a frame alone, and put them back in their places."""
-        frame, failed = run.frame, run._failed
+        frame, failed = run.frame, run.details.failed_places
         options = {name: value for name, value in self.options.items() if name not in _OF_THE_WHOLE}
-        rows = frame[failed].select(frame.columns[: run._inputs])
+        rows = frame[failed].select(frame.columns[: run.details.input_columns])
         again = self.ask(rows, self.extractor, **options, retry_rejected=True)
         others = frame.with_row_index(_POSITION).filter(~pl.col(_POSITION).is_in(failed.implode()))
         asked = again.frame.with_columns(failed.cast(pl.UInt32).alias(_POSITION)).select(others.columns)
@@ -65,15 +65,21 @@ class Rerun:
         if self.options.get("row_id") is None:
             errors = errors.with_columns(failed.gather(errors["row_id"]).alias("row_id"))
         totals = _together(run.totals, again.totals)
-        course = again._manifest["run"] | {"totals": totals.counts(), "errors": dict(sorted(totals.errors.items()))}
+        course = again.details.manifest["run"] | {
+            "totals": totals.counts(),
+            "errors": dict(sorted(totals.errors.items())),
+        }
         return replace(
             again,
             totals=totals,
             errors=errors,
-            _frame=pl.concat([others, asked]).sort(_POSITION).drop(_POSITION),
-            _failed=failed.gather(again._failed),
-            _manifest=run._manifest | {"run": course},
-            _recipe=self,
+            details=replace(
+                again.details,
+                frame=pl.concat([others, asked]).sort(_POSITION).drop(_POSITION),
+                failed_places=failed.gather(again.details.failed_places),
+                manifest=run.details.manifest | {"run": course},
+                rerun=self,
+            ),
         )
 
     def sample(self, run: Run, n: int, seed: int | None) -> SpotCheck:
@@ -84,10 +90,10 @@ class Rerun:
         height = int(rows.select(pl.len()).collect().item())
         drawn = sorted(Random(seed).sample(range(height), min(n, height)))  # noqa: S311 - rows to look at
         chosen = rows.with_row_index(_POSITION).filter(pl.col(_POSITION).is_in(drawn)).collect()
-        plan = compile_extractor(self.extractor, _NOWHERE).fitted(chosen.columns[1 : run._inputs + 1])
-        keeps_rejected = run._manifest.get("rejected_rows") == "null"
+        plan = compile_extractor(self.extractor, _NOWHERE).fitted(chosen.columns[1 : run.details.input_columns + 1])
+        keeps_rejected = run.details.manifest.get("rejected_rows") == "null"
         reasons = _reasons(run, drawn) if keeps_rejected else {}
-        places = drawn if keeps_rejected else places_in_input(drawn, run._failed)
+        places = drawn if keeps_rejected else places_in_input(drawn, run.details.failed_places)
         placed = [{**row, _POSITION: place} for place, row in zip(places, chosen.iter_rows(named=True), strict=True)]
         return SpotCheck(tuple(self._checked(plan, row, reasons) for row in placed))
 
@@ -112,7 +118,9 @@ def _together(before: Totals, again: Totals) -> Totals:
 
 def _reasons(run: Run, positions: Collection[int]) -> dict[int, str]:
     """Return why rows failed, by their positions."""
-    errors = run.errors.with_columns(run._failed.alias(_POSITION)).filter(pl.col(_POSITION).is_in(list(positions)))
+    errors = run.errors.with_columns(run.details.failed_places.alias(_POSITION)).filter(
+        pl.col(_POSITION).is_in(list(positions))
+    )
     return {row[_POSITION]: f"{row['code']}: {row['message']}" for row in errors.iter_rows(named=True)}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,16 +23,44 @@ from extract.results.progress import Totals
 from extract.results.spot_check import SpotCheck
 from extract.schema.losses import Loss
 
-__all__ = ["Repeatable", "Run"]
+__all__ = ["Repeatable", "Run", "RunDetails"]
 
 _FIRST_ROWS = 5  # of the HTML
 
 
 class Repeatable(Protocol):
-    """How a run was made, for what can be asked of it afterwards. `run` gives it; it stands on a floor above."""
+    """How a run was made: draws its samples and repeats it. `results.rerun.Rerun` is the one that `run` gives."""
 
     def sample(self, run: Run, n: int, seed: int | None) -> SpotCheck: ...
     def retry(self, run: Run) -> Run: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class RunDetails:
+    """What this package's own modules need to know about a Run.
+
+    `schema` is that of the output, whose first `input_columns` columns are the input's. `frame` holds the rows where
+    they are in memory. `failed_places` says for each row of `Run.errors` where it stood in the input, counted from 0.
+    `manifest` is what the footer of an output says. `rerun` is None in a Run that came from a pickle.
+    """
+
+    schema: pl.Schema = field(default_factory=pl.Schema)
+    frame: pl.DataFrame | None = None
+    input_columns: int = 0
+    failed_places: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.Int64))
+    manifest: JsonObject = field(default_factory=dict)
+    rerun: Repeatable | None = None
+
+
+# The fields of a Run in pickles of earlier versions, and what they are called in its details.
+_EARLIER_FIELDS = {
+    "_schema": "schema",
+    "_frame": "frame",
+    "_inputs": "input_columns",
+    "_failed": "failed_places",
+    "_manifest": "manifest",
+    "_recipe": "rerun",
+}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -61,28 +89,23 @@ class Run:
     output: Path | None = None
     errors_file: Path | None = None
     report: Path | None = None
-    _schema: pl.Schema = field(default_factory=pl.Schema, repr=False)
-    _frame: pl.DataFrame | None = field(default=None, repr=False)
-    _inputs: int = field(default=0, repr=False)  # so many columns of the frame are those of the input
-    _failed: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.Int64), repr=False)
-    _manifest: JsonObject = field(default_factory=dict, repr=False)  # what the footer of an output says
-    _recipe: Repeatable | None = field(default=None, repr=False)
+    details: RunDetails = field(default_factory=RunDetails, repr=False)
 
     @property
     def frame(self) -> pl.DataFrame:
         """All input columns and one typed column per field of the schema. OutputError where its file cannot be read."""
-        if self._frame is None:
+        if self.details.frame is None:
             if self.output is None:
                 raise ExtractError("this run wrote no rows")
-            self._frame = self._read_back()
-        return self._frame
+            self.details.frame = self._read_back()
+        return self.details.frame
 
     def _read_back(self) -> pl.DataFrame:
         try:
             return self.scan().collect()
         except (pl.exceptions.PolarsError, OSError) as error:
-            told = str(error).strip().splitlines()[0][:200]
-            raise OutputError(f"{self.output} cannot be read back, it may have been changed: {told}") from None
+            reason = str(error).strip().splitlines()[0][:200]
+            raise OutputError(f"{self.output} cannot be read back, it may have been changed: {reason}") from None
 
     @property
     def usage(self) -> Usage:
@@ -113,7 +136,7 @@ class Run:
 
     def sample(self, n: int = 5, *, seed: int | None = None) -> SpotCheck:
         """Return `n` rows drawn at random, with prompt, answer and spans side by side; a seed draws the same again."""
-        return self._made_by().sample(self, n, seed)
+        return self._rerun().sample(self, n, seed)
 
     def retry_rejected(self) -> Run:
         """Ask the rows in `errors` anew, with the same extractor and options, and return a Run of all rows.
@@ -121,12 +144,12 @@ class Run:
         Its `cost` is that of the new requests. Raises ConfigError where the rejected rows are not at hand: a run that
         leaves them out of its frame or writes a file needs a `cache`.
         """
-        return self._made_by().retry(self)
+        return self._rerun().retry(self)
 
-    def _made_by(self) -> Repeatable:
-        if self._recipe is None:
-            raise ConfigError("this Run came from a pickle, which keeps no means to ask; call run again")
-        return self._recipe
+    def _rerun(self) -> Repeatable:
+        if self.details.rerun is None:
+            raise ConfigError("this Run came from a pickle, which does not keep its client; call run again")
+        return self.details.rerun
 
     def to_pandas(self) -> Any:
         """Return the frame as a pandas DataFrame, with the index of the input if that was one with an unnamed index.
@@ -147,11 +170,14 @@ class Run:
         return self.frame.__arrow_c_stream__(requested_schema)
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
-        # The means to ask again hold a client, and with it a key.
-        return None, {one.name: getattr(self, one.name) for one in fields(self)} | {"_recipe": None}
+        # `rerun` holds a client, and with it an API key.
+        state = {one.name: getattr(self, one.name) for one in fields(self)}
+        return None, state | {"details": replace(self.details, rerun=None)}
 
     def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
-        for name, value in ({"_manifest": {}} | state[1]).items():  # a pickle of an earlier version has no manifest
+        values = dict(state[1])
+        earlier = {new: values.pop(old) for old, new in _EARLIER_FIELDS.items() if old in values}
+        for name, value in ({"details": RunDetails(**earlier)} | values).items():
             setattr(self, name, value)
 
     def scan(self) -> pl.LazyFrame:
@@ -159,8 +185,8 @@ class Run:
 
         Csv and jsonl come back with the types of the run, too.
         """
-        if self._frame is None and self.output is not None:
-            return scan_output(self.output, self._schema)
+        if self.details.frame is None and self.output is not None:
+            return scan_output(self.output, self.details.schema)
         return self.frame.lazy()
 
     def _repr_html_(self) -> str:
@@ -169,8 +195,8 @@ class Run:
         except (ExtractError, pl.exceptions.PolarsError, OSError):  # a file that has gone since
             first = pl.DataFrame()
         written = {"report": self._report, "output": self.output, "rejected rows": self.errors_file}
-        told = [repr(self).removeprefix("Run(").removesuffix(")"), f"{self.seconds:.1f} s"]
-        return overview(told, self._reasons(), first, {name: path for name, path in written.items() if path})
+        lines = [repr(self).removeprefix("Run(").removesuffix(")"), f"{self.seconds:.1f} s"]
+        return overview(lines, self._reasons(), first, {name: path for name, path in written.items() if path})
 
     @property
     def _report(self) -> Path | None:

@@ -45,7 +45,7 @@ from extract.results.outcome import Outcome
 from extract.results.progress import Progress
 from extract.results.progress_bar import shown
 from extract.results.rerun import Rerun
-from extract.results.run import Run
+from extract.results.run import Run, RunDetails
 from extract.runner.gc_pause import unswept
 from extract.runner.options import INLINE_BYTES, AnswerRules
 from extract.runner.record import Asker
@@ -107,7 +107,7 @@ def _repeatable(function: Callable[P, Coroutine[Any, Any, Run]]) -> Callable[P, 
         result = await function(*args, **options)
         given = arguments.bind(*args, **options).arguments
         data, extractor = given.pop("data"), given.pop("extractor")
-        result._recipe = Rerun(data if result.output or given.get("cache") else None, extractor, given, run)
+        result.details.rerun = Rerun(data if result.output or given.get("cache") else None, extractor, given, run)
         return result
 
     return call
@@ -350,11 +350,13 @@ def _finish(runner: Runner, sink: Sink, path: Path | None, schema: pl.Schema, ma
         budget=runner.asker.gate.meter,
         output=written,
         errors_file=errors_file,
-        _schema=schema,
-        _frame=sink.frame if isinstance(sink, FrameSink) else None,
-        _inputs=len(runner.source.schema),
-        _failed=runner.failed_rows(),
-        _manifest=manifest,
+        details=RunDetails(
+            schema=schema,
+            frame=sink.frame if isinstance(sink, FrameSink) else None,
+            input_columns=len(runner.source.schema),
+            failed_places=runner.failed_rows(),
+            manifest=manifest,
+        ),
     )
 
 
