@@ -1,4 +1,4 @@
-"""The daily quota: when its day begins, and how many requests it has seen."""
+"""The daily quota: when its day begins, and how many requests were sent in it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Day", "day_is_over", "pacific_midnight"]
 
 
 def pacific_midnight(now: datetime) -> datetime:
-    """Return when the day of the daily quota began (Google's page on rate limits: midnight Pacific time)."""
+    """Return when the current day of the quota began: at midnight Pacific time (Google's page on rate limits)."""
     try:
         pacific: tzinfo = ZoneInfo("America/Los_Angeles")
     except ZoneInfoNotFoundError:  # no time zones on this machine: right in winter, an hour late in summer
@@ -24,22 +24,22 @@ def pacific_midnight(now: datetime) -> datetime:
 
 @dataclass(slots=True)
 class Day:
-    """How many requests were `sent` in a day of the daily quota that `ends` at a Unix time. Callers say the time."""
+    """How many requests were `sent` in a day of the quota that `ends` at a Unix time. Callers pass the time."""
 
     sent: int
     ends: float
 
     @classmethod
     def of(cls, at: float, sent_since: Callable[[float], int] = lambda _: 0) -> Self:
-        """Return the day that a Unix time belongs to; `sent_since` counts what was sent since it began."""
+        """Return the day that the Unix time `at` is in; `sent_since` counts the requests since a Unix time."""
         began = pacific_midnight(datetime.fromtimestamp(at, UTC))
-        # The longest day has 25 hours, the shortest 23: so this is within the next one.
+        # Days have 23 to 25 hours, as clocks change: 26 hours after midnight is always within the next day.
         return cls(
             sent_since(began.timestamp()), pacific_midnight((began + timedelta(hours=26)).astimezone(UTC)).timestamp()
         )
 
     def count(self, at: float) -> int:
-        """Return how many requests were sent so far; none where a new day has begun."""
+        """Return how many requests were sent so far; 0 where a new day has begun."""
         if at >= self.ends:
             self.sent, self.ends = 0, Day.of(at).ends
         return self.sent
