@@ -101,7 +101,7 @@ def _print_row(console: Console, plan: Plan, row: Mapping[str, Any], checked: Ch
     if checked.answer is None:
         grid.add_row(Text(signs.cross, "red"), Text("rejected", "red"), plain(checked.error or "no answer", console))
     for name, value in (checked.answer or {}).items():
-        told = _told(console, value, checked.found(name))
+        told = _told(console, value, checked.status_of(name))
         grid.add_row(Text(signs.arrow, "cyan"), Text(plain(name, console), "cyan"), told)
     with console.capture() as captured:
         console.print(grid)

@@ -16,8 +16,8 @@ class Budget:
 
     Raises ConfigError for a value that is not above 0.
 
-    >>> Budget(dollars=Decimal("2.50"), requests=10_000)
-    Budget(dollars=Decimal('2.50'), tokens=None, requests=10000)
+        >>> Budget(dollars=Decimal("2.50"), requests=10_000)
+        Budget(dollars=Decimal('2.50'), tokens=None, requests=10000)
     """
 
     dollars: Decimal | None = None

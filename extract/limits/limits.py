@@ -20,7 +20,8 @@ class Limits:
     `stop_after_failures` counts failures in a row while no record has succeeded yet; 0 never stops. Raises ConfigError
     for values out of range.
 
-    >>> run(rows, extractor, limits=Limits(concurrency=16, rpm=600, deadline=120), offline=True)
+        >>> limits = Limits(concurrency=16, rpm=600, deadline=120)
+        >>> result = run(["It works"], Extractor(["good", "bad"], "{text}"), limits=limits, offline=True)
     """
 
     concurrency: int = 64

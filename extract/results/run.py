@@ -1,4 +1,4 @@
-"""What a run leaves behind: counts, money, the typed frame and the rows that failed, each with its reason."""
+"""The result of a run: counts, cost, the typed frame, and the rows that failed, each with its reason."""
 
 from __future__ import annotations
 
@@ -68,13 +68,20 @@ class Run:
     """The result of a run: `frame` for what was extracted, `errors` for what was not.
 
     `stopped` is the error that ended the run early, `interrupted` is True after Ctrl-C; the rows not reached then have
-    the code `not_run`, and the same call takes them up. `output` is the file written, if any. `rung` is how far the
-    schema had to be relaxed for the service to take it; what was dropped is checked locally all the same. `budget` is
-    how a budget was used, None without one. `files_left` counts uploaded files that could not be deleted: the next run
-    with the same cache does so, or the service after 48 hours. `report` is the file that notebooks link to, if any.
+    the code `not_run`, and the same call runs them. `output` is the file written, if any. `rung` is how far the schema
+    had to be relaxed for the service to accept it; what was dropped is still checked locally. `budget` is how a budget
+    was used, None without one. `files_left` counts uploaded files that could not be deleted: the next run with the same
+    cache deletes them, or the service after 48 hours. `report` is the file that notebooks link to, if any. `details` is
+    for this package's own modules.
 
-    As an Arrow stream (`pyarrow.table(run)`, DuckDB, pandas, narwhals) it is its frame. A pickled Run keeps all but the
-    means to ask again: `sample` and `retry_rejected` need the Run itself.
+    As an Arrow stream (`pyarrow.table(run)`, DuckDB, pandas, narwhals) it is its frame. A pickled Run does not keep its
+    client: `sample` and `retry_rejected` need the Run itself.
+
+        >>> result = run(["It works", "It broke"], Extractor(["good", "bad"], "{text}"), offline=True)
+        >>> result
+        Run(2 of 2 rows valid, 0 rejected, $0)
+        >>> result.frame.columns
+        ['text', 'value']
     """
 
     totals: Totals
@@ -119,7 +126,7 @@ class Run:
 
     @property
     def complete(self) -> bool:
-        """True where every row was asked."""
+        """True where the run reached every row."""
         return self.stopped is None and not self.interrupted
 
     def summary(self) -> JsonObject:
@@ -139,9 +146,9 @@ class Run:
         return self._rerun().sample(self, n, seed)
 
     def retry_rejected(self) -> Run:
-        """Ask the rows in `errors` anew, with the same extractor and options, and return a Run of all rows.
+        """Send the rows in `errors` again, with the same extractor and options, and return a Run of all rows.
 
-        Its `cost` is that of the new requests. Raises ConfigError where the rejected rows are not at hand: a run that
+        Its `cost` is that of the new requests. Raises ConfigError where the rejected rows are not available: a run that
         leaves them out of its frame or writes a file needs a `cache`.
         """
         return self._rerun().retry(self)
@@ -181,9 +188,9 @@ class Run:
             setattr(self, name, value)
 
     def scan(self) -> pl.LazyFrame:
-        """Return the frame lazily: the file that was written is read only as far as it is wanted.
+        """Return the frame lazily: of a file, only the columns and rows that are used are read.
 
-        Csv and jsonl come back with the types of the run, too.
+        Csv and jsonl come back with the types of the run.
         """
         if self.details.frame is None and self.output is not None:
             return scan_output(self.output, self.details.schema)
@@ -200,7 +207,7 @@ class Run:
 
     @property
     def _report(self) -> Path | None:
-        """The report that was named, or one that stands beside the output under its name."""
+        """The report that was written, or a file of the output's name that ends in .html beside it."""
         beside = None if self.output is None else self.output.with_suffix(".html")
         return self.report or (beside if beside is not None and beside.is_file() else None)
 

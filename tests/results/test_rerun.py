@@ -1,4 +1,4 @@
-"""What can be asked of a Run afterwards: rows to look at, and its rejected rows anew."""
+"""What a Run offers afterwards: rows to look at, and its rejected rows sent again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Invoice(BaseModel):
     total: float | None
 
 
-def asked(body: dict[str, Any]) -> str:
+def prompt_of(body: dict[str, Any]) -> str:
     return str(body["input"][-1]["content"][0]["text"])
 
 
@@ -42,7 +42,7 @@ class Moody:
         self.client = Client("key", transport=self.emulator.transport)
 
     def __call__(self, body: dict[str, Any]) -> str:
-        number = int(asked(body).rsplit(" ", 1)[1])
+        number = int(prompt_of(body).rsplit(" ", 1)[1])
         return '{"value": "ugly"}' if self.wrong(number) else '{"value": "good"}'
 
     @property
@@ -201,7 +201,7 @@ def test_values_are_marked_where_they_stand_in_the_document(folder: str, tmp_pat
     assert marked == {span["text"] for span in row.spans if span["text"]}
     assert row.answer is not None
     assert row.answer["vendor"] in marked
-    assert row.found("vendor") == "exact"
+    assert row.status_of("vendor") == "exact"
     assert str(row.row_id) in repr(result.sample(1, seed=3))
 
 
