@@ -47,7 +47,7 @@ def _judged(
     run: Run, source: Source, rows: int
 ) -> Iterator[tuple[tuple[int, Mapping[str, Any]], Mapping[str, Any] | None, str | None]]:
     """Yield a row with its number, its answer, and the reason where it has none; rows not reached are left out."""
-    reasons = dict(zip(run._failed, run.errors.select("code", "message").iter_rows(), strict=True))
+    reasons = dict(zip(run.details.failed_places, run.errors.select("code", "message").iter_rows(), strict=True))
     answers: Iterator[dict[str, Any]] = iter(())
     if run.totals.valid:
         answers = run.scan().head(rows).collect().iter_rows(named=True)
@@ -101,7 +101,7 @@ def _print_row(console: Console, plan: Plan, row: Mapping[str, Any], checked: Ch
     if checked.answer is None:
         grid.add_row(Text(signs.cross, "red"), Text("rejected", "red"), plain(checked.error or "no answer", console))
     for name, value in (checked.answer or {}).items():
-        told = _told(console, value, checked.found(name))
+        told = _told(console, value, checked.status_of(name))
         grid.add_row(Text(signs.arrow, "cyan"), Text(plain(name, console), "cyan"), told)
     with console.capture() as captured:
         console.print(grid)

@@ -1,4 +1,4 @@
-"""Two runs over the same rows: what has changed, and which of them is right more often."""
+"""Two runs over the same rows: what changed, and which of them is right more often."""
 
 from __future__ import annotations
 
@@ -26,11 +26,12 @@ _HEADER: Final = (*_GOLDLESS, "both right", "only a", "only b", "neither", "p")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldComparison:
-    """What two runs make of one field.
+    """How two runs differ in one field.
 
     Of the `rows` that both have, `changed` hold another value. Of the gold rows, `both` are right in both runs when
-    normalised, `only_a`, `only_b` in one, `neither` in none; a row that a run lacks is wrong. `p_value` is McNemar's
-    exact test: how likely so uneven a split is where both are equally good. The last five are None without gold.
+    normalised, `only_a` and `only_b` in one of them, `neither` in none; a row that a run lacks is wrong. `p_value` is
+    that of McNemar's exact test: how likely such an uneven split is if both runs are equally good. The last five are
+    None without gold.
     """
 
     name: str
@@ -55,9 +56,14 @@ class Comparison:
     """Two runs, a and b, side by side.
 
     `rows` are in both, `only_in_a` and `only_in_b` in one: these are compared with gold, never with each other.
-    `gold` counts gold rows, None without gold; `unjudged` rows of a or b are in no gold. `changes` has one row per
-    changed value: the key, `field`, `a`, `b` and, with gold, `gold`, as text; null is null. A key column that bears one
+    `gold` counts gold rows, None without gold; `unjudged` rows of a or b are not in gold. `changes` has one row per
+    changed value: the key, `field`, `a`, `b` and, with gold, `gold`, as text; null is null. A key column that has one
     of these names is called `key` there.
+
+        >>> a = pl.DataFrame({"id": [1, 2], "city": ["Bonn", "Essen"]})
+        >>> b = pl.DataFrame({"id": [1, 2], "city": ["Bonn", "Köln"]})
+        >>> compare(a, b, on="id").changes.rows()
+        [(2, 'city', 'Essen', 'Köln')]
     """
 
     rows: int
@@ -99,10 +105,10 @@ class Comparison:
         return header, [one.cells()[: len(header)] for one in self.fields]
 
     def _counts(self) -> str:
-        told = f"{self.rows:,} rows in both, {self.only_in_a:,} only in a, {self.only_in_b:,} only in b"
+        counts = f"{self.rows:,} rows in both, {self.only_in_a:,} only in a, {self.only_in_b:,} only in b"
         if self.gold is None:
-            return told
-        return f"{told}; {self.gold:,} gold rows, {self.unjudged:,} rows without gold"
+            return counts
+        return f"{counts}; {self.gold:,} gold rows, {self.unjudged:,} rows without gold"
 
 
 def _p(value: float | None) -> str:
@@ -118,21 +124,27 @@ def compare(
     fields: Sequence[str] | None = None,
     day_first: bool = True,
 ) -> Comparison:
-    """Return what has changed from `a` to `b`, row by row where the column `on` has the same value.
+    """Return what changed from `a` to `b`, row by row where the column `on` has the same value.
 
     `fields` names what is compared, by default all that both have; structs as in `evaluate`. With `gold` also which of
-    the two is right, for the fields that gold has. Rows that were rejected, as `_extract` tells, count as not there.
+    the two is right, for the fields that gold has. Rows that were rejected, according to `_extract`, count as absent.
     Raises ConfigError as `evaluate` does.
+
+        >>> a = pl.DataFrame({"id": [1, 2], "city": ["Bonn", "Essen"]})
+        >>> b = gold = pl.DataFrame({"id": [1, 2], "city": ["Bonn", "Köln"]})
+        >>> city = compare(a, b, gold, on="id")["city"]
+        >>> city.changed, city.only_a, city.only_b
+        (1, 0, 1)
     """
     frames = {"a": a, "b": b} | ({} if gold is None else {"gold": gold})
     a, b, *golds = with_equal_keys(frames, on)
     check_meeting({"a": a, "b": b}, on)
     (a, _), (b, _) = split_rejected(a, on), split_rejected(b, on)
     columns = common_fields(a, b, on, fields)
-    keys, pairs = paired(b, a, on, [(theirs, ours) for ours, theirs in columns.values()])
+    keys, pairs = paired(b, a, on, [(in_b, in_a) for in_a, in_b in columns.values()])
     truth = _Truth.of(golds[0], a, b, on, columns, day_first=day_first) if golds else None
-    found = [_compared(name, keys.to_list(), pair, truth) for name, pair in zip(columns, pairs, strict=True)]
-    changes = [row for _, rows in found for row in rows]
+    compared = [_compared(name, keys.to_list(), pair, truth) for name, pair in zip(columns, pairs, strict=True)]
+    changes = [row for _, rows in compared for row in rows]
     texts = dict.fromkeys(("field", "a", "b", *(["gold"] if golds else [])), pl.String())
     judged = set() if truth is None else truth.keys
     unjudged = 0 if truth is None else len({*a[on].to_list(), *b[on].to_list()} - judged)
@@ -142,7 +154,7 @@ def compare(
         only_in_b=b.height - len(keys),
         gold=None if truth is None else len(judged),
         unjudged=unjudged,
-        fields=tuple(one for one, _ in found),
+        fields=tuple(one for one, _ in compared),
         changes=pl.DataFrame(changes, schema={"key" if on in texts else on: a.schema[on], **texts}, orient="row"),
     )
 
@@ -150,7 +162,7 @@ def compare(
 def _compared(
     name: str, keys: Sequence[Hashable], pairs: Pairs, truth: _Truth | None
 ) -> tuple[FieldComparison, list[tuple[Any, ...]]]:
-    """Return what two runs make of one field, and the rows of `changes`."""
+    """Return how two runs differ in one field, and the rows of `changes`."""
     changed = [
         (key, name, _shown(before), _shown(after))
         for key, (after, before) in zip(keys, pairs.both(), strict=True)
@@ -158,17 +170,17 @@ def _compared(
     ]
     if truth is None:
         return FieldComparison(name=name, rows=len(keys), changed=len(changed)), changed
-    found = FieldComparison(name=name, rows=len(keys), changed=len(changed), **truth.split(name))
-    return found, [(*row, truth.told(name, row[0])) for row in changed]
+    comparison = FieldComparison(name=name, rows=len(keys), changed=len(changed), **truth.split(name))
+    return comparison, [(*row, truth.text(name, row[0])) for row in changed]
 
 
 @dataclass(frozen=True, slots=True)
 class _Truth:
-    """Which gold rows either run has right, by field; and what gold says, as text."""
+    """Which gold rows either run has right, by field, and the gold values as text."""
 
     keys: set[Hashable]
     right: tuple[dict[str, set[Hashable]], dict[str, set[Hashable]]]
-    said: dict[str, dict[Hashable, str | None]]
+    texts: dict[str, dict[Hashable, str | None]]
 
     @classmethod
     def of(
@@ -183,7 +195,7 @@ class _Truth:
     ) -> _Truth:
         names = [name for name in common_fields(a, gold, on, None) if name in columns]
         sides: list[dict[str, set[Hashable]]] = []
-        said: dict[str, dict[Hashable, str | None]] = {}
+        texts: dict[str, dict[Hashable, str | None]] = {}
         for frame in (a, b):
             read = {name: column for name, column in common_fields(frame, gold, on, None).items() if name in names}
             keys, pairs = paired(frame, gold, on, list(read.values()))
@@ -194,17 +206,17 @@ class _Truth:
                     for name, one in zip(read, judged, strict=True)
                 }
             )
-            for name, (_, theirs) in read.items():
-                told = gold.select(key=pl.col(on), value=theirs)
-                said[name] = {key: _shown(value) for key, value in told.iter_rows()}
-        return cls(set(gold[on].to_list()), (sides[0], sides[1]), said)
+            for name, (_, in_gold) in read.items():
+                values = gold.select(key=pl.col(on), value=in_gold)
+                texts[name] = {key: _shown(value) for key, value in values.iter_rows()}
+        return cls(set(gold[on].to_list()), (sides[0], sides[1]), texts)
 
     def split(self, name: str) -> dict[str, Any]:
-        """Return how the gold rows divide; nothing for a field that gold lacks."""
+        """Return the counts of gold rows by which run is right; nothing for a field that gold lacks."""
         if name not in self.right[0]:
             return {}
-        ours, theirs = (side[name] for side in self.right)
-        both, only_a, only_b = len(ours & theirs), len(ours - theirs), len(theirs - ours)
+        in_a, in_b = (side[name] for side in self.right)
+        both, only_a, only_b = len(in_a & in_b), len(in_a - in_b), len(in_b - in_a)
         return {
             "both": both,
             "only_a": only_a,
@@ -213,8 +225,8 @@ class _Truth:
             "p_value": mcnemar(only_a, only_b),
         }
 
-    def told(self, name: str, key: Hashable) -> str | None:
-        return self.said.get(name, {}).get(key)
+    def text(self, name: str, key: Hashable) -> str | None:
+        return self.texts.get(name, {}).get(key)
 
 
 def _shown(value: Any) -> str | None:
@@ -225,13 +237,14 @@ def _shown(value: Any) -> str | None:
 
 def mcnemar(only_a: int, only_b: int) -> float:
     """Return the two-sided p-value of McNemar's exact test, from the rows that only one of two runs has right."""
-    n, least = only_a + only_b, min(only_a, only_b)
+    n, fewer = only_a + only_b, min(only_a, only_b)
     if only_a == only_b:
         return 1.0
-    # The largest term by logarithms, since its parts pass any float; each smaller one from the one before.
-    term = math.exp(math.lgamma(n + 1) - math.lgamma(least + 1) - math.lgamma(n - least + 1) - n * math.log(2))
+    # The tail of a binomial distribution with p = 1/2. Its largest term is computed by logarithms, since factorials
+    # overflow any float; each smaller one follows from the one before.
+    term = math.exp(math.lgamma(n + 1) - math.lgamma(fewer + 1) - math.lgamma(n - fewer + 1) - n * math.log(2))
     tail = 0.0
-    for count in range(least, -1, -1):
+    for count in range(fewer, -1, -1):
         tail += term
         term *= count / (n - count + 1)
         if term < tail * 1e-17:

@@ -1,4 +1,4 @@
-"""Which labels were given to rows of each gold label, and what labels are called so that both sides meet."""
+"""Confusion matrices: which labels were predicted for each gold label, under names that both sides share."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ __all__ = ["Confusion", "Label", "confusion_of", "shown_label"]
 
 Label: TypeAlias = str | None
 
-_MOST_ACROSS: Final = 12
-_MOST_CONFUSED: Final = 20
+_MAX_MATRIX: Final = 12  # labels; for more, the pairs most confused are listed instead
+_MAX_PAIRS: Final = 20
 
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """How often rows of each gold label were given each label.
+    """How often each label was predicted for each gold label.
 
     `labels` are all that either side uses, sorted, null last. `cells` holds (gold, predicted, rows) for each pair that
     occurs, both by their place in `labels`. `unanswered` counts, per gold label, rows without a prediction.
@@ -38,7 +38,7 @@ class Confusion:
 
     @property
     def counts(self) -> list[list[int]]:
-        """The whole matrix, `counts[gold][predicted]`: as large as the labels are many, squared."""
+        """The whole matrix, `counts[gold][predicted]`, of size labels times labels."""
         matrix = [[0] * len(self.labels) for _ in self.labels]
         for gold, predicted, rows in self.cells:
             matrix[gold][predicted] = rows
@@ -50,7 +50,7 @@ class Confusion:
 
     @property
     def right(self) -> list[int]:
-        """Rows that were given their gold label, per label."""
+        """Rows whose gold label was predicted, per label."""
         return self._summed((gold, rows) for gold, predicted, rows in self.cells if gold == predicted)
 
     @property
@@ -64,7 +64,7 @@ class Confusion:
 
     @property
     def predictions(self) -> list[int]:
-        """Rows that were given each label."""
+        """Rows for which each label was predicted."""
         return self._summed((predicted, rows) for _, predicted, rows in self.cells)
 
     def _summed(self, parts: Iterable[tuple[int, int]], start: Sequence[int] = ()) -> list[int]:
@@ -89,18 +89,18 @@ class Confusion:
         predicted = n * n - sum(count**2 for count in (*self.predictions, none))
         return (self.hits * n - by_chance) / math.sqrt(gold * predicted) if gold and predicted else None
 
-    def confused(self, most: int | None = None) -> list[tuple[Label, Label, int]]:
-        """Return (gold, predicted, rows) for labels that were mistaken for another, most frequent first."""
+    def confused(self, limit: int | None = None) -> list[tuple[Label, Label, int]]:
+        """Return (gold, predicted, rows) for pairs of different labels, most frequent first, `limit` at most."""
         wrong = [
             (self.labels[gold], self.labels[predicted], rows)
             for gold, predicted, rows in self.cells
             if gold != predicted
         ]
-        return sorted(wrong, key=lambda one: -one[2])[:most]
+        return sorted(wrong, key=lambda one: -one[2])[:limit]
 
     def __str__(self) -> str:
-        """Return the matrix, gold labels down and predicted ones across; of many labels the pairs most confused."""
-        return "\n".join(self._matrix() if len(self.labels) <= _MOST_ACROSS else self._worst())
+        """Return the matrix, gold labels down and predicted ones across; for many labels the pairs most confused."""
+        return "\n".join(self._matrix() if len(self.labels) <= _MAX_MATRIX else self._worst())
 
     def _matrix(self) -> list[str]:
         names = list(map(shown_label, self.labels))
@@ -113,8 +113,8 @@ class Confusion:
 
     def _worst(self) -> list[str]:
         wrong = self.confused()
-        rows = [(shown_label(gold), shown_label(given), f"{count:,}") for gold, given, count in wrong[:_MOST_CONFUSED]]
-        rest = sum(count for *_, count in wrong[_MOST_CONFUSED:])
+        rows = [(shown_label(gold), shown_label(given), f"{count:,}") for gold, given, count in wrong[:_MAX_PAIRS]]
+        rest = sum(count for *_, count in wrong[_MAX_PAIRS:])
         more = [f"and {rest:,} rows in {len(wrong) - len(rows):,} other pairs"] if rest else []
         return [*aligned(("gold", "predicted", "rows"), rows, words=2), *more]
 
@@ -133,10 +133,10 @@ def shown_label(label: Label) -> str:
 
 
 def confusion_of(pairs: Pairs) -> Confusion:
-    """Return how the labels of a field were given."""
-    name_ours, name_theirs = _namer(pairs.gold), _namer(pairs.predicted)
-    answered = Counter((name_theirs(theirs), name_ours(ours)) for ours, theirs in pairs.both())
-    unanswered = Counter(map(name_theirs, pairs.unanswered.to_list()))
+    """Return the confusion matrix of a field."""
+    predicted_label, gold_label = _namer(pairs.gold), _namer(pairs.predicted)
+    answered = Counter((gold_label(gold), predicted_label(predicted)) for predicted, gold in pairs.both())
+    unanswered = Counter(map(gold_label, pairs.unanswered.to_list()))
     used = {label for pair in answered for label in pair} | unanswered.keys()
     labels = sorted(used, key=lambda label: (label is None, label or ""))
     places = {label: place for place, label in enumerate(labels)}
@@ -145,9 +145,10 @@ def confusion_of(pairs: Pairs) -> Confusion:
 
 
 def _namer(beside: pl.Series) -> Callable[[Any], Label]:
-    """Return how to name the values of one side as labels, so that what is the same on both sides has one name.
+    """Return a function that names the values of one side as labels, so that the same label has one name on both.
 
-    A text is read as the type of the other side; beside the labels of a schema it is the one that it is normalised.
+    `beside` is the other side: a text is read as its type, and where it has the labels of a schema, as the label that
+    equals it once normalised.
     """
     typed = beside.drop_nulls().head(1).to_list()
     categories = beside.dtype.categories.to_list() if isinstance(beside.dtype, pl.Enum) else []
@@ -157,24 +158,24 @@ def _namer(beside: pl.Series) -> Callable[[Any], Label]:
     def name(value: Any) -> Label:
         if value is None:
             return None
-        if (kept := (type(value), value)) not in names:  # the type, since to Python True is 1
+        if (key := (type(value), value)) not in names:  # with the type, since True == 1 in Python
             text = _name(_read_as(value, typed[0]) if typed else value)
             foreign = isinstance(value, str) and text not in known
-            names[kept] = own.get(collapsed(text), text) if own and foreign else text
-        return names[kept]
+            names[key] = own.get(collapsed(text), text) if own and foreign else text
+        return names[key]
 
     return name
 
 
 def _by_words(categories: Sequence[str]) -> dict[str, str]:
-    """Return labels by what they are when normalised, without those that only case or punctuation tells apart."""
+    """Return labels by their words, without those that differ only in case or punctuation."""
     words = [collapsed(label) for label in categories]
-    met = Counter(words)
-    return {word: label for word, label in zip(words, categories, strict=True) if met[word] == 1}
+    counts = Counter(words)
+    return {word: label for word, label in zip(words, categories, strict=True) if counts[word] == 1}
 
 
 def _read_as(value: Any, like: Any) -> Any:
-    """Return a value as one of the type of `like`, where it is written so; else as it is."""
+    """Return a value as one of the type of `like`, where its text is in that type's notation; else unchanged."""
     if isinstance(like, bool):
         truth = written_boolean(value) if isinstance(value, str) else {0: False, 1: True}.get(value)
         return value if truth is None else truth

@@ -1,4 +1,4 @@
-"""What one right row costs, where the run has told what each row cost."""
+"""What one correct row costs, where the run recorded the cost of each row."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ __all__ = ["CostScore", "cost_column", "cost_score"]
 class CostScore:
     """US dollars for `rows` judged rows, `correct` of which are right in every field.
 
-    `unknown` judged rows are left out: of which a part was in the cache (an earlier run has paid for it), at an unknown
-    price, and `missing` ones: those without an answer, which may have been paid for. `per_correct` is None where no row
-    is right, and too low where `at_least`. `interval` holds it.
+    `unknown` judged rows are left out: rows at an unknown price, rows of which a part came from the cache (an earlier
+    run paid for it), and the `missing` ones, which have no answer but may have been paid for. `per_correct` is None
+    where no row is correct, and too low where `at_least`; `interval` is its confidence interval.
     """
 
     dollars: float
@@ -36,12 +36,12 @@ class CostScore:
 
     @property
     def at_least(self) -> bool:
-        """True where rows without an answer may have cost something that is not known."""
+        """True where rows without an answer may have cost an unknown amount."""
         return bool(self.missing and self.dollars)
 
 
 def cost_column(frame: pl.DataFrame) -> pl.Expr | None:
-    """Return what each row has cost, null where that is unknown; None for a run without provenance."""
+    """Return the cost of each row, null where it is unknown; None for a run without provenance."""
     names = inner_names(frame.schema, PROVENANCE)
     if "cost_usd" not in names:
         return None
@@ -60,16 +60,16 @@ def cost_score(
     resamples: int,
     seed: int,
 ) -> CostScore | None:
-    """Return the cost of a right row, from the costs and verdicts of judged rows. None where no cost is known.
+    """Return the cost of a correct row, from the costs and verdicts of judged rows. None where no cost is known.
 
-    `missing` more rows have no answer. Where the cost of all others is known, what is left of `spent` is theirs.
+    `missing` more rows have no answer. Where the cost of all others is known, the rest of `spent` is what they cost.
     """
     known = Counter((cost, right) for cost, right in zip(costs, correct, strict=True) if cost is not None)
     if not known:
         return None
     unknown = costs.count(None)
     rest = -1.0 if spent is None or unknown else spent - sum(cost * times for (cost, _), times in known.items())
-    if missing and rest > -1e-9:  # but for rounding, no more than all was spent on some
+    if missing and rest > -1e-9:  # apart from rounding, the rows cost no more than the whole run
         known[max(0.0, rest) / missing, False] += missing
         missing = 0
     score = CostScore(

@@ -1,7 +1,7 @@
-"""Rows are paired by key, and each field both frames have is scored.
+"""Rows are joined by key, and each field that both frames have is scored.
 
-Two measures stand side by side: `exact` asks whether the values are the same, `normalised` forgives case, blanks,
-punctuation and the written forms of dates, amounts and truth values.
+Two measures stand side by side: `exact` asks whether the values are the same, `normalised` ignores case, blanks,
+punctuation and the notation of dates, amounts and truth values.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
 __all__ = ["evaluate"]
 
-_MOST_LABELS: Final = 200
-"""A text column holds labels if neither side has more distinct texts, and those of gold occur twice on average."""
+_MAX_LABELS: Final = 200
+"""A text column holds labels if neither side has more distinct texts, and gold's occur twice or more on average."""
 
 
 def evaluate(
@@ -50,15 +50,20 @@ def evaluate(
 
     `fields` names what is judged, by default all that both frames have. A struct is judged whole and by its fields,
     `outer.inner`, which may also be named alone; names that only the prediction has are never judged.
-    `labels` names fields to score as labels that do not look like it: texts with many labels, or few rows.
-    `keys` names, for a list of structs, the field or fields that make two members the same one: `{"items": "sku"}`.
+    `labels` names fields to score as labels although they do not look like it: texts with many labels, or few rows.
+    `keys` names, for a list of structs, the field or fields that identify a member: `{"items": "sku"}`.
     `day_first` reads 05/04/2026 in a text as 5 April.
-    `rejected` holds the keys of rows that were rejected and stand in `predicted` with nulls: these are no answers but
-    missing ones, as where such rows are left out. Where `predicted` has the column `_extract`, that tells it.
-    `spent` is what the run has cost in all, where its rows are those of gold: what rejected rows cost counts then, too.
-    Intervals of shares are Wilson's; those of F1, kappa and cost are a BCa bootstrap of `resamples` (0: none) from
-    `seed`. Raises ConfigError for a missing, null or repeated key, keys that never meet, an unknown field, and nothing
-    to judge.
+    `rejected` holds the keys of rows that were rejected and stand in `predicted` with nulls: they count as missing, as
+    if they were left out. Where `predicted` has the column `_extract`, that says it.
+    `spent` is what the whole run cost in US dollars, where its rows are those of gold: so the cost of rejected rows
+    counts too. Intervals of shares are Wilson's; those of F1, kappa and cost are a BCa bootstrap of `resamples` (0:
+    none) from `seed`. Raises ConfigError for a missing, null or repeated key, no key in common, an unknown field, and
+    nothing to judge.
+
+        >>> predicted = pl.DataFrame({"id": [1, 2], "city": ["Bonn", "köln"]})
+        >>> gold = pl.DataFrame({"id": [1, 2], "city": ["Bonn", "Köln"]})
+        >>> evaluate(predicted, gold, on="id")["city"].normalised
+        1.0
     """
     if resamples < 0:
         raise ConfigError(f"resamples is how often the rows are drawn anew, 0 or more, not {resamples!r}")
@@ -86,7 +91,7 @@ def _spend(
     spent: Decimal | float | None,
     options: _Options,
 ) -> CostScore | None:
-    """Return what a right row has cost; rejected rows have cost something and are not right."""
+    """Return what a correct row cost. Rejected rows count: they cost something and are never correct."""
     cost = cost_column(answered)
     if cost is None:
         return None
@@ -133,24 +138,24 @@ def _score(name: str, pairs: Pairs, judged: Verdicts, options: _Options) -> Fiel
 
 
 def _share_intervals(hits: Mapping[str, int], n: int) -> dict[str, Interval]:
-    found = {name: share_interval(count, n) for name, count in hits.items()}
-    return {name: interval for name, interval in found.items() if interval is not None}
+    intervals = {name: share_interval(count, n) for name, count in hits.items()}
+    return {name: interval for name, interval in intervals.items() if interval is not None}
 
 
 def _kind(pairs: Pairs, *, keyed: bool, labelled: bool) -> FieldKind:
-    ours, theirs = pairs.predicted.dtype, pairs.gold.dtype
-    if keyed or any(isinstance(dtype, pl.List | pl.Array) for dtype in (ours, theirs)):
+    dtypes = predicted, gold = pairs.predicted.dtype, pairs.gold.dtype
+    if keyed or any(isinstance(dtype, pl.List | pl.Array) for dtype in dtypes):
         return "list"
-    if ours.is_nested() or theirs.is_nested():
+    if predicted.is_nested() or gold.is_nested():
         return "nested"
-    if labelled or isinstance(ours, pl.Enum | pl.Categorical | pl.Boolean):
+    if labelled or isinstance(predicted, pl.Enum | pl.Categorical | pl.Boolean):
         return "label"
-    if ours != pl.String or theirs != pl.String:
+    if predicted != pl.String or gold != pl.String:
         return "value"
     texts = pl.concat([pairs.gold, pairs.unanswered]).drop_nulls()
-    if pairs.predicted.n_unique() > _MOST_LABELS:
+    if pairs.predicted.n_unique() > _MAX_LABELS:
         return "text"
-    return "label" if 0 < texts.n_unique() <= min(_MOST_LABELS, len(texts) // 2) else "text"
+    return "label" if 0 < texts.n_unique() <= min(_MAX_LABELS, len(texts) // 2) else "text"
 
 
 def _with_labels(score: FieldScore, confusion: Confusion, options: _Options) -> FieldScore:

@@ -1,7 +1,7 @@
-"""How far a figure may be off because only so many rows were judged: 95 % confidence intervals.
+"""How far a figure may be off because few rows were judged: 95 % confidence intervals.
 
-A share of rows gets Wilson's interval: a bootstrap of 20 right rows out of 20 would claim to be certain. Everything
-else gets a bootstrap over rows, bias-corrected and accelerated (BCa).
+A share of rows gets Wilson's interval: a bootstrap of 20 right rows out of 20 would claim certainty. Every other figure
+gets a bootstrap over rows, bias-corrected and accelerated (BCa: Efron, JASA 82, 1987).
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ __all__ = ["Bootstrap", "Interval", "share_interval"]
 _LEVEL: Final = 0.95
 _NORMAL: Final = NormalDist()
 _Z: Final = _NORMAL.inv_cdf((1 + _LEVEL) / 2)
-_MOST_DRAWS: Final = 20_000_000
+_MAX_DRAWS: Final = 20_000_000
 """Rows drawn for one field at most: a table of a million rows gets fewer resamples, and needs no more."""
-_FEWEST_RESAMPLES: Final = 200
-_DRAWS_AT_ONCE: Final = 4_000_000
-_MOST_LEFT_OUT: Final = 1_500
-"""Distinct rows up to which each is left out once, to see how skewed a figure is."""
+_MIN_RESAMPLES: Final = 200
+_DRAWS_AT_ONCE: Final = 4_000_000  # bounds memory
+_MAX_JACKKNIFE: Final = 1_500
+"""Distinct rows up to which each is left out once, to estimate how skewed a figure is; the work is their square."""
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A 95 % confidence interval, as far as the choice of rows goes."""
+    """A 95 % confidence interval for the choice of rows, which is the only uncertainty it covers."""
 
     low: float
     high: float
@@ -44,15 +44,16 @@ def share_interval(hits: int, n: int) -> Interval | None:
     share, spread = hits / n, _Z * _Z / n
     middle = (share + spread / 2) / (1 + spread)
     reach = _Z * math.sqrt(share * (1 - share) / n + spread / (4 * n)) / (1 + spread)
+    # At 0 and at n hits one end is exact, which rounding would miss by 1e-17.
     return Interval(max(0.0, middle - reach) if hits else 0.0, min(1.0, middle + reach) if hits < n else 1.0)
 
 
 @dataclass(frozen=True, slots=True)
 class Bootstrap:
-    """Resamples of a table of rows. `counts` says how often each distinct row occurs; rows are known by their place.
+    """Resamples of a table of rows. `counts` says how often each distinct row occurs; a row is its place in `counts`.
 
     `statistic` takes a frame with the columns `draw`, `row` and `times`, and returns a frame with the column `draw` and
-    one column per figure, null where a draw does not tell it.
+    one column per figure, null where the figure is undefined for a draw.
     """
 
     counts: Sequence[int]
@@ -61,9 +62,9 @@ class Bootstrap:
     seed: int
 
     def intervals(self, figures: Mapping[str, float | None]) -> dict[str, Interval]:
-        """Return the interval of each figure that is known and that varies.
+        """Return the interval of each figure that is known and varies.
 
-        Where all resamples give the same figure, as those of rows that are all right, a bootstrap tells nothing.
+        Where all resamples give the same figure, for example because all rows are right, a bootstrap says nothing.
         """
         n = sum(self.counts)
         wanted = [name for name, figure in figures.items() if figure is not None]
@@ -71,29 +72,30 @@ class Bootstrap:
             return {}
         drawn = pl.concat([self.statistic(draws) for draws in self._draws(n)])
         left_out = self._left_out()
-        found: dict[str, Interval] = {}
+        intervals: dict[str, Interval] = {}
         for name in wanted:
             values = drawn[name].drop_nulls().drop_nans().sort()
-            if len(values) >= _FEWEST_RESAMPLES / 2 and values[0] < values[-1]:
-                found[name] = _corrected(values, float(figures[name] or 0.0), self._acceleration(left_out, name))
-        return found
+            if len(values) >= _MIN_RESAMPLES / 2 and values[0] < values[-1]:
+                intervals[name] = _corrected(values, float(figures[name] or 0.0), self._acceleration(left_out, name))
+        return intervals
 
     def _draws(self, n: int) -> Iterator[pl.DataFrame]:
-        """Yield resamples of all rows, some at a time."""
+        """Yield resamples of all rows, several in one frame."""
+        # Equal rows are drawn together and counted: the statistic works on distinct rows with weights `times`.
         rows = pl.Series("row", range(len(self.counts)), dtype=pl.UInt32)
         every = rows.to_frame().select(pl.col("row").repeat_by(pl.Series(self.counts)).explode())["row"]
-        resamples = min(self.resamples, max(_FEWEST_RESAMPLES, _MOST_DRAWS // n))
+        resamples = min(self.resamples, max(_MIN_RESAMPLES, _MAX_DRAWS // n))
         at_once = max(1, _DRAWS_AT_ONCE // n)
         for first in range(0, resamples, at_once):
             count = min(at_once, resamples - first)
-            taken = every.sample(n * count, with_replacement=True, seed=self.seed + first)
+            rows_drawn = every.sample(n * count, with_replacement=True, seed=self.seed + first)
             draw = pl.int_range(n * count, dtype=pl.Int64, eager=True) // n + first
-            yield pl.DataFrame({"draw": draw, "row": taken}).group_by("draw", "row").len("times")
+            yield pl.DataFrame({"draw": draw, "row": rows_drawn}).group_by("draw", "row").len("times")
 
     def _left_out(self) -> pl.DataFrame | None:
-        """Return the statistic without one row, for each distinct row."""
+        """Return the statistic without one row, for each distinct row: the jackknife."""
         kinds = len(self.counts)
-        if kinds > _MOST_LEFT_OUT:
+        if kinds > _MAX_JACKKNIFE:
             return None
         rows = pl.DataFrame({"row": pl.Series(range(kinds), dtype=pl.UInt32), "times": self.counts})
         grid = rows.select(draw=pl.col("row").cast(pl.Int64)).join(rows, how="cross")
@@ -101,10 +103,11 @@ class Bootstrap:
         return self.statistic(fewer.filter(pl.col("times") > 0))
 
     def _acceleration(self, left_out: pl.DataFrame | None, name: str) -> float:
-        """Return how fast the figure's spread changes with the figure, from leaving out one row at a time."""
+        """Return how fast the figure's standard error changes with the figure, from the jackknife; 0 without one."""
         if left_out is None:
-            return 0.0
+            return 0.0  # the interval is then bias-corrected only
         known = left_out.select("draw", value=name).drop_nulls().filter(pl.col("value").is_finite())
+        # Equal rows have equal jackknife values, so each distinct row weighs as often as it occurs.
         weights = [self.counts[row] for row in known["draw"].to_list()]
         values = known["value"].to_list()
         total = sum(weights)
@@ -118,10 +121,12 @@ class Bootstrap:
 
 def _corrected(values: pl.Series, figure: float, acceleration: float) -> Interval:
     """Return the BCa interval from sorted resampled values; the plain percentiles where all lie on one side."""
+    # Ties count half: a figure of few rows takes few values, and the bias would jump otherwise.
     share = sum(1.0 if value < figure else 0.5 if value == figure else 0.0 for value in values) / len(values)
     bias = _NORMAL.inv_cdf(share) if 0 < share < 1 else 0.0
 
     def end(z: float) -> float:
+        # Near its pole the correction means nothing: the plain percentile is used there.
         slack = 1 - acceleration * (bias + z)
         shifted = bias + (bias + z) / slack if slack > 0.1 else z
         return float(values.quantile(_NORMAL.cdf(shifted), "linear") or 0.0)

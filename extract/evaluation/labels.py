@@ -16,12 +16,12 @@ __all__ = ["Average", "LabelScore", "averages", "label_fields", "label_intervals
 
 
 def label_fields(dtypes: Iterable[tuple[str, Any]]) -> Iterator[str]:
-    """Yield the fields that are labels by their types, however few rows there are: csv and jsonl forget it."""
+    """Yield the fields that are labels by type, however few rows there are; csv and jsonl do not keep the type."""
     return (name for name, dtype in _leaves(dtypes) if isinstance(dtype, pl.Enum))
 
 
 def text_fields(dtypes: Iterable[tuple[str, Any]]) -> Iterator[str]:
-    """Yield the fields that hold texts: in a csv file "1.50" is one, whatever it looks like."""
+    """Yield the fields that hold texts; a csv reader must not turn their "1.50" into a number."""
     return (name for name, dtype in _leaves(dtypes) if dtype == pl.String)
 
 
@@ -36,9 +36,9 @@ def _leaves(dtypes: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class LabelScore:
-    """How one label fared. `precision` is None where it was never predicted, `recall` where gold never has it.
+    """The score of one label. `precision` is None where it was never predicted, `recall` where gold never has it.
 
-    `label` is None for the rows whose gold value is null, which then count as a label of their own.
+    `label` is None for null, which counts as a label where gold has nulls.
     """
 
     label: str | None
@@ -50,7 +50,7 @@ class LabelScore:
 
 @dataclass(frozen=True, slots=True)
 class Average:
-    """A mean over labels; what is undefined for one of them counts as 0."""
+    """A mean over labels; an undefined precision or recall counts as 0."""
 
     precision: float
     recall: float
@@ -73,7 +73,7 @@ def averages(confusion: Confusion, labels: Sequence[LabelScore]) -> tuple[Averag
     """Return the micro, the macro and the support-weighted average over labels that have a score."""
     scored = {score.label for score in labels}
     counted = zip(confusion.labels, confusion.right, confusion.predictions, strict=True)
-    chosen = [(right, given) for label, right, given in counted if label in scored]
+    chosen = [(right, times) for label, right, times in counted if label in scored]
     hits, predicted = (sum(column) for column in zip(*chosen, strict=True))
     support = sum(score.support for score in labels)
     micro = Average(hits / predicted if predicted else 0.0, hits / support, 2 * hits / (predicted + support))

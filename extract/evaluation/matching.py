@@ -11,128 +11,145 @@ from extract.schema.notation import collapsed
 
 __all__ = ["match"]
 
-_MOST_COMPARED: Final = 50_000
-"""Pairs that are compared at most: in long lists that no text tells apart, each member with those around its place."""
+_MAX_COMPARISONS: Final = 50_000
+"""In long lists that no text tells apart, each member is compared with those around its place, about that often."""
 
 Same: TypeAlias = Callable[[Any, Any], bool]
 
 
-def match(ours: Sequence[Any], theirs: Sequence[Any], same: Same) -> tuple[int, list[Any], list[Any]]:
-    """Return how many members of two lists are matched with one that is the same, and those left on either side.
+def match(predicted: Sequence[Any], gold: Sequence[Any], same: Same) -> tuple[int, list[Any], list[Any]]:
+    """Return how many members of two lists are matched, and the members of either list that are not.
 
-    `same` takes a member of each. It holds for equal ones, for two texts just where these collapse to the same words,
-    and for two dicts where it holds for all that theirs has.
+    `same` takes a predicted and a gold member. It holds for equal ones, for two texts exactly where they collapse to
+    the same words, and for two dicts where it holds for everything that the gold one has.
     """
     count = 0
-    for name in (_exact_name, _loose_name):
-        met, ours, theirs = _paired_off(ours, theirs, name)
-        count += met
-    alone: tuple[list[Any], list[Any]] = ([], [])
-    for some, others in _groups(ours, theirs):
-        taken = _assigned(some, others, same)
-        met_others = set(taken.values())
-        count += len(taken)
-        alone[0].extend(one for place, one in enumerate(some) if place not in taken)
-        alone[1].extend(other for place, other in enumerate(others) if place not in met_others)
-    return count, *alone
+    # Members with equal keys are the same without a comparison, and these are most. Exact keys come first, so that
+    # "A" is not matched with "a" while another "A" is left over.
+    for key in (_exact_key, _loose_key):
+        matched, predicted, gold = _match_by_key(predicted, gold, key)
+        count += matched
+    unmatched: tuple[list[Any], list[Any]] = ([], [])
+    for some_predicted, some_gold in _groups(predicted, gold):
+        matches = _largest_matching(some_predicted, some_gold, same)
+        matched_gold = set(matches.values())
+        count += len(matches)
+        unmatched[0].extend(one for place, one in enumerate(some_predicted) if place not in matches)
+        unmatched[1].extend(one for place, one in enumerate(some_gold) if place not in matched_gold)
+    return count, *unmatched
 
 
-def _paired_off(
-    ours: Sequence[Any], theirs: Sequence[Any], name: Callable[[Any], Hashable]
+def _match_by_key(
+    predicted: Sequence[Any], gold: Sequence[Any], key: Callable[[Any], Hashable]
 ) -> tuple[int, list[Any], list[Any]]:
-    """Match members of the same name."""
-    free = _by_name(ours, name)
-    alone: list[Any] = []
-    for other in theirs:
-        if same := free.get(name(other)):
-            same.pop()
+    """Match members with equal keys; return their number and the others."""
+    free = _by_key(predicted, key)
+    unmatched: list[Any] = []
+    for one in gold:
+        if candidates := free.get(key(one)):
+            candidates.pop()
         else:
-            alone.append(other)
-    return len(theirs) - len(alone), [one for some in free.values() for one in some], alone
+            unmatched.append(one)
+    return len(gold) - len(unmatched), [one for group in free.values() for one in group], unmatched
 
 
-def _by_name(members: Sequence[Any], name: Callable[[Any], Hashable]) -> dict[Hashable, list[Any]]:
-    found: dict[Hashable, list[Any]] = defaultdict(list)
+def _by_key(members: Sequence[Any], key: Callable[[Any], Hashable]) -> dict[Hashable, list[Any]]:
+    groups: dict[Hashable, list[Any]] = defaultdict(list)
     for one in members:
-        found[name(one)].append(one)
-    return found
+        groups[key(one)].append(one)
+    return groups
 
 
-def _exact_name(value: Any) -> Hashable:
-    return _frozen(value, str)
+def _exact_key(value: Any) -> Hashable:
+    return _hashable(value, str)
 
 
-def _loose_name(value: Any) -> Hashable:
-    return _frozen(value, collapsed)
+def _loose_key(value: Any) -> Hashable:
+    return _hashable(value, collapsed)
 
 
-def _frozen(value: Any, read: Callable[[str], str]) -> Hashable:
-    """Return what equal values have in common, their texts as `read` gives them."""
+def _hashable(value: Any, text_key: Callable[[str], str]) -> Hashable:
+    """Return a key that equal values share; texts count as equal where `text_key` gives the same."""
     if isinstance(value, dict):
-        return dict, frozenset((name, _frozen(item, read)) for name, item in value.items())
+        return dict, frozenset((name, _hashable(item, text_key)) for name, item in value.items())
     if isinstance(value, list):
-        return list, tuple(_frozen(item, read) for item in value)
-    return (str, read(value)) if isinstance(value, str) else (None, comparable(value))
+        return list, tuple(_hashable(item, text_key) for item in value)
+    return (str, text_key(value)) if isinstance(value, str) else (None, comparable(value))
 
 
-def _groups(ours: Sequence[Any], theirs: Sequence[Any]) -> Iterator[tuple[Sequence[Any], Sequence[Any]]]:
-    """Yield what may match: of dicts, those that have the same words where all of them have a text."""
-    if not all(isinstance(one, dict) for one in (*ours, *theirs)):
-        yield ours, theirs
+def _groups(predicted: Sequence[Any], gold: Sequence[Any]) -> Iterator[tuple[Sequence[Any], Sequence[Any]]]:
+    """Yield groups within which members may match, by the words of those fields that are texts in all dicts."""
+    if not all(isinstance(one, dict) for one in (*predicted, *gold)):
+        yield predicted, gold
         return
-    names = [name for name in (theirs[0] if theirs else ()) if _is_text_in(name, ours) and _is_text_in(name, theirs)]
+    # Two dicts can only be the same where all their texts collapse to the same words: so no match is lost here.
+    names = [name for name in (gold[0] if gold else ()) if _is_text_in(name, predicted) and _is_text_in(name, gold)]
 
     def words(one: dict[str, Any]) -> Hashable:
         return tuple(collapsed(one[name]) for name in names)
 
-    some, others = _by_name(ours, words), _by_name(theirs, words)
-    for key in dict.fromkeys((*some, *others)):
-        yield some.get(key, []), others.get(key, [])
+    some_predicted, some_gold = _by_key(predicted, words), _by_key(gold, words)
+    for key in dict.fromkeys((*some_predicted, *some_gold)):
+        yield some_predicted.get(key, []), some_gold.get(key, [])
 
 
 def _is_text_in(name: str, members: Sequence[dict[str, Any]]) -> bool:
     return all(isinstance(one.get(name), str) for one in members)
 
 
-def _assigned(ours: Sequence[Any], theirs: Sequence[Any], same: Same) -> dict[int, int]:
-    """Return which place of `ours` is matched with which of `theirs`: as many as possible."""
-    few = len(ours) * len(theirs) <= _MOST_COMPARED
-    reach = max(len(ours), len(theirs)) if few else max(1, _MOST_COMPARED // (2 * len(theirs)))
-    fitting = [
-        [place for place in range(max(0, at - reach), min(len(ours), at + reach)) if _fits(ours[place], other, same)]
-        for at, other in enumerate(theirs)
+def _largest_matching(predicted: Sequence[Any], gold: Sequence[Any], same: Same) -> dict[int, int]:
+    """Return a largest matching: places of `predicted` -> places of `gold`."""
+    is_small = len(predicted) * len(gold) <= _MAX_COMPARISONS
+    reach = max(len(predicted), len(gold)) if is_small else max(1, _MAX_COMPARISONS // (2 * len(gold)))
+    candidates = [
+        [
+            at
+            for at in range(max(0, place - reach), min(len(predicted), place + reach))
+            if _fits(predicted[at], one, same)
+        ]
+        for place, one in enumerate(gold)
     ]
-    holders: dict[int, int] = {}
-    held: dict[int, int] = {}
-    for at in range(len(theirs)):
-        _augment(at, fitting, holders, held)
-    return holders
+    # Kuhn's algorithm: a matching is largest once no augmenting path starts at an unmatched member. Each gold member is
+    # tried once: one that has no such path now never gets one later.
+    gold_of: dict[int, int] = {}
+    predicted_of: dict[int, int] = {}
+    for place in range(len(gold)):
+        _augment(place, candidates, gold_of, predicted_of)
+    return gold_of
 
 
-def _fits(one: Any, other: Any, same: Same) -> bool:
-    # Two texts that are the same have met by their name.
-    return not (isinstance(one, str) and isinstance(other, str)) and same(one, other)
+def _fits(predicted: Any, gold: Any, same: Same) -> bool:
+    # Two texts that are the same were matched by their loose keys before.
+    return not (isinstance(predicted, str) and isinstance(gold, str)) and same(predicted, gold)
 
 
-def _augment(start: int, fitting: Sequence[Sequence[int]], holders: dict[int, int], held: dict[int, int]) -> None:
-    """Match one more of theirs where that is possible, others giving way to it by taking another of ours."""
-    came_from: dict[int, int] = {}
-    waiting = [start]
-    for at in waiting:
-        for place in fitting[at]:
-            if place in came_from:
+def _augment(
+    start: int, candidates: Sequence[Sequence[int]], gold_of: dict[int, int], predicted_of: dict[int, int]
+) -> None:
+    """Match the gold member `start` if an augmenting path exists: breadth first, so the path is a shortest one.
+
+    On the path, each gold member that loses its partner gets another candidate instead.
+    """
+    reached_from: dict[int, int] = {}  # place in `predicted` -> the gold member that the search came from
+    queue = [start]
+    for place in queue:
+        for candidate in candidates[place]:
+            if candidate in reached_from:
                 continue
-            came_from[place] = at
-            if place in holders:
-                waiting.append(holders[place])
+            reached_from[candidate] = place
+            if candidate in gold_of:
+                queue.append(gold_of[candidate])
                 continue
-            _give_way(place, came_from, holders, held)
+            _flip(candidate, reached_from, gold_of, predicted_of)
             return
 
 
-def _give_way(free: int | None, came_from: dict[int, int], holders: dict[int, int], held: dict[int, int]) -> None:
+def _flip(
+    free: int | None, reached_from: dict[int, int], gold_of: dict[int, int], predicted_of: dict[int, int]
+) -> None:
+    """Go back along the path from its free end, giving each gold member the candidate it was searched for."""
     while free is not None:
-        at = came_from[free]
-        before = held.get(at)
-        holders[free], held[at] = at, free
+        place = reached_from[free]
+        before = predicted_of.get(place)  # None for the member the search started at: there the path ends
+        gold_of[free], predicted_of[place] = place, free
         free = before

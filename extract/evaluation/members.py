@@ -1,4 +1,4 @@
-"""Scores of a field whose values are lists: which members were found, whatever their order."""
+"""Scores of a field whose values are lists: which gold members were predicted, in any order."""
 
 from __future__ import annotations
 
@@ -22,10 +22,11 @@ __all__ = ["MemberScore", "check_member_keys", "member_score"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MemberScore:
-    """How the members of all lists fared, null counting as an empty list.
+    """Counts of the members of all lists; null counts as an empty list.
 
-    Of `predicted` members `matched` are in gold, which has `gold`: by their key fields where such are named, else by
-    all they hold. `equal` of the matched ones agree in everything that gold holds, when normalised.
+    `predicted` and `gold` are the members on either side. `matched` pairs of them are the same member: by the key
+    fields where such are named, else by everything they hold. `equal` of these agree in everything that gold holds,
+    when normalised.
     """
 
     predicted: int
@@ -50,10 +51,10 @@ class MemberScore:
 def check_member_keys(
     keys: Mapping[str, str | Sequence[str]], columns: Mapping[str, Columns], predicted: pl.DataFrame
 ) -> dict[str, tuple[str, ...]]:
-    """Return the key fields by list. ConfigError for what is no list of structs, or has no such fields."""
+    """Return the key fields of each list. Raises ConfigError for a field that is no list of structs or lacks them."""
     checked: dict[str, tuple[str, ...]] = {}
-    for name, given in keys.items():
-        wanted = (given,) if isinstance(given, str) else tuple(given)
+    for name, value in keys.items():
+        wanted = (value,) if isinstance(value, str) else tuple(value)
         if name not in columns:
             raise ConfigError(f"keys: {name!r} is not judged; fields are {list(columns)!r}")
         dtype = predicted.select(columns[name][0]).to_series().dtype
@@ -62,7 +63,7 @@ def check_member_keys(
             known = [item.name for item in inner.fields]
             if unknown := [key for key in wanted if key not in known]:
                 raise ConfigError(f"keys: members of {name!r} have no field {unknown[0]!r}; they have {known!r}")
-        elif dtype != pl.String:  # which may be JSON text
+        elif dtype != pl.String:  # a text may be JSON
             raise ConfigError(f"keys: {name!r} is no list of structs but {dtype}")
         checked[name] = wanted
     return checked
@@ -71,11 +72,11 @@ def check_member_keys(
 def member_score(
     pairs: Pairs, key: Sequence[str], *, day_first: bool, resamples: int, seed: int
 ) -> tuple[MemberScore, dict[str, Interval]]:
-    """Return how the members of a list field fared, and the interval of their F1: rows are resampled whole."""
+    """Return the score of a list field and the interval of its F1, resampled by rows, not by members."""
     dicts = is_mapping(pairs.predicted.dtype) or is_mapping(pairs.gold.dtype)
-    listed = ((_members(ours, dicts=dicts), _members(theirs, dicts=dicts)) for ours, theirs in pairs.both())
-    rows = Counter(_row(ours, theirs, key, day_first) for ours, theirs in listed)
-    rows += Counter((0, 0, 0, len(_members(theirs, dicts=dicts))) for theirs in pairs.unanswered.to_list())
+    lists = ((_members(predicted, dicts=dicts), _members(gold, dicts=dicts)) for predicted, gold in pairs.both())
+    rows = Counter(_row(predicted, gold, key, day_first) for predicted, gold in lists)
+    rows += Counter((0, 0, 0, len(_members(gold, dicts=dicts))) for gold in pairs.unanswered.to_list())
     cells = sorted(rows.items())
     sums = [sum(row[place] * count for row, count in cells) for place in range(4)]
     score = MemberScore(matched=sums[0], equal=sums[1], predicted=sums[2], gold=sums[3])
@@ -91,25 +92,28 @@ def _figures(draws: pl.DataFrame, numbers: pl.DataFrame) -> pl.DataFrame:
     return whole.select("draw", member_f1=2 * pl.col("matched") / (pl.col("predicted") + pl.col("gold")))
 
 
-def _row(ours: Sequence[Any], gold: Sequence[Any], key: Sequence[str], day_first: bool) -> tuple[int, int, int, int]:
+def _row(
+    predicted: Sequence[Any], gold: Sequence[Any], key: Sequence[str], day_first: bool
+) -> tuple[int, int, int, int]:
     """Return how many members of one row are matched, equal, predicted and in gold."""
 
     def same(one: Any, other: Any) -> bool:
         return same_when_normalised(one, other, day_first=day_first)
 
-    equal, some, others = match(ours, gold, same)
-    by_key = match(_keys_of(some, key), _keys_of(others, key), same)[0] if key else 0
-    return equal + by_key, equal, len(ours), len(gold)
+    # Equal members first: a key may repeat, and then the member that is right in everything must not lose its match.
+    equal, others, missing = match(predicted, gold, same)
+    by_key = match(_keys_of(others, key), _keys_of(missing, key), same)[0] if key else 0
+    return equal + by_key, equal, len(predicted), len(gold)
 
 
 def _keys_of(members: Sequence[Any], key: Sequence[str]) -> list[dict[str, Any]]:
-    """Return what members are known by; nothing of those that have no key."""
+    """Return the key fields of members, leaving out members without a key."""
     keys = [{name: one.get(name) for name in key} for one in members if isinstance(one, dict)]
     return [one for one in keys if any(value is not None for value in one.values())]
 
 
 def _members(value: Any, *, dicts: bool) -> list[Any]:
-    """Return the members of a list, or of the list that a JSON text holds; another value is its own only member.
+    """Return the members of a list or of a JSON text that holds one; any other value is a list of itself.
 
     Where the column holds `dicts`, the members of an object are its keys with their values.
     """

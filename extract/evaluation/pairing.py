@@ -1,4 +1,4 @@
-"""Two frames side by side: rows that meet by key, and the columns that both have."""
+"""Two frames side by side: rows joined by key, and the fields that both have."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from extract.errors import ConfigError
 __all__ = ["Columns", "Pairs", "check_keys", "check_meeting", "common_fields", "paired", "with_equal_keys"]
 
 _NOT_ANSWERS: Final = ("_extract", "_spans", "_agreement")
-"""What a run tells about its answers; judged only where it is named."""
+"""Columns about the answers, not answers: judged only where they are named."""
 
 Columns: TypeAlias = tuple[pl.Expr, pl.Expr]
-"""How to read one field from either frame."""
+"""The expressions that read one field from the first and from the second frame."""
 
 
 def with_equal_keys(frames: Mapping[str, pl.DataFrame], on: str) -> list[pl.DataFrame]:
-    """Return frames with keys of one dtype; refuse keys that do not tell rows apart. Names of frames are for errors."""
+    """Return frames with keys of one dtype; refuse keys that do not identify rows. Names of frames are for errors."""
     for side, frame in frames.items():
         check_keys(side, frame, on)
     dtypes = [frame.schema[on] for frame in frames.values()]
     if len(set(dtypes)) == 1:
         return list(frames.values())
-    # A CSV reader makes 1 of an integer key and another 1.0; as texts they would never meet.
+    # One CSV reader makes 1 of a key and another 1.0; as texts they would never be equal.
     fractional = all(dtype.is_numeric() for dtype in dtypes) and any(dtype.is_float() for dtype in dtypes)
     key = pl.col(on).cast(pl.Float64 if fractional else pl.String)
     try:
@@ -35,7 +35,7 @@ def with_equal_keys(frames: Mapping[str, pl.DataFrame], on: str) -> list[pl.Data
         kinds = ", ".join(f"{side} {dtype}" for side, dtype in zip(frames, dtypes, strict=True))
         raise ConfigError(f"keys {on!r} of these types cannot be compared: {kinds}; cast them to one type") from None
     for side, frame in zip(frames, cast, strict=True):
-        check_keys(side, frame, on)  # whole numbers beyond 2 ** 53 fall together as floats
+        check_keys(side, frame, on)  # again: different whole numbers beyond 2 ** 53 become the same float
     return cast
 
 
@@ -53,11 +53,11 @@ def check_keys(side: str, frame: pl.DataFrame, on: str) -> None:
 
 
 def check_meeting(frames: Mapping[str, pl.DataFrame], on: str) -> None:
-    """Raise ConfigError where two frames have rows, but no key in common. Names of frames are for the error."""
-    (first, ours), (second, theirs) = frames.items()
-    if ours.is_empty() or theirs.is_empty() or ours[on].is_in(theirs[on].implode()).any():
+    """Raise ConfigError where two frames have rows but no key in common. Names of frames are for the error."""
+    first, second = frames.values()
+    if first.is_empty() or second.is_empty() or first[on].is_in(second[on].implode()).any():
         return
-    shown = [f"{side} has {frame[on].head(3).to_list()!r}" for side, frame in ((first, ours), (second, theirs))]
+    shown = [f"{side} has {frame[on].head(3).to_list()!r}" for side, frame in frames.items()]
     raise ConfigError(f"no key {on!r} stands on both sides: {', '.join(shown)}; join on a column that names records")
 
 
@@ -66,15 +66,15 @@ def common_fields(
 ) -> dict[str, Columns]:
     """Return the chosen fields that both frames have, in the order chosen; by default all answers.
 
-    A struct's fields follow it as `outer.inner`. Raises ConfigError for unknown fields and where there are none.
+    A struct is followed by its fields as `outer.inner`. Raises ConfigError for unknown fields and where there are none.
     """
-    theirs = dict(_paths(second))
-    known = {path: (expr, theirs[path]) for path, expr in _paths(first) if path in theirs and path != on}
+    in_second = dict(_paths(second))
+    known = {path: (expr, in_second[path]) for path, expr in _paths(first) if path in in_second and path != on}
     return {name: known[name] for name in _chosen(fields, list(known))}
 
 
 def _paths(frame: pl.DataFrame) -> Iterator[tuple[str, pl.Expr]]:
-    """Yield every column and, after each struct, its fields as `outer.inner`; a column of that very name wins."""
+    """Yield every column and, after each struct, its fields as `outer.inner`, unless a column has that very name."""
     for name, dtype in frame.schema.items():
         for path, expr in _inner_paths(name, pl.col(name), dtype):
             if path == name or path not in frame.columns:
@@ -102,7 +102,10 @@ def _chosen(fields: Sequence[str] | None, known: list[str]) -> list[str]:
 
 @dataclass(frozen=True, slots=True)
 class Pairs:
-    """One field's values: predicted beside gold where a prediction came, and the gold values that got none."""
+    """One field's values: predicted beside gold, and the gold values of rows without a prediction.
+
+    Invariant: `predicted` and `gold` are equally long and in the order of the same keys.
+    """
 
     predicted: pl.Series
     gold: pl.Series
@@ -120,31 +123,36 @@ def paired(
 ) -> tuple[pl.Series, list[Pairs]]:
     """Return the keys of gold rows that have a prediction, and the pairs of each column in the order of these keys."""
     key = pl.col(on).alias("key")
-    ours = predicted.select(key, *(column.alias(f"predicted {i}") for i, (column, _) in enumerate(columns)))
-    theirs = gold.select(key, *(column.alias(f"gold {i}") for i, (_, column) in enumerate(columns)))
-    both = theirs.join(ours, on="key", how="inner", maintain_order="left")
-    alone = theirs.join(ours, on="key", how="anti", maintain_order="left")
-    names = [(f"predicted {i}", f"gold {i}") for i in range(len(columns))]
-    pairs = [_equally_precise(both[our], both[their]) for our, their in names]
-    return both["key"], [Pairs(*pair, alone[their]) for pair, (_, their) in zip(pairs, names, strict=True)]
+    # Both sides may have a column of one name, and expressions of structs have none: so all get names of their own.
+    left = gold.select(key, *(column.alias(f"gold {i}") for i, (_, column) in enumerate(columns)))
+    right = predicted.select(key, *(column.alias(f"predicted {i}") for i, (column, _) in enumerate(columns)))
+    both = left.join(right, on="key", how="inner", maintain_order="left")
+    unanswered = left.join(right, on="key", how="anti", maintain_order="left")
+    pairs = []
+    for i in range(len(columns)):
+        pair = _equally_precise(both[f"predicted {i}"], both[f"gold {i}"])
+        pairs.append(Pairs(*pair, unanswered[f"gold {i}"]))
+    return both["key"], pairs
 
 
 def _equally_precise(predicted: pl.Series, gold: pl.Series) -> tuple[pl.Series, pl.Series]:
-    """Return both sides with no more digits than Float32 has, where either holds it; elsewhere as they are."""
+    """Return both sides rounded to Float32 where either holds it; otherwise unchanged."""
     shortest: Mapping[Any, Any] = {pl.Float32: pl.String}
     if all(_recast(side.dtype, shortest) == side.dtype for side in (predicted, gold)):
         return predicted, gold
-    rounded = [side.cast(_recast(side.dtype, {pl.Float64: pl.Float32})) for side in (predicted, gold)]
-    # By way of the shortest notation: cast to a double as it is, 60.31 becomes 60.310001.
-    told = [side.cast(_recast(side.dtype, shortest)) for side in rounded]
-    ours, theirs = (
-        text.cast(_recast(side.dtype, {pl.Float32: pl.Float64})) for text, side in zip(told, rounded, strict=True)
-    )
-    return ours, theirs
+    return _rounded(predicted, shortest), _rounded(gold, shortest)
+
+
+def _rounded(side: pl.Series, shortest: Mapping[Any, Any]) -> pl.Series:
+    """Return Float64 values that have no more digits than Float32 holds."""
+    single = side.cast(_recast(side.dtype, {pl.Float64: pl.Float32}))
+    # By way of the shortest notation: cast directly to a double, 60.31 would become 60.310001.
+    text = single.cast(_recast(single.dtype, shortest))
+    return text.cast(_recast(single.dtype, {pl.Float32: pl.Float64}))
 
 
 def _recast(dtype: Any, types: Mapping[Any, Any]) -> Any:
-    """Return a dtype with some types replaced, also within lists and structs."""
+    """Return a dtype with some types replaced, within lists and structs too."""
     if isinstance(dtype, pl.Struct):
         return pl.Struct({inner.name: _recast(inner.dtype, types) for inner in dtype.fields})
     if isinstance(dtype, pl.List):

@@ -1,4 +1,4 @@
-"""Which rows of a run were rejected: these have no answer, also where they stand in its frame with nulls."""
+"""Which rows of a run were rejected: they have no answer, even where the frame keeps them with nulls."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ def split_rejected(frame: pl.DataFrame, on: str, keys: Collection[Any] = ()) -> 
     named = pl.Series(list(keys), strict=False).cast(frame.schema[on], strict=False)
     failed = pl.col(on).is_in(named.implode())
     if "code" in inner_names(frame.schema, PROVENANCE):
-        told = pl.col(PROVENANCE)
-        failed |= told.is_null() | told.struct.field("code").is_not_null()
+        provenance = pl.col(PROVENANCE)
+        failed |= provenance.is_null() | provenance.struct.field("code").is_not_null()
     return frame.filter(~failed), frame.filter(failed)
 
 
 def without_rejected(frame: pl.DataFrame, fields: Collection[str]) -> pl.DataFrame:
-    """Return the rows of an output that keeps its rejected ones without these: all fields of their answer are null.
+    """Return the rows of an output that keeps its rejected ones, without these: all fields of their answer are null.
 
-    An output with provenance tells by itself which rows were rejected, and stays as it is.
+    An output with provenance says itself which rows were rejected, and is returned unchanged.
     """
     if "code" in inner_names(frame.schema, PROVENANCE):
         return frame

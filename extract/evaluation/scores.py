@@ -1,4 +1,4 @@
-"""What an evaluation says: figures per field, as frozen values that a person or a program can read."""
+"""The result of an evaluation: figures per field, as frozen values that people and programs can read."""
 
 from __future__ import annotations
 
@@ -13,18 +13,28 @@ from extract.evaluation.costs import CostScore
 from extract.evaluation.intervals import Interval, share_interval
 from extract.evaluation.labels import Average, LabelScore
 from extract.evaluation.members import MemberScore
-from extract.evaluation.tables import aligned, figure, html_table, share
+from extract.evaluation.tables import Figure, aligned, figure, html_table, share
 
 __all__ = ["Evaluation", "FieldKind", "FieldScore"]
 
-_HEADER: Final = ("field", "kind", "n", "exact", "normalised", "F1", "kappa")
+#: The figures that may have an interval: attribute of FieldScore -> heading in tables ("" for none), and its format.
+#: A new one needs a line here, an attribute of FieldScore and its computation in evaluate.py.
+_FIGURES: Final = {
+    "exact": ("exact", share),
+    "normalised": ("normalised", share),
+    "accuracy": ("", share),
+    "kappa": ("kappa", figure),
+    "f1": ("F1", figure),
+}
+_SHOWN: Final = ("exact", "normalised", "f1", "kappa")  # in tables, from left to right
+_HEADER: Final = ("field", "kind", "n", *(_FIGURES[name][0] for name in _SHOWN))
 
 FieldKind: TypeAlias = Literal["label", "text", "value", "list", "nested"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldScore:
-    """How one field fared over `n` gold rows. Shares lie in 0..1 and are None where `n` is 0.
+    """The scores of one field over `n` gold rows. Shares lie in 0..1 and are None where `n` is 0.
 
     For labels only: `accuracy`, the averages over every label that gold or the prediction uses, Cohen's `kappa`,
     `matthews` (both -1..1, None where undefined), `labels` and `confusion`. For lists only: `members`. `intervals`
@@ -58,8 +68,23 @@ class FieldScore:
         """Macro-F1 for labels, the members' F1 for lists."""
         return self.members.f1 if self.members else self.macro_f1
 
+    @property
+    def figures(self) -> tuple[Figure, ...]:
+        """The figures that may have an interval, each with its own."""
+        intervals = {**self.intervals, "f1": self.intervals.get("member_f1") or self.intervals.get("macro_f1")}
+        return tuple(
+            Figure(name, heading, getattr(self, name), intervals.get(name), form)
+            for name, (heading, form) in _FIGURES.items()
+        )
+
+    @property
+    def shown(self) -> tuple[Figure, ...]:
+        """The figures that tables show, from left to right."""
+        by_name = {one.name: one for one in self.figures}
+        return tuple(by_name[name] for name in _SHOWN)
+
     def __str__(self) -> str:
-        """Return the figures of each label, and their averages; those of a field without labels in one line."""
+        """Return the figures of each label and their averages; for a field without labels one line."""
         if not self.labels:
             return "\n".join(aligned(_HEADER, [self.cells()], words=2))
         rows = [
@@ -72,17 +97,8 @@ class FieldScore:
         return "\n".join(aligned((self.name, "precision", "recall", "F1", "n"), rows, words=1))
 
     def cells(self) -> tuple[str, ...]:
-        """Return what a person wants to read: one text per column of `Evaluation`'s table."""
-        spread = self.intervals.get
-        return (
-            self.name,
-            self.kind,
-            f"{self.n:,}",
-            share(self.exact, spread("exact")),
-            share(self.normalised, spread("normalised")),
-            figure(self.f1, spread("member_f1") or spread("macro_f1")),
-            figure(self.kappa, spread("kappa")),
-        )
+        """Return one text per column of `Evaluation`'s table."""
+        return (self.name, self.kind, f"{self.n:,}", *map(str, self.shown))
 
     def to_dict(self) -> dict[str, Any]:
         """Return everything as JSON."""
@@ -102,6 +118,11 @@ class Evaluation:
     `rows` counts gold rows, `missing` those of them without a prediction (wrong in every field), `extra` the
     predictions without gold (not judged). `correct` rows are right in every judged field, when normalised. `cost` is
     what these cost, None where the prediction has no `_extract.cost_usd`.
+
+        >>> frame = pl.DataFrame({"id": [1, 2], "city": ["Bonn", "Köln"]})
+        >>> evaluation = evaluate(frame, frame, on="id")
+        >>> evaluation.rows, evaluation.correct, evaluation["city"].exact
+        (2, 2, 1.0)
     """
 
     rows: int
@@ -119,14 +140,14 @@ class Evaluation:
         raise KeyError(name)
 
     def frame(self) -> pl.DataFrame:
-        """Return one row per field: its figures, each headline with its interval as `_low` and `_high`, nulls if none.
+        """Return one row per field: its figures, the main ones with their interval as `_low` and `_high`, null if none.
 
-        `labels` is their number; `f1` is macro-F1 for labels, and that of the members for lists.
+        `labels` is the number of labels; `f1` is macro-F1 for labels and the members' F1 for lists.
         """
         return pl.DataFrame([_frame_row(item) for item in self.fields], schema=_FRAME_SCHEMA, orient="row")
 
     def to_dict(self) -> dict[str, Any]:
-        """Return everything as JSON: what the counts say, and one object per field."""
+        """Return everything as JSON: the counts, and one object per field."""
         cost = None if self.cost is None else asdict(self.cost)
         if cost is not None and self.cost is not None:
             cost |= {"per_correct": self.cost.per_correct, "at_least": self.cost.at_least}
@@ -155,31 +176,28 @@ class Evaluation:
             return [f"cost: none, nothing was paid for {cost.rows:,} rows"]
         spread = "" if cost.interval is None else f" ({cost.interval.low:.6f}-{cost.interval.high:.6f})"
         per_row = "none is correct" if each is None else f"${each:.6f}{spread} per correct row"
-        told = f"cost: ${cost.dollars:,.4f} for {cost.rows:,} rows, {'at least ' * cost.at_least}{per_row}"
+        line = f"cost: ${cost.dollars:,.4f} for {cost.rows:,} rows, {'at least ' * cost.at_least}{per_row}"
         if cost.at_least:
-            told += f"; what {cost.missing:,} rows without an answer cost is not known"
+            line += f"; what {cost.missing:,} rows without an answer cost is not known"
         left_out = cost.unknown - cost.missing
-        return [told + (f"; {left_out:,} rows of unknown cost left out" if left_out else "")]
+        return [line + (f"; {left_out:,} rows of unknown cost left out" if left_out else "")]
 
 
-_WITH_INTERVAL: Final = ("exact", "normalised", "accuracy", "kappa", "f1")
 _FRAME_SCHEMA: Final = {
     "field": pl.String,
     "kind": pl.String,
     "n": pl.Int64,
-    **{name + end: pl.Float64 for name in _WITH_INTERVAL for end in ("", "_low", "_high")},
+    **{name + end: pl.Float64 for name in _FIGURES for end in ("", "_low", "_high")},
     **dict.fromkeys(("macro_f1", "micro_f1", "weighted_f1", "matthews"), pl.Float64),
     "labels": pl.Int64,
 }
 
 
 def _frame_row(item: FieldScore) -> tuple[Any, ...]:
-    intervals = {**item.intervals, "f1": item.intervals.get("member_f1") or item.intervals.get("macro_f1")}
     figures = [
         value
-        for name in _WITH_INTERVAL
-        for spread in [intervals.get(name)]
-        for value in (getattr(item, name), spread and spread.low, spread and spread.high)
+        for one in item.figures
+        for value in (one.value, one.interval and one.interval.low, one.interval and one.interval.high)
     ]
     averages = [item.macro_f1, item.micro and item.micro.f1, item.weighted and item.weighted.f1, item.matthews]
     return (item.name, item.kind, item.n, *figures, *averages, len(item.labels))

@@ -1,7 +1,7 @@
-"""A second opinion on labels: the Decisions API is asked about each row what the extractor was asked, and compared.
+"""A second opinion on labels: each row goes to the Decisions API too, and its answers are compared with the first.
 
-It is another model with another way of answering, and it tells a probability. Where the two differ a person should
-look. It is no gold: it can be wrong, also together with the first; rows with gold answers tell how far it helps.
+It is another model with another way of answering, and it gives a probability. Where the two differ a person should
+look. It is not gold: both can be wrong, even in the same way; rows with gold answers show how much it helps.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ _HEADER = ("field", "rows", "null", "failed", "agree", "sure if so", "sure if no
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FieldCheck:
-    """How often two models agree on a field: `agree` of `rows`, those that both have answered.
+    """How often two models agree on a field: on `agree` of `rows`, the rows that both answered.
 
-    Rows where the extractor found `null` are not asked about, since the Decisions API cannot say that; `failed` got no
-    answer. `confidence_agree` and `confidence_differ` are the mean probability, 0..1, that the Decisions API gives its
-    own answer, None where there is no such row.
+    Rows where the extractor's answer is null are not sent, since the Decisions API cannot answer null; they are counted
+    in `null`. `failed` rows got no answer. `confidence_agree` and `confidence_differ` are the mean probability, 0..1,
+    that the Decisions API gives its own answer, None where there is no such row.
     """
 
     name: str
@@ -76,11 +76,17 @@ class FieldCheck:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelCheck:
-    """What came of a check. `usage` is that of all answers which told it; what it costs is not in the price table.
+    """The result of a check. `usage` sums up the answers that report it; the price table does not have its price.
 
     `frame` has one row per row and field: `row` (its position in the frame that was checked), `field`, `extracted`,
     `decided`, `confidence` (the probability of `decided`), `extracted_probability`, `agrees`, `code` (why there is no
-    answer). The rest is null where that is not known. `stopped` says what ended the check before its last row.
+    answer); null where unknown. `stopped` says what ended the check before its last row.
+
+        >>> extractor = Extractor(["good", "bad"], "{text}")
+        >>> frame = pl.DataFrame({"text": ["It works", "It broke"], "value": ["good", "bad"]})
+        >>> check = check_labels(frame, extractor, client=offline_client())
+        >>> check["value"].rows, check.requests
+        (2, 2)
     """
 
     fields: tuple[FieldCheck, ...]
@@ -125,12 +131,17 @@ def check_labels(
 ) -> LabelCheck:
     """Ask the Decisions API about the label and boolean fields of rows that `extractor` has answered.
 
-    `frame` is that of a run: it has the columns of the prompt and those of the answer (behind `prefix`). `fields` are
-    by default all labels (2 to 255) and booleans at the top of the schema. Each row is one request, whatever the number
-    of fields; nothing is cached, and this API knows no `store`. A row that cannot be sent or gets no answer is counted
-    as failed. What ends the check on its way (Ctrl-C, a key or a quota that is withdrawn) loses no answer that came
-    before: the rows not reached are failed with the code `not_run`, and `stopped` says why. Raises ConfigError for
-    fields that cannot be checked, and what ended it where not one row was answered: Denied for a key that is refused.
+    `frame` is the frame of a run: it has the columns of the prompt and those of the answer (with `prefix`). `fields`
+    are by default all labels (2 to 255) and booleans at the top of the schema. Each row is one request for all fields;
+    nothing is cached, and this API has no `store`. A row that cannot be sent or gets no answer counts as failed. An end
+    of the check on its way (Ctrl-C, a revoked key or quota) loses no answer received before: the rows not reached fail
+    with the code `not_run`, and `stopped` says why. Raises ConfigError for fields that cannot be checked, and the error
+    that ended the check where no row was answered: Denied for a key that is refused.
+
+        >>> extractor = Extractor(["good", "bad"], "{text}")
+        >>> frame = pl.DataFrame({"text": ["It works"], "value": ["good"]})
+        >>> check_labels(frame, extractor, client=offline_client(), fields=["value"])["value"].failed
+        0
     """
     plan = compile_extractor(extractor, client.endpoint).fitted(frame.columns)
     questions = _chosen(_questions(plan), fields, plan.schema.name)
@@ -141,10 +152,10 @@ def check_labels(
     usage, requests = Usage(), 0
     with ThreadPoolExecutor(max_workers=max(1, concurrency), thread_name_prefix="extract-check") as pool:
         for first in range(0, frame.height, _ROWS_AT_ONCE):
-            asked = [pool.submit(inquiry.checked, row) for row in frame.slice(first, _ROWS_AT_ONCE).to_dicts()]
-            for number, found in enumerate(inquiry.gathered(asked), start=first):
-                rows += [(number, *row) for row in found.rows]
-                usage, requests = usage + found.usage, requests + found.asked
+            futures = [pool.submit(inquiry.check, row) for row in frame.slice(first, _ROWS_AT_ONCE).to_dicts()]
+            for number, checked in enumerate(inquiry.results(futures), start=first):
+                rows += [(number, *row) for row in checked.rows]
+                usage, requests = usage + checked.usage, requests + checked.requests
     table = pl.DataFrame(rows, schema=_SCHEMA, orient="row")
     if inquiry.stopped is not None and table["agrees"].count() == 0:
         raise inquiry.stopped
@@ -168,17 +179,17 @@ _SCHEMA = {
 def _questions(plan: Plan) -> dict[str, Question]:
     """Return a question for each label or boolean column, in the words of the schema and the system text."""
     properties = plan.schema.wire.get("properties", {})
-    found: dict[str, Question] = {}
+    questions: dict[str, Question] = {}
     for name, key in plan.schema.keys.items():
         dtype, node = plan.schema.dtypes[name], properties.get(key)
         described = node.get("description") if isinstance(node, dict) else None
-        asked = f"{name}: {described}" if described else name
-        words = "\n\n".join(filter(None, (plan.extractor.system, asked)))
+        field_text = f"{name}: {described}" if described else name
+        text = "\n\n".join(filter(None, (plan.extractor.system, field_text)))
         if isinstance(dtype, pl.Boolean):
-            found[name] = BooleanQuestion(words)
+            questions[name] = BooleanQuestion(text)
         elif isinstance(dtype, pl.Enum) and len(dtype.categories) in _OPTIONS:
-            found[name] = ChoiceQuestion(words, dtype.categories.to_list())
-    return found
+            questions[name] = ChoiceQuestion(text, dtype.categories.to_list())
+    return questions
 
 
 def _chosen(known: Mapping[str, Question], fields: Sequence[str] | None, schema: str) -> dict[str, Question]:
@@ -194,12 +205,12 @@ def _chosen(known: Mapping[str, Question], fields: Sequence[str] | None, schema:
 class _Checked:
     rows: list[tuple[Any, ...]]
     usage: Usage = Usage()
-    asked: int = 0
+    requests: int = 0
 
 
 @dataclass(slots=True)
 class _Inquiry:
-    """Asks about rows, in threads; `stopped` is what ended that for all."""
+    """Sends rows to the Decisions API, in threads; `stopped` is what ended the check for all of them."""
 
     plan: Plan
     questions: Mapping[str, Question]
@@ -208,40 +219,40 @@ class _Inquiry:
     model: str
     stopped: BaseException | None = None
 
-    def gathered(self, asked: Sequence[Future[_Checked]]) -> Iterator[_Checked]:
-        """Yield what was found, in order. After a first Ctrl-C that is what was sent before; a second one is raised."""
+    def results(self, futures: Sequence[Future[_Checked]]) -> Iterator[_Checked]:
+        """Yield the results in order. The first Ctrl-C only keeps further rows from being sent; a second is raised."""
         try:
-            wait(asked)
+            wait(futures)
         except KeyboardInterrupt as error:
             self.stopped = error
-        for one in asked:
-            yield one.result()
+        for future in futures:
+            yield future.result()
 
-    def checked(self, record: Mapping[str, Any]) -> _Checked:
-        """Ask about one row, and return a row per field."""
+    def check(self, record: Mapping[str, Any]) -> _Checked:
+        """Send one row, and return a row of the result per field."""
         extracted = {name: record[self.prefix + name] for name in self.questions}
-        asked = {name: question for name, question in self.questions.items() if extracted[name] is not None}
-        nulls = [(name, *[None] * 6) for name in self.questions if name not in asked]
-        if not asked:
+        questions = {name: question for name, question in self.questions.items() if extracted[name] is not None}
+        nulls = [(name, *[None] * 6) for name in self.questions if name not in questions]
+        if not questions:
             return _Checked(nulls)
         if self.stopped is not None:
-            return _Checked([*nulls, *_failed(asked, extracted, NotRun.code)])
+            return _Checked([*nulls, *_failed(questions, extracted, NotRun.code)])
         try:
             parts = self.plan.question({name: record[name] for name in self.plan.columns}).turns[-1].parts
         except BadRecord as error:
-            return _Checked([*nulls, *_failed(asked, extracted, error.code)])
+            return _Checked([*nulls, *_failed(questions, extracted, error.code)])
         try:
-            found = self.client.decide(parts, asked, model=self.model)
+            decisions = self.client.decide(parts, questions, model=self.model)
         except ExtractError as error:
             if isinstance(error, ConfigError | Denied):
                 self.stopped = error
-            return _Checked([*nulls, *_failed(asked, extracted, error.code)], asked=1)
-        rows = [(name, *_row(extracted[name], found[name])) for name in asked]
-        return _Checked([*nulls, *rows], found.usage or Usage(), 1)
+            return _Checked([*nulls, *_failed(questions, extracted, error.code)], requests=1)
+        rows = [(name, *_row(extracted[name], decisions[name])) for name in questions]
+        return _Checked([*nulls, *rows], decisions.usage or Usage(), 1)
 
 
-def _failed(asked: Iterable[str], extracted: Mapping[str, Any], code: str) -> Iterator[tuple[Any, ...]]:
-    for name in asked:
+def _failed(names: Iterable[str], extracted: Mapping[str, Any], code: str) -> Iterator[tuple[Any, ...]]:
+    for name in names:
         yield (name, _text(extracted[name]), None, None, None, None, code)
 
 

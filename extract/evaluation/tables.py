@@ -2,16 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from html import escape
 
 from extract.evaluation.intervals import Interval
 
-__all__ = ["aligned", "figure", "html_table", "share"]
+__all__ = ["Figure", "aligned", "figure", "html_table", "share"]
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One score of a field. `heading` is its column's in tables, "" where these do not show it; `format` writes it."""
+
+    name: str
+    heading: str
+    value: float | None
+    interval: Interval | None
+    format: Callable[[float | None, Interval | None], str]
+
+    def __str__(self) -> str:
+        return self.format(self.value, self.interval)
 
 
 def aligned(header: Sequence[str], body: Sequence[Sequence[str]], *, words: int) -> list[str]:
-    """Return the lines of a table: so many columns of words to the left, figures to the right.
+    """Return the lines of a table, its first `words` columns aligned left and the figures aligned right.
 
     Control characters, which could steer a terminal, are shown as escapes.
     """

@@ -1,4 +1,4 @@
-"""Each row's verdict: whether what was predicted is right, exactly and when normalised."""
+"""Each row's verdict: whether the prediction is right, exactly and when normalised."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many requests a second the service lets pass, learned from its refusals. No clock: callers say the time."""
+"""How many requests a second the service accepts, learned from its refusals. No clock: callers pass the time."""
 
 from __future__ import annotations
 
@@ -10,27 +10,35 @@ from extract.limits.token_bucket import TokenBucket
 
 __all__ = ["AdaptiveRate"]
 
-_CUTS = (0.95, 0.9, 0.8, 0.65, 0.5)  # what is left of the rate, cut by cut, while refusals follow on each other
+# Cuts. Each refusal cuts the rate; where refusals go on, each further cut goes deeper.
+_CUTS = (0.95, 0.9, 0.8, 0.65, 0.5)  # factors by which successive cuts multiply the rate
 _PLATEAU, _START = 0.99, 0.96  # of the measured quota: where the rate settles, and where it begins after a refusal
-_RECOVERY = 2.5  # seconds from a cut to the plateau; sets how soon a larger quota is found
-_REQUESTS_PER_RECOVERY = 65  # the least requests in that time, so that probes, and refusals, are rare among requests
+_MIN_SHARE = 0.04  # of the largest quota measured: the rate never falls below it, however odd the refusals
+
+# Growth after a cut.
+_RECOVERY = 2.5  # seconds from a cut to the plateau; decides how soon a larger quota is noticed
+_REQUESTS_PER_RECOVERY = 65  # at least that many requests in that time, so that probes, and refusals, are rare
 _CONVEXITY = 0.02  # growth beyond the plateau after as long again as the recovery took; its fourth power after that
-_SAMPLES, _SPAN = 20, 1.0  # replies, and seconds of sends, from which a quota is believed
-_REFUSALS = 3  # refusals that are evidence where less than that was sent
-_MEMORY = 1.0  # seconds of sends from which a first rate is measured
-_SAVED = 0.5  # seconds' worth of requests that may be saved up
-_LEAST = 0.04  # of the largest quota measured: however odd the refusals, a run goes on at that
-_DOUBT = 0.6  # of the highest rate that worked: refusals below it may be about something else
-_TRIAL, _SHORT_TRIAL = 24, 10  # requests sent at that rate to find out: behind a quota two fifths are refused
+_IDLE_STEP = 0.1  # seconds: with nothing held back the curve is looked at no more often than that
+_NOISE_HASTE = 2  # times as fast it grows where noise had held it down
+
+# What counts as evidence.
+_MIN_REPLIES, _MIN_SPAN = 20, 1.0  # accepted requests, and seconds between their sends, that measure a quota
+_MIN_REFUSALS = 3  # refusals that count as evidence where fewer requests than that were sent
+_FIRST_SPAN = 1.0  # seconds of sends from which the first rate is measured
+_BURST = 0.5  # seconds' worth of requests that may be saved up
+
+# Trials tell a lower quota from refusals that have nothing to do with the rate.
+_DOUBT = 0.6  # of the highest rate that worked: refusals below that may have another cause
+_TRIAL, _SHORT_TRIAL = 24, 10  # requests in a trial: sent at 1/0.6 of a quota, two fifths of them are refused
 _TRIAL_SPAN = 20.0  # seconds that a trial may take, unless it is the shortest
-_NOISE = 0.2  # share of its requests that is refused at most where refusals are not about the rate
-_HASTE = 2  # times as fast it grows where noise had held it down
-_LEEWAY = 0.05  # of refusals, besides twice those of the trial, until noise is believed to be more than noise
+_MAX_NOISE = 0.2  # share of a trial's requests that may be refused where refusals do not depend on the rate
+_NOISE_MARGIN = 0.05  # added to twice the trial's share of refusals: more than that is no longer noise
 
 
 @dataclass(slots=True)
 class _Trial:
-    """Some requests at a rate that once worked; `resting` is the rate before, gone back to until all replies are in."""
+    """Requests sent at a rate that once worked. The rate then rests at `resting` until all replies are in."""
 
     resting: float
     length: int
@@ -41,176 +49,203 @@ class _Trial:
 
 
 @dataclass(slots=True)
+class _QuotaMeasure:
+    """Measures the quota: each refusal finds it used up, so what is accepted between two refusals is the quota."""
+
+    best: float = 0.0
+    _since: float | None = None
+    _newest: float = 0.0
+    _accepted: int = 0
+
+    def count(self, sent_at: float) -> None:
+        """Count an accepted request; what was sent before the first refusal does not count."""
+        if self._since is not None and sent_at >= self._since:
+            self._accepted += 1
+            self._newest = max(self._newest, sent_at)
+
+    def at_refusal(self, sent_at: float) -> float | None:
+        """Return the requests accepted a second since the last measurement, None where that were too few."""
+        if self._since is None:
+            self._since = self._newest = sent_at
+        span = self._newest - self._since
+        if self._accepted < _MIN_REPLIES or span < _MIN_SPAN:
+            return None
+        quota = self._accepted / span
+        self.best = max(self.best, quota)
+        self._since, self._newest, self._accepted = sent_at, sent_at, 0
+        return quota
+
+
+@dataclass(slots=True)
+class _Curve:
+    """How the rate grows after a cut: from `floor` to `plateau`, where it dwells, and beyond it in ever larger steps.
+
+    This is the shape of CUBIC (RFC 9438). `seen` is when `rate_at` last looked. `is_limiting` says whether the rate has
+    held a request back since: only such time counts, or a run with little to send would grow its rate for nothing.
+    """
+
+    floor: float
+    plateau: float
+    seen: float
+    haste: int = 1
+    is_limiting: bool = False
+    _grown: float = 0.0
+
+    @property
+    def recovery(self) -> float:
+        """Seconds from a cut to the plateau, and the unit of growth beyond it."""
+        return max(_RECOVERY, _REQUESTS_PER_RECOVERY / max(self.plateau, 1e-6)) / self.haste
+
+    def rate_at(self, now: float) -> float | None:
+        """Return the rate from now on; None where it need not change."""
+        if self.is_limiting:
+            self._grown += now - self.seen
+        elif now - self.seen < _IDLE_STEP:
+            return None
+        self.seen, self.is_limiting = now, False
+        share = self._grown / self.recovery
+        if share < 1:
+            return self.plateau - (self.plateau - self.floor) * (1 - share) ** 3
+        rate = self.plateau * (1 + _CONVEXITY * (share - 1) ** 4)
+        if rate > 2 * self.plateau:
+            # The quota is far away: go on from here, lest the fourth power overshoot it by much.
+            self.plateau, self.floor, self._grown = rate, rate, self.recovery
+        return rate
+
+
+@dataclass(slots=True)
 class AdaptiveRate:
     """A rate that is unbounded until the first refusal, then follows the quota behind the refusals, also when it moves.
 
-    At a refusal the quota is used up; so what got through between two refusals *is* the quota. The rate then settles
-    a little below it, dwells there, and probes beyond in ever larger steps (in the manner of CUBIC, RFC 9438).
-    Refusals that go on below the measured quota cut deeper. Where slowing down does not make them rarer, a short trial
-    at the old rate tells whether the quota has fallen or the refusals are noise, which is then put up with.
+    After a refusal the rate settles a little below the measured quota and later probes beyond it. Refusals that go on
+    below the quota cut deeper. Where cuts do not make them rarer, a short trial at the old rate tells whether the quota
+    has fallen or the refusals are noise, which is then tolerated.
+
+    Invariants: `rate` is infinite as long as there is no bucket and no curve, and finite ever after. Replies to
+    requests sent before the last cut (`_cut_at`) never change the rate: they belong to the rate before it. While a
+    trial runs, the curve rests.
     """
 
     rate: float = math.inf
-    _floor: float = math.inf
-    _plateau: float = math.inf
-    _cut_at: float = -math.inf
-    _cuts: int = 0
-    _top: float = 0.0
-    _trial: _Trial | None = None
-    _noise: float | None = None
-    _refused_at: float = -math.inf
-    _best: float = 0.0
-    _mark: float | None = None
-    _newest: float = 0.0
-    _accepted: int = 0
-    _grown: float = 0.0
-    _seen: float = 0.0
-    _bound: bool = False
-    _sends: deque[float] = field(default_factory=lambda: deque(maxlen=4096))
-    _recent: deque[bool] = field(default_factory=lambda: deque(maxlen=64))
+    _quota: _QuotaMeasure = field(default_factory=_QuotaMeasure)
+    _curve: _Curve | None = None
     _bucket: TokenBucket | None = None
+    _cut_at: float = -math.inf
+    _cuts: int = 0  # in a row
+    _refused_at: float = -math.inf
+    _highest: float = 0.0  # of the rates that worked
+    _trial: _Trial | None = None
+    _noise: float | None = None  # share of refusals that is tolerated, once a trial has found noise
+    _first_sends: deque[float] = field(default_factory=lambda: deque(maxlen=4096))
+    _recent: deque[bool] = field(default_factory=lambda: deque(maxlen=64))  # replies since the last cut: refused or not
 
     def delay(self, now: float) -> float:
         """Seconds until a request may be sent; 0 means now."""
-        if self._bucket is None:
+        if self._bucket is None or self._curve is None:
             return 0.0
-        self._grow(now)
-        if self._trial is not None and self._trial.sent == self._trial.length:
-            self._set(self._trial.resting, now)  # until the replies are in
+        if self._trial is None:
+            rate = self._curve.rate_at(now)
+            if rate is not None:
+                self._set(rate, now)
+        elif self._trial.sent == self._trial.length:
+            self._set(self._trial.resting, now)
         delay = self._bucket.delay(now)
-        self._bound = self._bound or delay > 0
+        self._curve.is_limiting = self._curve.is_limiting or delay > 0
         return delay
 
     def take(self, now: float) -> None:
         """Count a request that is sent now."""
         if self._bucket is None:
-            self._sends.append(now)
+            self._first_sends.append(now)
             return
         self._bucket.take(1, now)
         if self._trial is not None and self._trial.sent < self._trial.length:
             self._trial.sent, self._trial.newest = self._trial.sent + 1, now
 
     def note(self, sent_at: float, now: float, *, refused: bool, named: float | None = None) -> None:
-        """Learn from the reply to a request; `named` are the requests per minute that a refusal spoke of."""
+        """Learn from the reply to a request; `named` is the quota that a refusal names, in requests per minute."""
         self._recent.append(refused)
         if self._trial is not None:
-            self._judge(self._trial, sent_at, now, refused=refused)
+            self._note_trial(self._trial, sent_at, now, refused=refused)
         elif not refused:
-            if self._mark is not None and sent_at >= self._mark:
-                self._accepted += 1
-                self._newest = max(self._newest, sent_at)
-        elif sent_at >= self._cut_at:  # what was sent before a cut says nothing about the rate since
-            self._learn(sent_at, now, named)
+            self._quota.count(sent_at)
+        elif sent_at >= self._cut_at:
+            self._note_refusal(sent_at, now, named)
 
-    def _learn(self, sent_at: float, now: float, named: float | None) -> None:
-        """Find the curve to go on with after a refusal."""
-        quota = self._measured(sent_at)
-        again = now - self._refused_at < self._recovery()
+    def _note_refusal(self, sent_at: float, now: float, named: float | None) -> None:
+        """Begin a new curve, or a trial, or tolerate the refusal as noise."""
+        quota = self._quota.at_refusal(sent_at)
+        is_soon = self._curve is not None and now - self._refused_at < self._curve.recovery
         self._refused_at = now
         if self._noise is not None:
             if sum(self._recent) <= self._noise * max(len(self._recent), _TRIAL):
                 return
-            self._noise, again = None, False  # so many refusals are no noise after all
-        if math.isinf(self.rate):
-            self._find_first(now, named)
+            self._noise, is_soon = None, False  # that many refusals are no noise after all
+        if self._curve is None:
+            self._begin_first(now, named)
             return
-        if not again:
+        if not is_soon:
             self._cuts = 0
-        self._top = max(self._top, self.rate)
-        if self.rate < _DOUBT * self._top:
-            length = max(_SHORT_TRIAL, min(_TRIAL, round(self._top * _TRIAL_SPAN)))
+        self._highest = max(self._highest, self.rate)
+        if self.rate < _DOUBT * self._highest:
+            length = max(_SHORT_TRIAL, min(_TRIAL, round(self._highest * _TRIAL_SPAN)))
             self._trial = _Trial(resting=self.rate, length=length)
-            self._begin(self._top, self._top, now)
+            self._begin(self._highest, self._highest, now)
         else:
             self._cut(quota, now)
 
     def _cut(self, quota: float | None, now: float) -> None:
-        """Go back to the quota that was just measured; from there in steps that grow, while refusals go on."""
+        """Go back to the quota that was just measured; where refusals go on, cut from there in growing steps."""
         if self._cuts == 0 and quota is not None:
             self._begin(_START * quota, _PLATEAU * quota, now)
         else:
             start = self.rate * _CUTS[min(self._cuts, len(_CUTS) - 1)]
-            # Where cuts follow on each other, the quota lies between the last two rates.
+            # After two cuts in a row the quota lies between the last two rates: settle in the middle.
             self._begin(start, (start + self.rate) / 2 if self._cuts else start, now)
         self._cuts += 1
 
     def _begin(self, start: float, plateau: float, now: float) -> None:
-        """Go on from another point of the curve."""
-        start = max(start, _LEAST * self._best)
-        plateau = max(plateau, start)
-        self._floor, self._plateau, self._cut_at = start, plateau, now
-        self._grown, self._seen, self._bound = 0.0, now, False
+        """Begin a new curve."""
+        start = max(start, _MIN_SHARE * self._quota.best)
+        haste = 1 if self._noise is None else _NOISE_HASTE
+        self._curve = _Curve(start, max(plateau, start), seen=now, haste=haste)
+        self._cut_at = now
         self._recent.clear()
         self._set(start, now)
 
-    def _judge(self, trial: _Trial, sent_at: float, now: float, *, refused: bool) -> None:
-        """Take note of a reply during a trial. Its end: the quota has fallen, or the refusals are noise."""
+    def _note_trial(self, trial: _Trial, sent_at: float, now: float, *, refused: bool) -> None:
+        """Count a reply during a trial. It ends when the quota must have fallen, or when all replies are in: noise."""
         if not self._cut_at <= sent_at <= trial.newest:
             return
         trial.replies, trial.refused = trial.replies + 1, trial.refused + refused
-        fallen = trial.refused > _NOISE * trial.length
-        if not fallen and trial.replies < trial.length:
+        has_fallen = trial.refused > _MAX_NOISE * trial.length
+        if not has_fallen and trial.replies < trial.length:
             return
         self._trial = None
-        if fallen:
-            self._top = trial.resting
+        if has_fallen:
+            self._highest = trial.resting
             self._begin(trial.resting, trial.resting, now)
             self._cut(None, now)
         else:
-            self._noise = 2 * trial.refused / trial.length + _LEEWAY
-            self._begin(self._top, self._top, now)
+            self._noise = 2 * trial.refused / trial.length + _NOISE_MARGIN
+            self._begin(self._highest, self._highest, now)
 
-    def _measured(self, sent_at: float) -> float | None:
-        """Return what got through per second since the last mark, and set a new one; None before there is enough."""
-        if self._mark is None:
-            self._mark = self._newest = sent_at
-        span = self._newest - self._mark
-        if self._accepted < _SAMPLES or span < _SPAN:
-            return None
-        quota = self._accepted / span
-        self._best = max(self._best, quota)
-        self._mark, self._newest, self._accepted = sent_at, sent_at, 0
-        return quota
-
-    def _find_first(self, now: float, named: float | None) -> None:
-        """Begin with the rate that was named, else with a third of that of the last second or so."""
+    def _begin_first(self, now: float, named: float | None) -> None:
+        """Begin with the quota that was named, else with a third of the rate of the last second or so."""
         if named is not None:
-            self._top = start = named / 60
-        elif len(self._sends) < _SAMPLES and sum(self._recent) < _REFUSALS:
-            return  # so little was sent that one refusal is no evidence
+            self._highest = start = named / 60
+        elif len(self._first_sends) < _MIN_REPLIES and sum(self._recent) < _MIN_REFUSALS:
+            return  # after so few requests one refusal is no evidence
         else:
-            recent = [at for at in self._sends if now - at <= _MEMORY]
-            recent = recent if len(recent) >= _SAMPLES else list(self._sends)[-_SAMPLES:]
-            self._top = len(recent) / max(now - recent[0], 0.05)
-            start = self._top / 3
-        self._best = start
+            recent = [at for at in self._first_sends if now - at <= _FIRST_SPAN]
+            recent = recent if len(recent) >= _MIN_REPLIES else list(self._first_sends)[-_MIN_REPLIES:]
+            self._highest = len(recent) / max(now - recent[0], 0.05)
+            start = self._highest / 3
+        self._quota.best = start
         self._begin(start, start, now)
-
-    def _grow(self, now: float) -> None:
-        """Let the rate follow its curve; time counts only while the rate is what holds requests back."""
-        if self._trial is not None:
-            return
-        if self._bound:
-            self._grown += now - self._seen
-        elif now - self._seen < 0.1:
-            return
-        self._seen, self._bound = now, False
-        share = self._grown / self._recovery()
-        if share < 1:
-            rate = self._plateau - (self._plateau - self._floor) * (1 - share) ** 3
-        else:
-            rate = self._plateau * (1 + _CONVEXITY * (share - 1) ** 4)
-        if rate > 2 * self._plateau:
-            self._plateau, self._floor, self._grown = rate, rate, self._recovery()
-        self._set(rate, now)
-
-    def _recovery(self) -> float:
-        """Seconds from a cut to the plateau, and the measure of growth beyond it."""
-        haste = 1 if self._noise is None else _HASTE
-        return max(_RECOVERY, _REQUESTS_PER_RECOVERY / max(self._plateau, 1e-6)) / haste
 
     def _set(self, rate: float, now: float) -> None:
         self.rate = rate
         if self._bucket is None:
-            self._bucket = TokenBucket(rate * 60, burst=_SAVED, level=0.0, at=now)
+            self._bucket = TokenBucket(rate * 60, burst=_BURST, level=0.0, at=now)
         self._bucket.per_minute = rate * 60

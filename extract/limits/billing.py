@@ -1,4 +1,4 @@
-"""What requests may take and what answers took: prices by model and tier, forecasts, and the entries of the ledger."""
+"""What requests may cost and what answers did cost: by model and tier, as forecasts and as entries of the ledger."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["Billing"]
 
 @dataclass(slots=True)
 class Billing:
-    """The accounts of one run. `free` says that answers cost nothing (the offline service)."""
+    """Prices the requests of one run. `free` says that answers cost nothing (the offline service)."""
 
     model: str
     forecast: Forecast
@@ -23,13 +23,13 @@ class Billing:
     _prices: dict[tuple[str, str | None], Price | None] = field(default_factory=dict)
 
     def is_priced(self, tier: str | None) -> bool:
-        """True where it is known what the model costs on a tier."""
+        """True where the model's price on a tier is known."""
         return self.free or self._price(self.model, tier) is not None
 
     def worst(self, tokens: int, tier: str | None, limit: int | None) -> Amount:
         """Return the most that one request is expected to take; dollars are 0 where the price is unknown.
 
-        `tokens` is the input's estimate, `limit` a `max_output_tokens` of its own.
+        `tokens` is the input's estimated size, `limit` the request's own `max_output_tokens`.
         """
         usage = Usage(input_tokens=self.forecast.input_tokens(tokens), output_tokens=self.forecast.output_tokens(limit))
         dollars = self._cost(self.model, tier, usage) or Decimal(0)
@@ -38,7 +38,7 @@ class Billing:
     def whole(
         self, kind: AttemptKind, interaction: Interaction, *, tokens: int, tier: str | None, limit: int | None
     ) -> Attempt:
-        """Return the entry for an answer that arrived; the tier is the one that the answer says has served it."""
+        """Return the entry for an answer that arrived; its tier is the one that the answer names."""
         model, tier = interaction.model or self.model, interaction.service_tier or tier
         code = None if interaction.status == "completed" else interaction.status
         usage = interaction.usage
@@ -52,7 +52,7 @@ class Billing:
         return Attempt(kind=kind, model=model, tier=tier, usage=usage, cost=self._cost(model, tier, usage), code=code)
 
     def lost(self, kind: AttemptKind, *, tokens: int, tier: str | None, limit: int | None) -> Attempt:
-        """Return the entry for a request that may have been billed, and whose answer never arrived."""
+        """Return the entry for a request that may have been billed although no answer arrived."""
         return Attempt(kind=kind, model=self.model, tier=tier, bound=self._bound(tokens, tier, limit), code="lost")
 
     def _bound(self, tokens: int, tier: str | None, limit: int | None) -> Decimal | None:

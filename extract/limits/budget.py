@@ -1,4 +1,4 @@
-"""What a run may spend, kept by reservation: the worst case is set aside before a request and settled after it."""
+"""What a run may spend. The worst case is reserved before a request and settled after it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,13 @@ __all__ = ["Amount", "Budget", "BudgetMeter", "Forecast"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Budget:
-    """The most one run may spend: US dollars, tokens of all kinds together, requests. None is no limit."""
+    """The most one run may spend: US dollars, tokens of all kinds together, requests. None is no limit.
+
+    Raises ConfigError for a value that is not above 0.
+
+        >>> Budget(dollars=Decimal("2.50"), requests=10_000)
+        Budget(dollars=Decimal('2.50'), tokens=None, requests=10000)
+    """
 
     dollars: Decimal | None = None
     tokens: int | None = None
@@ -36,7 +42,7 @@ class Budget:
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """What one or more requests take."""
+    """What one or more requests take: US dollars, tokens, requests."""
 
     dollars: Decimal = Decimal(0)
     tokens: int = 0
@@ -51,10 +57,10 @@ class Amount:
 
 @dataclass(slots=True)
 class BudgetMeter:
-    """The money of a run: spent, and reserved for requests in flight.
+    """How a budget is used: what is spent, and what is reserved for requests in flight.
 
-    Spending passes the budget by no more than the answers in flight took beyond their reservations.
-    `peak` is the most that was reserved at one time, in US dollars.
+    `spent` exceeds the budget by no more than what answers took beyond their reservations. `peak` is the most that was
+    reserved at one time, in US dollars.
     """
 
     budget: Budget
@@ -82,7 +88,7 @@ class BudgetMeter:
         self.peak = max(self.peak, self.reserved.dollars)
 
     def settle(self, amount: Amount, spent: Amount) -> None:
-        """Replace a reservation by what was really spent: all of it where nobody knows."""
+        """Replace a reservation by what was really spent."""
         self.reserved -= amount
         self.spent += spent
 
@@ -94,11 +100,11 @@ class BudgetMeter:
             ("tokens ", "--budget-tokens", self.budget.tokens, self.spent.tokens, amount.tokens, after.tokens),
             ("requests ", "the budget", self.budget.requests, self.spent.requests, amount.requests, after.requests),
         )
-        unit, option, most, spent, needed, _ = next(
+        unit, option, maximum, spent, needed, _ = next(
             limit for limit in limits if limit[2] is not None and limit[-1] > limit[2]
         )
         return BudgetExceeded(
-            f"the budget of {unit}{_short(most)} is used up: {unit}{_short(spent)} spent, the next request may take "
+            f"the budget of {unit}{_short(maximum)} is used up: {unit}{_short(spent)} spent, the next request may take "
             f"{unit}{_short(needed)}; raise {option} and run again to go on"
         )
 
@@ -109,10 +115,10 @@ def _short(value: Decimal | int | None) -> str:
 
 @dataclass(slots=True)
 class Forecast:
-    """The most that the next answer is expected to take, in tokens.
+    """The most that the next request is expected to take, in tokens.
 
-    With `limit` (`max_output_tokens`, thoughts included) it is that; without, twice the largest answer seen, at first
-    `typical`. The input is as estimated, or larger by the worst ratio of billed to estimated input seen so far.
+    Output: `limit` (`max_output_tokens`, thoughts included) where there is one, else twice the `largest` answer so far,
+    at least `typical`. Input: the estimate, times the worst `ratio` of billed to estimated input so far.
     """
 
     typical: int
@@ -121,8 +127,8 @@ class Forecast:
     ratio: float = 1.0
 
     def output_tokens(self, limit: int | None = None) -> int:
-        most = limit or self.limit
-        return most if most is not None else max(self.typical, 2 * self.largest)
+        limit = limit or self.limit
+        return limit if limit is not None else max(self.typical, 2 * self.largest)
 
     def input_tokens(self, estimated: int) -> int:
         return int(estimated * self.ratio) + 1

@@ -1,11 +1,10 @@
-"""How many requests may be in flight: slow start, then one more per round, half after a throttle. No clock in here."""
+"""How many requests may be in flight: slow start, then one more per round, half after a throttle. No clock."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 __all__ = ["AdaptiveConcurrency"]
-
 
 _PROVEN = 10.0  # slots, once one answer has shown that the set-up is right
 
@@ -14,9 +13,9 @@ _PROVEN = 10.0  # slots, once one answer has shown that the set-up is right
 class AdaptiveConcurrency:
     """Double per round until the first throttle, then one slot per round; halve on a throttle.
 
-    It begins with one slot, so that a wrong key or schema costs one request, not a crowd of them; once that one is
-    answered, ten at once are no crowd (TCP begins with as many segments: RFC 6928). The caller reports every answer,
-    and at most one throttle per round trip.
+    It begins with one slot, so that a wrong key or schema costs one request. Once that is answered, ten at once are
+    fair (TCP begins with as many segments: RFC 6928). The caller reports every answer, and at most one throttle per
+    round trip. `steep` is True until the first throttle.
     """
 
     ceiling: int
@@ -27,11 +26,11 @@ class AdaptiveConcurrency:
         self.slots = min(self.slots, self.ceiling)
 
     def double(self) -> None:
-        """Open further without an answer: nothing has spoken against it."""
+        """Double the slots without an answer, where none was refused either."""
         self.slots = min(self.ceiling, self.slots * 2)
 
     def after(self, *, throttled: bool) -> int:
-        """Take note of one answer; return the slots now allowed."""
+        """Learn from one answer; return the slots now allowed."""
         if throttled:
             self.steep = False
             self.slots = max(1.0, self.slots / 2)

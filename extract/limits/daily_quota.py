@@ -1,4 +1,4 @@
-"""The daily quota: when its day begins, and how many requests it has seen."""
+"""The daily quota: when its day begins, and how many requests were sent in it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Day", "day_began", "day_is_over", "pacific_midnight"]
 
 
 def pacific_midnight(now: datetime) -> datetime:
-    """Return when the day of the daily quota began (Google's page on rate limits: midnight Pacific time)."""
+    """Return when the current day of the quota began: at midnight Pacific time (Google's page on rate limits)."""
     try:
         pacific: tzinfo = ZoneInfo("America/Los_Angeles")
     except ZoneInfoNotFoundError:  # no time zones on this machine: right in winter, an hour late in summer
@@ -28,7 +28,7 @@ def day_began(at: float) -> float:
 
 @dataclass(slots=True)
 class Day:
-    """How many requests were `sent` in a day of the daily quota that `ends` at a Unix time. Callers say the time."""
+    """How many requests were `sent` in a day of the quota that `ends` at a Unix time. Callers pass the time."""
 
     sent: int
     ends: float
@@ -41,7 +41,7 @@ class Day:
         return cls(sent, pacific_midnight(next_day).timestamp())
 
     def count(self, at: float) -> int:
-        """Return how many requests were sent so far; none where a new day has begun."""
+        """Return how many requests were sent so far; 0 where a new day has begun."""
         if at >= self.ends:
             self.sent, self.ends = 0, Day.of(at).ends
         return self.sent

@@ -1,4 +1,4 @@
-"""The door that every request of a run goes through: slots, rates and pauses, shared by all records of a loop."""
+"""The limiter that every request of a run passes: slots, rates, pauses and budget, shared by all records of a loop."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["Limiter", "Permit"]
 
 
 class Permit(NamedTuple):
-    """Leave to send one request: when it was given (monotonic seconds), and what was set aside for it."""
+    """Permission to send one request: when it was given (monotonic seconds), and what was reserved for it."""
 
     at: float
     tokens: int
@@ -39,13 +39,18 @@ def _a_minute(rate: float) -> float | None:
     return rate * 60 if math.isfinite(rate) else None
 
 
-_SILENCE = 1.0  # seconds: a refusal of the set-up would have come by then
+_SILENCE = 1.0  # seconds: a wrong key or schema would have been refused by then
+_TIMER_SLACK = 0.001  # seconds: a timer may fire a moment early by the limiter's clock, and would then spin
 
 
 class Limiter:
-    """Admits requests in the order they came. Nobody polls: a slot given back or one timer wakes the next in line.
+    """Admits requests in the order they came. Nobody polls: a released slot or one timer wakes the next in line.
 
-    `rate_limit` says when the next may pass, `meter` whether it may; both may be shares of something larger.
+    `rate_limit` says when the next may pass, `meter` whether the budget allows it; both may be a worker's share of
+    something larger.
+
+    Invariants: `active` is the number of permits given and not yet released. A request passes only while `active` is
+    below `slots`. Only the head of the queue is ever tested, so a large request is not overtaken by small ones.
     """
 
     def __init__(
@@ -77,54 +82,56 @@ class Limiter:
 
     @property
     def budgeted(self) -> bool:
-        """True where requests must say what they may take at most."""
+        """True where requests must pass their worst case to `acquire`."""
         return self.meter is not None
 
     def waiting_for(self) -> float:
-        """Seconds until the service or a quota lets the next request pass; 0 where only slots decide."""
+        """Seconds until a quota or a pause lets the next request pass; 0 where only slots decide."""
         return self.rate_limit.delay(self._clock())
 
     @property
     def rpm(self) -> float | None:
-        """Requests a minute that are let pass, given or learned; None where that is unknown."""
+        """Requests that may pass per minute, given or learned; None where that is unknown."""
         return _a_minute(self.rate_limit.per_second)
 
     @property
     def tpm(self) -> float | None:
-        """Input tokens a minute that are let pass, given or learned; None where that is unknown."""
+        """Input tokens that may pass per minute, given or learned; None where that is unknown."""
         return _a_minute(self.rate_limit.tokens_per_second)
 
     def limit_reached(self) -> str:
-        """Name the limit that holds the next request back, "" where none does."""
+        """Return the name of the limit that holds the next request back, "" where none does."""
         return self.rate_limit.reached(self._clock())
 
     async def acquire(self, tokens: int, worst: Callable[[], Amount] = _nothing) -> Permit:
-        """Wait for a slot, for room in the rates and the budget, and for the end of a pause.
+        """Wait for a slot, for room in the rates and the budget, and for the end of a pause; return the permit.
 
-        `tokens` is the input's estimated size. `worst` tells the most that the request may take: it is asked when the
-        request would pass, since answers that come meanwhile may teach more. Raises BudgetExceeded where that does not
-        fit and nothing in flight can give anything back.
+        `tokens` is the input's estimated size. `worst` returns the most that the request may take: it is called when
+        the request would pass, since answers that come meanwhile improve the estimate. Raises BudgetExceeded where that
+        does not fit and nothing in flight can give anything back, NotRun where the limiter is closed.
         """
         if self._closed.done():
             raise NotRun("the run was stopped")
         now = self._clock()
+        # The short way, without a future: nobody waits, so nobody is overtaken.
         is_free = not self._waiting and self.active < self.slots and self.rate_limit.delay(now) <= 0
-        if is_free and self._fits(most := worst()):
-            return self._give(tokens, most, now)
+        if is_free and self._fits(amount := worst()):
+            return self._give(tokens, amount, now)
         waiter: asyncio.Future[Permit] = asyncio.get_running_loop().create_future()
         self._waiting.append((waiter, tokens, worst))
         self._admit()
         try:
             return await waiter
         except asyncio.CancelledError:
+            # The permit may have been given just before the cancellation arrived: then nobody else releases it.
             if waiter.done() and not waiter.cancelled():
-                self.release(waiter.result(), None, spent=_NOTHING)  # it was never sent
+                self.release(waiter.result(), None, spent=_NOTHING)
             raise
 
     async def sleep(self, seconds: float) -> None:
-        """Wait outside of the door, without a slot. Raises NotRun as soon as the limiter closes.
+        """Wait without a slot. Raises NotRun as soon as the limiter closes.
 
-        `asleep` counts who does so now; `on_sleep` hears of each, so that somebody else can use the slot.
+        `asleep` counts the sleepers; `on_sleep` is called for each, so that another record can use the slot.
         """
         if self._closed.done():
             raise NotRun("the run was stopped")
@@ -138,11 +145,11 @@ class Limiter:
             raise NotRun("the run was stopped")
 
     def is_closed(self) -> bool:
-        """True once nobody is let in any more."""
+        """True once no more permits are given."""
         return self._closed.done()
 
     def close(self) -> None:
-        """Let nobody in any more: who waits or comes later gets NotRun, who is inside may finish."""
+        """Give no more permits: waiting and later requests get NotRun, those in flight may finish."""
         if not self._closed.done():
             self._closed.set_result(None)
         while self._waiting:
@@ -153,7 +160,7 @@ class Limiter:
     def release(
         self, permit: Permit, error: BaseException | None, usage: Usage | None = None, *, spent: Amount | None = None
     ) -> None:
-        """Give the slot back and take note of how the request went; `spent` is None where nobody knows how much."""
+        """Give the slot back and learn from how the request went; `spent` is None where that is not known."""
         if self.meter is not None:
             self.meter.settle(permit.reserved, permit.reserved if spent is None else spent)
         self.active -= 1
@@ -169,18 +176,18 @@ class Limiter:
             self.rate_limit.settle(usage.input_tokens - permit.tokens, now)
         self._admit()
 
-    def next_in_line(self, most: int) -> list[int]:
-        """Return the sizes of the requests that would pass now if the throttle let them, `most` at most."""
-        free = min(most, self.slots - self.active)
+    def next_in_line(self, limit: int) -> list[int]:
+        """Return the sizes in tokens of up to `limit` waiting requests for which there are slots."""
+        free = min(limit, self.slots - self.active)
         return [tokens for _, tokens, _ in islice(self._waiting, max(0, free))]
 
     def wake(self) -> None:
-        """Look again who may pass: the throttle or the meter has changed."""
+        """Admit whoever may pass now: the rate limit or the meter has changed."""
         self._admit()
 
     def _halve(self, permit: Permit, now: float) -> None:
-        # A quota is a matter of pace; overload is one of how many are inside. A burst of refusals is one message:
-        # only a request sent after the last halving may halve again.
+        # A used-up quota calls for a lower rate; overload calls for fewer requests at once. A burst of refusals is one
+        # piece of news: only a request sent after the last halving may halve again.
         if permit.at >= self._halved_at:
             self.concurrency.after(throttled=True)
             self._halved_at = now
@@ -196,6 +203,7 @@ class Limiter:
         return Permit(now, tokens, worst)
 
     def _admit(self) -> None:
+        """Give permits from the head of the queue for as long as slots, rates and budget allow."""
         while self._waiting and self.active < self.slots:
             now = self._clock()
             if (delay := self.rate_limit.delay(now)) > 0:
@@ -203,19 +211,19 @@ class Limiter:
                 return
             waiter, tokens, worst = self._waiting[0]
             if waiter.done():
+                self._waiting.popleft()  # cancelled
+            elif self._fits(amount := worst()):
                 self._waiting.popleft()
-            elif self._fits(most := worst()):
-                self._waiting.popleft()
-                waiter.set_result(self._give(tokens, most, now))
+                waiter.set_result(self._give(tokens, amount, now))
             elif self.meter is None or self.meter.waits:
                 return  # until an answer in flight has given back what it did not need
             else:
                 self._waiting.popleft()
-                waiter.set_exception(self.meter.exceeded(most))
+                waiter.set_exception(self.meter.exceeded(amount))
         self._open_later()
 
     def _open_later(self) -> None:
-        """At the start, let silence count as a yes: a slow first answer must not hold everybody back."""
+        """Double the slots after a second of silence: a slow first answer must not hold all others back."""
         if self._opener is None and self._waiting and self.concurrency.steep and self.slots < self.concurrency.ceiling:
             self._opener = asyncio.get_running_loop().call_later(_SILENCE, self._on_silence, self._replies)
 
@@ -227,8 +235,7 @@ class Limiter:
 
     def _wake_in(self, delay: float) -> None:
         if self._timer is None:
-            # A timer may fire a moment early by the limiter's clock: the rest of a millisecond keeps it from spinning.
-            self._timer = asyncio.get_running_loop().call_later(delay + 0.001, self._on_timer)
+            self._timer = asyncio.get_running_loop().call_later(delay + _TIMER_SLACK, self._on_timer)
 
     def _on_timer(self) -> None:
         self._timer = None

@@ -14,10 +14,14 @@ __all__ = ["Limits"]
 class Limits:
     """What a run may use.
 
-    `concurrency` is a ceiling; `rpm` and `tpm` are requests and input tokens per minute, learned from the service's
-    refusals where None; `rpd` is requests per day, Pacific time, those of earlier runs with the same cache counted.
-    `deadline` is seconds per record, counted from its first request.
-    `stop_after_failures` counts failures in a row while no record has succeeded yet; 0 never stops.
+    `concurrency` is the most requests in flight; `rpm` and `tpm` are requests and input tokens per minute, learned from
+    the service's refusals where None; `rpd` is requests per day, Pacific time, including those of earlier runs with the
+    same cache. `deadline` is seconds per record, counted from its first request.
+    `stop_after_failures` counts failures in a row while no record has succeeded yet; 0 never stops. Raises ConfigError
+    for values out of range.
+
+        >>> limits = Limits(concurrency=16, rpm=600, deadline=120)
+        >>> result = run(["It works"], Extractor(["good", "bad"], "{text}"), limits=limits, offline=True)
     """
 
     concurrency: int = 64
@@ -29,8 +33,8 @@ class Limits:
     retry: Retry = field(default_factory=Retry)
 
     def __post_init__(self) -> None:
-        least = {"concurrency": 1, "rpm": 1, "tpm": 1, "rpd": 1, "deadline": 0.001, "stop_after_failures": 0}
-        for name, low in least.items():
+        minimums = {"concurrency": 1, "rpm": 1, "tpm": 1, "rpd": 1, "deadline": 0.001, "stop_after_failures": 0}
+        for name, low in minimums.items():
             value = getattr(self, name)
-            if value is not None and not value >= low:
+            if value is not None and not value >= low:  # not `value < low`: NaN must fail too
                 raise ConfigError(f"limits: {name} must be at least {low:g}, not {value!r}")

@@ -1,4 +1,4 @@
-"""Tokens to dollars. Prices come from genai-prices by date; tiers it does not know stand in one dated table."""
+"""Tokens to dollars. Prices come from genai-prices by date; for tiers it does not know there is one dated table."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PRICE_SOURCE = f"genai-prices {version('genai-prices')}"
 
 
 def money(dollars: Decimal | float) -> str:
-    """Return US dollars in as many digits as tell something: what costs anything is never shown as nothing."""
+    """Return US dollars with a useful number of digits: an amount above 0 never reads $0."""
     if not dollars:
         return "$0"
     if dollars >= 1:
@@ -47,7 +47,7 @@ class Price:
     """What one model costs on one tier at one date, in US dollars.
 
     The three rates are per token and hold for every answer, unless `tiered` is set: then the price depends on the size
-    of the prompt and is asked of genai-prices each time.
+    of the prompt and genai-prices computes it each time.
     """
 
     input: Decimal
@@ -83,10 +83,10 @@ def find_price(model: str, tier: str | None = None, *, at: datetime | None = Non
     if factor is None:
         return None
     try:
-        _, found = get_snapshot().find_provider_model(model, None, "google", None)
+        _, listed = get_snapshot().find_provider_model(model, None, "google", None)
     except LookupError:
         return None
-    price = found.get_prices(when)
+    price = listed.get_prices(when)
     if price.input_mtok is None or price.output_mtok is None:
         return None
     tiered = any(
@@ -110,9 +110,9 @@ def _tier_factor(model: str, tier: str, day: date) -> Decimal | None:
 
 
 def _priced(price: ModelPrice, usage: Usage) -> Decimal:
-    asked = PricedUsage(
+    billed = PricedUsage(
         input_tokens=usage.input_tokens,
         cache_read_tokens=min(usage.cached_tokens, usage.input_tokens),
         output_tokens=usage.output_tokens + usage.thought_tokens,
     )
-    return price.calc_price(asked)["total_price"]
+    return price.calc_price(billed)["total_price"]

@@ -1,4 +1,4 @@
-"""When the next request may pass: quotas that were given or learned, and pauses that were asked for. No clock."""
+"""When the next request may pass: quotas that were given or learned, and pauses that refusals ask for. No clock."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ _TOKENS_SAVED = 10.0
 class Verdict(NamedTuple):
     """What the reply to a request says about speed.
 
-    `refused`: a quota was used up. `rpm` and `tpm` are the quotas that it named, `pause` is in seconds; None for none.
+    `refused`: a quota was used up. `rpm` and `tpm` are the quotas that the reply names, `pause` is the delay in seconds
+    that it asks for; None where it names none.
     """
 
     refused: bool = False
@@ -33,7 +34,7 @@ _FINE = Verdict()
 
 
 def verdict_of(error: BaseException | None) -> Verdict:
-    """Return what an error, or None for an answer, says about speed."""
+    """Return what an error says about speed; None stands for an answer."""
     if not isinstance(error, RateLimited):
         return _FINE
     if not is_throttle(error):
@@ -42,11 +43,12 @@ def verdict_of(error: BaseException | None) -> Verdict:
 
 
 class RateLimit(Protocol):
-    """What a limiter asks before it lets a request pass. All times are seconds of the caller's clock.
+    """The rates that a `Limiter` keeps to. All times are seconds of the caller's clock.
 
-    `delay` returns the seconds until one may pass, 0 for now. `take` counts one that passes, with the estimated size of
-    its input in tokens; `settle` tells how many more it had. `note` tells what the reply says about speed. `reached`
-    names the limit that holds the next one back in words, "" where none does; the rates are infinite where unknown.
+    `delay` returns the seconds until a request may pass, 0 for now. `take` counts one that passes, with the estimated
+    size of its input in tokens; `settle` adds the tokens that it had beyond the estimate. `note` learns from the reply.
+    `reached` returns the name of the limit that holds the next request back, "" where none does. The rates are infinite
+    where they are unknown.
     """
 
     @property
@@ -61,8 +63,8 @@ class RateLimit(Protocol):
     def reached(self, now: float) -> str: ...
 
 
-def _named(verdict: Verdict) -> str:
-    """Name what a refusal was about, in words for people."""
+def _limit_name(verdict: Verdict) -> str:
+    """Return in words which limit a refusal is about."""
     if verdict.rpm:
         return f"{verdict.rpm:,.0f} requests/min"
     if verdict.tpm:
@@ -71,7 +73,7 @@ def _named(verdict: Verdict) -> str:
 
 
 class RateLimiter:
-    """The throttle of one run: rates that were given or learned. `saved`: seconds' worth of requests to be saved up."""
+    """The rates of one run, given or learned. `saved`: seconds' worth of requests that may be saved up."""
 
     def __init__(self, limits: Limits, *, saved: float = _REQUESTS_SAVED) -> None:
         self.paused_until = 0.0
@@ -84,17 +86,17 @@ class RateLimiter:
 
     @property
     def learned(self) -> float:
-        """Requests a second that refusals have taught; infinite before the first."""
+        """Requests a second, learned from refusals; infinite before the first."""
         return self._learned.rate
 
     @property
     def per_second(self) -> float:
-        """Requests a second at most, as far as is known; infinite where nothing has been told or learned."""
+        """Requests a second that may pass; infinite where no limit is given or learned."""
         return self.learned if self._requests is None else min(self.learned, self._requests.per_minute / 60)
 
     @property
     def tokens_per_second(self) -> float:
-        """Input tokens a second at most, infinite where nobody knows of a limit."""
+        """Input tokens a second that may pass; infinite where no limit is known."""
         return math.inf if self._tokens is None else self._tokens.per_minute / 60
 
     def delay(self, now: float) -> float:
@@ -105,7 +107,7 @@ class RateLimiter:
         return max(delay, self._tokens.delay(now)) if self._tokens else delay
 
     def reached(self, now: float) -> str:
-        """Name the limit that holds the next request back, with its figure where that is known; "" where none does."""
+        """Return the limit that delays the next request most, with its figure where known; "" where none does."""
         waits = {
             self._paused_by: self.paused_until - now,
             f"about {self._learned.rate * 60:,.0f} requests/min": self._learned.delay(now),
@@ -142,10 +144,10 @@ class RateLimiter:
         self._learned.note(sent_at, now, refused=verdict.refused, named=verdict.rpm)
         if verdict.pause is not None:
             self.paused_until = max(self.paused_until, now + min(verdict.pause, self._patience))
-            self._paused_by = _named(verdict)
-        named = verdict.tpm
-        if named and self._may_learn_tokens and (self._tokens is None or self._tokens.per_minute != named):
-            self._tokens = TokenBucket(named, burst=_TOKENS_SAVED, at=now, level=0.0)
+            self._paused_by = _limit_name(verdict)
+        tpm = verdict.tpm
+        if tpm and self._may_learn_tokens and (self._tokens is None or self._tokens.per_minute != tpm):
+            self._tokens = TokenBucket(tpm, burst=_TOKENS_SAVED, at=now, level=0.0)
 
     def resume(self, learned: float, tokens_per_second: float, now: float) -> None:
         """Go on with what another RateLimiter has learned, and with nothing saved up."""

@@ -1,4 +1,4 @@
-"""A rate per minute as a bucket that fills. Callers say the time."""
+"""A rate per minute as a token bucket. No clock: callers pass the time."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ __all__ = ["TokenBucket"]
 
 @dataclass(slots=True)
 class TokenBucket:
-    """So much per minute, saved up for at most `burst` seconds. Times are monotonic seconds, given by the caller.
+    """An allowance of `per_minute`, saved up for at most `burst` seconds. Times are monotonic seconds of the caller.
 
-    The level may go below zero: what was taken is then paid off before the next one may pass. So a request larger than
-    the bucket passes alone instead of waiting for ever.
+    The level may fall below zero; that debt is paid off before the next request may pass. So a request larger than the
+    bucket passes alone instead of waiting for ever.
     """
 
     per_minute: float
@@ -21,7 +21,7 @@ class TokenBucket:
     at: float = 0.0
 
     def delay(self, now: float) -> float:
-        """Return how many seconds to wait until something may pass; 0 means now."""
+        """Return the seconds until a request may pass; 0 means now."""
         self._fill(now)
         needed = min(1.0, self._capacity)
         return 0.0 if self._filled >= needed else (needed - self._filled) * 60 / self.per_minute

@@ -150,11 +150,11 @@ def open_material(
 
 def _of_run(run: Run) -> Material:
     return Material(
-        name=str(run._manifest.get("pipeline") or "run") if run.output is None else run.output.name,
+        name=str(run.details.manifest.get("pipeline") or "run") if run.output is None else run.output.name,
         rows=run.scan(),
         errors=None if run.errors.is_empty() else run.errors.lazy(),
-        manifest=run._manifest,
-        failed=run._failed,
+        manifest=run.details.manifest,
+        failed=run.details.failed_places,
         cache=None if run.output is None else _cache_of(run.output),
     )
 

@@ -1,4 +1,4 @@
-"""Outcomes as columns: errors, spans, provenance, agreement. One row per outcome, with the same types every time."""
+"""Outcomes as columns: errors, spans, provenance, agreement. One row per outcome, always with the same types."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ _PROVENANCE = pl.Struct(
 
 
 def error_schema(row_id: pl.DataType) -> pl.Schema:
-    """Columns of `Run.errors`, for row ids of a type."""
+    """Return the columns of `Run.errors` for a type of row ids."""
     strings = dict.fromkeys(("code", "message", "path", "answer"), pl.String())
     return pl.Schema({"row_id": row_id, **strings, "attempts": pl.Int64()})
 
@@ -101,21 +101,22 @@ def error_frame(outcomes: Sequence[Outcome], row_id: pl.DataType) -> pl.DataFram
 
 
 def not_run_frame(row_ids: pl.Series, message: str) -> pl.DataFrame:
-    """Return the errors of rows that are not asked any more, however many."""
+    """Return the errors of rows that the run no longer sends, however many."""
     schema = error_schema(row_ids.dtype)
-    told = {"code": pl.lit("not_run"), "message": pl.lit(message), "attempts": pl.lit(0)}
+    values = {"code": pl.lit("not_run"), "message": pl.lit(message), "attempts": pl.lit(0)}
     columns = [
-        told.get(name, pl.lit(None)).cast(dtype).alias(name) for name, dtype in schema.items() if name != "row_id"
+        values.get(name, pl.lit(None)).cast(dtype).alias(name) for name, dtype in schema.items() if name != "row_id"
     ]
     return row_ids.alias("row_id").to_frame().with_columns(columns)
 
 
 def places_in_input(places: Sequence[int], left_out: pl.Series) -> list[int]:
-    """Return where rows stood before others were left out, whose places are given."""
-    # A row that was left out moves up all that follow it: the i-th of these stood before its place less i kept rows.
+    """Return the places of rows in the input, from their places in an output without the rows in `left_out`."""
+    # Before the i-th row that was left out, at input place p, there are p - i rows of the output. So a row of the
+    # output comes after exactly those left-out rows for which p - i is at most its own place.
     ordered = left_out.drop_nulls().cast(pl.Int64).sort()
-    kept_before = ordered - pl.int_range(len(ordered), eager=True)
-    return [place + int(kept_before.search_sorted(place, side="right")) for place in places]
+    rows_before = ordered - pl.int_range(len(ordered), eager=True)
+    return [place + int(rows_before.search_sorted(place, side="right")) for place in places]
 
 
 def _reason(error: ExtractError) -> tuple[str, str, str | None]:
@@ -126,8 +127,7 @@ def _reason(error: ExtractError) -> tuple[str, str, str | None]:
 def provenance_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
     """Return the struct column `_extract`: where each row's answer came from and what this run spent on it.
 
-    `code` is that of the error where a row was rejected. `reused`: an answer to it, or to a part of it, was paid for by
-    an earlier run.
+    `code` is the error's where a row was rejected. `reused`: an earlier run paid for at least a part of the answer.
     """
     rows: list[dict[str, Any]] = [
         {
@@ -157,7 +157,7 @@ def provenance_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
 
 
 def spans_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
-    """Return the column `_spans`: where each value of a row stands in its source, null where that is not known."""
+    """Return the column `_spans`: the places of a row's values in its source, null where they are unknown."""
     rows = [
         None if outcome.spans is None or not outcome.ok else [_span_row(span) for span in outcome.spans]
         for outcome in outcomes
@@ -173,7 +173,7 @@ def agreement_frame(outcomes: Sequence[Outcome], columns: Sequence[str]) -> pl.D
 
 
 def _conflict_row(conflict: Conflict) -> dict[str, Any]:
-    """Return what windows disagree about; values are JSON text, since they may be of any type."""
+    """Return a value on which windows disagree; values are JSON text, since they may be of any type."""
     values = [to_json(candidate.value).decode() for candidate in conflict.candidates]
     return {"path": conflict.path, "chosen": to_json(conflict.chosen).decode(), "values": values}
 
@@ -183,20 +183,20 @@ def _span_row(span: Span) -> dict[str, Any]:
 
 
 def added_schema(*, spans: bool, provenance: bool, sampled: Sequence[str] = ()) -> pl.Schema:
-    """Columns that stand beside those of the answer; `sampled` are the latter where each row has several samples."""
+    """Return the columns beside those of the answer; `sampled` names the latter where rows have several samples."""
     agreement = agreement_frame((), sampled).schema if sampled else {}
     added = (spans_frame(()).schema if spans else {}) | (provenance_frame(()).schema if provenance else {})
     return pl.Schema(agreement | added)
 
 
 def _citation_row(citation: Citation) -> dict[str, Any]:
-    """Return what one annotation of the answer tells; offsets count characters of the answer's text."""
+    """Return one annotation of the answer; its offsets count characters of the answer's text."""
     names = ("kind", "source", "title", "text", "start", "end")
     return {name: getattr(citation, name) for name in names}
 
 
 def _attempt_row(attempt: Attempt) -> dict[str, Any]:
-    """Return one entry of a row's ledger; tokens are null where no whole answer arrived."""
+    """Return one entry of a row's ledger; tokens are null where no complete answer arrived."""
     usage = attempt.usage
     return {
         "kind": attempt.kind,
@@ -233,18 +233,20 @@ class OutputShape:
         return self.errors == "split"
 
 
-def output_schema(taken: pl.Schema, plan: Plan, shape: OutputShape, *, sampled: bool = False) -> pl.Schema:
-    """Return what comes out for an input's schema. ConfigError for clashes of names."""
-    if shape.row_id and shape.row_id not in taken:
-        raise ConfigError(f"there is no id column {shape.row_id!r}; the input has {list(taken)!r}")
+def output_schema(source: pl.Schema, plan: Plan, shape: OutputShape, *, sampled: bool = False) -> pl.Schema:
+    """Return the output's schema for the schema of an input. Raises ConfigError where names clash."""
+    if shape.row_id and shape.row_id not in source:
+        raise ConfigError(f"there is no id column {shape.row_id!r}; the input has {list(source)!r}")
     columns = {shape.prefix + name: dtype for name, dtype in plan.schema.dtypes.items()}
     added = added_schema(
         spans=bool(plan.extractor.grounding),
         provenance=shape.provenance,
         sampled=[*plan.schema.dtypes] if sampled else (),
     )
-    if clash := [name for name in columns if name in taken or name in added]:
-        raise ConfigError(f"there are already columns named {clash!r}; name ours apart with prefix= (--prefix)")
-    if clash := [name for name in added if name in taken]:
+    if clash := [name for name in columns if name in source or name in added]:
+        raise ConfigError(
+            f"there are already columns named {clash!r}; choose a prefix for the new ones with prefix= (--prefix)"
+        )
+    if clash := [name for name in added if name in source]:
         raise ConfigError(f"the input has columns named {clash!r}, as the output will: rename or drop them first")
-    return pl.Schema({**taken, **columns, **added})
+    return pl.Schema({**source, **columns, **added})

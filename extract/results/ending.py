@@ -14,7 +14,7 @@ from extract.json_types import JsonObject
 from extract.limits.budget import BudgetMeter
 from extract.results.manifest import course_of
 from extract.results.progress import Totals
-from extract.results.run import Run
+from extract.results.run import Run, RunDetails
 from extract.results.timeline import Timeline
 from extract.schema.losses import Loss
 
@@ -94,11 +94,13 @@ def finish(opened: Opened, ending: Ending) -> Run:
         budget=ending.meter,
         output=output,
         errors_file=errors_file,
-        _schema=opened.schema,
-        _sink=opened.sink,
-        _inputs=opened.input_columns,
-        _failed=ending.failed_places,
-        _manifest=manifest,
+        details=RunDetails(
+            schema=opened.schema,
+            input_columns=opened.input_columns,
+            failed_places=ending.failed_places,
+            manifest=manifest,
+            sink=opened.sink,
+        ),
     )
 
 

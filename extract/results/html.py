@@ -1,4 +1,4 @@
-"""HTML for notebooks: everything escaped, and no colour of its own but tints that suit light and dark themes alike."""
+"""HTML for notebooks: everything is escaped, and tints suit light and dark themes alike."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ __all__ = ["QUIET", "cell_text", "decimal_text", "link", "overview", "table"]
 
 QUIET = "opacity: 0.7"
 _LEFT = "text-align: left; vertical-align: top; white-space: pre-wrap; max-width: 40em; overflow-wrap: break-word"
-_LONGEST = 200  # characters of a cell
+_MAX_CELL = 200  # characters
 
 
-def cell_text(value: Any, longest: int = _LONGEST) -> str:
-    """Return how a value reads in a table: null is a dash, lists and structs are JSON; what is too long is cut."""
+def cell_text(value: Any, max_length: int = _MAX_CELL) -> str:
+    """Return a value as a table shows it: null is a dash, lists and structs are JSON, long texts are cut."""
     if value is None:
         return "–"
-    text = value if isinstance(value, str) else _plain(value, longest)
-    return text if len(text) <= longest else f"{text[: longest - 1]}…"
+    text = value if isinstance(value, str) else _plain(value, max_length)
+    return text if len(text) <= max_length else f"{text[: max_length - 1]}…"
 
 
 def decimal_text(value: Decimal) -> str:
-    """Return a decimal without the zeros that fill up its column's scale, but with both digits of a sum of money."""
+    """Return a decimal without the trailing zeros of its column's scale, but with two of them where it had as many."""
     text = f"{value:f}"
     whole, point, digits = text.partition(".")
     return whole + point + (digits.rstrip("0").ljust(2, "0") if len(digits) > 2 else digits)
 
 
-def _plain(value: Any, longest: int) -> str:
+def _plain(value: Any, max_length: int) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, bytes):
@@ -43,7 +43,7 @@ def _plain(value: Any, longest: int) -> str:
     if isinstance(value, Decimal):
         return decimal_text(value)
     if isinstance(value, list | dict):
-        return to_json(value, fallback=str, bytes_mode="base64").decode(errors="replace")[: longest + 1]
+        return to_json(value, fallback=str, bytes_mode="base64").decode(errors="replace")[: max_length + 1]
     return str(value)
 
 
@@ -60,19 +60,19 @@ def _cell(value: Any) -> str:
 
 
 def link(path: Path) -> str:
-    """Return a link to a file, as seen from the folder in which the notebook runs."""
+    """Return a link to a file, relative to the folder in which the notebook runs."""
     try:
         seen = Path(os.path.relpath(path))
     except (ValueError, OSError):  # on another drive, or the folder is gone
         seen = path
-    # With a dot in front no name can be read as the scheme of an address.
+    # With "./" in front, a name with a colon cannot be read as the scheme of an address.
     address = quote(seen.as_posix() if seen.is_absolute() else f"./{seen.as_posix()}")
     return f'<a href="{escape(address)}" target="_blank" rel="noopener">{escape(str(path))}</a>'
 
 
-def overview(told: Sequence[str], rejected: pl.DataFrame, first: pl.DataFrame, files: Mapping[str, Path]) -> str:
-    """Return what a finished run shows of itself: lines of text, why rows were rejected, first rows, links to files."""
-    head, *notes = told
+def overview(lines: Sequence[str], rejected: pl.DataFrame, first: pl.DataFrame, files: Mapping[str, Path]) -> str:
+    """Return the HTML of a finished run: lines of text, why rows were rejected, its first rows, links to files."""
+    head, *notes = lines
     blocks = [f"<div><b>{escape(head)}</b></div>", *(f"<div>{escape(note)}</div>" for note in notes)]
     if rejected.height:
         blocks.append(table(rejected.columns, rejected.iter_rows()))

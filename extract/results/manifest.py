@@ -1,4 +1,4 @@
-"""What the footer of an output says about the run that wrote it: what was asked, by what, and how it went."""
+"""What the footer of an output says about the run that wrote it: extractor, service, input, and how it went."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ __all__ = ["course_of", "manifest_of", "whole_cost"]
 
 
 class Course(Protocol):
-    """What tells how a run went: a Runner, or what stands for many of them."""
+    """How a run went: a scheduler, or the collector of many workers."""
 
     @property
     def seconds(self) -> float: ...
@@ -38,7 +38,7 @@ class Course(Protocol):
 def manifest_of(
     pipeline: str, plan: Plan, endpoint: Endpoint, shape: OutputShape, data: Any, *, samples: int = 1
 ) -> JsonObject:
-    """Return what is known before the first request. Holds no key, and of an input's path only the name."""
+    """Return what is known before the first request. It holds no API key, and of an input's path only the name."""
     extractor = plan.extractor
     return {
         "pipeline": pipeline,
@@ -81,9 +81,9 @@ def course_of(runner: Course) -> JsonObject:
 
 
 def whole_cost(manifest: JsonObject, rows: int) -> float | None:
-    """Return what a finished run over just so many rows has cost, from the footer of its output.
+    """Return the US dollars that a finished run over exactly `rows` rows cost, from the footer of its output.
 
-    None where that is unknown, as where an earlier run has paid for some of them.
+    None where that is unknown, for example where an earlier run paid for some of them.
     """
     course = manifest.get("run")
     totals = course.get("totals") if isinstance(course, dict) else None
@@ -95,7 +95,7 @@ def whole_cost(manifest: JsonObject, rows: int) -> float | None:
 
 
 def _name_of(data: Any) -> str | None:
-    """Return the last part of a path or address, without the query, which may be signed."""
+    """Return the last part of a path or URL, without the query, which may hold a signature."""
     if not isinstance(data, str | os.PathLike):
         return None
     address = os.fspath(data)

@@ -1,4 +1,4 @@
-"""What became of one record: a value or an error, and what it took to get there."""
+"""The outcome of one record: a value or an error, and what it took to get there."""
 
 from __future__ import annotations
 
@@ -18,17 +18,21 @@ __all__ = ["Outcome"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of one record: a value or an error, and what it took to get there.
+    """The outcome of one record: a value or an error, and what it took to get there.
 
-    `row` is the value as one cell per output column. `attempts` counts requests sent for this record in this run (0
-    where the cache knew the answer, and `cached` is True; `reused` is it where the cache knew a part, or all of it);
-    `unknown_attempts` those among them that may have been billed without telling how much. `mended` names what was put
-    right in the answer without asking again. `usage` and `cost` (US dollars, None
-    where the price is unknown) are what this run has spent on the record, `ledger` is the same by attempt. `citations`
-    are those of the answer; `grounded` says whether it names a source, None where no tool was to look anything up.
-    `spans` tell where the values stand in the record, None where that was not asked or it holds no text. `windows` is
-    how many parts a long text was asked about in, None for one; `conflicts` are where their answers differ.
-    `agreement` is the share of a record's samples that give each column's value, None where it was asked once.
+    `row` is the value as one cell per output column. `attempts` counts the requests sent for this record in this run:
+    0 where the answer came from the cache, and then `cached` is True; `reused` is True where at least a part of it did.
+    `unknown_attempts` are those that may have been billed without an answer that says how much. `mended` names what
+    was repaired in the answer without another request. `usage` and `cost` (US dollars, None where the price is
+    unknown) are what this run has spent on the record, `ledger` is the same by attempt. `citations` are those of the
+    answer; `grounded` says whether it names a source, None where no tool was to look anything up. `spans` locate the
+    values in the record's text, None without grounding and without a text. `windows` is the number of parts that a
+    long text was split into, None where it was not; `conflicts` are where their answers differ. `agreement` is the
+    share of a record's samples that give each column's value, None for a single sample.
+
+        >>> outcome = extract_one({"text": "It works"}, Extractor(["good", "bad"], "{text}"), offline=True)
+        >>> outcome.ok, outcome.attempts
+        (True, 1)
     """
 
     row_id: Any

@@ -1,4 +1,4 @@
-"""Counts of a run so far, and a glance at one that is under way."""
+"""Counts of a run so far, and its state while it is under way."""
 
 from __future__ import annotations
 
@@ -17,8 +17,11 @@ __all__ = ["Progress", "Totals"]
 class Totals:
     """Counts of one run so far. `cost` is in US dollars for the answers that arrived, None where a price is unknown.
 
-    `unknown_attempts` are requests that may have been billed without an answer telling how much, and `unknown_cost` is
-    the most that they can have taken. `by_kind` is the usage of first asks, retries, repairs and continuations apart.
+    `unknown_attempts` are requests that may have been billed without an answer that says how much; `unknown_cost` is
+    the most that they can have cost. `by_kind` is the usage of first requests, retries, repairs and continuations.
+
+        >>> run(["It works", "It broke"], Extractor(["good", "bad"], "{text}"), offline=True).totals.valid
+        2
     """
 
     rows: int = 0
@@ -42,13 +45,13 @@ class Totals:
         return sum(self.by_kind.values(), Usage())
 
     def pass_over(self, rows: int) -> None:
-        """Count rows that are not asked any more."""
+        """Count rows that the run no longer sends."""
         self.rows += rows
         self.not_run += rows
         self.errors["not_run"] += rows
 
     def add(self, outcome: Outcome) -> None:
-        """Take one record's outcome into account."""
+        """Count the outcome of one record."""
         self.rows += 1
         if outcome.error is None:
             self.valid += 1
@@ -73,7 +76,7 @@ class Totals:
                 self.unknown_cost = None if attempt.bound is None else self.unknown_cost + attempt.bound
 
     def counts(self) -> JsonObject:
-        """Return all but the codes of errors as one flat JSON object."""
+        """Return everything but the error codes as one flat JSON object."""
         usage = self.usage
         return {
             "rows": self.rows,
@@ -97,11 +100,16 @@ class Totals:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """A glance at a run: `total` rows are expected (None if unknown), `totals` are those done so far.
+    """The state of a run under way: `total` rows are expected (None if unknown), `totals` are those done so far.
 
-    `waiting` is how many seconds a quota or the service holds the next request back, and `limit` tells in words which
-    one it is, "" where only slots decide. `rpm` and `tpm` are the requests and input tokens that are let pass a minute,
-    given or learned, None where that is unknown. `stopping`: no new request is sent.
+    `waiting` is how many seconds a quota or the service holds the next request back, and `limit` names it in words, ""
+    where only slots decide. `rpm` and `tpm` are the requests and input tokens that may pass per minute, given or
+    learned, None where that is unknown. `stopping`: no new request is sent. `seconds` is the time since the start.
+
+        >>> def show(progress):
+        ...     print(progress.totals.rows, "rows,", progress.in_flight, "in flight")
+        >>> result = run(["It works"], Extractor(["good", "bad"], "{text}"), offline=True, on_event=show)
+        1 rows, 0 in flight
     """
 
     total: int | None

@@ -1,4 +1,4 @@
-"""A line that lives while a run lasts: in a notebook by default, elsewhere where it is asked for."""
+"""A line of progress while a run lasts: by default in notebooks, elsewhere on request."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ _DRAW_EVERY = 0.25  # seconds between two drawings: a widget takes about a milli
 
 
 class _Line(Protocol):
-    def draw(self, progress: Progress, told: str) -> None: ...
+    def draw(self, progress: Progress, text: str) -> None: ...
     def close(self) -> None: ...
 
 
 @contextmanager
 def shown(wanted: bool | None, listener: Listener | None = None) -> Iterator[Listener | None]:
-    """Give the listener of a run: one that draws its progress, and tells `listener` as well.
+    """Yield the listener for a run: it draws the progress and passes it on to `listener`.
 
-    `wanted` is True or False to force or suppress it; None draws in notebooks only.
+    `wanted` True draws, False does not; None draws in notebooks only.
     """
     if not (in_kernel() if wanted is None else wanted):
         yield listener
@@ -44,7 +44,7 @@ def shown(wanted: bool | None, listener: Listener | None = None) -> Iterator[Lis
 
 
 def status(progress: Progress, eta: Eta, *, over: bool = False) -> str:
-    """Return in one line how fast a run is, how long it will take, what it costs and what holds it up."""
+    """Return in one line how fast a run is, how long it will take, what it costs and what it waits for."""
     totals = progress.totals
     notes = [_duration(progress.seconds)] if over else [f"{_number(eta.rows_per_second)} rows/s"]
     if eta.seconds_left and not over:
@@ -79,7 +79,7 @@ def _cost(so_far: Decimal | None, projected: Decimal | None) -> str:
 
 
 class _Drawn:
-    """Draws what a run tells, a few times a second. What goes wrong with that is no reason to stop what is paid for."""
+    """Draws a run's progress a few times a second. A failure to draw never stops the run, whose answers cost money."""
 
     def __init__(self, line: _Line, listener: Listener | None) -> None:
         self._line: _Line | None = line
@@ -97,7 +97,7 @@ class _Drawn:
             self._listener(progress)
 
     def close(self) -> None:
-        """Draw how it ended, and leave that standing."""
+        """Draw how the run ended, and leave that on the screen."""
         if self._last is not None:
             self._draw(self._last, over=True)
         self._try(lambda line: line.close())
@@ -114,7 +114,7 @@ class _Drawn:
             return
         try:
             work(self._line)
-        except Exception:  # the front end is gone, or does not know this kind of output
+        except Exception:  # the front end is gone, or cannot show this kind of output
             self._line = None
 
 
@@ -130,14 +130,14 @@ class _Bar:
     def __init__(self) -> None:
         self._bar: Any = None
 
-    def draw(self, progress: Progress, told: str) -> None:
+    def draw(self, progress: Progress, text: str) -> None:
         if self._bar is None:
             bar_format = "{percentage:3.0f}% {bar} {n_fmt}/{total_fmt} rows{postfix}"
             self._bar = import_module("tqdm.auto").tqdm(
                 total=progress.total, bar_format=bar_format if progress.total else "{n_fmt} rows{postfix}"
             )
         self._bar.n = _done(progress)
-        self._bar.set_postfix_str(told, refresh=True)
+        self._bar.set_postfix_str(text, refresh=True)
 
     def close(self) -> None:
         if self._bar is not None:
@@ -145,13 +145,13 @@ class _Bar:
 
 
 class _CellLine:
-    """One output of a cell, replaced in place; needs nothing but IPython, and stays readable in a stored notebook."""
+    """One output of a cell, replaced in place. It needs only IPython, and stays readable in a saved notebook."""
 
     def __init__(self) -> None:
         self._shown: Any = None
 
-    def draw(self, progress: Progress, told: str) -> None:
-        line = _counted(progress, told)
+    def draw(self, progress: Progress, text: str) -> None:
+        line = _counted(progress, text)
         data = {"text/plain": line}
         if progress.total:
             bar = f'<progress value="{_done(progress)}" max="{progress.total}"></progress>'
@@ -162,17 +162,17 @@ class _CellLine:
             self._shown.update(data, raw=True)
 
     def close(self) -> None:
-        """The last line stays."""
+        """Leave the last line on the screen."""
 
 
 class _TerminalLine:
-    """One line on stderr, rewritten where that is a terminal; a file gets the last one only."""
+    """One line on stderr, rewritten where that is a terminal; a file gets only the last state."""
 
     def __init__(self) -> None:
         self._line = ""
 
-    def draw(self, progress: Progress, told: str) -> None:
-        self._line = _counted(progress, told)
+    def draw(self, progress: Progress, text: str) -> None:
+        self._line = _counted(progress, text)
         if sys.stderr.isatty():
             sys.stderr.write(f"\r\x1b[K{self._line}")
             sys.stderr.flush()
@@ -186,6 +186,6 @@ def _done(progress: Progress) -> int:
     return progress.totals.rows - progress.totals.not_run
 
 
-def _counted(progress: Progress, told: str) -> str:
+def _counted(progress: Progress, text: str) -> str:
     expected = "" if progress.total is None else f" of {progress.total:,}"
-    return f"{_done(progress):,}{expected} rows · {told}"
+    return f"{_done(progress):,}{expected} rows · {text}"

@@ -1,4 +1,4 @@
-"""How a run was made, kept with its result: asks rejected rows again, and shows what rows were asked."""
+"""How a run was made, stored with its result: repeats rejected rows, and draws samples with their prompts."""
 
 from __future__ import annotations
 
@@ -23,76 +23,82 @@ from extract.results.spot_check import CheckedRow, SpotCheck, spans_of
 __all__ = ["Rerun"]
 
 _POSITION = "\0position"
-_NOWHERE = Endpoint(api_key="none", name="nowhere")  # a prompt is written alike for every service, and not sent here
-# What says where rows come from and go to: the rows of a frame in memory are asked again for themselves.
-_OF_THE_WHOLE = ("output", "overwrite", "errors", "limit", "retry_rejected")
+_NOWHERE = Endpoint(api_key="none", name="nowhere")  # prompts are the same for every service, and not sent here
+# Options about where all rows come from and go to: they do not apply when rejected rows of a frame run on their own.
+_OPTIONS_OF_THE_WHOLE = ("output", "overwrite", "errors", "limit", "retry_rejected")
 
 
 @dataclass(frozen=True, slots=True)
 class Rerun:
-    """The arguments of a run; `ask` is `run` itself. `data` is held as the user gave it, and never copied."""
+    """The arguments of a run; `run` is the function `run` itself. `data` is what the user passed, never copied."""
 
     data: Any
     extractor: Extractor
     options: Mapping[str, Any]
-    ask: Callable[..., Run]
+    run: Callable[..., Run]
 
     def retry(self, run: Run) -> Run:
-        """Return a run of all rows, in which those that failed were asked anew."""
-        if run._failed.is_empty():
+        """Return a run of all rows in which the failed ones were sent again."""
+        if run.details.failed_places.is_empty():
             return run
         if self._is_in_memory and run.frame.height == run.totals.rows:
             return self._patched(run)
         if self.options.get("cache") is None or self.options.get("sink") is not None:
             raise ConfigError(
-                "the rejected rows are not in the frame of this run: to ask them again, run with a cache="
+                "the rejected rows are not in the frame of this run: to send them again, run with a cache="
             )
-        return self.ask(self.data, self.extractor, **{**self.options, "retry_rejected": True})
+        return self.run(self.data, self.extractor, **{**self.options, "retry_rejected": True})
 
     @property
     def _is_in_memory(self) -> bool:
         return self.options.get("output") is None and self.options.get("sink") is None
 
     def _patched(self, run: Run) -> Run:
-        """Ask the failed rows of a frame alone, and put them back in their places."""
-        frame, failed = run.frame, run._failed
-        options = {name: value for name, value in self.options.items() if name not in _OF_THE_WHOLE}
-        rows = frame[failed].select(frame.columns[: run._inputs])
-        again = self.ask(rows, self.extractor, **options, retry_rejected=True)
+        """Run the failed rows of a frame alone, and put them back in their places."""
+        frame, failed = run.frame, run.details.failed_places
+        options = {name: value for name, value in self.options.items() if name not in _OPTIONS_OF_THE_WHOLE}
+        rows = frame[failed].select(frame.columns[: run.details.input_columns])
+        again = self.run(rows, self.extractor, **options, retry_rejected=True)
         others = frame.with_row_index(_POSITION).filter(~pl.col(_POSITION).is_in(failed.implode()))
-        asked = again.frame.with_columns(failed.cast(pl.UInt32).alias(_POSITION)).select(others.columns)
+        repeated = again.frame.with_columns(failed.cast(pl.UInt32).alias(_POSITION)).select(others.columns)
         errors = again.errors
         if self.options.get("row_id") is None:
             errors = errors.with_columns(failed.gather(errors["row_id"]).alias("row_id"))
         totals = _together(run.totals, again.totals)
-        course = again._manifest["run"] | {"totals": totals.counts(), "errors": dict(sorted(totals.errors.items()))}
+        course = again.details.manifest["run"] | {
+            "totals": totals.counts(),
+            "errors": dict(sorted(totals.errors.items())),
+        }
         return replace(
             again,
             totals=totals,
             errors=errors,
-            _frame=pl.concat([others, asked]).sort(_POSITION).drop(_POSITION),
-            _failed=failed.gather(again._failed),
-            _manifest=run._manifest | {"run": course},
-            _recipe=self,
+            details=replace(
+                again.details,
+                frame=pl.concat([others, repeated]).sort(_POSITION).drop(_POSITION),
+                failed_places=failed.gather(again.details.failed_places),
+                manifest=run.details.manifest | {"run": course},
+                rerun=self,
+            ),
         )
 
     def sample(self, run: Run, n: int, seed: int | None) -> SpotCheck:
-        """Return rows drawn at random. Memory is that of these rows: their prompts are written anew."""
+        """Return rows drawn at random. Only these rows are in memory; their prompts are built again."""
         if n < 1:
             raise ConfigError(f"sample at least one row, not {n}")
         rows = run.scan()
         height = int(rows.select(pl.len()).collect().item())
         drawn = sorted(Random(seed).sample(range(height), min(n, height)))  # noqa: S311 - rows to look at
         chosen = rows.with_row_index(_POSITION).filter(pl.col(_POSITION).is_in(drawn)).collect()
-        plan = compile_extractor(self.extractor, _NOWHERE).fitted(chosen.columns[1 : run._inputs + 1])
-        keeps_rejected = run._manifest.get("rejected_rows") == "null"
+        plan = compile_extractor(self.extractor, _NOWHERE).fitted(chosen.columns[1 : run.details.input_columns + 1])
+        keeps_rejected = run.details.manifest.get("rejected_rows") == "null"
         reasons = _reasons(run, drawn) if keeps_rejected else {}
-        places = drawn if keeps_rejected else places_in_input(drawn, run._failed)
+        places = drawn if keeps_rejected else places_in_input(drawn, run.details.failed_places)
         placed = [{**row, _POSITION: place} for place, row in zip(places, chosen.iter_rows(named=True), strict=True)]
         return SpotCheck(tuple(self._checked(plan, row, reasons) for row in placed))
 
     def _checked(self, plan: Plan, row: Mapping[str, Any], reasons: Mapping[int, str]) -> CheckedRow:
-        prompt, source = _asked(plan, row)
+        prompt, source = _prompt(plan, row)
         prefix = self.options.get("prefix", "")
         reason = reasons.get(row[_POSITION])
         return CheckedRow(
@@ -106,18 +112,20 @@ class Rerun:
 
 
 def _together(before: Totals, again: Totals) -> Totals:
-    """Return the counts of all rows: those that were valid before cost this run nothing."""
+    """Return the counts of all rows; those that were valid before count as cached, since they cost nothing now."""
     return replace(again, rows=before.rows, valid=before.valid + again.valid, cached=before.valid + again.cached)
 
 
 def _reasons(run: Run, positions: Collection[int]) -> dict[int, str]:
-    """Return why rows failed, by their positions."""
-    errors = run.errors.with_columns(run._failed.alias(_POSITION)).filter(pl.col(_POSITION).is_in(list(positions)))
+    """Return why rows failed, by position."""
+    errors = run.errors.with_columns(run.details.failed_places.alias(_POSITION)).filter(
+        pl.col(_POSITION).is_in(list(positions))
+    )
     return {row[_POSITION]: f"{row['code']}: {row['message']}" for row in errors.iter_rows(named=True)}
 
 
-def _asked(plan: Plan, row: Mapping[str, Any]) -> tuple[str, str | None]:
-    """Return a record's prompt as text, and the text that its spans count in. Files are read again."""
+def _prompt(plan: Plan, row: Mapping[str, Any]) -> tuple[str, str | None]:
+    """Return a record's prompt as text, and the text that the offsets of its spans count in. Files are read again."""
     try:
         question = plan.question(row)
         source = question.quoted.source if question.quoted else None

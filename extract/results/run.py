@@ -1,10 +1,10 @@
-"""What a run leaves behind: counts, money, the typed frame and the rows that failed, each with its reason."""
+"""The result of a run: counts, cost, the typed frame, and the rows that failed, each with its reason."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
@@ -24,16 +24,46 @@ from extract.results.progress import Totals
 from extract.results.spot_check import SpotCheck
 from extract.schema.losses import Loss
 
-__all__ = ["Repeatable", "Run"]
+__all__ = ["Repeatable", "Run", "RunDetails"]
 
 _FIRST_ROWS = 5  # of the HTML
 
 
 class Repeatable(Protocol):
-    """How a run was made, for what can be asked of it afterwards. `run` gives it; it stands on a floor above."""
+    """How a run was made: draws its samples and repeats it. `results.rerun.Rerun` is the one that `run` gives."""
 
     def sample(self, run: Run, n: int, seed: int | None) -> SpotCheck: ...
     def retry(self, run: Run) -> Run: ...
+
+
+@dataclass(slots=True, kw_only=True)
+class RunDetails:
+    """What this package's own modules need to know about a Run.
+
+    `schema` is that of the output, whose first `input_columns` columns are the input's. `frame` holds the rows where
+    they are in memory, `sink` is what took them. `failed_places` says for each row of `Run.errors` where it stood in
+    the input, counted from 0. `manifest` is what the footer of an output says. `sink` and `rerun` are None in a Run
+    that came from a pickle.
+    """
+
+    schema: pl.Schema = field(default_factory=pl.Schema)
+    frame: pl.DataFrame | None = None
+    input_columns: int = 0
+    failed_places: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.Int64))
+    manifest: JsonObject = field(default_factory=dict)
+    sink: Sink | None = None
+    rerun: Repeatable | None = None
+
+
+# The fields of a Run in pickles of earlier versions, and what they are called in its details.
+_EARLIER_FIELDS = {
+    "_schema": "schema",
+    "_frame": "frame",
+    "_inputs": "input_columns",
+    "_failed": "failed_places",
+    "_manifest": "manifest",
+    "_recipe": "rerun",
+}
 
 
 @dataclass(slots=True, kw_only=True)
@@ -41,13 +71,20 @@ class Run:
     """The result of a run: `frame` for what was extracted, `errors` for what was not.
 
     `stopped` is the error that ended the run early, `interrupted` is True after Ctrl-C; the rows not reached then have
-    the code `not_run`, and the same call takes them up. `output` is the file written, if any. `rung` is how far the
-    schema had to be relaxed for the service to take it; what was dropped is checked locally all the same. `budget` is
-    how a budget was used, None without one. `files_left` counts uploaded files that could not be deleted: the next run
-    with the same cache does so, or the service after 48 hours. `report` is the file that notebooks link to, if any.
+    the code `not_run`, and the same call runs them. `output` is the file written, if any. `rung` is how far the schema
+    had to be relaxed for the service to accept it; what was dropped is still checked locally. `budget` is how a budget
+    was used, None without one. `files_left` counts uploaded files that could not be deleted: the next run with the same
+    cache deletes them, or the service after 48 hours. `report` is the file that notebooks link to, if any. `details` is
+    for this package's own modules.
 
-    As an Arrow stream (`pyarrow.table(run)`, DuckDB, pandas, narwhals) it is its frame. A pickled Run keeps all but the
-    means to ask again: `sample` and `retry_rejected` need the Run itself.
+    As an Arrow stream (`pyarrow.table(run)`, DuckDB, pandas, narwhals) it is its frame. A pickled Run does not keep its
+    client: `sample` and `retry_rejected` need the Run itself.
+
+        >>> result = run(["It works", "It broke"], Extractor(["good", "bad"], "{text}"), offline=True)
+        >>> result
+        Run(2 of 2 rows valid, 0 rejected, $0)
+        >>> result.frame.columns
+        ['text', 'value']
     """
 
     totals: Totals
@@ -62,27 +99,21 @@ class Run:
     output: Path | None = None
     errors_file: Path | None = None
     report: Path | None = None
-    _schema: pl.Schema = field(default_factory=pl.Schema, repr=False)
-    _frame: pl.DataFrame | None = field(default=None, repr=False)
-    _sink: Sink | None = field(default=None, repr=False)  # what took the rows, where this Run was made here
-    _inputs: int = field(default=0, repr=False)  # so many columns of the frame are those of the input
-    _failed: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.Int64), repr=False)
-    _manifest: JsonObject = field(default_factory=dict, repr=False)  # what the footer of an output says
-    _recipe: Repeatable | None = field(default=None, repr=False)
+    details: RunDetails = field(default_factory=RunDetails, repr=False)
 
     @property
     def frame(self) -> pl.DataFrame:
         """All input columns and one typed column per field of the schema. OutputError where its file cannot be read."""
-        if self._frame is None:
-            self._frame = self._read_back()
-        return self._frame
+        if self.details.frame is None:
+            self.details.frame = self._read_back()
+        return self.details.frame
 
     def _read_back(self) -> pl.DataFrame:
         try:
             return self.scan().collect()
         except (pl.exceptions.PolarsError, OSError) as error:
-            told = str(error).strip().splitlines()[0][:200]
-            raise OutputError(f"{self.output} cannot be read back, it may have been changed: {told}") from None
+            reason = str(error).strip().splitlines()[0][:200]
+            raise OutputError(f"{self.output} cannot be read back, it may have been changed: {reason}") from None
 
     @property
     def usage(self) -> Usage:
@@ -96,7 +127,7 @@ class Run:
 
     @property
     def complete(self) -> bool:
-        """True where every row was asked."""
+        """True where the run reached every row."""
         return self.stopped is None and not self.interrupted
 
     def summary(self) -> JsonObject:
@@ -113,20 +144,20 @@ class Run:
 
     def sample(self, n: int = 5, *, seed: int | None = None) -> SpotCheck:
         """Return `n` rows drawn at random, with prompt, answer and spans side by side; a seed draws the same again."""
-        return self._made_by().sample(self, n, seed)
+        return self._rerun().sample(self, n, seed)
 
     def retry_rejected(self) -> Run:
-        """Ask the rows in `errors` anew, with the same extractor and options, and return a Run of all rows.
+        """Send the rows in `errors` again, with the same extractor and options, and return a Run of all rows.
 
-        Its `cost` is that of the new requests. Raises ConfigError where the rejected rows are not at hand: a run that
+        Its `cost` is that of the new requests. Raises ConfigError where the rejected rows are not available: a run that
         leaves them out of its frame or writes a file needs a `cache`.
         """
-        return self._made_by().retry(self)
+        return self._rerun().retry(self)
 
-    def _made_by(self) -> Repeatable:
-        if self._recipe is None:
-            raise ConfigError("this Run came from a pickle, which keeps no means to ask; call run again")
-        return self._recipe
+    def _rerun(self) -> Repeatable:
+        if self.details.rerun is None:
+            raise ConfigError("this Run came from a pickle, which does not keep its client; call run again")
+        return self.details.rerun
 
     def to_pandas(self) -> Any:
         """Return the frame as a pandas DataFrame, with the index of the input if that was one with an unnamed index.
@@ -147,29 +178,34 @@ class Run:
         return self.frame.__arrow_c_stream__(requested_schema)
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
-        # The means to ask again hold a client, and with it a key; a sink may hold what no other process can use.
-        values = {one.name: getattr(self, one.name) for one in fields(self)}
-        if self._frame is None and self.output is None and self._sink is not None:
-            rows = self._sink.scan(self._schema)
-            values["_frame"] = None if rows is None else rows.collect()
-        return None, values | {"_recipe": None, "_sink": None}
+        # `rerun` holds a client, and with it an API key; a sink may hold what no other process can use.
+        state = {one.name: getattr(self, one.name) for one in fields(self)}
+        frame = self.details.frame
+        if frame is None and self.output is None and (rows := self._rows_of_sink()) is not None:
+            frame = rows.collect()
+        return None, state | {"details": replace(self.details, rerun=None, sink=None, frame=frame)}
 
     def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
-        for name, value in ({"_manifest": {}} | state[1]).items():  # a pickle of an earlier version has no manifest
+        values = dict(state[1])
+        earlier = {new: values.pop(old) for old, new in _EARLIER_FIELDS.items() if old in values}
+        for name, value in ({"details": RunDetails(**earlier)} | values).items():
             setattr(self, name, value)
 
     def scan(self) -> pl.LazyFrame:
-        """Return the frame lazily: the file that was written is read only as far as it is wanted.
+        """Return the frame lazily: of a file, only the columns and rows that are used are read.
 
-        Csv and jsonl come back with the types of the run, too.
+        Csv and jsonl come back with the types of the run.
         """
-        if self._frame is not None:
-            return self._frame.lazy()
-        if self._sink is not None and (rows := self._sink.scan(self._schema)) is not None:
+        if self.details.frame is not None:
+            return self.details.frame.lazy()
+        if (rows := self._rows_of_sink()) is not None:
             return rows
         if self.output is not None:
-            return scan_output(self.output, self._schema)
-        raise ExtractError("this run wrote no rows")
+            return scan_output(self.output, self.details.schema)
+        raise ExtractError("this run wrote no rows that can be read back")
+
+    def _rows_of_sink(self) -> pl.LazyFrame | None:
+        return None if self.details.sink is None else self.details.sink.scan(self.details.schema)
 
     def _repr_html_(self) -> str:
         try:
@@ -177,12 +213,12 @@ class Run:
         except (ExtractError, pl.exceptions.PolarsError, OSError):  # a file that has gone since
             first = pl.DataFrame()
         written = {"report": self._report, "output": self.output, "rejected rows": self.errors_file}
-        told = [repr(self).removeprefix("Run(").removesuffix(")"), f"{self.seconds:.1f} s"]
-        return overview(told, self._reasons(), first, {name: path for name, path in written.items() if path})
+        lines = [repr(self).removeprefix("Run(").removesuffix(")"), f"{self.seconds:.1f} s"]
+        return overview(lines, self._reasons(), first, {name: path for name, path in written.items() if path})
 
     @property
     def _report(self) -> Path | None:
-        """The report that was named, or one that stands beside the output under its name."""
+        """The report that was written, or a file of the output's name that ends in .html beside it."""
         beside = None if self.output is None else self.output.with_suffix(".html")
         return self.report or (beside if beside is not None and beside.is_file() else None)
 

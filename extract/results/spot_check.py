@@ -1,4 +1,4 @@
-"""Some rows of a run to look at: what was asked, what was answered, and where each value stands, side by side."""
+"""Some rows of a run to look at: the prompt, the answer, and the place of each value, side by side."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _WHOLE = 3_000  # characters: longer texts are shown around their spans
 _AROUND = 160  # characters before and after a span
 _OPENING = 400  # characters of a long text's beginning
 _LEFT, _RIGHT = 62, 44  # columns of the text form
-# Tints over whatever background a theme has; the status is told in words, too.
+# Tints over whatever background a theme has; the status is also given in words.
 _TINTS = {
     "exact": "rgba(70, 170, 90, 0.3)",
     "normalised": "rgba(70, 130, 220, 0.3)",
@@ -31,7 +31,7 @@ _COLUMN = "vertical-align: top; text-align: left; white-space: pre-wrap; overflo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CheckedRow:
-    """One row. `prompt` is the text as it was asked, files in it named; `source` the text that `spans` count in.
+    """One row. `prompt` is its text, with files by type; `source` is the text that the offsets of `spans` count in.
 
     `source` is None where nothing was grounded. `answer` has the columns of the schema, None where the row was
     rejected: then `error` says why. `spans` are rows of the column `_spans`.
@@ -46,27 +46,29 @@ class CheckedRow:
 
     @property
     def _texts(self) -> list[tuple[str, int | None]]:
-        """The texts to show, each with the place at which the source stands in it."""
+        """The texts to show, each with the offset of the source in it."""
         if self.source is None or (start := self.prompt.find(self.source)) < 0:
             return [(self.prompt, None)] + ([] if self.source is None else [(self.source, 0)])
         return [(self.prompt, start)]
 
     def pieces(self) -> Iterator[_Piece]:
-        """Yield what is shown of the prompt and the source, in order, marked where values stand."""
+        """Yield what is shown of the prompt and the source, in order, with the places of values marked."""
         for number, (text, start) in enumerate(self._texts):
             if number:
                 yield _Piece("\n\n")
             yield from _pieces(text, [] if start is None else _marks(self.spans, start))
 
-    def found(self, field: str) -> str:
-        """Return in words how the values of one field were found again, "" where nobody looked."""
+    def status_of(self, field: str) -> str:
+        """Return in words how the values of one field match the source, "" where that was not checked."""
         under = member("$", field)
-        told = Counter(str(span["status"]) for span in self.spans if _is_under(span["path"], under))
-        return next(iter(told)) if len(told) == 1 else ", ".join(f"{count} {status}" for status, count in told.items())
+        counts = Counter(str(span["status"]) for span in self.spans if _is_under(span["path"], under))
+        if len(counts) == 1:
+            return next(iter(counts))
+        return ", ".join(f"{count} {status}" for status, count in counts.items())
 
 
 def spans_of(cell: Any, schema: OutputSchema) -> tuple[Mapping[str, Any], ...]:
-    """Return the spans in a cell of `_spans`, their paths in the names of columns and fields, not of the wire."""
+    """Return the spans in a cell of `_spans`, with the paths in names of columns and fields, not in wire keys."""
     columns = {key: name for name, key in schema.keys.items()}
     return tuple({**span, "path": column_path(span["path"], columns, schema.names)} for span in cell or ())
 
@@ -83,7 +85,7 @@ class _Piece:
 
 
 def _marks(spans: Sequence[Mapping[str, Any]], offset: int) -> list[tuple[int, int, str, str]]:
-    """Return places as (start, end, status, paths) in order, without overlaps."""
+    """Return the places of spans as (start, end, status, paths), in order; overlapping ones become one."""
     placed = sorted(
         (span for span in spans if span["start"] is not None), key=lambda span: (span["start"], -span["end"])
     )
@@ -108,7 +110,7 @@ def _pieces(text: str, marks: Sequence[tuple[int, int, str, str]]) -> Iterator[_
 
 
 def _between(text: str, *, whole: bool, first: bool, last: bool) -> Iterator[_Piece]:
-    """Yield what stands between two marks, without its middle where the text is long."""
+    """Yield the text between two marks, without its middle where the whole text is long."""
     before, after = (_OPENING if first else _AROUND), (0 if last else _AROUND)
     left_out = len(text) - before - after
     if whole or left_out <= 0:
@@ -119,7 +121,13 @@ def _between(text: str, *, whole: bool, first: bool, last: bool) -> Iterator[_Pi
 
 @dataclass(frozen=True, slots=True)
 class SpotCheck(Sequence[CheckedRow]):
-    """Rows of a run to look at; its text and its HTML show prompt, answer and spans side by side."""
+    """Rows of a run to look at, from `Run.sample`; as text and as HTML it shows prompt and answer side by side.
+
+    >>> result = run(["It works", "It broke"], Extractor(["good", "bad"], "{text}"), offline=True)
+    >>> check = result.sample(1, seed=3)
+    >>> len(check), check[0].prompt in ("It works", "It broke")
+    (1, True)
+    """
 
     rows: tuple[CheckedRow, ...]
 
@@ -140,8 +148,8 @@ class SpotCheck(Sequence[CheckedRow]):
 
 
 def _html_row(row: CheckedRow) -> str:
-    asked = "".join(map(_html_piece, row.pieces()))
-    cells = (("", escape(cell_text(row.row_id))), ("width: 55%; ", asked), ("width: 40%; ", _html_answer(row)))
+    prompt = "".join(map(_html_piece, row.pieces()))
+    cells = (("", escape(cell_text(row.row_id))), ("width: 55%; ", prompt), ("width: 40%; ", _html_answer(row)))
     return "<tr>" + "".join(f'<td style="{width}{_COLUMN}">{cell}</td>' for width, cell in cells) + "</tr>"
 
 
@@ -158,16 +166,16 @@ def _html_answer(row: CheckedRow) -> str:
         return f"<em>{escape(row.error or 'no answer')}</em>"
     lines = (
         f"<b>{escape(name)}</b> {escape(cell_text(value, 2_000))} "
-        f'<span style="{QUIET}">{escape(row.found(name))}</span>'
+        f'<span style="{QUIET}">{escape(row.status_of(name))}</span>'
         for name, value in row.answer.items()
     )
     return "<br>".join(lines)
 
 
 def _text_lines(row: CheckedRow) -> Iterator[str]:
-    asked = "".join(piece.text if piece.status is None else f"«{piece.text}»" for piece in row.pieces())
-    left = _wrapped(asked, _LEFT)
-    right = [line for told in _text_answer(row) for line in _wrapped(told, _RIGHT)]
+    prompt = "".join(piece.text if piece.status is None else f"«{piece.text}»" for piece in row.pieces())
+    left = _wrapped(prompt, _LEFT)
+    right = [line for text in _text_answer(row) for line in _wrapped(text, _RIGHT)]
     yield f"row {cell_text(row.row_id)}"
     for number in range(max(len(left), len(right))):
         one = left[number] if number < len(left) else ""
@@ -180,11 +188,11 @@ def _text_answer(row: CheckedRow) -> Iterator[str]:
         yield row.error or "no answer"
         return
     for name, value in row.answer.items():
-        found = row.found(name)
-        yield f"{name}: {cell_text(value, 2_000)}" + (f" ({found})" if found else "")
+        status = row.status_of(name)
+        yield f"{name}: {cell_text(value, 2_000)}" + (f" ({status})" if status else "")
 
 
 def _wrapped(text: str, width: int) -> list[str]:
-    """Return a text in lines of at most `width`; control characters cannot move a terminal's cursor."""
+    """Return a text in lines of at most `width`; control characters become blanks, so that none moves the cursor."""
     plain = "".join(letter if letter.isprintable() or letter == "\n" else " " for letter in text.expandtabs(4))
     return [line for paragraph in plain.splitlines() for line in wrap(paragraph, width) or [""]]

@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 __all__ = ["Sample", "Timeline"]
 
-_MOST_SAMPLES = 240
+_MAX_SAMPLES = 240
 
 
 class Sample(NamedTuple):
-    """A glance at a run: `seconds` since its start, rows done so far, requests in flight."""
+    """A run at one moment: `seconds` since its start, rows done so far, requests in flight."""
 
     seconds: float
     rows: int
@@ -20,16 +20,16 @@ class Sample(NamedTuple):
 
 @dataclass(slots=True)
 class Timeline:
-    """Samples at least `every` seconds apart; when there are too many, every second one goes and `every` doubles."""
+    """Samples at least `every` seconds apart. When there are too many, half of them go and `every` doubles."""
 
     every: float = 0.1
     samples: list[Sample] = field(default_factory=list)
 
     def add(self, sample: Sample, *, last: bool = False) -> None:
-        """Take a sample if it is time for one; the last is always taken."""
+        """Store a sample if it is time for one; the last is always stored."""
         if self.samples and not last and sample.seconds - self.samples[-1].seconds < self.every:
             return
-        if len(self.samples) >= _MOST_SAMPLES:
+        if len(self.samples) >= _MAX_SAMPLES:
             self.samples = self.samples[::2]
             self.every *= 2
         self.samples.append(sample)

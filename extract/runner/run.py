@@ -176,7 +176,7 @@ async def ask_all(
         result = await _ask(runner, opened, on_start)
     # Data that is in memory and nowhere kept is not held on to: rejected rows are asked again from the frame.
     kept = data if result.output or keywords.get("cache") else None
-    result._recipe = Rerun(kept, extractor, keywords, run)
+    result.details.rerun = Rerun(kept, extractor, keywords, run)
     return result
 
 

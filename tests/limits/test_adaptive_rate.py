@@ -1,4 +1,4 @@
-"""The pace against a simulated service: no clock and no socket, so that three minutes take a moment."""
+"""The adaptive rate against a simulated service: no clock and no socket, so that three minutes take a moment."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Service:
         self.at, self.minute = now, int(now // 60)
 
     def wait(self, now: float) -> float | None:
-        """Return the delay a refused request is told, None for one that passes."""
+        """Return the delay a refused request names, None for one that passes."""
         self.refill(now)
         if self.level >= 1 - 1e-6:
             self.level -= 1
@@ -51,24 +51,24 @@ class Simulation:
     """64 slots, opened as a run opens them, in front of a service with lognormal latency."""
 
     service: Service | None
-    named: bool = True
-    told: bool = True
+    names_quota: bool = True
+    names_delay: bool = True
     noise: float = 0.0
     latency: float = 0.3
     seed: int = 0
     changes: Iterable[tuple[float, float]] = ()
     log: list[tuple[float, bool]] = field(default_factory=list)
 
-    def run(self, seconds: float, most: int = 10**9) -> Simulation:
-        draws, pace, changes = random.Random(self.seed), AdaptiveRate(), list(self.changes)
+    def run(self, seconds: float, max_requests: int = 10**9) -> Simulation:
+        draws, rate, changes = random.Random(self.seed), AdaptiveRate(), list(self.changes)
         now, paused, slots, active, sent = 0.0, 0.0, 1, 0, 0
         events: list[tuple[float, int, float, float | None]] = []
-        while now < seconds and sent < most:
+        while now < seconds and sent < max_requests:
             delay = 0.0
             while changes and changes[0][0] <= now and self.service:
                 self.service.change(changes.pop(0)[1], now)
-            while active < slots and (delay := max(paused - now, pace.delay(now))) <= 0:
-                pace.take(now)
+            while active < slots and (delay := max(paused - now, rate.delay(now))) <= 0:
+                rate.take(now)
                 active, sent = active + 1, sent + 1
                 latency = self.latency * math.exp(draws.gauss(0, 0.4))
                 wait = self.service.wait(now) if self.service else None
@@ -80,10 +80,10 @@ class Simulation:
             while events and events[0][0] <= now:
                 _, _, sent_at, wait = heapq.heappop(events)
                 active -= 1
-                named = self.service.rpm if self.named and self.service and wait is not None else None
-                pace.note(sent_at, now, refused=wait is not None, named=named)
+                named = self.service.rpm if self.names_quota and self.service and wait is not None else None
+                rate.note(sent_at, now, refused=wait is not None, named=named)
                 slots = min(64, slots + (wait is None))
-                if self.told and wait:
+                if self.names_delay and wait:
                     paused = max(paused, now + wait)
         return self
 
@@ -94,13 +94,15 @@ class Simulation:
         return sum(passed for at, passed in self.log if start <= at < end) / (end - start)
 
 
-HINTS = pytest.mark.parametrize(("named", "told"), [(True, True), (True, False), (False, True), (False, False)])
+HINTS = pytest.mark.parametrize(
+    ("names_quota", "names_delay"), [(True, True), (True, False), (False, True), (False, False)]
+)
 
 
 @HINTS
 @pytest.mark.parametrize("seed", range(4))
-def test_an_unknown_quota_is_used_up_with_few_refusals(named: bool, told: bool, seed: int) -> None:
-    run = Simulation(Service(3_000), named=named, told=told, seed=seed).run(180)
+def test_an_unknown_quota_is_used_up_with_few_refusals(names_quota: bool, names_delay: bool, seed: int) -> None:
+    run = Simulation(Service(3_000), names_quota=names_quota, names_delay=names_delay, seed=seed).run(180)
     assert run.rate(15, 180) >= 0.95 * 50
     assert run.rate(60, 180) >= 0.95 * 50
     assert run.refused() < 0.02
@@ -108,9 +110,13 @@ def test_an_unknown_quota_is_used_up_with_few_refusals(named: bool, told: bool, 
 
 @HINTS
 @pytest.mark.parametrize("seed", range(3))
-def test_a_quota_that_moves_is_found_again(named: bool, told: bool, seed: int) -> None:
+def test_a_quota_that_moves_is_found_again(names_quota: bool, names_delay: bool, seed: int) -> None:
     run = Simulation(
-        Service(3_000), named=named, told=told, seed=seed, changes=[(60, 1_500), (120, 3_000), (180, 6_000)]
+        Service(3_000),
+        names_quota=names_quota,
+        names_delay=names_delay,
+        seed=seed,
+        changes=[(60, 1_500), (120, 3_000), (180, 6_000)],
     ).run(240)
     assert run.rate(70, 90) >= 0.9 * 25
     assert run.rate(130, 150) >= 0.9 * 50
@@ -118,16 +124,16 @@ def test_a_quota_that_moves_is_found_again(named: bool, told: bool, seed: int) -
     assert run.refused() < 0.02
 
 
-@pytest.mark.parametrize("named", [True, False])
-def test_a_quota_of_a_few_requests_a_minute_is_used_up_too(named: bool) -> None:
-    run = Simulation(Service(15), named=named, told=False, latency=2).run(1_800)
+@pytest.mark.parametrize("names_quota", [True, False])
+def test_a_quota_of_a_few_requests_a_minute_is_used_up_too(names_quota: bool) -> None:
+    run = Simulation(Service(15), names_quota=names_quota, names_delay=False, latency=2).run(1_800)
     assert run.rate(60, 1_800) >= 0.9 * 0.25
     assert run.refused() < 0.15
 
 
-@pytest.mark.parametrize("named", [True, False])
-def test_a_quota_by_the_minute_of_the_clock_is_used_up_too(named: bool) -> None:
-    run = Simulation(Service(3_000, fixed=True), named=named).run(300)
+@pytest.mark.parametrize("names_quota", [True, False])
+def test_a_quota_by_the_minute_of_the_clock_is_used_up_too(names_quota: bool) -> None:
+    run = Simulation(Service(3_000, fixed=True), names_quota=names_quota).run(300)
     assert run.rate(0, 300) >= 0.95 * 50
     assert run.refused() < 0.03
 
@@ -136,28 +142,28 @@ def test_a_quota_by_the_minute_of_the_clock_is_used_up_too(named: bool) -> None:
 @pytest.mark.parametrize("latency", [0.05, 0.3, 2.0])
 @pytest.mark.parametrize("seed", range(3))
 def test_refusals_that_do_not_depend_on_the_rate_do_not_stop_a_run(noise: float, latency: float, seed: int) -> None:
-    run = Simulation(None, noise=noise, told=False, latency=latency, seed=seed).run(600, most=15_000)
+    run = Simulation(None, noise=noise, names_delay=False, latency=latency, seed=seed).run(600, max_requests=15_000)
     end = run.log[-1][0]
     assert run.rate(end * 0.75, end) >= 0.7 * (1 - noise) * 64 / (latency * math.exp(0.08))
 
 
 @pytest.mark.parametrize("noise", [0.005, 0.05])
 def test_a_quota_behind_refusals_of_another_cause_is_used_up_too(noise: float) -> None:
-    run = Simulation(Service(3_000), noise=noise, named=False, told=False).run(240)
+    run = Simulation(Service(3_000), noise=noise, names_quota=False, names_delay=False).run(240)
     assert run.rate(60, 240) >= 0.9 * 50
     assert run.refused() < noise + 0.1
 
 
 def test_before_the_first_refusal_nothing_is_held_back() -> None:
-    pace = AdaptiveRate()
+    rate = AdaptiveRate()
     for number in range(1_000):
-        assert pace.delay(number / 1_000) == 0
-        pace.take(number / 1_000)
-        pace.note(number / 1_000, number / 1_000, refused=False)
+        assert rate.delay(number / 1_000) == 0
+        rate.take(number / 1_000)
+        rate.note(number / 1_000, number / 1_000, refused=False)
 
 
 def test_one_odd_refusal_among_the_first_requests_is_no_evidence() -> None:
-    pace = AdaptiveRate()
-    pace.take(0.0)
-    pace.note(0.0, 0.1, refused=True)
-    assert pace.delay(0.2) == 0
+    rate = AdaptiveRate()
+    rate.take(0.0)
+    rate.note(0.0, 0.1, refused=True)
+    assert rate.delay(0.2) == 0

@@ -124,7 +124,7 @@ def test_a_request_budget_is_exact() -> None:
 
 
 @pytest.mark.parametrize(
-    ("model", "budget", "said"),
+    ("model", "budget", "message"),
     [
         ("gemini-99-none", 1, "price of 'gemini-99-none' on the standard tier is unknown"),
         (MODEL, 0, "before its first request"),
@@ -132,9 +132,11 @@ def test_a_request_budget_is_exact() -> None:
         (MODEL, "much", "number of US dollars"),
     ],
 )
-def test_a_budget_that_cannot_be_kept_is_refused_before_the_first_request(model: str, budget: Any, said: str) -> None:
+def test_a_budget_that_cannot_be_kept_is_refused_before_the_first_request(
+    model: str, budget: Any, message: str
+) -> None:
     emulator = Emulator()
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         ask(rows(3), emulator, Extractor(Note, "{text}", model=model), budget=budget)
     assert emulator.stats()["requests"] == 0
 
@@ -202,8 +204,8 @@ def test_a_cut_answer_is_asked_once_more_with_the_limit_the_user_allows(tmp_path
     growing = Extractor(Note, "{text}", model=MODEL, generation=Generation(max_output_tokens=20, if_cut=500))
     result = ask(rows(3), emulator, growing, cache=tmp_path / "c")
     assert result.totals.valid == 3
-    asked = [request.body["generation_config"]["max_output_tokens"] for request in emulator.requests]
-    assert Counter(asked) == {20: 3, 500: 3}
+    limits = [request.body["generation_config"]["max_output_tokens"] for request in emulator.requests]
+    assert Counter(limits) == {20: 3, 500: 3}
     again = ask(rows(3), emulator, growing, cache=tmp_path / "c")
     assert again.totals.requests == 0
     assert again.totals.valid == 3
@@ -226,8 +228,8 @@ def test_a_limit_for_cut_answers_must_be_larger(limit: int | None, if_cut: int) 
 def test_the_limit_for_cut_answers_is_no_part_of_what_is_asked_first(tmp_path: Path) -> None:
     emulator = Emulator()
     for if_cut in (None, 900):
-        kept = Generation(max_output_tokens=400, if_cut=if_cut)
-        ask(rows(5), emulator, Extractor(Note, "{text}", model=MODEL, generation=kept), cache=tmp_path / "c")
+        generation = Generation(max_output_tokens=400, if_cut=if_cut)
+        ask(rows(5), emulator, Extractor(Note, "{text}", model=MODEL, generation=generation), cache=tmp_path / "c")
     assert emulator.stats()["requests"] == 5
 
 

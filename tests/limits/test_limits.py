@@ -138,7 +138,7 @@ async def test_throttles_do_not_use_up_the_failures() -> None:
     ],
 )
 def test_a_day_of_the_quota_ends_at_midnight_pacific_time(at: str, ends: str) -> None:
-    day = Day.of(datetime.fromisoformat(at).timestamp(), 7)
+    day = Day.of(datetime.fromisoformat(at).timestamp(), lambda _: 7)
     assert day.ends == datetime.fromisoformat(ends).timestamp()
     assert (day.count(day.ends - 1), day.count(day.ends)) == (7, 0)
     day.take(-2, day.ends - 1)  # of yesterday's

@@ -16,24 +16,24 @@ from extract.results.progress_bar import status
 LABEL = Extractor(["good", "bad"], "{text}")
 
 
-def glance(**changes: Any) -> Progress:
+def moment(**changes: Any) -> Progress:
     totals = Totals(rows=250, valid=240, rejected=10, cached=50, cost=Decimal("0.5"))
     settings: dict[str, Any] = {"total": 1_000, "seconds": 50.0, "in_flight": 8, "slots": 8, "waiting": 0.0}
     return Progress(totals=totals, **(settings | changes))
 
 
 @pytest.mark.parametrize(
-    ("progress", "over", "told"),
+    ("progress", "over", "line"),
     [
-        (glance(), False, "5.0 rows/s · 2 min left · $0.5000 of about $2.38 · 50 from the cache · 10 rejected"),
-        (glance(waiting=42.0), False, "· 10 rejected · waiting 42 s for quota"),
-        (glance(stopping=True), False, "· stopping, 8 in flight"),
-        (glance(stopping=True), True, "50 s · $0.5000 · 50 from the cache · 10 rejected · stopped"),
-        (glance(total=None), False, "5.0 rows/s · $0.5000 · 50"),
+        (moment(), False, "5.0 rows/s · 2 min left · $0.5000 of about $2.38 · 50 from the cache · 10 rejected"),
+        (moment(waiting=42.0), False, "· 10 rejected · waiting 42 s for quota"),
+        (moment(stopping=True), False, "· stopping, 8 in flight"),
+        (moment(stopping=True), True, "50 s · $0.5000 · 50 from the cache · 10 rejected · stopped"),
+        (moment(total=None), False, "5.0 rows/s · $0.5000 · 50"),
     ],
 )
-def test_a_line_tells_pace_time_money_and_what_holds_it_up(progress: Progress, over: bool, told: str) -> None:
-    assert told in status(progress, Eta.of(progress), over=over)
+def test_a_line_gives_rate_time_cost_and_what_it_waits_for(progress: Progress, over: bool, line: str) -> None:
+    assert line in status(progress, Eta.of(progress), over=over)
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def without_tqdm(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "tqdm", None)
 
 
-def test_a_script_shows_nothing_unless_it_is_asked_for(capsys: pytest.CaptureFixture[str], without_tqdm: None) -> None:
+def test_a_script_shows_nothing_by_default(capsys: pytest.CaptureFixture[str], without_tqdm: None) -> None:
     run(["one", "two"], LABEL, offline=True)
     assert capsys.readouterr() == ("", "")
     classify(["one", "two"], ["good", "bad"], offline=True, progress=True)
@@ -57,7 +57,7 @@ def test_where_tqdm_is_there_it_draws_the_bar(capsys: pytest.CaptureFixture[str]
     assert "100%" in capsys.readouterr().err
 
 
-def test_a_listener_hears_of_the_run_as_well_and_a_broken_display_stops_nothing(
+def test_a_listener_is_called_too_and_a_broken_display_stops_nothing(
     monkeypatch: pytest.MonkeyPatch, without_tqdm: None
 ) -> None:
     class Broken:
@@ -65,15 +65,15 @@ def test_a_listener_hears_of_the_run_as_well_and_a_broken_display_stops_nothing(
             raise OSError("gone")
 
     monkeypatch.setattr(sys, "stderr", Broken())
-    heard: list[int] = []
-    result = run(["one", "two"], LABEL, offline=True, progress=True, on_event=lambda now: heard.append(now.totals.rows))
+    rows: list[int] = []
+    result = run(["one", "two"], LABEL, offline=True, progress=True, on_event=lambda now: rows.append(now.totals.rows))
     assert result.complete
-    assert heard[-1] == 2
+    assert rows[-1] == 2
 
 
-def test_a_run_that_waits_is_told_of_while_nothing_happens() -> None:
+def test_progress_is_reported_while_a_run_waits() -> None:
     emulator = Emulator(latency=1.4)
-    heard: list[float] = []
+    seconds: list[float] = []
     client = Client("key", transport=emulator.transport)
-    run(["one"], LABEL, client=client, limits=Limits(concurrency=1), on_event=lambda now: heard.append(now.seconds))
-    assert len(heard) >= 3
+    run(["one"], LABEL, client=client, limits=Limits(concurrency=1), on_event=lambda now: seconds.append(now.seconds))
+    assert len(seconds) >= 3

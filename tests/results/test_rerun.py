@@ -1,4 +1,4 @@
-"""What can be asked of a Run afterwards: rows to look at, and its rejected rows anew."""
+"""What a Run offers afterwards: rows to look at, and its rejected rows sent again."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Invoice(BaseModel):
     total: float | None
 
 
-def asked(body: dict[str, Any]) -> str:
+def prompt_of(body: dict[str, Any]) -> str:
     return str(body["input"][-1]["content"][0]["text"])
 
 
@@ -42,7 +42,7 @@ class Moody:
         self.client = Client("key", transport=self.emulator.transport)
 
     def __call__(self, body: dict[str, Any]) -> str:
-        number = int(asked(body).rsplit(" ", 1)[1])
+        number = int(prompt_of(body).rsplit(" ", 1)[1])
         return '{"value": "ugly"}' if self.wrong(number) else '{"value": "good"}'
 
     @property
@@ -201,7 +201,7 @@ def test_values_are_marked_where_they_stand_in_the_document(folder: str, tmp_pat
     assert marked == {span["text"] for span in row.spans if span["text"]}
     assert row.answer is not None
     assert row.answer["vendor"] in marked
-    assert row.found("vendor") == "exact"
+    assert row.status_of("vendor") == "exact"
     assert str(row.row_id) in repr(result.sample(1, seed=3))
 
 
@@ -222,6 +222,22 @@ def test_a_pickled_run_keeps_its_numbers_and_holds_no_key() -> None:
     for ask in (again.sample, again.retry_rejected):
         with pytest.raises(ConfigError, match="pickle"):
             ask()
+
+
+def test_a_run_pickled_by_an_earlier_version_loads() -> None:
+    result = run(rows(9), LABEL, client=Client("key", transport=Moody().emulator.transport))
+    _, state = result.__getstate__()
+    details = state.pop("details")
+    earlier = {"_schema": details.schema, "_frame": details.frame, "_inputs": 1, "_failed": details.failed_places}
+    again = Run.__new__(Run)
+    again.__setstate__((None, state | earlier | {"_recipe": None}))  # one of the first, without a manifest
+    assert_frame_equal(again.frame, result.frame)
+    assert_frame_equal(again.scan().collect(), result.frame)
+    assert repr(again) == repr(result)
+    assert again.details.failed_places.to_list() == details.failed_places.to_list()
+    assert (again.details.input_columns, again.details.manifest) == (1, {})
+    with pytest.raises(ConfigError, match="pickle"):
+        again.sample()
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
