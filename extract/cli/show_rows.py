@@ -15,7 +15,7 @@ from rich.text import Text
 from extract.cli.terminal import console_for, plain, signs_for
 from extract.errors import BadRecord
 from extract.extractor.extractor import Extractor
-from extract.extractor.plan import Plan, compile_extractor
+from extract.extractor.plan import CompiledExtractor, compile_extractor
 from extract.extractor.prompts import value_text
 from extract.interactions.endpoint import Endpoint
 from extract.io.sources import Source
@@ -64,7 +64,12 @@ def _rows_of(source: Source) -> Iterator[dict[str, Any]]:
 
 
 def _checked(
-    plan: Plan, row: Mapping[str, Any], answer: Mapping[str, Any] | None, error: str | None, prefix: str, row_id: Any
+    plan: CompiledExtractor,
+    row: Mapping[str, Any],
+    answer: Mapping[str, Any] | None,
+    error: str | None,
+    prefix: str,
+    row_id: Any,
 ) -> CheckedRow:
     source = _source(plan, row)
     return CheckedRow(
@@ -77,7 +82,7 @@ def _checked(
     )
 
 
-def _source(plan: Plan, row: Mapping[str, Any]) -> str | None:
+def _source(plan: CompiledExtractor, row: Mapping[str, Any]) -> str | None:
     """Return the text that spans count in. Files are read again."""
     if not plan.extractor.grounding:
         return None
@@ -88,7 +93,7 @@ def _source(plan: Plan, row: Mapping[str, Any]) -> str | None:
         return None
 
 
-def _print_row(console: Console, plan: Plan, row: Mapping[str, Any], checked: CheckedRow) -> None:
+def _print_row(console: Console, plan: CompiledExtractor, row: Mapping[str, Any], checked: CheckedRow) -> None:
     signs = signs_for(console)
     head = f"{signs.line * 2} row {plain(checked.row_id, console)} "
     console.print(Text(head + signs.line * max(0, min(console.width, 80) - len(head)), "dim"), no_wrap=True)
@@ -109,7 +114,9 @@ def _print_row(console: Console, plan: Plan, row: Mapping[str, Any], checked: Ch
     console.file.writelines(f"{line.rstrip()}\n" for line in captured.get().split("\n")[:-1])
 
 
-def _read(console: Console, plan: Plan, row: Mapping[str, Any], checked: CheckedRow) -> Iterator[tuple[str, Text]]:
+def _read(
+    console: Console, plan: CompiledExtractor, row: Mapping[str, Any], checked: CheckedRow
+) -> Iterator[tuple[str, Text]]:
     """Yield the columns that the prompt reads, and the text of the document, with the places of the values marked."""
     marked = False
     for name in plan.columns:

@@ -19,7 +19,7 @@ from extract.evaluation import Interval
 from extract.evaluation.intervals import share_interval
 from extract.evaluation.tables import aligned, figure, html_table, share
 from extract.extractor.extractor import Extractor
-from extract.extractor.plan import Plan, compile_extractor
+from extract.extractor.plan import CompiledExtractor, compile_extractor
 from extract.interactions.client import Client
 from extract.interactions.decisions import (
     DECISION_MODEL,
@@ -176,7 +176,7 @@ _SCHEMA = {
 }
 
 
-def _questions(plan: Plan) -> dict[str, Question]:
+def _questions(plan: CompiledExtractor) -> dict[str, Question]:
     """Return a question for each label or boolean column, in the words of the schema and the system text."""
     properties = plan.schema.wire.get("properties", {})
     questions: dict[str, Question] = {}
@@ -212,7 +212,7 @@ class _Checked:
 class _Inquiry:
     """Sends rows to the Decisions API, in threads; `stopped` is what ended the check for all of them."""
 
-    plan: Plan
+    plan: CompiledExtractor
     questions: Mapping[str, Question]
     prefix: str
     client: Client

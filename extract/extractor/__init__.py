@@ -1,1 +1,1 @@
-"""What to ask: schema, prompt, model, and the questions made of them."""
+"""The extractor: schema, prompt and model as one value, compiled for a service, and the questions for records."""

@@ -1,4 +1,4 @@
-"""What to ask of each record, as one frozen value. Nothing here is sent."""
+"""`Extractor`: what to extract from each record, as one frozen value. Nothing here is sent."""
 
 from __future__ import annotations
 
@@ -19,17 +19,20 @@ __all__ = ["Extractor"]
 
 @dataclass(frozen=True, slots=True)
 class Extractor:
-    """What to ask of each record, as one frozen value: no key, no socket, no clock.
+    """What to extract from each record: schema, prompt, model and how to check the answers.
 
-    `schema` is a Pydantic model, TypedDict, dataclass, any type Pydantic takes, a list of labels, a JSON Schema, or
-    what `compile_schema` made of one. `prompt` holds `{column}` places. `media` names columns with a path, an URI or
-    bytes; their parts go before the prompt. `optional` names columns that an input need not have, of which it has at
-    least one: without them they are null. `grounding` names the columns, texts or files, in which the values of an
-    answer are to be found again: of a record the first that has a text counts (a scan has none). `windows` cuts texts
-    that are too long for one request, and merges the answers to their parts; a PDF longer than a window is sent as its
-    text, unless one of its pages is a picture. `repairs` is how often a wrong answer is shown its errors and asked
-    again. `tools` are typed tools, the service's own as raw objects, and Python functions, which run here: their
-    results go back with everything that came before, as often as `tool_rounds` allows.
+    `schema` is a Pydantic model, TypedDict, dataclass, any type that Pydantic accepts, a list of labels, a JSON Schema,
+    or a compiled schema. `prompt` has `{column}` placeholders. `media` names columns with a path, a URI or bytes; their
+    parts are sent before the prompt. `optional` names columns that an input may lack, though not all of them; a missing
+    one is null. `grounding` names the columns, texts or files, in which the values of an answer are searched; for each
+    record the first one with text counts (a scan has none). `windows` cuts texts that are too long for one request and
+    merges the answers; a PDF longer than a window is sent as its text, unless one of its pages is a picture. `repairs`
+    is how often an invalid answer is sent back with its errors. `tools` are typed tools, raw objects for the service's
+    own tools, and Python functions, which run here; their results are sent back up to `tool_rounds` times.
+
+    >>> extractor = Extractor(["bug", "praise"], "Classify this review: {text}")
+    >>> extractor.prompt, extractor.repairs
+    ('Classify this review: {text}', 2)
     """
 
     schema: Any
@@ -70,7 +73,7 @@ class Extractor:
         self._check_grounding()
 
     def _check_grounding(self) -> None:
-        """Refuse what could only be told after the first answer was paid for."""
+        """Refuse what would otherwise only fail after the first answer is paid for."""
         read = (*Template.parse(self.prompt).columns, *self.media)
         if self.windows is not None:
             self._check_windows(self.windows, read)
@@ -90,7 +93,7 @@ class Extractor:
 
 
 def _declared(tools: Any) -> tuple[Tool, ...]:
-    """Return tools with plain functions declared. ConfigError for what a run could not answer."""
+    """Return tools with plain functions wrapped. ConfigError for a tool whose calls a run could not answer."""
     if isinstance(tools, str | Mapping) or callable(tools):
         raise ConfigError("tools takes a tuple of tools: tools=(GoogleSearch(),)")
     declared: list[Tool] = []

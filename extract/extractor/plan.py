@@ -1,4 +1,4 @@
-"""What an extractor is compiled to for one endpoint: schema, request, questions, content keys."""
+"""`CompiledExtractor`: an extractor made ready for one service, with schema, request, questions and content keys."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from extract.interactions.tools.builtin import looks_up
 from extract.interactions.tools.functions import Function, functions_of
 from extract.schema import OutputSchema, compile_schema
 
-__all__ = ["Plan", "compile_extractor"]
+__all__ = ["CompiledExtractor", "compile_extractor"]
 
 _KEY_TAG = "x1"
 _BYTES_PER_TOKEN = 4  # of UTF-8: the rule of thumb for English; other scripts take more bytes and more tokens
@@ -34,12 +34,13 @@ _TOKENS_PER_FILE = 258  # one image or one PDF page, by Google's page on documen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """An extractor made ready for one service: compiled schema and prompt, what all requests share, and its keys.
+class CompiledExtractor:
+    """An extractor made ready for one service: compiled schema and prompt, the constant part of requests, and keys.
 
-    `schema_key` stands for the schema as one model of one service sees it: how far it must be relaxed depends on these.
-    `functions` are those of the tools that run here; `looks_up` says that a tool is to find sources. `labels` tell
-    which values are chosen from a list, and not quoted.
+    `key` is the part of content keys that all records share. `schema_key` identifies the schema for one model of one
+    service, on which depends how far it must be relaxed. `functions` are the tools that run here; `looks_up` says that
+    a tool is to find sources. `labels` are the values that are chosen from a list, not quoted. `absent` are optional
+    columns that the input does not have.
     """
 
     extractor: Extractor
@@ -57,11 +58,11 @@ class Plan:
     @property
     def columns(self) -> tuple[str, ...]:
         """The input columns that are read."""
-        named = dict.fromkeys((*self.template.columns, *self.extractor.media))
-        return tuple(name for name in named if name not in self.absent)
+        columns = dict.fromkeys((*self.template.columns, *self.extractor.media))
+        return tuple(name for name in columns if name not in self.absent)
 
-    def fitted(self, columns: Collection[str]) -> Plan:
-        """Return the plan for an input with these columns. ConfigError where one is missing that is not optional."""
+    def fitted(self, columns: Collection[str]) -> CompiledExtractor:
+        """Return this for an input with the given columns. ConfigError where one is missing that is not optional."""
         optional = self.extractor.optional
         absent = frozenset(name for name in optional if name not in columns)
         if optional and len(absent) == len(set(optional)):
@@ -73,7 +74,7 @@ class Plan:
     def envelope(self, rung: int = 0, *, tier: ServiceTier | None = None, limit: int | None = None) -> Envelope:
         """Return the constant bytes of every request, with the schema relaxed to a rung of its ladder.
 
-        `tier` and `limit` (of output tokens) replace those of the request.
+        A given `tier` and `limit` (in output tokens) replace those of the extractor.
         """
         generation = self.request.generation
         return self.dialect.envelope(
@@ -90,16 +91,16 @@ class Plan:
         return {name: load_parts(record.get(name), name) for name in self.extractor.media}
 
     def question(self, record: Mapping[str, Any]) -> Question:
-        """Return what is asked for one record. Reads media files; raises BadRecord."""
+        """Return the question for one record. Reads media files; raises BadRecord."""
         return self.written(record, self.loaded(record))
 
     def written(
         self, record: Mapping[str, Any], parts: Mapping[str, tuple[Part, ...]], *, grounded: bool = True
     ) -> Question:
-        """Return what is asked for one record with its media as `parts`. Raises BadRecord.
+        """Return the question for one record whose media are loaded as `parts`. Raises BadRecord.
 
-        That is also raised for a blank record: a model that is asked about nothing answers all the same, and makes it
-        up. Not `grounded`: without the text in which the values are to be found again.
+        A blank record raises it too, as a model that gets no text makes up an answer. With `grounded` False the
+        question has no text to search the values in.
         """
         record = {**dict.fromkeys(self.absent), **record}
         media: list[Part] = [part for name in self.extractor.media for part in parts[name]]
@@ -113,22 +114,22 @@ class Plan:
             raise BadRecord(f"the record holds text that is no Unicode: {error}") from None
 
     def quoted(self, record: Mapping[str, Any], parts: Mapping[str, tuple[Part, ...]]) -> QuotableText | None:
-        """Return the text in which the values of an answer are to be found again, None where that is not wanted.
+        """Return the text in which the values of an answer are searched, None without grounding columns.
 
-        Raises ConfigError for a PDF where there is no pdfium to read it.
+        Raises ConfigError for a PDF if pdfium is not installed.
         """
         names = self.extractor.grounding
         cells = [parts.get(name) or (TextPart(value_text(record.get(name), name)),) for name in names]
         return QuotableText(cells) if names else None
 
     def spans(self, value: Any, quoted: QuotableText) -> tuple[Span, ...] | None:
-        """Return where the values of an answer stand in its record; None where that holds no text."""
+        """Return where the values of an answer stand in the record; None if the record has no text."""
         if quoted.source is None:
             return None
         return ground(from_json(self.schema.to_json(value)), quoted.source, labels=self.labels)
 
     def input_tokens(self, turns: Sequence[Turn]) -> int:
-        """Return about how many input tokens these turns add to the constant part of a request."""
+        """Return the approximate input tokens that these turns add to the constant part of a request."""
         parts = [part for turn in turns for part in turn.parts]
         texts = [len(part.text.encode()) for part in parts if isinstance(part, TextPart)]
         return -(-sum(texts) // _BYTES_PER_TOKEN) + _TOKENS_PER_FILE * (len(parts) - len(texts))
@@ -136,12 +137,12 @@ class Plan:
     def answer_key(self, question: Question, retry_round: int, repair: int = 0, *, limit: int | None = None) -> bytes:
         """Return the content key of one request: equal requests have equal keys, on every machine and in every run.
 
-        The number of the repair is part of it: a model that gives the same wrong answer twice is asked a third time.
-        So is that of the sample, but for the first, whose key is that of a record which is asked once.
+        The number of the repair is part of the key, so that a model which repeats a wrong answer is asked once more.
+        So is the number of the sample, except for the first, whose key is that of a record which is sampled once.
         """
-        widened = b",%d" % limit if limit else b""  # the second try of an answer that was cut
-        widened += b";%d" % question.sample if question.sample else b""
-        return sha256(b"%b[%d,%d,%b%b]" % (self.key, retry_round, repair, question.identity, widened)).digest()
+        suffix = b",%d" % limit if limit else b""  # the second try of an answer that was cut
+        suffix += b";%d" % question.sample if question.sample else b""
+        return sha256(b"%b[%d,%d,%b%b]" % (self.key, retry_round, repair, question.identity, suffix)).digest()
 
 
 def _is_blank(cell: Any) -> bool:
@@ -150,10 +151,10 @@ def _is_blank(cell: Any) -> bool:
 
 def compile_extractor(
     extractor: Extractor, endpoint: Endpoint, *, service: str | None = None, service_tier: ServiceTier | None = None
-) -> Plan:
-    """Return the plan of an extractor for one service: all that is the same for every record, done once.
+) -> CompiledExtractor:
+    """Return an extractor compiled for one service: all that is the same for every record is done here, once.
 
-    Raises SchemaError or ConfigError, and sends nothing.
+    Raises SchemaError or ConfigError; nothing is sent.
     """
     template = Template.parse(extractor.prompt)
     schema = compile_schema(extractor.schema)
@@ -169,7 +170,7 @@ def compile_extractor(
         tools=extractor.tools,
         service_tier=service_tier,
     )
-    constant: dict[str, Any] = {
+    shared: dict[str, Any] = {
         "service": service or endpoint.service,
         "system": extractor.system,
         "examples": [turn_identity(turn) for turn in examples],
@@ -178,15 +179,15 @@ def compile_extractor(
         "generation": extractor.generation.as_wire(),
     }
     if extractor.tools:
-        constant["tools"] = [tool_object(tool, "steps") for tool in extractor.tools]
-    return Plan(
+        shared["tools"] = [tool_object(tool, "steps") for tool in extractor.tools]
+    return CompiledExtractor(
         extractor=extractor,
         schema=schema,
         template=template,
         dialect=endpoint.wire,
         request=request,
-        key=sha256(canonical([_KEY_TAG, constant])).digest(),
-        schema_key=sha256(canonical([constant["service"], extractor.model, schema.full])).digest(),
+        key=sha256(canonical([_KEY_TAG, shared])).digest(),
+        schema_key=sha256(canonical([shared["service"], extractor.model, schema.full])).digest(),
         functions=functions_of(tool for tool in extractor.tools if isinstance(tool, Function)),
         looks_up=looks_up(extractor.tools),
         labels=Labels(schema.full) if extractor.grounding else Labels(),

@@ -1,4 +1,4 @@
-"""Templates over column names, few-shot examples, and the text of a repair. Nothing here is sent or read."""
+"""Prompt templates over column names, few-shot examples, and the text of a repair request. No input or output."""
 
 from __future__ import annotations
 
@@ -14,49 +14,49 @@ from extract.errors import BadRecord, ConfigError, Issue
 __all__ = ["REPAIR_OPENING", "Example", "Template", "repair_text", "value_text"]
 
 REPAIR_OPENING = "Your last answer does not fit the schema."
-_MOST_ISSUES = 10
+_MAX_ISSUES = 10
 
-_TOKEN = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
+_BRACE = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
 
 @dataclass(frozen=True, slots=True)
-class _Column:
+class _Placeholder:
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    """A prompt with `{column}` places. A name is only looked up: no attribute, index or format is applied.
+    """A prompt with `{column}` placeholders, which are names only: attributes, indices and formats are not supported.
 
     `{{` and `}}` stand for single braces; braces inside a value stay as they are.
     """
 
-    segments: tuple[str | _Column, ...]
+    segments: tuple[str | _Placeholder, ...]
 
     @classmethod
     def parse(cls, text: str) -> Template:
-        """Compile `text`; ConfigError names a brace that stands alone."""
+        """Return the template of `text`. ConfigError for a single brace."""
         return cls(tuple(_segments(text)))
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """The columns that the prompt needs, in the order of their first use."""
-        return tuple(dict.fromkeys(segment.name for segment in self.segments if isinstance(segment, _Column)))
+        """The columns that the prompt uses, in the order of their first use."""
+        return tuple(dict.fromkeys(segment.name for segment in self.segments if isinstance(segment, _Placeholder)))
 
     def render(self, record: Mapping[str, Any]) -> str:
-        """Return the prompt for one record. BadRecord where a value has no text form."""
+        """Return the prompt for one record. BadRecord for a value that has no text form."""
         return "".join(
             segment if isinstance(segment, str) else value_text(record[segment.name], segment.name)
             for segment in self.segments
         )
 
 
-def _segments(text: str) -> Iterator[str | _Column]:
+def _segments(text: str) -> Iterator[str | _Placeholder]:
     literal = ""
-    end = 0
-    for token in _TOKEN.finditer(text):
-        literal += text[end : token.start()]
-        end = token.end()
+    position = 0
+    for token in _BRACE.finditer(text):
+        literal += text[position : token.start()]
+        position = token.end()
         if token[0] in ("{{", "}}"):
             literal += token[0][0]
             continue
@@ -65,13 +65,13 @@ def _segments(text: str) -> Iterator[str | _Column]:
                 f"the prompt has a lone {token[0]!r} at character {token.start()}; write it twice to keep it"
             )
         yield literal
-        yield _Column(token[1])
+        yield _Placeholder(token[1])
         literal = ""
-    yield literal + text[end:]
+    yield literal + text[position:]
 
 
 def value_text(value: Any, column: str = "value") -> str:
-    """Return how a cell reads in a prompt: null is empty, dates are ISO, lists and structs are JSON."""
+    """Return a cell as text for a prompt: null is empty, dates are in ISO 8601, lists and structs are JSON."""
     if type(value) is str:
         return value
     if value is None:
@@ -90,7 +90,7 @@ def value_text(value: Any, column: str = "value") -> str:
 
 
 def check_columns(needed: Iterable[str], columns: Collection[str]) -> None:
-    """Refuse a run that cannot work before its first request is paid for: ConfigError names the columns."""
+    """Raise ConfigError, with the names, where columns that are needed are missing: before any request is paid for."""
     if missing := [name for name in needed if name not in columns]:
         hint = "" if all(name.isidentifier() for name in missing) else "; for a brace that stays write {{ or }}"
         raise ConfigError(f"the prompt needs the columns {missing!r}; the input has {list(columns)!r}{hint}")
@@ -98,25 +98,34 @@ def check_columns(needed: Iterable[str], columns: Collection[str]) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Example:
-    """One few-shot example: a record as the prompt would see it, and the answer it should get."""
+    """One few-shot example: a record, as the prompt uses it, and the answer that it should get.
+
+    >>> Example({"text": "Paid 12.50 EUR"}, {"total": 12.5})
+    Example(record={'text': 'Paid 12.50 EUR'}, answer={'total': 12.5})
+    >>> Example.from_rows([{"text": "It crashes", "label": "bug"}], answer="label")
+    (Example(record={'text': 'It crashes'}, answer='bug'),)
+    """
 
     record: Mapping[str, Any]
     answer: Any
 
     @classmethod
     def from_rows(cls, rows: Iterable[Mapping[str, Any]], *, answer: str | Sequence[str]) -> tuple[Example, ...]:
-        """Split each row into record and answer. `answer` names one column, or the columns that form the answer."""
+        """Return an example per row. `answer` names the column with the answer, or the columns that are its fields."""
         return tuple(cls(*_split(row, answer)) for row in rows)
 
 
 def _split(row: Mapping[str, Any], answer: str | Sequence[str]) -> tuple[dict[str, Any], Any]:
-    taken = (answer,) if isinstance(answer, str) else tuple(answer)
-    check_columns(taken, row.keys())
-    record = {name: value for name, value in row.items() if name not in taken}
-    return record, row[answer] if isinstance(answer, str) else {name: row[name] for name in taken}
+    answer_columns = (answer,) if isinstance(answer, str) else tuple(answer)
+    check_columns(answer_columns, row.keys())
+    record = {name: value for name, value in row.items() if name not in answer_columns}
+    return record, row[answer] if isinstance(answer, str) else {name: row[name] for name in answer_columns}
 
 
 def repair_text(issues: Sequence[Issue]) -> str:
-    """Return the request that shows the model what was wrong; its length does not grow with the number of issues."""
-    lines = [f"- {issue.path}: {issue.message[:200]}" for issue in issues[:_MOST_ISSUES]]
+    """Return the text that shows the model its errors; at most ten issues, so that its length is bounded.
+
+    It is sent and hashed: a change of the text changes the content keys of all repairs.
+    """
+    lines = [f"- {issue.path}: {issue.message[:200]}" for issue in issues[:_MAX_ISSUES]]
     return "\n".join((REPAIR_OPENING, *lines, "Answer again with the whole corrected JSON and nothing else."))

@@ -1,4 +1,4 @@
-"""What is said for one record, what makes two such questions one, and the text that the answer quotes."""
+"""`Question`: the turns that are sent for one record, and the identity by which equal questions share an answer."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ __all__ = ["Question", "canonical", "turn_identity"]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is said for one record, and its identity: the canonical JSON of all turns, which its content keys hash.
+    """The turns for one record, and their identity: the canonical JSON of all turns, which content keys hash.
 
-    `quoted` is where the values of the answer are to be found again. `sample` counts how often the same is asked anew.
+    `quoted` is the text in which the values of the answer are searched. `sample` is the number of the sample, 0 for
+    the first, where the same question is sent several times.
     """
 
     turns: tuple[Turn, ...]
@@ -28,26 +29,26 @@ class Question:
 
     @classmethod
     def of(cls, turns: tuple[Turn, ...]) -> Question:
-        """Raises UnicodeEncodeError for text that holds half a character."""
-        said = [turn_identity(turn) for turn in turns]
+        """Return the question with these turns. Raises UnicodeEncodeError for text that holds half a character."""
+        identities = [turn_identity(turn) for turn in turns]
         try:
-            # Lists of texts and numbers: byte for byte what `_canonical` makes of them, at a quarter of the time.
-            return cls(turns, to_json(said))
+            # For lists of texts and numbers this gives the same bytes as `canonical`, in a quarter of the time.
+            return cls(turns, to_json(identities))
         except ValueError:
-            return cls(turns, canonical(said))
+            return cls(turns, canonical(identities))
 
     def sampled(self, number: int) -> Question:
-        """Return the same question as one more sample; number 0 is the question itself."""
+        """Return the same question with the number of a sample; 0 is the question itself."""
         return replace(self, sample=number) if number else self
 
     def followed_by(self, *turns: Turn) -> Question:
-        """Return the question with more said after it."""
+        """Return the question with more turns after it, such as a wrong answer and the request to repair it."""
         more = Question.of(turns)
         return Question((*self.turns, *turns), self.identity[:-1] + b"," + more.identity[1:], self.quoted, self.sample)
 
 
 def turn_identity(turn: Turn) -> list[Any]:
-    """Return what makes two turns one, as plain JSON: files by their hash."""
+    """Return the identity of a turn as plain JSON, with files by their hash."""
     return [turn.role, [_part_identity(part) for part in turn.parts]]
 
 
@@ -56,7 +57,7 @@ def _part_identity(part: Part) -> Any:
         return part.text
     content = part.uri if part.sha256 is None else part.sha256.hex()
     identity: list[Any] = [part.kind, part.mime_type, content, part.resolution]
-    # Only where there is one, so that the keys of all other answers stay what they were.
+    # Added only where it is set, so that the keys of answers from before this field existed stay valid.
     return identity if part.processing is None else [*identity, repr(part.processing)]
 
 
@@ -64,5 +65,5 @@ _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys
 
 
 def canonical(value: Any) -> bytes:
-    """Return the one JSON text that stands for a value, whatever the order of its keys."""
+    """Return the canonical JSON of a value: keys sorted, no blanks."""
     return _ENCODER.encode(value).encode()

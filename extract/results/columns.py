@@ -16,7 +16,7 @@ from extract.errors import (
     ExtractError,
     InvalidAnswer,
 )
-from extract.extractor.plan import Plan
+from extract.extractor.plan import CompiledExtractor
 from extract.interactions.citations import Citation
 from extract.interactions.usage import Attempt
 from extract.results.outcome import Outcome
@@ -233,7 +233,9 @@ class OutputShape:
         return self.errors == "split"
 
 
-def output_schema(source: pl.Schema, plan: Plan, shape: OutputShape, *, sampled: bool = False) -> pl.Schema:
+def output_schema(
+    source: pl.Schema, plan: CompiledExtractor, shape: OutputShape, *, sampled: bool = False
+) -> pl.Schema:
     """Return the output's schema for the schema of an input. Raises ConfigError where names clash."""
     if shape.row_id and shape.row_id not in source:
         raise ConfigError(f"there is no id column {shape.row_id!r}; the input has {list(source)!r}")

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from urllib.parse import unquote, urlsplit
 
 from extract.errors import ExtractError
-from extract.extractor.plan import Plan
+from extract.extractor.plan import CompiledExtractor
 from extract.interactions.endpoint import Endpoint
 from extract.json_types import JsonObject
 from extract.results.columns import OutputShape
@@ -36,7 +36,7 @@ class Course(Protocol):
 
 
 def manifest_of(
-    pipeline: str, plan: Plan, endpoint: Endpoint, shape: OutputShape, data: Any, *, samples: int = 1
+    pipeline: str, plan: CompiledExtractor, endpoint: Endpoint, shape: OutputShape, data: Any, *, samples: int = 1
 ) -> JsonObject:
     """Return what is known before the first request. It holds no API key, and of an input's path only the name."""
     extractor = plan.extractor

@@ -12,7 +12,7 @@ import polars as pl
 from extract.documents.parts import TextPart
 from extract.errors import BadRecord, ConfigError
 from extract.extractor.extractor import Extractor
-from extract.extractor.plan import Plan, compile_extractor
+from extract.extractor.plan import CompiledExtractor, compile_extractor
 from extract.extractor.question import Question
 from extract.interactions.endpoint import Endpoint
 from extract.results.columns import places_in_input
@@ -97,7 +97,7 @@ class Rerun:
         placed = [{**row, _POSITION: place} for place, row in zip(places, chosen.iter_rows(named=True), strict=True)]
         return SpotCheck(tuple(self._checked(plan, row, reasons) for row in placed))
 
-    def _checked(self, plan: Plan, row: Mapping[str, Any], reasons: Mapping[int, str]) -> CheckedRow:
+    def _checked(self, plan: CompiledExtractor, row: Mapping[str, Any], reasons: Mapping[int, str]) -> CheckedRow:
         prompt, source = _prompt(plan, row)
         prefix = self.options.get("prefix", "")
         reason = reasons.get(row[_POSITION])
@@ -124,7 +124,7 @@ def _reasons(run: Run, positions: Collection[int]) -> dict[int, str]:
     return {row[_POSITION]: f"{row['code']}: {row['message']}" for row in errors.iter_rows(named=True)}
 
 
-def _prompt(plan: Plan, row: Mapping[str, Any]) -> tuple[str, str | None]:
+def _prompt(plan: CompiledExtractor, row: Mapping[str, Any]) -> tuple[str, str | None]:
     """Return a record's prompt as text, and the text that the offsets of its spans count in. Files are read again."""
     try:
         question = plan.question(row)

@@ -10,7 +10,7 @@ from typing import Any
 
 from extract.errors import ConfigError
 from extract.extractor.extractor import Extractor
-from extract.extractor.plan import Plan
+from extract.extractor.plan import CompiledExtractor
 from extract.interactions.client import AsyncClient
 from extract.io.cache.response_cache import Answers, ResponseCache
 from extract.io.cache.uploaded_files import FileTable
@@ -57,7 +57,7 @@ def open_target(target: OutputTarget, pipeline: str, data: Any) -> Sink:
     return sink
 
 
-def check_terms(plan: Plan, budget: Budget | None, *, free: bool, require_grounding: bool) -> None:
+def check_terms(plan: CompiledExtractor, budget: Budget | None, *, free: bool, require_grounding: bool) -> None:
     """Refuse what a run could not keep: a budget in dollars at an unknown price, grounding in nothing."""
     tier = plan.request.service_tier
     if (
@@ -75,7 +75,7 @@ def check_terms(plan: Plan, budget: Budget | None, *, free: bool, require_ground
 
 
 def make_asker(
-    plan: Plan,
+    plan: CompiledExtractor,
     client: AsyncClient,
     cache: Answers | None,
     options: RunOptions,

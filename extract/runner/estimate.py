@@ -16,7 +16,7 @@ from polars.selectors import by_name
 
 from extract.errors import BadRecord, ConfigError, ExtractError
 from extract.extractor.extractor import Extractor
-from extract.extractor.plan import Plan, compile_extractor
+from extract.extractor.plan import CompiledExtractor, compile_extractor
 from extract.extractor.question import Question
 from extract.interactions.client import Client
 from extract.interactions.dialects import decode
@@ -143,12 +143,12 @@ def pay_sample(source: Source, extractor: Extractor, rows: int, *, client: Clien
     return PaidSample(rows=frame.height, usages=usages, cost=asked.cost)
 
 
-def _plan(source: Source, extractor: Extractor, endpoint: Endpoint | None) -> Plan:
+def _plan(source: Source, extractor: Extractor, endpoint: Endpoint | None) -> CompiledExtractor:
     plan = compile_extractor(extractor, endpoint or Endpoint(api_key="estimate", base_url=GOOGLE_URL))
     return plan.fitted(list(source.schema))
 
 
-def _different(source: Source, plan: Plan) -> _Rows:
+def _different(source: Source, plan: CompiledExtractor) -> _Rows:
     """Return which rows differ in the columns that a prompt reads: equal ones are asked once."""
     hashes = [_read(frame, plan).hash_rows() for frame in source.batches(_BATCH_ROWS)]
     every = pl.concat(hashes) if hashes else pl.Series(dtype=pl.UInt64)
@@ -157,16 +157,18 @@ def _different(source: Source, plan: Plan) -> _Rows:
     return _Rows(rows.height, different["row"].to_list(), different["times"].to_list())
 
 
-def _read(frame: pl.DataFrame, plan: Plan) -> pl.DataFrame:
+def _read(frame: pl.DataFrame, plan: CompiledExtractor) -> pl.DataFrame:
     return frame.select(by_name(*plan.columns)) if plan.columns else frame
 
 
-def _is_counted(plan: Plan, rows: _Rows) -> bool:
+def _is_counted(plan: CompiledExtractor, rows: _Rows) -> bool:
     """True where every prompt is looked at: it is cheap unless there are too many or they hold files."""
     return len(rows.firsts) <= _COUNTED_ROWS and not plan.extractor.media
 
 
-def _survey(source: Source, plan: Plan, rows: _Rows, cache: ResponseCache | None, samples: int = 1) -> _Survey:
+def _survey(
+    source: Source, plan: CompiledExtractor, rows: _Rows, cache: ResponseCache | None, samples: int = 1
+) -> _Survey:
     """Look at all prompts where that is cheap, else at a sample; `sizes` are those of requests still to be sent."""
     every = range(len(rows.firsts))
     drawn = every if _is_counted(plan, rows) else _drawn(every, _SAMPLE_ROWS)
@@ -194,12 +196,12 @@ def _survey(source: Source, plan: Plan, rows: _Rows, cache: ResponseCache | None
     return survey
 
 
-def _request(plan: Plan, question: Question) -> tuple[bytes, int]:
+def _request(plan: CompiledExtractor, question: Question) -> tuple[bytes, int]:
     """Return a request's content key, and the input tokens that it adds to the constant part."""
     return plan.answer_key(question, 0), plan.input_tokens(question.turns)
 
 
-def _questions(plan: Plan, record: Mapping[str, Any]) -> Iterator[Question]:
+def _questions(plan: CompiledExtractor, record: Mapping[str, Any]) -> Iterator[Question]:
     """Yield what is asked of a record before repairs and retries: one question, or one for each window."""
     text = None if plan.extractor.windows is None else long_text(plan, record)
     if text is None:
@@ -214,7 +216,7 @@ def _requests(survey: _Survey, rows: _Rows) -> tuple[int, int, int]:
     return round(len(survey.first_rows) * share), round(len(survey.sizes) * share), round(survey.left * share)
 
 
-def _chosen_rows(source: Source, plan: Plan, rows: int) -> Sequence[int]:
+def _chosen_rows(source: Source, plan: CompiledExtractor, rows: int) -> Sequence[int]:
     """Draw the rows of a paid sample, from different requests."""
     every = _different(source, plan)
     if not _is_counted(plan, every):
@@ -226,7 +228,7 @@ def _drawn(rows: Sequence[int], count: int) -> Sequence[int]:
     return sorted(random.Random(_SEED).sample(rows, min(len(rows), count)))  # noqa: S311
 
 
-def _picked(source: Source, plan: Plan, chosen: Sequence[int]) -> Iterator[pl.DataFrame]:
+def _picked(source: Source, plan: CompiledExtractor, chosen: Sequence[int]) -> Iterator[pl.DataFrame]:
     """Yield the chosen rows, which are in order, with the columns that a prompt needs."""
     wanted = pl.Series(chosen, dtype=pl.Int64)
     first = 0
@@ -236,7 +238,7 @@ def _picked(source: Source, plan: Plan, chosen: Sequence[int]) -> Iterator[pl.Da
         first += frame.height
 
 
-def _usages(asked: Run, frame: pl.DataFrame, plan: Plan, cache: ResponseCache) -> Iterator[Usage]:
+def _usages(asked: Run, frame: pl.DataFrame, plan: CompiledExtractor, cache: ResponseCache) -> Iterator[Usage]:
     """Yield what each row took, repairs included; of a row that was in the cache before, what its first answer took."""
     records = frame.to_dicts()
     for record, took in zip(records, asked.frame["_extract"].to_list(), strict=True):
@@ -247,7 +249,7 @@ def _usages(asked: Run, frame: pl.DataFrame, plan: Plan, cache: ResponseCache) -
             yield usage
 
 
-def _kept_usage(record: Mapping[str, Any], plan: Plan, cache: ResponseCache) -> Usage | None:
+def _kept_usage(record: Mapping[str, Any], plan: CompiledExtractor, cache: ResponseCache) -> Usage | None:
     """Return what the first answers to a record took, None where one is not kept or tells nothing."""
     try:
         kept = [cache.get(plan.answer_key(question, 0)) for question in _questions(plan, record)]

@@ -15,7 +15,7 @@ from extract.documents.parts import Part, TextPart
 from extract.documents.text_layer import QuotableText, source_text
 from extract.documents.windows import Merged, Window, Windows, cut, merge
 from extract.errors import Blocked, ExtractError, Incomplete, InvalidAnswer, NotRun
-from extract.extractor.plan import Plan
+from extract.extractor.plan import CompiledExtractor
 from extract.extractor.prompts import value_text
 from extract.extractor.question import Question
 from extract.runner.event_loop import in_thread
@@ -30,7 +30,7 @@ Ask: TypeAlias = Callable[[Question, Tally], Awaitable[Any]]
 class LongText:
     """One record and its windows. Its files are read once; a window's question is written when it is asked."""
 
-    plan: Plan
+    plan: CompiledExtractor
     record: Mapping[str, Any]
     parts: Mapping[str, tuple[Part, ...]]
     column: str
@@ -54,7 +54,7 @@ class LongText:
         return to_json(found.value).decode(), found
 
 
-def long_text(plan: Plan, record: Mapping[str, Any]) -> LongText | None:
+def long_text(plan: CompiledExtractor, record: Mapping[str, Any]) -> LongText | None:
     """Return the windows of a record's long text, None where one request will do.
 
     Windows of nothing but blanks are left out. A PDF in which a page is a picture is asked about as it is: its text
@@ -72,7 +72,7 @@ def long_text(plan: Plan, record: Mapping[str, Any]) -> LongText | None:
     return LongText(plan, record, parts, column, [window for window in found if window.text.strip()])
 
 
-def _windows_of(plan: Plan) -> Windows:
+def _windows_of(plan: CompiledExtractor) -> Windows:
     windows = plan.extractor.windows
     assert windows is not None, "only where there are windows"
     return windows

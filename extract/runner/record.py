@@ -29,7 +29,7 @@ from extract.errors import (
     SchemaTooComplex,
     Unreachable,
 )
-from extract.extractor.plan import Plan
+from extract.extractor.plan import CompiledExtractor
 from extract.extractor.prompts import repair_text
 from extract.extractor.question import Question
 from extract.interactions.dialects import decode, encode
@@ -70,7 +70,7 @@ class Asker:
     `on_stop` hears of what ends the run: every further request would be refused, or answers can no longer be kept.
     """
 
-    plan: Plan
+    plan: CompiledExtractor
     sender: Sender
     cache: Answers | None = None
     retry_rejected: bool = False

@@ -23,7 +23,7 @@ from extract.errors import (
     Unfinished,
     Unreachable,
 )
-from extract.extractor.plan import Plan
+from extract.extractor.plan import CompiledExtractor
 from extract.interactions.client import AsyncClient
 from extract.interactions.dialects import Envelope, merge
 from extract.interactions.failures import judge
@@ -74,7 +74,7 @@ class Sender:
     the requests within a daily limit, those of earlier runs included; None where this sender keeps none.
     """
 
-    plan: Plan
+    plan: CompiledExtractor
     client: AsyncClient
     gate: Limiter
     uploads: Uploads

@@ -1,4 +1,4 @@
-"""How large a typical answer is, guessed from its columns: for estimates, and for budgets before the first answer."""
+"""The expected size of an answer, guessed from its columns: for estimates, and for budgets before the first answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _BYTES_PER_TOKEN = 4
 
 
 def answer_tokens(dtypes: Mapping[str, pl.DataType]) -> int:
-    """Return about how many tokens an answer takes: a phrase for free text, three items for a list."""
+    """Return the approximate tokens of an answer, assuming a phrase per free text and three items per list."""
     return -(-(2 + sum(_field_bytes(name, dtype) for name, dtype in dtypes.items())) // _BYTES_PER_TOKEN)
 
 
@@ -33,6 +33,6 @@ def _value_bytes(dtype: pl.DataType) -> int:
 
 
 def _instance(dtype: Any) -> pl.DataType:
-    """Polars names a type by its class or by an instance; return the instance."""
+    """Return a dtype as an instance; Polars may give the class instead."""
     made: pl.DataType = dtype() if isinstance(dtype, type) else dtype
     return made

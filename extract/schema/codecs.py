@@ -1,7 +1,8 @@
-"""Codecs: how one kind of value becomes a Polars cell, JSON, and JSON again from the cell.
+"""Codecs: convert one kind of value to a Polars cell, to JSON, and from the cell back to JSON.
 
-A codec is built once per schema node; its functions are plain closures, called once per value. None passes every
-codec and is null in every column. A value that does not fit raises `Unfit`; nothing is rounded or cut.
+A codec is built once per schema node; its functions are plain closures, called once per value. Invariants: None passes
+every codec and is null in every column; a value that does not fit raises `ConversionError`, nothing is rounded or cut;
+and `restore(cell(value))` is JSON that validates to an equal value.
 """
 
 from __future__ import annotations
@@ -33,8 +34,8 @@ __all__ = [
     "TEXT",
     "UTC_DATETIME",
     "Codec",
+    "ConversionError",
     "Convert",
-    "Unfit",
     "alternatives",
     "binary",
     "decimal",
@@ -52,7 +53,7 @@ Convert: TypeAlias = Callable[[Any], Any]
 _INT64 = 2**63
 
 
-class Unfit(Exception):  # never leaves this package; becomes an InvalidAnswer
+class ConversionError(Exception):  # never leaves this package: `OutputSchema` turns it into an InvalidAnswer
     """A value does not fit its column. `path` is relative to the value that was converted."""
 
     def __init__(self, message: str, path: str = "") -> None:
@@ -60,17 +61,17 @@ class Unfit(Exception):  # never leaves this package; becomes an InvalidAnswer
         self.message = message
         self.path = path
 
-    def under(self, step: str) -> Unfit:
-        """Return the same finding, seen from one level further out."""
-        return Unfit(self.message, step + self.path)
+    def under(self, step: str) -> ConversionError:
+        """Return the same error with its path one level further out."""
+        return ConversionError(self.message, step + self.path)
 
 
 @dataclass(frozen=True, slots=True)
 class Codec:
-    """One node's dtype and three conversions.
+    """The dtype of a schema node and its three conversions.
 
-    `cell`: validated value -> what Polars takes; `plain`: validated value -> JSON value under wire keys;
-    `restore`: cell, as Polars gives it back -> JSON value. `is_json` tells a column of JSON texts from one of texts.
+    `cell`: validated value -> value for Polars; `plain`: validated value -> JSON value with wire keys; `restore`: cell,
+    as Polars returns it -> JSON value. `is_json` is True for a text column whose texts are JSON.
     """
 
     dtype: pl.DataType
@@ -81,7 +82,7 @@ class Codec:
 
 
 def unwrapped(value: Any) -> Any:
-    """Return what a chain of `RootModel`s, an `Enum` member or a secret holds; anything else as it is."""
+    """Return the content of a chain of `RootModel`s, an `Enum` member or a secret; any other value unchanged."""
     while isinstance(value, RootModel):
         value = value.root
     if isinstance(value, Enum):
@@ -95,16 +96,16 @@ def plain_json(value: Any) -> Any:
     try:
         return to_jsonable_python(value, by_alias=True)
     except ValueError as error:
-        raise Unfit(f"no JSON form: {error}") from None
+        raise ConversionError(f"no JSON form: {error}") from None
 
 
 def _same(value: Any) -> Any:
     return value
 
 
-def _unfit(value: Any, wanted: str) -> Unfit:
-    shown = str(value) if isinstance(value, date | time | timedelta | Decimal) else repr(value)
-    return Unfit(f"{wanted} expected, got {shown if len(shown) <= 60 else type(value).__name__}")
+def _conversion_error(value: Any, expected: str) -> ConversionError:
+    text = str(value) if isinstance(value, date | time | timedelta | Decimal) else repr(value)
+    return ConversionError(f"{expected} expected, got {text if len(text) <= 60 else type(value).__name__}")
 
 
 def _text(value: Any) -> str | None:
@@ -113,29 +114,31 @@ def _text(value: Any) -> str | None:
     plain = plain_json(value)
     if type(plain) is str:
         return plain
-    raise _unfit(value, "text")
+    raise _conversion_error(value, "text")
 
 
+# Each of these checks the exact type first: most values have it, and `unwrapped` costs several times as much.
 def _integer(value: Any) -> int | None:
     if type(value) is int:
         if -_INT64 <= value < _INT64:
             return value
-        raise Unfit("an integer within 64 bits expected")
+        raise ConversionError("an integer within 64 bits expected")
     if value is None:
         return None
     inner = unwrapped(value)
+    # JSON Schema counts 5.0 as an integer; True is an int to Python, but not in JSON.
     if type(inner) is float and inner.is_integer():
         return _integer(int(inner))
     if inner is not value or (isinstance(inner, int) and not isinstance(inner, bool)):
         return _integer(int(inner) if isinstance(inner, int) else inner)
-    raise _unfit(value, "an integer")
+    raise _conversion_error(value, "an integer")
 
 
 def _float(value: Any) -> float | None:
     if type(value) is float:
         if math.isfinite(value):
             return value
-        raise Unfit("a finite number expected")
+        raise ConversionError("a finite number expected")
     if value is None:
         return None
     inner = unwrapped(value)
@@ -143,7 +146,7 @@ def _float(value: Any) -> float | None:
         return _exact_float(inner)
     if isinstance(inner, float):
         return _float(float(inner))
-    raise _unfit(value, "a number")
+    raise _conversion_error(value, "a number")
 
 
 def _exact_float(value: int) -> float:
@@ -153,7 +156,7 @@ def _exact_float(value: int) -> float:
         number = math.inf
     if number == value:
         return number
-    raise Unfit("a number that 64-bit floats hold exactly expected")
+    raise ConversionError("a number that 64-bit floats hold exactly expected")
 
 
 def _boolean(value: Any) -> bool | None:
@@ -162,7 +165,7 @@ def _boolean(value: Any) -> bool | None:
     inner = unwrapped(value)
     if type(inner) is bool:
         return inner
-    raise _unfit(value, "true or false")
+    raise _conversion_error(value, "true or false")
 
 
 def _date(value: Any) -> date | None:
@@ -176,7 +179,7 @@ def _date(value: Any) -> date | None:
         pass
     if type(inner) is date:
         return inner
-    raise _unfit(value, "a date")
+    raise _conversion_error(value, "a date")
 
 
 def _utc_datetime(value: Any) -> datetime | None:
@@ -190,11 +193,11 @@ def _utc_datetime(value: Any) -> datetime | None:
             return inner.astimezone(UTC)
     except (ValueError, OverflowError):
         pass
-    raise _unfit(value, "a date and time with a zone")
+    raise _conversion_error(value, "a date and time with a zone")
 
 
 def _parsed_datetime(text: str) -> datetime:
-    """Return an RFC 3339 date-time; raise ValueError where a microsecond could not hold it."""
+    """Return an RFC 3339 date-time; ValueError where it is finer than a microsecond, as nothing is rounded."""
     head, dot, tail = text.upper().partition(".")
     digits = len(tail) - len(tail.lstrip("0123456789"))
     if dot and tail[6:digits].strip("0"):
@@ -208,7 +211,7 @@ def _local_datetime(value: Any) -> datetime | None:
     inner = unwrapped(value)
     if isinstance(inner, datetime) and inner.tzinfo is None:
         return inner
-    raise _unfit(value, "a local date and time without a zone")
+    raise _conversion_error(value, "a local date and time without a zone")
 
 
 def _local_time(value: Any) -> time | None:
@@ -217,7 +220,7 @@ def _local_time(value: Any) -> time | None:
     inner = unwrapped(value)
     if isinstance(inner, time) and inner.tzinfo is None:
         return inner
-    raise _unfit(value, "a local time of day without a zone")
+    raise _conversion_error(value, "a local time of day without a zone")
 
 
 def _duration(value: Any) -> timedelta | None:
@@ -227,8 +230,8 @@ def _duration(value: Any) -> timedelta | None:
     if isinstance(inner, timedelta):
         if -_INT64 <= inner // timedelta(microseconds=1) < _INT64:
             return inner
-        raise Unfit("a duration of at most 292,000 years expected")
-    raise _unfit(value, "a duration")
+        raise ConversionError("a duration of at most 292,000 years expected")
+    raise _conversion_error(value, "a duration")
 
 
 def _isoformat(value: Any) -> str | None:
@@ -237,10 +240,10 @@ def _isoformat(value: Any) -> str | None:
 
 
 def _plain_as(cell: Convert) -> Convert:
-    """Return a `plain` that takes what `cell` takes and writes it the way JSON does."""
+    """Return a `plain` that accepts the same values as `cell` and writes them as JSON does."""
 
     def plain(value: Any) -> Any:
-        cell(value)
+        cell(value)  # only to raise for a value that does not fit
         return plain_json(value)
 
     return plain
@@ -265,7 +268,7 @@ def labels(categories: Sequence[str]) -> Codec:
         label = _text(value)
         if label is None or label in known:
             return label
-        raise _unfit(label, "one of the schema's labels")
+        raise _conversion_error(label, "one of the schema's labels")
 
     return Codec(pl.Enum(categories), cell, cell, _same)
 
@@ -279,11 +282,11 @@ def decimal(scale: int) -> Codec:
             return None
         inner = unwrapped(value)
         if not isinstance(inner, Decimal):
-            raise _unfit(value, "a decimal number")
+            raise _conversion_error(value, "a decimal number")
         if not inner.is_finite() or abs(inner) >= limit:
-            raise Unfit(f"a decimal number of at most {38 - scale} digits before the point expected")
+            raise ConversionError(f"a decimal number of at most {38 - scale} digits before the point expected")
         if _places(inner) > scale:
-            raise Unfit(f"a decimal number of at most {scale} places expected")
+            raise ConversionError(f"a decimal number of at most {scale} places expected")
         return inner
 
     def plain(value: Any) -> str | None:
@@ -292,13 +295,13 @@ def decimal(scale: int) -> Codec:
             return None
         if isinstance(inner, Decimal) and inner.is_finite():
             return _digits(inner)
-        raise _unfit(value, "a decimal number")
+        raise _conversion_error(value, "a decimal number")
 
     return Codec(pl.Decimal(38, scale), cell, plain, plain)
 
 
 def _places(value: Decimal) -> int:
-    """Return how many digits after the point `value` needs."""
+    """Return the number of digits after the point that `value` needs, trailing zeros aside."""
     exponent = value.as_tuple().exponent
     if not value or not isinstance(exponent, int) or exponent >= 0:
         return 0
@@ -321,14 +324,16 @@ def binary(format_: str) -> Codec:
         inner = unwrapped(value)
         if inner is None or isinstance(inner, bytes):
             return inner
-        raise _unfit(value, "bytes")
+        raise _conversion_error(value, "bytes")
 
     def plain(value: Any) -> str | None:
         inner = cell(value)
         try:
             return None if inner is None else encode(inner)
         except UnicodeDecodeError:
-            raise Unfit("bytes that are UTF-8 text expected; set val_json_bytes to base64 for others") from None
+            raise ConversionError(
+                "bytes that are UTF-8 text expected; set val_json_bytes to base64 for others"
+            ) from None
 
     return Codec(pl.Binary(), cell, plain, plain)
 
@@ -341,7 +346,7 @@ _BYTES_ENCODERS: Mapping[str, Callable[[bytes], str]] = {
 
 
 def json_column(plain: Convert) -> Codec:
-    """Return the codec of values of no fixed shape: a text column that holds JSON."""
+    """Return the codec of values without a fixed shape: a text column that holds JSON."""
 
     def cell(value: Any) -> str | None:
         return None if value is None else finite_json(plain(value))
@@ -350,7 +355,7 @@ def json_column(plain: Convert) -> Codec:
 
 
 def embedded_json(plain: Convert) -> Codec:
-    """Return the codec of pydantic's `Json[X]`: a string whose content is JSON, parsed by the validation."""
+    """Return the codec of pydantic's `Json[X]`: a string of JSON that the validation parses."""
 
     def text(value: Any) -> str | None:
         return None if value is None else finite_json(plain(value))
@@ -362,7 +367,7 @@ def finite_json(value: Any) -> str:
     try:
         return json_text(value)
     except ValueError:
-        raise Unfit("a finite number expected") from None
+        raise ConversionError("a finite number expected") from None
 
 
 def _parsed(cell: str | None) -> Any:
@@ -370,13 +375,13 @@ def _parsed(cell: str | None) -> Any:
 
 
 def alternatives(options: Sequence[Codec]) -> Convert:
-    """Return the `plain` of a value that one of several codecs takes: the first that does writes it."""
+    """Return the `plain` of a value for several codecs: the first one that accepts the value writes it."""
 
     def plain(value: Any) -> Any:
         for option in options:
             try:
                 return option.plain(value)
-            except Unfit:
+            except ConversionError:
                 continue
         return plain_json(value)
 
@@ -384,5 +389,5 @@ def alternatives(options: Sequence[Codec]) -> Convert:
 
 
 def text_column(plain: Convert) -> Codec:
-    """Return the codec of values of several types that JSON all writes as strings."""
+    """Return the codec of values of several types that are all strings in JSON."""
     return Codec(pl.String(), plain, plain, _same)

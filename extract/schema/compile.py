@@ -1,4 +1,4 @@
-"""Any source -> one `OutputSchema`: the local truth, the wire form, and the columns of the same thing."""
+"""`compile_schema`: a model, type, list of labels or JSON Schema -> one `OutputSchema`."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 
 from extract.errors import InvalidAnswer, Issue, SchemaError
 from extract.json_types import JsonObject, json_text
-from extract.schema.codecs import Unfit
-from extract.schema.complexity import Complexity, survey
+from extract.schema.codecs import ConversionError
+from extract.schema.complexity import Complexity, measure
 from extract.schema.dtypes import VALUE, Fits, Layout, layout
 from extract.schema.keywords import member
 from extract.schema.lenient import Mender
@@ -31,9 +31,9 @@ __all__ = ["OutputSchema", "compile_schema"]
 Row: TypeAlias = tuple[Any, ...]
 
 _DEFAULT_NAME = "Answer"
-_REFUSALS = (PydanticInvalidForJsonSchema, PydanticUserError, ImportError, NameError, TypeError)
-#: Pydantic's own code for a refusal -> what to do about it.
-_REASONS: dict[str | None, str] = {
+_PYDANTIC_ERRORS = (PydanticInvalidForJsonSchema, PydanticUserError, ImportError, NameError, TypeError)
+#: Pydantic's error code -> what to do about it.
+_ADVICE: dict[str | None, str] = {
     "typed-dict-version": "before Python 3.12, import TypedDict from typing_extensions, not from typing",
     "class-not-fully-defined": "it names a type that is not defined yet; define that, then call model_rebuild()",
     "invalid-for-json-schema": "a type that JSON cannot hold; use another, or leave the field out",
@@ -42,12 +42,18 @@ _REASONS: dict[str | None, str] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputSchema:
-    """What an answer must look like, in three forms, and the way from an answer's text to columns.
+    """A compiled schema: its JSON Schema, the wire form for the service, validation, and the columns of an answer.
 
-    `full` is the whole JSON Schema, `wire` the part of it that the service reads, `losses` the difference. `dtypes`
-    gives the columns in order, `keys` the members of the answer that they come from (a computed one has none), `names`
-    the fields below these that are called otherwise on the wire, by their keys there. `wrapped` is True where the root
-    is not an object: the answer travels as `{"value": ...}`, and values are handed out and taken without that wrapper.
+    `full` is the whole JSON Schema, `wire` the part of it that the service reads, `losses` the difference. `dtypes` are
+    the columns in order; `keys` maps them to the answer's members (computed columns have none), `names` maps wire keys
+    of deeper members to field names that differ from them. `wrapped` is True where the root is not an object: the
+    answer is then sent as `{"value": ...}`, and methods take and return values without that wrapper.
+
+    >>> schema = compile_schema({"type": "object", "properties": {"total": {"type": "number"}}, "required": ["total"]})
+    >>> schema.dtypes
+    {'total': Float64}
+    >>> schema.row(schema.validate('{"total": 12.5}'))
+    (12.5,)
     """
 
     name: str
@@ -65,36 +71,37 @@ class OutputSchema:
 
     @property
     def complexity(self) -> Complexity:
-        """What the wire form costs the service, with warnings about what may get it refused."""
-        return survey(self.wire)
+        """The estimated cost of the wire form, with warnings about what may get it refused."""
+        return measure(self.wire)
 
     @property
     def rungs(self) -> int:
-        """How many forms `relaxed` knows, the wire form counted."""
+        """The number of forms that `relaxed` has, the wire form included."""
         return len(self._rungs)
 
     def relaxed(self, rung: int) -> JsonObject:
         """Return the wire form relaxed to a rung: 0 is `wire`, each further one accepts more than the one before.
 
-        In turn are dropped: bounds and date formats, numbers of items, large enums, recursion and deep objects. The
-        descriptions say what was dropped, and `validate` enforces it. Raises IndexError for a rung there is not.
+        The rungs drop, in this order: bounds and date formats, limits of items, large enums, recursion and deep
+        objects. The descriptions state what was dropped, and `validate` enforces it. Raises IndexError for a rung that
+        does not exist.
         """
         if not 0 <= rung < self.rungs:
             raise IndexError(f"rung {rung} asked for; this schema has {self.rungs}, from 0")
         return self._rungs[rung]
 
     def validate(self, text: str) -> Any:
-        """Return the value of an answer: a model instance, a Python value, or JSON for a raw schema.
+        """Return the value of an answer's text: a model instance, a Python value, or JSON for a raw schema.
 
-        Raises InvalidAnswer with the issues' JSON paths, keys as on the wire: all of them, or the first hundred.
+        Raises InvalidAnswer with up to a hundred issues; their JSON paths have keys as on the wire.
         """
         return self._read(text)
 
     def read(self, text: str) -> tuple[Any, tuple[str, ...]]:
-        """Return the value of an answer and the names of the local mends it took, () for one that is valid as it is.
+        """Return the value of an answer and the names of the local mends it needed, () for one that is valid as it is.
 
         A mend changes the form of an answer, never its content (`extract.schema.lenient` lists them); the mended answer
-        passes the same validation. Raises InvalidAnswer, about the answer as it came, where no mend makes it valid.
+        passes the same validation. Raises InvalidAnswer, for the original answer, where no mend makes it valid.
         """
         try:
             return self._read(text), ()
@@ -111,21 +118,21 @@ class OutputSchema:
         """
         try:
             return tuple(self._layout.cells(value))
-        except Unfit as unfit:
-            raise self._unfitting(unfit) from None
+        except ConversionError as error:
+            raise self._invalid_answer(error) from None
 
     def frame(self, rows: Sequence[Row | None]) -> pl.DataFrame:
         """Return a typed frame of what `row` returned; None becomes a row of nulls."""
-        blank = (None,) * len(self.dtypes)
-        whole = [blank if row is None else row for row in rows]
-        columns = zip(*whole, strict=True) if whole else [()] * len(blank)
+        empty = (None,) * len(self.dtypes)
+        filled = [empty if row is None else row for row in rows]
+        columns = zip(*filled, strict=True) if filled else [()] * len(empty)
         typed = zip(self.dtypes.items(), columns, strict=True)
         return pl.DataFrame([pl.Series(name, cells, dtype=dtype, strict=True) for (name, dtype), cells in typed])
 
     def models(self, frame: pl.DataFrame) -> list[Any]:
         """Return the validated values of a frame's rows, None for a row whose columns are all null.
 
-        Raises InvalidAnswer for a row that no longer fits the schema.
+        Raises InvalidAnswer for a row that does not fit the schema any more.
         """
         rows = frame.select(list(self.dtypes)).iter_rows(named=True)
         return [
@@ -137,14 +144,14 @@ class OutputSchema:
         """Return a validated value as the JSON text that `validate` accepts, keys as on the wire."""
         try:
             return json_text(self._layout.plain(value))
-        except Unfit as unfit:
-            raise self._unfitting(unfit) from None
+        except ConversionError as error:
+            raise self._invalid_answer(error) from None
         except ValueError:
             raise InvalidAnswer((Issue("$", "a finite number expected"),)) from None
 
-    def _unfitting(self, unfit: Unfit) -> InvalidAnswer:
+    def _invalid_answer(self, error: ConversionError) -> InvalidAnswer:
         root = f"$.{VALUE}" if self.wrapped else "$"
-        return InvalidAnswer((Issue(root + unfit.path, unfit.message),))
+        return InvalidAnswer((Issue(root + error.path, error.message),))
 
 
 def compile_schema(source: Any, *, name: str | None = None, assert_formats: bool = True) -> OutputSchema:
@@ -152,8 +159,14 @@ def compile_schema(source: Any, *, name: str | None = None, assert_formats: bool
 
     A list or tuple of strings is a set of labels, each alone or with a description: `["bug", ("billing", "money")]`; a
     dict (or a bool) is a JSON Schema of draft 4 to 2020-12. With `assert_formats=False` the formats of a JSON Schema
-    are notes, neither checked nor typed. Raises SchemaError, with the JSON path where there is one, for what cannot be
-    compiled; nothing is ever fetched. What is compiled already comes back as it is.
+    are annotations, neither checked nor typed. An `OutputSchema` is returned unchanged. Raises SchemaError, with the
+    JSON path where there is one, for a source that cannot be compiled; nothing is ever fetched.
+
+    >>> schema = compile_schema(["bug", ("billing", "money or invoices")])
+    >>> schema.wire["properties"]["value"]["enum"]
+    ['bug', 'billing']
+    >>> schema.validate('{"value": "bug"}')
+    'bug'
     """
     if isinstance(source, OutputSchema):
         return source
@@ -165,7 +178,7 @@ def compile_schema(source: Any, *, name: str | None = None, assert_formats: bool
 
 
 def _labels(source: Sequence[Any]) -> Any:
-    """Return the type of one label, its descriptions in words. Raises SchemaError for what is no list of labels."""
+    """Return the type of one label, with the descriptions in its own. Raises SchemaError for other lists."""
     pairs = [item if isinstance(item, list | tuple) else (item, None) for item in source]
     if not pairs or not all(_is_label(*pair) for pair in pairs):
         raise SchemaError("a list of labels must hold at least one, and only strings or pairs (label, description)")
@@ -173,8 +186,10 @@ def _labels(source: Sequence[Any]) -> Any:
     if len(set(labels)) < len(labels):
         twice = next(label for label in labels if labels.count(label) > 1)
         raise SchemaError(f"the label {twice!r} stands in the list twice")
-    words = "\n".join(f"{label}: {description}" for label, description in pairs if description)
-    return Annotated[Literal[tuple(labels)], Field(description=words)] if words else Literal[tuple(labels)]
+    descriptions = "\n".join(f"{label}: {description}" for label, description in pairs if description)
+    return (
+        Annotated[Literal[tuple(labels)], Field(description=descriptions)] if descriptions else Literal[tuple(labels)]
+    )
 
 
 def _is_label(*pair: Any) -> bool:
@@ -195,8 +210,8 @@ def _compile_python(source: Any, name: str) -> OutputSchema:
         members: dict[str, Any] = {VALUE: (source, ...)}
         adapter, marked = _adapted(create_model(name, __config__=ConfigDict(extra="forbid"), **members))
         document = simplify(normalise(marked, LATEST))
-    whole = python_reader(adapter)
-    read = (lambda text: getattr(whole(text), VALUE)) if wrapped else whole
+    read_answer = python_reader(adapter)
+    read = (lambda text: getattr(read_answer(text), VALUE)) if wrapped else read_answer
     wire, losses = to_wire(document, asserted_formats=None)
     built = layout(document, wrapped=wrapped, python=True)
     return OutputSchema(
@@ -216,21 +231,21 @@ def _compile_python(source: Any, name: str) -> OutputSchema:
 
 
 def _adapted(source: Any) -> tuple[TypeAdapter[Any], JsonObject]:
-    """Return the adapter and the marked schema of a type. Raises SchemaError in words of one line."""
+    """Return the adapter and the marked schema of a type. Raises SchemaError with a message of one line."""
     try:
         adapter = TypeAdapter(source)
         return adapter, adapter.json_schema(schema_generator=MarkedJsonSchema)
-    except _REFUSALS as error:
-        message = _REASONS.get(getattr(error, "code", None)) or str(getattr(error, "message", error)).split("\n")[0]
+    except _PYDANTIC_ERRORS as error:
+        message = _ADVICE.get(getattr(error, "code", None)) or str(getattr(error, "message", error)).split("\n")[0]
         raise SchemaError(f"{_name_of(source)} cannot be compiled: {message}", path=_refused_path(source)) from error
 
 
 def _refused_path(source: Any, path: str = "$") -> str:
-    """Return the JSON path of the innermost field that pydantic refuses, as far as models nest directly."""
+    """Return the JSON path of the innermost field that pydantic refuses; only directly nested models are entered."""
     for name, field_ in getattr(source, "model_fields", {}).items():
         try:
             TypeAdapter(field_.annotation).json_schema(schema_generator=MarkedJsonSchema)
-        except _REFUSALS:
+        except _PYDANTIC_ERRORS:
             return _refused_path(field_.annotation, member(path, field_.alias or name))
     return path
 
@@ -267,11 +282,11 @@ def _compile_json(schema: JsonObject | bool, name: str | None, *, assert_formats
 
 
 def _wrapped(schema: JsonObject | bool, dialect: Dialect) -> JsonObject:
-    """Return the schema of `{"value": ...}`; the inner schema becomes a resource, so that its references still hold."""
+    """Return the schema of `{"value": ...}`; the inner schema gets an identifier, so that its references still work."""
     if isinstance(schema, dict):
-        if "$ref" in schema and not dialect.siblings_count:  # there, an identifier beside $ref would go unread
-            kept = {key: value for key, value in schema.items() if key in ("$schema", "definitions", "$defs")}
-            schema = {**kept, "allOf": [{"$ref": schema["$ref"]}]}
+        if "$ref" in schema and not dialect.siblings_count:  # an identifier beside $ref would be ignored
+            root_keywords = {key: value for key, value in schema.items() if key in ("$schema", "definitions", "$defs")}
+            schema = {**root_keywords, "allOf": [{"$ref": schema["$ref"]}]}
         identifier = "id" if dialect.name == "draft-4" else "$id"
         schema = {identifier: "urn:extract:value", **schema}
     outer = {"$schema": schema["$schema"]} if isinstance(schema, dict) and "$schema" in schema else {}
@@ -280,7 +295,7 @@ def _wrapped(schema: JsonObject | bool, dialect: Dialect) -> JsonObject:
 
 
 def _branch_check(document: Document, *, assert_formats: bool) -> Fits:
-    """Return the maker of checks that choose, for a JSON value, among the alternatives of a union."""
+    """Return a function from a node to the check whether a JSON value fits it, to choose among alternatives."""
     definitions = without_marks(document.definitions)
 
     def check(node: JsonObject) -> Callable[[Any], bool]:

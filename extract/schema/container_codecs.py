@@ -1,4 +1,4 @@
-"""Codecs of what holds other values: lists, maps, tuples, objects, and unions of objects."""
+"""Codecs of containers: lists, maps, tuples, objects, and unions of objects."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeAlias
 
 import polars as pl
 
-from extract.schema.codecs import Codec, Convert, Unfit, finite_json, json_column, plain_json, unwrapped
+from extract.schema.codecs import Codec, ConversionError, Convert, finite_json, json_column, plain_json, unwrapped
 from extract.schema.keywords import element, member
 
 __all__ = [
@@ -31,7 +31,7 @@ Access: TypeAlias = Literal["attribute", "item", "index"]
 
 
 def sequence(item: Codec) -> Codec:
-    """Return the codec of a list, tuple or set of equal items; a set comes in the order of its items' JSON."""
+    """Return the codec of a list, tuple or set of items of one type; a set is sorted by its items' JSON."""
 
     def cell(value: Any) -> list[Any] | None:
         return None if value is None else _each(item.cell, _ordered(value, item.plain))
@@ -52,36 +52,36 @@ def _ordered(value: Any, plain: Convert) -> list[Any]:
     if isinstance(value, set | frozenset):
         return sorted(value, key=lambda inner: finite_json(plain(inner)))
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
-        raise Unfit(f"a list expected, got {type(value).__name__}")
+        raise ConversionError(f"a list expected, got {type(value).__name__}")
     return list(value)
 
 
 def _each(convert: Convert, values: Sequence[Any]) -> list[Any]:
-    """Return every value converted; Unfit names the index."""
+    """Return every value converted; a ConversionError has the index in its path."""
     try:
         return [convert(value) for value in values]
-    except Unfit:
+    except ConversionError:
         raise _located([convert] * len(values), values, [element("", index) for index in range(len(values))]) from None
 
 
-def _located(converts: Sequence[Convert], values: Sequence[Any], steps: Sequence[str]) -> Unfit:
-    """Return what is wrong with the first value that its conversion refuses, under that value's step.
+def _located(converts: Sequence[Convert], values: Sequence[Any], steps: Sequence[str]) -> ConversionError:
+    """Return the error of the first value whose conversion fails, with that value's step in its path.
 
-    The quick way keeps no count; a conversion is pure, so the slow way finds the same.
+    The fast path keeps no index; conversions are pure, so converting again fails at the same value.
     """
     for convert, value, step in zip(converts, values, steps, strict=True):
         try:
             convert(value)
-        except Unfit as unfit:
-            return unfit.under(step)
+        except ConversionError as error:
+            return error.under(step)
     raise AssertionError("a conversion failed once and not again")
 
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """One member: its key on the wire, its column's name, its codec.
+    """One member of an object: its key on the wire, the name of its column, its codec.
 
-    `emits_null` tells whether None becomes null in JSON; otherwise the member is left out.
+    With `emits_null` None becomes null in JSON; otherwise the member is left out.
     """
 
     key: str
@@ -92,11 +92,10 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """How one class of objects is read. `cls` None takes any value that has the shape.
+    """How objects of one class are converted; with `cls` None any value of the right shape is accepted.
 
-    `extra` is True where members beyond the declared ones are kept, as JSON, in the column `_extra`.
-    `as_is` is True where validated values are JSON already. `computed` are columns that instances fill by themselves:
-    no part of the JSON.
+    With `extra`, members beyond the declared ones are kept, as JSON, in the column `_extra`. `as_is` is True where
+    validated values are JSON already. `computed` are columns that instances compute, which are not in the JSON.
     """
 
     fields: tuple[Field, ...]
@@ -125,10 +124,10 @@ class Record:
         def cells(value: Any) -> list[Any]:
             parts = read(value)
             try:
-                done = [convert(part) for convert, part in zip(converts, parts, strict=True)]
-            except Unfit:
+                converted = [convert(part) for convert, part in zip(converts, parts, strict=True)]
+            except ConversionError:
                 raise _located(converts, parts, steps) from None
-            return [*done, *[fill(value) for fill in rest]] if rest else done
+            return [*converted, *[fill(value) for fill in rest]] if rest else converted
 
         return cells
 
@@ -141,14 +140,14 @@ class Record:
             if type(value) is cls:
                 return read(value)
             value = unwrapped(value)
-            if not self.takes(value):
-                raise Unfit(f"{cls.__name__ if cls else 'an object'} expected, got {type(value).__name__}")
+            if not self.accepts(value):
+                raise ConversionError(f"{cls.__name__ if cls else 'an object'} expected, got {type(value).__name__}")
             return read(value)
 
         return checked
 
-    def takes(self, value: Any) -> bool:
-        """Whether a value is of this class, or at least of this kind."""
+    def accepts(self, value: Any) -> bool:
+        """Whether a value is of this class, or at least of this kind of container."""
         if self.access == "item":
             return isinstance(value, Mapping)
         if self.access == "index":
@@ -165,7 +164,7 @@ class Record:
             parts = read(value)
             try:
                 return [convert(part) for convert, part in zip(converts, parts, strict=True)]
-            except Unfit:
+            except ConversionError:
                 raise _located(converts, parts, steps) from None
 
         if self.access == "index":
@@ -175,13 +174,13 @@ class Record:
             if value is None:
                 return None
             pairs = zip(self.fields, parts_of(value), strict=True)
-            done = {field.key: part for field, part in pairs if part is not None or self._is_null(value, field)}
-            return done | self._extras(value) if self.extra else done
+            converted = {field.key: part for field, part in pairs if part is not None or self._is_null(value, field)}
+            return converted | self._extras(value) if self.extra else converted
 
         return plain
 
     def _is_null(self, value: Any, field: Field) -> bool:
-        """Whether a member that reads as None is null, rather than absent."""
+        """Whether a member that reads as None is null rather than absent."""
         return field.emits_null and (self.access != "item" or field.name in unwrapped(value))
 
     def restore(self, cell: Mapping[str, Any]) -> dict[str, Any]:
@@ -209,15 +208,17 @@ class Record:
 
 
 def _computed_cell(field: Field) -> Convert:
-    """Return the function from an instance to a computed field's cell; the user's code in it may raise anything."""
+    """Return the function from an instance to a computed field's cell; it runs user code, which may raise anything."""
 
     def cell(value: Any) -> Any:
         try:
             return field.codec.cell(getattr(unwrapped(value), field.name))
-        except Unfit as unfit:
-            raise unfit.under(member("", field.name)) from None
+        except ConversionError as error:
+            raise error.under(member("", field.name)) from None
         except Exception as error:  # a row's fault must not become the run's
-            raise Unfit(f"computing it raised {type(error).__name__}: {error}", member("", field.name)) from error
+            raise ConversionError(
+                f"computing it raised {type(error).__name__}: {error}", member("", field.name)
+            ) from error
 
     return cell
 
@@ -260,13 +261,13 @@ def mapping(value_codec: Codec) -> Codec:
     def pairs(value: Any, convert: Convert) -> Iterable[tuple[str, Any]]:
         value = unwrapped(value)
         if not isinstance(value, Mapping):
-            raise Unfit(f"an object expected, got {type(value).__name__}")
+            raise ConversionError(f"an object expected, got {type(value).__name__}")
         for key, item in value.items():
             name = key if type(key) is str else next(iter(plain_json({unwrapped(key): None})))
             try:
                 yield name, convert(item)
-            except Unfit as unfit:
-                raise unfit.under(member("", name)) from None
+            except ConversionError as error:
+                raise error.under(member("", name)) from None
 
     def cell(value: Any) -> list[dict[str, Any]] | None:
         return None if value is None else [{"key": key, "value": item} for key, item in pairs(value, value_codec.cell)]
@@ -283,7 +284,7 @@ def mapping(value_codec: Codec) -> Codec:
 
 @dataclass(frozen=True, slots=True)
 class Branch:
-    """One alternative of a union of objects; `fits` judges a restored or raw JSON value."""
+    """One alternative of a union of objects; `fits` says whether a JSON value is of this alternative."""
 
     name: str
     record: Record
@@ -315,6 +316,7 @@ def union_codec(branches: Sequence[Branch], columns: Mapping[str, Codec | None],
             return None
         if tag is not None:
             return next(back for branch, back in zip(branches, restores, strict=True) if branch.name == cell[tag])(cell)
+        # Without a tag the cell does not say which alternative it is: the first whose constraints hold is restored.
         options = [back(cell) for back in restores]
         return next(
             (option for option, branch in zip(options, branches, strict=True) if branch.fits(option)), options[0]
@@ -353,13 +355,13 @@ def _chooser(branches: Sequence[Branch]) -> Callable[[Any], int]:
         if index is not None:
             return index
         value = unwrapped(value)
-        taking = [index for index, branch in enumerate(branches) if branch.record.takes(value)]
+        accepting = [index for index, branch in enumerate(branches) if branch.record.accepts(value)]
         if isinstance(value, Mapping):
             # Among the branches whose constraints hold, the one that declares most of the members.
-            taking = [i for i in taking if branches[i].fits(value)] or taking
-            taking.sort(key=lambda i: -sum(field.key in value for field in branches[i].record.fields))
-        if not taking:
-            raise Unfit(f"none of the alternatives takes {type(value).__name__}")
-        return taking[0]
+            accepting = [i for i in accepting if branches[i].fits(value)] or accepting
+            accepting.sort(key=lambda i: -sum(field.key in value for field in branches[i].record.fields))
+        if not accepting:
+            raise ConversionError(f"none of the alternatives takes {type(value).__name__}")
+        return accepting[0]
 
     return choose

@@ -1,4 +1,7 @@
-"""Constraints in words: what the service will not enforce is at least said to the model."""
+"""Constraints as English sentences: what the service will not enforce is at least stated in the description.
+
+These sentences are sent: a change of one changes the requests of every schema that has the constraint.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,9 @@ from typing import Any
 from extract.json_types import json_text
 from extract.schema.marks import without_marks
 
-__all__ = ["described", "say"]
+__all__ = ["constraint_sentence", "with_sentences"]
 
-_LONGEST = 160
+_MAX_SENTENCE_LENGTH = 160
 
 _FORMATS = {
     "email": "An e-mail address.",
@@ -35,7 +38,7 @@ def _count(number: Any, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-_PHRASES: dict[str, Callable[[Any], str]] = {
+_SENTENCES: dict[str, Callable[[Any], str]] = {
     "const": lambda value: f"Exactly {json_text(value)}.",
     "enum": lambda value: f"One of {json_text(value)}.",
     "format": lambda value: _FORMATS.get(value, f"Format: {value}."),
@@ -63,18 +66,18 @@ _PHRASES: dict[str, Callable[[Any], str]] = {
 }
 
 
-def say(keyword: str, value: Any) -> str:
-    """Return one short sentence for a constraint, "" for one that says nothing or would be too long to help."""
+def constraint_sentence(keyword: str, value: Any) -> str:
+    """Return a short sentence for a constraint, "" for one without effect or whose sentence would be too long."""
     value = without_marks(value)
-    phrase = _PHRASES.get(keyword)
-    sentence = phrase(value) if phrase else f"{keyword}: {json_text(value)}"
-    return sentence if len(sentence) <= _LONGEST else ""
+    write = _SENTENCES.get(keyword)
+    sentence = write(value) if write else f"{keyword}: {json_text(value)}"
+    return sentence if len(sentence) <= _MAX_SENTENCE_LENGTH else ""
 
 
-def described(description: str | None, sentences: list[str]) -> str:
-    """Return a description with sentences added at its end, each once."""
-    said = list(dict.fromkeys(sentence for sentence in sentences if sentence))
+def with_sentences(description: str | None, sentences: list[str]) -> str:
+    """Return a description with sentences appended, each once."""
+    added = list(dict.fromkeys(sentence for sentence in sentences if sentence))
     text = (description or "").rstrip()
-    if text and said and text[-1] not in ".!?:;":
+    if text and added and text[-1] not in ".!?:;":
         text += "."
-    return " ".join(part for part in (text, *said) if part)
+    return " ".join(part for part in (text, *added) if part)

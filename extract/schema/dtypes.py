@@ -1,4 +1,4 @@
-"""Normal form -> Polars dtypes, and the functions that fill them: static, known before the first answer."""
+"""Normal form -> the Polars columns of an answer and the functions that fill them, known before the first answer."""
 
 from __future__ import annotations
 
@@ -30,25 +30,25 @@ from extract.schema.keywords import MARK, types_of
 from extract.schema.marks import Mark, MarkedJsonSchema
 from extract.schema.normalise import LATEST, Document, child_path, normalise
 from extract.schema.simplify import disjoint, simplify
-from extract.schema.unions import joined, merged_columns, with_own_names
+from extract.schema.unions import common_codec, merged_fields, with_unique_names
 
 __all__ = ["VALUE", "Layout", "layout"]
 
-#: The one column of a root that is not an object, and the key it travels under.
+#: The only column of a root that is not an object, and its key on the wire.
 VALUE = "value"
 _TAG = "type"
 _DEFAULT_SCALE = 9
-#: How many recursive definitions may stand inside one another as Structs before the rest becomes JSON.
-_DEEPEST = 3
+#: How many recursive definitions may be nested as Structs; deeper ones become JSON, as a dtype must be finite.
+_MAX_RECURSION_DEPTH = 3
 
 Fits = Callable[[JsonObject], Callable[[Any], bool]]
 
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """The columns of one answer: `cells` fills a row, `plain` writes the answer's JSON, `restore` reads a row back.
+    """The columns of an answer: `cells` makes a row, `plain` the answer's JSON, `restore` JSON from a row.
 
-    `keys` are the members of the answer that columns come from; a computed column has none.
+    `keys` maps columns to the members of the answer; a computed column has none.
     """
 
     columns: dict[str, pl.DataType]
@@ -61,11 +61,11 @@ class Layout:
 def layout(
     document: Document, *, wrapped: bool, python: bool, formats: frozenset[str] = frozenset(), fits: Fits | None = None
 ) -> Layout:
-    """Return the columns of a normal document whose root has columns.
+    """Return the columns of a document in normal form whose root is an object with declared members.
 
-    `wrapped`: values come without the wrapper object. `python`: values are Python objects described by marks; else
-    they are JSON, and a string whose format is in `formats` is typed by it. `fits` makes the check that chooses among
-    alternatives, for JSON values. Raises SchemaError, with the JSON path, where column names clash.
+    With `wrapped`, values come without the wrapper object. With `python`, values are Python objects described by marks;
+    otherwise they are JSON, and a string whose format is in `formats` is typed by it. `fits` makes the check that
+    chooses among alternatives of JSON values. Raises SchemaError, with the JSON path, where column names clash.
     """
     try:
         return _Builder(document, python, formats, fits).layout(wrapped)
@@ -91,7 +91,7 @@ class _Builder:
         self._open: list[str] = []
         self._done: dict[str, Codec] = {}
         self._plains: dict[str, Convert] = {}
-        self._late: dict[str, str] = {}
+        self._unwritten: dict[str, str] = {}
 
     def layout(self, wrapped: bool) -> Layout:
         record, _ = self._with_open(self._document.root, lambda node: self._record(node, "$"))
@@ -107,22 +107,22 @@ class _Builder:
         else:
             keys = {field.name: field.key for field in record.fields}
             built = Layout(record.columns, keys, record.cells(), record.plain(), record.restore)
-        self._write_late()
+        self._build_unwritten()
         return built
 
     def whole(self) -> Codec:
-        """Return the one codec of a document that need not have columns."""
+        """Return the codec of a document as a single value, whatever its root is."""
         codec = self.codec(self._document.root, "$")
-        self._write_late()
+        self._build_unwritten()
         return codec
 
-    def _write_late(self) -> None:
-        for name, path in list(self._late.items()):  # JSON columns still need a writer for these
+    def _build_unwritten(self) -> None:
+        for name, path in list(self._unwritten.items()):  # JSON columns refer to these, but no column has built them
             if name not in self._plains:
                 self._definition(name, path)
 
     def _with_open(self, node: JsonObject, build: Callable[[JsonObject], Any]) -> tuple[Any, list[str]]:
-        """Build from what `node` refers to, with every definition on the way marked as open."""
+        """Build from the target of `node`, with every definition on the way marked as open (under construction)."""
         names = []
         while (name := self._document.target(node)) is not None:
             names.append(name)
@@ -148,10 +148,11 @@ class _Builder:
     def _definition(self, name: str, path: str) -> Codec:
         if name in self._done:
             return self._done[name]
+        # A recursive type has no finite dtype: below the limit it becomes a JSON column, whose writer is built late.
         nested = sum(opened in self._recursive for opened in self._open)
-        if name in self._open or (name in self._recursive and nested >= _DEEPEST):
-            self._late.setdefault(name, path)
-            return codecs.json_column(lambda value: self._plains[name](value))  # noqa: PLW0108  # not known yet
+        if name in self._open or (name in self._recursive and nested >= _MAX_RECURSION_DEPTH):
+            self._unwritten.setdefault(name, path)
+            return codecs.json_column(lambda value: self._plains[name](value))  # noqa: PLW0108  # not built yet
         self._open.append(name)
         try:
             codec = self.codec(self._document.definitions[name], path)
@@ -167,6 +168,7 @@ class _Builder:
         types = declared - {"null"}
         if declared == {"null"}:
             return codecs.TEXT
+        # A column has one type: several different ones share a JSON column, apart from null, which every column has.
         if types == {"integer", "number"}:
             types = {"number"}
         build = _TYPED.get(types.pop()) if len(types) == 1 else None
@@ -228,7 +230,7 @@ class _Builder:
         mark = mark if isinstance(mark, Mark) else Mark("mapping")
         names = dict(mark.names)
         properties = node.get("properties", {})
-        # A null cell of a member that may be absent: for Python the value is known to be None, for JSON it is not.
+        # A null cell of an optional member: in Python its value is None, in JSON it may be null or absent.
         sure = properties if self._python else node.get("required", ())
         fields = tuple(
             Field(
@@ -250,7 +252,7 @@ class _Builder:
         return Record(fields, access, mark.cls, extra=extra, as_is=not self._python, computed=computed)
 
     def _computed(self, mark: Mark) -> tuple[Field, ...]:
-        """Return the computed fields of a class; none where the class stands in a computed field of its own."""
+        """Return the computed fields of a class; none inside a computed field of the same class, which never ends."""
         if mark.cls in self._computing:
             return ()
         inside = (*self._computing, mark.cls)
@@ -271,7 +273,7 @@ class _Builder:
         if options and not inside and all(map(self._has_members, options)):
             return self._union_of_records(node, options, path)
         parts = [self.codec(option, path) for option in options]
-        return joined(parts) or codecs.json_column(codecs.alternatives(parts) if self._python else _same)
+        return common_codec(parts) or codecs.json_column(codecs.alternatives(parts) if self._python else _same)
 
     def _has_members(self, node: JsonObject) -> bool:
         node = self._document.resolved(node)
@@ -288,7 +290,7 @@ class _Builder:
             branches.append(Branch(name, record, self._fits(self._document.resolved(option))))
             for opened in names:
                 self._plains.setdefault(opened, record.plain())
-        columns = merged_columns([branch.record for branch in branches])
+        columns = merged_fields([branch.record for branch in branches])
         tag = None
         if self._python and not self._tells_apart(node, options):
             tag = _TAG
@@ -298,10 +300,10 @@ class _Builder:
                     "add a discriminator",
                     path=path,
                 )
-        return union_codec(with_own_names(branches), columns, tag)
+        return union_codec(with_unique_names(branches), columns, tag)
 
     def _tells_apart(self, node: JsonObject, options: list[JsonObject]) -> bool:
-        """Whether some member, by its fixed values, tells the alternatives apart."""
+        """Whether a member with fixed values identifies the alternative."""
         shapes = [self._document.resolved(option).get("properties", {}) for option in options]
         shared = [name for name in shapes[0] if all(name in shape for shape in shapes)]
         declared = node.get("discriminator", {}).get("propertyName")
@@ -315,7 +317,7 @@ class _Builder:
 
 
 def _codec_of(kind: Any, computing: tuple[type | None, ...]) -> Codec:
-    """Return the codec of a computed field of type `kind`; JSON where the type has no schema."""
+    """Return the codec of a computed field of type `kind`; a JSON column where the type has no schema."""
     try:
         document = simplify(normalise(TypeAdapter(kind).json_schema(schema_generator=MarkedJsonSchema), LATEST))
         return _Builder(document, True, frozenset(), None, computing).whole()
@@ -328,7 +330,7 @@ def _same(value: Any) -> Any:
 
 
 def _fits_shape(node: JsonObject) -> Callable[[Any], bool]:
-    """Return whether an object has the members that `node` requires, and its fixed values."""
+    """Return the check whether an object has the members that `node` requires, with their fixed values."""
     needed = node.get("required", ())
     fixed = {name: item["enum"] for name, item in node.get("properties", {}).items() if "enum" in item}
     return lambda value: (

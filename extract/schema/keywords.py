@@ -1,4 +1,7 @@
-"""The keywords of JSON Schema: which hold schemas, which the service reads; and JSON paths."""
+"""The keywords of JSON Schema that hold subschemas, a walk over these, and JSON paths.
+
+The keywords that are sent to the service stand in `provider_subset.PROVIDER_KEYWORDS`.
+"""
 
 from __future__ import annotations
 
@@ -9,18 +12,12 @@ from typing import Any
 
 from extract.json_types import JsonObject
 
-__all__ = ["LOST", "MARK", "WIRE_KEYWORDS", "element", "map_subschemas", "member", "subschemas", "types_of"]
+__all__ = ["LOST", "MARK", "element", "map_subschemas", "member", "subschemas", "types_of"]
 
-#: Key of a `Mark`: what a JSON Schema cannot say about the Python value behind a node.
+#: Key of a node's `Mark`: what a JSON Schema cannot say about the Python value.
 MARK = "x-extract"
-#: Key of the constraints, as (keyword, value) pairs, that a rewriting step could not keep in place.
+#: Key of the constraints, as (keyword, value) pairs, that a rewriting step could not carry over.
 LOST = "x-lost"
-
-#: What the service reads (interactions-api, section E).
-WIRE_KEYWORDS = frozenset({
-    "type", "properties", "required", "additionalProperties", "enum", "format", "minimum", "maximum", "items",
-    "prefixItems", "minItems", "maxItems", "anyOf", "$ref", "$defs", "description",
-})  # fmt: skip
 
 _ONE_SCHEMA = frozenset({
     "additionalProperties", "additionalItems", "items", "contains", "not", "if", "then", "else", "propertyNames",
@@ -37,7 +34,7 @@ _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 def map_subschemas(node: JsonObject, change: Callable[[Any, str, str | int | None], Any]) -> JsonObject:
-    """Return a copy of `node` in which `change(subschema, keyword, name or index)` stands for each subschema."""
+    """Return a copy of `node` with each subschema replaced by `change(subschema, keyword, name or index)`."""
     copy: JsonObject = {}
     for keyword, value in node.items():
         if keyword in _NAMED_SCHEMAS and isinstance(value, dict):
@@ -56,19 +53,19 @@ def map_subschemas(node: JsonObject, change: Callable[[Any, str, str | int | Non
 
 def subschemas(node: JsonObject) -> Iterator[Any]:
     """Yield the direct subschemas of `node`, definitions included."""
-    found: list[Any] = []
-    map_subschemas(node, lambda item, _keyword, _name: found.append(item))
-    return iter(found)
+    children: list[Any] = []
+    map_subschemas(node, lambda item, _keyword, _name: children.append(item))
+    return iter(children)
 
 
 def types_of(node: JsonObject) -> tuple[str, ...]:
-    """Return the node's types as a tuple, () where it names none."""
+    """Return the node's types as a tuple, () if it has no `type`."""
     types = node.get("type", ())
     return (types,) if isinstance(types, str) else tuple(types)
 
 
 def member(path: str, name: str) -> str:
-    """Return the JSON path of a member: `$.price`, or `$["unit price"]` for a name that is no identifier."""
+    """Return the JSON path of a member: `$.price`, or `$["unit price"]` for a name that is not an identifier."""
     return f"{path}.{name}" if _PLAIN_NAME.fullmatch(name) else f"{path}[{json.dumps(name, ensure_ascii=False)}]"
 
 

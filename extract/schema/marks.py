@@ -1,4 +1,4 @@
-"""Python types -> a JSON Schema that also carries marks: what the schema alone cannot say about the Python value."""
+"""Python types -> a JSON Schema with marks, which describe what the schema alone cannot say about the Python value."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ _LOCAL_TIME = "Local time of day without a zone, such as 09:30:00."
 class Mark:
     """The Python side of a schema node.
 
-    `names` pairs each key on the wire with the field's name; `cls` is the class whose instances the node yields.
-    `scale` counts decimal places, None where the type sets no limit. `words` tell the model what the wire cannot.
-    `computed` pairs the name of each computed field with its type.
+    `names` pairs each key on the wire with the field's name; `cls` is the class of the node's values. `scale` is the
+    number of decimal places, None for a type without a limit. `hint` is a sentence for the node's description, which is
+    sent. `computed` pairs the name of each computed field with its type.
     """
 
     kind: Kind
     cls: type | None = None
     names: tuple[tuple[str, str], ...] = ()
     scale: int | None = None
-    words: str = ""
+    hint: str = ""
     computed: tuple[tuple[str, Any], ...] = ()
 
 
@@ -51,12 +51,12 @@ def without_marks(node: Any) -> Any:
 
 
 def member_names(node: Any) -> dict[str, str]:
-    """Return the fields' names by their keys on the wire, where they differ and a key has one name in all classes."""
-    found: dict[str, set[str]] = {}
+    """Return field names by wire key, for keys that differ from the name and have the same one in all classes."""
+    names_by_key: dict[str, set[str]] = {}
     for mark in _marks(node):
         for key, name in mark.names:
-            found.setdefault(key, set()).add(name)
-    return {key: name for key, names in found.items() for name in names if len(names) == 1 and name != key}
+            names_by_key.setdefault(key, set()).add(name)
+    return {key: name for key, names in names_by_key.items() for name in names if len(names) == 1 and name != key}
 
 
 def _marks(node: Any) -> Iterator[Mark]:
@@ -68,10 +68,10 @@ def _marks(node: Any) -> Iterator[Mark]:
 
 
 class MarkedJsonSchema(GenerateJsonSchema):
-    """Pydantic's own generator, in declared key order, plus marks.
+    """Pydantic's generator with keys in declared order, plus marks.
 
-    Where pydantic's schema and its validation differ, the validation wins: a datetime without a zone is no RFC 3339
-    `date-time`, and the format of bytes follows `val_json_bytes`.
+    Where pydantic's schema and its validation differ, this follows the validation: a datetime without a zone is not an
+    RFC 3339 `date-time`, and the format of bytes follows `val_json_bytes`.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -86,26 +86,26 @@ class MarkedJsonSchema(GenerateJsonSchema):
             raise PydanticInvalidForJsonSchema(detail)
 
     def decimal_schema(self, schema: core_schema.DecimalSchema) -> JsonSchemaValue:
-        # One node instead of two branches says the same: number keywords bind numbers, string keywords strings.
+        # One node says the same as two branches: number keywords only apply to numbers, string keywords to strings.
         number, text = super().decimal_schema(schema)["anyOf"]
         merged = {**number, **text, "type": ["number", "string"]}
         places = schema.get("decimal_places")
-        # Text is taken too, so that no digit is lost; without a word, models write "486,50 EUR" into it.
-        words = "A plain decimal number" + ("." if places is None else f" of at most {places} decimal places.")
-        return merged | {MARK: Mark("decimal", scale=places, words=words)}
+        # Text is accepted too, so that no digit is lost; without the hint, models write "486,50 EUR" into it.
+        hint = "A plain decimal number" + ("." if places is None else f" of at most {places} decimal places.")
+        return merged | {MARK: Mark("decimal", scale=places, hint=hint)}
 
     def date_schema(self, schema: core_schema.DateSchema) -> JsonSchemaValue:
         return super().date_schema(schema) | {MARK: Mark("date")}
 
     def datetime_schema(self, schema: core_schema.DatetimeSchema) -> JsonSchemaValue:
-        if _zoned(schema):
+        if _has_zone(schema):
             return super().datetime_schema(schema) | {MARK: Mark("aware_datetime")}
-        return {"type": "string", MARK: Mark("local_datetime", words=_LOCAL_DATETIME)}
+        return {"type": "string", MARK: Mark("local_datetime", hint=_LOCAL_DATETIME)}
 
     def time_schema(self, schema: core_schema.TimeSchema) -> JsonSchemaValue:
-        if _zoned(schema):
+        if _has_zone(schema):
             return super().time_schema(schema) | {MARK: Mark("aware_time")}
-        return {"type": "string", MARK: Mark("local_time", words=_LOCAL_TIME)}
+        return {"type": "string", MARK: Mark("local_time", hint=_LOCAL_TIME)}
 
     def timedelta_schema(self, schema: core_schema.TimedeltaSchema) -> JsonSchemaValue:
         return super().timedelta_schema(schema) | {MARK: Mark("duration")}
@@ -114,7 +114,7 @@ class MarkedJsonSchema(GenerateJsonSchema):
         return super().bytes_schema(schema) | {"format": _BYTES_FORMATS[self._bytes_mode[-1]], MARK: Mark("bytes")}
 
     def json_schema(self, schema: core_schema.JsonSchema) -> JsonSchemaValue:
-        return super().json_schema(schema) | {MARK: Mark("json", words="JSON text.")}
+        return super().json_schema(schema) | {MARK: Mark("json", hint="JSON text.")}
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
         self._bytes_mode.append(schema["cls"].model_config.get("val_json_bytes", "utf8"))
@@ -148,7 +148,7 @@ class MarkedJsonSchema(GenerateJsonSchema):
         return generated | {MARK: _named_tuple(cls)} if hasattr(cls, "_fields") else generated
 
 
-def _zoned(schema: Mapping[str, Any]) -> bool:
+def _has_zone(schema: Mapping[str, Any]) -> bool:
     return schema.get("tz_constraint") not in (None, "naive")
 
 
@@ -178,7 +178,7 @@ def _with_names(generated: JsonObject, kind: Kind, fields: Iterable[tuple[str, A
 
 
 def _wire_key(name: str, alias: str | list[Any]) -> str:
-    """Return the key under which the model should answer; raise for an alias that reaches into nested objects."""
+    """Return the wire key of a field. Raises SchemaError for an alias that only reaches into nested objects."""
     if isinstance(alias, str):
         return alias
     paths = alias if alias and isinstance(alias[0], list) else [alias]

@@ -1,4 +1,4 @@
-"""Any dialect of JSON Schema -> one flat document: 2020-12 keywords, and every reference local and bare."""
+"""Any dialect of JSON Schema -> one flat document: keywords of 2020-12, and all references local, into `$defs`."""
 
 from __future__ import annotations
 
@@ -45,12 +45,12 @@ class Dialect:
 
     @property
     def siblings_count(self) -> bool:
-        """Whether keywords beside `$ref` are read; before 2019-09 they are not."""
+        """Whether keywords beside `$ref` count; before 2019-09 they are ignored."""
         return self.name in ("2019-09", "2020-12")
 
     @property
     def keywords(self) -> frozenset[str]:
-        """The keywords this draft asserts; any other is only a note."""
+        """The keywords that this draft asserts; all others are only annotations."""
         asserted = set(self.validator.VALIDATORS) | {"exclusiveMinimum", "exclusiveMaximum"}  # flags in draft 4
         if "if" in asserted:
             asserted |= {"then", "else"}
@@ -67,37 +67,37 @@ DIALECTS = {
     "https://json-schema.org/draft/2020-12/schema": Dialect("2020-12", Draft202012Validator, DRAFT202012),
 }
 LATEST = DIALECTS["https://json-schema.org/draft/2020-12/schema"]
-#: Tried in this order for a schema that names no dialect; the first whose meta-schema it obeys is taken.
-_GUESSES = [
+#: Tried in this order for a schema without `$schema`; the first one whose meta-schema accepts it is used.
+_ASSUMED_DIALECTS = [
     LATEST,
     DIALECTS["http://json-schema.org/draft-07/schema"],
     DIALECTS["http://json-schema.org/draft-04/schema"],
 ]
-#: Formats mean the same in every draft here, so that `date` in draft 4 is a date.
+#: Formats have the meaning of the latest draft in all drafts, so that `date` in draft 4 is a date.
 LATEST_FORMATS = Draft202012Validator.FORMAT_CHECKER
 _LATEST_ALIASES = {"http://json-schema.org/schema", "https://json-schema.org/schema"}
 
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A root schema and the definitions it reaches; every `$ref` in either is `#/$defs/` plus a definition's name."""
+    """A root schema and the definitions that it reaches; each `$ref` is `#/$defs/` and the name of a definition."""
 
     root: JsonObject
     definitions: dict[str, JsonObject]
 
     def target(self, node: JsonObject) -> str | None:
-        """Return the name of the definition that `node` refers to, None where it is no reference."""
+        """Return the name of the definition that `node` refers to, None for a node without `$ref`."""
         reference = node.get("$ref")
         return None if reference is None else str(reference).removeprefix("#/$defs/")
 
     def resolved(self, node: JsonObject) -> JsonObject:
-        """Return what `node` refers to in the end, itself where it is no reference."""
+        """Return the node that a chain of references ends at; `node` itself if it has no `$ref`."""
         while (name := self.target(node)) is not None:
             node = self.definitions[name]
         return node
 
     def references(self, node: JsonObject) -> Iterator[str]:
-        """Yield the definitions that `node` names, at any depth."""
+        """Yield the definitions that `node` refers to, at any depth."""
         if (name := self.target(node)) is not None:
             yield name
         for inner in subschemas(node):
@@ -107,20 +107,20 @@ class Document:
     def recursive(self) -> frozenset[str]:
         """Return the definitions that reach themselves."""
         direct = {name: set(self.references(node)) for name, node in self.definitions.items()}
-        found = set()
-        for name, steps in direct.items():
+        recursive_names = set()
+        for name, direct_targets in direct.items():
             reached: set[str] = set()
-            waiting = list(steps)
-            while waiting:
-                if (step := waiting.pop()) not in reached:
-                    reached.add(step)
-                    waiting += direct[step]
+            pending = list(direct_targets)
+            while pending:
+                if (target := pending.pop()) not in reached:
+                    reached.add(target)
+                    pending += direct[target]
             if name in reached:
-                found.add(name)
-        return frozenset(found)
+                recursive_names.add(name)
+        return frozenset(recursive_names)
 
     def wrapped(self, key: str) -> Document:
-        """Return the document of an object whose only member, `key`, is this document's root."""
+        """Return the document of an object whose only member, `key`, is the root of this one."""
         members = {"type": "object", "properties": {key: self.root}, "required": [key]}
         return Document({**members, "additionalProperties": {"not": {}}}, self.definitions)
 
@@ -139,14 +139,14 @@ def dialect_of(schema: JsonObject | bool) -> Dialect:
     declared = schema.get("$schema") if isinstance(schema, dict) else None
     if declared is not None:
         dialect = _declared(declared)
-        if broken := _broken(schema, dialect):
-            raise broken
+        if violation := _violation(schema, dialect):
+            raise violation
         return dialect
     errors = []
-    for dialect in _GUESSES:
-        if (broken := _broken(schema, dialect)) is None:
+    for dialect in _ASSUMED_DIALECTS:
+        if (violation := _violation(schema, dialect)) is None:
             return dialect
-        errors.append(broken)
+        errors.append(violation)
     raise errors[0]
 
 
@@ -160,7 +160,7 @@ def _declared(uri: Any) -> Dialect:
     return known
 
 
-def _broken(schema: JsonObject | bool, dialect: Dialect) -> SchemaError | None:
+def _violation(schema: JsonObject | bool, dialect: Dialect) -> SchemaError | None:
     try:
         dialect.validator.check_schema(cast(JsonObject, schema))
     except InvalidSchema as error:
@@ -172,7 +172,7 @@ def _broken(schema: JsonObject | bool, dialect: Dialect) -> SchemaError | None:
 
 
 def _instance_path(steps: Iterable[str | int]) -> str:
-    """Return the JSON path of the values that the place `steps`, inside a schema, speaks about."""
+    """Return the JSON path of the values that the subschema at `steps` applies to."""
     path, rest = "$", iter(steps)
     for keyword in rest:
         name = next(rest, None) if keyword in ("properties", "patternProperties", "prefixItems") else None
@@ -197,10 +197,10 @@ def allow_null(schema: Any) -> Any:
 
 
 def normalise(schema: JsonObject | bool, dialect: Dialect) -> Document:
-    """Return `schema` as a flat 2020-12 document; only definitions that are reached stay.
+    """Return `schema` as a flat 2020-12 document with the definitions that it reaches.
 
-    The document accepts every instance that `schema` accepts. Raises SchemaError, with the JSON path, for a reference
-    that leads outside the schema or nowhere, and for a pattern that is no regular expression here.
+    Invariant: the document accepts every instance that `schema` accepts. Raises SchemaError, with the JSON path, for a
+    reference that leads outside the schema or nowhere, and for a pattern that Python's `re` does not accept.
     """
     try:
         return _Normaliser(schema, dialect).document()
@@ -210,7 +210,7 @@ def normalise(schema: JsonObject | bool, dialect: Dialect) -> Document:
 
 @dataclass(frozen=True, slots=True)
 class _Scope:
-    """Where a node stands: what its references resolve against, its dialect, its JSON path."""
+    """The context of a node: the resolver of its references, its dialect, its JSON path."""
 
     resolver: Any
     dialect: Dialect
@@ -231,14 +231,16 @@ class _Normaliser:
         registry: Registry[Any] = META_SCHEMAS.with_resource("", resource)
         self._schema = schema
         self._scope = _Scope(registry.resolver_with_root(resource), dialect, "$")
+        # By identity of the target: two references to one target share a definition, whatever form they have.
         self._names: dict[int, str] = {}
         self._definitions: dict[str, JsonObject] = {}
-        self._waiting: deque[tuple[str, JsonObject, _Scope]] = deque()
+        self._pending: deque[tuple[str, JsonObject, _Scope]] = deque()
 
     def document(self) -> Document:
+        # A queue instead of recursion: a definition may refer to itself, and each target is worked on once.
         root = self._resource(self._schema, self._scope)
-        while self._waiting:
-            name, node, scope = self._waiting.popleft()
+        while self._pending:
+            name, node, scope = self._pending.popleft()
             self._definitions[name] = self._resource(node, scope)
         return Document(root, self._definitions)
 
@@ -246,7 +248,7 @@ class _Normaliser:
         return self._resource(node, scope.inside(node) if isinstance(node, dict) else scope)
 
     def _resource(self, node: Any, scope: _Scope) -> JsonObject:
-        """Return the flat form of a node whose own identifier is part of `scope` already."""
+        """Return the flat form of a node whose identifier, if any, is in `scope` already."""
         if isinstance(node, bool):
             return {} if node else {"not": {}}
         if "$ref" in node and not scope.dialect.siblings_count:
@@ -264,35 +266,35 @@ class _Normaliser:
 
     def _reference(self, reference: str, scope: _Scope) -> JsonObject:
         try:
-            found = scope.resolver.lookup(reference)
+            resolved = scope.resolver.lookup(reference)
         except (Unresolvable, ValueError) as error:
             raise SchemaError(
                 f"$ref {reference!r} leads out of this schema or nowhere; nothing is fetched: put its target in $defs",
                 path=scope.path,
             ) from error
-        if isinstance(found.contents, bool):
-            return {} if found.contents else {"not": {}}
-        if not isinstance(found.contents, dict):
+        if isinstance(resolved.contents, bool):
+            return {} if resolved.contents else {"not": {}}
+        if not isinstance(resolved.contents, dict):
             raise SchemaError(f"$ref {reference!r} does not lead to a schema", path=scope.path)
-        return {"$ref": f"#/$defs/{self._name(reference, found, scope)}"}
+        return {"$ref": f"#/$defs/{self._name(reference, resolved, scope)}"}
 
-    def _name(self, reference: str, found: Any, scope: _Scope) -> str:
-        name = self._names.get(id(found.contents))
+    def _name(self, reference: str, resolved: Any, scope: _Scope) -> str:
+        name = self._names.get(id(resolved.contents))
         if name is None:
-            name = self._free_name(reference, found.contents)
-            self._names[id(found.contents)] = name
-            self._waiting.append((name, found.contents, _Scope(found.resolver, scope.dialect, scope.path)))
+            name = self._free_name(reference, resolved.contents)
+            self._names[id(resolved.contents)] = name
+            self._pending.append((name, resolved.contents, _Scope(resolved.resolver, scope.dialect, scope.path)))
         return name
 
     def _free_name(self, reference: str, contents: JsonObject) -> str:
         last = re.split(r"[/#]", unquote(reference))[-1] or str(contents.get("title") or "Root")
         stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", last) or "Definition"
-        taken = set(self._names.values())
-        return next(name for name in _numbered(stem) if name not in taken)
+        used_names = set(self._names.values())
+        return next(name for name in _numbered(stem) if name not in used_names)
 
 
 def child_path(path: str, keyword: str, name: str | int | None) -> str:
-    """Return the JSON path of the values that the subschema under `keyword` speaks about."""
+    """Return the JSON path of the values that the subschema under `keyword` applies to."""
     if keyword == "properties":
         return member(path, cast(str, name))
     if keyword == "prefixItems":
@@ -322,7 +324,7 @@ def _check_patterns(node: JsonObject, path: str) -> None:
 
 
 def _modern(node: JsonObject) -> JsonObject:
-    """Return `node`, of any dialect, in the keywords of 2020-12; its subschemas are left as they are."""
+    """Return `node`, of any dialect, in the keywords of 2020-12; its subschemas are not changed."""
     node = dict(node)
     for rewrite in _REWRITES:
         rewrite(node)
@@ -356,7 +358,7 @@ def _modern_dependencies(node: JsonObject) -> None:
 
 
 def _modern_dynamic_references(node: JsonObject) -> None:
-    # Where a dynamic reference leads depends on the path of the evaluation; only the local validator can follow it.
+    # The target of a dynamic reference depends on the path of the evaluation; only the local validator can follow it.
     for keyword in ("$dynamicRef", "$recursiveRef"):
         if keyword in node:
             node.setdefault(LOST, []).append((keyword, node.pop(keyword)))

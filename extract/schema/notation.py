@@ -1,4 +1,4 @@
-"""What a text may mean as a truth value, a number or a date: the forms in which people write them."""
+"""Parses booleans, numbers and dates in the forms in which people write them."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from extract.schema.plain_text import plain_number
 
 __all__ = ["collapsed", "written_boolean", "written_moment", "written_numbers"]
 
-_YES: Final = frozenset({"true", "t", "yes", "y", "1"})
-_NO: Final = frozenset({"false", "f", "no", "n", "0"})
+_TRUE_WORDS: Final = frozenset({"true", "t", "yes", "y", "1"})
+_FALSE_WORDS: Final = frozenset({"false", "f", "no", "n", "0"})
 
 _DIGIT_GROUP_GAP: Final = re.compile(r"(?<=\d)[\s'\u2019\u066c](?=\d{3}(?!\d))")
 _NUMBER: Final = re.compile(r"\d+(?:[.,]\d+)*")
 _CURRENCY: Final = r"(?:[^\W\d_]{1,3}\.?|[$\u00a2-\u00a5\u0e3f\u20a0-\u20cf\uff04\uffe5])?"
 _AMOUNT: Final = rf"{_CURRENCY}\d[\d.,'\u2019\u066b\u066c]*{_CURRENCY}"
 _NEGATIVE: Final = re.compile(rf"-{_AMOUNT}|{_CURRENCY}-(?=\d){_AMOUNT}|{_AMOUNT}-|{_CURRENCY}\({_AMOUNT}\){_CURRENCY}")
-# No sign is a hyphen within a word or a range: it stands apart from what is before, and next to the number.
+# A hyphen within a word or a range is not a sign: a sign stands apart from what is before it, and next to the number.
 _SIGN: Final = rf"(?<![^\W_])(?<!\d\s)-(?={_CURRENCY}\d)"
 _SIGNED: Final = re.compile(rf"{_SIGN}|\d-\s*\Z")
-_SPEAKING: Final = re.compile(rf"{_SIGN}|(?<=[^\W_])\#(?!\w)")  # -5 is not 5, and C# is not C
+_SIGNIFICANT_MARK: Final = re.compile(rf"{_SIGN}|(?<=[^\W_])\#(?!\w)")  # -5 is not 5, and C# is not C
 
 _MONTH_PREFIXES: Final = (
     "jan ene gen",
@@ -46,17 +46,17 @@ _YEAR_LAST: Final = re.compile(r"(?<!\d)(\d{1,2})\s*[-/. ]\s*(\d{1,2})\s*[-/. ]\
 
 
 def collapsed(text: str) -> str:
-    """Return the words of a text: NFKC, no case, every run of blanks and punctuation as one blank.
+    """Return a text in NFKC, case-folded, with every run of blanks and punctuation as one blank.
 
-    The sign of a number stays, "(12.50)" becoming "-12 50", and the mark of "C#".
+    The sign of a number stays, "(12.50)" becoming "-12 50", and so does the mark of "C#".
     """
     folded = _with_plain_minus(unicodedata.normalize("NFKC", text).casefold())
     if _is_negative_amount(folded):
         folded = "-" + re.sub("[-()]", "", folded).strip()
-    kept = {mark.start() for mark in _SPEAKING.finditer(folded)}
-    # `\W` would tear Devanagari and Thai words apart at their vowel signs; categories do not.
+    significant = {mark.start() for mark in _SIGNIFICANT_MARK.finditer(folded)}
+    # By category, as `\W` would split Devanagari and Thai words at their vowel signs.
     spaced = "".join(
-        " " if unicodedata.category(letter)[0] in "PZC" and place not in kept else letter
+        " " if unicodedata.category(letter)[0] in "PZC" and place not in significant else letter
         for place, letter in enumerate(folded)
     )
     return " ".join(spaced.split()) or folded.strip()
@@ -72,15 +72,15 @@ def _is_negative_amount(text: str) -> bool:
 
 
 def written_boolean(text: str) -> bool | None:
-    """Return what yes, no, y, n, t, f, 1, 0, true or false says; None for all else."""
+    """Return the boolean for yes, no, y, n, t, f, 1, 0, true or false in any case; None for any other text."""
     word = text.strip().casefold()
-    return True if word in _YES else False if word in _NO else None
+    return True if word in _TRUE_WORDS else False if word in _FALSE_WORDS else None
 
 
 def written_numbers(text: str) -> frozenset[Decimal]:
-    """Return what number a text such as "RM9.00", "1.234,50 €" or "(12.00)" may mean; empty unless it holds just one.
+    """Return what number a text such as "RM9.00", "1.234,50 €" or "(12.00)" may mean; empty unless it holds one only.
 
-    One separator before exactly three digits ("1.234") can be read two ways, and both are returned.
+    A single separator before exactly three digits ("1.234") can be read in two ways: both are returned.
     """
     plain = plain_number(text)
     certain = frozenset() if plain is None else frozenset({plain})
@@ -108,10 +108,10 @@ def _readings(token: str) -> tuple[str, ...]:
 
 
 def written_moment(text: str, *, day_first: bool) -> date | None:
-    """Return the date a text writes, as a datetime where it writes a time too; None where it writes no possible one.
+    """Return the date in a text, as a datetime where it has a time too; None where it has no valid date.
 
-    Read are ISO 8601, year-month-day, day-month-year (month first if `day_first` is False or nothing else fits) and
-    months by name in seven languages. Two-digit years lie between 1969 and 2068.
+    Accepts ISO 8601, year-month-day, day-month-year (month first if `day_first` is False or nothing else fits) and
+    month names in seven languages. Two-digit years lie between 1969 and 2068.
     """
     clock = _CLOCK.search(text)
     try:
@@ -139,28 +139,28 @@ def _clock_time(match: re.Match[str]) -> time:
 
 
 def _date_numbers(text: str, day_first: bool) -> tuple[int, int, int] | None:
-    """Return (year, month, day) as written; nobody has checked that such a day exists."""
-    if found := _YEAR_FIRST.search(text):
-        return int(found[1]), int(found[2]), int(found[3])
-    if found := _YEAR_LAST.search(text):
-        first, second = int(found[1]), int(found[2])
+    """Return (year, month, day) as written; such a day need not exist."""
+    if match := _YEAR_FIRST.search(text):
+        return int(match[1]), int(match[2]), int(match[3])
+    if match := _YEAR_LAST.search(text):
+        first, second = int(match[1]), int(match[2])
         day, month = (first, second) if (day_first and second <= 12) or first > 12 else (second, first)
-        return _full_year(found[3]), month, day
+        return _full_year(match[3]), month, day
     return _named_month_numbers(text)
 
 
 def _named_month_numbers(text: str) -> tuple[int, int, int] | None:
     """Return (year, month, day) of "10 MAR 2018", "March 10, 2018", "10. März 18" or "2018 Mar 10"."""
     letters = unicodedata.normalize("NFKD", text.casefold())
-    bare = "".join(letter for letter in letters if not unicodedata.combining(letter))
-    # The last name wins: a weekday ("mardi", "martes") stands before the month.
-    months = [_MONTHS.get(word[:4]) or _MONTHS.get(word[:3]) for word in re.findall(r"[^\W\d_]+", bare)]
+    unaccented = "".join(letter for letter in letters if not unicodedata.combining(letter))
+    # The last name counts: a weekday ("mardi", "martes") looks like a month and stands before it.
+    months = [_MONTHS.get(word[:4]) or _MONTHS.get(word[:3]) for word in re.findall(r"[^\W\d_]+", unaccented)]
     named = [month for month in months if month]
-    numbers = re.findall(r"\d+", bare)
+    numbers = re.findall(r"\d+", unaccented)
     if not named or len(numbers) != 2:
         return None
     day, year = reversed(numbers) if len(numbers[0]) == 4 else numbers
-    if len(day) > 2 or len(year) > 4:  # the number of something else
+    if len(day) > 2 or len(year) > 4:  # not numbers of a date
         return None
     return _full_year(year), named[-1], int(day)
 

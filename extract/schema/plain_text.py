@@ -1,4 +1,4 @@
-"""What a text says in the plain notation of a type: the one in which files of text hold its values."""
+"""Parses values in the canonical text notation of a type, as CSV and other text files hold them."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _DURATION: Final = TypeAdapter(timedelta)
 
 
 def typed_text(text: str, kind: type) -> Any:
-    """Return the value of a Python type that `text` writes plainly, None where it writes none.
+    """Return the value of a Python type in its text notation, None for any other text.
 
-    Numbers come as Decimal; dates and durations are ISO 8601, bytes base64.
+    Numbers are returned as Decimal; dates and durations are in ISO 8601, bytes in base64.
     """
     if issubclass(kind, bool):
         return plain_boolean(text)
@@ -35,12 +35,12 @@ def typed_text(text: str, kind: type) -> Any:
 
 
 def plain_boolean(text: str) -> bool | None:
-    """Return what "true" or "false" says, in any case; None for all else."""
+    """Return the boolean for "true" or "false" in any case; None for any other text."""
     return {"true": True, "false": False}.get(text.strip().lower())
 
 
 def plain_number(text: str) -> Decimal | None:
-    """Return the finite number that the text is in Python's notation; None for all else."""
+    """Return the finite number that a text is in Python's notation; None for any other text."""
     try:
         number = Decimal(text.strip())
     except InvalidOperation:
@@ -49,7 +49,7 @@ def plain_number(text: str) -> Decimal | None:
 
 
 def json_value(text: str) -> Any:
-    """Return what a JSON text holds; a text that is none, or too deep to be read, as it is."""
+    """Return the value of a JSON text; a text that is not JSON, or nested too deeply, unchanged."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):

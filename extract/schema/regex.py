@@ -1,8 +1,8 @@
-"""Regular expressions of a schema against an answer, in time that grows with the answer's length and no faster.
+"""Matches the regular expressions of a schema in linear time, so that no answer can stall a run.
 
-Python's `re` takes exponential time for some patterns, such as `^(a+)+$`, and holds the whole process meanwhile: an
-answer could stop a run. The engine of pydantic-core (Rust's regex) cannot be brought to that. It has no look-around and
-no references back; patterns with these go to `re`.
+Python's `re` takes exponential time for some patterns, such as `^(a+)+$`, and blocks the whole process meanwhile. The
+engine of pydantic-core (Rust's regex) is always linear. It has no look-around and no back-references; patterns with
+these still use `re`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pydantic_core import SchemaError, SchemaValidator, core_schema
 
 __all__ = ["linear", "search"]
 
-# Inside of brackets these stand for themselves in Python and in JSON Schema, and for operations on sets in Rust.
+# Inside brackets these are literal characters in Python and in JSON Schema, but set operations in Rust.
 _SET_OPERATIONS = re.compile(r"&&|--|~~|\[[^\]]*\[")
 
 
@@ -34,7 +34,7 @@ def _searcher(pattern: str) -> Callable[[str], bool]:
         try:
             rust = core_schema.str_schema(pattern=pattern, regex_engine="rust-regex", strict=True)
             return SchemaValidator(rust).isinstance_python
-        except SchemaError:  # what it cannot do, or takes for too large
+        except SchemaError:  # a pattern that Rust's engine does not support, or finds too large
             pass
     compiled = re.compile(pattern)
     return lambda text: compiled.search(text) is not None
@@ -42,7 +42,7 @@ def _searcher(pattern: str) -> Callable[[str], bool]:
 
 @cache
 def linear(validator: type[Validator]) -> type[Validator]:
-    """Return a class of validators like `validator` that searches by `search`."""
+    """Return a validator class like `validator` that matches patterns with `search`."""
     original = validator.VALIDATORS["additionalProperties"]
 
     def additional(self: Any, allowed: Any, instance: Any, schema: Mapping[str, Any]) -> Iterator[ValidationError]:

@@ -1,7 +1,7 @@
-"""The relaxation ladder: ever simpler wire forms, for a service that finds a schema too complex.
+"""The relaxation ladder: simpler and simpler wire forms, for when the service refuses a schema as too complex.
 
-Every rung accepts all that the rung before accepts, and says in the descriptions what it no longer constrains. Local
-validation does not change. A rung that would change nothing is left out.
+Invariant: every rung accepts all that the rung before accepts. The descriptions state what a rung no longer constrains,
+and local validation stays the same. A rung that would change nothing is left out.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from typing import Any
 from extract.errors import SchemaError
 from extract.json_types import JsonObject, json_text
 from extract.schema.complexity import is_large_enum
-from extract.schema.descriptions import described, say
+from extract.schema.descriptions import constraint_sentence, with_sentences
 from extract.schema.keywords import map_subschemas, types_of
 
 __all__ = ["ladder"]
 
-#: How many objects may stand inside one another, the root counted, before the rest is left free.
-DEEPEST = 3
+#: How many objects may be nested, the root included; deeper ones become objects with any members.
+MAX_OBJECT_DEPTH = 3
 
 _OBJECT = ("properties", "required", "additionalProperties")
 
@@ -26,7 +26,7 @@ _OBJECT = ("properties", "required", "additionalProperties")
 def ladder(wire: JsonObject) -> tuple[JsonObject, ...]:
     """Return the rungs, from the wire form itself to the most relaxed; each differs from the one before.
 
-    Raises SchemaError for a wire form that is nested too deeply to be walked.
+    Raises SchemaError for a wire form that is nested too deeply.
     """
     rungs = [wire]
     try:
@@ -40,15 +40,15 @@ def ladder(wire: JsonObject) -> tuple[JsonObject, ...]:
 
 
 def _without_bounds(wire: JsonObject) -> JsonObject:
-    return _everywhere(wire, lambda node: _only_said(node, ("minimum", "maximum", "format")))
+    return _everywhere(wire, lambda node: _described_only(node, ("minimum", "maximum", "format")))
 
 
 def _without_lengths(wire: JsonObject) -> JsonObject:
-    return _everywhere(wire, _unlimited)
+    return _everywhere(wire, _without_item_limits)
 
 
 def _without_large_enums(wire: JsonObject) -> JsonObject:
-    return _everywhere(wire, lambda node: _listed(node) if is_large_enum(node.get("enum", [])) else node)
+    return _everywhere(wire, lambda node: _enum_described(node) if is_large_enum(node.get("enum", [])) else node)
 
 
 def _everywhere(node: JsonObject, change: Callable[[JsonObject], JsonObject]) -> JsonObject:
@@ -60,24 +60,27 @@ def _everywhere(node: JsonObject, change: Callable[[JsonObject], JsonObject]) ->
     return change(map_subschemas(node, changed))
 
 
-def _only_said(node: JsonObject, keywords: Sequence[str]) -> JsonObject:
-    """Return `node` without `keywords`, which its description states instead."""
-    return _dropped(node, keywords, [say(keyword, node[keyword]) for keyword in keywords if keyword in node])
+def _described_only(node: JsonObject, keywords: Sequence[str]) -> JsonObject:
+    """Return `node` without `keywords`; its description states them instead."""
+    return _dropped(
+        node, keywords, [constraint_sentence(keyword, node[keyword]) for keyword in keywords if keyword in node]
+    )
 
 
-def _unlimited(node: JsonObject) -> JsonObject:
-    if "maxItems" in node and node.get("minItems") == node["maxItems"]:
-        least = say("minItems", node["minItems"])
-        return _dropped(node, ("minItems", "maxItems"), [least.replace("At least", "Exactly")])
-    return _only_said(node, ("minItems", "maxItems"))
+def _without_item_limits(node: JsonObject) -> JsonObject:
+    if "maxItems" in node and node.get("minItems") == node["maxItems"]:  # a fixed length is one sentence, not two
+        sentence = constraint_sentence("minItems", node["minItems"])
+        return _dropped(node, ("minItems", "maxItems"), [sentence.replace("At least", "Exactly")])
+    return _described_only(node, ("minItems", "maxItems"))
 
 
-def _listed(node: JsonObject) -> JsonObject:
-    """Return `node` with its enum in words: all labels, however many, for the model has to see them."""
+def _enum_described(node: JsonObject) -> JsonObject:
+    """Return `node` with its enum in the description: all labels, however many, as the model has to know them."""
     values = node["enum"]
-    kept = _dropped(node, ("enum",), [f"One of: {', '.join(map(json_text, values))}."])
+    described = _dropped(node, ("enum",), [f"One of: {', '.join(map(json_text, values))}."])
+    # Without its enum a node may have no type left: the labels' types keep at least that much enforced.
     types = list(dict.fromkeys(map(_type_name, values)))
-    return kept if "type" in node else {"type": types[0] if len(types) == 1 else types, **kept}
+    return described if "type" in node else {"type": types[0] if len(types) == 1 else types, **described}
 
 
 def _type_name(value: Any) -> str:
@@ -90,20 +93,20 @@ def _dropped(node: JsonObject, keywords: Sequence[str], sentences: Sequence[str]
     """Return `node` without `keywords` and with `sentences` in its description; itself if it has none of them."""
     if not any(keyword in node for keyword in keywords):
         return node
-    description = described(node.get("description"), list(sentences))
-    kept = {key: value for key, value in node.items() if key not in keywords and key != "description"}
-    head = {"type": kept.pop("type")} if "type" in kept else {}
-    return head | ({"description": description} if description else {}) | kept
+    description = with_sentences(node.get("description"), list(sentences))
+    rest = {key: value for key, value in node.items() if key not in keywords and key != "description"}
+    head = {"type": rest.pop("type")} if "type" in rest else {}
+    return head | ({"description": description} if description else {}) | rest
 
 
 def _without_depth(wire: JsonObject) -> JsonObject:
-    return _Shallow(wire).wire()
+    return _DepthCutter(wire).wire()
 
 
-class _Shallow:
-    """Cuts a wire form off below `DEEPEST` objects, and at references that lead back into what they stand in.
+class _DepthCutter:
+    """Cuts a wire form off below `MAX_OBJECT_DEPTH` nested objects, and at recursive references.
 
-    A definition stays one definition: it is cut as the deepest place demands that still refers to it.
+    A definition stays a single definition: it is cut for the deepest place that still refers to it.
     """
 
     def __init__(self, wire: JsonObject) -> None:
@@ -113,17 +116,19 @@ class _Shallow:
         self._depths: dict[str, int] = {}
 
     def wire(self) -> JsonObject:
+        # Three passes: which references are recursive, how deep each definition stands at most, then the cut itself,
+        # which must decide for every place as the second pass did.
         self._find_circles(self._root, [""])
-        self._place(self._root, "", 0)
-        kept = {
+        self._record_depths(self._root, "", 0)
+        definitions = {
             name: self._cut(node, name, self._depths[name])
             for name, node in self._definitions.items()
             if name in self._depths
         }
-        return self._cut(self._root, "", 0) | ({"$defs": kept} if kept else {})
+        return self._cut(self._root, "", 0) | ({"$defs": definitions} if definitions else {})
 
     def _find_circles(self, node: JsonObject, trail: list[str], seen: set[str] | None = None) -> None:
-        """Note which references, as (where, whereto), close a circle; without them there is none."""
+        """Record the references, as (owner, target), that close a cycle; without them there is none."""
         seen = set() if seen is None else seen
         for name in _references(node):
             if name in trail:
@@ -132,29 +137,30 @@ class _Shallow:
                 seen.add(name)
                 self._find_circles(self._definitions[name], [*trail, name], seen)
 
-    def _place(self, node: JsonObject, owner: str, depth: int) -> None:
-        """Note for each definition the most objects it stands in, of the places that keep their reference."""
+    def _record_depths(self, node: JsonObject, owner: str, depth: int) -> None:
+        """Record for each definition the greatest depth of the places that keep their reference to it."""
         name = _target(node)
         if name is not None:
             body = self._definitions[name]
-            if not self._is_free(body, owner, name, depth) and depth > self._depths.get(name, -1):
+            # Ends, as depths only grow and are limited; a place whose reference is cut does not count.
+            if not self._is_cut(body, owner, name, depth) and depth > self._depths.get(name, -1):
                 self._depths[name] = depth
-                self._place(body, name, depth)
-        elif not (_is_object(node) and depth >= DEEPEST):
+                self._record_depths(body, name, depth)
+        elif not (_is_object(node) and depth >= MAX_OBJECT_DEPTH):
             for child in _children(node):
-                self._place(child, owner, min(depth + _is_object(node), DEEPEST))
+                self._record_depths(child, owner, min(depth + _is_object(node), MAX_OBJECT_DEPTH))
 
-    def _is_free(self, body: JsonObject, owner: str, name: str, depth: int) -> bool:
-        return (owner, name) in self._circles or (_is_object(body) and depth >= DEEPEST)
+    def _is_cut(self, body: JsonObject, owner: str, name: str, depth: int) -> bool:
+        return (owner, name) in self._circles or (_is_object(body) and depth >= MAX_OBJECT_DEPTH)
 
     def _cut(self, node: JsonObject, owner: str, depth: int) -> JsonObject:
         name = _target(node)
         if name is not None:
             body = self._definitions[name]
-            return _freed(body) if self._is_free(body, owner, name, depth) else node
-        if _is_object(node) and depth >= DEEPEST:
-            return _freed(node)
-        below = min(depth + _is_object(node), DEEPEST)
+            return _with_type_only(body) if self._is_cut(body, owner, name, depth) else node
+        if _is_object(node) and depth >= MAX_OBJECT_DEPTH:
+            return _with_type_only(node)
+        below = min(depth + _is_object(node), MAX_OBJECT_DEPTH)
         return map_subschemas(
             node, lambda item, _keyword, _name: self._cut(item, owner, below) if isinstance(item, dict) else item
         )
@@ -165,9 +171,9 @@ def _target(node: JsonObject) -> str | None:
 
 
 def _children(node: JsonObject) -> Iterator[JsonObject]:
-    found: list[Any] = []
-    map_subschemas(node, lambda item, _keyword, _name: found.append(item))
-    return (item for item in found if isinstance(item, dict))
+    children: list[Any] = []
+    map_subschemas(node, lambda item, _keyword, _name: children.append(item))
+    return (item for item in children if isinstance(item, dict))
 
 
 def _references(node: JsonObject) -> Iterator[str]:
@@ -182,8 +188,8 @@ def _is_object(node: JsonObject) -> bool:
     return any(keyword in node for keyword in _OBJECT)
 
 
-def _freed(node: JsonObject) -> JsonObject:
-    """Return `node` with only its type kept, and in words the members it has."""
+def _with_type_only(node: JsonObject) -> JsonObject:
+    """Return `node` with only its type; the description lists its members."""
     if not _is_object(node):
         return {key: node[key] for key in ("type", "description") if key in node}
     members = [f"{json_text(name)}{_kind(item)}" for name, item in node.get("properties", {}).items()]

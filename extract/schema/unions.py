@@ -1,4 +1,4 @@
-"""Alternatives as columns: one column where their types agree, JSON where they do not."""
+"""Unions as columns: one typed column where the alternatives agree, JSON where they do not."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from extract.schema import codecs
 from extract.schema.codecs import Codec, plain_json
 from extract.schema.container_codecs import EXTRA, Branch, Record
 
-__all__ = ["joined", "merged_columns", "with_own_names"]
+__all__ = ["common_codec", "merged_fields", "with_unique_names"]
 
 _SIMPLE = (codecs.TEXT, codecs.INTEGER, codecs.FLOAT, codecs.BOOLEAN, codecs.DATE, codecs.UTC_DATETIME,
            codecs.LOCAL_DATETIME, codecs.LOCAL_TIME, codecs.DURATION)  # fmt: skip
 
 
-def joined(parts: Sequence[Codec]) -> Codec | None:
-    """Return one codec for alternatives that share a column type, None where only JSON can hold them."""
+def common_codec(parts: Sequence[Codec]) -> Codec | None:
+    """Return one codec for alternatives with a common column type, None where only JSON can hold them all."""
     if any(part.is_json for part in parts):
         return None
     enums = [part.dtype for part in parts if isinstance(part.dtype, pl.Enum)]
@@ -31,8 +31,8 @@ def joined(parts: Sequence[Codec]) -> Codec | None:
     return codecs.text_column(codecs.alternatives(parts)) if all(isinstance(p.dtype, texts) for p in parts) else None
 
 
-def merged_columns(records: Sequence[Record]) -> dict[str, Codec | None]:
-    """Return the fields of all records by name: one codec each, None where their types differ."""
+def merged_fields(records: Sequence[Record]) -> dict[str, Codec | None]:
+    """Return the fields of all records by name with one codec each, None where their types differ."""
     merged: dict[str, Codec | None] = {}
     for record in records:
         for field in (*record.fields, *record.computed):
@@ -52,13 +52,13 @@ def _one_column(first: Codec, second: Codec) -> Codec | None:
         return first
     both = (first.dtype, second.dtype)
     if all(isinstance(dtype, pl.Enum) for dtype in both):
-        return joined([first, second])
+        return common_codec([first, second])
     return codecs.TEXT if all(isinstance(dtype, pl.Enum | pl.String) for dtype in both) else None
 
 
-def with_own_names(branches: Sequence[Branch]) -> list[Branch]:
+def with_unique_names(branches: Sequence[Branch]) -> list[Branch]:
     names: list[str] = []
     for branch in branches:
-        taken = sum(name == branch.name for name in names)
-        names.append(f"{branch.name}_{taken + 1}" if taken else branch.name)
+        count = sum(name == branch.name for name in names)
+        names.append(f"{branch.name}_{count + 1}" if count else branch.name)
     return [Branch(name, branch.record, branch.fits) for name, branch in zip(names, branches, strict=True)]

@@ -1,4 +1,7 @@
-"""The text of an answer -> a validated value, or the issues by JSON path, in words fit for a repair."""
+"""The text of an answer -> a validated value, or issues with JSON paths.
+
+The messages of issues are sent to the model when an answer is repaired: a change of one changes these requests.
+"""
 
 from __future__ import annotations
 
@@ -30,46 +33,46 @@ __all__ = [
     "schema_validator",
 ]
 
-#: Where in a JSON value: the members' names and the elements' positions on the way there, () for the whole.
+#: A position in a JSON value: names of members and indices of elements from the root on, () for the root.
 Place: TypeAlias = tuple[str | int, ...]
 
-_LONGEST = 200
-#: An answer of a million faults is not worth a million issues: as many are named, in the order of the answer.
-_MOST_ISSUES = 100
+_MAX_MESSAGE_LENGTH = 200
+#: An answer may have a million faults; this many are reported, in the order of the answer.
+_MAX_ISSUES = 100
 
 
 def parse(text: str) -> Any:
     """Return the JSON value of `text`.
 
-    Raises InvalidAnswer for anything that is not one whole JSON value, and where an object names a member twice:
-    parsers keep the last and say nothing, but which one was meant would be a guess.
+    Raises InvalidAnswer for anything that is not one whole JSON value, and for an object with the same member twice:
+    parsers silently keep the last one, but which of them was meant would be a guess.
     """
     try:
         value = from_json(text, allow_inf_nan=False)
-    except (ValueError, TypeError) as error:  # a TypeError where the text itself is no Unicode
+    except (ValueError, TypeError) as error:  # TypeError for a text with half a character
         raise InvalidAnswer((Issue("$", f"not JSON: {error}"),)) from None
-    _NAMES.decode(text)
+    _DUPLICATE_CHECK.decode(text)
     return value
 
 
-def _once(members: list[tuple[str, Any]]) -> JsonObject:
-    found = dict(members)
-    if len(found) < len(members):
+def _unique_members(members: list[tuple[str, Any]]) -> JsonObject:
+    members_by_name = dict(members)
+    if len(members_by_name) < len(members):
         names = [name for name, _ in members]
-        twice = next(name for name in found if names.count(name) > 1)
-        raise InvalidAnswer((Issue("$", _short(f"an object names the member {json_text(twice)} twice")),))
-    return found
+        twice = next(name for name in members_by_name if names.count(name) > 1)
+        raise InvalidAnswer((Issue("$", _shortened(f"an object names the member {json_text(twice)} twice")),))
+    return members_by_name
 
 
-#: Sees every member, which `from_json` does not show. Numbers are read as floats: no integer is too long for that.
-_NAMES = json.JSONDecoder(object_pairs_hook=_once, parse_int=float, strict=False)
+#: Sees duplicate members, which `from_json` drops. Integers are read as floats, as long ones would be refused.
+_DUPLICATE_CHECK = json.JSONDecoder(object_pairs_hook=_unique_members, parse_int=float, strict=False)
 
 
 def python_reader(adapter: TypeAdapter[Any]) -> Callable[[str], Any]:
     """Return the function from text to a value of the adapter's type.
 
-    Strict about shape, lax where JSON has no type of its own (dates, decimals, enums, tuples, sets, bytes). It raises
-    InvalidAnswer; whatever a validator of the user raises becomes an issue too.
+    Strict about shape, lax for types that JSON does not have (dates, decimals, enums, tuples, sets, bytes). It raises
+    InvalidAnswer; whatever a user's validator raises becomes an issue too.
     """
 
     def read(text: str) -> Any:
@@ -77,9 +80,11 @@ def python_reader(adapter: TypeAdapter[Any]) -> Callable[[str], Any]:
         try:
             return adapter.validate_json(text, strict=True)
         except ValidationError as error:
-            raise InvalidAnswer(_python_issues(error.errors(include_url=False)[:_MOST_ISSUES], answer)) from error
-        except Exception as error:  # a row's fault must not become the run's
-            raise InvalidAnswer((Issue("$", _short(f"a validator raised {type(error).__name__}: {error}")),)) from error
+            raise InvalidAnswer(_python_issues(error.errors(include_url=False)[:_MAX_ISSUES], answer)) from error
+        except Exception as error:  # a user's validator fails: the row is invalid, the run goes on
+            raise InvalidAnswer(
+                (Issue("$", _shortened(f"a validator raised {type(error).__name__}: {error}")),)
+            ) from error
 
     return read
 
@@ -93,7 +98,7 @@ def python_places(adapter: TypeAdapter[Any]) -> Callable[[Any], Iterator[Place]]
         except ValidationError as error:
             for item in error.errors(include_url=False, include_context=False, include_input=False):
                 yield _place(item["loc"], answer, missing=item["type"] == "missing")[0]
-        except Exception:  # a validator of the user raised, and names no place
+        except Exception:  # a user's validator failed, without a place
             return
 
     return places
@@ -124,7 +129,7 @@ def _violated(violation: SchemaViolation) -> Iterator[Place]:
 
 
 def schema_validator(schema: JsonObject | bool, dialect: Dialect, *, assert_formats: bool) -> Validator:
-    """Return a validator that resolves nothing outside `schema` and the meta-schemas."""
+    """Return a validator that only resolves references into `schema` and the meta-schemas."""
     formats = LATEST_FORMATS if assert_formats else None
     return linear(dialect.validator)(schema, registry=META_SCHEMAS, format_checker=formats)
 
@@ -140,7 +145,7 @@ def schema_reader(validator: Validator, *, inside: str | None = None) -> Callabl
         answer = parse(text)
         value = answer if inside is None else _only_member(answer, inside)
         try:
-            violations = list(islice(validator.iter_errors(value), _MOST_ISSUES))
+            violations = list(islice(validator.iter_errors(value), _MAX_ISSUES))
         except RecursionError:
             raise InvalidAnswer((Issue(root, "nested too deeply to be checked"),)) from None
         if violations:
@@ -160,15 +165,15 @@ def _unique(issues: Iterable[Issue]) -> tuple[Issue, ...]:
     return tuple(dict.fromkeys(issues))
 
 
-def _short(message: str) -> str:
-    return message if len(message) <= _LONGEST else message[: _LONGEST - 3] + "..."
+def _shortened(message: str) -> str:
+    return message if len(message) <= _MAX_MESSAGE_LENGTH else message[: _MAX_MESSAGE_LENGTH - 3] + "..."
 
 
 def _python_issues(errors: Sequence[ErrorDetails], answer: Any) -> tuple[Issue, ...]:
     issues = []
     for error in errors:
         place, labels = _place(error["loc"], answer, missing=error["type"] == "missing")
-        message = _short(error["msg"])
+        message = _shortened(error["msg"])
         issues.append(Issue(_path(place), f"{message} (as {', '.join(labels)})" if labels else message))
     return _unique(issues)
 
@@ -198,18 +203,18 @@ def _path(place: Iterable[str | int], root: str = "$") -> str:
 
 
 def issue_of(violation: SchemaViolation, root: str = "$") -> Issue:
-    """Return what a violation says, at the deepest place that explains it."""
-    deepest = best_match([violation]) or violation
-    path = _path(deepest.absolute_path, root)
-    phrase = _PHRASES.get(str(deepest.validator))
-    return Issue(path, _short(phrase(deepest.validator_value) if phrase else deepest.message))
+    """Return a violation as an issue, at the deepest place that explains it."""
+    cause = best_match([violation]) or violation
+    path = _path(cause.absolute_path, root)
+    write = _MESSAGES.get(str(cause.validator))
+    return Issue(path, _shortened(write(cause.validator_value) if write else cause.message))
 
 
 def _types(value: Any) -> str:
     return value if isinstance(value, str) else " or ".join(value)
 
 
-_PHRASES: dict[str, Callable[[Any], str]] = {
+_MESSAGES: dict[str, Callable[[Any], str]] = {
     "type": lambda value: f"must be {_types(value)}",
     "enum": lambda value: f"must be one of {json_text(value)}",
     "const": lambda value: f"must be {json_text(value)}",

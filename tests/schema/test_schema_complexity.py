@@ -18,8 +18,9 @@ from test_schema_properties import SCHEMAS, TYPES, VALUES
 from extract.errors import InvalidAnswer, SchemaError
 from extract.json_types import JsonObject
 from extract.schema import OutputSchema, compile_schema
-from extract.schema.complexity import survey
-from extract.schema.keywords import WIRE_KEYWORDS, subschemas
+from extract.schema.complexity import measure
+from extract.schema.keywords import subschemas
+from extract.schema.provider_subset import PROVIDER_KEYWORDS
 
 LABELS = [f"label number {index:04d}" for index in range(1_000)]
 
@@ -184,7 +185,7 @@ def _check_widening(schema: OutputSchema, answers: list[Any]) -> None:
     assert all(first != second for first, second in pairwise(rungs))
     for wire in rungs:
         Draft202012Validator.check_schema(wire)
-        assert all(node.keys() <= WIRE_KEYWORDS for node in _nodes(wire))
+        assert all(node.keys() <= PROVIDER_KEYWORDS.keys() for node in _nodes(wire))
     judges = [Draft202012Validator(wire, format_checker=_FORMATS) for wire in rungs]
     for answer in answers:
         verdicts = [judge.is_valid(answer) for judge in judges]
@@ -237,7 +238,7 @@ def test_no_rung_costs_more_than_the_one_before(node: Any, p: Any, depth: int) -
     except SchemaError as refusal:
         assume("circle" in str(refusal))
         return
-    costs = [survey(wire).cost for wire in _ladder(schema)]
+    costs = [measure(wire).cost for wire in _ladder(schema)]
     assert costs == sorted(costs, reverse=True)
 
 

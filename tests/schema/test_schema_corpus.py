@@ -15,7 +15,8 @@ from jsonschema import Draft202012Validator
 
 from extract.errors import InvalidAnswer, SchemaError
 from extract.schema import OutputSchema, compile_schema
-from extract.schema.keywords import WIRE_KEYWORDS, subschemas
+from extract.schema.keywords import subschemas
+from extract.schema.provider_subset import PROVIDER_KEYWORDS
 
 DATA = Path(__file__).parents[2] / ".." / "shared" / "data"
 PROJECTS = DATA / "json_schemas"
@@ -65,7 +66,7 @@ def _check(schema: OutputSchema, tests: list[dict[str, Any]], formats: Any) -> C
     """Check one compiled schema against its instances; return how many were valid and invalid."""
     rungs = [schema.relaxed(rung) for rung in range(schema.rungs)]
     for wire in rungs:
-        assert all(node.keys() <= WIRE_KEYWORDS for node in _nodes(wire))
+        assert all(node.keys() <= PROVIDER_KEYWORDS.keys() for node in _nodes(wire))
         assert all("$ref" not in node or len(node) == 1 for node in _nodes(wire))
         Draft202012Validator.check_schema(wire)
     judges, counts, rows = [Draft202012Validator(wire, format_checker=formats) for wire in rungs], Counter[str](), []

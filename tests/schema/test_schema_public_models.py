@@ -30,7 +30,8 @@ from pydantic import (
 
 from extract.errors import InvalidAnswer
 from extract.schema import compile_schema
-from extract.schema.keywords import WIRE_KEYWORDS, subschemas
+from extract.schema.keywords import subschemas
+from extract.schema.provider_subset import PROVIDER_KEYWORDS
 
 
 class Model(BaseModel):
@@ -342,7 +343,7 @@ def test_a_public_kind_of_model_compiles_and_its_values_come_back_whole(source: 
     sent = {"value": answer} if schema.wrapped else answer
     for rung in range(schema.rungs):
         wire = schema.relaxed(rung)
-        assert all(node.keys() <= WIRE_KEYWORDS for node in _nodes(wire))
+        assert all(node.keys() <= PROVIDER_KEYWORDS.keys() for node in _nodes(wire))
         assert Draft202012Validator(wire, format_checker=Draft202012Validator.FORMAT_CHECKER).is_valid(sent)
     value = schema.validate(json.dumps(sent))
     assert schema.validate(schema.to_json(value)) == value
