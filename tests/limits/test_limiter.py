@@ -4,6 +4,7 @@ import asyncio
 from decimal import Decimal
 
 import pytest
+from clocks import virtual_time
 
 from extract import Budget, BudgetExceeded, Limits, NotRun, Overloaded, RateLimited
 from extract.limits.budget import Amount, Purse
@@ -49,6 +50,7 @@ async def test_who_waits_longest_enters_first() -> None:
     assert order == [0, 1, 2, 3, 4]
 
 
+@virtual_time
 async def test_a_named_delay_holds_everybody_back() -> None:
     door = gate(concurrency=10)
     ticket = await door.enter(1)
@@ -57,7 +59,7 @@ async def test_a_named_delay_holds_everybody_back() -> None:
     assert 0.04 < door.waiting_for() <= 0.05
     for _ in range(2):
         door.leave(await door.enter(1), None)
-    assert asyncio.get_running_loop().time() - started >= 0.05
+    assert asyncio.get_running_loop().time() - started == pytest.approx(0.05, abs=0.002)
 
 
 async def test_a_burst_of_refusals_halves_the_slots_once() -> None:
@@ -69,6 +71,7 @@ async def test_a_burst_of_refusals_halves_the_slots_once() -> None:
     assert door.slots == 8
 
 
+@virtual_time
 async def test_a_quota_named_in_a_refusal_is_kept_from_then_on() -> None:
     door = gate(concurrency=100)
     ticket = await door.enter(1)
@@ -76,7 +79,7 @@ async def test_a_quota_named_in_a_refusal_is_kept_from_then_on() -> None:
     started = asyncio.get_running_loop().time()
     for _ in range(4):  # the bucket was empty, and fills with 20 a second
         door.leave(await door.enter(1), None)
-    assert 0.15 <= asyncio.get_running_loop().time() - started < 2
+    assert asyncio.get_running_loop().time() - started == pytest.approx(0.2, abs=0.01)
 
 
 async def test_the_limit_that_holds_requests_back_has_a_name() -> None:
