@@ -8,12 +8,13 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from clocks import wait_for
 from commands import Extract, in_process
 
 from extract import Client, Emulator, QuotaExhausted, Request
@@ -233,13 +234,6 @@ def test_an_interrupt_keeps_what_was_paid(
         assert repeated <= (0 if times == 1 else 8)
     assert pl.read_parquet(folder / "out.parquet").height == 600
     assert not (folder / "out.partial.parquet").exists()
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "waited for too long"
-        time.sleep(0.01)
 
 
 def test_a_killed_run_is_taken_up_where_it_stopped(folder: Path, extract: Extract, environment: dict[str, str]) -> None:

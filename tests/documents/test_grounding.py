@@ -12,10 +12,10 @@ from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from enum import Enum
 from pathlib import Path
-from time import perf_counter
 from typing import Any, Literal
 
 import pytest
+from clocks import cpu_bound
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from planted import DRESSES, SCRIPTS, plant, slips
@@ -331,9 +331,8 @@ def test_a_long_passage_with_slips_is_found_in_no_time() -> None:
     passage = list(text[start : text.index(" ", start + 9_000)])
     for place in range(50, len(passage), 40):
         passage[place] = "#"
-    began = perf_counter()
-    span = only("".join(passage), text)
-    assert perf_counter() - began < 5
+    with cpu_bound(20):  # a second; aligning it everywhere takes minutes
+        span = only("".join(passage), text)
     assert (span.status, span.start) == ("fuzzy", start)
     assert only(" ".join(rng.choices(words, k=1_500)), text).status == "missing"
 

@@ -160,6 +160,6 @@ def test_over_a_socket_the_stream_of_a_short_job_stays_open_until_it_is_done() -
     with running_server(emulator) as url, httpx.Client(trust_env=False) as http:
         started = time.monotonic()
         response = http.post(f"{url}/v1/interactions", json=body, headers=KEY)
-        assert time.monotonic() - started >= 0.5
+        assert time.monotonic() - started >= 0.5  # at least: a busy machine only makes it longer
     assert response.text.endswith("data: [DONE]\n\n")
     assert '"text":"done"' in response.text

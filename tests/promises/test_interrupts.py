@@ -8,12 +8,12 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
 import pytest
+from clocks import wait_for
 
 from extract import Emulator, ResponseCache
 from extract.interactions.usage import Usage
@@ -48,13 +48,6 @@ else:
     thread.start()
     thread.join()
 """
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "waited for too long"
-        time.sleep(0.01)
 
 
 def kept(path: Path) -> int:
@@ -167,7 +160,7 @@ if sys.argv[1] == "head":
 else:
     next(iter(query.collect_batches(engine="streaming")))
     print(3)
-deadline = time.monotonic() + 10
+deadline = time.monotonic() + 30  # it ends within the latency of one request; all of it has 5,000 requests
 while any(thread.name.startswith("extract-lazy") for thread in threading.enumerate()):
     assert time.monotonic() < deadline, "the run is still there"
     time.sleep(0.02)
@@ -184,7 +177,7 @@ def test_the_run_behind_a_query_that_has_enough_ends_while_the_program_goes_on(h
 
 
 MEDIA = """
-import sys, threading, time
+import json, sys, threading, time, urllib.request
 import polars as pl
 from extract import Client, Extractor, Limits, run
 
@@ -198,7 +191,8 @@ def work():
     print(result.totals.requests, result.totals.valid, flush=True)
 
 threading.Thread(target=work).start()
-time.sleep(1.0)  # the script ends while requests are in flight
+while json.load(urllib.request.urlopen(url + "/stats"))["requests"] < 8:  # the script ends while requests are in flight
+    time.sleep(0.01)
 """
 
 

@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
+from clocks import wait_for
 from pdfs import pdf_of
 from typer.testing import CliRunner
 from uploads import Service
@@ -52,13 +53,6 @@ def mixed_files() -> list[bytes]:
     files = made + sizes.choices(made, k=80)
     sizes.shuffle(files)
     return files
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "waited for too long"
-        time.sleep(0.01)
 
 
 def test_two_hundred_files_survive_failing_uploads_and_an_expiry_and_leave_nothing_behind(tmp_path: Path) -> None:
