@@ -429,7 +429,7 @@ def test_a_rerun_from_the_cache_still_shows_what_all_runs_have_taken(tmp_path: P
 def test_what_an_output_lacks_is_said_with_the_way_to_get_it(tmp_path: Path) -> None:
     pl.DataFrame({"label": ["a", "b", "a", "a"], "n": [1, 2, 3, None]}).write_parquet(tmp_path / "foreign.parquet")
     text = report_of(tmp_path / "foreign.parquet").text
-    for way in ("provenance=True", "--no-cache", "grounding=", "--gold FILE --on COLUMN", "written by another program"):
+    for way in ("provenance=True", "--no-cache", "grounding=", "--gold FILE --on COLUMN", "another program wrote it"):
         assert way in text
     assert "4 of 4 rows valid" in text
 
