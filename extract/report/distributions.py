@@ -244,9 +244,8 @@ def _round_width(width: float, *, whole: bool) -> float:
     if width <= 0:
         return 1.0
     power = 10.0 ** math.floor(math.log10(width))
-    rounded = next(
-        step * power for step in (1, 2, 5, 10) if step * power >= width * 0.999
-    )  # a width of 2 computed as 2.0000001 stays 2
+    # The factor is for rounding errors: a width of 2 computed as 2.0000001 stays 2.
+    rounded = next(step * power for step in (1, 2, 5, 10) if step * power >= width * 0.999)
     return max(1.0, rounded) if whole else rounded
 
 
