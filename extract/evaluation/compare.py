@@ -163,6 +163,7 @@ def _compared(
     name: str, keys: Sequence[Hashable], pairs: Pairs, truth: _Truth | None
 ) -> tuple[FieldComparison, list[tuple[Any, ...]]]:
     """Return how two runs differ in one field, and the rows of `changes`."""
+    # Both ways, since structs are compared by the names of the second one only.
     changed = [
         (key, name, _shown(before), _shown(after))
         for key, (after, before) in zip(keys, pairs.both(), strict=True)

@@ -92,9 +92,12 @@ def label_intervals(confusion: Confusion, macro_f1: float, *, resamples: int, se
     """Return the intervals of macro-F1 and kappa. A resample's macro-F1 is over the labels that occur in it."""
     known = enumerate(zip(confusion.labels, confusion.supports, strict=True))
     scored = {place for place, (label, support) in known if label is not None or support}
+    # Rows without a prediction count as a label of their own, which is predicted but never gold, and has no score.
     no_prediction = len(confusion.labels)
     cells = [*confusion.cells, *((gold, no_prediction, rows) for gold, rows in enumerate(confusion.unanswered) if rows)]
     cells.sort()
+    # A resample is counts of cells. What a cell adds to its gold and to its predicted label is the same in every draw,
+    # so one join and two sums give all figures of all draws.
     parts = [
         (row, label, int(gold == predicted), int(label == gold), int(label == predicted), label in scored)
         for row, (gold, predicted, _) in enumerate(cells)

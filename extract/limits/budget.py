@@ -26,7 +26,7 @@ class Budget:
 
     @classmethod
     def of(cls, value: Budget | Decimal | float | None) -> Budget | None:
-        """Return the budget that a number of US dollars stands for. ConfigError for what is no sum of money."""
+        """Return the budget for a number of US dollars. Raises ConfigError for what is neither that nor a Budget."""
         if value is None or isinstance(value, Budget):
             return value
         if isinstance(value, bool) or not isinstance(value, Decimal | float | int):

@@ -22,7 +22,7 @@ def pacific_midnight(now: datetime) -> datetime:
 
 
 def day_began(at: float) -> float:
-    """Return the Unix time at which the day of the daily quota began that a Unix time belongs to."""
+    """Return the Unix time at which the quota's day that the Unix time `at` is in began."""
     return pacific_midnight(datetime.fromtimestamp(at, UTC)).timestamp()
 
 
@@ -35,8 +35,8 @@ class Day:
 
     @classmethod
     def of(cls, at: float, sent: int = 0) -> Self:
-        """Return the day that a Unix time belongs to."""
-        # The longest day has 25 hours, the shortest 23: so this is within the next one.
+        """Return the day that the Unix time `at` is in, with `sent` requests so far."""
+        # Days have 23 to 25 hours, as clocks change: 26 hours after midnight is always within the next day.
         next_day = datetime.fromtimestamp(day_began(at), UTC) + timedelta(hours=26)
         return cls(sent, pacific_midnight(next_day).timestamp())
 
@@ -52,5 +52,5 @@ class Day:
 
 
 def day_is_over(rpd: float) -> QuotaExhausted:
-    """Return the error of a request that a daily limit does not allow."""
+    """Return the error for a request that the daily limit does not allow."""
     return QuotaExhausted(f"the daily limit of {rpd:,.0f} requests is used up; it begins anew at midnight Pacific time")

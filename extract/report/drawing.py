@@ -1,4 +1,4 @@
-"""What all drawings share: altair, the colours and sizes, and the way to SVG, on this machine and without a network."""
+"""What all drawings share: altair, colours, sizes, and the conversion to SVG, done locally without a network."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ COLOUR = {name: code for code, name in COLOURS.items()}
 WIDTH = 440  # of a whole drawing, in the page's pixels on a wide screen
 LABELS = 150  # of that for the labels at the left
 HEIGHT = 170
-# What XML 1.0 has no place for, and what would turn the direction of all that follows.
+# Characters that XML 1.0 does not allow, and those that reverse the direction of the text after them.
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]")
-# The renderer cuts a label that is too wide, and fails where that falls between the two halves of such a letter.
+# The renderer cuts a label that is too wide, and fails where the cut falls inside the surrogate pair of such a letter.
 _ASTRAL = re.compile("[\U00010000-\U0010ffff]")
-_UNCUT = 9  # letters that are never too wide
-_UNSHOWN = "\N{REPLACEMENT CHARACTER}"
-_LONGEST = 200  # characters of a label; the drawing shows some twenty of them
+_NEVER_CUT = 9  # letters: a label that short is never too wide
+_REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+_MAX_LABEL = 200  # characters; the drawing shows about twenty of them
 _CONFIG: dict[str, Any] = {
     "background": "transparent",
     "font": "sans-serif",
@@ -63,7 +63,7 @@ def altair_module() -> ModuleType:
 
 
 def svg_of(chart: Any, label: str, *, size: tuple[int, int], padding: dict[str, int] | None = None) -> str:
-    """Return a drawing of a size in pixels; axes find their own room, `padding` is room for what stands beside."""
+    """Return a drawing of a size in pixels; axes make their own room, `padding` is room for labels at the sides."""
     try:
         from vl_convert import vegalite_to_svg  # noqa: PLC0415 - an extra
     except ImportError:
@@ -72,13 +72,13 @@ def svg_of(chart: Any, label: str, *, size: tuple[int, int], padding: dict[str, 
     if padding is not None:
         width -= padding["left"] + padding["right"]
         height -= padding["top"] + padding["bottom"]
-    kept = {"type": "none"} if padding is not None else {"type": "fit", "contains": "padding"}
-    fitted = chart.properties(width=width, height=height, padding=padding or 5, autosize=kept).configure(**_CONFIG)
+    autosize = {"type": "none"} if padding is not None else {"type": "fit", "contains": "padding"}
+    fitted = chart.properties(width=width, height=height, padding=padding or 5, autosize=autosize).configure(**_CONFIG)
     return safe_svg(vegalite_to_svg(fitted.to_dict(validate=False), allowed_base_urls=[]), label)
 
 
 def room_for(labels: Iterable[str]) -> int:
-    """Return the pixels that labels at the left of a drawing need."""
+    """Return the width in pixels of labels at the left of a drawing."""
     return 18 + min(LABELS, round(6.4 * max((len(label) for label in labels), default=0)))
 
 
@@ -94,9 +94,9 @@ def named_at_left(chart: Any) -> Any:
 
 
 def shortened(label: str) -> str:
-    """Return a label as one line of what XML can hold."""
+    """Return a label as one line of characters that XML allows."""
     line = " ".join(label.split()) or "(empty)"
-    line = _NOT_XML.sub(_UNSHOWN, line[: _LONGEST + 1])
-    if len(line) > _UNCUT:
-        line = _ASTRAL.sub(_UNSHOWN, line)
-    return line if len(line) <= _LONGEST else line[:_LONGEST] + "…"
+    line = _NOT_XML.sub(_REPLACEMENT, line[: _MAX_LABEL + 1])
+    if len(line) > _NEVER_CUT:
+        line = _ASTRAL.sub(_REPLACEMENT, line)
+    return line if len(line) <= _MAX_LABEL else line[:_MAX_LABEL] + "…"

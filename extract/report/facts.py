@@ -1,4 +1,4 @@
-"""All that a report says, as one frozen value: read from files, bounded whatever their size, nothing drawn yet."""
+"""Everything a report says, as one frozen value read from files. Its size is bounded; nothing is drawn yet."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from extract.schema.losses import Loss
 
 __all__ = ["Facts", "Origin", "Reason", "gather"]
 
-_MOST_REASONS = 50
+_MAX_REASONS = 50
 
 
 class Reason(NamedTuple):
-    """Why rows were rejected: how many with this code at this place, and what one of them says."""
+    """Why rows were rejected: how many with this code at this path, and one of their messages."""
 
     code: str
     path: str | None
@@ -34,7 +34,7 @@ class Reason(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Origin:
-    """What the column of provenance adds up to. Dollars are None where a price is unknown."""
+    """Sums over the column of provenance. `cost` is in US dollars, None where a price is unknown."""
 
     models: tuple[tuple[str, int], ...]
     cost: float | None
@@ -48,9 +48,9 @@ class Origin:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """What there is to say about an output. None stands for what its files do not tell.
+    """What is known about an output. None stands for what its files do not say.
 
-    `errors_missing`: rows are known to have no answer, but the file that says which and why is not at hand.
+    `errors_missing`: rows are known to have no answer, but the file that says which and why is missing.
     """
 
     name: str
@@ -74,8 +74,8 @@ class Facts:
         return dict(self.codes).get("not_run", 0)
 
 
-def gather(material: Material, *, gold: str | None = None, on: str | None = None, most: int = 2_000) -> Facts:
-    """Read everything once. Raises ConfigError for a gold file that cannot be compared."""
+def gather(material: Material, *, gold: str | None = None, on: str | None = None, max_records: int = 2_000) -> Facts:
+    """Read everything that the report says. Raises ConfigError for a gold file that cannot be compared."""
     columns = Columns.of(material)
     valid = valid_rows(material, columns)
     spread, more = distributions(valid, list(columns.answer))
@@ -94,7 +94,7 @@ def gather(material: Material, *, gold: str | None = None, on: str | None = None
         placements=tuple(placements(material.rows, columns)) if columns.spans else (),
         judgement=None if gold is None or on is None else judge(material, columns, gold, on=on),
         losses=None if columns.schema is None else columns.schema.losses,
-        records=shown_records(material, columns, most),
+        records=shown_records(material, columns, max_records),
     )
 
 
@@ -106,25 +106,25 @@ def _codes(material: Material) -> tuple[tuple[str, int], ...]:
 
 
 def _reasons(errors: pl.LazyFrame | None) -> tuple[Reason, ...]:
-    """Return the most frequent pairs of code and place; elements of one list are one place."""
+    """Return the most frequent pairs of code and path; the elements of a list count as one path."""
     if errors is None:
         return ()
-    place = pl.col("path").cast(pl.String).str.replace_all(r"\[\d+\]", "[]")
+    path = pl.col("path").cast(pl.String).str.replace_all(r"\[\d+\]", "[]")
     message = pl.col("message").cast(pl.String).str.slice(0, 400).first()
-    counted = errors.group_by(pl.col("code").cast(pl.String), place, maintain_order=True).agg(pl.len(), message)
-    ordered = counted.sort("len", "code", "path", descending=[True, False, False]).head(_MOST_REASONS)
-    found = ordered.select("code", "path", "len", "message").collect(engine="streaming")
+    counted = errors.group_by(pl.col("code").cast(pl.String), path, maintain_order=True).agg(pl.len(), message)
+    ordered = counted.sort("len", "code", "path", descending=[True, False, False]).head(_MAX_REASONS)
+    rows = ordered.select("code", "path", "len", "message").collect(engine="streaming")
     return tuple(
-        Reason(code or "unknown", path, count, without_secrets(said or ""))
-        for code, path, count, said in found.iter_rows()
+        Reason(code or "unknown", path_, count, without_secrets(text or ""))
+        for code, path_, count, text in rows.iter_rows()
     )
 
 
 def _origin(rows: pl.LazyFrame) -> Origin | None:
-    """Add up what each valid row tells of itself; None where the column is of another make."""
-    told = rows.select(pl.col("_extract").struct.unnest()).drop_nulls("attempts")
+    """Sum up the provenance of valid rows; None where another program wrote the column."""
+    origins = rows.select(pl.col("_extract").struct.unnest()).drop_nulls("attempts")
     tokens = pl.sum_horizontal("input_tokens", "output_tokens", "thought_tokens").sum()
-    asked = pl.col("seconds").filter(~pl.col("cached"))
+    seconds = pl.col("seconds").filter(~pl.col("cached"))
     figures: dict[str, Any] = {
         "cost": pl.when(pl.col("cost_usd").filter(pl.col("attempts") > 0).null_count() == 0).then(
             pl.col("cost_usd").sum()
@@ -133,12 +133,12 @@ def _origin(rows: pl.LazyFrame) -> Origin | None:
         "cached": pl.col("cached").sum(),
         "repaired": (pl.col("repairs") > 0).sum(),
         "mended": (pl.col("mended").list.len() > 0).sum(),
-        "median_seconds": asked.median(),
-        "slow_seconds": asked.quantile(0.95),
+        "median_seconds": seconds.median(),
+        "slow_seconds": seconds.quantile(0.95),
     }
     try:
-        found = told.select(**figures).collect(engine="streaming").row(0, named=True)
-        models = told.drop_nulls("model").group_by("model").len("rows").sort("rows", "model", descending=True)
-        return Origin(models=tuple(models.head(5).collect().iter_rows()), **found)
+        sums = origins.select(**figures).collect(engine="streaming").row(0, named=True)
+        models = origins.drop_nulls("model").group_by("model").len("rows").sort("rows", "model", descending=True)
+        return Origin(models=tuple(models.head(5).collect().iter_rows()), **sums)
     except (pl.exceptions.PolarsError, TypeError):
         return None

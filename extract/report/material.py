@@ -1,4 +1,4 @@
-"""What a report is made of: an output, the rejected rows beside it, what its footer tells, and its cache."""
+"""What a report is made of: an output, the rejected rows beside it, its footer, and its cache."""
 
 from __future__ import annotations
 
@@ -25,12 +25,11 @@ SPANS, PROVENANCE, AGREEMENT = "_spans", "_extract", "_agreement"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Material:
-    """A run's rows, unread, and what is known about it.
+    """The rows of a run, not yet read, and what is known about it.
 
-    `rows` is the output, `errors` the rejected rows (None where there are none at hand), `failed` their places in the
-    input (None where not known), `manifest` the output's footer ({} for one of another program). `cache` is the path of
-    the cache, `source` the run's input, which holds the texts of rows that were left out of the output; both are None
-    where they are not at hand.
+    `rows` is the output, `errors` the rejected rows, `failed` their places in the input, `manifest` the output's footer
+    ({} where another program wrote it). `cache` is the path of the cache, `source` the run's input, which holds the
+    texts of rows that were left out of the output. All of these but `rows` are None where they are not available.
     """
 
     name: str
@@ -43,24 +42,24 @@ class Material:
 
     @property
     def keeps_rejected(self) -> bool:
-        """True where rejected rows stand in the output, with nulls."""
+        """True where the output has the rejected rows too, with nulls."""
         return self.manifest.get("rejected_rows") == "null"
 
     @property
     def codes(self) -> dict[str, int] | None:
-        """How many rows have no answer for which reason, as the footer has it; None where it tells nothing."""
+        """The number of rows without an answer by error code, from the footer; None where it does not say."""
         run = self.manifest.get("run")
-        told = run.get("errors") if isinstance(run, dict) else None
-        if not isinstance(told, dict):
+        errors = run.get("errors") if isinstance(run, dict) else None
+        if not isinstance(errors, dict):
             return None
-        return {str(code): rows for code, rows in told.items() if type(rows) is int and 0 < rows < 2**53}
+        return {str(code): rows for code, rows in errors.items() if type(rows) is int and 0 < rows < 2**53}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Columns:
-    """The columns of an output by what they hold. `answer` maps a column to the field of the schema it came from.
+    """The columns of an output by role. `answer` maps a column to the field of the schema that it came from.
 
-    `keys` and `names` give the names of fields by their keys on the wire, at the top and below, where these differ.
+    `keys` and `names` map wire keys to the names of fields, at the top and below, where these differ.
     """
 
     source: tuple[str, ...]
@@ -76,44 +75,44 @@ class Columns:
     def of(cls, material: Material) -> Columns:
         """Read the roles from the footer; without one, every column counts as an answer.
 
-        What an earlier run has added is input to a later one, which the footer tells apart.
+        The columns that an earlier run added are input for a later one; the footer says which run added what.
         """
-        found, told = material.rows.collect_schema(), material.manifest
-        schema = _schema_of(told)
-        prefix = str(told.get("prefix") or "")
-        known = list(found) if schema is None else list(schema.dtypes)
-        fields = _texts_of(told.get("fields")) or known
-        added = _added(found, told)
-        answer = {prefix + name: name for name in fields if prefix + name in found and prefix + name not in added}
+        columns, manifest = material.rows.collect_schema(), material.manifest
+        schema = _schema_of(manifest)
+        prefix = str(manifest.get("prefix") or "")
+        known = list(columns) if schema is None else list(schema.dtypes)
+        fields = _texts_of(manifest.get("fields")) or known
+        added = _added(columns, manifest)
+        answer = {prefix + name: name for name in fields if prefix + name in columns and prefix + name not in added}
         return cls(
-            source=tuple(name for name in found if name not in answer and name not in added),
+            source=tuple(name for name in columns if name not in answer and name not in added),
             answer=answer,
             spans=SPANS in added,
             provenance=PROVENANCE in added,
             agreement=AGREEMENT in added,
             schema=schema,
-            keys={key: name for name, key in _pairs_of(told.get("keys")).items()},
-            names=_pairs_of(told.get("names")),
+            keys={key: name for name, key in _pairs_of(manifest.get("keys")).items()},
+            names=_pairs_of(manifest.get("names")),
         )
 
 
-def _added(found: pl.Schema, told: JsonObject) -> set[str]:
-    """Return which columns the run that wrote this footer has added beside its answers."""
+def _added(columns: pl.Schema, manifest: JsonObject) -> set[str]:
+    """Return the columns that the run of this footer added besides its answers."""
     is_added = {
-        SPANS: _holds_spans(found.get(SPANS)) and told.get("grounding") != [],
-        PROVENANCE: isinstance(found.get(PROVENANCE), pl.Struct) and told.get("provenance") is not False,
-        AGREEMENT: isinstance(found.get(AGREEMENT), pl.Struct) and told.get("samples", 1) != 1,
+        SPANS: _holds_spans(columns.get(SPANS)) and manifest.get("grounding") != [],
+        PROVENANCE: isinstance(columns.get(PROVENANCE), pl.Struct) and manifest.get("provenance") is not False,
+        AGREEMENT: isinstance(columns.get(AGREEMENT), pl.Struct) and manifest.get("samples", 1) != 1,
     }
-    return {name for name, ours in is_added.items() if ours}
+    return {name for name, added in is_added.items() if added}
 
 
-def _texts_of(told: Any) -> list[str]:
-    return [item for item in told if isinstance(item, str)] if isinstance(told, list) else []
+def _texts_of(value: Any) -> list[str]:
+    return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
-def _pairs_of(told: Any) -> dict[str, str]:
-    pairs = told.items() if isinstance(told, dict) else ()
-    return {str(key): value for key, value in pairs if isinstance(value, str)}
+def _pairs_of(value: Any) -> dict[str, str]:
+    pairs = value.items() if isinstance(value, dict) else ()
+    return {str(key): text for key, text in pairs if isinstance(text, str)}
 
 
 def _holds_spans(dtype: Any) -> bool:
@@ -135,9 +134,9 @@ def _schema_of(manifest: JsonObject) -> OutputSchema | None:
 def open_material(
     output: Run | str | os.PathLike[str], *, cache: str | os.PathLike[str] | None = None, source: Any = None
 ) -> Material:
-    """Return what a report about an output is made of. ConfigError for what cannot be read.
+    """Return the material for a report about an output. Raises ConfigError for what cannot be read.
 
-    `cache` is by default looked for beside the output; `source` is the input, whatever `run` takes but an iterator.
+    `cache` is by default the one beside the output; `source` is the input, anything that `run` takes but an iterator.
     """
     if cache is not None and not Path(cache).is_file():
         raise ConfigError(f"there is no cache {os.fspath(cache)!r}")
@@ -160,8 +159,8 @@ def _of_run(run: Run) -> Material:
 
 
 def _cache_of(output: Path) -> Path | None:
-    kept = output.with_name(output.name + ".cache")
-    return kept if kept.is_file() else None
+    path = output.with_name(output.name + ".cache")
+    return path if path.is_file() else None
 
 
 def _of_file(path: Path) -> Material:
@@ -169,7 +168,7 @@ def _of_file(path: Path) -> Material:
         raise ConfigError(f"there is no output {str(path)!r}")
     if path.suffix.lower() not in SINKS or not keeps_manifest(path):
         raise ConfigError(f"{path}: a report is made of .parquet, or in Python of the Run: write_report(run, ...)")
-    # What an interrupted run leaves has the cache of the whole.
+    # The .partial file of an interrupted run has the cache and the errors file of the complete output.
     whole = path.with_name(path.stem.removesuffix(".partial") + path.suffix)
     beside = errors_path(whole)
     material = Material(
@@ -183,7 +182,7 @@ def _of_file(path: Path) -> Material:
 
 
 def _belongs(material: Material) -> bool:
-    """Whether the rejected rows are those of the run that wrote the output, as far as its footer tells."""
+    """Return whether the rejected rows are those of the run that wrote the output, as far as its footer says."""
     if material.errors is None or material.codes is None:
         return True
     counted = material.errors.group_by(pl.col("code").cast(pl.String)).len().collect(engine="streaming")

@@ -1,4 +1,4 @@
-"""Facts and drawings laid out as one HTML file that loads nothing: its style, script and records stand in it."""
+"""Facts and drawings laid out as one HTML file that loads nothing: it contains its style, scripts and records."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ __all__ = ["embedded_json", "render"]
 
 _ESCAPES = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
 _SCRIPTS = ("record.js", "table.js", "page.js")
-_PREVIEWED = 4  # columns of the answer that stand in the table of records
-_LOSS = 160  # characters of what a keyword that is checked here only demands
+_PREVIEWED = 4  # columns of the answer in the table of records
+_MAX_LOSS = 160  # characters of the value of a schema keyword
 
 
 def render(facts: Facts) -> str:
@@ -65,7 +65,7 @@ def _asset(name: str) -> str:
 
 
 def _policy(style: str, script: str) -> str:
-    """Return a policy under which nothing is loaded, and nothing runs but our own script."""
+    """Return a content security policy that loads nothing and runs only the page's own script."""
     hashes = [b64encode(sha256(text.encode()).digest()).decode() for text in (style, script)]
     return (
         f"default-src 'none'; style-src 'sha256-{hashes[0]}'; script-src 'sha256-{hashes[1]}'; "
@@ -74,7 +74,7 @@ def _policy(style: str, script: str) -> str:
 
 
 def embedded_json(value: Any) -> str:
-    """Return JSON text that can stand in a `script` element: nothing in it ends that, or begins another."""
+    """Return JSON text that is safe in a `script` element: nothing in it can end the element or begin another."""
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=str).translate(_ESCAPES)
 
 
@@ -83,29 +83,29 @@ def _drawings(facts: Facts) -> JsonObject:
     return {
         "fields": [plots.draw_distribution(spread) if spread.n else "" for spread in facts.distributions],
         "course": plots.draw_course(facts.course.moments) if facts.course.moments else None,
-        "pace": plots.draw_pace(facts.ledger) if _tells_more(facts) and facts.ledger else None,
+        "rates": plots.draw_rates(facts.ledger) if _has_other_runs(facts) and facts.ledger else None,
         "codes": plots.draw_bars([Bar(*code) for code in facts.codes], "Rejected rows by reason", "bad")
         if facts.codes
         else None,
         "placements": plots.draw_placements(facts.placements) if facts.placements else None,
         "confusions": {
             name: plots.draw_confusion(confusion)
-            for name, confusion in ({} if judgement is None else judgement.mistaken).items()
+            for name, confusion in ({} if judgement is None else judgement.confusions).items()
         },
     }
 
 
-def _tells_more(facts: Facts) -> bool:
-    """Return whether the cache has requests of other runs than the one that wrote the output."""
+def _has_other_runs(facts: Facts) -> bool:
+    """Return whether the cache has requests of other runs besides the one that wrote the output."""
     ledger: Ledger | None = facts.ledger
-    if ledger is None or len(ledger.pace) < 2:
+    if ledger is None or len(ledger.rates) < 2:
         return False
-    attempts = sum(count for _, count in ledger.pace)
+    attempts = sum(count for _, count in ledger.rates)
     return not facts.course.moments or attempts > int(facts.course.totals.get("requests") or 0)
 
 
 def _figures(facts: Facts) -> Iterator[tuple[str, str, str]]:
-    """Yield name, figure and a remark for what is told first: from the footer, else from the files themselves."""
+    """Yield name, figure and remark of the summary: from the footer, else from the files themselves."""
     totals, records, origin = facts.course.totals, facts.records, facts.origin
     yield "valid", _count(records.valid), f"of {_count(records.total)} rows"
     not_run = facts.not_run
@@ -117,7 +117,7 @@ def _figures(facts: Facts) -> Iterator[tuple[str, str, str]]:
         yield "tokens out", _count(out), f"{_count(totals.get('thought_tokens'))} of them thoughts"
         again = f"{_count(totals.get('retries'))} retries, {_count(totals.get('repairs'))} repairs"
         yield "requests", _count(totals.get("requests")), again
-        yield "from the cache", _count(totals.get("cached")), "rows not asked again"
+        yield "from the cache", _count(totals.get("cached")), "rows not sent again"
     elif origin is not None:
         yield "cost", _money(origin.cost), "US dollars, for the valid rows"
         yield "tokens", _count(origin.tokens), "for the valid rows"
@@ -173,7 +173,7 @@ def _texts(manifest: JsonObject) -> list[tuple[str, str]]:
 
 def _brief(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= _LOSS else text[:_LOSS] + "…"
+    return text if len(text) <= _MAX_LOSS else text[:_MAX_LOSS] + "…"
 
 
 def _count(value: Any) -> str:

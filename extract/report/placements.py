@@ -1,4 +1,4 @@
-"""Where the values of the answers were found in their sources: counts by field and status, over all rows."""
+"""How the values of the answers were found in their sources: counts by field and status, over all rows."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from extract.report.material import SPANS, Columns
 __all__ = ["Placement", "placements"]
 
 STATUSES = ("exact", "normalised", "fuzzy", "missing")
-_MOST_FIELDS = 40
+_MAX_FIELDS = 40
 
 
 class Placement(NamedTuple):
@@ -30,7 +30,7 @@ class Placement(NamedTuple):
 
 
 def placements(rows: pl.LazyFrame, columns: Columns) -> list[Placement]:
-    """Return the fields with the most values first; [] where the column of spans is of another make."""
+    """Return the fields with the most values first; [] where another program wrote the column of spans."""
     span = pl.col(SPANS).explode(empty_as_null=False, keep_nulls=False)
     path = span.struct.field("path").cast(pl.String).str.replace_all(r"\[\d+\]", "[]")
     try:
@@ -41,5 +41,5 @@ def placements(rows: pl.LazyFrame, columns: Columns) -> list[Placement]:
     counts: dict[str, dict[str, int]] = {}
     for path_, status, count in counted.drop_nulls().iter_rows():
         counts.setdefault(column_path(path_, columns.keys, columns.names), {})[status] = count
-    found = [Placement(name, *(of.get(status, 0) for status in STATUSES)) for name, of in counts.items()]
-    return sorted(found, key=lambda one: (-one.total, one.path))[:_MOST_FIELDS]
+    by_field = [Placement(name, *(of.get(status, 0) for status in STATUSES)) for name, of in counts.items()]
+    return sorted(by_field, key=lambda one: (-one.total, one.path))[:_MAX_FIELDS]

@@ -1,4 +1,4 @@
-"""Facts drawn as bars, bins, lines and squares. No value is ever part of an expression."""
+"""Facts drawn as bars, bins, lines and squares. Values are data only: no value becomes part of a Vega expression."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from extract.report.drawing import (
     values_of,
 )
 from extract.report.placements import STATUSES, Placement
-from extract.report.scores import Mistaken
+from extract.report.scores import ConfusionExcerpt
 from extract.report.timeline import Ledger, Moment
 
-__all__ = ["draw_bars", "draw_confusion", "draw_course", "draw_distribution", "draw_pace", "draw_placements"]
+__all__ = ["draw_bars", "draw_confusion", "draw_course", "draw_distribution", "draw_placements", "draw_rates"]
 
 _WITH_COUNTS = 12  # labels in a confusion matrix whose squares have room for a number
-_FEW_BARS = 4  # so few columns would be as broad as they are high
+_FEW_BARS = 4  # upright bars that few would be as wide as they are high
 _TONES = dict(zip(STATUSES, ("good", "fair", "poor", "bad"), strict=True))
 
 
 def _upwards(name: str, rows: Iterable[dict[str, Any]], **more: Any) -> Any:
-    """Return an upright axis with lines and hardly anything else."""
+    """Return a vertical axis with grid lines and little else."""
     altair = altair_module()
     form = _form(row[name] for row in rows)
     return altair.Y(
@@ -54,17 +54,17 @@ def draw_distribution(spread: Distribution) -> str:
 def draw_bars(bars: Sequence[Bar], label: str, colour: str = "accent") -> str:
     """Return one horizontal bar per label."""
     altair = altair_module()
-    # Numbered, since two labels may be equal once cut.
+    # By number, since two labels may be equal once cut.
     labels = [shortened(bar.label) for bar in bars]
     rows = [
-        {"place": i, "label": label, "rows": bar.rows, "said": f"{label}: {bar.rows:,}"}
+        {"place": i, "label": label, "rows": bar.rows, "text": f"{label}: {bar.rows:,}"}
         for i, (label, bar) in enumerate(zip(labels, bars, strict=True))
     ]
-    most = max([1, *(bar.rows for bar in bars)])
+    highest = max([1, *(bar.rows for bar in bars)])
     base = altair.Chart(values_of(rows)).encode(
         y=altair.Y("place:O", axis=None),
-        x=altair.X("rows:Q", axis=None, scale=altair.Scale(domain=[0, most], nice=False)),
-        description=altair.Description("said:N"),
+        x=altair.X("rows:Q", axis=None, scale=altair.Scale(domain=[0, highest], nice=False)),
+        description=altair.Description("text:N"),
     )
     counts = base.mark_text(align="left", baseline="middle", dx=6, color=COLOUR["muted"])
     chart = altair.layer(
@@ -72,14 +72,19 @@ def draw_bars(bars: Sequence[Bar], label: str, colour: str = "accent") -> str:
         named_at_left(base),
         counts.encode(text=altair.Text("rows:Q", format=",")),
     )
-    padding = {"left": room_for(bar.label for bar in bars), "right": 22 + 7 * len(f"{most:,}"), "top": 4, "bottom": 4}
+    padding = {
+        "left": room_for(bar.label for bar in bars),
+        "right": 22 + 7 * len(f"{highest:,}"),
+        "top": 4,
+        "bottom": 4,
+    }
     return svg_of(chart, label, size=(WIDTH, 22 * len(bars) + 8), padding=padding)
 
 
 def draw_columns(bars: Sequence[Bar], label: str) -> str:
-    """Return one upright bar per stretch of the calendar."""
+    """Return one upright bar per day, month or year."""
     altair = altair_module()
-    rows = [{"label": bar.label, "rows": bar.rows, "said": f"{bar.label}: {bar.rows:,}"} for bar in bars]
+    rows = [{"label": bar.label, "rows": bar.rows, "text": f"{bar.label}: {bar.rows:,}"} for bar in bars]
     chart = (
         altair.Chart(values_of(rows))
         .mark_bar(color=COLOUR["accent"])
@@ -88,7 +93,7 @@ def draw_columns(bars: Sequence[Bar], label: str) -> str:
                 "label:O", sort=None, axis=altair.Axis(title=None, labelAngle=0, labelOverlap="greedy", ticks=False)
             ),
             y=_upwards("rows", rows, tickMinStep=1),
-            description=altair.Description("said:N"),
+            description=altair.Description("text:N"),
         )
     )
     return svg_of(chart, label, size=(WIDTH, HEIGHT))
@@ -97,7 +102,7 @@ def draw_columns(bars: Sequence[Bar], label: str) -> str:
 def _draw_bins(bins: Sequence[Bin], label: str) -> str:
     altair = altair_module()
     rows = [
-        {"start": one.start, "end": one.end, "rows": one.rows, "said": f"{one.start:g} to {one.end:g}: {one.rows:,}"}
+        {"start": one.start, "end": one.end, "rows": one.rows, "text": f"{one.start:g} to {one.end:g}: {one.rows:,}"}
         for one in bins
     ]
     chart = (
@@ -112,7 +117,7 @@ def _draw_bins(bins: Sequence[Bin], label: str) -> str:
             ),
             x2=altair.X2("end"),
             y=_upwards("rows", rows, tickMinStep=1),
-            description=altair.Description("said:N"),
+            description=altair.Description("text:N"),
         )
     )
     return svg_of(chart, label, size=(WIDTH, HEIGHT))
@@ -129,19 +134,19 @@ def draw_course(moments: Sequence[Moment]) -> tuple[str, str]:
     )
 
 
-def draw_pace(ledger: Ledger) -> str:
+def draw_rates(ledger: Ledger) -> str:
     """Return the requests a second of all runs with a cache, from the first request on."""
-    start = ledger.pace[0][0]
-    rates = {round((at - start) / ledger.stretch): count / ledger.stretch for at, count in ledger.pace}
+    start = ledger.rates[0][0]
+    rates = {round((at - start) / ledger.interval): count / ledger.interval for at, count in ledger.rates}
     number = max(rates) + 1
-    unit, length = _unit(number * ledger.stretch)
-    rows = [{"time": i * ledger.stretch / length, "rate": rates.get(i, 0)} for i in range(number)]
+    unit, length = _unit(number * ledger.interval)
+    rows = [{"time": i * ledger.interval / length, "rate": rates.get(i, 0)} for i in range(number)]
     first = datetime.fromtimestamp(start, UTC).strftime("%Y-%m-%d %H:%M UTC")
     return _line(rows, "rate", f"{unit} since {first}", "Requests a second of all runs with this cache", "step-after")
 
 
 def _unit(seconds: float) -> tuple[str, float]:
-    """Return in what a stretch of time is best told, and how many seconds that has."""
+    """Return the unit in which a time is best shown, and its length in seconds."""
     units = (("days", 86_400.0), ("hours", 3_600.0), ("minutes", 60.0))
     return next(((name, length) for name, length in units if seconds >= 3 * length), ("seconds", 1.0))
 
@@ -158,10 +163,10 @@ def _line(rows: list[dict[str, float]], name: str, title: str, label: str, shape
     return svg_of(altair.layer(area, line), label, size=(WIDTH, HEIGHT))
 
 
-def draw_placements(found: Sequence[Placement]) -> str:
+def draw_placements(placements: Sequence[Placement]) -> str:
     """Return how the values of each field were found, as shares of one bar."""
     altair = altair_module()
-    rows = [row for place, one in enumerate(found) for row in _statuses(place, one)]
+    rows = [row for place, one in enumerate(placements) for row in _statuses(place, one)]
     scale = altair.Scale(domain=list(_TONES), range=[COLOUR[tone] for tone in _TONES.values()])
     axis = altair.Axis(format="%", title=None, tickCount=5, grid=False)
     y = altair.Y("place:O", axis=None)
@@ -171,23 +176,23 @@ def draw_placements(found: Sequence[Placement]) -> str:
         x=altair.X("values:Q", stack="normalize", axis=axis),
         color=altair.Color("status:N", scale=scale),
         order=altair.Order("order:O"),
-        description=altair.Description("said:N"),
+        description=altair.Description("text:N"),
     )
     names = named_at_left(altair.Chart(values_of(row for row in rows if row["order"] == 0)).encode(y=y))
-    padding = {"left": room_for(one.path for one in found), "right": 22, "top": 4, "bottom": 24}
+    padding = {"left": room_for(one.path for one in placements), "right": 22, "top": 4, "bottom": 24}
     label = "How the values of each field were found in their sources"
-    return svg_of(altair.layer(bars, names), label, size=(WIDTH, 22 * len(found) + 28), padding=padding)
+    return svg_of(altair.layer(bars, names), label, size=(WIDTH, 22 * len(placements) + 28), padding=padding)
 
 
-def _statuses(place: int, found: Placement) -> Iterable[dict[str, Any]]:
-    label = shortened(found.path.removeprefix("$."))
+def _statuses(place: int, placement: Placement) -> Iterable[dict[str, Any]]:
+    label = shortened(placement.path.removeprefix("$."))
     for order, status in enumerate(_TONES):
-        count = getattr(found, status)
-        said = f"{label}: {count:,} {status}"
-        yield {"place": place, "label": label, "status": status, "order": order, "values": count, "said": said}
+        count = getattr(placement, status)
+        text = f"{label}: {count:,} {status}"
+        yield {"place": place, "label": label, "status": status, "order": order, "values": count, "text": text}
 
 
-def draw_confusion(confusion: Mistaken) -> str:
+def draw_confusion(confusion: ConfusionExcerpt) -> str:
     """Return a square per pair of labels, the darker the larger its share of the gold label's rows."""
     place = {label: i for i, label in enumerate(confusion.labels)}
     rows = [
@@ -196,7 +201,7 @@ def draw_confusion(confusion: Mistaken) -> str:
             "predicted": place[predicted],
             "rows": count,
             "share": count / confusion.supports[gold],
-            "said": f"{shortened(gold)}, predicted {shortened(predicted)}: {count:,}",
+            "text": f"{shortened(gold)}, predicted {shortened(predicted)}: {count:,}",
             "colour": "accent" if gold == predicted else "bad",
         }
         for gold, predicted, count in confusion.cells
@@ -216,7 +221,7 @@ def _squares(rows: list[dict[str, Any]], labels: Sequence[str]) -> Iterable[Any]
     base = altair.Chart(values_of(rows)).encode(
         x=altair.X("predicted:O", scale=scale, axis=None),
         y=altair.Y("gold:O", scale=scale, axis=None),
-        description=altair.Description("said:N"),
+        description=altair.Description("text:N"),
     )
     shade = altair.Opacity("share:Q", scale=altair.Scale(domain=[0, 1], range=[0.1, 0.7]))
     yield base.mark_rect().encode(color=altair.Color("colour:N", scale=colour), opacity=shade)

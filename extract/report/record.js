@@ -29,11 +29,11 @@ const PLAIN_NAME = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const member = (path, name) => (PLAIN_NAME.test(name) ? `${path}.${name}` : `${path}[${JSON.stringify(name)}]`);
 
 function spansByPath(record) {
-  const found = new Map();
+  const places = new Map();
   for (const [path, status, start, end, page, text] of record.spans ?? []) {
-    found.set(path, { path, status, start, end, page, text });
+    places.set(path, { path, status, start, end, page, text });
   }
-  return found;
+  return places;
 }
 
 function activate(box, path, target) {
@@ -45,7 +45,7 @@ function activate(box, path, target) {
   linked.find((node) => node.matches(target))?.scrollIntoView({ block: "nearest" });
 }
 
-const SAID = new Set(["normalised", "fuzzy", "missing"]); // what stands there as it is needs no words
+const IN_WORDS = new Set(["normalised", "fuzzy", "missing"]); // an exact quotation needs no words
 
 function placedValue(text, span, inSource) {
   const label = span.status;
@@ -57,7 +57,7 @@ function placedValue(text, span, inSource) {
   };
   const value = el(inSource ? "button" : "span", inSource ? { ...attributes, type: "button" } : attributes, text);
   const notes = [
-    SAID.has(span.status) ? label : null,
+    IN_WORDS.has(span.status) ? label : null,
     inSource ? null : quoted,
     span.page === null ? null : `page ${span.page}`,
   ];
@@ -178,10 +178,10 @@ function readable(answer) {
 }
 
 function errorSide(error) {
-  const told = ["code", "path", "message", "attempts"].filter(
+  const names = ["code", "path", "message", "attempts"].filter(
     (name) => error[name] !== null && error[name] !== undefined,
   );
-  const side = el("div", {}, el("h4", {}, "No answer"), definitions(told.map((name) => [name, plain(error[name])])));
+  const side = el("div", {}, el("h4", {}, "No answer"), definitions(names.map((name) => [name, plain(error[name])])));
   if (!error.answer) return side;
   const answer = el(
     "div",
@@ -235,8 +235,8 @@ function sourceSide(record) {
     if (data.more) side.append(el("p", { class: "null" }, `… and ${data.more} more`));
   }
   if (record.origin) {
-    const told = Object.entries(record.origin).map(([name, value]) => [name, plain(value)]);
-    side.append(el("h4", {}, "Origin"), definitions(told));
+    const entries = Object.entries(record.origin).map(([name, value]) => [name, plain(value)]);
+    side.append(el("h4", {}, "Origin"), definitions(entries));
   }
   return side;
 }

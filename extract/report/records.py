@@ -1,4 +1,4 @@
-"""The records that a report shows: a bounded, repeatable choice of rows, cut to a bounded length, as plain JSON."""
+"""The records that a report shows: a bounded, repeatable sample of rows, cut to a bounded length, as plain JSON."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ from extract.results.columns import error_schema, places_in_input
 __all__ = ["Shown", "shown_records"]
 
 _ALL_CHARACTERS = 3_000_000  # of source text in one report, and of answers
-_FEWEST, _MOST = 400, 20_000  # characters of source text of one record
-_MOST_SOURCES = 12  # columns of the input that are shown
-_MOST_NOT_RUN = 100  # rows that were not asked: there is nothing to see in them
-_SPANS_OF_ONE = 300
+_MIN_SOURCE, _MAX_SOURCE = 400, 20_000  # characters of source text of one record
+_MAX_COLUMNS = 12  # of the input
+_MAX_NOT_RUN = 100  # rows that the run did not reach: there is little to see in them
+_MAX_SPANS = 300  # of one record
 _TURN, _LENGTH = "_turn_in_report", "_length_of_{}"
 _ORIGIN = {
     "model": "model",
@@ -42,9 +42,9 @@ _ORIGIN = {
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """Records as JSON objects, and how many valid and rejected rows there are in all.
+    """Records as JSON objects, and the numbers of all valid and rejected rows.
 
-    Of the rejected rows that are shown, `sourceless` lack the text that was asked about.
+    `sourceless` of the rejected rows that are shown lack their input.
     """
 
     data: JsonObject
@@ -58,23 +58,25 @@ class Shown:
         return self.valid + self.rejected
 
 
-def shown_records(material: Material, columns: Columns, most: int) -> Shown:
-    """Choose at most `most` records: rejected rows first, up to half of them where there are more; evenly spaced.
+def shown_records(material: Material, columns: Columns, limit: int) -> Shown:
+    """Choose up to `limit` records, evenly spaced: rejected rows first, which get half of the room if they need it.
 
     Raises ConfigError for a source that is not the input of the run.
     """
     rows = valid_rows(material, columns)
     valid = _height(rows)
     rejected = sum((material.codes or {}).values()) if material.errors is None else _height(material.errors)
-    bad = _bad_rows(material, max(most // 2, most - valid))
+    bad = _bad_rows(material, max(limit // 2, limit - valid))
     names = [*dict.fromkeys((*_read_first(material, columns), *columns.source))]
-    shown, more = names[:_MOST_SOURCES], len(names[_MOST_SOURCES:])
-    chosen = _evenly(_cut_short(rows, shown), valid, most - bad.height)
+    shown, more = names[:_MAX_COLUMNS], len(names[_MAX_COLUMNS:])
+    chosen = _evenly(_cut_short(rows, shown), valid, limit - bad.height)
     places = _places(material, chosen[PLACE].to_list())
     sources = find_sources(material, columns, bad, shown)
     check_source(material, places, chosen, shown)
     count = max(1, chosen.height + bad.height)
-    cutter = Cutter(min(_MOST, max(_FEWEST, _ALL_CHARACTERS // count)), max(_FEWEST, _ALL_CHARACTERS // count))
+    cutter = Cutter(
+        min(_MAX_SOURCE, max(_MIN_SOURCE, _ALL_CHARACTERS // count)), max(_MIN_SOURCE, _ALL_CHARACTERS // count)
+    )
     records = [_rejected(error, source, cutter) for error, source in zip(bad.to_dicts(), sources, strict=True)]
     column = id_column(material)
     for place, row in zip(places, chosen.iter_rows(named=True), strict=True):
@@ -90,15 +92,15 @@ def _height(rows: pl.LazyFrame) -> int:
 
 
 def _evenly(rows: pl.LazyFrame, height: int, wanted: int) -> pl.DataFrame:
-    """Return rows at equal distances, the first among them: the same ones each time, without all in memory."""
+    """Return rows at equal distances, beginning with the first: the same each time, without reading all to memory."""
     if wanted >= height:
         return rows.collect(engine="streaming")
     turns = [i * height // wanted for i in range(wanted)]
     return rows.with_row_index(_TURN).filter(pl.col(_TURN).is_in(turns)).drop(_TURN).collect(engine="streaming")
 
 
-def _bad_rows(material: Material, most: int) -> pl.DataFrame:
-    """Return rejected rows with their places in the input, null where not known; rows that were not asked come last."""
+def _bad_rows(material: Material, limit: int) -> pl.DataFrame:
+    """Return rejected rows with their places in the input, null where unknown; rows that were not run come last."""
     if material.errors is None:
         return pl.DataFrame(schema={**error_schema(pl.Int64()), PLACE: pl.Int64})
     errors = material.errors
@@ -107,14 +109,14 @@ def _bad_rows(material: Material, most: int) -> pl.DataFrame:
     else:
         is_place = id_column(material) is None and errors.collect_schema()["row_id"].is_integer()
         errors = errors.with_columns((pl.col("row_id") if is_place else pl.lit(None)).cast(pl.Int64).alias(PLACE))
-    is_asked = pl.col("code").cast(pl.String).ne_missing("not_run")
-    asked, others = errors.filter(is_asked), errors.filter(~is_asked)
-    told = _evenly(asked, _height(asked), most)
-    return pl.concat([told, _evenly(others, _height(others), min(_MOST_NOT_RUN, most - told.height))])
+    was_run = pl.col("code").cast(pl.String).ne_missing("not_run")
+    rejected, not_run = errors.filter(was_run), errors.filter(~was_run)
+    first = _evenly(rejected, _height(rejected), limit)
+    return pl.concat([first, _evenly(not_run, _height(not_run), min(_MAX_NOT_RUN, limit - first.height))])
 
 
 def _cut_short(rows: pl.LazyFrame, names: Sequence[str]) -> pl.LazyFrame:
-    """Return rows of which no more is read into memory than can be shown: long texts begin, bytes are counted."""
+    """Return rows cut to what can be shown before they are read: the beginning of texts, the size of bytes."""
     schema = rows.collect_schema()
     cut = []
     for name, dtype in schema.items():
@@ -122,15 +124,15 @@ def _cut_short(rows: pl.LazyFrame, names: Sequence[str]) -> pl.LazyFrame:
             cut.append(pl.format("({} bytes)", pl.col(name).bin.size()).alias(name))
         elif isinstance(dtype, pl.String) and name in names:
             cut.append(pl.col(name).str.len_chars().alias(_LENGTH.format(name)))
-            cut.append(pl.col(name).str.head(_MOST))
+            cut.append(pl.col(name).str.head(_MAX_SOURCE))
     return rows.with_columns(cut)
 
 
 def _places(material: Material, places: list[int]) -> Sequence[int | None]:
-    """Return where rows of the output stand in the input, None where that is not known."""
+    """Return the places in the input of rows of the output, None where they are unknown."""
     if material.keeps_rejected or not (material.codes or material.errors is not None):
         return places
-    if material.errors is None:  # which rows were left out is not known, nor where the others stood
+    if material.errors is None:  # it is unknown which rows were left out, and so where the others stood
         return [None] * len(places)
     if material.failed is not None:
         return places_in_input(places, material.failed)
@@ -145,9 +147,9 @@ def _read_first(material: Material, columns: Columns) -> list[str]:
 
 
 def _rejected(error: Mapping[str, Any], source: Sequence[Any] | None, cutter: Cutter) -> JsonObject:
-    told = {name: cutter.text(error[name]) for name in ("code", "message", "path", "answer")}
-    told["message"] = told["message"] and without_secrets(told["message"])
-    record = {"id": cutter.plain(error["row_id"]), "error": {**told, "attempts": cutter.plain(error["attempts"])}}
+    texts = {name: cutter.text(error[name]) for name in ("code", "message", "path", "answer")}
+    texts["message"] = texts["message"] and without_secrets(texts["message"])
+    record = {"id": cutter.plain(error["row_id"]), "error": {**texts, "attempts": cutter.plain(error["attempts"])}}
     return record if source is None else record | {"source": [cutter.source(cell) for cell in source]}
 
 
@@ -164,9 +166,9 @@ def _valid(row: Mapping[str, Any], names: Sequence[str], columns: Columns, cutte
     return record | {"origin": origin} if origin else record
 
 
-def _origin(told: Mapping[str, Any], cutter: Cutter) -> Iterator[tuple[str, Any]]:
+def _origin(provenance: Mapping[str, Any], cutter: Cutter) -> Iterator[tuple[str, Any]]:
     for name, label in _ORIGIN.items():
-        value = told.get(name)
+        value = provenance.get(name)
         if value in (None, 0, []) and name != "attempts":
             continue
         rounded = float(f"{value:.4g}") if isinstance(value, float) and math.isfinite(value) else value
@@ -174,17 +176,17 @@ def _origin(told: Mapping[str, Any], cutter: Cutter) -> Iterator[tuple[str, Any]
 
 
 def _placed(spans: Sequence[Mapping[str, Any]], sources: Sequence[Any], columns: Columns) -> JsonObject:
-    """Return spans, and the number of the source column that their offsets count in, None where it is not there.
+    """Return spans, and the number of the source column that their offsets count in, None where it is not shown.
 
-    Which column that is, the texts tell: a grounded document may have been a file, whose text is not in the output.
+    The column is the one whose text fits the spans: a grounded document may be a file, whose text is not in the output.
     """
-    made = [[span.get(name) for name in ("path", "status", "start", "end", "page", "text")] for span in spans if span]
-    made = [[column_path(str(path), columns.keys, columns.names), *rest] for path, *rest in made]
+    rows = [[span.get(name) for name in ("path", "status", "start", "end", "page", "text")] for span in spans if span]
+    rows = [[column_path(str(path), columns.keys, columns.names), *rest] for path, *rest in rows]
     if list(columns.answer.values()) == ["value"]:  # the wrapper of an answer that is no object
-        made = [[_in_wrapper(str(path)), *rest] for path, *rest in made]
-    stands = [(start, end, text) for _, _, start, end, _, text in made if None not in (start, end) and text]
+        rows = [[_in_wrapper(str(path)), *rest] for path, *rest in rows]
+    stands = [(start, end, text) for _, _, start, end, _, text in rows if None not in (start, end) and text]
     of = next((i for i, text in enumerate(sources) if isinstance(text, str) and _fits(text, stands)), None)
-    shown = [[*rest, shortened(str(text or ""))] for *rest, text in made[:_SPANS_OF_ONE]]
+    shown = [[*rest, shortened(str(text or ""))] for *rest, text in rows[:_MAX_SPANS]]
     return {"spans": shown, "of": of}
 
 

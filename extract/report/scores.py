@@ -1,4 +1,4 @@
-"""How an output agrees with gold answers: its evaluation, and of each confusion as much as a page can show."""
+"""How an output agrees with gold answers: its evaluation, and of each confusion matrix as much as a page can show."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from extract.report.material import PROVENANCE, Columns, Material
 from extract.report.row_status import valid_rows
 from extract.results.manifest import whole_cost
 
-__all__ = ["Judgement", "Mistaken", "Taken", "judge"]
+__all__ = ["Cell", "ConfusionExcerpt", "Judgement", "judge"]
 
 NO_PREDICTION = "(no prediction)"
-_MOST_LABELS = 24
-_MOST_PAIRS = 10
+_MAX_LABELS = 24
+_MAX_PAIRS = 10
 
 
-class Taken(NamedTuple):
-    """How many rows with the gold label `gold` were given `predicted`."""
+class Cell(NamedTuple):
+    """The number of rows with the gold label `gold` and the prediction `predicted`."""
 
     gold: str
     predicted: str
@@ -33,8 +33,8 @@ class Taken(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Mistaken:
-    """Which labels are taken for which. `cells` are those among `labels`, of the `known` those with the most mistakes.
+class ConfusionExcerpt:
+    """A part of a confusion matrix: the `labels` with the most mistakes out of `known`, and the `cells` among them.
 
     `supports` are the rows of each gold label, `worst` the most frequent pairs of different labels.
     """
@@ -42,16 +42,16 @@ class Mistaken:
     labels: tuple[str, ...]
     known: int
     supports: dict[str, int]
-    cells: tuple[Taken, ...]
-    worst: tuple[Taken, ...]
+    cells: tuple[Cell, ...]
+    worst: tuple[Cell, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Judgement:
-    """Scores, and for each field that holds labels which of them are mistaken."""
+    """Scores, and a confusion matrix for each field that holds labels."""
 
     evaluation: Evaluation
-    mistaken: dict[str, Mistaken]
+    confusions: dict[str, ConfusionExcerpt]
 
 
 def judge(material: Material, columns: Columns, gold: str, *, on: str) -> Judgement:
@@ -59,55 +59,58 @@ def judge(material: Material, columns: Columns, gold: str, *, on: str) -> Judgem
 
     Raises ConfigError for a gold file that cannot be read, a column that is not there and keys that repeat.
     """
-    known = material.rows.collect_schema()
-    dtypes = {field: known[column] for column, field in columns.answer.items()}
+    schema = material.rows.collect_schema()
+    dtypes = {field: schema[column] for column, field in columns.answer.items()}
     right = read_table(gold, texts=text_fields(dtypes.items()))
-    if on not in known:
-        raise ConfigError(f"{material.name} has no column {on!r} to join on; it has {list(known)!r}")
-    told = {name.partition(".")[0] for name in right.columns}
-    fields = {column: field for column, field in columns.answer.items() if field in told and on not in (column, field)}
+    if on not in schema:
+        raise ConfigError(f"{material.name} has no column {on!r} to join on; it has {list(schema)!r}")
+    in_gold = {name.partition(".")[0] for name in right.columns}
+    fields = {
+        column: field for column, field in columns.answer.items() if field in in_gold and on not in (column, field)
+    }
     if not fields:
         raise ConfigError(f"{gold} has none of the output's fields {list(columns.answer.values())!r}")
     read = (on, *fields, *([PROVENANCE] if columns.provenance else []))
-    # Rows that tell by themselves whether they were rejected also tell what that has cost.
-    telling = columns.provenance and "code" in inner_names(known, PROVENANCE)
-    rows = material.rows if telling else valid_rows(material, columns)
+    # Provenance says which rows were rejected, and what they cost: so rejected rows stay in, as wrong ones.
+    has_codes = columns.provenance and "code" in inner_names(schema, PROVENANCE)
+    rows = material.rows if has_codes else valid_rows(material, columns)
     left = rows.select(read).rename(fields).collect(engine="streaming")
     names = [name for name in right.columns if name.partition(".")[0] in fields.values()]
     labels = list(label_fields((field, left.schema[field]) for field in fields.values()))
     spent = whole_cost(material.manifest, right.height)
     evaluation = evaluate(left, right, on=on, fields=names, labels=labels, spent=spent)
-    confusions = {score.name: score.confusion for score in evaluation.fields}
-    return Judgement(evaluation, {name: _mistaken(found) for name, found in confusions.items() if found is not None})
+    scores = {score.name: score.confusion for score in evaluation.fields}
+    confusions = {name: _excerpt(confusion) for name, confusion in scores.items() if confusion is not None}
+    return Judgement(evaluation, confusions)
 
 
-def _mistaken(confusion: Confusion) -> Mistaken:
-    taken = list(_pairs(confusion))
-    worst = sorted((one for one in taken if one.gold != one.predicted), key=lambda one: (-one.rows, one))
+def _excerpt(confusion: Confusion) -> ConfusionExcerpt:
+    cells = list(_cells(confusion))
+    worst = sorted((one for one in cells if one.gold != one.predicted), key=lambda one: (-one.rows, one))
     involved = Counter[str]()
     for gold, predicted, rows in worst:
         involved[gold] += rows
         involved[predicted] += rows
-    known = dict.fromkeys(label for one in taken for label in one[:2])
-    chosen = set(sorted(known, key=lambda label: (-involved[label], label))[:_MOST_LABELS])
-    # In the order of the evaluation, so that both sides read alike.
+    known = dict.fromkeys(label for one in cells for label in one[:2])
+    chosen = set(sorted(known, key=lambda label: (-involved[label], label))[:_MAX_LABELS])
+    # In the order of the evaluation, so that rows and columns read alike.
     ordered = [*map(shown_label, confusion.labels), NO_PREDICTION]
     supports = Counter[str]()
     for label, rows in zip(ordered, confusion.supports, strict=False):
-        supports[label] += rows  # a label may be called as the rows without one are
-    return Mistaken(
+        supports[label] += rows  # a label may itself be called "(null)", like rows without one
+    return ConfusionExcerpt(
         labels=tuple(label for label in dict.fromkeys(ordered) if label in chosen),
         known=len(known),
         supports=supports,
-        cells=tuple(one for one in taken if {one.gold, one.predicted} <= chosen),
-        worst=tuple(worst[:_MOST_PAIRS]),
+        cells=tuple(one for one in cells if {one.gold, one.predicted} <= chosen),
+        worst=tuple(worst[:_MAX_PAIRS]),
     )
 
 
-def _pairs(confusion: Confusion) -> Iterator[Taken]:
+def _cells(confusion: Confusion) -> Iterator[Cell]:
     names = [*map(shown_label, confusion.labels), NO_PREDICTION]
     for gold, predicted, rows in confusion.cells:
-        yield Taken(names[gold], names[predicted], rows)
+        yield Cell(names[gold], names[predicted], rows)
     for name, rows in zip(names, confusion.unanswered, strict=False):
         if rows:
-            yield Taken(name, NO_PREDICTION, rows)
+            yield Cell(name, NO_PREDICTION, rows)

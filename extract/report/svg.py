@@ -1,4 +1,4 @@
-"""A drawing made safe: only known shapes and attributes of it are kept, and its colours become names of the page's."""
+"""Makes a drawing safe: only known shapes and attributes stay, and its colours become classes of the page."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _PLAIN = re.compile(r"[A-Za-z0-9 .,()+\-]*")
 
 
 def safe_svg(drawing: str, label: str) -> str:
-    """Return the SVG text of a drawing with nothing in it but shapes and text, `label` being its name for readers.
+    """Return a drawing as SVG with nothing in it but shapes and text; `label` is its accessible name.
 
     What the drawing says about a mark becomes its tooltip.
     """

@@ -24,13 +24,13 @@ function recordRow(record) {
   const opener = el("button", { type: "button", class: "opener", "aria-expanded": "false" }, plain(record.id) || "–");
   const row = el("tr", { class: "record", role: "row" }, el("th", { scope: "row", role: "rowheader" }, opener));
   if (record.error) {
-    const told = el(
+    const reason = el(
       "span",
       { class: "clip" },
       el("span", { class: "code" }, record.error.code ?? "error"),
       ` ${record.error.message ?? ""}`.slice(0, EXCERPT),
     );
-    row.append(el("td", { role: "cell", "data-label": "no answer", colspan: Math.max(1, columns.length) }, told));
+    row.append(el("td", { role: "cell", "data-label": "no answer", colspan: Math.max(1, columns.length) }, reason));
   } else {
     row.append(...previewed.map((_, i) => previewCell(record, i)));
     if (hasSource) row.append(cell(data.source[0], textOf(record.source[0]).replace(/\s+/g, " ").slice(0, EXCERPT)));
@@ -80,14 +80,14 @@ function haystack(record) {
 }
 
 let page = 0;
-let found = data.records;
+let matches = data.records;
 
 function show() {
-  const pages = Math.max(1, Math.ceil(found.length / PER_PAGE));
+  const pages = Math.max(1, Math.ceil(matches.length / PER_PAGE));
   page = Math.min(page, pages - 1);
-  const shown = found.slice(page * PER_PAGE, (page + 1) * PER_PAGE);
+  const shown = matches.slice(page * PER_PAGE, (page + 1) * PER_PAGE);
   table.tBodies[0].replaceChildren(...shown.map(recordRow));
-  byId("found").textContent = found.length === 1 ? "1 record" : `${found.length.toLocaleString("en")} records`;
+  byId("found").textContent = matches.length === 1 ? "1 record" : `${matches.length.toLocaleString("en")} records`;
   byId("page").textContent = `page ${page + 1} of ${pages}`;
   byId("back").disabled = page === 0;
   byId("next").disabled = page === pages - 1;
@@ -97,7 +97,7 @@ function show() {
 function search() {
   const words = byId("search").value.toLowerCase().split(/\s+/).filter(Boolean);
   const [, fits] = KINDS[byId("kind").value];
-  found = data.records.filter((record) => fits(record) && words.every((word) => haystack(record).includes(word)));
+  matches = data.records.filter((record) => fits(record) && words.every((word) => haystack(record).includes(word)));
   page = 0;
   show();
 }

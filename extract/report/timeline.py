@@ -1,4 +1,4 @@
-"""How a run went over time, and what it took: from the output's footer, and from the ledger in its cache."""
+"""How a run went over time, and what it cost: from the output's footer, and from the ledger in its cache."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _POINTS = 60
 
 
 class Moment(NamedTuple):
-    """One stretch of a run: seconds since the start, rows a second and requests in flight within it."""
+    """One interval of a run: its end in seconds since the start, rows a second and requests in flight within it."""
 
     seconds: float
     rate: float
@@ -41,20 +41,20 @@ class Course:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
-    """What all runs with a cache have taken. `pace` is (Unix time, attempts) in equal stretches of `stretch` seconds.
+    """What all runs with a cache took. `rates` is (Unix time, attempts) in equal intervals of `interval` seconds.
 
     `problem` says why the cache could not be read.
     """
 
     answers: int = 0
     spent: tuple[Spending, ...] = ()
-    stretch: float = 0.0
-    pace: tuple[tuple[float, int], ...] = ()
+    interval: float = 0.0
+    rates: tuple[tuple[float, int], ...] = ()
     problem: str | None = None
 
 
 def course_of(manifest: JsonObject) -> Course:
-    """Read a footer, in which anything may stand."""
+    """Return the run of a footer, which may hold anything."""
     run = manifest.get("run")
     run = run if isinstance(run, dict) else {}
     totals, stopped = run.get("totals"), run.get("stopped")
@@ -72,19 +72,19 @@ def _number(value: Any) -> float | None:
     return float(value) if is_number and math.isfinite(value) and abs(value) < 1e15 else None
 
 
-def _samples(told: Any) -> list[tuple[float, float, float]]:
-    """Return the samples of a timeline that can be meant, from (0, 0, 0) on."""
-    found = [(0.0, 0.0, 0.0)]
-    for sample in told if isinstance(told, list) else ():
+def _samples(timeline: Any) -> list[tuple[float, float, float]]:
+    """Return the valid samples of a timeline, beginning with (0, 0, 0)."""
+    samples = [(0.0, 0.0, 0.0)]
+    for sample in timeline if isinstance(timeline, list) else ():
         numbers = [_number(value) for value in sample] if isinstance(sample, list) else []
-        if len(numbers) == 3 and None not in numbers and (numbers[0] or 0.0) > found[-1][0]:
+        if len(numbers) == 3 and None not in numbers and (numbers[0] or 0.0) > samples[-1][0]:
             seconds, rows, in_flight = (value or 0.0 for value in numbers)
-            found.append((seconds, rows, in_flight))
-    return found
+            samples.append((seconds, rows, in_flight))
+    return samples
 
 
 def _moments(samples: Sequence[tuple[float, float, float]]) -> list[Moment]:
-    """Return equal stretches, so that rates can be compared, never more of them than samples."""
+    """Return equal intervals, so that their rates can be compared, at most as many as there are samples."""
     if len(samples) < 4:
         return []
     number = min(_POINTS, len(samples) - 1)
@@ -97,7 +97,7 @@ def _moments(samples: Sequence[tuple[float, float, float]]) -> list[Moment]:
 
 
 def _in_flight(samples: Sequence[tuple[float, float, float]], start: float, end: float) -> float:
-    """Return the mean of what was in flight within a stretch; the run's very end is not looked at."""
+    """Return the mean of the requests in flight within an interval, leaving out the run's last sample."""
     within = [in_flight for seconds, _, in_flight in samples[1:-1] if start <= seconds <= end]
     if within:
         return sum(within) / len(within)
@@ -105,7 +105,7 @@ def _in_flight(samples: Sequence[tuple[float, float, float]], start: float, end:
 
 
 def _between(samples: Sequence[tuple[float, float, float]], seconds: float) -> float:
-    """Return how many rows were done at a time, evenly between two samples."""
+    """Return the rows done at a time, interpolated between two samples."""
     after = min(bisect_right(samples, seconds, key=lambda one: one[0]), len(samples) - 1)
     (start, before, _), (end, done, _) = samples[after - 1], samples[after]
     return before + (done - before) * min(1.0, (seconds - start) / (end - start))
@@ -114,8 +114,8 @@ def _between(samples: Sequence[tuple[float, float, float]], seconds: float) -> f
 def read_ledger(cache: Path) -> Ledger:
     """Read a cache without changing it."""
     try:
-        with ResponseCache(cache, read_only=True) as kept:
-            stretch, pace = kept.pace(_POINTS)
-            return Ledger(answers=len(kept), spent=tuple(kept.spent()), stretch=stretch, pace=tuple(pace))
+        with ResponseCache(cache, read_only=True) as stored:
+            interval, rates = stored.pace(_POINTS)
+            return Ledger(answers=len(stored), spent=tuple(stored.spent()), interval=interval, rates=tuple(rates))
     except ExtractError as error:
         return Ledger(problem=str(error))

@@ -1,4 +1,4 @@
-"""A report written: one file, put in place when it is whole."""
+"""Writes a report: one file, put in place when it is complete."""
 
 from __future__ import annotations
 
@@ -27,13 +27,18 @@ def write_report(
     cache: str | os.PathLike[str] | None = None,
     source: Any = None,
 ) -> Path:
-    """Write a report on a Run or on its Parquet output: one HTML file that loads nothing. Return its path.
+    """Write a report on a Run or on its Parquet output: one HTML file that loads nothing else. Return its path.
 
-    `gold` is a file of right answers, joined where the column `on` is equal; `rows` is the most records that are shown,
-    `cache` the run's cache, by default looked for beside the output, and `source` its input, for the texts of rejected
+    `gold` is a file of gold answers, joined where the column `on` is equal; `rows` is the maximum of records shown,
+    `cache` the run's cache, by default the one beside the output, and `source` its input, for the texts of rejected
     rows that were left out of the output. Memory and the file's size are bounded by `rows`, whatever the output's size.
-    A Run links to its report from then on.
-    Raises ConfigError for files that do not fit, and without the extra `report`; OutputError where it cannot write.
+    From then on a Run links to its report.
+    Raises ConfigError for files that do not belong together, and without the extra `report`; OutputError where the file
+    cannot be written.
+
+        >>> result = run(["It works", "It broke"], Extractor(["good", "bad"], "{text}"), offline=True)
+        >>> write_report(result, "report.html").name
+        'report.html'
     """
     target = Path(path)
     if (gold is None) != (on is None):
@@ -44,7 +49,7 @@ def write_report(
         raise ConfigError(f"{target}: a report ends in .html")
     material = open_material(output, cache=cache, source=source)
     try:
-        facts = gather(material, gold=gold, on=on, most=rows)
+        facts = gather(material, gold=gold, on=on, max_records=rows)
     except pl.exceptions.PolarsError as error:
         raise ConfigError(f"{material.name} cannot be read: {str(error).strip().splitlines()[0][:200]}") from None
     written = _put(render(facts), target)

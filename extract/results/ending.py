@@ -1,4 +1,4 @@
-"""The end of a run: the sink is closed, rejected rows are written, and all that is left becomes a Run."""
+"""The end of a run: the sink is closed, rejected rows are written, and the result becomes a Run."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ __all__ = ["Ending", "Opened", "finish"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
-    """What was known before the first row was asked: where rows go, and what the output looks like.
+    """What is known before the first request: where rows go, and what the output looks like.
 
-    `output` is the path that was asked for, None where rows stay in memory or go to a sink of the user's own.
-    `input_columns` is how many of the schema's columns are those of the input.
+    `output` is the path that the user named, None where rows stay in memory or go to the user's own sink. The first
+    `input_columns` columns of the schema are those of the input.
     """
 
     sink: Sink
@@ -39,7 +39,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How asking went, on one machine or on many. `sink_lost`: the sink has failed or was abandoned on the way.
+    """How a run went, on one machine or on many. `sink_lost`: the sink failed or was abandoned on the way.
 
     `failed_places` are the positions of `errors` in the input, counted from 0.
     """
@@ -58,15 +58,15 @@ class Ending:
 
     @property
     def whole(self) -> bool:
-        """True where nothing has cut the run short."""
+        """True where the run reached its end."""
         return self.stopped is None and not self.interrupted
 
 
 def finish(opened: Opened, ending: Ending) -> Run:
     """Close the sink, write the rejected rows, and return the Run.
 
-    A stop before any row was judged is raised: there is nothing to return. Where the output cannot be written, the Run
-    says so in `stopped`: what was paid for is in the cache.
+    A stop before any row was valid or rejected is raised: there is nothing to return. Where the output cannot be
+    written, the Run says so in `stopped`; its answers are in the cache.
     """
     if ending.stopped is not None and ending.totals.valid == ending.totals.rejected == 0:
         raise ending.stopped
@@ -105,7 +105,7 @@ def finish(opened: Opened, ending: Ending) -> Run:
 
 
 def _is_worthless(opened: Opened, ending: Ending) -> bool:
-    """Return whether what was begun is worth no name: a file without a row, or a sink that Ctrl-C has cut short."""
+    """Return whether the output is not worth keeping: a file without a row, or one that Ctrl-C broke off."""
     if ending.sink_lost and ending.interrupted:
         return True
     return opened.output is not None and ending.totals.valid == 0 and not ending.whole

@@ -50,18 +50,18 @@ def half_rejected(**options: Any) -> tuple[Run, pl.DataFrame]:
 @pytest.mark.parametrize("errors", ["split", "null"])
 def test_a_rejected_row_is_a_missing_answer_whatever_the_frame_holds_of_it(errors: Any) -> None:
     done, gold = half_rejected(errors=errors, provenance=True)
-    told = evaluate(done.frame, gold, on="id")
+    with_provenance = evaluate(done.frame, gold, on="id")
     bare = evaluate(done.frame.drop("_extract"), gold, on="id", rejected=done.errors["row_id"])
-    for result in (told, bare):
+    for result in (with_provenance, bare):
         assert (result.missing, result.extra, result.correct) == (4, 0, 6)
         assert (result["amount"].exact, result["topic"].accuracy) == (0.6, 0.6)
 
 
 def test_a_rejected_row_is_right_in_no_run_that_is_compared() -> None:
     (null, gold), (split, _) = (half_rejected(errors=errors, provenance=True) for errors in ("null", "split"))
-    found = compare(null.frame, split.frame, gold, on="id")
-    assert (found.rows, found.only_in_a, found.only_in_b) == (6, 0, 0)
-    assert (found["amount"].both, found["amount"].neither) == (6, 4)
+    comparison = compare(null.frame, split.frame, gold, on="id")
+    assert (comparison.rows, comparison.only_in_a, comparison.only_in_b) == (6, 0, 0)
+    assert (comparison["amount"].both, comparison["amount"].neither) == (6, 4)
 
 
 def test_what_rejected_rows_cost_counts_where_it_is_known_and_is_told_where_not() -> None:
@@ -78,9 +78,9 @@ def test_what_rejected_rows_cost_counts_where_it_is_known_and_is_told_where_not(
         assert some is not None
         assert some.at_least == (errors == "split")
     split, gold = half_rejected(errors="split", provenance=True)
-    told = evaluate(split.frame, gold, on="id")
-    assert "at least $" in str(told)
-    assert "what 4 rows without an answer cost is not known" in str(told)
+    evaluation = evaluate(split.frame, gold, on="id")
+    assert "at least $" in str(evaluation)
+    assert "what 4 rows without an answer cost is not known" in str(evaluation)
 
 
 def test_rows_that_an_earlier_run_has_paid_in_part_are_left_out(tmp_path: Path) -> None:
@@ -90,9 +90,9 @@ def test_rows_that_an_earlier_run_has_paid_in_part_are_left_out(tmp_path: Path) 
     extractor = Extractor(["a", "b"], "{text}")
     run(rows.head(4), extractor, client=client, cache=tmp_path / "cache")
     again = run(rows, extractor, client=client, cache=tmp_path / "cache", samples=3, provenance=True)
-    found = evaluate(again.frame, gold, on="id").cost
-    assert found is not None
-    assert (found.rows, found.unknown, found.missing) == (2, 4, 0)
+    cost = evaluate(again.frame, gold, on="id").cost
+    assert cost is not None
+    assert (cost.rows, cost.unknown, cost.missing) == (2, 4, 0)
 
 
 def test_what_cost_nothing_is_not_told_as_a_price() -> None:
@@ -115,17 +115,17 @@ def test_the_command_knows_rejected_rows_and_the_cost_of_the_whole_run_from_its_
 ) -> None:
     monkeypatch.chdir(tmp_path)
     Path("p.py").write_text(PIPELINE)
-    told = {}
+    fields = {}
     for errors in ("split", "null"):
         done, gold = half_rejected(output=f"{errors}.parquet", errors=errors, provenance=provenance)
         gold.write_parquet("gold.parquet")
-        found = typed(f"{errors}.parquet", "gold.parquet")
-        assert (found["missing"], found["correct"]) == (4, 6)
+        evaluation = typed(f"{errors}.parquet", "gold.parquet")
+        assert (evaluation["missing"], evaluation["correct"]) == (4, 6)
         if provenance:
             assert done.cost is not None
-            assert found["cost"]["per_correct"] == pytest.approx(float(done.cost) / 6)
-            assert found["cost"]["at_least"] is False
-        told[errors] = found["fields"]
+            assert evaluation["cost"]["per_correct"] == pytest.approx(float(done.cost) / 6)
+            assert evaluation["cost"]["at_least"] is False
+        fields[errors] = evaluation["fields"]
         write_report(f"{errors}.parquet", "report.html", gold="gold.parquet", on="id")
         assert "Without a prediction, counted as wrong: 4." in Path("report.html").read_text()
-    assert told["split"] == told["null"]
+    assert fields["split"] == fields["null"]

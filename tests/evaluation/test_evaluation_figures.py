@@ -269,13 +269,13 @@ def test_the_notebook_table_is_escaped() -> None:
 def test_everything_can_be_written_as_json() -> None:
     predicted, gold = sample(random.Random(1), 60)
     gold = gold.with_columns(items=pl.Series([["a"]] * 60), total=pl.lit(Decimal("1.5")))
-    told = json.loads(json.dumps(evaluate(predicted.join(gold.drop("x"), on="id"), gold, on="id").to_dict()))
-    fields = {field["field"]: field for field in told["fields"]}
+    evaluation = json.loads(json.dumps(evaluate(predicted.join(gold.drop("x"), on="id"), gold, on="id").to_dict()))
+    fields = {field["field"]: field for field in evaluation["fields"]}
     assert fields["x"]["macro"]["f1"] == pytest.approx(sum(one["f1"] for one in fields["x"]["labels"]) / 3)
     assert fields["x"]["confusion"]["labels"] == ["a", "b", "c"]
     assert fields["items"]["members"]["f1"] == 1
     assert len(fields["x"]["intervals"]["kappa"]) == 2
-    assert told["cost"] is None
+    assert evaluation["cost"] is None
 
 
 def test_averages_of_one_perfect_label_are_one() -> None:
@@ -296,11 +296,11 @@ def runs() -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
 
 def test_two_runs_are_compared_row_by_row() -> None:
     a, b, _ = runs()
-    found = compare(a, b, on="id")
-    assert (found.rows, found.only_in_a, found.only_in_b, found.gold) == (4, 2, 1, None)
-    assert (found["x"].changed, found["n"].changed, found["x"].p_value) == (3, 0, None)
-    assert found.changes.rows() == [(2, "x", "b", "a"), (3, "x", "a", "b"), (4, "x", None, "b")]
-    assert str(found).splitlines() == [
+    comparison = compare(a, b, on="id")
+    assert (comparison.rows, comparison.only_in_a, comparison.only_in_b, comparison.gold) == (4, 2, 1, None)
+    assert (comparison["x"].changed, comparison["n"].changed, comparison["x"].p_value) == (3, 0, None)
+    assert comparison.changes.rows() == [(2, "x", "b", "a"), (3, "x", "a", "b"), (4, "x", None, "b")]
+    assert str(comparison).splitlines() == [
         "4 rows in both, 2 only in a, 1 only in b",
         "field  rows  changed",
         "x         4        3",
@@ -309,18 +309,18 @@ def test_two_runs_are_compared_row_by_row() -> None:
 
 
 def test_gold_tells_which_run_is_right_and_a_missing_row_is_wrong() -> None:
-    found = compare(*runs(), on="id")
-    split = found["x"]
+    comparison = compare(*runs(), on="id")
+    split = comparison["x"]
     # 1 is right in both; 2 and 5 only in a; 3, 4 and 6 only in b; 7 is in neither.
     assert (split.both, split.only_a, split.only_b, split.neither) == (1, 2, 3, 1)
     assert split.p_value == mcnemar(2, 3) == 1.0
-    assert (found["n"].both, found["n"].p_value) == (None, None)
-    assert (found.gold, found.unjudged) == (7, 1)
-    assert found.changes.columns == ["id", "field", "a", "b", "gold"]
-    assert found.changes.row(0) == (2, "x", "b", "a", "b")
-    assert json.loads(json.dumps(found.to_dict()))["fields"][0]["only_b"] == 3
-    assert "1 rows without gold" in str(found)
-    assert "<table>" in found._repr_html_()
+    assert (comparison["n"].both, comparison["n"].p_value) == (None, None)
+    assert (comparison.gold, comparison.unjudged) == (7, 1)
+    assert comparison.changes.columns == ["id", "field", "a", "b", "gold"]
+    assert comparison.changes.row(0) == (2, "x", "b", "a", "b")
+    assert json.loads(json.dumps(comparison.to_dict()))["fields"][0]["only_b"] == 3
+    assert "1 rows without gold" in str(comparison)
+    assert "<table>" in comparison._repr_html_()
 
 
 def test_what_a_run_tells_about_its_answers_is_not_compared_unless_it_is_named() -> None:
@@ -344,14 +344,14 @@ def test_a_comparison_counts_each_gold_row_once_as_the_evaluation_of_each_run_do
     assume(all(not one or not other or one & other for one, other in combinations(keys, 2)))  # else it is an error
     schema = {"id": pl.Int64, "x": pl.String}
     a, b, gold = (pl.DataFrame(one, schema=schema, orient="row") for one in (ours, others, true))
-    found = compare(a, b, gold, on="id")
-    split = found["x"]
+    comparison = compare(a, b, gold, on="id")
+    split = comparison["x"]
     counts = (split.both or 0, split.only_a or 0, split.only_b or 0, split.neither or 0)
     assert sum(counts) == gold.height
     assert counts[0] + counts[1] == evaluate(a, gold, on="id", resamples=0).correct
     assert counts[0] + counts[2] == evaluate(b, gold, on="id", resamples=0).correct
-    assert (found.rows + found.only_in_a, found.rows + found.only_in_b) == (a.height, b.height)
-    assert split.changed == found.changes.height == compare(b, a, on="id")["x"].changed
+    assert (comparison.rows + comparison.only_in_a, comparison.rows + comparison.only_in_b) == (a.height, b.height)
+    assert split.changed == comparison.changes.height == compare(b, a, on="id")["x"].changed
     assert compare(a, a, on="id")["x"].changed == 0
 
 

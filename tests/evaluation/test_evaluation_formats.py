@@ -110,19 +110,21 @@ def test_the_format_decides_no_score() -> None:
     for ending in ENDINGS:
         answered([ANSWER, OTHER, ANSWER], f"out.{ending}")
         answered([ANSWER, OTHER, OTHER], f"gold.{ending}")
-    found = {(ours, theirs): judged(f"out.{ours}", f"gold.{theirs}") for ours, theirs in product(ENDINGS, ENDINGS)}
+    evaluations = {
+        (ours, theirs): judged(f"out.{ours}", f"gold.{theirs}") for ours, theirs in product(ENDINGS, ENDINGS)
+    }
     changed = {name for name, value in ANSWER.items() if value != OTHER[name]}
-    expected = {one["field"]: one for one in found["parquet", "parquet"]["fields"]}
+    expected = {one["field"]: one for one in evaluations["parquet", "parquet"]["fields"]}
     for name, one in expected.items():
         share = 2 / 3 if name.partition(".")[0] in changed else 1
         assert one["exact"] == share, name
-    for formats, evaluation in found.items():
+    for formats, evaluation in evaluations.items():
         fields = {one["field"]: one for one in evaluation["fields"]}
         assert fields.keys() >= ANSWER.keys()  # of a struct in csv only the whole is judged
         for name, one in fields.items():
             for figure in ("exact", "normalised", "macro", "members"):
                 assert one[figure] == expected[name][figure], (formats, name, figure)
-        assert evaluation["cost"] == found["parquet", "parquet"]["cost"], formats
+        assert evaluation["cost"] == evaluations["parquet", "parquet"]["cost"], formats
         assert evaluation["correct"] == 2, formats
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
+import time
 from itertools import permutations
 from typing import Any
 
 import polars as pl
 import pytest
-from clocks import cpu_bound
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -19,9 +19,9 @@ from extract.evaluation.agreement import same_when_normalised
 def members(predicted: list[Any], gold: list[Any], **options: Any) -> MemberScore:
     """The score of one list beside another, both as JSON text, which may hold anything."""
     sides = [pl.DataFrame({"id": [1], "x": [json.dumps(one)]}) for one in (predicted, gold)]
-    found = evaluate(*sides, on="id", resamples=0, **{"keys": {"x": "none"}, **options})["x"].members
-    assert found is not None
-    return found
+    member_score = evaluate(*sides, on="id", resamples=0, **{"keys": {"x": "none"}, **options})["x"].members
+    assert member_score is not None
+    return member_score
 
 
 MEMBER = st.sampled_from(
@@ -46,8 +46,8 @@ def test_as_many_members_are_matched_as_can_be(predicted: list[Any], gold: list[
 
 def test_a_member_gives_way_to_one_that_has_no_other() -> None:
     gold = [{"a": 1}, {"a": 1, "b": 2}]
-    found = members([{"a": 1, "b": 2}, {"a": 1, "b": 3}], gold)
-    assert (found.matched, found.predicted, found.gold) == (2, 2, 2)
+    member_score = members([{"a": 1, "b": 2}, {"a": 1, "b": 3}], gold)
+    assert (member_score.matched, member_score.predicted, member_score.gold) == (2, 2, 2)
 
 
 def items(count: int, **other: Any) -> list[dict[str, Any]]:
@@ -66,11 +66,13 @@ def items(count: int, **other: Any) -> list[dict[str, Any]]:
         ([{"n": number + 0.5} for number in range(2_000)], [{"n": number} for number in range(2_000)], {}, 0, 0),
     ],
 )
-def test_long_lists_take_no_time(
+def test_the_time_for_long_lists_does_not_grow_with_their_square(
     predicted: list[Any], gold: list[Any], options: dict[str, Any], matched: int, equal: int
 ) -> None:
     sides = [pl.DataFrame({"id": [1], "x": [one]}, strict=False) for one in (predicted, gold)]
-    with cpu_bound(10):  # half a second; comparing each with each took half a minute
-        found = evaluate(*sides, on="id", resamples=0, **options)["x"].members
-    assert found is not None
-    assert (found.matched, found.equal) == (matched, equal)
+    started = time.process_time()
+    member_score = evaluate(*sides, on="id", resamples=0, **options)["x"].members
+    # Processor time, which other programs on the machine do not change: below half a second; each with each takes 30.
+    assert time.process_time() - started < 5
+    assert member_score is not None
+    assert (member_score.matched, member_score.equal) == (matched, equal)

@@ -207,9 +207,9 @@ def test_the_command_tells_whether_agreement_goes_with_being_right() -> None:
     with running_server(Emulator(decisions=opinion)) as url:
         words = ["eval", "p.py", "out.parquet", "gold.csv", "--on", "id", "--decide", "topic", "--base-url", url]
         done = CliRunner().invoke(app, words)
-        told = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
+        printed = json.loads(CliRunner().invoke(app, [*words, "--json"]).stdout)
     assert done.stdout.splitlines()[-1].split() == ["topic", "100.0%", "of", "1", "0.0%", "of", "1"]
-    assert told["decisions"]["right"]["topic"] == {
+    assert printed["decisions"]["right"]["topic"] == {
         "agree": {"rows": 1, "right": 1.0},
         "differ": {"rows": 1, "right": 0.0},
     }
@@ -228,6 +228,6 @@ def test_the_second_opinion_reads_the_input_also_where_an_answer_has_its_name() 
     pl.DataFrame({"id": [1, 2], "topic": ["delivery", "billing"]}).write_csv("gold.csv")
     words = ["eval", "p.py", "out.csv", "gold.csv", "--on", "id", "--prefix", "x_", "--decide", "topic", "--json"]
     with running_server(Emulator(decisions=opinion)) as url:
-        told = json.loads(CliRunner().invoke(app, [*words, "--base-url", url]).stdout)
-    assert told["fields"][0]["exact"] == 0
-    assert told["decisions"]["right"]["topic"]["differ"] == {"rows": 2, "right": 0.0}
+        printed = json.loads(CliRunner().invoke(app, [*words, "--base-url", url]).stdout)
+    assert printed["fields"][0]["exact"] == 0
+    assert printed["decisions"]["right"]["topic"]["differ"] == {"rows": 2, "right": 0.0}

@@ -67,18 +67,18 @@ def page(letters: Path) -> Page:
 
 def test_a_run_in_memory_has_a_report_to_which_it_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    found = run(["a lamp, broken", "a chair"], Extractor(["lamp", "chair"], "{text}"), offline=True)
-    page = page_of(write_report(found, "letters.html"))
+    result = run(["a lamp, broken", "a chair"], Extractor(["lamp", "chair"], "{text}"), offline=True)
+    page = page_of(write_report(result, "letters.html"))
     assert "2 of 2 rows valid" in page.section("summary")
     assert [record["source"] for record in page.records] == [["a lamp, broken"], ["a chair"]]
-    assert 'href="./letters.html"' in found._repr_html_()
+    assert 'href="./letters.html"' in result._repr_html_()
 
 
 def test_rejected_rows_of_a_frame_stand_beside_what_they_said(tmp_path: Path) -> None:
     client = Client("key", transport=Emulator(answers=answer_letter).transport)
     rows = pl.DataFrame({"text": ["Ada, a lamp", "illegible", "Bob, a chair"], "page": [1, 2, 3]})
-    found = run(rows, LETTERS, client=client, row_id="page")
-    records = page_of(write_report(found, tmp_path / "r.html")).records
+    result = run(rows, LETTERS, client=client, row_id="page")
+    records = page_of(write_report(result, tmp_path / "r.html")).records
     assert [(record["id"], record["source"]) for record in records] == [
         (2, ["illegible", "2"]),
         (1, ["Ada, a lamp", "1"]),
@@ -107,10 +107,10 @@ def test_the_input_tells_what_rows_said_that_are_not_in_the_output(letters: Path
 
 
 def test_a_csv_output_has_a_report_while_its_run_is_at_hand(tmp_path: Path) -> None:
-    found = run(["a lamp"], Extractor(["lamp", "chair"], "{text}"), offline=True, output=tmp_path / "out.csv")
-    page = page_of(write_report(found, tmp_path / "r.html"))
+    result = run(["a lamp"], Extractor(["lamp", "chair"], "{text}"), offline=True, output=tmp_path / "out.csv")
+    page = page_of(write_report(result, tmp_path / "r.html"))
     assert "1 of 1 rows valid" in page.section("summary")
-    assert found.report == tmp_path / "r.html"
+    assert result.report == tmp_path / "r.html"
 
 
 def ask_letters(rows: pl.DataFrame, **options: Any) -> Run:
@@ -120,11 +120,11 @@ def ask_letters(rows: pl.DataFrame, **options: Any) -> Run:
 
 def test_another_input_is_no_source_of_a_report(letters: Path, tmp_path: Path) -> None:
     other = pl.DataFrame({"text": [f"letter {n}" for n in range(12)]})
-    for source, told in (
+    for source, message in (
         (other, "another input: in its row 0, text is 'letter 0'"),
         (other.clear(), "has 0 rows, fewer"),
     ):
-        with pytest.raises(ConfigError, match=told):
+        with pytest.raises(ConfigError, match=message):
             write_report(letters, tmp_path / "r.html", source=source)
 
 
@@ -147,16 +147,16 @@ def test_another_input_with_the_same_ids_is_no_source_of_a_report(tmp_path: Path
     ],
 )
 def test_of_an_address_all_but_its_secrets_is_shown(address: str, shown: str, tmp_path: Path) -> None:
-    found = run([address], Extractor(["a", "b"], "{text}"), offline=True)
-    (record,) = page_of(write_report(found, tmp_path / "r.html")).records
+    result = run([address], Extractor(["a", "b"], "{text}"), offline=True)
+    (record,) = page_of(write_report(result, tmp_path / "r.html")).records
     assert record["source"] == [shown]
 
 
 def test_rows_that_share_an_id_or_have_none_are_told_apart(tmp_path: Path) -> None:
     rows = pl.DataFrame({"id": ["a", "b", "a", None, None], "text": ["Ada", "Bob", "illegible", "illegible", "Eve"]})
     for output in (None, tmp_path / "o.parquet"):
-        found = ask_letters(rows, row_id="id", output=output, errors="null")
-        for reported in (found, output or found):
+        result = ask_letters(rows, row_id="id", output=output, errors="null")
+        for reported in (result, output or result):
             page = page_of(write_report(reported, tmp_path / "r.html"))
             assert "3 of 5 rows valid" in page.section("summary")
             valid = [record["source"][0] for record in page.records if "error" not in record]
@@ -253,8 +253,8 @@ def test_a_page_stays_small_however_much_the_answers_hold(tmp_path: Path) -> Non
     schema = {"type": "object", "properties": {"clauses": {"type": "array", "items": {"type": "string"}}}}
     client = Client("key", transport=Emulator(answers=lambda _: clauses).transport)
     rows = pl.DataFrame({"text": [f"contract {n}" for n in range(1_000)], "scan": [b"\0" * 10_000] * 1_000})
-    found = run(rows, Extractor(schema, "{text}"), client=client)
-    page = write_report(found, tmp_path / "r.html")
+    result = run(rows, Extractor(schema, "{text}"), client=client)
+    page = write_report(result, tmp_path / "r.html")
     assert page.stat().st_size < 8_000_000
     assert '"(10000 bytes)"' in page.read_text("utf-8")
 
@@ -305,8 +305,8 @@ def test_agreement_of_samples_is_told_with_the_record(tmp_path: Path) -> None:
     answers = ['{"value": "lamp"}', '{"value": "lamp"}', '{"value": "chair"}']
     client = Client("key", transport=Emulator(answers=answers).transport)
     limits = Limits(concurrency=1)
-    found = run(["a"], Extractor(["lamp", "chair"], "{text}"), client=client, samples=3, limits=limits)
-    (record,) = page_of(write_report(found, tmp_path / "r.html")).records
+    result = run(["a"], Extractor(["lamp", "chair"], "{text}"), client=client, samples=3, limits=limits)
+    (record,) = page_of(write_report(result, tmp_path / "r.html")).records
     assert record["source"] == ["a"]
     assert record["origin"] == {"samples that agree": "value 67%"}
 
@@ -381,11 +381,11 @@ def test_gold_answers_are_scored_and_confused_labels_counted(letters: Path, tmp_
     gold = pl.DataFrame({"page": range(12), "kind": ["complaint"] * 8 + ["other"] * 4})
     gold.write_csv(tmp_path / "gold.csv")
     page = report_of(letters, gold=str(tmp_path / "gold.csv"), on="page")
-    found = page.section("evaluation")
-    assert "Against 12 gold rows, 8 of them right in every field. Without a prediction, counted as wrong: 1." in found
-    assert "kind label 12 66.7% (" in found
-    assert "other complaint 2" in found
-    assert "other (no prediction) 1" in found
+    section = page.section("evaluation")
+    assert "Against 12 gold rows, 8 of them right in every field. Without a prediction, counted as wrong: 1." in section
+    assert "kind label 12 66.7% (" in section
+    assert "other complaint 2" in section
+    assert "other (no prediction) 1" in section
 
 
 def test_labels_that_are_called_as_our_own_words_are_confused_like_others(tmp_path: Path) -> None:
@@ -429,7 +429,7 @@ def test_a_rerun_from_the_cache_still_shows_what_all_runs_have_taken(tmp_path: P
 def test_what_an_output_lacks_is_said_with_the_way_to_get_it(tmp_path: Path) -> None:
     pl.DataFrame({"label": ["a", "b", "a", "a"], "n": [1, 2, 3, None]}).write_parquet(tmp_path / "foreign.parquet")
     text = report_of(tmp_path / "foreign.parquet").text
-    for way in ("provenance=True", "--no-cache", "grounding=", "--gold FILE --on COLUMN", "written by another program"):
+    for way in ("provenance=True", "--no-cache", "grounding=", "--gold FILE --on COLUMN", "another program wrote it"):
         assert way in text
     assert "4 of 4 rows valid" in text
 
@@ -487,7 +487,7 @@ def test_long_texts_are_cut_and_say_how_long_they_are(tmp_path: Path) -> None:
     assert 0 < len(beginning) <= 20_000
 
 
-# A report takes a fifth of a second: a failure is shown as it was found.
+# A report takes a fifth of a second: a failure is shown as it happens.
 DRAWING = settings(
     max_examples=10,
     deadline=None,
@@ -526,9 +526,14 @@ def hostile_output(output: Path, names: list[str], texts: list[str]) -> None:
     span = {"path": f"$.{label}", "status": "exact", "start": 0, "end": 1, "score": 1.0, "page": None, "text": texts[0]}
     frame = pl.DataFrame({name: texts, label: texts, "_spans": [[span]] * len(texts)})
     schema = {"type": "object", "properties": {label: {"type": "string", "pattern": re.escape(texts[0])}}}
-    said = dict.fromkeys(("pipeline", "model", "started", "input", "system", "prompt", "service"), texts[0])
+    manifest = dict.fromkeys(("pipeline", "model", "started", "input", "system", "prompt", "service"), texts[0])
     course = {"seconds": 1.0, "stopped": texts[0], "totals": {texts[0]: texts[0]}}
-    described = said | {"schema": schema, "columns": [name], "generation": {texts[0]: texts[0]}, "run": course}
+    described = manifest | {
+        "schema": schema,
+        "columns": [name],
+        "generation": {texts[0]: texts[0]},
+        "run": course,
+    }
     frame.write_parquet(output, metadata=footer(described))
     errors = pl.DataFrame({"row_id": texts, "code": texts, "message": texts, "path": texts, "answer": texts})
     errors.with_columns(attempts=1).write_parquet(output.with_name(f"{output.stem}.errors.parquet"))
@@ -585,12 +590,12 @@ def test_numbers_of_the_timeline_and_the_totals_are_not_trusted(tmp_path: Path) 
 
 
 def test_the_footer_tells_how_the_run_went(letters: Path) -> None:
-    told = read_manifest(letters)
-    assert told["run"]["totals"]["rows"] == 12
-    assert told["run"]["errors"] == {"invalid_answer": 1}
-    assert told["run"]["timeline"][-1][1] == 12
-    assert told["columns"] == told["grounding"] == ["text"]
-    assert "key" not in json.dumps({name: value for name, value in told.items() if name != "schema"}).split('"')
+    manifest = read_manifest(letters)
+    assert manifest["run"]["totals"]["rows"] == 12
+    assert manifest["run"]["errors"] == {"invalid_answer": 1}
+    assert manifest["run"]["timeline"][-1][1] == 12
+    assert manifest["columns"] == manifest["grounding"] == ["text"]
+    assert "key" not in json.dumps({name: value for name, value in manifest.items() if name != "schema"}).split('"')
 
 
 def test_an_input_whose_name_is_no_unicode_costs_no_output(tmp_path: Path) -> None:
@@ -622,7 +627,7 @@ def test_the_command_writes_the_file_and_says_where(
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"gold": "gold.csv"}, "--on COLUMN"),
         ({"rows": 0}, "at least 1"),
@@ -630,25 +635,27 @@ def test_the_command_writes_the_file_and_says_where(
         ({"cache": "nowhere.cache"}, "no cache"),
     ],
 )
-def test_wrong_arguments_are_refused_in_one_line(letters: Path, options: dict[str, Any], said: str) -> None:
+def test_wrong_arguments_are_refused_in_one_line(letters: Path, options: dict[str, Any], message: str) -> None:
     filled = {name: str(letters) if value == "{output}" else value for name, value in options.items()}
-    with pytest.raises(ConfigError, match=said) as refused:
+    with pytest.raises(ConfigError, match=message) as refused:
         write_report(letters, letters.with_suffix(".html"), **filled)
     assert "\n" not in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("none.parquet", None, "no output"),
         ("out.csv", b"a\n1\n", "made of .parquet"),
         ("broken.parquet", b"PAR1 and then nothing", "cannot be read as Parquet"),
     ],
 )
-def test_what_is_no_output_is_refused_in_one_line(tmp_path: Path, name: str, content: bytes | None, said: str) -> None:
+def test_what_is_no_output_is_refused_in_one_line(
+    tmp_path: Path, name: str, content: bytes | None, message: str
+) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
-    with pytest.raises(ConfigError, match=said) as refused:
+    with pytest.raises(ConfigError, match=message) as refused:
         write_report(tmp_path / name, tmp_path / "report.html")
     assert "\n" not in str(refused.value)
 

@@ -43,12 +43,12 @@ class Seen:
     """What a page did beside being looked at."""
 
     def __init__(self, page: Any) -> None:
-        self.said: list[str] = []
-        self.asked: list[str] = []
-        page.on("console", lambda message: self.said.append(message.text))
-        page.on("pageerror", lambda error: self.said.append(str(error)))
-        page.on("dialog", lambda dialog: self.said.append(dialog.message))
-        page.on("request", lambda request: self.asked.append(request.url))
+        self.messages: list[str] = []
+        self.requested: list[str] = []
+        page.on("console", lambda message: self.messages.append(message.text))
+        page.on("pageerror", lambda error: self.messages.append(str(error)))
+        page.on("dialog", lambda dialog: self.messages.append(dialog.message))
+        page.on("request", lambda request: self.requested.append(request.url))
 
 
 @pytest.fixture
@@ -66,8 +66,8 @@ def opened(browser: Any, report: Path) -> Iterator[Any]:
     for page, seen in pages:
         title = page.title()
         page.context.close()
-        assert seen.said == []
-        assert [url for url in seen.asked if not url.startswith("data:")] == [report.as_uri()]
+        assert seen.messages == []
+        assert [url for url in seen.requested if not url.startswith("data:")] == [report.as_uri()]
         assert title == "Letter – report"
 
 
