@@ -14,8 +14,8 @@ from pydantic_core import from_json
 from extract.documents.parts import Part, Turn
 from extract.errors import Blocked, ConfigError, Unfinished, Unreachable
 from extract.interactions.dialects import DIALECTS, from_raw
-from extract.interactions.http.calls import Call, PollingProtocol, Reply, json_body
-from extract.interactions.http.retrying import Retry, insist_on
+from extract.interactions.http.calls import Call, Operation, Order, json_body
+from extract.interactions.http.retrying import Retry, send
 from extract.interactions.usage import Usage
 from extract.json_types import JsonObject
 
@@ -149,10 +149,10 @@ class Decisions:
 
 def decide(
     given: str | Part | Sequence[str | Part], questions: Mapping[str, Question], model: str, retry: Retry
-) -> PollingProtocol[Reply, Decisions]:
+) -> Operation[Order, Decisions]:
     """Ask all questions about one input. Raises Blocked for an input that a filter refused."""
     body = encode(given, questions, model)
-    reply: Reply = yield from insist_on(Call("POST", "/decisions", body), retry)
+    reply = yield from send(Call("POST", "/decisions", body), retry)
     return decode(reply.body, questions)
 
 

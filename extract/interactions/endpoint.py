@@ -83,8 +83,8 @@ class Endpoint:
         return f"{self.base_url.rstrip('/')}/{self.wire.api_version}"
 
     @property
-    def silence(self) -> float:
-        """Seconds of silence after which a call is given up, where it names none of its own."""
+    def default_timeout(self) -> float:
+        """Seconds of silence after which a call is given up, where it names none itself."""
         return self.read_timeout or read_timeout(None)
 
     def headers(self, *, bare: bool = False) -> dict[str, str]:
@@ -98,11 +98,11 @@ class Endpoint:
             "url": call.url or self.root + call.path,
             "content": call.body,
             "headers": self.headers(bare=call.bare) | dict(call.headers),
-            "timeout": httpx.Timeout(call.timeout or self.silence, connect=15.0),
+            "timeout": httpx.Timeout(call.timeout or self.default_timeout, connect=15.0),
         }
 
-    def patience(self, request: Request) -> float | None:
-        """Return the seconds of silence that a request's tier needs, or None where those of the endpoint will do."""
+    def timeout_for(self, request: Request) -> float | None:
+        """Return the seconds of silence that a request's tier needs, or None where the endpoint's own are enough."""
         needed = read_timeout(request.service_tier)
         return needed if self.read_timeout is None and needed != read_timeout(None) else None
 
@@ -113,5 +113,5 @@ class Endpoint:
         raise refusal(reply._replace(body=self.scrub(reply.body)))
 
     def scrub(self, body: bytes) -> bytes:
-        """Strike the key out, before anything is made of an error's body: a service may echo what it was sent."""
+        """Strike the key out of an error's body before it is read: a service may echo what it was sent."""
         return body.replace(self.api_key.encode(), b"[key]")

@@ -9,15 +9,15 @@ from pydantic_core import from_json
 
 from extract.documents.parts import MediaPart, Part, TextPart, Turn
 from extract.errors import ConfigError, Unreachable
-from extract.interactions.http.calls import Base64, Call, PollingProtocol, Reply, json_body
-from extract.interactions.http.retrying import Retry, insist_on
+from extract.interactions.http.calls import Base64, Call, Operation, Order, Reply, json_body
+from extract.interactions.http.retrying import Retry, send
 from extract.interactions.requests import Request
 from extract.json_types import JsonObject
 
 __all__ = ["count_tokens"]
 
 
-def count_tokens(what: Request | str, model: str | None, retry: Retry) -> PollingProtocol[Reply, int]:
+def count_tokens(what: Request | str, model: str | None, retry: Retry) -> Operation[Order, int]:
     """Return the input tokens of a text, or of the turns and the system instruction of a request.
 
     There is no counter for interactions: the count is that of the older `countTokens`, whose `contents` know neither
@@ -28,7 +28,7 @@ def count_tokens(what: Request | str, model: str | None, retry: Retry) -> Pollin
     if not name:
         raise ConfigError("count_tokens needs model=: each model counts by its own tokens")
     path = f"/models/{quote(name.removeprefix('models/'), safe='')}:countTokens"
-    reply: Reply = yield from insist_on(Call("POST", path, json_body({"contents": contents_of(what)})), retry)
+    reply = yield from send(Call("POST", path, json_body({"contents": contents_of(what)})), retry)
     return _total(reply)
 
 

@@ -24,7 +24,8 @@ from hypothesis import strategies as st
 from extract import AsyncClient, Client, ConfigError, Emulator, Request, Retry
 from extract.emulator.transport import EmulatorTransport
 from extract.errors import AnswerTimeout, ApiError, BadRecord, BadRequest, Overloaded, Unreachable
-from extract.interactions.files import GRANULARITY, RemoteFile, name_of
+from extract.interactions.remote_file import RemoteFile, name_of
+from extract.interactions.upload_source import GRANULARITY
 from extract.testing import running_server
 
 QUICK = Retry(first_wait=0.0001, longest_wait=0.001)

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 
 from extract import AsyncClient, Client, Emulator, Generation, Interaction, Request, Retry
 from extract.errors import BadRequest, Blocked, Denied, ExtractError, Overloaded, RateLimited, Unreachable
+from extract.interactions.streaming.accumulator import Accumulator
 from extract.interactions.streaming.events import (
-    Accumulator,
     ArgumentsPiece,
     Completed,
     Created,

@@ -312,7 +312,7 @@ async def test_a_users_own_client_stays_open_and_is_given_the_key_for_our_calls_
 
 async def test_a_transport_and_a_client_at_once_are_refused() -> None:
     async with httpx.AsyncClient() as own:
-        with pytest.raises(ConfigError, match="give one of them"):
+        with pytest.raises(ConfigError, match="leave out transport="):
             AsyncClient(KEY, http_client=own, transport=httpx.AsyncHTTPTransport())
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from extract import Blocked, Denied, ExtractError, InvalidAnswer, Issue, Overloaded, RateLimited, Retry, Unreachable
-from extract.interactions.http.retrying import insist, is_throttle
+from extract.interactions.http.retrying import is_throttle, retry_async
 from extract.limits.concurrency import AdaptiveConcurrency
 from extract.limits.daily_quota import Day
 from extract.limits.token_bucket import TokenBucket
@@ -89,42 +89,42 @@ class Service:
     async def sleep(self, seconds: float) -> None:
         self.slept.append(seconds)
 
-    async def insist(self, retry: Retry | None = None) -> str:
-        return await insist(self.attempt, retry or Retry(), uniform=lambda low, high: high, sleep=self.sleep)
+    async def run(self, retry: Retry | None = None) -> str:
+        return await retry_async(self.attempt, retry or Retry(), uniform=lambda low, high: high, sleep=self.sleep)
 
 
 async def test_a_wait_named_by_the_service_is_obeyed() -> None:
     service = Service(
         RateLimited("slow", status=429, retry_after=12.5), Overloaded("busy", status=503, retry_after=0.25)
     )
-    assert await service.insist() == "done"
+    assert await service.run() == "done"
     assert service.slept == [12.5, 0.25]
 
 
 async def test_without_a_hint_waits_double_up_to_the_longest() -> None:
     service = Service(*(Overloaded("busy", status=500) for _ in range(5)))
-    await service.insist(Retry(first_wait=1, longest_wait=5))
+    await service.run(Retry(first_wait=1, longest_wait=5))
     assert service.slept == [1, 2, 4, 5, 5]
 
 
 async def test_what_cannot_be_mended_is_not_repeated() -> None:
     service = Service(Denied("no"))
     with pytest.raises(Denied):
-        await service.insist()
+        await service.run()
     assert (service.tries, service.slept) == (1, [])
 
 
 async def test_failures_are_bounded_and_the_last_one_is_raised() -> None:
     service = Service(*(Unreachable(str(number)) for number in range(10)))
     with pytest.raises(Unreachable, match=r"^2$"):
-        await service.insist(Retry(failures=3))
+        await service.run(Retry(failures=3))
     assert service.tries == 3
 
 
 async def test_throttles_do_not_use_up_the_failures() -> None:
     throttles = [RateLimited("slow", status=429, retry_after=0)] * 30
     service = Service(*throttles, Unreachable("gone"), *throttles)
-    assert await service.insist(Retry(failures=2)) == "done"
+    assert await service.run(Retry(failures=2)) == "done"
     assert service.tries == 62
 
 

@@ -25,7 +25,6 @@ __all__ = [
     "McpServer",
     "UrlContext",
     "evidence_of",
-    "lacks_evidence",
     "looks_up",
 ]
 
@@ -161,8 +160,3 @@ def looks_up(tools: Iterable[Tool]) -> bool:
     """Return True where one of the tools finds sources for an answer."""
     types = {tool.get("type") if isinstance(tool, Mapping) else getattr(tool, "TYPE", None) for tool in tools}
     return not types.isdisjoint(_GROUNDING)
-
-
-def lacks_evidence(interaction: Interaction, tools: Iterable[Tool]) -> bool:
-    """Return True where a tool that looks things up was given and the answer names no source."""
-    return looks_up(tools) and not evidence_of(interaction)
