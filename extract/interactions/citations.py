@@ -40,13 +40,13 @@ def citations_of(contents: Iterable[JsonObject]) -> tuple[Citation, ...]:
     The service counts bytes of the UTF-8 form of each content; an offset inside a character is taken back to its
     beginning, one past the end to the end. The spans are those of the joined text.
     """
-    found: list[Citation] = []
+    citations: list[Citation] = []
     before = 0
     for content in contents:
         text = str(content.get("text") or "")
-        found += _of_content(content, text, before)
+        citations += _of_content(content, text, before)
         before += len(text)
-    return tuple(found)
+    return tuple(citations)
 
 
 def _of_content(content: JsonObject, text: str, before: int) -> Iterator[Citation]:
@@ -58,12 +58,12 @@ def _of_content(content: JsonObject, text: str, before: int) -> Iterator[Citatio
     for item in known:
         span = _span(item, encoded)
         yield Citation(
-            kind=_said(item, ("type",)) or "",
+            kind=_first_text(item, ("type",)) or "",
             start=None if span is None else before + span[0],
             end=None if span is None else before + span[1],
             text=None if span is None else text[span[0] : span[1]],
-            source=_said(item, _SOURCES),
-            title=_said(item, _TITLES),
+            source=_first_text(item, _SOURCES),
+            title=_first_text(item, _TITLES),
             raw=item,
         )
 
@@ -83,6 +83,6 @@ def _characters(encoded: bytes, offset: int) -> int:
     return len(encoded[:offset].decode("utf-8", "surrogatepass"))
 
 
-def _said(item: JsonObject, names: Iterable[str]) -> str | None:
+def _first_text(item: JsonObject, names: Iterable[str]) -> str | None:
     values: Iterator[Any] = (item.get(name) for name in names)
     return next((value for value in values if isinstance(value, str) and value), None)

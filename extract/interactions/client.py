@@ -22,7 +22,7 @@ from extract.interactions.http.drivers import drive, drive_async
 from extract.interactions.http.httpx_transport import AsyncHttpxTransport, HttpxTransport, SyncIncoming
 from extract.interactions.http.origins import is_loopback
 from extract.interactions.http.retrying import Retry
-from extract.interactions.http.transport import Direct, Incoming
+from extract.interactions.http.transport import DirectTransport, Incoming
 from extract.interactions.interaction import Interaction
 from extract.interactions.operations import cancel, delete, get, identity_of, wait
 from extract.interactions.requests import Request
@@ -229,9 +229,9 @@ class AsyncClient(BaseClient):
         self.transport, self.http_client = transport, http_client
         self._sleep = sleep
         http = http_client or (httpx.AsyncClient(transport=transport) if transport is not None else None)
-        self._calls: Direct | AsyncHttpxTransport
+        self._calls: DirectTransport | AsyncHttpxTransport
         if http is None:
-            self._calls = Direct(self.endpoint.root, self.endpoint.headers(), self.endpoint.default_timeout)
+            self._calls = DirectTransport(self.endpoint.root, self.endpoint.headers(), self.endpoint.default_timeout)
         else:
             self._calls = AsyncHttpxTransport(http, self.endpoint.httpx_call)
 

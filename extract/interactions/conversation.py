@@ -33,8 +33,8 @@ class Conversation:
 
     def ask(self, given: Input) -> Request:
         """Return the request for the next turn: text, parts, or steps such as the results of functions."""
-        said = replace(self.start, input=given, previous_interaction_id=None).turns
-        return replace(self.start, input=(*self.start.turns, *said))
+        turns = replace(self.start, input=given, previous_interaction_id=None).turns
+        return replace(self.start, input=(*self.start.turns, *turns))
 
     def with_answer(self, request: Request, answer: Interaction) -> Conversation:
         """Return the conversation that goes on after `answer` to `request`. ConfigError for one that still runs."""

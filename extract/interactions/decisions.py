@@ -34,7 +34,7 @@ __all__ = [
 ]
 
 DECISION_MODEL = "gemini-decision-1"
-_MOST_QUESTIONS, _FEWEST_OPTIONS, _MOST_OPTIONS = 1000, 2, 255
+_MAX_QUESTIONS, _MIN_OPTIONS, _MAX_OPTIONS = 1000, 2, 255
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,19 +158,19 @@ def decide(
 
 def encode(given: str | Part | Sequence[str | Part], questions: Mapping[str, Question], model: str) -> bytes:
     """Return the body of the call. ConfigError for what the service would refuse."""
-    if not 1 <= len(questions) <= _MOST_QUESTIONS:
-        raise ConfigError(f"ask 1 to {_MOST_QUESTIONS:,} questions at once, not {len(questions):,}")
+    if not 1 <= len(questions) <= _MAX_QUESTIONS:
+        raise ConfigError(f"ask 1 to {_MAX_QUESTIONS:,} questions at once, not {len(questions):,}")
     if not given:
         raise ConfigError("decisions need an input: text, a part, or several")
     content: Any = given
     if not isinstance(given, str):
         turn = Turn.user(*given) if isinstance(given, Sequence) else Turn.user(given)
         content = DIALECTS["steps"].encode_input([turn])[0]["content"]
-    asked = {name: question.as_wire() for name, question in questions.items()}
-    return json_body({"model": model, "input": content, "questions": asked})
+    wire = {name: question.as_wire() for name, question in questions.items()}
+    return json_body({"model": model, "input": content, "questions": wire})
 
 
-def decode(body: bytes, asked: Mapping[str, Question]) -> Decisions:
+def decode(body: bytes, questions: Mapping[str, Question]) -> Decisions:
     """Read a response. Raises Blocked, Unfinished where an answer is missing, Unreachable for what is no response."""
     try:
         raw = from_json(body)
@@ -181,11 +181,11 @@ def decode(body: bytes, asked: Mapping[str, Question]) -> Decisions:
     feedback = raw.get("prompt_feedback")
     if isinstance(feedback, dict) and feedback.get("block_reason"):
         reason = str(feedback["block_reason"])
-        said = f": {feedback['block_reason_message']}" if feedback.get("block_reason_message") else ""
-        raise Blocked(f"the service blocked this input ({reason}{said})"[:400], reason=reason)
-    given = raw.get("answers")
-    answers = {name: _answer(one) for name, one in given.items()} if isinstance(given, dict) else {}
-    if missing := [name for name in asked if name not in answers]:
+        message = f": {feedback['block_reason_message']}" if feedback.get("block_reason_message") else ""
+        raise Blocked(f"the service blocked this input ({reason}{message})"[:400], reason=reason)
+    received = raw.get("answers")
+    answers = {name: _answer(one) for name, one in received.items()} if isinstance(received, dict) else {}
+    if missing := [name for name in questions if name not in answers]:
         raise Unfinished(f"the service left out the answers to {', '.join(missing[:5])}", status="completed")
     return Decisions(answers=answers, usage=from_raw({"usage": raw.get("usage")}).usage, raw=raw)
 
@@ -228,5 +228,5 @@ def _check_instructions(text: str) -> None:
 def _check_number(given: Any, name: str) -> None:
     if isinstance(given, str) or not isinstance(given, Mapping | Sequence):
         raise ConfigError(f"{name} takes a list, not a {type(given).__name__}")
-    if not _FEWEST_OPTIONS <= len(given) <= _MOST_OPTIONS:
-        raise ConfigError(f"{name}: {_FEWEST_OPTIONS} to {_MOST_OPTIONS} are possible, not {len(given)}")
+    if not _MIN_OPTIONS <= len(given) <= _MAX_OPTIONS:
+        raise ConfigError(f"{name}: {_MIN_OPTIONS} to {_MAX_OPTIONS} are possible, not {len(given)}")

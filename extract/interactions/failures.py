@@ -82,23 +82,23 @@ class _Refusal:
 def refusal(reply: Reply, *, now: datetime | None = None) -> ExtractError:
     """Return the error that a reply outside 200 stands for; `now` is for hints that name a date."""
     facts = _read(reply)
-    said = f"{facts.status} {facts.reason}: {facts.message}"
+    summary = f"{facts.status} {facts.reason}: {facts.message}"
     if facts.reason in _BLOCKS or facts.message.startswith(_BLOCK_OPENING):
-        return Blocked(f"the service blocked this input ({said})", reason=facts.reason)
+        return Blocked(f"the service blocked this input ({summary})", reason=facts.reason)
     if facts.status == HTTPStatus.TOO_MANY_REQUESTS:
-        return _too_many(facts, said, _retry_after(reply, facts, now or datetime.now(UTC)))
+        return _too_many(facts, summary, _retry_after(reply, facts, now or datetime.now(UTC)))
     if facts.status == HTTPStatus.PAYMENT_REQUIRED:
-        return QuotaExhausted(f"prepaid credit is used up ({said})", status=facts.status, reason=facts.reason)
+        return QuotaExhausted(f"prepaid credit is used up ({summary})", status=facts.status, reason=facts.reason)
     if advice := _denial(facts):
-        return Denied(f"{advice} ({said})", status=facts.status, reason=facts.reason)
+        return Denied(f"{advice} ({summary})", status=facts.status, reason=facts.reason)
     if _is_passing(facts):
         wait = _retry_after(reply, facts, now or datetime.now(UTC))
-        return Overloaded(f"the service failed ({said})", status=facts.status, reason=facts.reason, retry_after=wait)
+        return Overloaded(f"the service failed ({summary})", status=facts.status, reason=facts.reason, retry_after=wait)
     if _TOO_COMPLEX in facts.message:
         return SchemaTooComplex(
-            f"the schema is too complex for the service ({said})", status=facts.status, reason=facts.reason
+            f"the schema is too complex for the service ({summary})", status=facts.status, reason=facts.reason
         )
-    return BadRequest(f"the service refused the request ({said})", status=facts.status, reason=facts.reason)
+    return BadRequest(f"the service refused the request ({summary})", status=facts.status, reason=facts.reason)
 
 
 def refusal_in_stream(error: Mapping[str, Any]) -> ExtractError:
@@ -135,16 +135,16 @@ def _one_line(message: Any) -> str:
     return " ".join(str(message or "no message").split())[:300]
 
 
-def _too_many(facts: _Refusal, said: str, wait: float | None) -> ExtractError:
+def _too_many(facts: _Refusal, summary: str, wait: float | None) -> ExtractError:
     violations = facts.detail("QuotaFailure").get("violations")
     quotas = [item for item in violations if isinstance(item, dict)] if isinstance(violations, list) else []
     if facts.reason == "quota_exceeded" or any("PerDay" in str(quota.get("quotaId")) for quota in quotas):
-        told = f"the daily quota is used up; it begins anew at midnight Pacific time ({said})"
-        return QuotaExhausted(told, status=facts.status, reason=facts.reason)
+        message = f"the daily quota is used up; it begins anew at midnight Pacific time ({summary})"
+        return QuotaExhausted(message, status=facts.status, reason=facts.reason)
     if _SPENT.search(facts.message):
-        return QuotaExhausted(f"the spend limit is reached ({said})", status=facts.status, reason=facts.reason)
+        return QuotaExhausted(f"the spend limit is reached ({summary})", status=facts.status, reason=facts.reason)
     return RateLimited(
-        f"the service asks to slow down ({said})",
+        f"the service asks to slow down ({summary})",
         status=facts.status,
         reason=facts.reason,
         retry_after=wait,
@@ -213,8 +213,8 @@ def _until(text: str | None, now: datetime) -> float | None:
 
 
 def _delay(text: Any) -> str | None:
-    found = _DELAY.fullmatch(str(text))
-    return found[1] if found else None
+    match = _DELAY.fullmatch(str(text))
+    return match[1] if match else None
 
 
 def judge(interaction: Interaction) -> str:
@@ -235,10 +235,10 @@ def _unusable(interaction: Interaction) -> AnswerError:
     first = next((error for error in interaction.errors if error.code in _BLOCKS), None)
     if first is not None:
         return Blocked(f"the service blocked the answer ({first.code}: {_one_line(first.message)})", reason=first.code)
-    said = "; ".join(f"{error.code}: {_one_line(error.message)}" for error in interaction.errors[:2])
+    reported = "; ".join(f"{error.code}: {_one_line(error.message)}" for error in interaction.errors[:2])
     reason = interaction.errors[0].code if interaction.errors else None
     return Unfinished(
-        f"the interaction ended as {interaction.status!r} without an answer" + (f" ({said})" if said else ""),
+        f"the interaction ended as {interaction.status!r} without an answer" + (f" ({reported})" if reported else ""),
         status=interaction.status,
         reason=reason,
     )

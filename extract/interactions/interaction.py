@@ -148,15 +148,15 @@ def _objects(value: Any) -> Iterator[JsonObject]:
     return (item for item in value if isinstance(item, dict)) if isinstance(value, list) else iter(())
 
 
-def _arguments(told: Any) -> tuple[JsonObject, str | None]:
+def _arguments(received: Any) -> tuple[JsonObject, str | None]:
     """Return the arguments of a call, or what came in their place."""
     try:
-        read = from_json(told) if isinstance(told, str) else told
+        value = from_json(received) if isinstance(received, str) else received
     except ValueError:
-        read = told
-    if read is None and not isinstance(told, str):
+        value = received
+    if value is None and not isinstance(received, str):
         return {}, None
-    return (read, None) if isinstance(read, dict) else ({}, str(told)[:200])
+    return (value, None) if isinstance(value, dict) else ({}, str(received)[:200])
 
 
 def _media(content: JsonObject) -> MediaPart:

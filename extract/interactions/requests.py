@@ -227,22 +227,22 @@ def _items(given: Any) -> Iterable[Turn | JsonObject]:
         given = (given,)
     if not isinstance(given, Iterable) or isinstance(given, bytes | bytearray):
         raise ConfigError(f"input takes texts, parts, turns and steps, not a {type(given).__name__}")
-    said: list[Part] = []
+    parts: list[Part] = []
     for item in given:
         if isinstance(item, str):
-            said.append(TextPart(item))
+            parts.append(TextPart(item))
             continue
         if isinstance(item, TextPart | MediaPart):
-            said.append(item)
+            parts.append(item)
             continue
-        if said:
-            yield Turn("user", tuple(said))
-            said = []
+        if parts:
+            yield Turn("user", tuple(parts))
+            parts = []
         if isinstance(item, Turn):
             yield item
         elif isinstance(item, Mapping):
             yield dict(item)
         else:
             raise ConfigError(f"input takes texts, parts, turns and steps, not a {type(item).__name__}")
-    if said:
-        yield Turn("user", tuple(said))
+    if parts:
+        yield Turn("user", tuple(parts))

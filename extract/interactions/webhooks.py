@@ -31,9 +31,9 @@ JWKS_URL = "https://generativelanguage.googleapis.com/.well-known/jwks.json"
 """Where Google's public keys are. Fetch them yourself, and again when a key is not among them."""
 
 TOLERANCE = 300.0
-_FEWEST_BITS = 2048
-_MOST_BYTES = 1_000_000
-_LATEST = 1e15
+_MIN_BITS = 2048
+_MAX_BYTES = 1_000_000
+_MAX_TIME = 1e15
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,21 +80,21 @@ def verify_webhook(
     _check_arguments(payload, keys, now, tolerance)
     if secret is None and keys is None:
         raise ConfigError("give secret= (webhooks of the project) or keys= (webhooks that a request named), or both")
-    if len(payload) > _MOST_BYTES:
+    if len(payload) > _MAX_BYTES:
         raise BadSignature(f"the body has {len(payload):,} bytes; notifications are short")
-    found = _lowered(headers)
-    signature = found.get("webhook-signature", "").strip()
+    lowered = _lowered(headers)
+    signature = lowered.get("webhook-signature", "").strip()
     if not signature:
         raise BadSignature("there is no webhook-signature header")
     clock = time.time() if now is None else now
     if _is_token(signature):
-        event = _by_token(payload, found, signature, keys, audience, clock, tolerance)
+        event = _by_token(payload, lowered, signature, keys, audience, clock, tolerance)
         if not event.covered and not accept_uncovered:
             raise BadSignature(
                 "the token does not cover the body, so it may belong to another one: accept_uncovered=True lets it pass"
             )
         return event
-    return _by_secret(payload, found, signature, secret, clock, tolerance)
+    return _by_secret(payload, lowered, signature, secret, clock, tolerance)
 
 
 def _check_arguments(payload: Any, keys: Any, now: Any, tolerance: Any) -> None:
@@ -103,7 +103,7 @@ def _check_arguments(payload: Any, keys: Any, now: Any, tolerance: Any) -> None:
     if keys is not None and not isinstance(keys, Mapping):
         raise ConfigError(f"keys= takes the JSON object at {JWKS_URL}, parsed, not a {type(keys).__name__}")
     for name, value in (("tolerance", tolerance), ("now", 0 if now is None else now)):
-        if not isinstance(value, int | float) or not 0 <= value < _LATEST:
+        if not isinstance(value, int | float) or not 0 <= value < _MAX_TIME:
             raise ConfigError(f"{name} takes seconds, not {value!r}")
 
 
@@ -111,10 +111,10 @@ def _lowered(headers: Any) -> dict[str, str]:
     """Return the headers by lower-case names; whatever has `items()` will do, as servers have their own classes."""
     if not callable(getattr(headers, "items", None)):
         raise ConfigError(f"headers takes a mapping of names to values, not a {type(headers).__name__}")
-    found = dict(headers.items())
-    if not all(isinstance(text, str) for pair in found.items() for text in pair):
+    pairs = dict(headers.items())
+    if not all(isinstance(text, str) for pair in pairs.items() for text in pair):
         raise ConfigError("headers: names and values must be text (str)")
-    return {name.lower(): value for name, value in found.items()}
+    return {name.lower(): value for name, value in pairs.items()}
 
 
 def _is_token(signature: str) -> bool:
@@ -207,14 +207,14 @@ def _covers(claims: JsonObject, payload: bytes) -> bool:
 
 def _claims(token: str, keys: Mapping[str, Any]) -> JsonObject:
     """Return what a token claims, its signature checked against the key it names."""
-    head, claims, signature = token.split(".")
-    told = _object(_unpadded(head), "the token's head")
-    if told.get("alg") != "RS256":  # nothing else: a token must not choose how it is checked
-        raise BadSignature(f"the token is signed by {str(told.get('alg'))[:20]!r}, not by RS256")
-    if "crit" in told:  # names what a reader must understand; nothing of that is known here
+    encoded_head, claims, signature = token.split(".")
+    head = _object(_unpadded(encoded_head), "the token's head")
+    if head.get("alg") != "RS256":  # nothing else: a token must not choose how it is checked
+        raise BadSignature(f"the token is signed by {str(head.get('alg'))[:20]!r}, not by RS256")
+    if "crit" in head:  # names what a reader must understand; nothing of that is known here
         raise BadSignature("the token asks for extensions (crit) that are not known")
-    key = _key(keys, told.get("kid"))
-    if not _fits(key, _unpadded(signature), f"{head}.{claims}".encode("ascii")):
+    key = _key(keys, head.get("kid"))
+    if not _fits(key, _unpadded(signature), f"{encoded_head}.{claims}".encode("ascii")):
         raise BadSignature("the token's signature does not fit")
     return _object(_unpadded(claims), "the token")
 
@@ -234,15 +234,15 @@ def _public_key(key: Mapping[str, Any]) -> RSAPublicKey:
     try:
         from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicNumbers  # noqa: PLC0415 - an extra
     except ModuleNotFoundError:
-        told = "checking Google's tokens needs cryptography: pip install 'extract-interactions[webhooks]'"
-        raise ConfigError(told) from None
+        message = "checking Google's tokens needs cryptography: pip install 'extract-interactions[webhooks]'"
+        raise ConfigError(message) from None
     try:
         modulus, exponent = (int.from_bytes(_unpadded(str(key[name])), "big") for name in ("n", "e"))
         public = RSAPublicNumbers(exponent, modulus).public_key()
     except (KeyError, ValueError, BadSignature):
         raise ConfigError("keys=: an RSA key cannot be read") from None
-    if public.key_size < _FEWEST_BITS:
-        raise ConfigError(f"keys=: an RSA key has {public.key_size} bits; {_FEWEST_BITS} are the least")
+    if public.key_size < _MIN_BITS:
+        raise ConfigError(f"keys=: an RSA key has {public.key_size} bits; {_MIN_BITS} are the least")
     return public
 
 
@@ -289,7 +289,7 @@ def _seconds(value: Any) -> float:
     """Return a time in seconds since 1970."""
     if isinstance(value, str) and value.isascii() and value.isdecimal() and len(value) < 16:
         return float(value)
-    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _LATEST:
+    if isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < _MAX_TIME:
         return float(value)
     raise BadSignature("the delivery's time cannot be read")
 

@@ -27,7 +27,7 @@ from extract import AsyncClient, Client, ConfigError, Unreachable
 from extract.errors import ExtractError
 from extract.interactions.http import connections
 from extract.interactions.http.calls import Call
-from extract.interactions.http.transport import Direct
+from extract.interactions.http.transport import DirectTransport
 
 KEY = "AIza-very-secret"
 CALL = Call("POST", "/interactions", b"{}")
@@ -169,7 +169,7 @@ def test_an_exception_becomes_ours_in_the_asynchronous_client(
     async def fail(*_: object) -> None:
         raise made(kind)
 
-    monkeypatch.setattr(Direct, "send", fail)
+    monkeypatch.setattr(DirectTransport, "send", fail)
 
     async def exchange() -> None:
         async with AsyncClient(KEY, transport=Raising(kind) if brought else None) as client:

@@ -9,7 +9,7 @@ __all__ = ["Frame", "SseParser"]
 
 _BOM = b"\xef\xbb\xbf"
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
-_MOST_STRAY = 1_000_000  # of bytes that are no event: an error's body is far smaller
+_MAX_STRAY = 1_000_000  # of bytes that are no event: an error's body is far smaller
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class SseParser:
         elif not self._straying and line[:1] in (b"[", b"{") and not self._data:
             self._straying, self.stray = True, b""
         if self._straying:
-            if len(self.stray) < _MOST_STRAY:
+            if len(self.stray) < _MAX_STRAY:
                 self.stray += line + b"\n"
             return None
         name, _, value = line.partition(b":")

@@ -42,11 +42,11 @@ class _BuiltIn:
     def as_wire(self, dialect: str) -> JsonObject:
         """Return the tool as an object; ConfigError for what the dialect has not."""
         chosen = {item.name: getattr(self, item.name) for item in fields(self)}
-        said = {name: _plain(value) for name, value in chosen.items() if value is not None and value not in ((), {})}
-        if dialect == "outputs" and (self.FIRST_FORM is None or not said.keys() <= self.FIRST_FORM):
-            what = ", ".join(sorted(said.keys() - (self.FIRST_FORM or frozenset()))) or "such tool"
+        options = {name: _plain(value) for name, value in chosen.items() if value is not None and value not in ((), {})}
+        if dialect == "outputs" and (self.FIRST_FORM is None or not options.keys() <= self.FIRST_FORM):
+            what = ", ".join(sorted(options.keys() - (self.FIRST_FORM or frozenset()))) or "such tool"
             raise ConfigError(f"the outputs dialect has no {what} ({self.TYPE}): leave it out, or use dialect 'steps'")
-        return {"type": self.TYPE} | said
+        return {"type": self.TYPE} | options
 
 
 def _plain(value: Any) -> Any:

@@ -94,13 +94,13 @@ def function_tool(call: Callable[..., Any], *, name: str | None = None, descript
 
 def functions_of(given: Iterable[AnyFunction]) -> dict[str, Function]:
     """Return functions by name, plain ones declared. Raises ConfigError where two have the same name."""
-    found: dict[str, Function] = {}
+    functions: dict[str, Function] = {}
     for one in given:
         function = one if isinstance(one, Function) else function_tool(one)
-        if function.name in found:
+        if function.name in functions:
             raise ConfigError(f"two functions are called {function.name!r}; give one another name with function_tool")
-        found[function.name] = function
-    return found
+        functions[function.name] = function
+    return functions
 
 
 def call_functions(calls: Sequence[FunctionCall], functions: dict[str, Function]) -> tuple[FunctionResult, ...]:
@@ -146,8 +146,8 @@ def _begun(call: FunctionCall, functions: dict[str, Function]) -> FunctionResult
     if function is None:
         return FunctionResult(call, f"there is no function {call.name!r}; there are {sorted(functions)}", is_error=True)
     if call.malformed is not None:
-        told = f"the arguments must be a JSON object, not {call.malformed!r}; the function was not called"
-        return FunctionResult(call, told, is_error=True)
+        message = f"the arguments must be a JSON object, not {call.malformed!r}; the function was not called"
+        return FunctionResult(call, message, is_error=True)
     try:
         return FunctionResult(call, function.call(**function.bind(call.arguments)))
     except Exception as error:
@@ -157,19 +157,19 @@ def _begun(call: FunctionCall, functions: dict[str, Function]) -> FunctionResult
 def _failed(call: FunctionCall, error: Exception) -> FunctionResult:
     """Return a failure in words the model can use; pydantic's would repeat the arguments and name a website."""
     try:
-        said = _in_words(error)
+        message = _in_words(error)
     except Exception:  # an error of the user's may fail to say what it is
-        said = type(error).__name__
-    return FunctionResult(call, said.encode("utf-8", "replace").decode(), is_error=True)
+        message = type(error).__name__
+    return FunctionResult(call, message.encode("utf-8", "replace").decode(), is_error=True)
 
 
 def _in_words(error: Exception) -> str:
     if isinstance(error, ValidationError):
         wrong = (f"{'.'.join(map(str, one['loc'])) or 'arguments'}: {one['msg']}" for one in error.errors())
         return "; ".join(wrong)
-    said = str(error)
-    kind = "" if isinstance(error, ExtractError) and said else type(error).__name__
-    return ": ".join(filter(None, (kind, said)))
+    message = str(error)
+    kind = "" if isinstance(error, ExtractError) and message else type(error).__name__
+    return ": ".join(filter(None, (kind, message)))
 
 
 def _sendable(result: FunctionResult) -> FunctionResult:
@@ -201,8 +201,8 @@ def _content(part: str | TextPart | MediaPart) -> JsonObject:
         return {"type": "text", "text": part}
     if isinstance(part, TextPart):
         return {"type": "text", "text": part.text}
-    said = {"uri": part.uri} if part.data is None else {"data": b64encode(part.data).decode("ascii")}
-    return {"type": part.kind, "mime_type": part.mime_type} | said
+    location = {"uri": part.uri} if part.data is None else {"data": b64encode(part.data).decode("ascii")}
+    return {"type": part.kind, "mime_type": part.mime_type} | location
 
 
 def _parameters(call: Callable[..., Any]) -> JsonObject:
@@ -233,17 +233,17 @@ def _made_model(call: Callable[..., Any]) -> type[BaseModel]:
         signature = inspect.signature(call, eval_str=True)
     except (NameError, TypeError, ValueError) as error:
         raise ConfigError(f"the signature of {call!r} cannot be read: {error}") from None
-    found: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
     for place, parameter in enumerate(signature.parameters.values()):
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             raise ConfigError(f"{parameter} of {call!r} has no name that a model could fill: name each parameter")
         kind = Any if parameter.annotation is parameter.empty else parameter.annotation
         default = PydanticUndefined if parameter.default is parameter.empty else parameter.default
         # Words of the annotation itself stay where the docstring has none.
-        said: dict[str, Any] = {"description": notes[parameter.name]} if parameter.name in notes else {}
-        found[f"p{place}"] = (kind, Field(default, alias=parameter.name, **said))
+        described: dict[str, Any] = {"description": notes[parameter.name]} if parameter.name in notes else {}
+        parameters[f"p{place}"] = (kind, Field(default, alias=parameter.name, **described))
     options = ConfigDict(extra="forbid", arbitrary_types_allowed=False)
-    model: type[BaseModel] = create_model(getattr(call, "__name__", "arguments"), __config__=options, **found)
+    model: type[BaseModel] = create_model(getattr(call, "__name__", "arguments"), __config__=options, **parameters)
     return model
 
 
@@ -261,11 +261,11 @@ def _notes(text: str) -> Iterator[tuple[str, str]]:
                 yield from _entries(lines[number + 1 :], _GOOGLE, _depth(line) + 1)
 
 
-def _entries(lines: list[str], form: re.Pattern[str], least: int) -> Iterator[tuple[str, str]]:
+def _entries(lines: list[str], form: re.Pattern[str], min_depth: int) -> Iterator[tuple[str, str]]:
     """Yield the entries of a section, which ends at a line that stands further left."""
     depth = next((_depth(line) for line in lines if line.strip()), 0)
     for number, line in enumerate(lines):
-        if line.strip() and _depth(line) < least:
+        if line.strip() and _depth(line) < min_depth:
             return
         match = form.match(line.strip())
         if match and _depth(line) == depth:
