@@ -48,8 +48,9 @@ class Client(BaseClient):
     `endpoint` takes the place of key, URL and dialect. `transport` replaces httpx's own; `http_client` is an httpx
     client of yours, and stays open.
 
-        with Client("key") as client:
-            print(client.create(Request(model="gemini-3.8-flash", input="Name a river.")).text)
+        >>> with Client("key", transport=Emulator(answers=["The Rhine."]).transport) as client:
+        ...     client.create(Request(model="gemini-3.8-flash", input="Name a river.")).text
+        'The Rhine.'
     """
 
     def __init__(
@@ -207,8 +208,11 @@ class AsyncClient(BaseClient):
     `transport` replaces the default one; any `httpx.AsyncBaseTransport` will do. `http_client` is an httpx client of
     yours: it stays open, and belongs to the event loop that it is used in first. All else is as in `Client`.
 
-        async with AsyncClient("key") as client:
-            print((await client.create(Request(model="gemini-3.8-flash", input="Name a river."))).text)
+        >>> async def main() -> str:
+        ...     async with AsyncClient("key", transport=Emulator(answers=["The Rhine."]).transport) as client:
+        ...         return (await client.create(Request(model="gemini-3.8-flash", input="Name a river."))).text
+        >>> asyncio.run(main())
+        'The Rhine.'
     """
 
     def __init__(

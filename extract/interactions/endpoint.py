@@ -1,4 +1,4 @@
-"""Where calls go, with which key and headers, and what becomes of a reply that is a refusal."""
+"""Where calls go, with which key and headers, and which error a refusal becomes."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _URL_VARIABLE = "GOOGLE_GEMINI_BASE_URL"
 class Endpoint:
     """Where calls go and with which key. The key never shows in a `repr`.
 
-    `read_timeout` is in seconds; None picks what the service tier needs. `name` tells apart in content keys who
-    answers; by default it is `google`, or the origin of another base URL.
+    `read_timeout` is in seconds; None is what the service tier needs. `name` stands in content keys for who answers;
+    by default it is `google`, or the origin of another base URL.
     """
 
     api_key: str = field(repr=False)
@@ -92,7 +92,7 @@ class Endpoint:
         return headers(None if bare else self.api_key, f"extract-interactions/{version('extract-interactions')}")
 
     def httpx_call(self, call: Call) -> dict[str, Any]:
-        """Return all of a call in httpx's words: the client that sends it may be the user's own."""
+        """Return a call as arguments of httpx, complete: the client that sends it may be the user's own."""
         return {
             "method": call.method,
             "url": call.url or self.root + call.path,
@@ -107,7 +107,7 @@ class Endpoint:
         return needed if self.read_timeout is None and needed != read_timeout(None) else None
 
     def checked(self, reply: Reply) -> Reply:
-        """Return the reply of a call that went well (200, exactly); raise what any other stands for."""
+        """Return a reply with status 200; raise the error that any other stands for."""
         if reply.status == 200:
             return reply
         raise refusal(reply._replace(body=self.scrub(reply.body)))

@@ -30,8 +30,9 @@ class RemoteFile:
 
     `sha256` is in hexadecimal digits, None where the service sent no hash that can be read.
 
-        file = client.files.upload("scan.pdf")
-        client.create(Request(model="gemini-3.8-flash", input=[file.part(), "What is it?"]))
+        >>> file = offline_client().files.upload(b"%PDF-1.4 ...", mime_type="application/pdf")
+        >>> file.state, file.part().uri == file.uri
+        ('ACTIVE', True)
     """
 
     name: str
@@ -48,7 +49,7 @@ class RemoteFile:
         return self.state == "ACTIVE"
 
     def part(self, *, resolution: Resolution | None = None, processing: Processing | None = None) -> MediaPart:
-        """Return the part that puts this file into a request. ConfigError where it cannot be used (yet)."""
+        """Return the part that puts this file into a request. ConfigError where it cannot be used yet, or no more."""
         if not self.is_active:
             raise ConfigError(f"{self.name} is {self.state}, not ACTIVE: files.wait() returns it once it can be used")
         return MediaPart(
@@ -120,5 +121,5 @@ def name_of(file: RemoteFile | str) -> str:
         return file.name
     match = _NAME.fullmatch(file)
     if match is None:
-        raise ConfigError(f"{file!r} is no name of a file, such as files/abc-123")
+        raise ConfigError(f"{file!r} is not a name of a file, such as files/abc-123")
     return f"files/{match['id']}"

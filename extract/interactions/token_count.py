@@ -1,4 +1,4 @@
-"""Asking the service how many input tokens something takes."""
+"""The number of input tokens of a text or a request, counted by the service."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ __all__ = ["count_tokens"]
 def count_tokens(what: Request | str, model: str | None, retry: Retry) -> Operation[Order, int]:
     """Return the input tokens of a text, or of the turns and the system instruction of a request.
 
-    There is no counter for interactions: the count is that of the older `countTokens`, whose `contents` know neither
-    the schema of the answer nor tools, nor steps that are no turns, nor the history behind a previous interaction;
-    and an answer's thoughts are nobody's input. Take it as a lower bound. `model` is needed for a text.
+    There is no counter for interactions: the count is that of the older `countTokens`, whose `contents` hold neither
+    the schema of the answer nor tools, nor steps that are no turns, nor the history behind a previous interaction. It
+    is a lower bound. `model` is needed for a text.
     """
     name = model or (what.model if isinstance(what, Request) else None)
     if not name:
@@ -33,7 +33,7 @@ def count_tokens(what: Request | str, model: str | None, retry: Retry) -> Operat
 
 
 def contents_of(what: Request | str) -> list[JsonObject]:
-    """Return a text or a request as the contents that the older API counts."""
+    """Return a text or a request as the `contents` that the older API counts."""
     if isinstance(what, str):
         return [{"role": "user", "parts": [{"text": what}]}]
     system = [Turn.user(what.system)] if what.system else []

@@ -1,8 +1,8 @@
-"""Webhooks: telling whether a notification came from the service, and reading it.
+"""Webhooks: checking that a notification came from the service, and reading it.
 
-A webhook of the project is signed with its secret (Standard Webhooks, HMAC-SHA256); one that a request named itself
-carries a token signed by Google (RS256), to be checked against Google's public keys. The documentation does not say
-what that token claims; the checks here are those that hold for any such token.
+A webhook of the project is signed with its secret (Standard Webhooks, HMAC-SHA256); one that a request named carries a
+token signed by Google (RS256), to be checked against Google's public keys. The documentation does not say what that
+token claims; the checks here are those that hold for any such token.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["JWKS_URL", "WebhookEvent", "verify_webhook"]
 
 JWKS_URL = "https://generativelanguage.googleapis.com/.well-known/jwks.json"
-"""Where Google's public keys are. Fetch them yourself, and again when a key is not among them."""
+"""Where Google's public keys are. Fetch them yourself, and again when a token names a key that is not there."""
 
 TOLERANCE = 300.0
 _MIN_BITS = 2048
@@ -40,9 +40,12 @@ _MAX_TIME = 1e15
 class WebhookEvent:
     """One notification, such as `interaction.completed` with the interaction's id. Get the interaction for the rest.
 
-    Deliveries are repeated until they are answered with 2xx: keep `webhook_id` and drop what you have seen. `covered`
-    is False where a token proves that Google sent something but does not repeat what; such an event comes with
-    `accept_uncovered` only. Trust it no further than a hint to ask the service.
+    Deliveries are repeated until they are answered with 2xx: store `webhook_id` and drop repetitions. `covered` is
+    False where the token proves that Google sent something, but not that it sent this body; such an event comes with
+    `accept_uncovered` only. Take it as a hint to ask the service, no more.
+
+        >>> WebhookEvent(type="interaction.completed", id="v1_abc", data={"id": "v1_abc"}).covered
+        True
     """
 
     type: str
@@ -69,13 +72,17 @@ def verify_webhook(
 
     `payload` is the body as it came, byte for byte. `secret` (`whsec_...`, several while rotating) is for webhooks of
     the project, `keys` (the JSON of `JWKS_URL`) for those that a request named; give what you use. `audience` is what
-    the token must be meant for, usually your address; a token that says whom it is meant for needs it. `now` is in
-    seconds since 1970; what is more than `tolerance` seconds away from it is refused. ConfigError where the secret or
-    the keys cannot be read, and for arguments of other types.
+    the token must be meant for, usually your URL; a token that names an audience needs it. `now` is in seconds since
+    1970; a delivery more than `tolerance` seconds away from it is refused. ConfigError where the secret or the keys
+    cannot be read, and for arguments of other types.
 
-    A token that repeats neither the body nor its digest is refused: whoever got hold of any token of Google's could put
-    it on a body of their own. What Google's tokens claim is not documented; where yours do not cover the body,
-    `accept_uncovered` lets them pass. Then look the interaction up before you believe the event.
+    A token that repeats neither the body nor its digest is refused: anybody with any token of Google's could attach it
+    to another body. What Google's tokens claim is not documented; where yours do not cover the body,
+    `accept_uncovered=True` accepts them. Then get the interaction before you believe the event.
+
+        >>> verify_webhook(b"{}", {}, secret="whsec_c2VjcmV0")
+        Traceback (most recent call last):
+        extract.errors.BadSignature: there is no webhook-signature header
     """
     _check_arguments(payload, keys, now, tolerance)
     if secret is None and keys is None:
@@ -91,7 +98,7 @@ def verify_webhook(
         event = _by_token(payload, lowered, signature, keys, audience, clock, tolerance)
         if not event.covered and not accept_uncovered:
             raise BadSignature(
-                "the token does not cover the body, so it may belong to another one: accept_uncovered=True lets it pass"
+                "the token does not cover the body, so it may belong to another one: accept_uncovered=True accepts it"
             )
         return event
     return _by_secret(payload, lowered, signature, secret, clock, tolerance)
@@ -108,7 +115,7 @@ def _check_arguments(payload: Any, keys: Any, now: Any, tolerance: Any) -> None:
 
 
 def _lowered(headers: Any) -> dict[str, str]:
-    """Return the headers by lower-case names; whatever has `items()` will do, as servers have their own classes."""
+    """Return the headers by lower-case names; anything with `items()` will do, as servers have their own classes."""
     if not callable(getattr(headers, "items", None)):
         raise ConfigError(f"headers takes a mapping of names to values, not a {type(headers).__name__}")
     pairs = dict(headers.items())
@@ -118,7 +125,7 @@ def _lowered(headers: Any) -> dict[str, str]:
 
 
 def _is_token(signature: str) -> bool:
-    """Tell a JWT, three parts joined by points, from signatures such as `v1,...`."""
+    """True for a JWT, which is three parts joined by points; other signatures look like `v1,...`."""
     return signature.isascii() and signature.count(".") == 2 and "," not in signature and " " not in signature
 
 
@@ -136,7 +143,7 @@ def _by_secret(
     if not identity or not sent:
         raise BadSignature("the headers webhook-id and webhook-timestamp are needed")
     signed = b".".join((identity.encode("latin-1", "replace"), sent.encode("latin-1", "replace"), payload))
-    # Every secret is compared with every signature, so that the time taken does not tell which one fits.
+    # Every secret is compared with every signature, so that the time taken does not reveal which one fits.
     expected = [hmac.new(key, signed, hashlib.sha256).digest() for key in _secrets(secret)]
     given = [mac for one in signature.split() if (mac := _mac(one)) is not None]
     fits = [hmac.compare_digest(mac, wanted) for mac in given for wanted in expected]
@@ -147,7 +154,7 @@ def _by_secret(
 
 
 def _secrets(secret: str | Sequence[str]) -> list[bytes]:
-    """Return the keys in secrets. ConfigError, which does not repeat them, for what is none."""
+    """Return the keys in secrets. ConfigError, which does not repeat them, for those that cannot be read."""
     keys = []
     for one in [secret] if isinstance(secret, str) else secret:
         try:
@@ -165,7 +172,7 @@ def _secrets(secret: str | Sequence[str]) -> list[bytes]:
 
 
 def _mac(signature: str) -> bytes | None:
-    """Return the bytes of a signature of the version we know, None for any other."""
+    """Return the bytes of a signature of version v1, None for any other."""
     version, _, text = signature.partition(",")
     if version != "v1":
         return None
@@ -193,13 +200,13 @@ def _by_token(
     body = _object(payload, "the body")
     named = [name for name in ("type", "data") if name in claims]
     if any(claims[name] != body.get(name) for name in named):
-        raise BadSignature("the token speaks of another event than the body")
+        raise BadSignature("the token is about another event than the body")
     covered = len(named) == 2 or _covers(claims, payload)
     return _event(body, headers.get("webhook-id"), covered=covered)
 
 
 def _covers(claims: JsonObject, payload: bytes) -> bool:
-    """Tell whether a claim is a digest of the body, in one of the forms in use."""
+    """True where a claim is a digest of the body, in one of the usual forms."""
     digest = hashlib.sha256(payload).digest()
     forms = (digest.hex(), base64.b64encode(digest).decode(), base64.urlsafe_b64encode(digest).decode().rstrip("="))
     return any(isinstance(value, str) and value in forms for value in claims.values())
@@ -211,8 +218,8 @@ def _claims(token: str, keys: Mapping[str, Any]) -> JsonObject:
     head = _object(_unpadded(encoded_head), "the token's head")
     if head.get("alg") != "RS256":  # nothing else: a token must not choose how it is checked
         raise BadSignature(f"the token is signed by {str(head.get('alg'))[:20]!r}, not by RS256")
-    if "crit" in head:  # names what a reader must understand; nothing of that is known here
-        raise BadSignature("the token asks for extensions (crit) that are not known")
+    if "crit" in head:  # extensions that a reader must understand; none are supported here
+        raise BadSignature("the token needs extensions (crit) that are not supported")
     key = _key(keys, head.get("kid"))
     if not _fits(key, _unpadded(signature), f"{encoded_head}.{claims}".encode("ascii")):
         raise BadSignature("the token's signature does not fit")
@@ -242,7 +249,7 @@ def _public_key(key: Mapping[str, Any]) -> RSAPublicKey:
     except (KeyError, ValueError, BadSignature):
         raise ConfigError("keys=: an RSA key cannot be read") from None
     if public.key_size < _MIN_BITS:
-        raise ConfigError(f"keys=: an RSA key has {public.key_size} bits; {_MIN_BITS} are the least")
+        raise ConfigError(f"keys=: an RSA key has {public.key_size} bits; it needs {_MIN_BITS}")
     return public
 
 
@@ -259,10 +266,10 @@ def _fits(key: RSAPublicKey, signature: bytes, signed: bytes) -> bool:
 
 
 def _check_claims(claims: JsonObject, audience: str | None, now: float, tolerance: float) -> None:
-    """Raise BadSignature where a token is not of now, or not for us."""
+    """Raise BadSignature where a token is not valid now, or meant for somebody else."""
     issued, ends = claims.get("iat"), claims.get("exp")
     if issued is None and ends is None:
-        raise BadSignature("the token does not tell its time")
+        raise BadSignature("the token has no time")
     if issued is not None:
         _check_time(issued, now, tolerance)
     if ends is not None and _seconds(ends) + tolerance < now:
@@ -282,7 +289,7 @@ def _check_time(sent: Any, now: float, tolerance: float) -> None:
     away = now - _seconds(sent)
     if abs(away) > tolerance:
         when = "old" if away > 0 else "in the future"
-        raise BadSignature(f"the delivery is {abs(away):.0f} s {when}; at most {tolerance:g} s are let pass")
+        raise BadSignature(f"the delivery is {abs(away):.0f} s {when}; at most {tolerance:g} s are accepted")
 
 
 def _seconds(value: Any) -> float:
@@ -295,7 +302,7 @@ def _seconds(value: Any) -> float:
 
 
 def _unpadded(text: str) -> bytes:
-    """Return the bytes of base64 in its form for addresses, without padding."""
+    """Return the bytes of URL-safe base64 without padding."""
     try:
         return base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)
     except (binascii.Error, ValueError):
@@ -308,7 +315,7 @@ def _object(text: bytes, what: str) -> JsonObject:
     except ValueError:
         value = None
     if not isinstance(value, dict):
-        raise BadSignature(f"{what} is no JSON object")
+        raise BadSignature(f"{what} is not a JSON object")
     return value
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from clocks import Clock
 
 from extract import AsyncClient, Client, ConfigError, Denied, Emulator, Interaction, Request, Retry, Turn, Unreachable
 from extract.interactions.endpoint import Endpoint
@@ -19,7 +20,10 @@ async def create(emulator: Emulator, *, kind: str, dialect: Any, request: Reques
     if kind == "sync":
         with Client("key", dialect=dialect, transport=emulator.transport, retry=QUICK, sleep=lambda _: None) as client:
             return client.create(request)
-    async with AsyncClient("key", dialect=dialect, transport=emulator.transport, retry=QUICK) as client:
+    clock = Clock()
+    async with AsyncClient(
+        "key", dialect=dialect, transport=emulator.transport, retry=QUICK, sleep=clock.sleep_async
+    ) as client:
         return await client.create(request)
 
 

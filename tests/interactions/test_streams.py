@@ -15,6 +15,7 @@ from typing import Any
 
 import httpx
 import pytest
+from clocks import Clock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -430,7 +431,7 @@ async def test_opening_a_stream_is_tried_again(kind: str, fault: str) -> None:
                 assert client.stream(REQUEST).finish().text == ANSWER
         else:
             async with (
-                AsyncClient("k", transport=emulator.transport, retry=patient) as client,
+                AsyncClient("k", transport=emulator.transport, retry=patient, sleep=Clock().sleep_async) as client,
                 client.stream(REQUEST) as stream,
             ):
                 assert (await stream.finish()).text == ANSWER

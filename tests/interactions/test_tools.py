@@ -120,7 +120,7 @@ def test_a_function_without_parameters_takes_an_empty_object() -> None:
 
 @pytest.mark.parametrize(
     ("call", "said"),
-    [(lambda city: city, "no name"), (lambda *cities: cities, "no name"), (print, "no name that a model could fill")],
+    [(lambda city: city, "no name"), (lambda *cities: cities, "no name"), (print, "cannot be given by name")],
 )
 def test_what_cannot_be_declared_is_refused(call: Any, said: str) -> None:
     with pytest.raises(ConfigError, match=said):

@@ -38,7 +38,8 @@ def check_origin(call: Call, base_url: str) -> None:
     try:
         target, service = httpx.URL(call.url), httpx.URL(base_url)
     except httpx.InvalidURL as error:
-        raise BadRequest(f"{call.method} {call.path}: the service named an unreadable address: {error}") from None
+        message = f"{call.method} {call.path}: the service named an address that cannot be read: {error}"
+        raise BadRequest(message) from None
     if (target.scheme, target.host, target.port) == (service.scheme, service.host, service.port):
         return
     if not call.bare:

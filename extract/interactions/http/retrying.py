@@ -56,7 +56,8 @@ class Retry:
     do not count: `patience` bounds how long these may go on for one call. Waits grow from `first_wait` to
     `longest_wait`, unless the service names one.
 
-        Client("key", retry=Retry(failures=3, patience=120))
+        >>> Client("key", retry=Retry(failures=3, patience=120)).retry.longest_wait
+        30.0
     """
 
     failures: int = 6

@@ -1,4 +1,4 @@
-"""Adds the events of a stream up to the interaction that a plain call would have brought."""
+"""Adds the events of a stream up to the interaction that a plain call would return."""
 
 from __future__ import annotations
 
@@ -46,12 +46,12 @@ class _Media:
 
 
 class Accumulator:
-    """Adds events up to the interaction that a plain call would have brought, as far as it has come."""
+    """Adds events up to the interaction that a plain call would return, as far as it has come."""
 
     def __init__(self) -> None:
         self.completed = False
         self.checkpoint: str | None = None
-        """A token to go on from after a cut, as long as nothing came since."""
+        """A token to go on from after a cut, while nothing has come since."""
         self._head: JsonObject = {}
         self._steps: dict[int, JsonObject] = {}
         self._whole: list[Any] = []
@@ -74,7 +74,7 @@ class Accumulator:
         return len(self._whole or self._steps)
 
     def interaction(self) -> Interaction:
-        """Return what has come so far, as a value of its own."""
+        """Return what has come so far, as a copy."""
         for media in self._media.values():
             media.join()
         raw = deepcopy(self._raw())
@@ -176,7 +176,7 @@ class Accumulator:
             self._results.add(index)
 
     def _add_media(self, index: int, step: JsonObject, delta: JsonObject) -> None:
-        """Add a piece of media. Sound and film come in pieces that belong together, images one by one."""
+        """Add a piece of media. Audio and video come in pieces that belong together, images one by one."""
         content = _content_of(step, delta["type"])
         media = self._media_of(index, content) if delta["type"] in ("audio", "video") else None
         piece = decoded(delta.get("data"))

@@ -39,7 +39,7 @@ MEDIA_KINDS = ("image", "audio", "video", "document")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """One event of a stream. `id` is what a later stream can go on from; `raw` is the event as it came."""
+    """One event of a stream. A later stream can go on after its `id`; `raw` is the event as it came."""
 
     id: str = ""
     raw: JsonObject = field(default_factory=dict, repr=False)
@@ -47,7 +47,7 @@ class Event:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Created(Event):
-    """The interaction exists; its id, model and status are known. A second one means that the answer begins anew."""
+    """The interaction exists; its id, model and status are known. A second one means that the answer starts again."""
 
     interaction: Interaction
 
@@ -62,7 +62,7 @@ class StatusChanged(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StepStarted(Event):
-    """A step begins, mostly still empty. In the `outputs` form each content of the flat list is one."""
+    """A step begins, mostly still empty. In the `outputs` form each content of the flat list is a step."""
 
     index: int
     step: JsonObject
@@ -94,7 +94,7 @@ class ArgumentsPiece(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MediaPiece(Event):
-    """An image, or the next piece of audio or video. `data` is None where it came by address or cannot be decoded."""
+    """An image, or the next piece of audio or video. `data` is None where it came by URL or cannot be decoded."""
 
     index: int
     kind: str
@@ -127,7 +127,7 @@ class Completed(Event):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ErrorEvent(Event):
-    """The service gave up. Clients raise it as an error of our tree."""
+    """The service gave up. Clients raise the error that this stands for."""
 
     error: JsonObject
 

@@ -1,4 +1,4 @@
-"""Python functions as tools: declared from their signature, called with checked arguments, always answered."""
+"""Python functions as tools: declared from their signature, and called with validated arguments."""
 
 from __future__ import annotations
 
@@ -33,7 +33,13 @@ _HEADINGS = ("args", "arguments", "parameters", "params")
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A Python function that the model may call. `parameters` is the wire form of its arguments' JSON Schema."""
+    """A Python function that the model may call. `parameters` is the wire form of its arguments' JSON Schema.
+
+    >>> def get_weather(city: str) -> str:
+    ...     return "sunny"
+    >>> function_tool(get_weather).bind({"city": "Bonn"})
+    {'city': 'Bonn'}
+    """
 
     call: Callable[..., Any] = field(repr=False)
     name: str
@@ -61,7 +67,11 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class FunctionResult:
-    """What became of one call: a value, or words on what went wrong, which go to the model as well."""
+    """The result of one call: a value, or what went wrong in words, which goes to the model as well.
+
+    >>> FunctionResult(FunctionCall("c1", "get_weather", {"city": "Bonn"}), "sunny").as_step()["result"]
+    'sunny'
+    """
 
     call: FunctionCall
     value: Any
@@ -83,6 +93,11 @@ def function_tool(call: Callable[..., Any], *, name: str | None = None, descript
 
     The docstring's first paragraph describes it, and its lines on parameters (Google, NumPy or Sphinx style) these. A
     parameter without a type takes any value. Raises ConfigError or SchemaError for what cannot be declared.
+
+        >>> def get_weather(city: str) -> str:
+        ...     "Return the weather of a city."
+        >>> function_tool(get_weather).description
+        'Return the weather of a city.'
     """
     named = name or str(getattr(call, "__name__", ""))
     if not _NAME.fullmatch(named):
@@ -93,7 +108,7 @@ def function_tool(call: Callable[..., Any], *, name: str | None = None, descript
 
 
 def functions_of(given: Iterable[AnyFunction]) -> dict[str, Function]:
-    """Return functions by name, plain ones declared. Raises ConfigError where two have the same name."""
+    """Return functions by name, plain ones as declarations. Raises ConfigError where two have the same name."""
     functions: dict[str, Function] = {}
     for one in given:
         function = one if isinstance(one, Function) else function_tool(one)
@@ -104,7 +119,7 @@ def functions_of(given: Iterable[AnyFunction]) -> dict[str, Function]:
 
 
 def call_functions(calls: Sequence[FunctionCall], functions: dict[str, Function]) -> tuple[FunctionResult, ...]:
-    """Call one after the other and return a result for each. What a function raises becomes an error result.
+    """Call one after the other and return a result for each. An exception becomes an error result.
 
     Raises ConfigError for an async function, which needs an event loop.
     """
@@ -141,7 +156,7 @@ def _call(call: FunctionCall, functions: dict[str, Function]) -> FunctionResult:
 
 
 def _begun(call: FunctionCall, functions: dict[str, Function]) -> FunctionResult:
-    """Call a function; what it returns may still have to be awaited."""
+    """Call a function; its value may still have to be awaited."""
     function = functions.get(call.name)
     if function is None:
         return FunctionResult(call, f"there is no function {call.name!r}; there are {sorted(functions)}", is_error=True)
@@ -155,10 +170,10 @@ def _begun(call: FunctionCall, functions: dict[str, Function]) -> FunctionResult
 
 
 def _failed(call: FunctionCall, error: Exception) -> FunctionResult:
-    """Return a failure in words the model can use; pydantic's would repeat the arguments and name a website."""
+    """Return a failure in words for the model; pydantic's own would repeat the arguments and name a website."""
     try:
         message = _in_words(error)
-    except Exception:  # an error of the user's may fail to say what it is
+    except Exception:  # the __str__ of a user's error may fail
         message = type(error).__name__
     return FunctionResult(call, message.encode("utf-8", "replace").decode(), is_error=True)
 
@@ -173,13 +188,13 @@ def _in_words(error: Exception) -> str:
 
 
 def _sendable(result: FunctionResult) -> FunctionResult:
-    """Return the result, or in place of one that JSON cannot hold an error that says so."""
+    """Return the result, or an error that says so where JSON cannot hold it."""
     try:
         to_json(result.as_step())
     except Exception as error:
         failed = _failed(result.call, error)
         kind = type(result.value).__name__
-        return replace(failed, value=f"the function ran, but its result ({kind}) is no JSON: {failed.value}"[:400])
+        return replace(failed, value=f"the function ran, but its result ({kind}) is not JSON: {failed.value}"[:400])
     return result
 
 
@@ -213,21 +228,21 @@ def _parameters(call: Callable[..., Any]) -> JsonObject:
 
 
 def _model_of(call: Callable[..., Any]) -> type[BaseModel]:
-    """Return a model of a function's parameters, made once for a callable that can be hashed."""
+    """Return a model of a function's parameters, made once for a hashable callable."""
     try:
         hash(call)
     except TypeError:
-        return _made_model(call)
-    return _kept_model(call)
+        return _make_model(call)
+    return _cached_model(call)
 
 
 @lru_cache(maxsize=256)
-def _kept_model(call: Callable[..., Any]) -> type[BaseModel]:
-    return _made_model(call)
+def _cached_model(call: Callable[..., Any]) -> type[BaseModel]:
+    return _make_model(call)
 
 
-def _made_model(call: Callable[..., Any]) -> type[BaseModel]:
-    """Return a model of a function's parameters. Fields are named by place: a parameter may have any name."""
+def _make_model(call: Callable[..., Any]) -> type[BaseModel]:
+    """Return a model of a function's parameters. Fields are p0, p1, ...: pydantic does not allow every name."""
     notes = dict(_notes(inspect.cleandoc(call.__doc__ or "")))
     try:
         signature = inspect.signature(call, eval_str=True)
@@ -236,10 +251,10 @@ def _made_model(call: Callable[..., Any]) -> type[BaseModel]:
     parameters: dict[str, Any] = {}
     for place, parameter in enumerate(signature.parameters.values()):
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            raise ConfigError(f"{parameter} of {call!r} has no name that a model could fill: name each parameter")
+            raise ConfigError(f"{parameter} of {call!r} cannot be given by name: name each parameter")
         kind = Any if parameter.annotation is parameter.empty else parameter.annotation
         default = PydanticUndefined if parameter.default is parameter.empty else parameter.default
-        # Words of the annotation itself stay where the docstring has none.
+        # Without words in the docstring, a description in the annotation itself stays.
         described: dict[str, Any] = {"description": notes[parameter.name]} if parameter.name in notes else {}
         parameters[f"p{place}"] = (kind, Field(default, alias=parameter.name, **described))
     options = ConfigDict(extra="forbid", arbitrary_types_allowed=False)
@@ -248,7 +263,7 @@ def _made_model(call: Callable[..., Any]) -> type[BaseModel]:
 
 
 def _notes(text: str) -> Iterator[tuple[str, str]]:
-    """Yield what a docstring says of each parameter."""
+    """Yield each parameter and what the docstring says of it."""
     lines = text.splitlines()
     for number, line in enumerate(lines):
         if match := _SPHINX.match(line.strip()):
@@ -262,7 +277,7 @@ def _notes(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _entries(lines: list[str], form: re.Pattern[str], min_depth: int) -> Iterator[tuple[str, str]]:
-    """Yield the entries of a section, which ends at a line that stands further left."""
+    """Yield the entries of a section, which ends at a line that is less indented than `min_depth`."""
     depth = next((_depth(line) for line in lines if line.strip()), 0)
     for number, line in enumerate(lines):
         if line.strip() and _depth(line) < min_depth:
@@ -273,7 +288,7 @@ def _entries(lines: list[str], form: re.Pattern[str], min_depth: int) -> Iterato
 
 
 def _joined(first: str, following: Iterable[str], depth: int) -> str:
-    """Return a note with the lines that go on with it: those that stand further right."""
+    """Return a note with its continuation lines, which are further indented."""
     words = [first]
     for line in following:
         if not line.strip() or _depth(line) <= depth:

@@ -26,7 +26,7 @@ __all__ = ["CallFunctions", "ToolRun", "run_tools", "run_tools_async", "tool_loo
 
 @dataclass(frozen=True, slots=True)
 class CallFunctions:
-    """An order to call functions; its reply is a result for each call, in their order."""
+    """An order to call functions; its reply is a result for each call, in the same order."""
 
     calls: tuple[FunctionCall, ...]
 
@@ -37,8 +37,11 @@ class ToolRun:
 
     `interactions` are all that were made, the answer last; `results` are those of the functions that were called.
 
-        run = client.run_tools(Request(model="gemini-3.8-flash", input="Weather in Bonn?"), [get_weather])
-        run.text, run.usage
+        >>> def get_weather(city: str) -> str:
+        ...     return "sunny"
+        >>> run = offline_client().run_tools(Request(model="gemini-3.8-flash", input="Weather?"), [get_weather])
+        >>> [result.value for result in run.results], len(run.interactions)
+        (['sunny'], 2)
     """
 
     interaction: Interaction
@@ -84,7 +87,7 @@ def tool_loop(request: Request, *, max_rounds: int = 8) -> Operation[Request | C
 
 
 def wants_results(interaction: Interaction) -> bool:
-    """Return True where an interaction stops at function calls that are to be answered."""
+    """Return True where an interaction has stopped at function calls and waits for their results."""
     return bool(interaction.calls) and interaction.status in ("requires_action", "completed")
 
 
@@ -128,7 +131,7 @@ async def run_tools_async(
 
 
 def _with_functions(request: Request, functions: dict[str, Function]) -> Request:
-    """Return the request with the functions among its tools; those that are there already stay where they are."""
+    """Return the request with the functions among its tools; those it has already stay where they are."""
     if request.background:
         raise ConfigError(
             "functions are called while the client waits: a request with functions takes no background=True"
