@@ -9,8 +9,7 @@ from typing import Self
 from extract.errors import ConfigError, ExtractError
 from extract.interactions.dialects import DialectName
 from extract.interactions.endpoint import GOOGLE_URL, Endpoint
-from extract.interactions.http.calls import Call, Operation, Order, Reply
-from extract.interactions.http.origins import check_origin
+from extract.interactions.http.calls import Call, Operation, Order
 from extract.interactions.http.retrying import Retry
 from extract.interactions.http.transport import unreachable
 from extract.interactions.interaction import Interaction
@@ -65,15 +64,6 @@ class BaseClient:
     def _follow(self, interaction: Interaction | str, last_event_id: str | None) -> tuple[Streaming, StreamState]:
         state = StreamState(self.endpoint.scrub)
         return follow(identity_of(interaction), state, self.retry, last_event_id=last_event_id), state
-
-    def _check(self, call: Call) -> None:
-        """Raise BadRequest for a call that would take the key to another service."""
-        check_origin(call, self.endpoint.base_url)
-
-    def _checked(self, reply: Reply) -> Reply:
-        """Return a reply outside refusals; raise what a refusal stands for."""
-        self._answered = True
-        return self.endpoint.checked(reply)
 
     def _unreachable(self, call: Call, error: Exception) -> ExtractError:
         return unreachable(call, error, secret=self.endpoint.api_key, answered=self._answered)

@@ -20,7 +20,7 @@ from extract.interactions.files import AsyncFiles, Files
 from extract.interactions.http.calls import Call, Operation, Order, Reply, Sleep
 from extract.interactions.http.drivers import drive, drive_async
 from extract.interactions.http.httpx_transport import AsyncHttpxTransport, HttpxTransport, SyncIncoming
-from extract.interactions.http.origins import is_loopback
+from extract.interactions.http.origins import check_origin, is_loopback
 from extract.interactions.http.retrying import Retry
 from extract.interactions.http.transport import DirectTransport, Incoming
 from extract.interactions.interaction import Interaction
@@ -147,12 +147,13 @@ class Client(BaseClient):
 
     def exchange(self, call: Call) -> Reply:
         """Send one call once. Raises what a refusal stands for, or Unreachable."""
-        self._check(call)
+        check_origin(call, self.endpoint.base_url)
         try:
             reply = self._calls.send(call)
         except Exception as error:
             raise self._unreachable(call, error) from None
-        return self._checked(reply)
+        self._answered = True
+        return self.endpoint.checked(reply)
 
     def _drive(self, operation: Operation[Order, T]) -> T:
         return drive(operation, self._perform)
@@ -165,7 +166,7 @@ class Client(BaseClient):
 
     def _connect(self, call: Call) -> Opened:
         """Send one call once and return as soon as its answer begins. Raises as `exchange` does."""
-        self._check(call)
+        check_origin(call, self.endpoint.base_url)
         try:
             incoming = self._calls.stream(call)
             if incoming.status == 200:
@@ -174,7 +175,7 @@ class Client(BaseClient):
             incoming.close()
         except Exception as error:
             raise self._unreachable(call, error) from None
-        self._checked(Reply(incoming.status, incoming.headers, body))
+        self.endpoint.checked(Reply(incoming.status, incoming.headers, body))
         raise AssertionError("a status outside 200 is refused")
 
     def _chunks(self, call: Call, incoming: SyncIncoming) -> Iterator[bytes]:
@@ -314,12 +315,13 @@ class AsyncClient(BaseClient):
 
     async def exchange(self, call: Call) -> Reply:
         """Send one call once. Raises what a refusal stands for, or Unreachable."""
-        self._check(call)
+        check_origin(call, self.endpoint.base_url)
         try:
             reply = await self._calls.send(call)
         except Exception as error:
             raise self._unreachable(call, error) from None
-        return self._checked(reply)
+        self._answered = True
+        return self.endpoint.checked(reply)
 
     async def _drive(self, operation: Operation[Order, T]) -> T:
         return await drive_async(operation, self._perform)
@@ -332,7 +334,7 @@ class AsyncClient(BaseClient):
 
     async def _connect(self, call: Call) -> AsyncOpened:
         """Send one call once and return as soon as its answer begins. Raises as `exchange` does."""
-        self._check(call)
+        check_origin(call, self.endpoint.base_url)
         try:
             incoming = await self._calls.stream(call)
             if incoming.status == 200:
@@ -341,7 +343,7 @@ class AsyncClient(BaseClient):
             await incoming.close()
         except Exception as error:
             raise self._unreachable(call, error) from None
-        self._checked(Reply(incoming.status, incoming.headers, body))
+        self.endpoint.checked(Reply(incoming.status, incoming.headers, body))
         raise AssertionError("a status outside 200 is refused")
 
     async def _chunks(self, call: Call, incoming: Incoming) -> AsyncIterator[bytes]:

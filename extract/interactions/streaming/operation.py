@@ -7,7 +7,6 @@ up may send an error event or a JSON body in its place, and an answer may come w
 from __future__ import annotations
 
 import math
-from collections.abc import Generator
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, TypeAlias
@@ -113,7 +112,7 @@ def _resumed(path: str, last_event_id: str | None) -> Call:
     return Call("GET", f"{path}?stream=true{query}", headers=STREAM_HEADERS)
 
 
-def _hop(first: Call, state: StreamState, retry: Retry, *, stored: bool) -> Generator[StreamOrder | Event, Any, None]:
+def _hop(first: Call, state: StreamState, retry: Retry, *, stored: bool) -> Operation[StreamOrder | Event, None]:
     """Stream one interaction to its end. A cut is mended up to five times in a row without progress.
 
     Progress is a new place to go on from: events alone may be the same ones for ever. Opening a connection has the
@@ -179,7 +178,7 @@ def _from_checkpoint(first: Call, state: StreamState) -> Call | None:
     return call
 
 
-def _connection(state: StreamState) -> Generator[StreamOrder | Event, Any, None]:
+def _connection(state: StreamState) -> Operation[StreamOrder | Event, None]:
     """Read one connection. Raises Unreachable where it ends before the interaction does."""
     parser = SseParser()
     try:
@@ -194,7 +193,7 @@ def _connection(state: StreamState) -> Generator[StreamOrder | Event, Any, None]
         raise Unreachable(f"the stream broke off after {state.events} events")
 
 
-def _frames(parser: SseParser, state: StreamState) -> Generator[StreamOrder | Event, Any, bool]:
+def _frames(parser: SseParser, state: StreamState) -> Operation[StreamOrder | Event, bool]:
     """Read the events of a connection to its end, and return whether that was marked."""
     seen: str | None = state.last_event_id  # a service may repeat the event that the stream is to go on after
     while True:
