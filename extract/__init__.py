@@ -68,10 +68,10 @@ if TYPE_CHECKING:
     from extract.interactions.decisions import Decisions as Decisions
     from extract.interactions.decisions import ScoreAnswer as ScoreAnswer
     from extract.interactions.decisions import ScoreQuestion as ScoreQuestion
-    from extract.interactions.files import RemoteFile as RemoteFile
     from extract.interactions.http.retrying import Retry as Retry
     from extract.interactions.interaction import Interaction as Interaction
     from extract.interactions.parsing import parse as parse
+    from extract.interactions.remote_file import RemoteFile as RemoteFile
     from extract.interactions.requests import AudioFormat as AudioFormat
     from extract.interactions.requests import Generation as Generation
     from extract.interactions.requests import ImageFormat as ImageFormat
@@ -136,7 +136,7 @@ _NAMES_OF = {
     "interactions.conversation": "Conversation",
     "interactions.decisions": """BooleanAnswer BooleanQuestion ChoiceAnswer ChoiceQuestion Decisions ScoreAnswer
         ScoreQuestion""",
-    "interactions.files": "RemoteFile",
+    "interactions.remote_file": "RemoteFile",
     "interactions.http.retrying": "Retry",
     "interactions.interaction": "Interaction",
     "interactions.parsing": "parse",

@@ -1,4 +1,4 @@
-"""Where an answer comes from: the annotations of its texts, with the service's byte offsets turned into text spans."""
+"""The sources of an answer: the annotations of its texts, with byte offsets turned into text spans."""
 
 from __future__ import annotations
 
@@ -16,8 +16,13 @@ class Citation:
     """One annotation of an answer. `start` and `end` count characters of the answer's text; `text` is what they span.
 
     `kind` is the service's own word, such as `url_citation`, and "" in the first form of the API, whose `source` is
-    then an address or a title. Kinds that are not known are kept as they came, in `raw`. What an annotation does not
-    say is None.
+    then a URL or a title. Unknown kinds are preserved in `raw`. What an annotation lacks is None.
+
+        >>> note = {"type": "url_citation", "url": "https://example.com", "start_index": 0, "end_index": 5}
+        >>> content = {"type": "text", "text": "Paris is large.", "annotations": [note]}
+        >>> step = {"type": "model_output", "content": [content]}
+        >>> [(citation.text, citation.source) for citation in Interaction(status="completed", steps=(step,)).citations]
+        [('Paris', 'https://example.com')]
     """
 
     kind: str = ""
@@ -29,24 +34,24 @@ class Citation:
     raw: JsonObject = field(default_factory=dict, repr=False)
 
 
-# In the order in which a source is told: an address where there is one.
+# In the order of preference: a URL where there is one.
 _SOURCES = ("url", "document_uri", "source", "file_name", "media_id", "place_id")
 _TITLES = ("title", "file_name", "name")
 
 
 def citations_of(contents: Iterable[JsonObject]) -> tuple[Citation, ...]:
-    """Return the citations of text contents that are read one after the other, as one text.
+    """Return the citations of text contents; their spans are those of the texts joined to one.
 
-    The service counts bytes of the UTF-8 form of each content; an offset inside a character is taken back to its
-    beginning, one past the end to the end. The spans are those of the joined text.
+    The service counts bytes of the UTF-8 form of each content. An offset inside a character is moved back to its
+    beginning, one past the end to the end.
     """
-    found: list[Citation] = []
+    citations: list[Citation] = []
     before = 0
     for content in contents:
         text = str(content.get("text") or "")
-        found += _of_content(content, text, before)
+        citations += _of_content(content, text, before)
         before += len(text)
-    return tuple(found)
+    return tuple(citations)
 
 
 def _of_content(content: JsonObject, text: str, before: int) -> Iterator[Citation]:
@@ -58,12 +63,12 @@ def _of_content(content: JsonObject, text: str, before: int) -> Iterator[Citatio
     for item in known:
         span = _span(item, encoded)
         yield Citation(
-            kind=_said(item, ("type",)) or "",
+            kind=_first_text(item, ("type",)) or "",
             start=None if span is None else before + span[0],
             end=None if span is None else before + span[1],
             text=None if span is None else text[span[0] : span[1]],
-            source=_said(item, _SOURCES),
-            title=_said(item, _TITLES),
+            source=_first_text(item, _SOURCES),
+            title=_first_text(item, _TITLES),
             raw=item,
         )
 
@@ -83,6 +88,6 @@ def _characters(encoded: bytes, offset: int) -> int:
     return len(encoded[:offset].decode("utf-8", "surrogatepass"))
 
 
-def _said(item: JsonObject, names: Iterable[str]) -> str | None:
+def _first_text(item: JsonObject, names: Iterable[str]) -> str | None:
     values: Iterator[Any] = (item.get(name) for name in names)
     return next((value for value in values if isinstance(value, str) and value), None)

@@ -1,4 +1,4 @@
-"""A talk of several turns as one frozen value: it makes requests and takes answers in, and never changes."""
+"""A conversation of several turns as one frozen value: each answer gives a new one."""
 
 from __future__ import annotations
 
@@ -17,24 +17,26 @@ _RUNNING = ("queued", "in_progress")
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """What was said so far, and how to go on: model, system text, tools and formats are those of `start`.
+    """The turns so far, and how to go on: model, system text, tools and formats are those of `start`.
 
-    With `store=True` in `start` the service keeps the history, and only new input is sent, with the id of the last
-    answer; all else is sent again each time, since the service does not inherit it. Without, the whole history is
+    With `store=True` in `start` the service stores the history, and only new input is sent, with the id of the last
+    answer; all else is sent again each time, since the service does not inherit it. Without it the whole history is
     sent: the answers' steps as they came, thoughts and their signatures included.
 
-        talk = Conversation(Request(model="gemini-3.8-flash"))
-        request = talk.ask("Name a river.")
-        talk = talk.with_answer(request, client.create(request))
-        request = talk.ask("And its length?")
+        >>> client = offline_client()
+        >>> conversation = Conversation(Request(model="gemini-3.8-flash"))
+        >>> request = conversation.ask("Name a river.")
+        >>> conversation = conversation.with_answer(request, client.create(request))
+        >>> len(conversation.ask("How long is it?").turns)
+        3
     """
 
     start: Request
 
     def ask(self, given: Input) -> Request:
         """Return the request for the next turn: text, parts, or steps such as the results of functions."""
-        said = replace(self.start, input=given, previous_interaction_id=None).turns
-        return replace(self.start, input=(*self.start.turns, *said))
+        turns = replace(self.start, input=given, previous_interaction_id=None).turns
+        return replace(self.start, input=(*self.start.turns, *turns))
 
     def with_answer(self, request: Request, answer: Interaction) -> Conversation:
         """Return the conversation that goes on after `answer` to `request`. ConfigError for one that still runs."""

@@ -1,6 +1,6 @@
 """The Decisions API: typed questions about one input, answered with calibrated probabilities.
 
-A cheap second opinion on booleans and enums, with the probability that interactions do not tell.
+A cheap second opinion on booleans and enums, with the probability that interactions do not give.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pydantic_core import from_json
 from extract.documents.parts import Part, Turn
 from extract.errors import Blocked, ConfigError, Unfinished, Unreachable
 from extract.interactions.dialects import DIALECTS, from_raw
-from extract.interactions.http.calls import Call, PollingProtocol, Reply, json_body
-from extract.interactions.http.retrying import Retry, insist_on
+from extract.interactions.http.calls import Call, Operation, Order, json_body
+from extract.interactions.http.retrying import Retry, send
 from extract.interactions.usage import Usage
 from extract.json_types import JsonObject
 
@@ -34,12 +34,17 @@ __all__ = [
 ]
 
 DECISION_MODEL = "gemini-decision-1"
-_MOST_QUESTIONS, _FEWEST_OPTIONS, _MOST_OPTIONS = 1000, 2, 255
+_MAX_QUESTIONS, _MIN_OPTIONS, _MAX_OPTIONS = 1000, 2, 255
 
 
 @dataclass(frozen=True, slots=True)
 class BooleanQuestion:
-    """A question whose answer is yes or no; `true` and `false` say when. (The wire calls it `noul`.)"""
+    """A question whose answer is yes or no; `true` and `false` say when. (The wire calls it `noul`.)
+
+    >>> questions = {"spam": BooleanQuestion("Is it spam?", true="It sells something")}
+    >>> offline_client().decide("Buy now!", questions)["spam"].value in (True, False)
+    True
+    """
 
     instructions: str
     true: str | None = None
@@ -56,7 +61,12 @@ class BooleanQuestion:
 
 @dataclass(frozen=True, slots=True)
 class ChoiceQuestion:
-    """A question with one answer out of 2 to 255 options: ids, or ids with descriptions."""
+    """A question with one answer out of 2 to 255 options: ids, or ids with descriptions.
+
+    >>> question = ChoiceQuestion("What is it about?", {"bug": "Something is broken", "praise": ""})
+    >>> offline_client().decide("It crashes.", {"topic": question})["topic"].value in question.options
+    True
+    """
 
     instructions: str
     options: Mapping[str, str] | Sequence[str]
@@ -66,9 +76,11 @@ class ChoiceQuestion:
         _check_number(self.options, "options")
         for name in self.options:
             if not isinstance(name, str) or not name or name != name.strip() or not name.isprintable():
-                raise ConfigError(f"options: {name!r} is no id: text without control characters or outer blanks")
+                raise ConfigError(
+                    f"options: {name!r} is no id: ids are text without control characters and outer blanks"
+                )
         if len(set(self.options)) != len(self.options):
-            raise ConfigError("options: each id may stand there once")
+            raise ConfigError("options: each id may occur once")
 
     def as_wire(self) -> JsonObject:
         options = self.options if isinstance(self.options, Mapping) else dict.fromkeys(self.options, "")
@@ -77,7 +89,12 @@ class ChoiceQuestion:
 
 @dataclass(frozen=True, slots=True)
 class ScoreQuestion:
-    """A question whose answer is a number: `levels` describes 0, 1, 2 and so on, 2 to 255 of them."""
+    """A question whose answer is a number: `levels` describes 0, 1, 2 and so on, 2 to 255 of them.
+
+    >>> question = ScoreQuestion("How urgent is it?", ["Not at all", "This week", "Today"])
+    >>> 0 <= offline_client().decide("It crashes.", {"urgency": question})["urgency"].value <= 2
+    True
+    """
 
     instructions: str
     levels: Sequence[str]
@@ -97,7 +114,11 @@ Question: TypeAlias = BooleanQuestion | ChoiceQuestion | ScoreQuestion
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BooleanAnswer:
-    """`probability` is that of true, from 0.01 to 0.99; `confidence` that of `value`."""
+    """The answer to a BooleanQuestion: `probability` is that of true, from 0.01 to 0.99; `confidence` that of `value`.
+
+    >>> BooleanAnswer(probability=0.8, confidence=0.8).value
+    True
+    """
 
     probability: float
     confidence: float
@@ -109,7 +130,11 @@ class BooleanAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChoiceAnswer:
-    """`value` is the most probable option, `confidence` its probability."""
+    """The answer to a ChoiceQuestion: `value` is the most probable option, `confidence` its probability.
+
+    >>> ChoiceAnswer(value="bug", confidence=0.9, probabilities={"bug": 0.9, "praise": 0.1}).value
+    'bug'
+    """
 
     value: str
     confidence: float
@@ -118,7 +143,11 @@ class ChoiceAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ScoreAnswer:
-    """`value` is the expected level, `probabilities` is by level, `confidence` the highest of them."""
+    """The answer to a ScoreQuestion: `value` is the expected level, `confidence` the highest of the `probabilities`.
+
+    >>> ScoreAnswer(value=1.3, confidence=0.7, probabilities={1: 0.7, 2: 0.3}).probabilities[2]
+    0.3
+    """
 
     value: float
     confidence: float
@@ -127,7 +156,7 @@ class ScoreAnswer:
 
 @dataclass(frozen=True, slots=True)
 class UnknownAnswer:
-    """An answer of a kind or form that nobody here knows, as it came."""
+    """An answer of an unknown kind or form, as it came."""
 
     raw: Any
 
@@ -137,7 +166,12 @@ Answer: TypeAlias = BooleanAnswer | ChoiceAnswer | ScoreAnswer | UnknownAnswer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decisions:
-    """The answers to all questions, by the questions' names. `usage` is None where the service told none."""
+    """The answers to all questions, by the questions' names. `usage` is None where the service sent none.
+
+    >>> decisions = offline_client().decide("It crashes.", {"bug": BooleanQuestion("Is it a bug?")})
+    >>> 0 < decisions["bug"].confidence < 1
+    True
+    """
 
     answers: Mapping[str, Answer]
     usage: Usage | None = None
@@ -149,29 +183,29 @@ class Decisions:
 
 def decide(
     given: str | Part | Sequence[str | Part], questions: Mapping[str, Question], model: str, retry: Retry
-) -> PollingProtocol[Reply, Decisions]:
-    """Ask all questions about one input. Raises Blocked for an input that a filter refused."""
+) -> Operation[Order, Decisions]:
+    """Return the answers to all questions about one input. Raises Blocked for an input that a filter refused."""
     body = encode(given, questions, model)
-    reply: Reply = yield from insist_on(Call("POST", "/decisions", body), retry)
+    reply = yield from send(Call("POST", "/decisions", body), retry)
     return decode(reply.body, questions)
 
 
 def encode(given: str | Part | Sequence[str | Part], questions: Mapping[str, Question], model: str) -> bytes:
     """Return the body of the call. ConfigError for what the service would refuse."""
-    if not 1 <= len(questions) <= _MOST_QUESTIONS:
-        raise ConfigError(f"ask 1 to {_MOST_QUESTIONS:,} questions at once, not {len(questions):,}")
+    if not 1 <= len(questions) <= _MAX_QUESTIONS:
+        raise ConfigError(f"ask 1 to {_MAX_QUESTIONS:,} questions at once, not {len(questions):,}")
     if not given:
         raise ConfigError("decisions need an input: text, a part, or several")
     content: Any = given
     if not isinstance(given, str):
         turn = Turn.user(*given) if isinstance(given, Sequence) else Turn.user(given)
         content = DIALECTS["steps"].encode_input([turn])[0]["content"]
-    asked = {name: question.as_wire() for name, question in questions.items()}
-    return json_body({"model": model, "input": content, "questions": asked})
+    wire = {name: question.as_wire() for name, question in questions.items()}
+    return json_body({"model": model, "input": content, "questions": wire})
 
 
-def decode(body: bytes, asked: Mapping[str, Question]) -> Decisions:
-    """Read a response. Raises Blocked, Unfinished where an answer is missing, Unreachable for what is no response."""
+def decode(body: bytes, questions: Mapping[str, Question]) -> Decisions:
+    """Read a response. Raises Blocked, Unfinished where an answer is missing, Unreachable where it cannot be read."""
     try:
         raw = from_json(body)
     except ValueError as error:
@@ -181,17 +215,17 @@ def decode(body: bytes, asked: Mapping[str, Question]) -> Decisions:
     feedback = raw.get("prompt_feedback")
     if isinstance(feedback, dict) and feedback.get("block_reason"):
         reason = str(feedback["block_reason"])
-        said = f": {feedback['block_reason_message']}" if feedback.get("block_reason_message") else ""
-        raise Blocked(f"the service blocked this input ({reason}{said})"[:400], reason=reason)
-    given = raw.get("answers")
-    answers = {name: _answer(one) for name, one in given.items()} if isinstance(given, dict) else {}
-    if missing := [name for name in asked if name not in answers]:
+        message = f": {feedback['block_reason_message']}" if feedback.get("block_reason_message") else ""
+        raise Blocked(f"the service blocked this input ({reason}{message})"[:400], reason=reason)
+    received = raw.get("answers")
+    answers = {name: _answer(one) for name, one in received.items()} if isinstance(received, dict) else {}
+    if missing := [name for name in questions if name not in answers]:
         raise Unfinished(f"the service left out the answers to {', '.join(missing[:5])}", status="completed")
     return Decisions(answers=answers, usage=from_raw({"usage": raw.get("usage")}).usage, raw=raw)
 
 
 def _answer(raw: Any) -> Answer:
-    """Read one answer; what does not have the documented form is kept as it came."""
+    """Read one answer; one that is not in the documented form is returned as it came."""
     try:
         match raw["type"]:
             case "noul":
@@ -222,11 +256,11 @@ def _share(value: Any) -> float:
 
 def _check_instructions(text: str) -> None:
     if not isinstance(text, str) or not text.strip():
-        raise ConfigError("a question needs instructions: what is asked, in words")
+        raise ConfigError("a question needs instructions: its text")
 
 
 def _check_number(given: Any, name: str) -> None:
     if isinstance(given, str) or not isinstance(given, Mapping | Sequence):
         raise ConfigError(f"{name} takes a list, not a {type(given).__name__}")
-    if not _FEWEST_OPTIONS <= len(given) <= _MOST_OPTIONS:
-        raise ConfigError(f"{name}: {_FEWEST_OPTIONS} to {_MOST_OPTIONS} are possible, not {len(given)}")
+    if not _MIN_OPTIONS <= len(given) <= _MAX_OPTIONS:
+        raise ConfigError(f"{name}: {_MIN_OPTIONS} to {_MAX_OPTIONS} are possible, not {len(given)}")

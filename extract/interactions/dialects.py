@@ -1,7 +1,7 @@
-"""The two wire forms of the Interactions API, each a pair of pure functions in one table.
+"""The two wire forms of the Interactions API: each is a pair of pure functions in one table.
 
-`steps` is what Google serves since 2026-06-08; `outputs` is the form of the first public page (December 2025). Above
-this module nobody knows that two forms exist.
+`steps` is what Google serves since 2026-06-08; `outputs` is the form of the first public page (December 2025). No
+module above this one knows that two forms exist.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ __all__ = [
 DialectName: TypeAlias = Literal["steps", "outputs"]
 
 NO_STATUS = "unspecified"
-"""The status of an interaction that tells none and holds nothing: it may not be taken for a whole answer."""
+"""The status of an interaction that names none and is empty: it must not pass for a whole answer."""
 
 _SPLICE = "\x00turns"
 _USAGE_NAMES = {
@@ -47,14 +47,14 @@ _USAGE_NAMES = {
     "tool_use_tokens": ("total_tool_use_tokens",),
 }
 # Content kinds of the `outputs` form; every other item of that list is a step of its own.
-# Tuples: a `type` that cannot be hashed is compared like any other.
+# Tuples, not sets: a service may send a `type` that cannot be hashed.
 _CONTENT_KINDS = ("text", "image", "audio", "video", "document")
-_SAID_BY_USER = (*_CONTENT_KINDS, "user_input", "function_result")
+_USER_KINDS = (*_CONTENT_KINDS, "user_input", "function_result")
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """How one wire form says an input and a request. Answers tell their form themselves: see `decode`."""
+    """How one wire form writes an input and a request. Answers of both are read by `decode`."""
 
     name: DialectName
     api_version: str
@@ -62,28 +62,28 @@ class Dialect:
     encode_options: Callable[[Request], JsonObject]
 
     def encode(self, request: Request, *, stream: bool = False) -> bytes:
-        """Return the body of a create call. `store` comes first, so that it can be checked at a glance."""
-        said = self.encode_input(request.turns)
-        if not said and not request.continuation_token:
-            raise ConfigError("the request has no input: nothing would be asked")
-        return json_body(self._body(request, said, stream=stream))
+        """Return the body of a create call. `store` comes first, so that the first bytes show its value."""
+        inputs = self.encode_input(request.turns)
+        if not inputs and not request.continuation_token:
+            raise ConfigError("the request has no input")
+        return json_body(self._body(request, inputs, stream=stream))
 
     def envelope(self, request: Request) -> Envelope:
-        """Encode all that `request` says once, with a place left after its turns for those of each record.
+        """Encode all of `request` once, with a place after its turns for those of each record.
 
-        ConfigError for a request that needs the service to keep something: records are asked without a trace.
+        ConfigError for a request that the service would have to store: records leave no trace there.
         """
         if request.store or request.agent:
             raise ConfigError(
-                "records are asked with store=False: agents, background and previous_interaction_id go through Client"
+                "records are sent with store=False: agents, background and previous_interaction_id go through Client"
             )
-        said = [*self.encode_input(request.turns), _SPLICE]
-        body = json_body(self._body(request, said))
-        # From the right: the place is the last thing in the body, and an example's text may look like it.
+        inputs = [*self.encode_input(request.turns), _SPLICE]
+        body = json_body(self._body(request, inputs))
+        # From the right: the place comes last in the body, and an example's text may look like it.
         prefix, _, suffix = body.rpartition(to_json(_SPLICE))
         return Envelope(prefix, suffix, self)
 
-    def _body(self, request: Request, said: list[Any], *, stream: bool = False) -> JsonObject:
+    def _body(self, request: Request, inputs: list[Any], *, stream: bool = False) -> JsonObject:
         named = {"agent": request.agent} if request.agent else {"model": request.model}
         shared: JsonObject = {"store": request.store, **named}
         if request.system:
@@ -98,8 +98,8 @@ class Dialect:
             shared["previous_interaction_id"] = request.previous_interaction_id
         if request.agent_config is not None:
             shared["agent_config"] = request.agent_config
-        asked = {"input": said} if said else {}
-        return shared | self.encode_options(request) | dict(request.extra) | asked
+        named_input = {"input": inputs} if inputs else {}
+        return shared | self.encode_options(request) | dict(request.extra) | named_input
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,17 +112,17 @@ class Envelope:
 
     @property
     def tokens(self) -> int:
-        """About how many input tokens the constant part takes: four bytes each, the rule of thumb for English."""
+        """Input tokens of the constant part, estimated at four bytes each, the rule of thumb for English."""
         return (len(self.prefix) + len(self.suffix)) // 4
 
     def body(self, turns: Iterable[Turn | JsonObject]) -> bytes:
-        """Return the request for one record. Its files are encoded in here, which may take a moment."""
-        said = json_body(self.dialect.encode_input(turns))
-        return b"".join((self.prefix, memoryview(said)[1:-1], self.suffix))
+        """Return the request for one record. Its files are encoded here, which may take a moment."""
+        encoded = json_body(self.dialect.encode_input(turns))
+        return b"".join((self.prefix, memoryview(encoded)[1:-1], self.suffix))
 
 
 def tool_object(tool: Tool, dialect: DialectName) -> JsonObject:
-    """Return a tool in the words of a dialect. Raises ConfigError where the dialect has no such tool."""
+    """Return a tool as an object of a dialect. Raises ConfigError where the dialect has no such tool."""
     return dict(tool) if isinstance(tool, Mapping) else tool.as_wire(dialect)
 
 
@@ -148,7 +148,7 @@ def _content(part: Part) -> JsonObject:
 
 
 def _first_content(part: Part) -> JsonObject:
-    """Return a part as content of the first form; ConfigError for what that form had no word for."""
+    """Return a part as content of the first form; ConfigError for what that form lacks."""
     if isinstance(part, MediaPart):
         if part.processing is not None:
             raise _lacks(f"page or time ranges ({part.processing!r})")
@@ -161,10 +161,10 @@ def _lacks(what: str) -> ConfigError:
     return ConfigError(f"the outputs dialect has no {what}: leave it out, or use dialect 'steps'")
 
 
-def _steps_input(said: Iterable[Turn | JsonObject]) -> list[JsonObject]:
-    """Return turns and steps as steps. What came as a step goes back byte for byte."""
+def _steps_input(items: Iterable[Turn | JsonObject]) -> list[JsonObject]:
+    """Return turns and steps as steps. A step of an answer is sent back as it came."""
     steps: list[JsonObject] = []
-    for item in said:
+    for item in items:
         if isinstance(item, Turn):
             kind = "user_input" if item.role == "user" else "model_output"
             steps.append({"type": kind, "content": [_content(part) for part in item.parts]})
@@ -178,11 +178,11 @@ def _steps_input(said: Iterable[Turn | JsonObject]) -> list[JsonObject]:
     return steps
 
 
-def _outputs_input(said: Iterable[Turn | JsonObject]) -> list[JsonObject]:
+def _outputs_input(items: Iterable[Turn | JsonObject]) -> list[JsonObject]:
     """Return turns and steps as turns with a role; neighbouring steps of one side share a turn."""
     turns: list[JsonObject] = []
     open_role = None
-    for item in said:
+    for item in items:
         if isinstance(item, Turn):
             turns.append({"role": item.role, "content": [_first_content(part) for part in item.parts]})
             open_role = None
@@ -190,7 +190,7 @@ def _outputs_input(said: Iterable[Turn | JsonObject]) -> list[JsonObject]:
             turns.append(item)
             open_role = None
         else:
-            role = "user" if item.get("type") in _SAID_BY_USER else "model"
+            role = "user" if item.get("type") in _USER_KINDS else "model"
             kind = item.get("type")
             contents = _contents(item.get("content")) if kind in ("user_input", "model_output") else [item]
             if role == open_role:
@@ -251,18 +251,18 @@ def _outputs_options(request: Request) -> JsonObject:
 
 
 def _outputs_formats(request: Request, options: JsonObject) -> JsonObject:
-    """Enter what the answer may hold as modalities, and return what the first form says among the generation."""
+    """Set the modalities of the answer in `options`, and return what the first form has in its generation_config."""
     formats = [_as_object(one) for one in request.formats]
     kinds = [str(one.get("type")) for one in formats]
     options["response_modalities"] = list(dict.fromkeys((*(["text"] if request.schema else []), *kinds)))
     generation: JsonObject = {}
     for one in formats:
-        said = {name for name in one if name != "type"}
+        chosen = {name for name in one if name != "type"}
         known = {"aspect_ratio", "image_size"} if one.get("type") == "image" else set()
-        if unknown := sorted(said - known):
+        if unknown := sorted(chosen - known):
             raise _lacks(f"{', '.join(unknown)} of {one.get('type')}")
-        if said:
-            generation["image_config"] = {name: one[name] for name in sorted(said)}
+        if chosen:
+            generation["image_config"] = {name: one[name] for name in sorted(chosen)}
     return generation
 
 
@@ -273,9 +273,9 @@ DIALECTS: dict[str, Dialect] = {
 
 
 def decode(body: bytes) -> Interaction:
-    """Read an interaction of either form. Unknown fields, steps and statuses are kept, never refused.
+    """Read an interaction of either form. Unknown fields, steps and statuses are preserved, never refused.
 
-    Raises Unreachable where the body is no JSON object: then no whole answer arrived.
+    Raises Unreachable where the body is not a JSON object: then no whole answer arrived.
     """
     try:
         raw = from_json(body)
@@ -287,14 +287,14 @@ def decode(body: bytes) -> Interaction:
 
 
 def encode(interaction: Interaction) -> bytes:
-    """Return the JSON text that `decode` reads an interaction from: as it came, where it came in one piece."""
+    """Return the JSON text that `decode` reads an interaction from: as it came, unless it came in several hops."""
     return interaction.body or to_json(interaction.raw)
 
 
 def from_raw(raw: JsonObject, body: bytes = b"") -> Interaction:
-    """Return the interaction that an object of either form tells of; `body` is its JSON text, if there is one.
+    """Return the interaction in an object of either form; `body` is its JSON text, if there is one.
 
-    The service always tells a status. Where none stands beside steps, it was left out by what answers in its place.
+    The service always sends a status. An answer with steps and no status comes from a stand-in for it, and is whole.
     """
     steps = _objects(raw["steps"]) if "steps" in raw else _lift(_objects(raw.get("outputs")))
     return Interaction(
@@ -354,8 +354,8 @@ def _usage(value: Any) -> Usage | None:
 
 def _failures(raw: JsonObject, steps: tuple[JsonObject, ...]) -> tuple[Failure, ...]:
     """Return the errors of the resource, then those of its steps, whose codes are google.rpc integers."""
-    told = [*_objects(raw.get("errors")), *(step["error"] for step in steps if isinstance(step.get("error"), dict))]
-    return tuple([Failure(str(error.get("code") or "unknown"), str(error.get("message") or "")) for error in told])
+    errors = [*_objects(raw.get("errors")), *(step["error"] for step in steps if isinstance(step.get("error"), dict))]
+    return tuple([Failure(str(error.get("code") or "unknown"), str(error.get("message") or "")) for error in errors])
 
 
 def merge(first: Interaction, then: Interaction) -> Interaction:
@@ -370,9 +370,9 @@ def merge(first: Interaction, then: Interaction) -> Interaction:
 
 
 def _further_counts(first: JsonObject, then: JsonObject) -> JsonObject:
-    """Add up what a usage counts beside the tokens that are billed. A total is known only where both tell one."""
-    told = [usage.get("total_tokens") for usage in (first, then)]
-    further: JsonObject = {"total_tokens": sum(told)} if all(type(number) is int for number in told) else {}
+    """Add up what a usage counts besides the tokens that are billed. A total is known only where both have one."""
+    totals = [usage.get("total_tokens") for usage in (first, then)]
+    further: JsonObject = {"total_tokens": sum(totals)} if all(type(number) is int for number in totals) else {}
     for name in dict.fromkeys((*first, *then)):
         if name.endswith("_tokens_by_modality"):
             further[name] = _by_kind("modality", "tokens", first.get(name), then.get(name))

@@ -1,4 +1,4 @@
-"""Where calls go, with which key and headers, and what becomes of a reply that is a refusal."""
+"""Where calls go, with which key and headers, and which error a refusal becomes."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ _URL_VARIABLE = "GOOGLE_GEMINI_BASE_URL"
 class Endpoint:
     """Where calls go and with which key. The key never shows in a `repr`.
 
-    `read_timeout` is in seconds; None picks what the service tier needs. `name` tells apart in content keys who
-    answers; by default it is `google`, or the origin of another base URL.
+    `read_timeout` is in seconds; None is what the service tier needs. `name` stands in content keys for who answers;
+    by default it is `google`, or the origin of another base URL.
     """
 
     api_key: str = field(repr=False)
@@ -83,8 +83,8 @@ class Endpoint:
         return f"{self.base_url.rstrip('/')}/{self.wire.api_version}"
 
     @property
-    def silence(self) -> float:
-        """Seconds of silence after which a call is given up, where it names none of its own."""
+    def default_timeout(self) -> float:
+        """Seconds of silence after which a call is given up, where it names none itself."""
         return self.read_timeout or read_timeout(None)
 
     def headers(self, *, bare: bool = False) -> dict[str, str]:
@@ -92,26 +92,26 @@ class Endpoint:
         return headers(None if bare else self.api_key, f"extract-interactions/{version('extract-interactions')}")
 
     def httpx_call(self, call: Call) -> dict[str, Any]:
-        """Return all of a call in httpx's words: the client that sends it may be the user's own."""
+        """Return a call as arguments of httpx, complete: the client that sends it may be the user's own."""
         return {
             "method": call.method,
             "url": call.url or self.root + call.path,
             "content": call.body,
             "headers": self.headers(bare=call.bare) | dict(call.headers),
-            "timeout": httpx.Timeout(call.timeout or self.silence, connect=15.0),
+            "timeout": httpx.Timeout(call.timeout or self.default_timeout, connect=15.0),
         }
 
-    def patience(self, request: Request) -> float | None:
-        """Return the seconds of silence that a request's tier needs, or None where those of the endpoint will do."""
+    def timeout_for(self, request: Request) -> float | None:
+        """Return the seconds of silence that a request's tier needs, or None where the endpoint's own are enough."""
         needed = read_timeout(request.service_tier)
         return needed if self.read_timeout is None and needed != read_timeout(None) else None
 
     def checked(self, reply: Reply) -> Reply:
-        """Return the reply of a call that went well (200, exactly); raise what any other stands for."""
+        """Return a reply with status 200; raise the error that any other stands for."""
         if reply.status == 200:
             return reply
         raise refusal(reply._replace(body=self.scrub(reply.body)))
 
     def scrub(self, body: bytes) -> bytes:
-        """Strike the key out, before anything is made of an error's body: a service may echo what it was sent."""
+        """Strike the key out of an error's body before it is read: a service may echo what it was sent."""
         return body.replace(self.api_key.encode(), b"[key]")

@@ -1,4 +1,4 @@
-"""Refusals and unusable answers, told apart: HTTP replies and statuses in, errors of our tree out."""
+"""Refusals and unusable answers: HTTP replies and statuses in, errors of our tree out."""
 
 from __future__ import annotations
 
@@ -39,17 +39,17 @@ _BLOCKS = frozenset(
     }
 )
 _DENIALS = frozenset({"authentication", "permission_denied", "failed_precondition", "model_not_found"})
-_BLOCK_OPENING = "Request blocked due to"  # the one sign of a block that is answered with 400 `invalid_request`
-_TOO_COMPLEX = "too many states"  # the one sign of an over-complex schema; its code is that of any bad request
-# The one sign that a refusal is about a file (unknown, expired, not ready): of this request, not of every one.
-_OF_A_FILE = re.compile(r"\bthe file (?:files/)?[a-z0-9-]+ (?:or it may not exist|is )", re.IGNORECASE)
+_BLOCK_OPENING = "Request blocked due to"  # the only sign of a block that comes as 400 `invalid_request`
+_TOO_COMPLEX = "too many states"  # the only sign of an over-complex schema, whose code is that of any bad request
+# The only sign that a refusal is about a file (unknown, expired, not ready), so about this request alone.
+_ABOUT_A_FILE = re.compile(r"\bthe file (?:files/)?[a-z0-9-]+ (?:or it may not exist|is )", re.IGNORECASE)
 _DELAY = re.compile(r"(\d+(?:\.\d+)?)s")
 _DELAY_IN_WORDS = re.compile(r"retry in (\d+(?:\.\d+)?) ?s", re.IGNORECASE)
-_SPENT = re.compile(r"spend(?:ing)?[ -](?:limit|cap)|prepa(?:id|yment)|out of credit", re.IGNORECASE)
+_SPEND_LIMIT = re.compile(r"spend(?:ing)?[ -](?:limit|cap)|prepa(?:id|yment)|out of credit", re.IGNORECASE)
 
 
 _HTTP_ERRORS = range(400, 600)
-# What an error event's code would have been over HTTP; others are named after an HTTP status, or are the caller's.
+# The HTTP status for each code of an error event. Codes are named after an HTTP status, or listed here.
 _STATUS_OF = {status.phrase.lower().replace(" ", "_"): status.value for status in HTTPStatus if status >= 400} | {
     "authentication": 401,
     "permission_denied": 403,
@@ -67,7 +67,7 @@ _STATUS_OF = {status.phrase.lower().replace(" ", "_"): status.value for status i
 
 @dataclass(frozen=True, slots=True)
 class _Refusal:
-    """The facts of an error body, whichever of its shapes it came in."""
+    """An error body, whichever of its shapes it came in."""
 
     status: int
     reason: str
@@ -80,29 +80,29 @@ class _Refusal:
 
 
 def refusal(reply: Reply, *, now: datetime | None = None) -> ExtractError:
-    """Return the error that a reply outside 200 stands for; `now` is for hints that name a date."""
+    """Return the error that a reply outside 200 stands for; `now` is for waits that are given as a date."""
     facts = _read(reply)
-    said = f"{facts.status} {facts.reason}: {facts.message}"
+    summary = f"{facts.status} {facts.reason}: {facts.message}"
     if facts.reason in _BLOCKS or facts.message.startswith(_BLOCK_OPENING):
-        return Blocked(f"the service blocked this input ({said})", reason=facts.reason)
+        return Blocked(f"the service blocked this input ({summary})", reason=facts.reason)
     if facts.status == HTTPStatus.TOO_MANY_REQUESTS:
-        return _too_many(facts, said, _retry_after(reply, facts, now or datetime.now(UTC)))
+        return _too_many(facts, summary, _retry_after(reply, facts, now or datetime.now(UTC)))
     if facts.status == HTTPStatus.PAYMENT_REQUIRED:
-        return QuotaExhausted(f"prepaid credit is used up ({said})", status=facts.status, reason=facts.reason)
+        return QuotaExhausted(f"prepaid credit is used up ({summary})", status=facts.status, reason=facts.reason)
     if advice := _denial(facts):
-        return Denied(f"{advice} ({said})", status=facts.status, reason=facts.reason)
-    if _is_passing(facts):
+        return Denied(f"{advice} ({summary})", status=facts.status, reason=facts.reason)
+    if _is_transient(facts):
         wait = _retry_after(reply, facts, now or datetime.now(UTC))
-        return Overloaded(f"the service failed ({said})", status=facts.status, reason=facts.reason, retry_after=wait)
+        return Overloaded(f"the service failed ({summary})", status=facts.status, reason=facts.reason, retry_after=wait)
     if _TOO_COMPLEX in facts.message:
         return SchemaTooComplex(
-            f"the schema is too complex for the service ({said})", status=facts.status, reason=facts.reason
+            f"the schema is too complex for the service ({summary})", status=facts.status, reason=facts.reason
         )
-    return BadRequest(f"the service refused the request ({said})", status=facts.status, reason=facts.reason)
+    return BadRequest(f"the service refused the request ({summary})", status=facts.status, reason=facts.reason)
 
 
 def refusal_in_stream(error: Mapping[str, Any]) -> ExtractError:
-    """Return what the `error` of an event stands for: the same as that error in place of the stream."""
+    """Return what the `error` of an event stands for: the same as that error without a stream."""
     code = error.get("code")
     status = code if type(code) is int and code in _HTTP_ERRORS else _STATUS_OF.get(str(code), 400)
     return refusal(Reply(status, {}, to_json({"error": error})))
@@ -110,13 +110,13 @@ def refusal_in_stream(error: Mapping[str, Any]) -> ExtractError:
 
 def _read(reply: Reply) -> _Refusal:
     body: Any = None
-    with suppress(ValueError):  # a proxy's page is no JSON: then the status alone must do
+    with suppress(ValueError):  # a proxy's page is not JSON: then the status alone decides
         body = from_json(reply.body)
     if isinstance(body, list) and body:
         body = body[0]
     error = body.get("error") if isinstance(body, dict) else None
     if not isinstance(error, dict):
-        return _Refusal(reply.status, _phrase(reply.status), "no error body that can be read", ())
+        return _Refusal(reply.status, _phrase(reply.status), "no readable error body", ())
     code = error.get("code")
     reason = code if isinstance(code, str) else str(error.get("status") or _phrase(reply.status)).lower()
     details = error.get("details")
@@ -135,16 +135,16 @@ def _one_line(message: Any) -> str:
     return " ".join(str(message or "no message").split())[:300]
 
 
-def _too_many(facts: _Refusal, said: str, wait: float | None) -> ExtractError:
+def _too_many(facts: _Refusal, summary: str, wait: float | None) -> ExtractError:
     violations = facts.detail("QuotaFailure").get("violations")
     quotas = [item for item in violations if isinstance(item, dict)] if isinstance(violations, list) else []
     if facts.reason == "quota_exceeded" or any("PerDay" in str(quota.get("quotaId")) for quota in quotas):
-        told = f"the daily quota is used up; it begins anew at midnight Pacific time ({said})"
-        return QuotaExhausted(told, status=facts.status, reason=facts.reason)
-    if _SPENT.search(facts.message):
-        return QuotaExhausted(f"the spend limit is reached ({said})", status=facts.status, reason=facts.reason)
+        message = f"the daily quota is used up; it is reset at midnight Pacific time ({summary})"
+        return QuotaExhausted(message, status=facts.status, reason=facts.reason)
+    if _SPEND_LIMIT.search(facts.message):
+        return QuotaExhausted(f"the spend limit is reached ({summary})", status=facts.status, reason=facts.reason)
     return RateLimited(
-        f"the service asks to slow down ({said})",
+        f"the service asks to slow down ({summary})",
         status=facts.status,
         reason=facts.reason,
         retry_after=wait,
@@ -154,16 +154,16 @@ def _too_many(facts: _Refusal, said: str, wait: float | None) -> ExtractError:
 
 
 def _quota(quotas: Sequence[Mapping[str, Any]], metric: str) -> float | None:
-    """Return the smallest quota of a metric that was named, per minute."""
+    """Return the smallest quota of a metric that the service named, per minute."""
     named = [str(quota.get("quotaValue")) for quota in quotas if metric in str(quota.get("quotaId"))]
     return min((float(value) for value in named if value.isdecimal()), default=None) or None
 
 
 def _denial(facts: _Refusal) -> str | None:
-    """Return what the user can do where every request of the run would be refused alike."""
+    """Return advice to the user where every request of the run would be refused in the same way."""
     if facts.detail("ErrorInfo").get("reason") == "API_KEY_INVALID" or facts.status == HTTPStatus.UNAUTHORIZED:
         return "the API key was refused: check GEMINI_API_KEY"
-    if _OF_A_FILE.search(facts.message):
+    if _ABOUT_A_FILE.search(facts.message):
         return None
     if facts.reason == "model_not_found":
         return "the service does not know this model: check --model"
@@ -174,7 +174,7 @@ def _denial(facts: _Refusal) -> str | None:
     return None
 
 
-def _is_passing(facts: _Refusal) -> bool:
+def _is_transient(facts: _Refusal) -> bool:
     if facts.status == HTTPStatus.NOT_IMPLEMENTED or facts.reason == "already_exists":
         return False
     return facts.status >= 500 or facts.status in (408, 409, 499)
@@ -183,7 +183,7 @@ def _is_passing(facts: _Refusal) -> bool:
 def _retry_after(reply: Reply, facts: _Refusal, now: datetime) -> float | None:
     """Return the wait in seconds that the service named.
 
-    In this order: `retry-after-ms`, `Retry-After`, RetryInfo, the words "retry in 12.3s" of the message.
+    In this order: `retry-after-ms`, `Retry-After`, RetryInfo, "retry in 12.3s" in the message.
     """
     words = _DELAY_IN_WORDS.search(facts.message)
     named = (
@@ -213,14 +213,14 @@ def _until(text: str | None, now: datetime) -> float | None:
 
 
 def _delay(text: Any) -> str | None:
-    found = _DELAY.fullmatch(str(text))
-    return found[1] if found else None
+    match = _DELAY.fullmatch(str(text))
+    return match[1] if match else None
 
 
 def judge(interaction: Interaction) -> str:
-    """Return the answer's text where the status says that it is whole; otherwise raise what kept it from being so.
+    """Return the answer's text where the status says that it is whole; otherwise raise the reason why it is not.
 
-    Raises Incomplete, Blocked or Unfinished. A cut, blocked or empty answer is never looked into.
+    Raises Incomplete, Blocked or Unfinished. A cut, blocked or empty answer is never read.
     """
     if interaction.status == "completed":
         if text := interaction.text:
@@ -235,10 +235,10 @@ def _unusable(interaction: Interaction) -> AnswerError:
     first = next((error for error in interaction.errors if error.code in _BLOCKS), None)
     if first is not None:
         return Blocked(f"the service blocked the answer ({first.code}: {_one_line(first.message)})", reason=first.code)
-    said = "; ".join(f"{error.code}: {_one_line(error.message)}" for error in interaction.errors[:2])
+    reported = "; ".join(f"{error.code}: {_one_line(error.message)}" for error in interaction.errors[:2])
     reason = interaction.errors[0].code if interaction.errors else None
     return Unfinished(
-        f"the interaction ended as {interaction.status!r} without an answer" + (f" ({said})" if said else ""),
+        f"the interaction ended as {interaction.status!r} without an answer" + (f" ({reported})" if reported else ""),
         status=interaction.status,
         reason=reason,
     )

@@ -1,4 +1,4 @@
-"""An interaction: one answer of the service, whichever dialect it spoke."""
+"""An interaction: one answer of the service, in either dialect."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Failure:
 class FunctionCall:
     """A function that the model wants called. `id` is what the result must name.
 
-    `malformed` is what came in place of the arguments where it is no JSON object: such a call is not to be carried out.
+    `malformed` is what came instead of the arguments, where that is not a JSON object: such a call must not be made.
     """
 
     id: str
@@ -44,10 +44,14 @@ class FunctionCall:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Interaction:
-    """One answer of the service, whichever dialect it spoke. Steps are kept as they came, unknown ones too.
+    """One answer of the service, in either dialect. Steps are as they came, unknown ones too.
 
-    `usage` is None where the service sent none: unknown is not free. `raw` is the whole body, and `body` the
-    bytes that it was read from: empty where it was put together of several.
+    `usage` is None where the service sent none: unknown is not free. `raw` is the whole body, and `body` the bytes
+    that it was read from: empty where it was joined from several.
+
+        >>> answer = offline_client().create(Request(model="gemini-3.8-flash", input="Name a river."))
+        >>> answer.status, answer.usage.input_tokens > 0
+        ('completed', True)
     """
 
     status: str
@@ -72,7 +76,7 @@ class Interaction:
         """The text of the answer to the latest input, or "" where there is none.
 
         The rule is the official SDK's `output_text` (google-genai 3.4): the last unbroken run of text over
-        neighbouring `model_output` steps; thoughts are passed over, text before a tool call is left out.
+        neighbouring `model_output` steps; thoughts do not break it, text before a tool call is left out.
         """
         return "".join([str(content.get("text") or "") for content in _last_run(self.steps)])
 
@@ -83,7 +87,7 @@ class Interaction:
 
     @property
     def thoughts(self) -> tuple[str, ...]:
-        """The summaries of what the model thought, where it was asked for them; the thoughts themselves are sealed."""
+        """The summaries of the model's thoughts, if the request wanted them; the thoughts themselves are encrypted."""
         return tuple(
             str(content.get("text") or "")
             for step in self.answer
@@ -94,7 +98,7 @@ class Interaction:
 
     @property
     def calls(self) -> tuple[FunctionCall, ...]:
-        """The functions that the model wants called, in its order; calls that are answered already are left out."""
+        """The functions that the model wants called, in its order, without those whose results are there already."""
         answered = {str(step.get("call_id") or "") for step in self.answer if step.get("type") == "function_result"}
         return tuple(
             FunctionCall(str(step.get("id") or ""), str(step.get("name") or ""), *_arguments(step.get("arguments")))
@@ -148,15 +152,15 @@ def _objects(value: Any) -> Iterator[JsonObject]:
     return (item for item in value if isinstance(item, dict)) if isinstance(value, list) else iter(())
 
 
-def _arguments(told: Any) -> tuple[JsonObject, str | None]:
-    """Return the arguments of a call, or what came in their place."""
+def _arguments(received: Any) -> tuple[JsonObject, str | None]:
+    """Return the arguments of a call, or what came instead."""
     try:
-        read = from_json(told) if isinstance(told, str) else told
+        value = from_json(received) if isinstance(received, str) else received
     except ValueError:
-        read = told
-    if read is None and not isinstance(told, str):
+        value = received
+    if value is None and not isinstance(received, str):
         return {}, None
-    return (read, None) if isinstance(read, dict) else ({}, str(told)[:200])
+    return (value, None) if isinstance(value, dict) else ({}, str(received)[:200])
 
 
 def _media(content: JsonObject) -> MediaPart:

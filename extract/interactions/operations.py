@@ -1,36 +1,36 @@
-"""What the client does step by step, as generators that yield calls and are sent replies. Drivers carry them out."""
+"""What a client does with interactions, step by step: operations, which `http.drivers` carries out."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator
-from typing import Any
+from collections.abc import Callable
 from urllib.parse import quote
 
 from pydantic_core import from_json, to_json
 
 from extract.errors import AnswerTimeout, ApiError, BadRequest, ConfigError, Denied
-from extract.interactions.dialects import merge
-from extract.interactions.http.calls import Call, PollingProtocol, Protocol, Reply
-from extract.interactions.http.retrying import Deadline, Retry, insist_on
+from extract.interactions.dialects import decode, merge
+from extract.interactions.http.calls import Call, Operation, Order, OrderT, T, once
+from extract.interactions.http.retrying import Deadline, Retry, send, with_retries
 from extract.interactions.interaction import Interaction
 
 __all__ = [
     "CREATE_PATH",
     "FINISHED",
-    "MOST_HOPS",
+    "MAX_HOPS",
     "cancel",
     "create",
     "delete",
     "follow_up",
     "get",
     "identity_of",
+    "interaction_path",
     "next_hop",
     "unknown",
     "wait",
 ]
 
 CREATE_PATH = "/interactions"
-MOST_HOPS = 64  # against a service that hands out tokens for ever
+MAX_HOPS = 64  # against a service that hands out tokens for ever
 
 FINISHED = frozenset(
     {
@@ -38,38 +38,42 @@ FINISHED = frozenset(
         *("requires_action", "requires_continuation"),  # the next move is the caller's
     }
 )
-"""The statuses that do not change by themselves. One that is not known may: only a deadline ends waiting for it."""
+"""The statuses that do not change by themselves. An unknown one may: only a deadline ends waiting for it."""
 
 
 def create(
-    body: bytes, *, timeout: float | None = None, parent: str | None = None
-) -> Protocol[Interaction, Interaction]:
-    """Ask once, and follow `requires_continuation` to its end: steps joined, usage added up.
+    body: bytes, retry: Retry, *, timeout: float | None = None, parent: str | None = None
+) -> Operation[Order, Interaction]:
+    """Create an interaction, and follow `requires_continuation` to its end: steps joined, usage added up.
 
     The chain ends when the service stops handing out a new token; the status of its last hop is the result's. `parent`
-    is the id that the body goes on from: one that is not known is then told apart from a wrong address.
+    is the id that the body goes on from: a 404 then means that this id is unknown, not that the address is wrong.
     """
-    first = Call("POST", CREATE_PATH, body, timeout=timeout)
-    interaction: Interaction = (yield from _known(first, parent)) if parent else (yield first)
-    return (yield from follow_up(body, interaction, timeout=timeout))
+    first = _ask(Call("POST", CREATE_PATH, body, timeout=timeout), retry)
+    interaction = yield from (_known(first, parent) if parent else first)
+    return (yield from follow_up(body, interaction, lambda call: _ask(call, retry), timeout=timeout))
 
 
 def follow_up(
-    body: bytes, interaction: Interaction, *, timeout: float | None = None
-) -> Protocol[Interaction, Interaction]:
-    """Fetch the rest of an answer to `body`, if it is one that comes in several: see `create`."""
-    sent = None
-    for _ in range(MOST_HOPS):
+    body: bytes,
+    interaction: Interaction,
+    send_hop: Callable[[Call], Operation[OrderT, Interaction]],
+    *,
+    timeout: float | None = None,
+) -> Operation[OrderT, Interaction]:
+    """Fetch the rest of an answer to `body`, if it comes in several hops, each sent by `send_hop`: see `create`."""
+    sent_token = None
+    for _ in range(MAX_HOPS):
         token = interaction.continuation_token
-        if interaction.status != "requires_continuation" or not token or token == sent:
+        if interaction.status != "requires_continuation" or not token or token == sent_token:
             break
-        hop = yield Call("POST", CREATE_PATH, next_hop(body, interaction, token), timeout=timeout)
-        interaction, sent = merge(interaction, hop), token
+        hop = yield from send_hop(Call("POST", CREATE_PATH, next_hop(body, interaction, token), timeout=timeout))
+        interaction, sent_token = merge(interaction, hop), token
     return interaction
 
 
 def next_hop(body: bytes, interaction: Interaction, token: str) -> bytes:
-    """Return the body of the next hop: stored ones name their parent, the others say the first input again."""
+    """Return the body of the next hop: stored ones name their parent, the others repeat the first input."""
     if body.startswith(b'{"store":false,'):
         if b'"continuation_token":' in body:  # perhaps as a field of the schema: reading it tells
             return to_json(from_json(body) | {"continuation_token": token})
@@ -79,64 +83,71 @@ def next_hop(body: bytes, interaction: Interaction, token: str) -> bytes:
     return to_json(first | {"previous_interaction_id": interaction.id, "continuation_token": token})
 
 
-def get(interaction_id: str, *, include_input: bool = False) -> Protocol[Interaction, Interaction]:
-    """Fetch a stored interaction. Raises BadRequest where the service keeps none under this id."""
+def get(interaction_id: str, retry: Retry, *, include_input: bool = False) -> Operation[Order, Interaction]:
+    """Fetch a stored interaction. Raises BadRequest where the service stores none under this id."""
     query = "?include_input=true" if include_input else ""
-    interaction: Interaction = yield from _known(Call("GET", interaction_path(interaction_id) + query), interaction_id)
-    return interaction
+    return _known(_ask(Call("GET", interaction_path(interaction_id) + query), retry), interaction_id)
 
 
-def cancel(interaction_id: str) -> Protocol[Interaction, Interaction]:
+def cancel(interaction_id: str, retry: Retry) -> Operation[Order, Interaction]:
     """Stop an interaction that runs in the background. Raises BadRequest for an id that is unknown or not running."""
-    interaction: Interaction = yield from _known(
-        Call("POST", interaction_path(interaction_id) + "/cancel"), interaction_id
-    )
-    return interaction
+    return _known(_ask(Call("POST", interaction_path(interaction_id) + "/cancel"), retry), interaction_id)
 
 
-def delete(interaction_id: str) -> Protocol[Reply, None]:
-    """Let the service forget a stored interaction. Work in flight goes on. Raises BadRequest for an unknown id."""
-    yield from _known(Call("DELETE", interaction_path(interaction_id)), interaction_id)
+def delete(interaction_id: str, retry: Retry) -> Operation[Order, None]:
+    """Delete a stored interaction. Work in flight goes on. Raises BadRequest for an unknown id."""
+    yield from _known(send(Call("DELETE", interaction_path(interaction_id)), retry), interaction_id)
 
 
 def wait(
-    interaction_id: str,
+    interaction: Interaction | str,
+    retry: Retry,
     *,
     deadline: float,
     poll: float,
     clock: Callable[[], float],
-    retry: Retry,
     on_progress: Callable[[Interaction], None] | None = None,
-) -> PollingProtocol[Interaction, Interaction]:
+) -> Operation[Order, Interaction]:
     """Fetch a stored interaction every `poll` seconds until it is finished. Raises AnswerTimeout at the deadline.
 
-    A look that fails in passing is repeated as `retry` says, up to the deadline.
+    A fetch that fails in passing is repeated as `retry` says, up to the deadline. One that is finished already is
+    returned as it is.
     """
-    end = Deadline(deadline, clock)
+    if isinstance(interaction, Interaction) and interaction.status in FINISHED:
+        return interaction
+    interaction_id = identity_of(interaction)
     call = Call("GET", interaction_path(interaction_id))
+    end = Deadline(deadline, clock, f"{call.method} {call.path}")
     while True:
-        try:
-            interaction: Interaction = yield from insist_on(call, retry, end)
-        except Denied as error:
-            raise unknown(interaction_id, error) from None
+        latest = yield from _known(_ask(call, retry, end), interaction_id)
         if on_progress is not None:
-            on_progress(interaction)
-        if interaction.status in FINISHED:
-            return interaction
+            on_progress(latest)
+        if latest.status in FINISHED:
+            return latest
         if end.left <= 0:
             raise AnswerTimeout(
-                f"the interaction {interaction_id} is still {interaction.status!r} after {deadline:g} s; it goes on: "
+                f"the interaction {interaction_id} is still {latest.status!r} after {deadline:g} s; it goes on: "
                 "wait for it again, or cancel it"
             )
         yield end.sleep(poll)
 
 
+def _ask(call: Call, retry: Retry, deadline: Deadline | None = None) -> Operation[Order, Interaction]:
+    """Send a call, again where it fails in passing or its body is cut, and return the interaction that comes back."""
+
+    def attempt() -> Operation[Call, Interaction]:
+        reply = yield from once(call)
+        return decode(reply.body)
+
+    return with_retries(attempt, retry, deadline=deadline)
+
+
 def identity_of(interaction: Interaction | str) -> str:
     """Return an interaction's id. ConfigError where it has none: what is not stored cannot be named later."""
-    found = interaction if isinstance(interaction, str) else interaction.id
-    if not found:
+    identity = interaction if isinstance(interaction, str) else interaction.id
+    if not identity:
         raise ConfigError("the interaction has no id: ask with store=True to name it later")
-    return found
+    return identity
 
 
 def interaction_path(interaction_id: str) -> str:
@@ -147,10 +158,10 @@ def interaction_path(interaction_id: str) -> str:
         raise ConfigError(f"{interaction_id!r} is no id of an interaction: it holds half a character") from None
 
 
-def _known(call: Call, interaction_id: str) -> Generator[Call, Any, Any]:
-    """Send a call that names an interaction, and say it in so many words where the service knows none."""
+def _known(operation: Operation[OrderT, T], interaction_id: str) -> Operation[OrderT, T]:
+    """Run an operation on a stored interaction; an error says so where the service stores none under this id."""
     try:
-        return (yield call)
+        return (yield from operation)
     except Denied as error:
         raise unknown(interaction_id, error) from None
 

@@ -1,4 +1,4 @@
-"""The typed value of an interaction that was asked for structured output, with or without tools before it."""
+"""The typed value of an interaction with structured output."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ __all__ = ["parse"]
 
 
 def parse(interaction: Interaction, schema: Any) -> Any:
-    """Return the answer as `schema` has it: what `compile_schema` takes, or its result where it is used again.
+    """Return the answer as a value of `schema`: what `compile_schema` takes, or its result where it is used again.
 
     Raises InvalidAnswer where it does not fit, Incomplete, Blocked or Unfinished where there is no whole answer.
+
+        >>> content = {"type": "text", "text": '{"value": "bug"}'}
+        >>> step = {"type": "model_output", "content": [content]}
+        >>> parse(Interaction(status="completed", steps=(step,)), ["bug", "praise"])
+        'bug'
     """
     compiled = schema if isinstance(schema, OutputSchema) else compile_schema(schema)
     value, _ = compiled.read(judge(interaction))

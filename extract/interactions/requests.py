@@ -1,4 +1,4 @@
-"""What is asked, as one frozen value: a create call before any wire form has seen it."""
+"""A create call as one frozen value, before it has any wire form."""
 
 from __future__ import annotations
 
@@ -38,16 +38,19 @@ def _chosen(value: Any, *, without: tuple[str, ...] = ()) -> JsonObject:
 
 def _check_extra(extra: Mapping[str, Any], known: Iterable[str], where: str) -> None:
     if clash := sorted(extra.keys() & set(known)):
-        raise ConfigError(f"{where}: extra must not hold {', '.join(clash)}; these have arguments of their own")
+        raise ConfigError(f"{where}: extra must not hold {', '.join(clash)}; these have their own arguments")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
-    """How the model should speak; None leaves a choice to the API. Part of the content key.
+    """How the model generates; None leaves a choice to the API. Part of the content key.
 
-    `if_cut` lets an answer that was cut at `max_output_tokens` be asked once more, with this larger limit; it is for
-    runs. `tool_choice` is a word (`auto`, `any`, `none`, `validated`) or `{"allowed_tools": {"mode", "tools"}}`.
-    `extra` passes what this library does not know.
+    `if_cut` is for runs: an answer that was cut at `max_output_tokens` is requested once more, with this larger limit.
+    `tool_choice` is a word (`auto`, `any`, `none`, `validated`) or `{"allowed_tools": {"mode", "tools"}}`. `extra`
+    passes fields that this library does not know.
+
+        >>> Generation(thinking_level="low", max_output_tokens=500).as_wire()
+        {'thinking_level': 'low', 'max_output_tokens': 500}
     """
 
     thinking_level: Literal["minimal", "low", "medium", "high", "xhigh"] | None = None
@@ -80,7 +83,11 @@ class Generation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TextFormat:
-    """Text in the answer, beside another format; a schema has a place of its own in the request."""
+    """Text in the answer, beside another format; a schema has its own place in the request.
+
+    >>> Request(model="gemini-3-pro-image", input="A dog", formats=(TextFormat(), ImageFormat())).formats
+    (TextFormat(), ImageFormat(mime_type=None, aspect_ratio=None, image_size=None, delivery=None))
+    """
 
     def as_wire(self) -> JsonObject:
         return {"type": "text"}
@@ -88,7 +95,11 @@ class TextFormat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageFormat:
-    """An image in the answer. `aspect_ratio` such as `16:9`; `image_size` is 512, 1K, 2K or 4K."""
+    """An image in the answer. `aspect_ratio` such as `16:9`; `image_size` is 512, 1K, 2K or 4K.
+
+    >>> ImageFormat(aspect_ratio="16:9", image_size="2K").as_wire()
+    {'type': 'image', 'aspect_ratio': '16:9', 'image_size': '2K'}
+    """
 
     mime_type: str | None = None
     aspect_ratio: str | None = None
@@ -101,7 +112,11 @@ class ImageFormat:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioFormat:
-    """Speech in the answer; the voice stands in `Generation.speech_config`."""
+    """Speech in the answer; the voice is set in `Generation.speech_config`.
+
+    >>> AudioFormat(mime_type="audio/mp3", sample_rate=24_000).as_wire()
+    {'type': 'audio', 'mime_type': 'audio/mp3', 'sample_rate': 24000}
+    """
 
     mime_type: str | None = None
     sample_rate: int | None = None
@@ -117,7 +132,11 @@ ResponseFormat: TypeAlias = TextFormat | ImageFormat | AudioFormat | Mapping[str
 
 @dataclass(frozen=True, slots=True)
 class SafetySetting:
-    """From which harm on the service blocks, such as `("hate_speech", "block_only_high")`."""
+    """The level of harm from which on the service blocks.
+
+    >>> SafetySetting("hate_speech", "block_only_high").as_wire()
+    {'type': 'hate_speech', 'threshold': 'block_only_high'}
+    """
 
     type: str
     threshold: str
@@ -128,7 +147,7 @@ class SafetySetting:
 
 
 class TypedTool(Protocol):
-    """A tool that says itself what it is called in a wire form."""
+    """A tool that writes itself in a wire form."""
 
     def as_wire(self, dialect: str, /) -> JsonObject:
         """Return the tool as an object of that dialect; ConfigError where the dialect has no such tool."""
@@ -138,7 +157,7 @@ class TypedTool(Protocol):
 Tool: TypeAlias = TypedTool | Mapping[str, Any]
 Input: TypeAlias = str | Part | Turn | Mapping[str, Any] | Sequence[str | Part | Turn | Mapping[str, Any]]
 
-# What `extra` must not hold: it has an argument of its own, or is none of the caller's business.
+# What `extra` must not hold: it has its own argument, or is set by the client.
 _KNOWN = frozenset(
     {
         *("model", "agent", "input", "system_instruction", "response_format", "response_mime_type"),
@@ -151,17 +170,21 @@ _KNOWN = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
-    """One create call, before any dialect has seen it. Private by default: `store` is False.
+    """One create call, in either dialect. Private by default: `store` is False.
 
     - `model` or `agent`: exactly one. `agent_config` and `environment` go with an agent, `generation` with a model.
-    - `input`: text, a part, a turn, a step of an answer as it came, or a sequence of these; texts and parts that stand
-      side by side make one turn of the user. `turns` holds it in its one form.
+    - `input`: text, a part, a turn, a step of an answer as it came, or a sequence of these; neighbouring texts and
+      parts make one turn of the user. `turns` is the same in one form.
     - `schema`: the JSON Schema of the answer in its wire form: `compile_schema(Model).wire`.
-    - `formats`: what else the answer may hold: `ImageFormat()`, `AudioFormat()`, or objects of the API's own.
-    - `tools`: values of `extract.interactions.tools.builtin`, or objects of the API's own. Neither they nor `system`
-      nor a format are inherited by an interaction that names a `previous_interaction_id`.
+    - `formats`: what else the answer may hold: `ImageFormat()`, `AudioFormat()`, or objects as the API defines them.
+    - `tools`: `GoogleSearch()` and its like, functions, or objects as the API defines them. An interaction that names a
+      `previous_interaction_id` inherits neither tools nor `system` nor formats.
     - `background`, `previous_interaction_id` and agents need `store=True`; `webhook_config` needs `background`.
     - `extra`: fields that this library does not know, as they go on the wire.
+
+        >>> request = Request(model="gemini-3.8-flash", input="Name a river.", system="Be brief.")
+        >>> request.turns[0].role, request.store
+        ('user', False)
     """
 
     model: str | None = None
@@ -200,7 +223,7 @@ class Request:
 
     @property
     def turns(self) -> tuple[Turn | JsonObject, ...]:
-        """The input in its one form: turns, and steps as objects."""
+        """The input in one form: turns, and steps as objects."""
         return cast("tuple[Turn | JsonObject, ...]", self.input)
 
     def _check_agent(self) -> None:
@@ -216,7 +239,7 @@ class Request:
             "an agent": self.agent,
         }
         if not self.store and (named := [name for name, given in needing.items() if given]):
-            raise ConfigError(f"{' and '.join(named)} needs store=True: the service must keep the interaction for it")
+            raise ConfigError(f"{' and '.join(named)} needs store=True: the service must store the interaction for it")
         if self.webhook_config is not None and not self.background:
             raise ConfigError("webhook_config needs background=True: other requests answer by themselves")
 
@@ -227,22 +250,22 @@ def _items(given: Any) -> Iterable[Turn | JsonObject]:
         given = (given,)
     if not isinstance(given, Iterable) or isinstance(given, bytes | bytearray):
         raise ConfigError(f"input takes texts, parts, turns and steps, not a {type(given).__name__}")
-    said: list[Part] = []
+    parts: list[Part] = []
     for item in given:
         if isinstance(item, str):
-            said.append(TextPart(item))
+            parts.append(TextPart(item))
             continue
         if isinstance(item, TextPart | MediaPart):
-            said.append(item)
+            parts.append(item)
             continue
-        if said:
-            yield Turn("user", tuple(said))
-            said = []
+        if parts:
+            yield Turn("user", tuple(parts))
+            parts = []
         if isinstance(item, Turn):
             yield item
         elif isinstance(item, Mapping):
             yield dict(item)
         else:
             raise ConfigError(f"input takes texts, parts, turns and steps, not a {type(item).__name__}")
-    if said:
-        yield Turn("user", tuple(said))
+    if parts:
+        yield Turn("user", tuple(parts))

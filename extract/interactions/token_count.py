@@ -1,4 +1,4 @@
-"""Asking the service how many input tokens something takes."""
+"""The number of input tokens of a text or a request, counted by the service."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from pydantic_core import from_json
 
 from extract.documents.parts import MediaPart, Part, TextPart, Turn
 from extract.errors import ConfigError, Unreachable
-from extract.interactions.http.calls import Base64, Call, PollingProtocol, Reply, json_body
-from extract.interactions.http.retrying import Retry, insist_on
+from extract.interactions.http.calls import Base64, Call, Operation, Order, Reply, json_body
+from extract.interactions.http.retrying import Retry, send
 from extract.interactions.requests import Request
 from extract.json_types import JsonObject
 
 __all__ = ["count_tokens"]
 
 
-def count_tokens(what: Request | str, model: str | None, retry: Retry) -> PollingProtocol[Reply, int]:
+def count_tokens(what: Request | str, model: str | None, retry: Retry) -> Operation[Order, int]:
     """Return the input tokens of a text, or of the turns and the system instruction of a request.
 
-    There is no counter for interactions: the count is that of the older `countTokens`, whose `contents` know neither
-    the schema of the answer nor tools, nor steps that are no turns, nor the history behind a previous interaction;
-    and an answer's thoughts are nobody's input. Take it as a lower bound. `model` is needed for a text.
+    There is no counter for interactions: the count is that of the older `countTokens`, whose `contents` hold neither
+    the schema of the answer nor tools, nor steps that are no turns, nor the history behind a previous interaction. It
+    is a lower bound. `model` is needed for a text.
     """
     name = model or (what.model if isinstance(what, Request) else None)
     if not name:
         raise ConfigError("count_tokens needs model=: each model counts by its own tokens")
     path = f"/models/{quote(name.removeprefix('models/'), safe='')}:countTokens"
-    reply: Reply = yield from insist_on(Call("POST", path, json_body({"contents": contents_of(what)})), retry)
+    reply = yield from send(Call("POST", path, json_body({"contents": contents_of(what)})), retry)
     return _total(reply)
 
 
 def contents_of(what: Request | str) -> list[JsonObject]:
-    """Return a text or a request as the contents that the older API counts."""
+    """Return a text or a request as the `contents` that the older API counts."""
     if isinstance(what, str):
         return [{"role": "user", "parts": [{"text": what}]}]
     system = [Turn.user(what.system)] if what.system else []

@@ -1,4 +1,4 @@
-"""Tokens of an answer, and what one request took: facts for the bill."""
+"""The tokens of an answer, and the cost of one request."""
 
 from __future__ import annotations
 
@@ -14,7 +14,11 @@ AttemptKind: TypeAlias = Literal["ask", "retry", "repair", "continuation", "tool
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one or more answers. `input_tokens` holds the cached ones; thoughts are beside the output."""
+    """Tokens of one or more answers. `input_tokens` includes the cached ones; thoughts are not part of the output.
+
+    >>> (Usage(input_tokens=100, output_tokens=20) + Usage(input_tokens=50, thought_tokens=5)).total
+    175
+    """
 
     input_tokens: int = 0
     output_tokens: int = 0
@@ -39,11 +43,13 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One request that was, or may have been, billed.
+    """One request that was, or may have been, billed. Costs are in US dollars.
 
-    `usage` is None where no whole answer arrived to tell; `bound` (US dollars) is then the most it can have cost, and
-    `cost` is None. `tier` is the service tier that really served it. `code` is None for an answer that could be judged,
-    else what came in its place.
+    `usage` is None where no whole answer arrived; `cost` is then None too, and `bound` the most it can have cost.
+    `tier` is the service tier that really served it. `code` is None for a usable answer, else that of the error.
+
+        >>> Attempt(kind="ask", model="gemini-3.8-flash", bound=Decimal("0.002")).cost is None
+        True
     """
 
     kind: AttemptKind

@@ -27,9 +27,9 @@ from extract.extractor.plan import CompiledExtractor
 from extract.interactions.client import AsyncClient
 from extract.interactions.dialects import Envelope, merge
 from extract.interactions.failures import judge
-from extract.interactions.http.calls import Call
+from extract.interactions.http.calls import Call, once
 from extract.interactions.http.drivers import drive_async
-from extract.interactions.http.retrying import Retry, RetryBudget, insist, stop_when_spent
+from extract.interactions.http.retrying import Retry, RetryBudget, retry_async, stop_when_spent
 from extract.interactions.interaction import Interaction
 from extract.interactions.operations import CREATE_PATH, follow_up
 from extract.interactions.requests import ServiceTier
@@ -181,7 +181,7 @@ class Sender:
         if first.status != "requires_continuation":
             return first
         further = replace(way, kind="continuation")
-        hops = follow_up(body, first)
+        hops = follow_up(body, first, once)
         return await drive_async(hops, lambda call: self._insist(call, tokens, further, tally, retry))
 
     def release(self, tally: Tally) -> None:
@@ -212,14 +212,14 @@ class Sender:
             tally.retries += 1
 
         again = replace(way, kind="retry")
-        return await insist(
+        return await retry_async(
             lambda: self._attempt(call, tokens, again, tally),
             retry,
-            first=first,
+            failure=first,
             uniform=self.uniform,
             sleep=self.gate.sleep,
             on_retry=retried,
-            or_stop=stop_when_spent(self._retries),
+            stop=stop_when_spent(self._retries),
         )
 
     async def _attempt(self, call: Call, tokens: int, way: Way, tally: Tally) -> Interaction:

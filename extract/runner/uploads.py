@@ -16,7 +16,8 @@ from typing import TypeAlias
 from extract.documents.files import printable
 from extract.documents.parts import MediaPart, Part, Turn
 from extract.errors import BadRecord, BadRequest, ConfigError, ExtractError, NotRun
-from extract.interactions.files import AsyncFiles, RemoteFile
+from extract.interactions.files import AsyncFiles
+from extract.interactions.remote_file import RemoteFile
 from extract.io.cache.uploaded_files import FileRow, FileTable
 from extract.runner.event_loop import in_thread
 from extract.runner.options import INLINE_BYTES

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import pytest
+from clocks import Clock
 
 from extract import AsyncClient, Client, ConfigError, Denied, Emulator, Interaction, Request, Retry, Turn, Unreachable
 from extract.interactions.endpoint import Endpoint
@@ -19,7 +20,10 @@ async def create(emulator: Emulator, *, kind: str, dialect: Any, request: Reques
     if kind == "sync":
         with Client("key", dialect=dialect, transport=emulator.transport, retry=QUICK, sleep=lambda _: None) as client:
             return client.create(request)
-    async with AsyncClient("key", dialect=dialect, transport=emulator.transport, retry=QUICK) as client:
+    clock = Clock()
+    async with AsyncClient(
+        "key", dialect=dialect, transport=emulator.transport, retry=QUICK, sleep=clock.sleep_async
+    ) as client:
         return await client.create(request)
 
 
@@ -83,6 +87,39 @@ def test_a_key_echoed_by_the_service_is_struck_out() -> None:
     with pytest.raises(Denied) as caught:
         Client("secret-key", transport=httpx.MockTransport(echo)).create(REQUEST)
     assert "secret-key" not in str(caught.value)
+
+
+ENDPOINT = Endpoint(api_key="other", base_url="https://other.example.com", dialect="outputs")
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+@pytest.mark.parametrize(
+    ("options", "advice"),
+    [
+        ({"api_key": "key"}, "leave out api_key"),
+        ({"base_url": "https://example.com"}, "leave out base_url"),
+        ({"base_url": "https://generativelanguage.googleapis.com"}, "leave out base_url"),
+        ({"dialect": "steps"}, "leave out dialect"),
+        ({"api_key": "", "base_url": ""}, "leave out api_key and base_url"),
+        (
+            {"api_key": "key", "base_url": "https://example.com", "dialect": "outputs"},
+            "leave out api_key, base_url and dialect",
+        ),
+    ],
+)
+def test_an_endpoint_beside_what_it_holds_is_refused(
+    kind: type[Client | AsyncClient], options: dict[str, Any], advice: str
+) -> None:
+    with pytest.raises(ConfigError, match=rf"^endpoint= holds .*: {advice}$"):
+        kind(endpoint=ENDPOINT, **options)
+
+
+@pytest.mark.parametrize("kind", [Client, AsyncClient])
+def test_an_endpoint_alone_is_taken_as_it_is_and_without_one_the_defaults_are_googles(
+    kind: type[Client | AsyncClient],
+) -> None:
+    assert kind(endpoint=ENDPOINT, retry=QUICK).endpoint is ENDPOINT
+    assert kind("key").endpoint == Endpoint(api_key="key")
 
 
 @pytest.mark.parametrize("url", ["http://example.com", "http://10.0.0.1", "ftp://example.com", "https://a..b", "x", ""])

@@ -224,7 +224,7 @@ def test_silence_is_counted_from_the_last_byte_and_ends_only_the_exchange_that_i
 
 
 def test_a_connection_that_was_kept_too_long_is_not_used(in_loop: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("extract.interactions.http.connections._KEPT_SECONDS", 0.0)
+    monkeypatch.setattr("extract.interactions.http.connections._IDLE_SECONDS", 0.0)
 
     async def main() -> int:
         async with serving(lambda _: reply()) as server:
@@ -238,7 +238,7 @@ def test_a_connection_that_was_kept_too_long_is_not_used(in_loop: Run, monkeypat
 
 
 def test_an_idle_connection_is_closed_in_time(in_loop: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("extract.interactions.http.connections._KEPT_SECONDS", 0.2)
+    monkeypatch.setattr("extract.interactions.http.connections._IDLE_SECONDS", 0.2)
 
     async def main() -> None:
         async with serving(lambda _: reply()) as server:
@@ -331,7 +331,7 @@ def test_an_answer_that_cannot_be_unpacked_says_so(in_loop: Run, coding: str, pa
     async def main() -> None:
         async with serving(lambda _: reply(packed, "200 OK", f"content-encoding: {coding}")) as server:
             connections = open_to(server)
-            with pytest.raises(ValueError, match="packed"):
+            with pytest.raises(ValueError, match="compressed"):
                 await send(connections)
             await connections.aclose()
 

@@ -24,7 +24,8 @@ from hypothesis import strategies as st
 from extract import AsyncClient, Client, ConfigError, Emulator, Request, Retry
 from extract.emulator.transport import EmulatorTransport
 from extract.errors import AnswerTimeout, ApiError, BadRecord, BadRequest, Overloaded, Unreachable
-from extract.interactions.files import GRANULARITY, RemoteFile, name_of
+from extract.interactions.remote_file import RemoteFile, name_of
+from extract.interactions.upload_source import GRANULARITY
 from extract.testing import running_server
 
 QUICK = Retry(first_wait=0.0001, longest_wait=0.001)
@@ -269,7 +270,7 @@ def test_a_file_that_is_gone_is_the_trouble_of_one_request_not_of_all() -> None:
         ({"source": b"\x00\x01\x02"}, ConfigError, "mime_type"),
         ({"source": PDF, "chunk_bytes": 1000}, ConfigError, "262,144"),
         ({"source": PDF, "chunk_bytes": 0}, ConfigError, "262,144"),
-        ({"source": PDF, "name": "files/../x"}, ConfigError, "no name of a file"),
+        ({"source": PDF, "name": "files/../x"}, ConfigError, "not a name of a file"),
     ],
 )
 def test_what_cannot_be_uploaded_is_refused_before_the_first_call(
@@ -429,7 +430,7 @@ def test_a_file_is_known_by_name_id_and_uri(told: str) -> None:
 
 @pytest.mark.parametrize("told", ["", "files/", "files/a/b", "../a", "files/a?x=1", "files/a b", "https://x.org/"])
 def test_what_names_no_file_is_refused(told: str) -> None:
-    with pytest.raises(ConfigError, match="no name of a file"):
+    with pytest.raises(ConfigError, match="not a name of a file"):
         name_of(told)
 
 

@@ -15,13 +15,14 @@ from typing import Any
 
 import httpx
 import pytest
+from clocks import Clock
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from extract import AsyncClient, Client, Emulator, Generation, Interaction, Request, Retry
 from extract.errors import BadRequest, Blocked, Denied, ExtractError, Overloaded, RateLimited, Unreachable
+from extract.interactions.streaming.accumulator import Accumulator
 from extract.interactions.streaming.events import (
-    Accumulator,
     ArgumentsPiece,
     Completed,
     Created,
@@ -430,7 +431,7 @@ async def test_opening_a_stream_is_tried_again(kind: str, fault: str) -> None:
                 assert client.stream(REQUEST).finish().text == ANSWER
         else:
             async with (
-                AsyncClient("k", transport=emulator.transport, retry=patient) as client,
+                AsyncClient("k", transport=emulator.transport, retry=patient, sleep=Clock().sleep_async) as client,
                 client.stream(REQUEST) as stream,
             ):
                 assert (await stream.finish()).text == ANSWER

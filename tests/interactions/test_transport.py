@@ -34,7 +34,7 @@ from extract import (
 from extract.errors import ApiError, BadRequest, Denied, Overloaded, RateLimited
 from extract.interactions.endpoint import Endpoint
 from extract.interactions.http.calls import Call
-from extract.interactions.http.transport import Direct
+from extract.interactions.http.transport import DirectTransport
 from extract.testing import running_server
 
 KEY = "AIza-very-secret"
@@ -292,7 +292,7 @@ async def test_no_password_from_a_netrc_file_travels_with_the_key(
     # No foreign address may be reached from here, so this machine is made to pass for one.
     monkeypatch.setattr("extract.interactions.http.origins.is_loopback", lambda _: False)
     async with serving(lambda _: reply()) as server:
-        direct = Direct(f"{server.url}/v1", {"x-goog-api-key": KEY}, 5.0)
+        direct = DirectTransport(f"{server.url}/v1", {"x-goog-api-key": KEY}, 5.0)
         assert (await direct.send(CALL)).status == 200
         incoming = await direct.stream(CALL)
         assert await incoming.read() == ANSWER
@@ -312,7 +312,7 @@ async def test_a_users_own_client_stays_open_and_is_given_the_key_for_our_calls_
 
 async def test_a_transport_and_a_client_at_once_are_refused() -> None:
     async with httpx.AsyncClient() as own:
-        with pytest.raises(ConfigError, match="give one of them"):
+        with pytest.raises(ConfigError, match="leave out transport="):
             AsyncClient(KEY, http_client=own, transport=httpx.AsyncHTTPTransport())
 
 

@@ -168,7 +168,7 @@ def test_arguments_of_other_types_are_told_by_name(wrong: dict[str, Any], says: 
         (token({"iat": NOW}, alg="none"), "RS256"),
         (token({"iat": NOW}, alg="HS256"), "RS256"),
         (token({"iat": NOW}, kid="k2"), "fetch"),
-        (token({}), "tell its time"),
+        (token({}), "has no time"),
         (token({"iat": NOW - 400}), "old"),
         (token({"exp": NOW - 400}), "no longer valid"),
         (token({"exp": NOW + 86_400}), "in the future"),

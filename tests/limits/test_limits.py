@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extract import Blocked, Denied, ExtractError, InvalidAnswer, Issue, Overloaded, RateLimited, Retry, Unreachable
-from extract.interactions.http.retrying import insist, is_throttle
+from extract import Blocked, InvalidAnswer, Issue
 from extract.limits.concurrency import AdaptiveConcurrency
 from extract.limits.daily_quota import Day
 from extract.limits.token_bucket import TokenBucket
@@ -57,75 +56,12 @@ def test_a_request_larger_than_the_bucket_passes_alone() -> None:
     assert bucket.delay(10.1) == 0
 
 
-def test_only_429_and_503_are_throttles() -> None:
-    assert is_throttle(RateLimited("slow", status=429))
-    assert is_throttle(Overloaded("busy", status=503))
-    assert not is_throttle(Overloaded("broken", status=500))
-    assert not is_throttle(Unreachable("gone"))
-
-
 def test_a_streak_counts_set_up_failures_only_and_ends_for_good_with_a_success() -> None:
     wrong = InvalidAnswer((Issue("$", "no"),))
     assert next_streak(3, wrong) == 4
     assert next_streak(3, Blocked("no")) == 3
     assert next_streak(3, None) is None
     assert next_streak(None, wrong) is None
-
-
-class Service:
-    """Fails as told, then answers."""
-
-    def __init__(self, *failures: ExtractError) -> None:
-        self.failures = list(failures)
-        self.tries = 0
-        self.slept: list[float] = []
-
-    async def attempt(self) -> str:
-        self.tries += 1
-        if self.failures:
-            raise self.failures.pop(0)
-        return "done"
-
-    async def sleep(self, seconds: float) -> None:
-        self.slept.append(seconds)
-
-    async def insist(self, retry: Retry | None = None) -> str:
-        return await insist(self.attempt, retry or Retry(), uniform=lambda low, high: high, sleep=self.sleep)
-
-
-async def test_a_wait_named_by_the_service_is_obeyed() -> None:
-    service = Service(
-        RateLimited("slow", status=429, retry_after=12.5), Overloaded("busy", status=503, retry_after=0.25)
-    )
-    assert await service.insist() == "done"
-    assert service.slept == [12.5, 0.25]
-
-
-async def test_without_a_hint_waits_double_up_to_the_longest() -> None:
-    service = Service(*(Overloaded("busy", status=500) for _ in range(5)))
-    await service.insist(Retry(first_wait=1, longest_wait=5))
-    assert service.slept == [1, 2, 4, 5, 5]
-
-
-async def test_what_cannot_be_mended_is_not_repeated() -> None:
-    service = Service(Denied("no"))
-    with pytest.raises(Denied):
-        await service.insist()
-    assert (service.tries, service.slept) == (1, [])
-
-
-async def test_failures_are_bounded_and_the_last_one_is_raised() -> None:
-    service = Service(*(Unreachable(str(number)) for number in range(10)))
-    with pytest.raises(Unreachable, match=r"^2$"):
-        await service.insist(Retry(failures=3))
-    assert service.tries == 3
-
-
-async def test_throttles_do_not_use_up_the_failures() -> None:
-    throttles = [RateLimited("slow", status=429, retry_after=0)] * 30
-    service = Service(*throttles, Unreachable("gone"), *throttles)
-    assert await service.insist(Retry(failures=2)) == "done"
-    assert service.tries == 62
 
 
 @pytest.mark.parametrize(

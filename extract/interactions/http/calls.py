@@ -1,4 +1,8 @@
-"""One HTTP call and its reply as values, and the shape of the protocols that order calls."""
+"""One HTTP call and its reply as values, and the shape of the operations that order calls.
+
+An operation is a generator: it yields orders (send this call, wait that long), is sent the result of each, and returns
+its own. It decides everything and waits for nothing; `http.drivers` carries the orders out, with or without a loop.
+"""
 
 from __future__ import annotations
 
@@ -11,10 +15,9 @@ from pydantic_core import PydanticSerializationError, to_json
 
 from extract.errors import ConfigError
 
-__all__ = ["Base64", "Call", "PollingProtocol", "Protocol", "Reply", "Sleep", "json_body"]
+__all__ = ["Base64", "Call", "Operation", "Order", "OrderT", "Reply", "Sleep", "T", "json_body", "once"]
 
-
-_ENCODED_AT_ONCE = 3 * 2**17  # of three bytes each, so that there is no padding in between
+_ENCODED_AT_ONCE = 3 * 2**17  # a multiple of three bytes, so that no padding comes in between
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +39,7 @@ class Call:
 
 
 class Reply(NamedTuple):
-    """What came back, whole. Header names are lower case."""
+    """A whole response. Header names are lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -45,9 +48,22 @@ class Reply(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Sleep:
-    """An order to wait before the next call."""
+    """An order to wait, in seconds, before the next call."""
 
     seconds: float
+
+
+OrderT = TypeVar("OrderT")
+T = TypeVar("T")
+Operation: TypeAlias = Generator[OrderT, Any, T]
+"""A generator that yields orders of type OrderT and returns a T."""
+
+Order: TypeAlias = Call | Sleep
+
+
+def once(order: OrderT) -> Operation[OrderT, Any]:
+    """Give one order, and return what came of it."""
+    return (yield order)
 
 
 class Base64:
@@ -98,9 +114,3 @@ def _pieces(value: Any) -> Iterator[bytes]:
         yield b"]" if value else b"[]"
     else:
         yield to_json(value)
-
-
-R = TypeVar("R")
-T = TypeVar("T")
-Protocol: TypeAlias = Generator[Call, R, T]
-PollingProtocol: TypeAlias = Generator[Call | Sleep, R | None, T]

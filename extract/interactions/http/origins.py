@@ -1,4 +1,4 @@
-"""Addresses of services: which may be called, with the key or without, and through which proxy."""
+"""Which addresses may be called, with the key or without it, and through which proxy."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import httpx
 from extract.errors import BadRequest, ConfigError
 from extract.interactions.http.calls import Call
 
-__all__ = ["check_origin", "check_url", "is_loopback", "password_header", "proxy_for", "shown_to_proxy"]
+__all__ = ["auth_header", "check_origin", "check_url", "is_loopback", "proxy_auth_header", "proxy_for"]
 
 
 def check_url(base_url: str, *, with_key: bool) -> httpx.URL:
-    """Return the parsed URL. ConfigError where it is none, or where a key would travel in the clear."""
+    """Return the parsed URL. ConfigError where it cannot be read, or where a key would be sent unencrypted."""
     try:
         url = httpx.URL(base_url.rstrip("/"))
-        url.host.encode("idna")  # a label may be empty or too long: looking it up would fail later, and oddly
+        url.host.encode("idna")  # an empty or overlong label would fail later, in the look-up, with an obscure error
     except (httpx.InvalidURL, TypeError, AttributeError, UnicodeError) as error:
         raise ConfigError(f"the base URL {base_url!r} cannot be read: {error}") from None
     if url.scheme not in ("http", "https") or not url.host:
@@ -31,29 +31,30 @@ def check_url(base_url: str, *, with_key: bool) -> httpx.URL:
 def check_origin(call: Call, base_url: str) -> None:
     """Raise BadRequest where a call would take the key to another service, as an address in an answer might.
 
-    A call without the key may go to any host, but not in the clear to another machine.
+    A call without the key may go to any host, but unencrypted only to this machine.
     """
     if call.url is None:
         return
     try:
-        asked, ours = httpx.URL(call.url), httpx.URL(base_url)
+        target, service = httpx.URL(call.url), httpx.URL(base_url)
     except httpx.InvalidURL as error:
-        raise BadRequest(f"{call.method} {call.path}: the service named an address that is none: {error}") from None
-    if (asked.scheme, asked.host, asked.port) == (ours.scheme, ours.host, ours.port):
+        message = f"{call.method} {call.path}: the service named an address that cannot be read: {error}"
+        raise BadRequest(message) from None
+    if (target.scheme, target.host, target.port) == (service.scheme, service.host, service.port):
         return
     if not call.bare:
         raise BadRequest(
-            f"{call.method} {asked.host}: the service named an address of another service; the key is not sent there"
+            f"{call.method} {target.host}: the service named an address of another service; the key is not sent there"
         )
-    if not asked.host or not (asked.scheme == "https" or (asked.scheme == "http" and is_loopback(asked.host))):
+    if not target.host or not (target.scheme == "https" or (target.scheme == "http" and is_loopback(target.host))):
         raise BadRequest(
-            f"{call.method} {asked.scheme}://{asked.host}: the service named an address that is not https; nothing is "
-            "sent there"
+            f"{call.method} {target.scheme}://{target.host}: the service named an address that is not https; nothing "
+            "is sent there"
         )
 
 
 def is_loopback(host: str) -> bool:
-    """True for addresses of this machine; a name that only begins like one is somebody else's."""
+    """True for addresses of this machine; `127.0.0.1.example.com` is not one."""
     try:
         return ip_address(host).is_loopback
     except ValueError:
@@ -61,7 +62,7 @@ def is_loopback(host: str) -> bool:
 
 
 def proxy_for(url: httpx.URL) -> httpx.Proxy | None:
-    """Return the proxy that the environment names for an address; there is none for this machine's own."""
+    """Return the proxy that the environment names for a URL; None for this machine's own addresses."""
     if is_loopback(url.host) or proxy_bypass(url.host):
         return None
     named = getproxies()
@@ -69,15 +70,15 @@ def proxy_for(url: httpx.URL) -> httpx.Proxy | None:
     return httpx.Proxy(proxy if "://" in proxy else f"http://{proxy}") if proxy else None
 
 
-def shown_to_proxy(proxy: httpx.Proxy | None) -> dict[str, str] | None:
-    """Return the header with a proxy's password. Apart from its address, which aiohttp quotes in its errors."""
+def proxy_auth_header(proxy: httpx.Proxy | None) -> dict[str, str] | None:
+    """Return the header with a proxy's password: in the proxy's URL, aiohttp would quote it in its errors."""
     if proxy is None or proxy.raw_auth is None:
         return None
     return {"proxy-authorization": _basic(*proxy.raw_auth)}
 
 
-def password_header(url: httpx.URL) -> dict[str, str]:
-    """Return the header for a user and a password in an address, as a gateway before the service may want it."""
+def auth_header(url: httpx.URL) -> dict[str, str]:
+    """Return the header for a user and password in a URL, which a gateway before the service may need."""
     if not url.userinfo:
         return {}
     return {"authorization": _basic(url.username.encode(), url.password.encode())}

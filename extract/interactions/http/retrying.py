@@ -1,4 +1,8 @@
-"""What is tried again, how long to wait before it, and when to give up: the retry policy, as parts of tenacity."""
+"""What is tried again, how long to wait before it, and when to give up: one policy, and one engine that applies it.
+
+The rules are tenacity's classes. `Backoff` asks them after each failure of one call; `with_retries` is an operation
+around any other, for both clients; `retry_async` is for code that awaits and has no operation.
+"""
 
 from __future__ import annotations
 
@@ -6,9 +10,9 @@ import asyncio
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any
 
-from tenacity import AsyncRetrying, DoSleep, RetryCallState, Retrying
+from tenacity import DoSleep, RetryCallState, Retrying
 from tenacity.retry import retry_if_exception
 from tenacity.stop import stop_base
 from tenacity.wait import wait_base
@@ -21,31 +25,39 @@ from extract.errors import (
     Unfinished,
     Unreachable,
 )
-from extract.interactions.http.calls import Call, PollingProtocol, Sleep
+from extract.interactions.http.calls import Call, Operation, Order, OrderT, Reply, Sleep, T, once
+from extract.interactions.http.drivers import drive_async
 
 __all__ = [
+    "Backoff",
     "Deadline",
-    "Patience",
     "Retry",
     "RetryBudget",
-    "exchanged",
-    "insist",
-    "insist_on",
     "is_throttle",
-    "policy",
+    "retry_async",
     "retry_if_transient",
-    "stop_when_hopeless",
+    "send",
+    "stop_after_failures",
     "stop_when_spent",
-    "wait_as_told",
-    "wait_with_jitter",
+    "wait_equal_jitter",
+    "wait_retry_after",
+    "with_retries",
 ]
+
+_MAX_UNFINISHED = 3  # an unfinished answer is usually deterministic: more tries mostly cost money
+Uniform = Callable[[float, float], float]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Retry:
-    """How long to insist. `failures` counts tries that failed, throttles aside; all times are in seconds.
+    """How often and how long a call that failed is tried again. All times are in seconds.
 
-    `patience` bounds how long one record may be throttled (429 and 503) before it is given up.
+    `failures` is the number of failures after which it is given up; 429 and 503, by which the service asks for less,
+    do not count: `patience` bounds how long these may go on for one call. Waits grow from `first_wait` to
+    `longest_wait`, unless the service names one.
+
+        >>> Client("key", retry=Retry(failures=3, patience=120)).retry.longest_wait
+        30.0
     """
 
     failures: int = 6
@@ -59,53 +71,50 @@ def is_throttle(error: BaseException | None) -> bool:
     return isinstance(error, RateLimited) and error.status in (429, 503)
 
 
-def _is_transient(error: BaseException) -> bool:
-    return isinstance(error, RateLimited | Overloaded | Unreachable | Unfinished)
-
-
 class retry_if_transient(retry_if_exception):  # noqa: N801 - tenacity's policies are named like functions
-    """Repeat what another try may mend: throttles, failures of the service, lost connections, unfinished answers."""
+    """Retry what may go well another time: throttles, failures of the service, lost connections, unfinished answers."""
 
     def __init__(self) -> None:
-        super().__init__(_is_transient)
+        super().__init__(lambda error: isinstance(error, RateLimited | Overloaded | Unreachable | Unfinished))
 
 
-class wait_as_told(wait_base):  # noqa: N801 - as above
-    """Wait as long as the service asked; where it was silent, ask `fallback`."""
+class wait_retry_after(wait_base):  # noqa: N801 - as above
+    """Wait as long as the service asked for; where it named no time, as long as `fallback` says."""
 
     def __init__(self, fallback: wait_base) -> None:
         self.fallback = fallback
 
     def __call__(self, retry_state: RetryCallState) -> float:
-        asked = getattr(_failure(retry_state), "retry_after", None)
-        return self.fallback(retry_state) if asked is None else float(asked)
+        retry_after = getattr(_failure(retry_state), "retry_after", None)
+        return self.fallback(retry_state) if retry_after is None else float(retry_after)
 
 
-class wait_with_jitter(wait_base):  # noqa: N801 - as above
-    """Exponential, with equal parts fixed and random, so that nobody retries at once or in step with the others."""
+class wait_equal_jitter(wait_base):  # noqa: N801 - as above
+    """Exponential, half of it fixed and half random, so that clients retry neither at once nor in step."""
 
-    def __init__(self, first: float, longest: float, uniform: Callable[[float, float], float]) -> None:
+    def __init__(self, first: float, longest: float, uniform: Uniform) -> None:
         self.first, self.longest, self.uniform = first, longest, uniform
 
     def __call__(self, retry_state: RetryCallState) -> float:
+        # The exponent is bounded: a call may be throttled for days, and 2.0**1024 is no float.
         whole = min(self.longest, self.first * 2 ** min(retry_state.attempt_number - 1, 30))
         return self.uniform(whole / 2, whole)
 
 
-class stop_when_hopeless(stop_base):  # noqa: N801 - as above
-    """Stop after so many failures, or once throttled for too long. A throttle is no failure. One object per record."""
+class stop_after_failures(stop_base):  # noqa: N801 - as above
+    """Stop after `retry.failures` failures, or `retry.patience` seconds of throttling. One object per call."""
 
     def __init__(self, retry: Retry) -> None:
         self.retry = retry
         self.failures = 0
 
     def __call__(self, retry_state: RetryCallState) -> bool:
-        if is_throttle(_failure(retry_state)):
+        failure = _failure(retry_state)
+        if is_throttle(failure):
+            # The wait ahead counts: a call that would wake past its time gives up now rather than then.
             return (retry_state.seconds_since_start or 0.0) + retry_state.upcoming_sleep > self.retry.patience
         self.failures += 1
-        # An unfinished answer is usually deterministic: one plain repeat, not the whole patience.
-        most = 3 if isinstance(_failure(retry_state), Unfinished) else self.retry.failures
-        return self.failures >= most
+        return self.failures >= (_MAX_UNFINISHED if isinstance(failure, Unfinished) else self.retry.failures)
 
 
 def _failure(retry_state: RetryCallState) -> BaseException | None:
@@ -115,7 +124,7 @@ def _failure(retry_state: RetryCallState) -> BaseException | None:
 
 @dataclass(slots=True)
 class RetryBudget:
-    """Bounds the retries of a whole run, so that a service that is down is not asked six times for every row.
+    """Bounds the retries of a whole run, so that a service that is down is not called six times for every row.
 
     A retry is free while there were fewer than `spare` of them, or no more than `share` of the requests.
     """
@@ -133,105 +142,58 @@ class RetryBudget:
         return True
 
 
-class stop_when_spent(stop_base):  # noqa: N801 - tenacity's policies are named like functions
-    """Stop where the run has no retries left. Throttles take none: patience bounds them."""
+class stop_when_spent(stop_base):  # noqa: N801 - as above
+    """Stop where the run has no retries left. Throttles take none: `Retry.patience` bounds them."""
 
     def __init__(self, retries: RetryBudget) -> None:
         self.retries = retries
 
     def __call__(self, retry_state: RetryCallState) -> bool:
-        failure = retry_state.outcome.exception() if retry_state.outcome is not None else None
-        return not is_throttle(failure) and not self.retries.may_retry()
+        return not is_throttle(_failure(retry_state)) and not self.retries.may_retry()
 
 
-T = TypeVar("T")
+class Backoff:
+    """Decides after each failure of one call: wait that long, or give up. `stop` is a further reason to give up.
 
-
-def policy(
-    retry: Retry,
-    uniform: Callable[[float, float], float] = random.uniform,
-    before_sleep: Callable[[RetryCallState], None] | None = None,
-) -> dict[str, Any]:
-    """Return the retry policy of one call, in tenacity's words."""
-    return {
-        "retry": retry_if_transient(),
-        "wait": wait_as_told(wait_with_jitter(retry.first_wait, retry.longest_wait, uniform)),
-        "stop": stop_when_hopeless(retry),
-        "before_sleep": before_sleep,
-        "reraise": True,
-    }
-
-
-async def insist(
-    attempt: Callable[[], Awaitable[T]],
-    retry: Retry,
-    *,
-    first: ExtractError | None = None,
-    uniform: Callable[[float, float], float] = random.uniform,
-    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
-    on_retry: Callable[[], None] | None = None,
-    or_stop: stop_base | None = None,
-) -> T:
-    """Await `attempt`; where it fails in a way that another try may mend, wait and try again.
-
-    The first try is a plain call: tenacity is entered only once it has failed, and is shown that failure first. A
-    caller who has made that call hands its failure in as `first`. `or_stop` is a further reason to give up.
+    Nothing of tenacity is made before the first failure, so that a call that goes well does not pay for it.
     """
-    failure = first
-    if failure is None:
-        try:
-            return await attempt()
-        except ExtractError as error:
-            failure = error
 
-    async def again() -> T:
-        nonlocal failure
-        if failure is not None:
-            shown, failure = failure, None
-            raise shown
-        return await attempt()
-
-    options = policy(retry, uniform, (lambda _: on_retry()) if on_retry else None)
-    if or_stop is not None:
-        options["stop"] |= or_stop
-    return await AsyncRetrying(sleep=sleep, **options)(again)
-
-
-R = TypeVar("R")
-
-
-class Patience:
-    """What to do after each failure of one call. Lasts until the call goes well, or makes progress."""
-
-    def __init__(self, retry: Retry, uniform: Callable[[float, float], float] = random.uniform) -> None:
-        self._policy = Retrying(
-            retry=retry_if_transient(),
-            wait=wait_as_told(wait_with_jitter(retry.first_wait, retry.longest_wait, uniform)),
-            stop=stop_when_hopeless(retry),
-            reraise=True,
-        )
-        self._policy.begin()
-        self._state = RetryCallState(self._policy, None, (), {})
-        self._policy.iter(self._state)
+    def __init__(self, retry: Retry, *, uniform: Uniform = random.uniform, stop: stop_base | None = None) -> None:
+        self._retry, self._uniform, self._stop = retry, uniform, stop
+        self._state: RetryCallState | None = None
 
     def after(self, error: ExtractError) -> Sleep:
-        """Return how long to wait before the next try; raise `error` where another try is useless."""
-        self._state.set_exception((type(error), error, error.__traceback__))
-        order = self._policy.iter(self._state)
-        assert isinstance(order, DoSleep), "tenacity raises where it does not order to wait"
-        self._state.prepare_for_next_attempt()
-        self._policy.iter(self._state)
-        return Sleep(float(order))
+        """Return how long to wait before the next try; raise `error` where there is to be none."""
+        if self._state is None:
+            self._state = self._begin()
+        state = self._state
+        state.set_exception((type(error), error, error.__traceback__))
+        action = state.retry_object.iter(state)
+        assert isinstance(action, DoSleep), "tenacity raises where it does not want to wait"
+        state.prepare_for_next_attempt()
+        state.retry_object.iter(state)  # the other half of its loop: the next attempt begins
+        return Sleep(float(action))
+
+    def _begin(self) -> RetryCallState:
+        stop: stop_base = stop_after_failures(self._retry)
+        policy = Retrying(
+            retry=retry_if_transient(),
+            wait=wait_retry_after(wait_equal_jitter(self._retry.first_wait, self._retry.longest_wait, self._uniform)),
+            stop=stop if self._stop is None else stop | self._stop,
+            reraise=True,
+        )
+        policy.begin()
+        state = RetryCallState(policy, None, (), {})
+        policy.iter(state)
+        return state
 
 
 class Deadline:
-    """Seconds from now, all that may be waited. The waits it has ordered count even where the clock stands still."""
+    """Seconds from now that `subject` may take. The waits it has ordered count even where the clock stands still."""
 
-    def __init__(self, seconds: float, clock: Callable[[], float]) -> None:
-        self._seconds, self._clock, self._began, self._ordered = seconds, clock, clock(), 0.0
-
-    def __format__(self, _: str) -> str:
-        return f"{self._seconds:g} s"
+    def __init__(self, seconds: float, clock: Callable[[], float], subject: str) -> None:
+        self._seconds, self._clock, self._subject = seconds, clock, subject
+        self._began, self._ordered = clock(), 0.0
 
     @property
     def left(self) -> float:
@@ -243,25 +205,64 @@ class Deadline:
         self._ordered += wait
         return Sleep(wait)
 
+    def retry(self, wait: Sleep, error: ExtractError) -> Sleep:
+        """Return the order to wait before a retry. AnswerTimeout where the time is over."""
+        if self.left <= 0:
+            raise AnswerTimeout(f"{self._subject} still fails after {self._seconds:g} s: {error}")
+        return self.sleep(wait.seconds)
 
-def exchanged(call: Call) -> PollingProtocol[R, R]:
-    """Order one call and return its reply."""
-    reply = yield call
-    assert reply is not None, "a call is answered by a reply or an error"
-    return reply
 
+def with_retries(
+    attempt: Callable[[], Operation[OrderT, T]],
+    retry: Retry,
+    *,
+    failure: ExtractError | None = None,
+    deadline: Deadline | None = None,
+    uniform: Uniform = random.uniform,
+    stop: stop_base | None = None,
+    on_retry: Callable[[], None] | None = None,
+) -> Operation[OrderT | Sleep, T]:
+    """Run the operation that `attempt` makes, again where it fails in passing, and return its result.
 
-def insist_on(call: Call, retry: Retry, deadline: Deadline | None = None) -> PollingProtocol[R, R]:
-    """Order a call until it goes well or another try is useless. AnswerTimeout where it still fails at the deadline."""
-    patience = Patience(retry)
+    A caller that has made the first attempt itself hands its `failure` in. `on_retry` is called before each wait.
+    Raises the last failure where another try is useless or too much, AnswerTimeout past the `deadline`.
+    """
+    backoff = Backoff(retry, uniform=uniform, stop=stop)
     while True:
+        if failure is not None:
+            wait = backoff.after(failure)
+            if deadline is not None:
+                wait = deadline.retry(wait, failure)
+            if on_retry is not None:
+                on_retry()
+            yield wait
         try:
-            return (yield from exchanged(call))
+            return (yield from attempt())
         except ExtractError as error:
-            wait = patience.after(error)
-            if deadline is None:
-                yield wait
-                continue
-            if deadline.left <= 0:
-                raise AnswerTimeout(f"{call.method} {call.path} still fails after {deadline}: {error}") from None
-            yield deadline.sleep(wait.seconds)
+            failure = error
+
+
+def send(call: Call, retry: Retry, deadline: Deadline | None = None) -> Operation[Order, Reply]:
+    """Send a call, again where it fails in passing, and return the reply. Raises as `with_retries`."""
+    return with_retries(lambda: once(call), retry, deadline=deadline)
+
+
+async def retry_async(
+    attempt: Callable[[], Awaitable[T]],
+    retry: Retry,
+    *,
+    failure: ExtractError | None = None,
+    uniform: Uniform = random.uniform,
+    sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    on_retry: Callable[[], None] | None = None,
+    stop: stop_base | None = None,
+) -> T:
+    """`with_retries` for something that is awaited: return what `attempt` returns."""
+
+    async def perform(order: Callable[[], Awaitable[T]] | Sleep) -> Any:
+        return await (sleep(order.seconds) if isinstance(order, Sleep) else order())
+
+    operation: Operation[Callable[[], Awaitable[T]] | Sleep, T] = with_retries(
+        lambda: once(attempt), retry, failure=failure, uniform=uniform, stop=stop, on_retry=on_retry
+    )
+    return await drive_async(operation, perform)

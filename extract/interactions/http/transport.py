@@ -1,9 +1,9 @@
 """The transports under the asynchronous client, and the one place where their exceptions become ours.
 
 httpx's own pool scans all its connections for every request, so at hundreds of connections it reaches a few per cent of
-what the service would give; and its request and response objects cost more than all the rest of a record. Unless the
-user brings an httpx transport, calls therefore go through `Direct`: a run's requests over `Connections`, the rest, and
-everything where there is a proxy, through aiohttp.
+the service's throughput, and its request and response objects cost more than the rest of a record. Unless the user
+brings an httpx transport, calls therefore go through `DirectTransport`: a run's requests over `Connections`, all
+others, and everything where there is a proxy, through aiohttp.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from yarl import URL
 from extract.errors import ConfigError, Unreachable
 from extract.interactions.http.calls import Call, Reply
 from extract.interactions.http.connections import Connections, NotConnected
-from extract.interactions.http.origins import password_header, proxy_for, shown_to_proxy
+from extract.interactions.http.origins import auth_header, proxy_auth_header, proxy_for
 
-__all__ = ["Direct", "Incoming", "headers", "read_timeout", "unreachable"]
+__all__ = ["DirectTransport", "Incoming", "headers", "read_timeout", "unreachable"]
 
 KEY_HEADER = "x-goog-api-key"
 _CONNECT_SECONDS = 15.0
@@ -38,7 +38,7 @@ _NEVER_SENT = (
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A reply of which only the head is there: its bytes come from `chunks`, or all at once from `read`."""
+    """A reply whose head has come: its bytes come from `chunks`, or all at once from `read`."""
 
     status: int
     headers: Mapping[str, str]
@@ -47,11 +47,11 @@ class Incoming:
     close: Callable[[], Awaitable[None]]
 
 
-class Direct:
-    """Calls to one address: as many connections as requests in flight, each kept for 30 seconds.
+class DirectTransport:
+    """Calls to one service: as many connections as requests in flight, each kept idle for 30 seconds.
 
     A proxy is read from the environment as curl does, once, when the first call is sent. A POST is never repeated in
-    here, redirects are not followed, and no cookie is kept. `read_timeout` is in seconds.
+    here, redirects are not followed, and no cookie is stored. `read_timeout` is in seconds.
     """
 
     def __init__(self, root: str, headers: Mapping[str, str], read_timeout: float) -> None:
@@ -78,14 +78,14 @@ class Direct:
         response = await self._request(call)
 
         async def close() -> None:
-            response.close()  # not released: a stream left in the middle must not leave its connection behind
+            response.close()  # not released: the rest of a stream left in the middle would stay in its connection
 
         return Incoming(
             response.status, response.headers, response.content.iter_any().__aiter__(), response.read, close
         )
 
     def _connect(self) -> Connections:
-        """Make the connections in the loop that uses them."""
+        """Make the connections, in the loop that uses them."""
         self._proxy = proxy_for(self._root)
         self._connections = Connections(self._root, self._trusted())
         return self._connections
@@ -95,10 +95,10 @@ class Direct:
         return httpx.create_ssl_context() if self._root.scheme == "https" else None
 
     def _head(self, path: str) -> bytes:
-        """Return the head of a POST up to its length, made once where it will be sent again: other paths hold an id."""
+        """Return the head of a POST up to its length, stored for paths that are used again: others hold an id."""
         url = self._root.copy_with(raw_path=self._root.raw_path.rstrip(b"/") + path.encode("ascii"))
-        # Nothing is asked to be packed: answers are small, and unpacking them is work.
-        added = {"accept-encoding": "identity", **password_header(url)}
+        # No compression: answers are small, and decompressing them is work.
+        added = {"accept-encoding": "identity", **auth_header(url)}
         named = "".join(f"{name}: {value}\r\n" for name, value in (*self._headers.items(), *added.items()))
         lines = b"POST %b HTTP/1.1\r\nhost: %b\r\n%bcontent-length: "
         head = lines % (url.raw_path, url.netloc, named.encode("latin-1"))
@@ -108,14 +108,14 @@ class Direct:
 
     def _request(self, call: Call) -> aiohttp.client._RequestContextManager:
         session = self._session or self._open()
-        # The headers go with the call and not with the session, whose own headers a proxy is shown in the clear.
+        # The headers, with the key, go with the call: a session's own are shown to a proxy unencrypted.
         return session.request(
             call.method,
             URL(call.url or f"{self._root}{call.path}", encoded=True),
-            # aiohttp sends a stream in pieces; many bytes at once hold up the loop, and it warns of them.
+            # aiohttp sends a stream in pieces; many bytes at once block the loop, and it warns of them.
             data=(BytesIO(call.body) if len(call.body) > _LARGE_BODY else call.body) or None,
             headers=self._with(call) if call.headers or call.bare else self._headers,
-            proxy_headers=shown_to_proxy(self._proxy),
+            proxy_headers=proxy_auth_header(self._proxy),
             allow_redirects=False,
             timeout=_timeout(call.timeout or self._read_timeout),
         )
@@ -134,12 +134,12 @@ class Direct:
             await self._session.close()
 
     def _open(self) -> aiohttp.ClientSession:
-        """Make the session in the loop that uses it."""
+        """Make the session, in the loop that uses it."""
         self._proxy = proxy_for(self._root)
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=30.0, ssl=self._trusted() or True),
-            # aiohttp's own reading of the environment would enter two threads for every call, look into ~/.netrc in
-            # one of them, and send what it finds there along with the key.
+            # With trust_env aiohttp uses two threads per call, reads ~/.netrc in one of them, and sends the
+            # password there along with the key.
             trust_env=False,
             proxy=str(self._proxy.url) if self._proxy else None,
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -157,35 +157,35 @@ def read_timeout(service_tier: str | None) -> float:
 
 
 def unreachable(call: Call, error: Exception, *, secret: str, answered: bool) -> Unreachable | ConfigError:
-    """Return what stands for whatever a transport has raised, without `secret`.
+    """Return the error of our tree for whatever a transport raised, with `secret` struck out of its message.
 
-    A certificate that is not trusted is a matter of the set-up, which does not pass by waiting: unless the service has
-    `answered` before. Then it is one machine of theirs.
+    A certificate that is not trusted is a matter of the set-up, which waiting does not mend; once the service has
+    `answered`, it is one bad machine among several, and worth a retry.
 
-    The classes are not trusted: a reset after the request was read comes as a connect error from some transports, and a
+    Classes are not relied on: some transports raise a connect error for a reset after the request was read, and a
     user's own transport may raise anything. Only a connection that was never made is known to have sent nothing.
     """
     try:
-        told = str(error)
-    except Exception:  # a transport of the user's may raise what cannot say what it is
-        told = ""
-    said = " ".join(f"{type(error).__name__} {told}".replace(secret, "[key]").split())[:200]
+        message = str(error)
+    except Exception:  # a user's transport may raise something whose __str__ fails
+        message = ""
+    reason = " ".join(f"{type(error).__name__} {message}".replace(secret, "[key]").split())[:200]
     untrusted = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error))
     if untrusted and not answered:
         return ConfigError(
-            f"{call.method} {call.path}: the service's certificate is not trusted, so nothing was sent ({said}); "
+            f"{call.method} {call.path}: the service's certificate is not trusted, so nothing was sent ({reason}); "
             "SSL_CERT_FILE can name a file with the authorities to trust"
         )
     never_sent = untrusted or isinstance(error, _NEVER_SENT) or isinstance(error.__cause__, _NEVER_SENT)
-    return Unreachable(f"{call.method} {call.path}: {said}", maybe_sent=not never_sent)
+    return Unreachable(f"{call.method} {call.path}: {reason}", maybe_sent=not never_sent)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
     seen: set[int] = set()
-    while error is not None and id(error) not in seen:  # a transport of the user's may raise errors in a circle
+    while error is not None and id(error) not in seen:  # a user's transport may raise an error that is its own cause
         seen.add(id(error))
         yield error
-        error = error.__cause__ or error.__context__  # httpcore hides the cause that httpx names
+        error = error.__cause__ or error.__context__  # httpx and httpcore set one or the other
 
 
 def headers(api_key: str | None, agent: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Server-sent events out of bytes: an incremental parser that does not mind how the bytes were cut up."""
+"""Server-sent events: an incremental parser that works however the bytes were cut up."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ __all__ = ["Frame", "SseParser"]
 
 _BOM = b"\xef\xbb\xbf"
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
-_MOST_STRAY = 1_000_000  # of bytes that are no event: an error's body is far smaller
+_MAX_STRAY = 1_000_000  # of bytes that are no event: an error's body is far smaller
 
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One event as it was framed. Its JSON tells the rest: `name` and `id` are seldom needed."""
+    """One event of the protocol. `name` and `id` mostly stand in the JSON of `data` as well."""
 
     data: bytes
     name: str = ""
@@ -22,16 +22,15 @@ class Frame:
 
 
 class SseParser:
-    """Feed bytes as they come, get frames as they are whole; `close` gives the one that no blank line has ended.
+    """Takes bytes as they come and yields frames as they complete; `close` yields one without a blank line after it.
 
-    Lines end in LF, CR or CRLF, also mixed. A BOM, comments, `retry` and unknown fields are passed over, and several
-    `data` lines are joined by LF. What begins like JSON where a field should stand is gathered in `stray`, up to the
-    next line that is a field: a service that gives up may answer so in the middle of a stream. The last such body is
-    kept.
+    Lines end in LF, CR or CRLF, also mixed. A BOM, comments, `retry` and unknown fields are skipped, and several `data`
+    lines are joined by LF. JSON where a field is expected is collected in `stray`, up to the next field: a service that
+    gives up may answer so in the middle of a stream. The last such body counts.
     """
 
     def __init__(self) -> None:
-        self._line = bytearray()  # of which no end has come yet
+        self._line = bytearray()  # the line that has not ended yet
         self._after_cr = False
         self._started = False
         self._data: list[bytes] = []
@@ -40,7 +39,7 @@ class SseParser:
         self._straying = False
 
     def feed(self, chunk: bytes) -> Iterator[Frame]:
-        """Yield the frames that these bytes make whole."""
+        """Yield the frames that these bytes complete."""
         if self._after_cr and chunk:
             self._after_cr = False
             chunk = chunk.removeprefix(b"\n")  # the other half of a CRLF
@@ -54,7 +53,7 @@ class SseParser:
         self._line += rest
 
     def close(self) -> Iterator[Frame]:
-        """Yield what the end of the stream makes whole: an event may lack its last blank line."""
+        """Yield the frame that the end of the stream completes: an event may lack its last blank line."""
         for line in (bytes(self._line), b""):
             frame = self._take(line)
             if frame is not None:
@@ -62,7 +61,7 @@ class SseParser:
         self._line.clear()
 
     def _without_bom(self, chunk: bytes) -> bytes:
-        """Hold the first bytes back until they are known to be a BOM or none."""
+        """Return the bytes without a BOM; the first ones are held back until it is clear whether they are one."""
         held = bytes(self._line) + chunk
         if len(held) < len(_BOM) and _BOM.startswith(held):
             self._line = bytearray(held)
@@ -72,7 +71,7 @@ class SseParser:
         return held.removeprefix(_BOM)
 
     def _lines(self, chunk: bytes) -> list[bytes]:
-        """Return the lines that end in these bytes, and last what has no end yet."""
+        """Return the lines that end in these bytes, and last the one that has not ended yet."""
         if not self._started:
             return [b""]
         if b"\n" not in chunk and b"\r" not in chunk:
@@ -90,7 +89,7 @@ class SseParser:
         elif not self._straying and line[:1] in (b"[", b"{") and not self._data:
             self._straying, self.stray = True, b""
         if self._straying:
-            if len(self.stray) < _MOST_STRAY:
+            if len(self.stray) < _MAX_STRAY:
                 self.stray += line + b"\n"
             return None
         name, _, value = line.partition(b":")

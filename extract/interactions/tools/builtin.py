@@ -1,6 +1,6 @@
-"""The tools that the service runs itself, as typed values, and what evidence an answer brought from them.
+"""The tools that the service runs itself, as typed values, and the evidence that an answer has from them.
 
-A tool that is not here goes as an object of the API's own: `tools=({"type": "retrieval", ...},)`.
+A tool that is not here is given as an object: `tools=({"type": "retrieval", ...},)`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ __all__ = [
     "McpServer",
     "UrlContext",
     "evidence_of",
-    "lacks_evidence",
     "looks_up",
 ]
 
@@ -35,19 +34,19 @@ _GROUNDING = ("google_search", "url_context", "file_search", "google_maps", "ret
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _BuiltIn:
-    """A tool whose fields are those of the wire. `FIRST_FORM` are those that the `outputs` dialect had."""
+    """A tool whose fields are those of the wire. `FIRST_FORM` names those of the `outputs` dialect."""
 
     TYPE: ClassVar[str]
     FIRST_FORM: ClassVar[frozenset[str] | None] = frozenset()
 
     def as_wire(self, dialect: str) -> JsonObject:
-        """Return the tool as an object; ConfigError for what the dialect has not."""
+        """Return the tool as an object; ConfigError for what the dialect lacks."""
         chosen = {item.name: getattr(self, item.name) for item in fields(self)}
-        said = {name: _plain(value) for name, value in chosen.items() if value is not None and value not in ((), {})}
-        if dialect == "outputs" and (self.FIRST_FORM is None or not said.keys() <= self.FIRST_FORM):
-            what = ", ".join(sorted(said.keys() - (self.FIRST_FORM or frozenset()))) or "such tool"
+        options = {name: _plain(value) for name, value in chosen.items() if value is not None and value not in ((), {})}
+        if dialect == "outputs" and (self.FIRST_FORM is None or not options.keys() <= self.FIRST_FORM):
+            what = ", ".join(sorted(options.keys() - (self.FIRST_FORM or frozenset()))) or "such tool"
             raise ConfigError(f"the outputs dialect has no {what} ({self.TYPE}): leave it out, or use dialect 'steps'")
-        return {"type": self.TYPE} | said
+        return {"type": self.TYPE} | options
 
 
 def _plain(value: Any) -> Any:
@@ -56,7 +55,12 @@ def _plain(value: Any) -> Any:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoogleSearch(_BuiltIn):
-    """Search the web. `search_types`: `web_search`, `image_search`, `enterprise_web_search`."""
+    """Search the web. `search_types`: `web_search`, `image_search`, `enterprise_web_search`.
+
+    >>> request = Request(model="gemini-3.8-flash", input="Who won?", tools=(GoogleSearch(),))
+    >>> evidence_of(offline_client().create(request)).tools
+    ('google_search',)
+    """
 
     TYPE: ClassVar[str] = "google_search"
     search_types: tuple[str, ...] = ()
@@ -64,21 +68,33 @@ class GoogleSearch(_BuiltIn):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CodeExecution(_BuiltIn):
-    """Write and run code on the service's machines."""
+    """Write and run code on the service's machines.
+
+    >>> Request(model="gemini-3.8-flash", input="What is 2**100?", tools=(CodeExecution(),)).tools
+    (CodeExecution(),)
+    """
 
     TYPE: ClassVar[str] = "code_execution"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UrlContext(_BuiltIn):
-    """Read the pages whose addresses stand in the input."""
+    """Read the pages whose URLs stand in the input.
+
+    >>> Request(model="gemini-3.8-flash", input="Sum up https://example.com", tools=(UrlContext(),)).tools
+    (UrlContext(),)
+    """
 
     TYPE: ClassVar[str] = "url_context"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileSearch(_BuiltIn):
-    """Look up files in stores that were filled before."""
+    """Search stores of files that were filled before.
+
+    >>> FileSearch(file_search_store_names=("fileSearchStores/manuals",), top_k=5).as_wire("steps")["top_k"]
+    5
+    """
 
     TYPE: ClassVar[str] = "file_search"
     FIRST_FORM: ClassVar[frozenset[str] | None] = frozenset({"file_search_store_names", "metadata_filter", "top_k"})
@@ -89,7 +105,11 @@ class FileSearch(_BuiltIn):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GoogleMaps(_BuiltIn):
-    """Look up places, near a point where one is given."""
+    """Look up places, near a point where one is given.
+
+    >>> GoogleMaps(latitude=50.73, longitude=7.1).as_wire("steps")
+    {'type': 'google_maps', 'latitude': 50.73, 'longitude': 7.1}
+    """
 
     TYPE: ClassVar[str] = "google_maps"
     FIRST_FORM: ClassVar[frozenset[str] | None] = None
@@ -100,7 +120,11 @@ class GoogleMaps(_BuiltIn):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class McpServer(_BuiltIn):
-    """Let the service call the tools of a remote MCP server. `headers` may hold secrets and are not shown."""
+    """Let the service call the tools of a remote MCP server. `headers` may hold secrets and are not shown.
+
+    >>> McpServer(url="https://example.com/mcp", headers={"authorization": "Bearer secret"})
+    McpServer(url='https://example.com/mcp', name=None)
+    """
 
     TYPE: ClassVar[str] = "mcp_server"
     FIRST_FORM: ClassVar[frozenset[str] | None] = frozenset({"name", "url", "headers", "allowed_tools"})
@@ -115,7 +139,11 @@ class McpServer(_BuiltIn):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ComputerUse(_BuiltIn):
-    """Let the model click and type. What it wants done comes as function calls, which the caller carries out."""
+    """Let the model click and type. Its actions come as function calls, which the caller carries out.
+
+    >>> ComputerUse(environment="browser").as_wire("steps")
+    {'type': 'computer_use', 'environment': 'browser'}
+    """
 
     TYPE: ClassVar[str] = "computer_use"
     FIRST_FORM: ClassVar[frozenset[str] | None] = frozenset({"environment"})
@@ -126,19 +154,28 @@ class ComputerUse(_BuiltIn):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What an answer rests on: the built-in tools that were used, the citations, the pages that could be read."""
+    """What an answer rests on: the built-in tools that were used, the citations, the pages that could be read.
+
+    >>> bool(Evidence(tools=("google_search",))), bool(Evidence(pages=("https://example.com",)))
+    (False, True)
+    """
 
     tools: tuple[str, ...] = ()
     citations: tuple[Citation, ...] = ()
     pages: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
-        """True where there is a source; that a tool was used is none."""
+        """True where there is a source; the use of a tool alone is none."""
         return bool(self.citations or self.pages)
 
 
 def evidence_of(interaction: Interaction) -> Evidence:
-    """Return the evidence for an answer. Shapes that are not known are passed over."""
+    """Return the evidence for an answer. Unknown shapes are skipped.
+
+    >>> step = {"type": "url_context_result", "result": [{"status": "success", "url": "https://example.com"}]}
+    >>> evidence_of(Interaction(status="completed", steps=(step,))).pages
+    ('https://example.com',)
+    """
     used = dict.fromkeys(
         str(step["type"]).removesuffix("_call").removesuffix("_tool")
         for step in interaction.answer
@@ -161,8 +198,3 @@ def looks_up(tools: Iterable[Tool]) -> bool:
     """Return True where one of the tools finds sources for an answer."""
     types = {tool.get("type") if isinstance(tool, Mapping) else getattr(tool, "TYPE", None) for tool in tools}
     return not types.isdisjoint(_GROUNDING)
-
-
-def lacks_evidence(interaction: Interaction, tools: Iterable[Tool]) -> bool:
-    """Return True where a tool that looks things up was given and the answer names no source."""
-    return looks_up(tools) and not evidence_of(interaction)

@@ -1,4 +1,4 @@
-"""Python functions as tools: declared from their signature, called with checked arguments, always answered."""
+"""Python functions as tools: declared from their signature, and called with validated arguments."""
 
 from __future__ import annotations
 
@@ -33,7 +33,13 @@ _HEADINGS = ("args", "arguments", "parameters", "params")
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """A Python function that the model may call. `parameters` is the wire form of its arguments' JSON Schema."""
+    """A Python function that the model may call. `parameters` is the wire form of its arguments' JSON Schema.
+
+    >>> def get_weather(city: str) -> str:
+    ...     return "sunny"
+    >>> function_tool(get_weather).bind({"city": "Bonn"})
+    {'city': 'Bonn'}
+    """
 
     call: Callable[..., Any] = field(repr=False)
     name: str
@@ -61,7 +67,11 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class FunctionResult:
-    """What became of one call: a value, or words on what went wrong, which go to the model as well."""
+    """The result of one call: a value, or what went wrong in words, which goes to the model as well.
+
+    >>> FunctionResult(FunctionCall("c1", "get_weather", {"city": "Bonn"}), "sunny").as_step()["result"]
+    'sunny'
+    """
 
     call: FunctionCall
     value: Any
@@ -83,6 +93,11 @@ def function_tool(call: Callable[..., Any], *, name: str | None = None, descript
 
     The docstring's first paragraph describes it, and its lines on parameters (Google, NumPy or Sphinx style) these. A
     parameter without a type takes any value. Raises ConfigError or SchemaError for what cannot be declared.
+
+        >>> def get_weather(city: str) -> str:
+        ...     "Return the weather of a city."
+        >>> function_tool(get_weather).description
+        'Return the weather of a city.'
     """
     named = name or str(getattr(call, "__name__", ""))
     if not _NAME.fullmatch(named):
@@ -93,18 +108,18 @@ def function_tool(call: Callable[..., Any], *, name: str | None = None, descript
 
 
 def functions_of(given: Iterable[AnyFunction]) -> dict[str, Function]:
-    """Return functions by name, plain ones declared. Raises ConfigError where two have the same name."""
-    found: dict[str, Function] = {}
+    """Return functions by name, plain ones as declarations. Raises ConfigError where two have the same name."""
+    functions: dict[str, Function] = {}
     for one in given:
         function = one if isinstance(one, Function) else function_tool(one)
-        if function.name in found:
+        if function.name in functions:
             raise ConfigError(f"two functions are called {function.name!r}; give one another name with function_tool")
-        found[function.name] = function
-    return found
+        functions[function.name] = function
+    return functions
 
 
 def call_functions(calls: Sequence[FunctionCall], functions: dict[str, Function]) -> tuple[FunctionResult, ...]:
-    """Call one after the other and return a result for each. What a function raises becomes an error result.
+    """Call one after the other and return a result for each. An exception becomes an error result.
 
     Raises ConfigError for an async function, which needs an event loop.
     """
@@ -141,13 +156,13 @@ def _call(call: FunctionCall, functions: dict[str, Function]) -> FunctionResult:
 
 
 def _begun(call: FunctionCall, functions: dict[str, Function]) -> FunctionResult:
-    """Call a function; what it returns may still have to be awaited."""
+    """Call a function; its value may still have to be awaited."""
     function = functions.get(call.name)
     if function is None:
         return FunctionResult(call, f"there is no function {call.name!r}; there are {sorted(functions)}", is_error=True)
     if call.malformed is not None:
-        told = f"the arguments must be a JSON object, not {call.malformed!r}; the function was not called"
-        return FunctionResult(call, told, is_error=True)
+        message = f"the arguments must be a JSON object, not {call.malformed!r}; the function was not called"
+        return FunctionResult(call, message, is_error=True)
     try:
         return FunctionResult(call, function.call(**function.bind(call.arguments)))
     except Exception as error:
@@ -155,31 +170,31 @@ def _begun(call: FunctionCall, functions: dict[str, Function]) -> FunctionResult
 
 
 def _failed(call: FunctionCall, error: Exception) -> FunctionResult:
-    """Return a failure in words the model can use; pydantic's would repeat the arguments and name a website."""
+    """Return a failure in words for the model; pydantic's own would repeat the arguments and name a website."""
     try:
-        said = _in_words(error)
-    except Exception:  # an error of the user's may fail to say what it is
-        said = type(error).__name__
-    return FunctionResult(call, said.encode("utf-8", "replace").decode(), is_error=True)
+        message = _in_words(error)
+    except Exception:  # the __str__ of a user's error may fail
+        message = type(error).__name__
+    return FunctionResult(call, message.encode("utf-8", "replace").decode(), is_error=True)
 
 
 def _in_words(error: Exception) -> str:
     if isinstance(error, ValidationError):
         wrong = (f"{'.'.join(map(str, one['loc'])) or 'arguments'}: {one['msg']}" for one in error.errors())
         return "; ".join(wrong)
-    said = str(error)
-    kind = "" if isinstance(error, ExtractError) and said else type(error).__name__
-    return ": ".join(filter(None, (kind, said)))
+    message = str(error)
+    kind = "" if isinstance(error, ExtractError) and message else type(error).__name__
+    return ": ".join(filter(None, (kind, message)))
 
 
 def _sendable(result: FunctionResult) -> FunctionResult:
-    """Return the result, or in place of one that JSON cannot hold an error that says so."""
+    """Return the result, or an error that says so where JSON cannot hold it."""
     try:
         to_json(result.as_step())
     except Exception as error:
         failed = _failed(result.call, error)
         kind = type(result.value).__name__
-        return replace(failed, value=f"the function ran, but its result ({kind}) is no JSON: {failed.value}"[:400])
+        return replace(failed, value=f"the function ran, but its result ({kind}) is not JSON: {failed.value}"[:400])
     return result
 
 
@@ -201,8 +216,8 @@ def _content(part: str | TextPart | MediaPart) -> JsonObject:
         return {"type": "text", "text": part}
     if isinstance(part, TextPart):
         return {"type": "text", "text": part.text}
-    said = {"uri": part.uri} if part.data is None else {"data": b64encode(part.data).decode("ascii")}
-    return {"type": part.kind, "mime_type": part.mime_type} | said
+    location = {"uri": part.uri} if part.data is None else {"data": b64encode(part.data).decode("ascii")}
+    return {"type": part.kind, "mime_type": part.mime_type} | location
 
 
 def _parameters(call: Callable[..., Any]) -> JsonObject:
@@ -213,42 +228,42 @@ def _parameters(call: Callable[..., Any]) -> JsonObject:
 
 
 def _model_of(call: Callable[..., Any]) -> type[BaseModel]:
-    """Return a model of a function's parameters, made once for a callable that can be hashed."""
+    """Return a model of a function's parameters, made once for a hashable callable."""
     try:
         hash(call)
     except TypeError:
-        return _made_model(call)
-    return _kept_model(call)
+        return _make_model(call)
+    return _cached_model(call)
 
 
 @lru_cache(maxsize=256)
-def _kept_model(call: Callable[..., Any]) -> type[BaseModel]:
-    return _made_model(call)
+def _cached_model(call: Callable[..., Any]) -> type[BaseModel]:
+    return _make_model(call)
 
 
-def _made_model(call: Callable[..., Any]) -> type[BaseModel]:
-    """Return a model of a function's parameters. Fields are named by place: a parameter may have any name."""
+def _make_model(call: Callable[..., Any]) -> type[BaseModel]:
+    """Return a model of a function's parameters. Fields are p0, p1, ...: pydantic does not allow every name."""
     notes = dict(_notes(inspect.cleandoc(call.__doc__ or "")))
     try:
         signature = inspect.signature(call, eval_str=True)
     except (NameError, TypeError, ValueError) as error:
         raise ConfigError(f"the signature of {call!r} cannot be read: {error}") from None
-    found: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
     for place, parameter in enumerate(signature.parameters.values()):
         if parameter.kind not in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
-            raise ConfigError(f"{parameter} of {call!r} has no name that a model could fill: name each parameter")
+            raise ConfigError(f"{parameter} of {call!r} cannot be given by name: name each parameter")
         kind = Any if parameter.annotation is parameter.empty else parameter.annotation
         default = PydanticUndefined if parameter.default is parameter.empty else parameter.default
-        # Words of the annotation itself stay where the docstring has none.
-        said: dict[str, Any] = {"description": notes[parameter.name]} if parameter.name in notes else {}
-        found[f"p{place}"] = (kind, Field(default, alias=parameter.name, **said))
+        # Without words in the docstring, a description in the annotation itself stays.
+        described: dict[str, Any] = {"description": notes[parameter.name]} if parameter.name in notes else {}
+        parameters[f"p{place}"] = (kind, Field(default, alias=parameter.name, **described))
     options = ConfigDict(extra="forbid", arbitrary_types_allowed=False)
-    model: type[BaseModel] = create_model(getattr(call, "__name__", "arguments"), __config__=options, **found)
+    model: type[BaseModel] = create_model(getattr(call, "__name__", "arguments"), __config__=options, **parameters)
     return model
 
 
 def _notes(text: str) -> Iterator[tuple[str, str]]:
-    """Yield what a docstring says of each parameter."""
+    """Yield each parameter and what the docstring says of it."""
     lines = text.splitlines()
     for number, line in enumerate(lines):
         if match := _SPHINX.match(line.strip()):
@@ -261,11 +276,11 @@ def _notes(text: str) -> Iterator[tuple[str, str]]:
                 yield from _entries(lines[number + 1 :], _GOOGLE, _depth(line) + 1)
 
 
-def _entries(lines: list[str], form: re.Pattern[str], least: int) -> Iterator[tuple[str, str]]:
-    """Yield the entries of a section, which ends at a line that stands further left."""
+def _entries(lines: list[str], form: re.Pattern[str], min_depth: int) -> Iterator[tuple[str, str]]:
+    """Yield the entries of a section, which ends at a line that is less indented than `min_depth`."""
     depth = next((_depth(line) for line in lines if line.strip()), 0)
     for number, line in enumerate(lines):
-        if line.strip() and _depth(line) < least:
+        if line.strip() and _depth(line) < min_depth:
             return
         match = form.match(line.strip())
         if match and _depth(line) == depth:
@@ -273,7 +288,7 @@ def _entries(lines: list[str], form: re.Pattern[str], least: int) -> Iterator[tu
 
 
 def _joined(first: str, following: Iterable[str], depth: int) -> str:
-    """Return a note with the lines that go on with it: those that stand further right."""
+    """Return a note with its continuation lines, which are further indented."""
     words = [first]
     for line in following:
         if not line.strip() or _depth(line) <= depth:
