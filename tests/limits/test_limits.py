@@ -74,7 +74,7 @@ def test_a_streak_counts_set_up_failures_only_and_ends_for_good_with_a_success()
     ],
 )
 def test_a_day_of_the_quota_ends_at_midnight_pacific_time(at: str, ends: str) -> None:
-    day = Day.of(datetime.fromisoformat(at).timestamp(), lambda _: 7)
+    day = Day.of(datetime.fromisoformat(at).timestamp(), 7)
     assert day.ends == datetime.fromisoformat(ends).timestamp()
     assert (day.count(day.ends - 1), day.count(day.ends)) == (7, 0)
     day.take(-2, day.ends - 1)  # of yesterday's
