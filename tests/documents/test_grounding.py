@@ -33,7 +33,7 @@ def only(value: Any, text: str, **options: Any) -> Span:
     return span
 
 
-def found(value: Any, text: str) -> tuple[str, str | None]:
+def status_and_text(value: Any, text: str) -> tuple[str, str | None]:
     span = only(value, text)
     return span.status, span.text
 
@@ -63,7 +63,7 @@ def starts(value: Any, text: str) -> dict[str, int | None]:
     ],
 )
 def test_a_text_is_found_as_it_stands(value: str, text: str, expected: str) -> None:
-    assert found({"v": value}, text) == ("exact", expected)
+    assert status_and_text({"v": value}, text) == ("exact", expected)
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,7 @@ def test_a_text_is_found_as_it_stands(value: str, text: str, expected: str) -> N
     ],
 )
 def test_a_text_is_found_in_another_dress(value: str, text: str, expected: str) -> None:
-    assert found({"v": value}, text) == ("normalised", expected)
+    assert status_and_text({"v": value}, text) == ("normalised", expected)
 
 
 @pytest.mark.parametrize(
@@ -207,12 +207,12 @@ WRITTEN_DAYS = """
 @pytest.mark.parametrize("value", [DAY, "2026-03-18"])
 def test_dates_are_found_in_their_written_forms(value: Any, written: str) -> None:
     written = written.replace("_", "\n")
-    assert found({"v": value}, f"Issued: {written}; paid.") == ("normalised", written)
+    assert status_and_text({"v": value}, f"Issued: {written}; paid.") == ("normalised", written)
 
 
 @pytest.mark.parametrize("value", [DAY, "2026-03-18"])
 def test_an_iso_date_is_exact(value: Any) -> None:
-    assert found({"v": value}, "on 2026-03-18.") == ("exact", "2026-03-18")
+    assert status_and_text({"v": value}, "on 2026-03-18.") == ("exact", "2026-03-18")
 
 
 def test_the_order_of_day_and_month_is_that_of_the_other_dates() -> None:
@@ -267,7 +267,7 @@ def test_a_moment_needs_its_time() -> None:
     ],
 )
 def test_a_currency_is_found_by_its_sign(code: str, text: str, sign: str) -> None:
-    assert found(code, text) == ("normalised", sign)
+    assert status_and_text(code, text) == ("normalised", sign)
 
 
 @pytest.mark.parametrize(
@@ -282,7 +282,7 @@ def test_a_currency_is_found_by_its_sign(code: str, text: str, sign: str) -> Non
     ],
 )
 def test_another_sign_is_no_currency(code: str, text: str) -> None:
-    assert found(code, text)[0] == "missing"
+    assert status_and_text(code, text)[0] == "missing"
 
 
 def test_a_similar_text_is_found_with_its_similarity() -> None:
@@ -537,8 +537,8 @@ def test_planted_values_are_found_in_every_script(script: str) -> None:
 def test_slips_of_one_letter_are_found(script: str) -> None:
     pytest.importorskip("rapidfuzz")
     cases = list(slips(script, count=20))
-    found = sum(only({"v": case.value}, case.text).start == (case.span or (None,))[0] for case in cases)
-    assert found >= 0.9 * len(cases)
+    hits = sum(only({"v": case.value}, case.text).start == (case.span or (None,))[0] for case in cases)
+    assert hits >= 0.9 * len(cases)
 
 
 FIELDS = {"company": 613, "date": 623, "address": 590, "total": 625}  # the ceilings of shared/data/README.md

@@ -131,8 +131,8 @@ def test_mpeg_4_files_are_told_apart_by_their_brand(brand: bytes, mime_type: str
 
 def test_a_type_that_is_toldis_taken_at_its_word(tmp_path: Path) -> None:
     (tmp_path / "a.pdf").write_bytes(b"x")
-    told = MediaPart.from_path(tmp_path / "a.pdf", mime_type="application/x-new")
-    assert (told.kind, told.mime_type) == ("document", "application/x-new")
+    part = MediaPart.from_path(tmp_path / "a.pdf", mime_type="application/x-new")
+    assert (part.kind, part.mime_type) == ("document", "application/x-new")
     assert MediaPart.from_uri("https://example.com/a", mime_type="text/csv").kind == "document"
 
 
@@ -193,7 +193,7 @@ def test_content_goes_before_the_ending(tmp_path: Path, name: str, data: bytes, 
 
 
 @pytest.mark.parametrize(
-    ("name", "data", "said"),
+    ("name", "data", "message"),
     [
         ("a.pdf", b"<html>Not found</html>", "should be application/pdf, but it holds text"),
         ("a.png", b"\0\1\2", "should be image/png, but it holds something else"),
@@ -208,9 +208,9 @@ def test_content_goes_before_the_ending(tmp_path: Path, name: str, data: bytes, 
         ("a.csv", b"\x80\x81\x8d\x90", "neither UTF-8 nor Windows-1252; save it as UTF-8"),
     ],
 )
-def test_what_a_file_is_not_is_said_in_one_line(tmp_path: Path, name: str, data: bytes, said: str) -> None:
+def test_what_a_file_is_not_is_said_in_one_line(tmp_path: Path, name: str, data: bytes, message: str) -> None:
     (tmp_path / name).write_bytes(data)
-    with pytest.raises(BadRecord, match=said) as raised:
+    with pytest.raises(BadRecord, match=message) as raised:
         load_parts(tmp_path / name, "path")
     assert str(raised.value).startswith(f"{tmp_path / name}: ")
 
@@ -252,7 +252,7 @@ def test_an_address_that_holds_the_data_is_opened(uri: str, part: TextPart | Med
 
 
 @pytest.mark.parametrize(
-    ("uri", "said"),
+    ("uri", "message"),
     [
         ("data:image/png;base64,????", "no base64"),
         ("data:image/png;base64", "has a comma"),
@@ -265,8 +265,8 @@ def test_an_address_that_holds_the_data_is_opened(uri: str, part: TextPart | Med
         ("no/such.pdf", "No such file or directory; relative paths start at "),
     ],
 )
-def test_an_address_that_leads_nowhere_says_so(uri: str, said: str) -> None:
-    with pytest.raises(BadRecord, match=said):
+def test_an_address_that_leads_nowhere_says_so(uri: str, message: str) -> None:
+    with pytest.raises(BadRecord, match=message):
         load_parts(uri, "u")
 
 

@@ -80,9 +80,9 @@ def test_what_is_no_longer_than_the_overlap_lies_whole_in_a_window(clusters: lis
 def test_a_window_is_longer_than_told_only_for_a_long_cluster(clusters: list[str], windows: Windows) -> None:
     text = "".join(clusters)
     borders = [place for place in range(len(text) + 1) if is_boundary(text, place)]  # some of the pieces join
-    longest = max((end - start for start, end in pairwise(borders)), default=1)
-    most = max(len(window.text) for window in cut(text, windows))
-    assert most <= windows.characters + (0 if longest == 1 else 2 * longest)
+    max_cluster = max((end - start for start, end in pairwise(borders)), default=1)
+    max_length = max(len(window.text) for window in cut(text, windows))
+    assert max_length <= windows.characters + (0 if max_cluster == 1 else 2 * max_cluster)
 
 
 @given(texts(), st.integers(2, 3))
@@ -185,7 +185,7 @@ def test_half_a_character_is_a_bad_record() -> None:
 
 
 @pytest.mark.parametrize(
-    ("chosen", "told"),
+    ("chosen", "message"),
     [
         ({"characters": 0}, "at least one"),
         ({"characters": 100, "overlap": 51}, "half of 100"),
@@ -195,8 +195,8 @@ def test_half_a_character_is_a_bad_record() -> None:
         ({"merge": {"items": ("number",)}}, "there are first, last"),
     ],
 )
-def test_options_that_cannot_be_are_refused(chosen: dict[str, object], told: str) -> None:
-    with pytest.raises(ConfigError, match=told):
+def test_options_that_cannot_be_are_refused(chosen: dict[str, object], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         Windows(**chosen)  # type: ignore[arg-type] # wrong on purpose
 
 

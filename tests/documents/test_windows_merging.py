@@ -147,8 +147,8 @@ def test_plain_values_are_joined_and_kept_once() -> None:
     result = merged({"labels": ["sale", "Land"]}, {"labels": ["land ", "tax"]}, {"labels": ["tax", "sale"]})
     assert result.value == {"labels": ["sale", "Land", "tax"]}
     assert result.provenance == {"$.labels[0]": (1, 3), "$.labels[1]": (1, 2), "$.labels[2]": (2, 3)}
-    kept = merged({"labels": ["a"]}, {"labels": ["a"]}, labels=Union(repeats=True))
-    assert kept.value == {"labels": ["a", "a"]}
+    result = merged({"labels": ["a"]}, {"labels": ["a"]}, labels=Union(repeats=True))
+    assert result.value == {"labels": ["a", "a"]}
 
 
 COFFEE = {"text": "Coffee", "price": 3.0}
@@ -247,7 +247,7 @@ def test_a_key_that_starts_anew_is_one_only_in_shared_text() -> None:
 def test_items_that_a_pass_missed_come_where_the_other_saw_them() -> None:
     windows = [Window(1, 0, 200, ""), Window(2, 0, 100, "", pass_number=2), Window(3, 90, 210, "", pass_number=2)]
     lines = [[{"text": name} for name in names] for names in ("acd", "ab", "cxde")]
-    result = merged(*({"lines": told} for told in lines), windows=windows)
+    result = merged(*({"lines": items} for items in lines), windows=windows)
     assert [line["text"] for line in result.value["lines"]] == list("abcxde")
 
 
@@ -264,7 +264,7 @@ def test_a_root_that_is_no_object_is_merged_under_its_column() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rules", "told"),
+    ("rules", "message"),
     [
         ({"titel": "first"}, "no 'titel'.*fields are title, summary"),
         ({"title": "union"}, "which is for lists"),
@@ -284,10 +284,10 @@ def test_a_root_that_is_no_object_is_merged_under_its_column() -> None:
         ({"title": "first", "$.title": "last"}, "mean the same field"),
     ],
 )
-def test_rules_that_do_not_fit_the_schema_are_refused(rules: dict[str, Rule], told: str) -> None:
-    with pytest.raises(ConfigError, match=told):
+def test_rules_that_do_not_fit_the_schema_are_refused(rules: dict[str, Rule], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         check_rules(rules, CONTRACT)
-    with pytest.raises(ConfigError, match=told):
+    with pytest.raises(ConfigError, match=message):
         merge([], rules, CONTRACT)
 
 
@@ -348,12 +348,12 @@ SEEN = cut(TEXT, Windows(characters=200, overlap=40, passes=2))
 
 
 @st.composite
-def told(draw: st.DrawFn) -> list[tuple[Window, Any]]:
+def window_answers(draw: st.DrawFn) -> list[tuple[Window, Any]]:
     windows = draw(st.lists(st.sampled_from(SEEN), min_size=1, max_size=5, unique_by=lambda window: window.number))
     return [(window, draw(st.none() | ANSWERS)) for window in windows]
 
 
-@given(told(), RULES, st.randoms(use_true_random=False))
+@given(window_answers(), RULES, st.randoms(use_true_random=False))
 @settings(max_examples=200, deadline=None)
 def test_the_order_of_arrival_does_not_matter_and_validity_stays(
     answers: list[tuple[Window, Any]], rules: dict[str, Rule], rng: random.Random
@@ -388,17 +388,17 @@ def _folded(value: Any) -> Any:
 
 
 def _items(value: Any, field: str) -> Counter[Any]:
-    told = ((value or {}).get(field)) or []
+    items = ((value or {}).get(field)) or []
     plain = [
         tuple(sorted((name, _folded(item[name])) for name in item if _folded(item[name]) not in ("", None)))
         if isinstance(item, dict)
         else _folded(item)
-        for item in told
+        for item in items
     ]
     return Counter(plain)
 
 
-@given(told(), st.sampled_from([Union(), Union(repeats=False), Union(repeats=True)]))
+@given(window_answers(), st.sampled_from([Union(), Union(repeats=False), Union(repeats=True)]))
 @settings(max_examples=200, deadline=None)
 def test_a_union_loses_nothing_and_makes_nothing_up(answers: list[tuple[Window, Any]], rule: Union) -> None:
     result = merge(answers, {"lines": rule, "labels": rule}, CONTRACT)
@@ -499,7 +499,7 @@ def _reads(window: Window) -> Any:
 def _cut_items(text: str, windows: list[Window]) -> int:
     """Return how many items reach over the beginning or end of a window."""
     places = {place for window in windows for place in (window.start, window.end)}
-    spans = [found.span() for found in re.finditer(r"Item No\. \d{5}\n\nName: part \d+\n\nQuantity: \d", text)]
+    spans = [match.span() for match in re.finditer(r"Item No\. \d{5}\n\nName: part \d+\n\nQuantity: \d", text)]
     return sum(any(start < place < end for place in places) for start, end in spans)
 
 
@@ -507,8 +507,8 @@ def _forgetful(answer: Callable[[Window], Any], rng: random.Random) -> Callable[
     """Answer, but overlook every tenth item."""
 
     def reads(window: Window) -> Any:
-        told = answer(window)
-        return told | {"items": [item for item in told["items"] if rng.random() > 0.1]}
+        full = answer(window)
+        return full | {"items": [item for item in full["items"] if rng.random() > 0.1]}
 
     return reads
 
@@ -537,9 +537,9 @@ def test_every_item_of_300_pages_is_found_once(windows: Windows, by: tuple[str, 
     assert [item.number for item in value.items] == items  # in the order of the text
     assert value.title == "The long contract"
     assert result.conflicts == ()
-    found = Counter((sale.name, sale.quantity) for sale in value.sales)
-    assert not sales - found  # equal sales in different places are all kept
-    assert (found - sales).total() <= 0.01 * sales.total()
+    merged_sales = Counter((sale.name, sale.quantity) for sale in value.sales)
+    assert not sales - merged_sales  # equal sales in different places are all kept
+    assert (merged_sales - sales).total() <= 0.01 * sales.total()
 
 
 @pytest.mark.parametrize("passes", [1, 2])
@@ -557,7 +557,7 @@ def test_a_second_pass_finds_what_the_first_overlooked() -> None:
     for passes in (1, 2, 3):
         reads = _forgetful(_reads, random.Random(8))
         answers = [(window, reads(window)) for window in cut(text, Windows(passes=passes))]
-        told = [item["number"] for item in merge(answers, {}, BOOK).value["items"]]
-        assert len(told) == len(set(told))
-        shares.append(len(told) / len(items))
+        numbers = [item["number"] for item in merge(answers, {}, BOOK).value["items"]]
+        assert len(numbers) == len(set(numbers))
+        shares.append(len(numbers) / len(items))
     assert shares[0] < 0.95 < 0.98 < shares[1] < shares[2]

@@ -16,9 +16,9 @@ from extract.interactions.endpoint import Endpoint
 PLAN = compile_extractor(Extractor(["bug", "praise"], "{text}"), Endpoint(api_key="key"))
 
 
-def written_out(rounds: int, repair: int, said: list[Any], *limit: int) -> bytes:
+def written_out(rounds: int, repair: int, turns: list[Any], *limit: int) -> bytes:
     """Return the content key as it was first defined: the hash of one canonical JSON text."""
-    text = json.dumps([rounds, repair, said, *limit], ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+    text = json.dumps([rounds, repair, turns, *limit], ensure_ascii=False, separators=(",", ":"), sort_keys=True)
     return sha256(PLAN.key + text.encode()).digest()
 
 
@@ -30,9 +30,9 @@ def test_content_keys_are_what_earlier_versions_have_paid_for(
     text: str, rounds: int, repair: int, limit: int | None
 ) -> None:
     question = PLAN.question({"text": text})
-    said = [["user", [text]]]
+    turns = [["user", [text]]]
     assert PLAN.answer_key(question, rounds, repair, limit=limit) == written_out(
-        rounds, repair, said, *([limit] if limit else [])
+        rounds, repair, turns, *([limit] if limit else [])
     )
 
 
@@ -41,8 +41,8 @@ def test_what_is_said_later_is_part_of_the_key(first: str, second: str, data: by
     image = MediaPart(kind="image", mime_type="image/png", data=data)
     question = PLAN.question({"text": first}).followed_by(Turn.model(second), Turn("user", (image, TextPart("x"))))
     of_image = ["image", "image/png", sha256(data).hexdigest(), None]
-    said = [["user", [first]], ["model", [second]], ["user", [of_image, "x"]]]
-    assert PLAN.answer_key(question, 0, 1) == written_out(0, 1, said)
+    turns = [["user", [first]], ["model", [second]], ["user", [of_image, "x"]]]
+    assert PLAN.answer_key(question, 0, 1) == written_out(0, 1, turns)
     assert len(question.turns) == 3
 
 

@@ -611,9 +611,9 @@ def test_a_frame_of_nothing_and_of_nulls_has_the_types_of_any_other() -> None:
     ],
 )
 def test_an_answer_that_does_not_fit_says_where(text: str, path: str) -> None:
-    found = issues(compile_schema(Ticket), text)
-    assert found[0].path == path
-    assert all(0 < len(issue.message) <= 200 for issue in found)
+    reported = issues(compile_schema(Ticket), text)
+    assert reported[0].path == path
+    assert all(0 < len(issue.message) <= 200 for issue in reported)
 
 
 @pytest.mark.parametrize(
@@ -647,8 +647,8 @@ def test_issues_inside_a_wrapped_answer_start_at_the_wrapper() -> None:
 
 
 def test_an_issue_inside_a_union_names_the_member_and_keeps_the_path() -> None:
-    found = issues(compile_schema(model(shape=Union[Circle, Square])), '{"shape": {"radius": "x", "note": "a"}}')  # noqa: UP007
-    assert Issue("$.shape.radius", "Input should be a valid number (as Circle)") in found
+    reported = issues(compile_schema(model(shape=Union[Circle, Square])), '{"shape": {"radius": "x", "note": "a"}}')  # noqa: UP007
+    assert Issue("$.shape.radius", "Input should be a valid number (as Circle)") in reported
 
 
 @pytest.mark.parametrize(

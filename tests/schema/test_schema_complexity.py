@@ -42,7 +42,10 @@ class Order(BaseModel):
 
 
 def _nodes(node: JsonObject) -> list[JsonObject]:
-    return [node, *(found for inner in subschemas(node) if isinstance(inner, dict) for found in _nodes(inner))]
+    return [
+        node,
+        *(descendant for inner in subschemas(node) if isinstance(inner, dict) for descendant in _nodes(inner)),
+    ]
 
 
 def _ladder(schema: OutputSchema) -> list[JsonObject]:
@@ -145,11 +148,11 @@ def test_an_enum_without_a_type_keeps_the_types_of_its_values() -> None:
 
 
 def test_objects_below_the_third_are_free_and_flat_definitions_stay() -> None:
-    deepest = _of(leaf={"type": "string"})
+    cut_off = _of(leaf={"type": "string"})
     schema = compile_schema({
-        "$defs": {"Flat": {"enum": ["x", "y"]}, "Deepest": deepest},
+        "$defs": {"Flat": {"enum": ["x", "y"]}, "Deepest": cut_off},
         **_of(near={"$ref": "#/$defs/Deepest"}, two=_of(three=_of(
-            four={"$ref": "#/$defs/Deepest"}, flat={"$ref": "#/$defs/Flat"}, inline=deepest))),
+            four={"$ref": "#/$defs/Deepest"}, flat={"$ref": "#/$defs/Flat"}, inline=cut_off))),
     })  # fmt: skip
     relaxed = schema.relaxed(1)
     three = relaxed["properties"]["two"]["properties"]["three"]["properties"]

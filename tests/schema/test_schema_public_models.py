@@ -334,7 +334,10 @@ CASES: list[tuple[Any, Any]] = [
 
 
 def _nodes(node: dict[str, Any]) -> list[dict[str, Any]]:
-    return [node, *(found for inner in subschemas(node) if isinstance(inner, dict) for found in _nodes(inner))]
+    return [
+        node,
+        *(descendant for inner in subschemas(node) if isinstance(inner, dict) for descendant in _nodes(inner)),
+    ]
 
 
 @pytest.mark.parametrize(("source", "answer"), CASES)
