@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
+import re
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +30,7 @@ CHAPTERS = {
     "Webhooks": "verify_webhook WebhookEvent",
     "Offline": "offline_client Emulator",
 }
+EXAMPLE = re.compile(r"^ *>>>.*(?:\n.+)*", re.MULTILINE)
 OPENING = """# Reference
 
 Every public name, from its docstring. Written by `scripts/make_reference.py`; all names are imported from `extract`.
@@ -109,7 +112,9 @@ def wrapped(parameters: list[inspect.Parameter]) -> str:
 
 
 def text_of(value: Any) -> str:
-    return inspect.cleandoc(value.__doc__ or "")
+    """Return a docstring with its examples as blocks of code."""
+    text = inspect.cleandoc(value.__doc__ or "")
+    return EXAMPLE.sub(lambda example: f"```pycon\n{textwrap.dedent(example[0])}\n```", text)
 
 
 def members(value: type) -> Iterator[tuple[str, str]]:

@@ -23,7 +23,7 @@ class Span:
     1.0 for exact and normalised, the similarity for fuzzy; for missing it is None, as are the offsets.
 
     >>> span = Span(path="$.total", status="normalised", start=7, end=12, score=1.0, text="12,50")
-    >>> "Total: 12,50 EUR"[span.start:span.end] == span.text
+    >>> "Total: 12,50 EUR"[span.start : span.end] == span.text
     True
     """
 
