@@ -140,7 +140,8 @@ class CompiledExtractor:
         The number of the repair is part of the key, so that a model which repeats a wrong answer is asked once more.
         So is the number of the sample, except for the first, whose key is that of a record which is sampled once.
         """
-        suffix = b",%d" % limit if limit else b""  # the second try of an answer that was cut
+        # These bytes are a promise: a stored answer is found by them. New parts are added only where they are used.
+        suffix = b",%d" % limit if limit else b""  # the second try of an answer that was cut off
         suffix += b";%d" % question.sample if question.sample else b""
         return sha256(b"%b[%d,%d,%b%b]" % (self.key, retry_round, repair, question.identity, suffix)).digest()
 

@@ -111,7 +111,7 @@ def _conversion_error(value: Any, expected: str) -> ConversionError:
 def _text(value: Any) -> str | None:
     if type(value) is str or value is None:
         return value
-    plain = plain_json(value)
+    plain = plain_json(value)  # a UUID, URL, path or the like, which JSON holds as a string
     if type(plain) is str:
         return plain
     raise _conversion_error(value, "text")
@@ -150,6 +150,7 @@ def _float(value: Any) -> float | None:
 
 
 def _exact_float(value: int) -> float:
+    # Python compares an int with a float exactly, so equality means that no digit is lost.
     try:
         number = float(value)
     except OverflowError:
@@ -191,7 +192,7 @@ def _utc_datetime(value: Any) -> datetime | None:
             inner = _parsed_datetime(inner)
         if isinstance(inner, datetime) and inner.tzinfo is not None:
             return inner.astimezone(UTC)
-    except (ValueError, OverflowError):
+    except (ValueError, OverflowError):  # overflow: in UTC it may lie before year 1 or after 9999
         pass
     raise _conversion_error(value, "a date and time with a zone")
 
@@ -275,7 +276,7 @@ def labels(categories: Sequence[str]) -> Codec:
 
 def decimal(scale: int) -> Codec:
     """Return the codec of decimals with at most `scale` places and 38 digits in all."""
-    limit = Decimal(10) ** (38 - scale)
+    limit = Decimal(10) ** (38 - scale)  # Polars stores 38 digits in all, of which `scale` are after the point
 
     def cell(value: Any) -> Decimal | None:
         if value is None:
@@ -294,7 +295,7 @@ def decimal(scale: int) -> Codec:
         if inner is None:
             return None
         if isinstance(inner, Decimal) and inner.is_finite():
-            return _digits(inner)
+            return _digits(inner)  # as text, since a JSON number would pass through a float
         raise _conversion_error(value, "a decimal number")
 
     return Codec(pl.Decimal(38, scale), cell, plain, plain)

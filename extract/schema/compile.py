@@ -206,7 +206,7 @@ def _compile_python(source: Any, name: str) -> OutputSchema:
     adapter, marked = _adapted(source)
     document = simplify(normalise(marked, LATEST))
     wrapped = not document.has_columns
-    if wrapped:
+    if wrapped:  # compiled again as the only member of a model, so that paths and issues have the wrapper in them
         members: dict[str, Any] = {VALUE: (source, ...)}
         adapter, marked = _adapted(create_model(name, __config__=ConfigDict(extra="forbid"), **members))
         document = simplify(normalise(marked, LATEST))

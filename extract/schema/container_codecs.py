@@ -49,7 +49,7 @@ def _ordered(value: Any, plain: Convert) -> list[Any]:
     if type(value) is list:
         return value
     value = unwrapped(value)
-    if isinstance(value, set | frozenset):
+    if isinstance(value, set | frozenset):  # sorted, so that equal sets give equal cells in every process
         return sorted(value, key=lambda inner: finite_json(plain(inner)))
     if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
         raise ConversionError(f"a list expected, got {type(value).__name__}")
@@ -137,7 +137,7 @@ class Record:
         cls = self.cls
 
         def checked(value: Any) -> Sequence[Any]:
-            if type(value) is cls:
+            if type(value) is cls:  # the common case, without unwrapping
                 return read(value)
             value = unwrapped(value)
             if not self.accepts(value):
@@ -185,6 +185,7 @@ class Record:
 
     def restore(self, cell: Mapping[str, Any]) -> dict[str, Any]:
         """Return the JSON object of the cells of one value, by column name."""
+        # A null cell of an optional member means that the member was absent; `emits_null` members were null.
         out = {
             field.key: field.codec.restore(cell[field.name])
             for field in self.fields
@@ -201,6 +202,7 @@ class Record:
         if self.access == "item":
             members = value
         else:
+            # Models keep further members apart; dataclasses keep them among their attributes.
             extra = getattr(value, "__pydantic_extra__", None)
             members = getattr(value, "__dict__", {}) if extra is None else extra
         declared = {field.name for field in self.fields}
@@ -263,6 +265,7 @@ def mapping(value_codec: Codec) -> Codec:
         if not isinstance(value, Mapping):
             raise ConversionError(f"an object expected, got {type(value).__name__}")
         for key, item in value.items():
+            # A key that is an int, a date or an Enum is written as JSON writes it.
             name = key if type(key) is str else next(iter(plain_json({unwrapped(key): None})))
             try:
                 yield name, convert(item)

@@ -201,7 +201,7 @@ class _Builder:
         if parts:
             fixed = node.get("maxItems") == len(parts) and node.get("minItems", 0) >= len(parts)
             return self._tuple(node, [f"f{index}" for index in range(len(parts))], path) if fixed else self._json()
-        if node.get("maxItems") == 0:
+        if node.get("maxItems") == 0:  # without items there is no item type
             return self._json()
         where = child_path(path, "items", None)
         return sequence(self.codec(node["items"], where) if "items" in node else self._json())
@@ -269,6 +269,7 @@ class _Builder:
         options = [option for option in node["anyOf"] if self._document.resolved(option).get("type") != "null"]
         if len(options) == 1:
             return self.codec(options[0], path)
+        # A union that contains itself would be an endless Struct: it becomes a JSON column.
         inside = any(self._document.target(option) in self._open for option in options)
         if options and not inside and all(map(self._has_members, options)):
             return self._union_of_records(node, options, path)
@@ -291,6 +292,8 @@ class _Builder:
             for opened in names:
                 self._plains.setdefault(opened, record.plain())
         columns = merged_fields([branch.record for branch in branches])
+        # JSON values are told apart again by their constraints; Python classes need a tag column, unless a member of
+        # fixed values does the same.
         tag = None
         if self._python and not self._tells_apart(node, options):
             tag = _TAG

@@ -187,7 +187,7 @@ def allow_null(schema: Any) -> Any:
     node = map_subschemas(schema, lambda item, _keyword, _name: allow_null(item))
     if node.pop("nullable", False) is not True:
         return node
-    if "$ref" in node or "type" not in node:
+    if "$ref" in node or "type" not in node:  # no list of types to add null to
         return {"anyOf": [node, {"type": "null"}]}
     types = [node["type"]] if isinstance(node["type"], str) else list(node["type"])
     node["type"] = types if "null" in types else [*types, "null"]
@@ -334,16 +334,19 @@ def _modern(node: JsonObject) -> JsonObject:
 def _modern_const(node: JsonObject) -> None:
     if "const" in node:
         value = node.pop("const")
+        # A const beside an enum that lacks it accepts nothing.
         node["enum"] = [value] if "enum" not in node or value in node["enum"] else []
 
 
 def _modern_bounds(node: JsonObject) -> None:
     for bound, exclusive in (("minimum", "exclusiveMinimum"), ("maximum", "exclusiveMaximum")):
+        # In draft 4 the exclusive keyword is a flag beside the bound; later it is a bound by itself.
         if isinstance(node.get(exclusive), bool) and node.pop(exclusive) and bound in node:
             node[exclusive] = node.pop(bound)
 
 
 def _modern_items(node: JsonObject) -> None:
+    # Before 2020-12 a list of `items` describes a tuple, and `additionalItems` what follows it.
     if isinstance(node.get("items"), list):
         node["prefixItems"] = node.pop("items")
         if "additionalItems" in node:

@@ -94,7 +94,7 @@ def _alignments_by_ends(library: ModuleType, source: SourceText, needle: str) ->
         _likeliest(_alignments(library, source, part)) for part in (needle[:_END_LENGTH], needle[-_END_LENGTH:])
     )
     for start, end in {(head.start, tail.end) for head, tail in product(heads, tails)}:
-        # Folding drops blanks and punctuation, so an original of over twice the limit cannot be of similar length.
+        # A span of over twice the limit is not folded: it would need as many blanks as letters to be similar.
         text = fold(source.text[start:end], BARE).text if 0 < end - start <= 2 * _MAX_LENGTH else ""
         if abs(len(text) - len(needle)) <= (1 - _LONG_SCORE) * len(needle):
             yield Alignment(start, end, _similarity(library, needle, text))

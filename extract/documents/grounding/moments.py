@@ -23,6 +23,8 @@ _YEAR: Final = r"(?P<year>\d{4}|'?\d{2})"
 _DAY: Final = r"(?P<day>\d{1,2})"
 _NO_DIGIT: Final = r"(?![\d]|[.,/-]\d)"
 _FIRST: Final = r"(?<!\d)(?<!\d[./-])"
+# In this order: East Asian with year, month and day signs; year first; eight digits; numeric with the year last; day,
+# month name, year; month name, day, year; year, month name, day.
 _FORMS: Final = tuple(
     re.compile(normalize("NFKD", form))  # a light text is decomposed, Korean syllables too
     for form in (
@@ -98,6 +100,7 @@ def _numeric(parts: dict[str, str]) -> list[date]:
     one, two, last = int(parts["one"]), int(parts["two"]), parts["year"]
     if parts["mark"] == " " and len(last) < 4:
         return []  # "1 12 18" is a row of numbers
+    # Day first, month first, and, where the first number may be a year (18-03-26), year first.
     orders = [(_year(last), two, one), (_year(last), one, two)]
     if len(last) == 2 and len(parts["one"]) == 2:
         orders.append((_year(parts["one"]), two, int(last)))
@@ -106,7 +109,7 @@ def _numeric(parts: dict[str, str]) -> list[date]:
 
 def _possible(order: tuple[int, int, int]) -> Iterator[date]:
     year, month, day = order
-    if 2400 <= year <= 2700:
+    if 2400 <= year <= 2700:  # Thai documents count years from the Buddha's death
         year -= _BUDDHIST
     if 1 <= year <= 9999 and 1 <= month <= 12 and 1 <= day <= 31:
         try:
@@ -116,6 +119,7 @@ def _possible(order: tuple[int, int, int]) -> Iterator[date]:
 
 
 def _year(digits: str, before: int = 0) -> int:
+    # Two digits stand for 1969 to 2068, as in POSIX; a year of an era counts from the year before its first.
     digits = digits.lstrip("'")
     year = int(digits) + before
     return year if before or len(digits) > 2 else year + (2000 if year < 69 else 1900)

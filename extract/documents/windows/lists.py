@@ -59,6 +59,7 @@ class _ListJoiner:
     def add(self, answer: WindowValue) -> None:
         """Add the items of one window, each to the entry that it equals, or as a new entry."""
         window, items = answer.window, answer.value
+        # In the order of their ends, the windows that end after this one starts are the last ones.
         later = takewhile(lambda other: other.end > window.start, reversed(self._windows))
         overlapping = [other for other in later if other.start < window.end]
         matched: dict[int, Entry] = {}
@@ -120,6 +121,7 @@ class _ListJoiner:
         """Insert new items before the next matched one of their window, else at the end."""
         new: list[Entry] = []
         for number, item in enumerate(items):
+            # A matched entry has its place already; new items that stood before it in this window go right before it.
             entry = matched.get(number) or Entry([WindowValue(window, item)])
             self._register(entry, item, window, is_new=number not in matched)
             if number not in matched:
@@ -131,6 +133,7 @@ class _ListJoiner:
         self.entries += new
 
     def _register(self, entry: Entry, item: Any, window: Window, *, is_new: bool) -> None:
+        # Under both keys, as a later window looks for exact matches and then for nearly equal ones.
         for exact in (True, False):
             key = self._key(item, exact=exact)
             self._by_window.setdefault((window.number, key), []).append(entry)

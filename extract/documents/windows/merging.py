@@ -221,13 +221,14 @@ class _Merger:
     def place(self, path: str, pattern: str, node: JsonObject, values: Sequence[WindowValue]) -> Any:
         """Return the merged value of one field from the values of the windows that have it."""
         non_empty = [each for each in values if not is_empty(each.value)]
-        if not non_empty:
+        if not non_empty:  # all are empty, in one form or another (null, "", []): the first form is kept
             return self.value(path, [each for each in values if each.value == values[0].value], "first")
         node = _resolved(node, self.schema)
         rule = self.rules.get(pattern)
         if rule is not None and rule != "union" and not isinstance(rule, Union):
             return self.value(path, non_empty, rule)
         kind = _kind(node)
+        # Where the schema leaves the kind open, the values decide, if they agree; a list and an object do not merge.
         if kind in ("object", "any") and all(isinstance(each.value, dict) for each in non_empty):
             return self.members(path, pattern, node, non_empty)
         if kind in ("list", "any") and all(isinstance(each.value, list) for each in non_empty):
@@ -237,6 +238,7 @@ class _Merger:
     def value(self, path: str, values: Sequence[WindowValue], rule: Choice) -> Any:
         """Return the value that a rule chooses; record its windows, and a conflict where others differ from it."""
         chosen = _CHOOSE[rule](values)
+        # Grouped by identity: values that differ in case or blanks only are no conflict.
         groups: dict[Any, list[WindowValue]] = {}
         for each in values:
             groups.setdefault(identity(each.value), []).append(each)
