@@ -147,7 +147,7 @@ def split_pdf(
     Raises BadRecord for a single page that is too large or a PDF that cannot be opened, ConfigError without pdfium.
     """
     if max_bytes < 1 or max_pages < 1:
-        raise ConfigError("most_bytes and most_pages must be at least 1")
+        raise ConfigError("max_bytes and max_pages must be at least 1")
     pages = count_pages(data, where)
     if pages <= max_pages and len(data) <= max_bytes:
         yield PdfSlice(1, pages, data)
