@@ -32,9 +32,6 @@ class LruCache(Generic[Key, Value]):
         self._size = size
         self._values: OrderedDict[Key, Value] = OrderedDict()
 
-    def __len__(self) -> int:
-        return len(self._values)
-
     def put(self, key: Key, value: Value) -> None:
         """Remember `value` under `key`."""
         self._values[key] = value
