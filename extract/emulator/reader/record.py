@@ -104,7 +104,7 @@ class Record:
         """How often each stem occurs in the early text; shortly after a negation an occurrence counts as minus one."""
         counts: dict[str, float] = {}
         for clause in CLAUSE.split(fold(self.early)):
-            since = NEAR + 1
+            since = NEAR + 1  # words since the last negation, which ends with its clause
             for word in map(stem, folded_tokens(clause)):
                 counts[word] = counts.get(word, 0.0) + (1.0 if since > NEAR else -1.0)
                 since = 1 if is_negation(word) else since + 1
