@@ -143,7 +143,7 @@ class Record:
             for place, cell in enumerate(cells):
                 entry = read_cell(cell, number)
                 if "%" in cell and len(cells) == place + 2 and entry.kind == "both" and is_amount(cells[-1]):
-                    entry = replace(entry, value="")  # "Tax 15 % on 112.90", whose amount stands in the last column
+                    entry = replace(entry, value="")  # "Tax 15 % on 112.90", whose amount is in the last column
                 if open_label and not entry.stated and not entry.value:
                     entry = Entry((), cell, number)
                 if (entry.label or entry.value) and not BARE_SIGN.fullmatch(cell):

@@ -36,7 +36,7 @@ def slots(fields: Mapping[str, FieldSpec]) -> dict[str, str]:
 def read_rows(record: Record) -> Iterator[Row]:
     """Yield the rows of the record's table, from its header, if there is one, to its totals.
 
-    A table with a header may go on after the totals of a section.
+    A table with a header may continue after the totals of a section.
     """
     bill = Bill(record)
     for line in lines_with_counts(record):
@@ -54,7 +54,7 @@ class Bill:
     heads: list[str] = field(default_factory=list)  # the slot of each column
     header: list[str] = field(default_factory=list)  # the slots of its numbers
     seen: list[float] = field(default_factory=list)
-    held: str = ""  # a text without numbers, whose numbers may stand on the next line
+    held: str = ""  # a text without numbers, whose numbers may be on the next line
     closed: bool = False
     ended: bool = False
 
