@@ -59,7 +59,7 @@ def placed_pdf(*placed: tuple[float, float, str], turn: str = "1 0 0 1") -> byte
 
 
 def bomb_pdf(megabytes: int) -> bytes:
-    """Return a small PDF whose one page unpacks to so many MB."""
+    """Return a small PDF whose one page unpacks to `megabytes` MB."""
     packer = zlib.compressobj(9)
     text = b"BT /F 12 Tf (aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa) Tj ET\n" * 16_000
     packed = b"".join(packer.compress(text) for _ in range(megabytes)) + packer.flush()

@@ -55,13 +55,13 @@ def answer_letter(body: dict[str, Any]) -> str:
 
 
 def run_of_letters(output: Path, *, rows: int = 12, **options: Any) -> Run:
-    """Write an output of so many letters, the last ones hostile and illegible."""
+    """Write an output of `rows` letters, the last ones hostile and illegible."""
     texts = [f"Ada Lovelace {n}, sends back a broken lamp for {n} pounds" for n in range(rows - 2)]
     letters = pl.DataFrame({"text": [*texts, HOSTILE_ROW, f"illegible {HOSTILE_ROW}"], "page": range(rows)})
     client = Client("key", transport=Emulator(answers=answer_letter).transport)
     limits = Limits(concurrency=8, retry=Retry(first_wait=0.001, longest_wait=0.01))
-    kept = {"cache": output.with_name(output.name + ".cache"), "provenance": True, "errors": "split"} | options
-    return run(letters, LETTERS, client=client, limits=limits, output=output, **kept)
+    options = {"cache": output.with_name(output.name + ".cache"), "provenance": True, "errors": "split"} | options
+    return run(letters, LETTERS, client=client, limits=limits, output=output, **options)
 
 
 @dataclass
@@ -108,8 +108,8 @@ class Page(HTMLParser):
 
     @property
     def data(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self.scripts[0])
-        return found
+        data: dict[str, Any] = json.loads(self.scripts[0])
+        return data
 
     @property
     def records(self) -> list[dict[str, Any]]:

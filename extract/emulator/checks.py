@@ -241,7 +241,7 @@ STEP_KEYS, TEXT_KEYS = frozenset({"type", "content"}), frozenset({"type", "text"
 
 
 def is_plain(value: Any) -> bool:
-    """Tell whether a step holds one piece of text and nothing else, as most steps of a few-shot request do."""
+    """Return whether a step holds one piece of text and nothing else, as most steps of a few-shot request do."""
     if not isinstance(value, dict) or value.keys() != STEP_KEYS or value["type"] not in ("user_input", "model_output"):
         return False
     contents = value["content"]

@@ -112,7 +112,7 @@ def read_prefix(items: list[Any]) -> InputPrefix:
 
 
 def is_action(one: Any) -> bool:
-    """Tell whether an item is a thought, a tool call or a result, or a role turn that contains one."""
+    """Return whether an item is a thought, a tool call or a result, or a role turn that contains one."""
     if not isinstance(one, dict):
         return False
     if "role" not in one:
@@ -163,12 +163,12 @@ def kind_of(body: JsonObject) -> Kind:
 
 
 def is_repair(turn: Turn) -> bool:
-    """Tell whether a turn shows the model what was wrong with its answer."""
+    """Return whether a turn shows the model what was wrong with its answer."""
     return turn.role == "user" and turn.text.startswith(REPAIR_OPENING)
 
 
 def is_record(turn: Turn) -> bool:
-    """Tell whether a turn is the user's and requests an answer; one that only brings results does not."""
+    """Return whether a turn is the user's and requests an answer; one that only brings results does not."""
     return turn.role == "user" and bool(turn.text or turn.media) and not is_repair(turn)
 
 
@@ -217,7 +217,7 @@ def turns_in(items: list[Any]) -> Iterator[Turn]:
 
 
 def is_turn(one: Any) -> bool:
-    """Tell whether an item is a step or a role turn, not a bare content."""
+    """Return whether an item is a step or a role turn, not a bare content."""
     return isinstance(one, dict) and ("role" in one or "content" in one)
 
 

@@ -58,6 +58,7 @@ class InteractionCreator:
         """
         body, prefix = self._validator.check(body, legacy=legacy)
         rest, parent = self._interactions.rest_for(body), self._interactions.parent_of(body, at)
+        # A continuation only sends the rest of a text that is there already: no tools, no history, no new answer.
         context = self._validator.tool_context(body, prefix, parent) if rest is None else NO_TOOLS
         history = parent.turns if parent is not None and rest is None else ()
         with_texts = self._files.with_text_files(body)

@@ -70,7 +70,7 @@ def cut_in_half(response: WireResponse) -> WireResponse:
 
 
 def parses(text: str) -> bool:
-    """Tell whether `text` is JSON."""
+    """Return whether `text` is JSON."""
     try:
         from_json(text)
     except ValueError:
@@ -190,7 +190,7 @@ KINDS: dict[str, FaultKind] = {
     ),
     "incomplete": FaultKind(description="answer cut at the output limit", transient=False, alter=make_incomplete),
     "unknown_status": FaultKind(
-        description="a status nobody knows", transient=False, alter=changed(status="meditating")
+        description="a status that is not documented", transient=False, alter=changed(status="meditating")
     ),
     "quota_exceeded": FaultKind(
         description="429 quota_exceeded: the daily quota is used up",

@@ -111,7 +111,7 @@ def calls_after(steps: Sequence[JsonObject], place: int) -> Iterator[JsonObject]
 
 
 def follows_thought(steps: Sequence[JsonObject], place: int) -> bool:
-    """Tell whether the model thought in this turn before it called the function at `place`."""
+    """Return whether the model thought in this turn before it called the function at `place`."""
     for step in reversed(steps[:place]):
         if step.get("type") in ("user_input", "function_result"):
             return False

@@ -36,7 +36,7 @@ FILE_MARK = b"/files/"
 
 
 def is_upload(request: WireRequest) -> bool:
-    """Tell whether a request is to the address of one upload, which needs no key: nobody else knows the address."""
+    """Return whether a request is to the address of one upload, which needs no key: nobody else knows the address."""
     return "upload_id" in request.query and UPLOAD.fullmatch(request.path) is not None
 
 

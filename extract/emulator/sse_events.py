@@ -33,7 +33,7 @@ def stream_frames(
     for event in (legacy_events if legacy else events)(interaction, background=background):
         identity = f"e{next(numbers)}"
         frames.append(frame(event["event_type"], {"event_type": event.pop("event_type"), "event_id": identity} | event))
-        if identity == after:
+        if identity == after:  # the client has all events up to this one
             frames.clear()
     return tuple(frames) if interaction["status"] in RUNNING else (*frames, DONE)
 

@@ -32,9 +32,6 @@ class LruCache(Generic[Key, Value]):
         self._size = size
         self._values: OrderedDict[Key, Value] = OrderedDict()
 
-    def __len__(self) -> int:
-        return len(self._values)
-
     def put(self, key: Key, value: Value) -> None:
         """Remember `value` under `key`."""
         self._values[key] = value
@@ -81,7 +78,7 @@ class TokenBucket:
         self.filled_at = float("-inf")
 
     def wait(self, amount: float, now: float) -> float:
-        """Return the seconds until `amount` may be taken; what is larger than the bucket needs a full one."""
+        """Return the seconds until `amount` may be taken; an amount larger than the bucket needs a full one."""
         if self.filled_at != now:
             gain = (now - self.filled_at) * self.size / self.window
             self.level = min(self.size, self.level + max(0.0, gain))
@@ -90,7 +87,7 @@ class TokenBucket:
         return missing * self.window / self.size if missing > ROUNDING else 0.0
 
     def inherit(self, old: TokenBucket, now: float) -> None:
-        """Go on from the level of another bucket."""
+        """Continue from the level of another bucket."""
         old.wait(0.0, now)
         self.level, self.filled_at = min(self.size, old.level), now
 
@@ -109,7 +106,7 @@ class QuotaLimit:
 
     @property
     def quota_id(self) -> str:
-        """The name of the quota, which tells its window."""
+        """The name of the quota, which includes its window."""
         return f"Generate{self.metric}Per{self.period}PerProjectPerModel"
 
 

@@ -88,7 +88,7 @@ class InteractionStore:
         return stored
 
     def parent_of(self, body: JsonObject, now: float) -> StoredInteraction | None:
-        """Return the interaction that a create request goes on from. Refusal where it is unknown or still runs."""
+        """Return the interaction that a create request continues. Refusal where it is unknown or still runs."""
         identity = body.get("previous_interaction_id")
         if identity is None:
             return None

@@ -221,7 +221,7 @@ class FileStore:
         self._sweep(now)
         stored = self._files.get(name)
         if stored is None:
-            # The service does not tell an expired file from one that never existed any better than this.
+            # The service does not distinguish an expired file from one that never existed any better than this.
             status = HTTPStatus.FORBIDDEN if self._expired.find(name) else HTTPStatus.NOT_FOUND
             message = f"You do not have permission to access the File {name.partition('/')[2]} or it may not exist."
             raise file_refusal(status, message)

@@ -277,7 +277,7 @@ def fetch(tool: JsonObject, context: ToolContext) -> ToolExchange:  # noqa: ARG0
 
 
 def is_unreachable(url: str) -> bool:
-    """Tell whether the host of a URL is one that never exists."""
+    """Return whether the host of a URL is one that never exists."""
     return url.split("/")[2].partition(":")[0].endswith(UNREACHABLE_HOSTS)
 
 

@@ -85,7 +85,7 @@ class RequestValidator:
 
 
 def ends_in_words(given: Any) -> bool:
-    """Tell whether an input ends in the user's words or files: a text, a content, or turns of which the last is one."""
+    """Return whether an input ends in the user's words or files: a text, a content, or a turn that is one."""
     last = split_input(given)[1]
     items = last if isinstance(last, list) else [last]
     return not any(map(is_action, items))

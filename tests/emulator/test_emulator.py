@@ -59,7 +59,7 @@ def error_of(response: WireResponse) -> tuple[int, Any]:
     return response.status, body_of(response)["error"]["code"]
 
 
-def said(role: str, text: str) -> dict[str, Any]:
+def turn(role: str, text: str) -> dict[str, Any]:
     return {"type": role, "content": [{"type": "text", "text": text}]}
 
 
@@ -171,16 +171,16 @@ def test_a_function_answers_every_request() -> None:
 
 
 def test_few_shot_steps_reach_the_reader_as_examples_and_the_last_one_as_text() -> None:
-    shown = [said("user_input", "A"), said("model_output", '"x"'), said("user_input", "B"), said("model_output", '"y"')]
-    answer = json.loads(text_of(create(Emulator(reader=Echo()), input=[*shown, said("user_input", "C")])))
+    shown = [turn("user_input", "A"), turn("model_output", '"x"'), turn("user_input", "B"), turn("model_output", '"y"')]
+    answer = json.loads(text_of(create(Emulator(reader=Echo()), input=[*shown, turn("user_input", "C")])))
     assert answer["examples"] == [["A", '"x"'], ["B", '"y"']]
     assert answer["text"] == "C"
 
 
 def test_few_shot_requests_that_open_alike_are_read_alike() -> None:
     emulator = Emulator(reader=Echo())
-    shown = [said("user_input", "A"), said("model_output", '"x"')]
-    answers = [create(emulator, input=[*shown, said("user_input", text)]) for text in ("C", "D", "C")]
+    shown = [turn("user_input", "A"), turn("model_output", '"x"')]
+    answers = [create(emulator, input=[*shown, turn("user_input", text)]) for text in ("C", "D", "C")]
     read = [json.loads(text_of(answer)) for answer in answers]
     assert [one["text"] for one in read] == ["C", "D", "C"]
     assert all(one["examples"] == [["A", '"x"']] for one in read)
@@ -200,12 +200,12 @@ def test_few_shot_turns_of_the_outputs_dialect_are_read_too() -> None:
 
 def test_a_repair_reads_the_record_again_and_is_told_apart() -> None:
     emulator = Emulator(reader=Echo())
-    repair = said("user_input", f"{REPAIR_OPENING}\n$.total: missing")
+    repair = turn("user_input", f"{REPAIR_OPENING}\n$.total: missing")
     steps = [
-        said("user_input", "A"),
-        said("model_output", '"x"'),
-        said("user_input", "C"),
-        said("model_output", "{oops"),
+        turn("user_input", "A"),
+        turn("model_output", '"x"'),
+        turn("user_input", "C"),
+        turn("model_output", "{oops"),
     ]
     answer = json.loads(text_of(create(emulator, input=[*steps, repair])))
     create(emulator, input="C")
@@ -223,7 +223,7 @@ def test_a_tool_result_at_the_end_is_read_with_the_question() -> None:
     thought = {"type": "thought", "signature": "skip_thought_signature_validator"}
     call = {"type": "function_call", "id": "c", "name": "f", "arguments": {}}
     result = {"type": "function_result", "call_id": "c", "name": "f", "result": "18"}
-    steps = [said("user_input", "How old?"), thought, call, result]
+    steps = [turn("user_input", "How old?"), thought, call, result]
     answer = json.loads(text_of(create(Emulator(reader=Echo()), input=steps, **STEPS)))
     assert answer["text"] == "How old?\n\nf: 18"
 
@@ -369,14 +369,14 @@ def test_a_spread_below_zero_is_a_mistake() -> None:
         Emulator(latency_spread=-1)
 
 
-@pytest.mark.parametrize(("asked", "told"), [(None, (None, None)), (True, (1, 1))])
+@pytest.mark.parametrize(("count_distinct", "expected"), [(None, (None, None)), (True, (1, 1))])
 def test_distinct_requests_are_counted_without_keep_requests_only_where_asked(
-    asked: bool | None, told: tuple[int | None, int | None]
+    count_distinct: bool | None, expected: tuple[int | None, int | None]
 ) -> None:
-    emulator = Emulator(answers=lambda _: "hi", keep_requests=False, count_distinct=asked)
+    emulator = Emulator(answers=lambda _: "hi", keep_requests=False, count_distinct=count_distinct)
     create(emulator)
     create(emulator)
-    assert (emulator.stats()["distinct"], emulator.stats()["repeats"]) == told
+    assert (emulator.stats()["distinct"], emulator.stats()["repeats"]) == expected
 
 
 @pytest.mark.parametrize("name", ["rpm", "tpm", "rpd"])

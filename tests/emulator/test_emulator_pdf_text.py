@@ -34,15 +34,15 @@ def part(data: bytes) -> MediaPart:
     return MediaPart(kind="document", mime_type="application/pdf", data=data)
 
 
-def asked(*turns: Turn) -> Request:
+def request_of(*turns: Turn) -> Request:
     return Request(model="gemini-3.5-flash-lite", input=turns, schema=SCHEMA.wire)
 
 
 @pytest.mark.parametrize("dialect", ["steps", "outputs"])
 def test_a_pdf_is_read_and_counted_as_a_file(dialect: Literal["steps", "outputs"]) -> None:
     with Client("key", dialect=dialect, transport=Emulator(dialect=dialect).transport) as client:
-        read = client.create(asked(Turn.user(part(PAPER), "Read this.")))
-        scan = client.create(asked(Turn.user(part(pdf_of("")), "Read this.")))
+        read = client.create(request_of(Turn.user(part(PAPER), "Read this.")))
+        scan = client.create(request_of(Turn.user(part(pdf_of("")), "Read this.")))
     assert (read.text, scan.text) == (FOUND, NOTHING)
     assert read.usage == scan.usage or read.usage.input_tokens == scan.usage.input_tokens
 
@@ -51,33 +51,33 @@ def test_the_prompt_beside_a_picture_is_not_read_as_what_it_shows() -> None:
     picture = MediaPart(kind="image", mime_type="image/png", data=b"\x89PNG\r\n\x1a\n")
     schema = {"type": "object", "properties": {"company": {"type": ["string", "null"]}}, "required": ["company"]}
     with Client("key", transport=Emulator().transport) as client:
-        for prompt, found in (("Read the receipt.", None), ("Read it.\n\nCompany: Acme Ltd", "Acme Ltd")):
+        for prompt, expected in (("Read the receipt.", None), ("Read it.\n\nCompany: Acme Ltd", "Acme Ltd")):
             answer = client.create(Request(model="gemini-3.5-flash-lite", input=(picture, prompt), schema=schema))
-            assert from_json(answer.text)["company"] == found
+            assert from_json(answer.text)["company"] == expected
 
 
 def test_an_uploaded_pdf_is_read_too() -> None:
     with Client("key", transport=Emulator().transport) as client:
         file = client.files.wait(client.files.upload(PAPER, mime_type="application/pdf"))
-        assert client.create(asked(Turn.user(file.part(), "Read this."))).text == FOUND
+        assert client.create(request_of(Turn.user(file.part(), "Read this."))).text == FOUND
 
 
 def test_a_pdf_is_still_read_when_its_answer_is_to_be_repaired() -> None:
     turns = (Turn.user(part(PAPER), "Read this."), Turn.model("{}"), Turn.user(f"{REPAIR_OPENING} $: missing"))
     with Client("key", transport=Emulator().transport) as client:
-        assert client.create(asked(*turns)).text == FOUND
+        assert client.create(request_of(*turns)).text == FOUND
 
 
 @pytest.mark.parametrize("data", [locked_pdf(), PAPER[:200], bomb_pdf(40), b"%PDF-", b"no pdf"])
 def test_what_cannot_be_read_says_nothing(data: bytes) -> None:
     with Client("key", transport=Emulator().transport) as client:
-        assert client.create(asked(Turn.user(part(data), "Read this."))).text == NOTHING
+        assert client.create(request_of(Turn.user(part(data), "Read this."))).text == NOTHING
 
 
 def test_without_pdfium_a_pdf_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(documents, "has_pdfium", lambda: False)
     with Client("key", transport=Emulator().transport) as client:
-        assert client.create(asked(Turn.user(part(PAPER), TextPart("Read this.")))).text == NOTHING
+        assert client.create(request_of(Turn.user(part(PAPER), TextPart("Read this.")))).text == NOTHING
 
 
 def test_a_folder_of_texts_and_pdfs_is_read_offline(tmp_path: Path) -> None:

@@ -104,8 +104,8 @@ def test_offsets_sizes_and_chunks_are_checked_and_a_mistake_changes_nothing() ->
             (chunk, "", GRANULARITY),
         ]
         assert [send(http, url, *one).status_code for one in wrong] == [400] * len(wrong)
-        asked = send(http, url, command="query", offset=None)
-        assert (asked.headers["x-goog-upload-status"], asked.headers["x-goog-upload-size-received"]) == (
+        response = send(http, url, command="query", offset=None)
+        assert (response.headers["x-goog-upload-status"], response.headers["x-goog-upload-size-received"]) == (
             "active",
             str(GRANULARITY),
         )

@@ -38,7 +38,7 @@ def events_of(response: WireResponse, *, whole: bool = True) -> list[dict[str, A
     return [json.loads(text) for text in (data[:-1] if whole else data)]
 
 
-def told(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def steps_of(events: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the steps or contents that the events tell, by the rules that the reference gives a client."""
     items: dict[int, dict[str, Any]] = {}
     arguments: dict[int, str] = {}
@@ -98,7 +98,7 @@ def test_a_stream_tells_what_the_interaction_holds(scene: str, dialect: Any) -> 
     events = events_of(send(emulator, stream=True, **fields))
     end = events[-1]["interaction"]
     stored = json.loads(look(emulator, end["id"]).body)
-    assert told(events) == stored.pop("steps" if dialect == "steps" else "outputs")
+    assert steps_of(events) == stored.pop("steps" if dialect == "steps" else "outputs")
     assert end == stored
     assert len({event["event_id"] for event in events}) == len(events)
 
@@ -151,7 +151,7 @@ def test_a_cancelled_job_says_so_at_the_end_of_its_stream() -> None:
     identity = json.loads(send(emulator, background=True).body)["id"]
     emulator.handle(WireRequest("POST", f"/v1/interactions/{identity}/cancel", {}, KEY))
     events = events_of(look(emulator, identity, stream="true"))
-    assert (events[-1]["interaction"]["status"], told(events)) == ("cancelled", [])
+    assert (events[-1]["interaction"]["status"], steps_of(events)) == ("cancelled", [])
 
 
 def test_over_a_socket_the_stream_of_a_short_job_stays_open_until_it_is_done() -> None:

@@ -79,14 +79,17 @@ def result_for(call: dict[str, Any], result: Any = "sunny", **more: Any) -> dict
 
 @BOTH
 def test_a_function_that_the_input_asks_for_is_called(dialect: Any) -> None:
-    asked = ask(Emulator(dialect=dialect), tools=[WEATHER, MEETING])
-    assert (asked["status"], types_of(asked)) == ("requires_action", ["thought", "function_call"])
-    assert (items_of(asked)[1]["name"], items_of(asked)[1]["arguments"]) == ("get_weather", {"location": "Paris"})
+    interaction = ask(Emulator(dialect=dialect), tools=[WEATHER, MEETING])
+    assert (interaction["status"], types_of(interaction)) == ("requires_action", ["thought", "function_call"])
+    assert (items_of(interaction)[1]["name"], items_of(interaction)[1]["arguments"]) == (
+        "get_weather",
+        {"location": "Paris"},
+    )
 
 
 def test_lists_are_filled_from_the_names_in_the_input() -> None:
-    asked = ask(Emulator(), "Schedule a meeting for 2025-11-01 with Peter and Amir.", tools=[MEETING])
-    assert asked["steps"][1]["arguments"] == {"attendees": ["Peter", "Amir"], "date": "2025-11-01"}
+    interaction = ask(Emulator(), "Schedule a meeting for 2025-11-01 with Peter and Amir.", tools=[MEETING])
+    assert interaction["steps"][1]["arguments"] == {"attendees": ["Peter", "Amir"], "date": "2025-11-01"}
 
 
 def test_nothing_is_called_that_nobody_asked_for() -> None:
@@ -103,8 +106,8 @@ def test_nothing_is_called_that_nobody_asked_for() -> None:
     ],
 )
 def test_the_tool_choice_is_obeyed(choice: Any, given: str, types: list[str]) -> None:
-    asked = ask(Emulator(), given, tools=[WEATHER, MEETING], generation_config={"tool_choice": choice})
-    assert types_of(asked) == types
+    interaction = ask(Emulator(), given, tools=[WEATHER, MEETING], generation_config={"tool_choice": choice})
+    assert types_of(interaction) == types
 
 
 @BOTH
@@ -131,11 +134,11 @@ CALL = Calls(("get_weather", {"location": "Rome"}), ("get_weather", {"location":
 
 
 def test_scripted_calls_come_side_by_side_with_ids_of_their_own() -> None:
-    asked = ask(Emulator(answers=[CALL]))
-    calls = asked["steps"][1:]
+    interaction = ask(Emulator(answers=[CALL]))
+    calls = interaction["steps"][1:]
     assert [call["arguments"]["location"] for call in calls] == ["Rome", "Oslo"]
     assert len({call["id"] for call in calls}) == 2
-    assert asked["usage"]["total_thought_tokens"] > 0
+    assert interaction["usage"]["total_thought_tokens"] > 0
 
 
 def test_every_call_needs_its_result_in_stored_and_in_sent_histories() -> None:
@@ -192,20 +195,20 @@ def test_a_turn_of_thoughts_and_text_can_be_sent_back_too() -> None:
     ],
 )
 def test_a_built_in_tool_leaves_a_call_and_a_result_before_the_text(tool: Any, given: str, kind: str) -> None:
-    asked = ask(Emulator(answers=["Überall"]), given, tools=[tool])
-    assert types_of(asked) == [f"{kind}_call", f"{kind}_result", "model_output"]
-    call, result, output = asked["steps"]
+    interaction = ask(Emulator(answers=["Überall"]), given, tools=[tool])
+    assert types_of(interaction) == [f"{kind}_call", f"{kind}_result", "model_output"]
+    call, result, output = interaction["steps"]
     assert call["id"] == result["call_id"]
-    assert asked["usage"]["total_tool_use_tokens"] > 0
+    assert interaction["usage"]["total_tool_use_tokens"] > 0
     annotations = output["content"][0].get("annotations", [])
     assert [(one["start_index"], one["end_index"]) for one in annotations] in ([(0, 8)], [])
     assert bool(annotations) == (kind not in ("code_execution", "mcp_server_tool"))
 
 
 def test_a_page_that_cannot_be_read_is_no_source() -> None:
-    asked = ask(Emulator(answers=["?"]), "Read https://nowhere.invalid/a", tools=[{"type": "url_context"}])
-    assert asked["steps"][1]["result"] == [{"url": "https://nowhere.invalid/a", "status": "error"}]
-    assert "annotations" not in asked["steps"][2]["content"][0]
+    interaction = ask(Emulator(answers=["?"]), "Read https://nowhere.invalid/a", tools=[{"type": "url_context"}])
+    assert interaction["steps"][1]["result"] == [{"url": "https://nowhere.invalid/a", "status": "error"}]
+    assert "annotations" not in interaction["steps"][2]["content"][0]
 
 
 def test_without_an_address_no_page_is_read() -> None:
@@ -213,8 +216,8 @@ def test_without_an_address_no_page_is_read() -> None:
 
 
 def test_the_first_dialect_has_its_own_form_of_searches_and_citations() -> None:
-    asked = ask(Emulator(dialect="outputs", answers=["Paris"]), tools=[{"type": "google_search"}])
-    call, result, text = asked["outputs"]
+    interaction = ask(Emulator(dialect="outputs", answers=["Paris"]), tools=[{"type": "google_search"}])
+    call, result, text = interaction["outputs"]
     assert (call["type"], list(result["result"][0])) == ("google_search_call", ["rendered_content"])
     assert text["annotations"] == [{"start_index": 0, "end_index": 5, "source": "https://example.com/emulated-search"}]
 
@@ -244,16 +247,16 @@ def image_of(content: dict[str, Any]) -> bytes:
     [("steps", {"response_format": {"type": "image"}}), ("outputs", {"response_modalities": ["IMAGE"]})],
 )
 def test_a_picture_comes_where_one_is_asked_for(dialect: Any, wanted: dict[str, Any]) -> None:
-    asked = ask(Emulator(dialect=dialect), "A futuristic city.", **wanted)
-    [item] = items_of(asked)
+    interaction = ask(Emulator(dialect=dialect), "A futuristic city.", **wanted)
+    [item] = items_of(interaction)
     data = image_of(item if dialect == "outputs" else item["content"][0])
     assert data.startswith(b"\x89PNG\r\n\x1a\n")
     assert data.endswith(b"IEND" + zlib.crc32(b"IEND").to_bytes(4))
 
 
 def test_a_sound_comes_where_one_is_asked_for_beside_text() -> None:
-    asked = ask(Emulator(answers=["la"]), "Sing.", response_format=[{"type": "text"}, {"type": "audio"}])
-    text, sound = asked["steps"][0]["content"]
+    interaction = ask(Emulator(answers=["la"]), "Sing.", response_format=[{"type": "text"}, {"type": "audio"}])
+    text, sound = interaction["steps"][0]["content"]
     assert (text["text"], sound["mime_type"]) == ("la", "audio/wav")
     with wave.open(io.BytesIO(b64decode(sound["data"]))) as file:
         assert (file.getnchannels(), file.getnframes()) == (1, 2400)
@@ -261,8 +264,8 @@ def test_a_sound_comes_where_one_is_asked_for_beside_text() -> None:
 
 def test_scripted_steps_come_as_they_are() -> None:
     odd = {"type": "musing", "mood": "curious"}
-    asked = ask(Emulator(answers=[Steps(odd, user("x")), Steps(odd, status="meditating")]))
-    assert (asked["steps"], asked["status"]) == ([odd, user("x")], "completed")
+    interaction = ask(Emulator(answers=[Steps(odd, user("x")), Steps(odd, status="meditating")]))
+    assert (interaction["steps"], interaction["status"]) == ([odd, user("x")], "completed")
 
 
 def test_a_fault_may_strike_calls_as_well() -> None:

@@ -106,8 +106,10 @@ class SchemaDrawer:
 
     def typed(self, value: Any, depth: int) -> dict[str, Any]:
         kind = KIND[type(value)]
-        told = self.draw(st.sampled_from([{}, {"type": kind}, {"type": [kind, "null"]}, {"type": ["boolean", kind]}]))
-        return told | getattr(self, kind, lambda *_: {})(value, depth)
+        declared = self.draw(
+            st.sampled_from([{}, {"type": kind}, {"type": [kind, "null"]}, {"type": ["boolean", kind]}])
+        )
+        return declared | getattr(self, kind, lambda *_: {})(value, depth)
 
     def number(self, value: float, _: int) -> dict[str, Any]:
         low, high = self.draw(st.sampled_from([0, 0.5, 3])), self.draw(st.sampled_from([0, 0.25, 2]))
@@ -215,17 +217,17 @@ def to_wire(schema: Any) -> Any:
     """Return a schema with the keywords of the wire only."""
     if not isinstance(schema, dict):
         return schema
-    kept: dict[str, Any] = {}
+    flat: dict[str, Any] = {}
     for key, value in schema.items():
         if key in ("properties", "$defs", "definitions"):
-            kept[key] = {name: to_wire(part) for name, part in value.items()}
+            flat[key] = {name: to_wire(part) for name, part in value.items()}
         elif key in ("items", "additionalProperties") and not isinstance(value, list):
-            kept[key] = to_wire(value)
+            flat[key] = to_wire(value)
         elif key in ("anyOf", "prefixItems"):
-            kept[key] = [to_wire(part) for part in value]
+            flat[key] = [to_wire(part) for part in value]
         elif key in KEPT and (key != "required" or isinstance(value, list)):
-            kept[key] = value
-    return kept
+            flat[key] = value
+    return flat
 
 
 @pytest.mark.skipif(not DATA.exists(), reason="the shared data set of real schemas is not here")
@@ -621,14 +623,14 @@ Total   $ 150.90
     ids=["codes and tax", "hours", "sections and discount", "counts below", "French"],
 )
 def test_rows_with_wide_gaps_fill_their_columns(table: str, rows: list[tuple[Any, ...]]) -> None:
-    found = field("items", {"type": "array", "items": ITEM}, f"Acme Ltd\n{table}")
-    assert [tuple(row.values()) for row in found] == rows
+    rows_read = field("items", {"type": "array", "items": ITEM}, f"Acme Ltd\n{table}")
+    assert [tuple(row.values()) for row in rows_read] == rows
 
 
 def test_a_line_amount_is_told_from_a_unit_price() -> None:
     item = obj(name=TEXT, qty=NUMBER, price_unit=NUMBER, price_subtotal=NUMBER)
-    found = field("lines", {"type": "array", "items": item}, "Item   Qty   Rate   Amount\nTea   2   4.50   9.00")
-    assert found == [{"name": "Tea", "qty": 2.0, "price_unit": 4.5, "price_subtotal": 9.0}]
+    rows_read = field("lines", {"type": "array", "items": item}, "Item   Qty   Rate   Amount\nTea   2   4.50   9.00")
+    assert rows_read == [{"name": "Tea", "qty": 2.0, "price_unit": 4.5, "price_subtotal": 9.0}]
 
 
 def test_paragraphs_become_objects_where_there_is_no_table() -> None:

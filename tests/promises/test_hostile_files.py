@@ -25,7 +25,7 @@ from extract.documents.pdf import has_pdfium
 
 ENDINGS = ["pdf", "docx", "xlsx", "png", "jpg", "txt", "csv", "html", "json", "md", "mp3", "wav", "mp4", "doc", "tiff"]
 SEED = 20
-MOST_MEGABYTES = 400
+MAX_MEGABYTES = 400
 
 PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + bytes(17)
 OLE = bytes.fromhex("d0cf11e0a1b11ae1")
@@ -136,28 +136,28 @@ def test_there_are_two_hundred() -> None:
     assert len(FILES) >= 200
 
 
-@pytest.mark.parametrize(("name", "data", "said"), FILES, ids=[name.replace("\n", "") for name, _, _ in FILES])
-def test_each_is_a_part_or_has_its_reason(tmp_path: Path, name: str, data: bytes, said: str | None) -> None:
+@pytest.mark.parametrize(("name", "data", "reason"), FILES, ids=[name.replace("\n", "") for name, _, _ in FILES])
+def test_each_is_a_part_or_has_its_reason(tmp_path: Path, name: str, data: bytes, reason: str | None) -> None:
     path = tmp_path / name
     path.write_bytes(data)
-    found = refusal(path)
-    if said is None:
-        assert found is None
-    elif said or found is not None:
-        assert found is not None
-        assert found.startswith(printable(path) + ": ")
-        assert len(found.splitlines()) == 1
-        with pytest.raises(BadRecord, match=said or "."):
+    message = refusal(path)
+    if reason is None:
+        assert message is None
+    elif reason or message is not None:
+        assert message is not None
+        assert message.startswith(printable(path) + ": ")
+        assert len(message.splitlines()) == 1
+        with pytest.raises(BadRecord, match=reason or "."):
             load_parts(str(path), "path")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="devices and names of bytes are Linux's")
 def test_links_pipes_devices_and_giants_are_not_read(tmp_path: Path) -> None:
-    for name, said in special(tmp_path).items():
-        found = refusal(tmp_path / name)
-        assert found is not None
-        assert said in found
-        assert found.isprintable()
+    for name, reason in special(tmp_path).items():
+        message = refusal(tmp_path / name)
+        assert message is not None
+        assert reason in message
+        assert message.isprintable()
     assert refusal(tmp_path / "caf\udce9.txt") is None
 
 
@@ -181,18 +181,18 @@ def test_a_folder_of_them_is_run_to_the_end(tmp_path: Path, environment: dict[st
     folder.mkdir()
     for name, data, _ in FILES:
         (folder / name).write_bytes(data)
-    expected = {name: said for name, _, said in FILES} | special(folder)
+    expected = {name: reason for name, _, reason in FILES} | special(folder)
     program = [sys.executable, "-c", textwrap.dedent(PROGRAM), str(folder), str(tmp_path / "rows.parquet")]
     environment |= {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=100, check=False)
     assert (done.returncode, done.stderr) == (0, "")
-    assert int(done.stdout) < MOST_MEGABYTES, done.stdout
+    assert int(done.stdout) < MAX_MEGABYTES, done.stdout
     rows = {row["name"]: row for row in pl.read_parquet(tmp_path / "rows.parquet").to_dicts()}
     assert len(rows) == len(expected) + 1  # and the one whose name is no Unicode, which is read
-    for name, said in expected.items():
+    for name, reason in expected.items():
         row = rows[printable(name)]
-        if said != "":
-            assert (row["code"] is None) == (said is None), row
+        if reason != "":
+            assert (row["code"] is None) == (reason is None), row
         assert row["code"] in (None, "bad_record")
 
 

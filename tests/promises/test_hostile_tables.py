@@ -51,10 +51,10 @@ JSON = st.recursive(
 def test_any_json_is_judged_as_text_and_as_what_a_schema_makes_of_it(ours: Any, theirs: Any) -> None:
     predicted, gold = (pl.DataFrame({"id": [1], "x": [json.dumps(value)]}) for value in (ours, theirs))
     for dtype in (pl.List(pl.Struct({"key": pl.String, "value": pl.Int64})), pl.Struct({"a": pl.Float64}), pl.Date()):
-        found = evaluate(retyped(predicted, {"x": dtype}), gold, on="id", resamples=0)["x"]
-        assert found.exact is not None
-        assert found.normalised is not None
-        assert found.exact <= found.normalised
+        result = evaluate(retyped(predicted, {"x": dtype}), gold, on="id", resamples=0)["x"]
+        assert result.exact is not None
+        assert result.normalised is not None
+        assert result.exact <= result.normalised
 
 
 @pytest.mark.parametrize(
@@ -64,17 +64,17 @@ def test_any_json_is_judged_as_text_and_as_what_a_schema_makes_of_it(ours: Any, 
     "dtype", [pl.Decimal(38, 9), pl.Int64(), pl.Float64(), pl.Date(), pl.Datetime("us", "UTC"), pl.Duration("us")]
 )
 def test_a_cell_that_no_column_holds_stays_a_text(text: str, dtype: Any) -> None:
-    found = retyped(pl.DataFrame({"x": [text]}), {"x": dtype})
-    is_number = found.schema["x"] == dtype == pl.Float64
-    assert is_number or found["x"].to_list() == [text]
+    result = retyped(pl.DataFrame({"x": [text]}), {"x": dtype})
+    is_number = result.schema["x"] == dtype == pl.Float64
+    assert is_number or result["x"].to_list() == [text]
 
 
 @pytest.mark.parametrize("name", ["a", "b", "field", "gold", "rows", "key", "predicted 0", "draw"])
 def test_a_key_column_may_bear_any_name(name: str) -> None:
     first = pl.DataFrame({name: [1, 2], "x": ["p", "q"]})
     second = first.with_columns(x=pl.lit("p"))
-    found = compare(first, second, first, on=name)
-    assert found.changes.rows() == [(2, "x", "q", "p", "q")]
+    result = compare(first, second, first, on=name)
+    assert result.changes.rows() == [(2, "x", "q", "p", "q")]
     assert evaluate(first, second, on=name)["x"].exact == 0.5
 
 

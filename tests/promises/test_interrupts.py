@@ -30,16 +30,16 @@ from extract import Client, Extractor, Limits, run
 
 url, how, where = sys.argv[1:]
 rows = pl.DataFrame({"text": [f"message number {number}" for number in range(150)]})
-asked = Extractor(["spam", "ham"], "{text}")
+extractor = Extractor(["spam", "ham"], "{text}")
 options = {"client": Client("key", base_url=url), "cache": "answers.cache", "limits": Limits(concurrency=8)}
 
 def work():
     if how == "run":
-        run(rows, asked, output="out.parquet", **options)
+        run(rows, extractor, output="out.parquet", **options)
     elif how == "frame":
-        print(run(rows, asked, **options).frame.height)
+        print(run(rows, extractor, **options).frame.height)
     else:
-        rows.lazy().extract.run(asked, **options).sink_parquet("out.parquet")
+        rows.lazy().extract.run(extractor, **options).sink_parquet("out.parquet")
 
 if where == "main":
     work()
@@ -50,7 +50,7 @@ else:
 """
 
 
-def kept(path: Path) -> int:
+def stored_answers(path: Path) -> int:
     with ResponseCache(path, read_only=True) as cache:
         assert cache.verify(lambda _: None).ok
         return len(cache)
@@ -79,12 +79,12 @@ def test_an_interrupt_keeps_what_is_in_flight_wherever_the_run_is(
         )
         wait_for(lambda: emulator.stats()["requests"] >= 40)
         process.send_signal(signal.SIGINT)
-        _, said = process.communicate(timeout=15)
+        _, errors = process.communicate(timeout=15)
         # In the main thread `run` takes the signal for itself and returns what it has.
-        assert process.returncode == (0 if where == "main" and how != "lazy" else -signal.SIGINT), said
+        assert process.returncode == (0 if where == "main" and how != "lazy" else -signal.SIGINT), errors
         paid = emulator.stats()["requests"]
         assert paid < ROWS
-        assert kept(tmp_path / "answers.cache") == paid
+        assert stored_answers(tmp_path / "answers.cache") == paid
         if how == "run":
             assert not (tmp_path / "out.parquet").exists()
             assert not list(tmp_path.glob("*.part"))
@@ -122,8 +122,8 @@ def test_a_budget_and_the_ledger_hold_over_runs_that_are_broken_off(
             for _ in range(1 + number % 2):
                 process.send_signal(signal.SIGINT)
                 time.sleep(0.01)
-            _, said = process.communicate(timeout=15)
-            assert process.returncode in (130, 1), said
+            _, errors = process.communicate(timeout=15)
+            assert process.returncode in (130, 1), errors
             assert bill() - billed <= budget
             broken_off += number % 2
         shown = subprocess.run(
@@ -137,7 +137,7 @@ def test_a_budget_and_the_ledger_hold_over_runs_that_are_broken_off(
         assert ledger <= bill() <= ledger + bound
         lost = sum(one["unknown"] for one in spent)
         assert lost <= broken_off * IN_FLIGHT
-        assert kept(tmp_path / "out.parquet.cache") + lost == emulator.stats()["requests"]
+        assert stored_answers(tmp_path / "out.parquet.cache") + lost == emulator.stats()["requests"]
         subprocess.run(command[:-2], cwd=tmp_path, env=environment, timeout=60, check=True)
         assert emulator.stats()["requests"] == ROWS + lost
 
@@ -183,11 +183,11 @@ from extract import Client, Extractor, Limits, run
 
 url = sys.argv[1]
 rows = pl.DataFrame({"photo": [b"\\x89PNG\\r\\n\\x1a\\n" + bytes([number]) * 40 for number in range(20)]})
-asked = Extractor(["spam", "ham"], "Which?", media=("photo",))
+extractor = Extractor(["spam", "ham"], "Which?", media=("photo",))
 
 def work():
     client = Client("key", base_url=url)
-    result = run(rows, asked, client=client, cache="answers.cache", limits=Limits(concurrency=4))
+    result = run(rows, extractor, client=client, cache="answers.cache", limits=Limits(concurrency=4))
     print(result.totals.requests, result.totals.valid, flush=True)
 
 threading.Thread(target=work).start()
@@ -209,4 +209,4 @@ def test_wrong_answers_to_files_that_come_after_the_script_has_ended_are_kept_li
         requests, valid = map(int, done.stdout.split())
         assert 0 < requests < 60
         assert valid == 0
-        assert emulator.stats()["requests"] == requests == kept(tmp_path / "answers.cache")
+        assert emulator.stats()["requests"] == requests == stored_answers(tmp_path / "answers.cache")

@@ -17,7 +17,7 @@ from extract import Extractor, run, run_async
 ROWS = pl.DataFrame(
     {"text": [f"message {number} about {'billing' if number % 2 else 'a bug'}" for number in range(40)]}
 )
-ASKED = Extractor(["billing", "bug"], "{text}")
+EXTRACTOR = Extractor(["billing", "bug"], "{text}")
 SCRIPT = """
 import polars as pl
 from extract import Extractor, run
@@ -30,21 +30,21 @@ print(result.frame["value"].to_list().count("billing"), result.frame.height)
 
 @pytest.fixture(scope="module")
 def expected() -> pl.DataFrame:
-    return run(ROWS, ASKED, offline=True).frame
+    return run(ROWS, EXTRACTOR, offline=True).frame
 
 
 def test_in_a_thread(expected: pl.DataFrame) -> None:
-    found: list[pl.DataFrame] = []
-    thread = threading.Thread(target=lambda: found.append(run(ROWS, ASKED, offline=True).frame))
+    frames: list[pl.DataFrame] = []
+    thread = threading.Thread(target=lambda: frames.append(run(ROWS, EXTRACTOR, offline=True).frame))
     thread.start()
     thread.join(60)
-    assert_frame_equal(found[0], expected)
+    assert_frame_equal(frames[0], expected)
 
 
 async def test_under_a_running_loop(expected: pl.DataFrame) -> None:
     loop_class = type(asyncio.get_running_loop())
-    assert_frame_equal(run(ROWS, ASKED, offline=True).frame, expected)
-    assert_frame_equal((await run_async(ROWS, ASKED, offline=True)).frame, expected)
+    assert_frame_equal(run(ROWS, EXTRACTOR, offline=True).frame, expected)
+    assert_frame_equal((await run_async(ROWS, EXTRACTOR, offline=True)).frame, expected)
     assert type(asyncio.get_running_loop()) is loop_class
 
 
@@ -95,11 +95,11 @@ def test_in_a_real_kernel_where_the_stop_button_gives_what_there_is(
         notebook, timeout=90, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
     ).execute()
     outputs = [cell.outputs for cell in notebook.cells[1:]]
-    said = ["".join(output.get("text", "") for output in cell).split() for cell in outputs]
+    words = ["".join(output.get("text", "") for output in cell).split() for cell in outputs]
     billing = expected["value"].cast(pl.String).to_list().count("billing")
-    assert said[0] == [str(billing), "40"]
-    assert said[1][:3] == ["True", "True", "200000"]
-    waited = float(said[1][3])
+    assert words[0] == [str(billing), "40"]
+    assert words[1][:3] == ["True", "True", "200000"]
+    waited = float(words[1][3])
     print(f"stopped in {waited:.2f} s")  # noqa: T201 - the figure, for whoever asks with -s
     assert waited < 15  # the promise is about real time; a tenth of a second, the run itself would take minutes
     shown = [output["data"] for output in (*outputs[0], *outputs[2]) if "data" in output]

@@ -67,8 +67,8 @@ def test_every_record_that_says_something_has_one_gold_answer(
     table = read(records)
     assert len(table) == table[key].n_unique() == rows
     read_by = compile_extractor(load(pipeline), Endpoint(api_key="key")).fitted(table.columns).columns
-    asked = table.filter(pl.any_horizontal(pl.col(name).fill_null("").str.strip_chars() != "" for name in read_by))
-    assert asked[key].to_list() == read(gold)[key].to_list()
+    readable = table.filter(pl.any_horizontal(pl.col(name).fill_null("").str.strip_chars() != "" for name in read_by))
+    assert readable[key].to_list() == read(gold)[key].to_list()
 
 
 @pytest.mark.parametrize(("records", "gold", "key", "rows", "pipeline"), SETS)

@@ -104,7 +104,7 @@ class Record:
         """How often each stem occurs in the early text; shortly after a negation an occurrence counts as minus one."""
         counts: dict[str, float] = {}
         for clause in CLAUSE.split(fold(self.early)):
-            since = NEAR + 1
+            since = NEAR + 1  # words since the last negation, which ends with its clause
             for word in map(stem, folded_tokens(clause)):
                 counts[word] = counts.get(word, 0.0) + (1.0 if since > NEAR else -1.0)
                 since = 1 if is_negation(word) else since + 1
@@ -143,7 +143,7 @@ class Record:
             for place, cell in enumerate(cells):
                 entry = read_cell(cell, number)
                 if "%" in cell and len(cells) == place + 2 and entry.kind == "both" and is_amount(cells[-1]):
-                    entry = replace(entry, value="")  # "Tax 15 % on 112.90", whose amount stands in the last column
+                    entry = replace(entry, value="")  # "Tax 15 % on 112.90", whose amount is in the last column
                 if open_label and not entry.stated and not entry.value:
                     entry = Entry((), cell, number)
                 if (entry.label or entry.value) and not BARE_SIGN.fullmatch(cell):

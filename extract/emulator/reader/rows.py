@@ -36,7 +36,7 @@ def slots(fields: Mapping[str, FieldSpec]) -> dict[str, str]:
 def read_rows(record: Record) -> Iterator[Row]:
     """Yield the rows of the record's table, from its header, if there is one, to its totals.
 
-    A table with a header may go on after the totals of a section.
+    A table with a header may continue after the totals of a section.
     """
     bill = Bill(record)
     for line in lines_with_counts(record):
@@ -54,7 +54,7 @@ class Bill:
     heads: list[str] = field(default_factory=list)  # the slot of each column
     header: list[str] = field(default_factory=list)  # the slots of its numbers
     seen: list[float] = field(default_factory=list)
-    held: str = ""  # a text without numbers, whose numbers may stand on the next line
+    held: str = ""  # a text without numbers, whose numbers may be on the next line
     closed: bool = False
     ended: bool = False
 
@@ -62,10 +62,12 @@ class Bill:
         """Return the row of the next line, or None where it holds none."""
         numberless = not any(map(str.isdigit, line))
         slots = [SLOTS[term] for term in terms(line[:200]) if term in SLOTS]
+        # A line without digits that names two slots or more is the heading of a table.
         if numberless and len(set(slots)) >= 2:
             self.heads, self.header, self.held = heads_of(line), [*dict.fromkeys(slots)], ""
             self.header = [slot for slot in self.header if slot != "text"]
             return None
+        # Numbers alone belong to the text on the line before.
         row = read_row(self.record, line if LETTERS.search(line) else f"{self.held}  {line}", self.header)
         sure = row is not None and is_product(row)
         if not sure and (by_columns := row_by_columns(self.record, line, self.heads)):
@@ -79,6 +81,7 @@ class Bill:
     def _takes(self, row: Row, line: str, *, sure: bool) -> bool:
         """True where a row is no total; after the totals of a section, where its product or its columns prove it."""
         amount = row.get("amount")
+        # The sum of all rows so far is a total, whatever it is called.
         is_sum = not self.closed and len(self.seen) > 1 and amount == round(sum(self.seen), 2)
         if is_closing(line) or is_sum or (self.closed and not sure):
             return False
@@ -124,6 +127,7 @@ def divide(rest: str, numbers: Sequence[tuple[int, float]], lead: Sequence[float
     """Return a row's text and the numbers after it; a number in the text counts only where the product needs it."""
     values = [value for _, value in numbers]
     gap = GAP.search(rest)
+    # In "Windows 11   2   99.00" the numbers before the wide gap belong to the text.
     late = [value for at, value in numbers if gap and at >= gap.end()]
     if gap is None or not late or (product([*lead, *values]) and not product([*lead, *late])):
         return (rest[: numbers[0][0]] if numbers else rest), values
@@ -154,6 +158,7 @@ def assign(values: Sequence[float], header: Sequence[str], *, counted: bool) -> 
     by_header: Row = dict(zip(header, values, strict=True)) if len(header) == len(values) else {}
     if is_product(by_header):
         return by_header
+    # Arithmetic before habit: the order of columns differs, and a product hardly ever fits by chance.
     if trio := product(values):
         return dict(zip(("quantity", "price", "amount"), trio, strict=True))
     if by_header:

@@ -53,7 +53,7 @@ NUMBERED = re.compile(r"[A-Z]{2,9}\d{7,}\w{0,9}")  # a registered number, such a
 PIECE = re.compile(r"\d[\d.,]{0,15}\d|\d|[^\W\d_]+")
 AFTER_WORD = r"\w{0,4}\s(?:is|are|was|ist|lautet|est|es|è|é|heet|:)\s{1,3}([^\n.,;!?]{1,80})"
 OTHER_DATES = frozenset(("due", "birth", "expiri", "shipping"))
-NAMED = ("iban", "bic", "payment")  # what stands under their labels may have another form, too
+NAMED = ("iban", "bic", "payment")  # a value under their labels may have another form, too
 SUMS = frozenset(("subtotal", "net"))
 MOMENTS = frozenset(("dat", "tim", "at", "on"))
 

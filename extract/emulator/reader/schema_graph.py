@@ -85,6 +85,7 @@ def merge(first: JsonObject, second: JsonObject) -> JsonObject:
     for key in MERGERS.keys() & first.keys() & second.keys():
         merged[key] = MERGERS[key](first[key], second[key])
     if "properties" in merged:
+        # A property that one side does not name must still fit that side's additionalProperties.
         names = [*first.get("properties", {}), *second.get("properties", {})]
         merged["properties"] = {name: both(property_of(first, name), property_of(second, name)) for name in names}
     if "prefixItems" in merged:
@@ -116,6 +117,8 @@ class SchemaGraph:
             return None if raw is False else {}
         parts = [self._flatten(part, seen) for part in raw.get("allOf", ())]
         ref = raw.get("$ref")
+        # A `$ref` that leads back to itself adds nothing. Recursion through properties is followed only as far as they
+        # are read, since subschemas are built on first use.
         if isinstance(ref, str) and ref not in seen:
             target = self._flatten(self._resolve(ref), (*seen, ref))
             parts.append(None if target is None else {"title": ref.rpartition("/")[2].strip("#")} | target)

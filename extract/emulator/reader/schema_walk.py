@@ -65,6 +65,7 @@ class SchemaWalk:
         if schema.members is not None:
             return self._label(schema, spec) if schema.labels else self._member(schema.members, spec)
         best = NOTHING
+        # A later kind wins with a better score, or where none has a value yet: null is tried first, text last.
         for kind in schema.kinds if id(schema) not in self._open else ():
             try:
                 result = self._find_kind(kind, schema, spec)
@@ -213,6 +214,7 @@ class SchemaWalk:
         specs = {name: spec.child(name, child.description if child else "") for name, child in schemas.items()}
         result: dict[str, Any] = {}
         total = 0.0
+        # Snippets and confidences are read after the fields that they are about, and returned in their place.
         for name in sorted(names, key=lambda name: specs[name].role in ROLES_READ_LAST):
             child = schemas[name]
             if child is None and name in schema.required:
@@ -254,6 +256,7 @@ class SchemaWalk:
         """Yield every value in the record that may be an element of the list; not all of them fit."""
         if element.labels:
             scores = wording(self.record, self._lexicon(element, spec))
+            # Several labels may fit: those half as strong as the best, and none on weak evidence.
             floor = max(0.3, 0.5 * max(scores.values()))
             yield from (label for label in element.labels if scores[label] >= floor)
         elif element.branches is not None:

@@ -159,7 +159,7 @@ def to_number(digits: str, *, decimal_comma: bool) -> float:
 
 
 def decimal_mark(digits: str, *, decimal_comma: bool) -> int:
-    """Return where the decimal mark stands, or -1."""
+    """Return the index of the decimal mark, or -1."""
     last = max(digits.rfind("."), digits.rfind(","))
     if last < 0 or ("." in digits and "," in digits):
         return last

@@ -67,6 +67,7 @@ def folded_tokens(text: str) -> list[str]:
 @lru_cache(maxsize=65536)
 def stem(word: str) -> str:
     """Return `word` without its most common endings, so that forms of one word are equal."""
+    # A few endings are enough: record and schema are stemmed alike, so that a wrong stem still equals itself.
     for ending in ENDINGS:
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             word = word.removesuffix(ending)
@@ -90,6 +91,7 @@ def terms_of(word: str) -> tuple[str, ...]:
         return ("number",)
     if word in TERM_OF:
         return (TERM_OF[word],)
+    # German and Dutch compounds, with up to two letters between: "rechnungsnummer" is "rechnung" and "nummer".
     for first in COMPOUNDS if len(word) >= 8 else ():
         rest = word.removeprefix(first)
         if rest != word and (second := next((rest[start:] for start in range(3) if rest[start:] in TERM_OF), "")):
@@ -124,6 +126,7 @@ def features(text: str) -> dict[str, float]:
     weights: dict[str, float] = {}
     for word in words:
         weights[word] = weights.get(word, 0.0) + (0.2 if word in STOP_STEMS else 1.0)
+    # Pairs keep some of the order of words, groups of letters make inflected forms and typos alike.
     for pair in pairwise(words):
         key = " ".join(pair)
         weights[key] = weights.get(key, 0.0) + 0.3
