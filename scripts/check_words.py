@@ -23,6 +23,8 @@ NAMES = {
     r"_*(MOST|LONGEST|DEEPEST|LEAST)(_\w+)?": "MAX_..., MIN_...",
     r"_*(most|least|deepest)(_\w+)?": "max_..., min_...",
 }
+#: Parameters that users already write: renaming them would break their code.
+PUBLIC = frozenset({"most_rounds"})
 #: Phrases that cost a reader a second each, and what is plain.
 PHRASES = {
     r"so many(?! that)": "n, up to n, that many",
@@ -47,7 +49,7 @@ def findings(path: Path) -> Iterator[tuple[int, str, str]]:
         return
     for token in tokenize.generate_tokens(io.StringIO(text).readline):
         if token.type == tokenize.NAME:
-            if match := _NAME.fullmatch(token.string):
+            if token.string not in PUBLIC and (match := _NAME.fullmatch(token.string)):
                 yield token.start[0], token.string, [*NAMES.values()][int((match.lastgroup or "n0")[1:])]
         elif token.type in (tokenize.COMMENT, tokenize.STRING, _FSTRING_TEXT):
             for number, line in enumerate(token.string.splitlines(), start=token.start[0]):

@@ -362,7 +362,7 @@ def merge(first: Interaction, then: Interaction) -> Interaction:
     """Join an interaction with its continuation: steps one after the other, usage added up, the rest from the later."""
     usage = first.usage + then.usage if first.usage and then.usage else None
     raw = then.raw | {"steps": [*first.steps, *then.steps]}
-    raw.pop("usage", None)
+    raw.pop("usage", None)  # unknown for one hop is unknown for both: a sum of the rest would pass for the whole
     if usage is not None:
         counted = {_USAGE_NAMES[item.name][0]: getattr(usage, item.name) for item in fields(usage)}
         raw["usage"] = counted | _further_counts(*(_object(hop.raw.get("usage")) for hop in (first, then)))

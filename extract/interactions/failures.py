@@ -81,6 +81,7 @@ class _Refusal:
 
 def refusal(reply: Reply, *, now: datetime | None = None) -> ExtractError:
     """Return the error that a reply outside 200 stands for; `now` is for waits that are given as a date."""
+    # The order matters: a block or a spent quota comes with the status of something milder.
     facts = _read(reply)
     summary = f"{facts.status} {facts.reason}: {facts.message}"
     if facts.reason in _BLOCKS or facts.message.startswith(_BLOCK_OPENING):

@@ -75,7 +75,8 @@ def follow_up(
 def next_hop(body: bytes, interaction: Interaction, token: str) -> bytes:
     """Return the body of the next hop: stored ones name their parent, the others repeat the first input."""
     if body.startswith(b'{"store":false,'):
-        if b'"continuation_token":' in body:  # perhaps as a field of the schema: reading it tells
+        # Files make a body large: it is extended as bytes, and parsed only where the name occurs in it already.
+        if b'"continuation_token":' in body:
             return to_json(from_json(body) | {"continuation_token": token})
         return body[:-1] + b',"continuation_token":' + to_json(token) + b"}"
     first = from_json(body)

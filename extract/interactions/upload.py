@@ -20,7 +20,7 @@ def upload(source: Source, options: UploadOptions, url: str, retry: Retry) -> Op
 
     After a failure the service is asked how much it has received, and the rest is sent.
     """
-    with opened(source) as (stream, file_name):
+    with opened(source) as (stream, file_name):  # closed as soon as the driver ends, whatever ends it
         plan = options.plan(stream, file_name)
         address = yield from _start(plan, url, retry)
         reply = yield from _send_chunks(plan, address, retry)
@@ -75,7 +75,7 @@ def _advance(plan: UploadPlan, address: str, offset: int, retry: Retry) -> Opera
             reached = _received(reply, plan, otherwise=reached + len(call.body))
             if reached <= offset and known:
                 raise Unreachable("POST /files: the service stored nothing of a chunk")
-        except ExtractError as error:
+        except ExtractError as error:  # of the service, or raised above: both leave it open what has arrived
             yield backoff.after(_of_upload(error))
             known = False
             continue

@@ -201,12 +201,12 @@ def test_silence_is_counted_from_the_last_byte_and_ends_only_the_exchange_that_i
             await asyncio.sleep(0.05)
             writer.write(ANSWER[start : start + 10])
 
-    asked = 0
+    requests = 0
 
     def behaviour(_: int) -> Behaviour:
-        nonlocal asked
-        asked += 1
-        return silence if asked == 1 else slowly
+        nonlocal requests
+        requests += 1
+        return silence if requests == 1 else slowly
 
     async def main() -> None:
         async with serving(behaviour) as server:
@@ -371,9 +371,9 @@ def test_many_at_once_get_each_its_own_answer(in_loop: Run) -> None:
         async def converse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             while True:
                 head = await reader.readuntil(b"\r\n\r\n")
-                said = await reader.readexactly(int(head.partition(b"content-length: ")[2].split(b"\r")[0]))
-                await asyncio.sleep(int(said) % 7 / 1000)
-                await reply(b"to " + said)(writer)
+                body = await reader.readexactly(int(head.partition(b"content-length: ")[2].split(b"\r")[0]))
+                await asyncio.sleep(int(body) % 7 / 1000)
+                await reply(b"to " + body)(writer)
 
         async with listening(converse) as port:
             connections = Connections(httpx.URL(f"http://127.0.0.1:{port}"), None)

@@ -99,9 +99,9 @@ def test_a_question_that_would_be_refused_cannot_be_made(make: Any, says: str) -
 @pytest.mark.parametrize("number", [0, 1001])
 def test_the_number_of_questions_is_checked_before_the_call(number: int) -> None:
     emulator = Emulator()
-    asked = {str(index): BooleanQuestion("really?") for index in range(number)}
+    questions = {str(index): BooleanQuestion("really?") for index in range(number)}
     with client_of(emulator) as client, pytest.raises(ConfigError, match="1 to 1,000"):
-        client.decide(TEXT, asked)
+        client.decide(TEXT, questions)
     assert emulator.stats()["other_requests"] == 0
 
 
@@ -120,9 +120,9 @@ def test_a_missing_answer_is_said_and_an_unknown_one_kept() -> None:
     with client_of(Emulator(decisions=lambda _: {"answers": answers})) as client:
         with pytest.raises(Unfinished, match="team, anger"):
             client.decide(TEXT, QUESTIONS)
-        found = client.decide(TEXT, {"billing": QUESTIONS["billing"]})
-    assert found["billing"] == UnknownAnswer({"type": "oracle", "saying": 42})
-    assert found.usage is None
+        decisions = client.decide(TEXT, {"billing": QUESTIONS["billing"]})
+    assert decisions["billing"] == UnknownAnswer({"type": "oracle", "saying": 42})
+    assert decisions.usage is None
 
 
 def test_quota_and_faults_hold_for_decisions_too() -> None:
@@ -154,10 +154,10 @@ def test_any_response_is_read_or_ends_in_our_errors(raw: Any) -> None:
     transport = httpx.MockTransport(lambda request: httpx.Response(200, content=json.dumps(raw)))
     with Client("key", transport=transport, retry=Retry(failures=1)) as client:
         try:
-            found = client.decide(TEXT, {"billing": QUESTIONS["billing"]})
+            decisions = client.decide(TEXT, {"billing": QUESTIONS["billing"]})
         except ExtractError:
             return
-        assert "billing" in found.answers
+        assert "billing" in decisions.answers
 
 
 @pytest.mark.parametrize(

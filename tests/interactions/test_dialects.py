@@ -57,10 +57,10 @@ def test_the_outputs_form_has_no_tiers() -> None:
 @given(texts=st.lists(st.text(), min_size=1, max_size=3))
 def test_a_splice_gives_the_same_body_as_a_whole_encoding(dialect: str, texts: list[str]) -> None:
     examples = (Turn.user("\x00turns"), Turn.model("y"))
-    said = tuple(Turn.user(text) for text in texts)
+    turns = tuple(Turn.user(text) for text in texts)
     constant = Request(model="m", input=examples, system="\x00turns {braces}")
-    whole = Request(model="m", input=(*examples, *said), system="\x00turns {braces}")
-    spliced = DIALECTS[dialect].envelope(constant).body(said)
+    whole = Request(model="m", input=(*examples, *turns), system="\x00turns {braces}")
+    spliced = DIALECTS[dialect].envelope(constant).body(turns)
     assert json.loads(spliced) == json.loads(DIALECTS[dialect].encode(whole))
 
 
@@ -186,10 +186,10 @@ def test_a_continuation_adds_up_what_usage_counts_beside() -> None:
         }
         return decode(json.dumps({"status": "completed", "usage": usage}).encode())
 
-    told = merge(hop(3, "text"), hop(4, "text", "image")).raw["usage"]
-    assert told["total_tokens"] == 14
-    assert told["grounding_tool_count"] == [{"type": "google_search", "count": 2}]
-    assert told["input_tokens_by_modality"] == [{"modality": "text", "tokens": 7}, {"modality": "image", "tokens": 4}]
+    usage = merge(hop(3, "text"), hop(4, "text", "image")).raw["usage"]
+    assert usage["total_tokens"] == 14
+    assert usage["grounding_tool_count"] == [{"type": "google_search", "count": 2}]
+    assert usage["input_tokens_by_modality"] == [{"modality": "text", "tokens": 7}, {"modality": "image", "tokens": 4}]
 
 
 def test_the_next_hop_holds_one_token() -> None:

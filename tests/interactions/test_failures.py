@@ -126,12 +126,12 @@ def test_a_quota_per_minute_is_read_and_one_for_tokens_is_not_taken_for_it() -> 
 
 
 def test_the_words_of_the_message_are_the_last_source_of_a_delay() -> None:
-    said = "Please retry in 12.3s."
-    bare = refusal(reply(429, coded("rate_limit_exceeded", said)), now=NOW)
-    told = refusal(reply(429, rpc(429, "RESOURCE_EXHAUSTED", RETRY_INFO, message=said)), now=NOW)
+    message = "Please retry in 12.3s."
+    bare = refusal(reply(429, coded("rate_limit_exceeded", message)), now=NOW)
+    with_details = refusal(reply(429, rpc(429, "RESOURCE_EXHAUSTED", RETRY_INFO, message=message)), now=NOW)
     assert isinstance(bare, RateLimited)
-    assert isinstance(told, RateLimited)
-    assert (bare.retry_after, told.retry_after) == (12.3, 38.5)
+    assert isinstance(with_details, RateLimited)
+    assert (bare.retry_after, with_details.retry_after) == (12.3, 38.5)
 
 
 @pytest.mark.parametrize("message", ["Your project has reached its spending limit.", "monthly spend cap exceeded"])

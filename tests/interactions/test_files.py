@@ -122,7 +122,7 @@ def test_64_mib_in_chunks_arrive_whole_through_two_failures(
     seen: list[tuple[int, int]] = []
 
     async def work(files: Any) -> Any:
-        return await value(files.upload(path, on_progress=lambda *told: seen.append(told)))
+        return await value(files.upload(path, on_progress=lambda *counts: seen.append(counts)))
 
     uploaded = drive(emulator, work)
     assert (uploaded.size, uploaded.sha256) == (64 * MIB, digest.hexdigest())
@@ -184,7 +184,7 @@ def test_an_upload_that_fails_for_good_ends_with_the_error() -> None:
 
 
 def test_progress_gives_new_patience() -> None:
-    # More failures than one call is allowed, but never so many in a row without a byte arriving.
+    # More failures than one call is allowed, but never that many in a row without a byte arriving.
     faults = ["upload_cut"] * 5 + [None] + ["upload_cut"] * 5
     data = bytes(12 * GRANULARITY)
     with client_of(Emulator(upload_faults=faults)) as client:
@@ -306,15 +306,15 @@ def answering(handle: Callable[[httpx.Request], httpx.Response]) -> Client:
 
 @pytest.mark.parametrize("address", ["http://evil.example/upload", "ftp://127.0.0.1/upload", "https://", "http://[::"])
 def test_an_upload_address_that_is_not_safe_is_refused_at_once(address: str) -> None:
-    asked = []
+    hosts = []
 
     def handle(request: httpx.Request) -> httpx.Response:
-        asked.append(request.url.host)
+        hosts.append(request.url.host)
         return httpx.Response(200, json={}, headers={"x-goog-upload-url": address})
 
     with answering(handle) as client, pytest.raises(BadRequest, match="the service named an address"):
         client.files.upload(PDF, mime_type="application/pdf")
-    assert asked == ["generativelanguage.googleapis.com"]
+    assert hosts == ["generativelanguage.googleapis.com"]
 
 
 def test_the_key_is_never_seen_by_an_upload_host() -> None:
@@ -410,8 +410,8 @@ def test_a_hash_is_read_as_bytes_and_as_digits(digits: bool) -> None:
     import base64
 
     digest = hashlib.sha256(b"x")
-    told = base64.b64encode(digest.hexdigest().encode() if digits else digest.digest()).decode()
-    with answering(lambda request: httpx.Response(200, json={"name": "files/a", "sha256Hash": told})) as client:
+    encoded = base64.b64encode(digest.hexdigest().encode() if digits else digest.digest()).decode()
+    with answering(lambda request: httpx.Response(200, json={"name": "files/a", "sha256Hash": encoded})) as client:
         assert client.files.get("a").sha256 == digest.hexdigest()
 
 
@@ -422,16 +422,16 @@ def test_a_page_token_that_comes_again_ends_the_list() -> None:
 
 
 @pytest.mark.parametrize(
-    "told", ["files/abc-1", "abc-1", "https://generativelanguage.googleapis.com/v1beta/files/abc-1"]
+    "name", ["files/abc-1", "abc-1", "https://generativelanguage.googleapis.com/v1beta/files/abc-1"]
 )
-def test_a_file_is_known_by_name_id_and_uri(told: str) -> None:
-    assert name_of(told) == "files/abc-1"
+def test_a_file_is_known_by_name_id_and_uri(name: str) -> None:
+    assert name_of(name) == "files/abc-1"
 
 
-@pytest.mark.parametrize("told", ["", "files/", "files/a/b", "../a", "files/a?x=1", "files/a b", "https://x.org/"])
-def test_what_names_no_file_is_refused(told: str) -> None:
+@pytest.mark.parametrize("name", ["", "files/", "files/a/b", "../a", "files/a?x=1", "files/a b", "https://x.org/"])
+def test_what_names_no_file_is_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="not a name of a file"):
-        name_of(told)
+        name_of(name)
 
 
 def test_files_uploaded_at_once_from_many_threads_all_arrive() -> None:

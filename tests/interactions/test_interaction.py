@@ -21,7 +21,7 @@ def answered(*steps: Any, status: str = "completed", **more: Any) -> Interaction
     return decode(json.dumps({"status": status, "steps": list(steps), **more}).encode())
 
 
-def said(*contents: Any) -> dict[str, Any]:
+def output(*contents: Any) -> dict[str, Any]:
     return {"type": "model_output", "content": list(contents)}
 
 
@@ -40,7 +40,7 @@ def test_citations_count_characters_where_the_service_counts_bytes() -> None:
         "start_index": start,
         "end_index": start + len(cited.encode()),
     }
-    (citation,) = answered(said(text(words, note))).citations
+    (citation,) = answered(output(text(words, note))).citations
     assert (citation.kind, citation.source, citation.title) == ("url_citation", "https://example.com", "Example")
     assert citation.text == cited
     assert words[citation.start : citation.end] == cited
@@ -49,9 +49,11 @@ def test_citations_count_characters_where_the_service_counts_bytes() -> None:
 
 def test_citations_of_several_contents_are_spans_of_the_whole_text() -> None:
     interaction = answered(
-        said(text("not the answer", {"source": "x", "start_index": 0, "end_index": 3})),
+        output(text("not the answer", {"source": "x", "start_index": 0, "end_index": 3})),
         {"type": "google_search_call", "id": "1"},
-        said(text("Ä", {"source": "a", "end_index": 2}), text("bc", {"source": "b", "start_index": 1, "end_index": 2})),
+        output(
+            text("Ä", {"source": "a", "end_index": 2}), text("bc", {"source": "b", "start_index": 1, "end_index": 2})
+        ),
     )
     assert interaction.text == "Äbc"
     assert [(c.source, c.text, c.start, c.end) for c in interaction.citations] == [("a", "Ä", 0, 1), ("b", "c", 2, 3)]
@@ -71,14 +73,14 @@ def test_citations_of_several_contents_are_spans_of_the_whole_text() -> None:
 def test_every_shape_of_annotation_is_read_and_unknown_ones_kept(
     note: dict[str, Any], source: str | None, cited: str | None
 ) -> None:
-    (citation,) = answered(said(text("abc", note))).citations
+    (citation,) = answered(output(text("abc", note))).citations
     assert (citation.source, citation.text, citation.raw) == (source, cited, note)
 
 
 @given(words=st.text(), start=st.integers(0, 40), length=st.integers(0, 40))
 def test_any_byte_offsets_give_a_span_of_the_text(words: str, start: int, length: int) -> None:
     words = words.encode("utf-8", "ignore").decode()
-    (citation,) = answered(said(text(words, {"start_index": start, "end_index": start + length}))).citations
+    (citation,) = answered(output(text(words, {"start_index": start, "end_index": start + length}))).citations
     assert citation.start is not None
     assert citation.end is not None
     assert citation.text == words[citation.start : citation.end]
@@ -89,7 +91,7 @@ def test_media_come_out_decoded_and_can_be_saved(tmp_path: Path) -> None:
     image = {"type": "image", "mime_type": "image/png", "data": b64encode(b"\x89PNG").decode()}
     sound = {"type": "audio", "mime_type": "audio/wav", "uri": "https://example.com/files/a"}
     broken = {"type": "image", "mime_type": 3, "data": "a"}
-    interaction = answered({"type": "user_input", "content": [image]}, said(text("see"), image, sound, broken))
+    interaction = answered({"type": "user_input", "content": [image]}, output(text("see"), image, sound, broken))
     drawn, unreadable = interaction.images
     assert drawn.save(tmp_path / "a.png").read_bytes() == b"\x89PNG"
     assert (unreadable.data, unreadable.mime_type) == (None, "")
@@ -114,12 +116,12 @@ class Total(BaseModel):
 
 
 def test_the_typed_value_is_read_also_after_a_tool() -> None:
-    interaction = answered({"type": "code_execution_call", "id": "1"}, said(text('{"total": 12.5}')))
+    interaction = answered({"type": "code_execution_call", "id": "1"}, output(text('{"total": 12.5}')))
     assert parse(interaction, Total) == Total(total=12.5)
     with pytest.raises(InvalidAnswer, match="total"):
-        parse(answered(said(text("{}"))), Total)
+        parse(answered(output(text("{}"))), Total)
     with pytest.raises(Incomplete):
-        parse(answered(said(text('{"tot')), status="incomplete"), Total)
+        parse(answered(output(text('{"tot')), status="incomplete"), Total)
     with pytest.raises(Unfinished):
         parse(answered(status="failed"), Total)
 

@@ -36,7 +36,7 @@ def body(request: Request, dialect: str = "steps", *, stream: bool = False) -> d
     return json.loads(DIALECTS[dialect].encode(request, stream=stream))
 
 
-def asked(**fields: Any) -> Request:
+def request_of(**fields: Any) -> Request:
     return Request(**{"model": "gemini-3.8-flash", "input": "hi"} | fields)
 
 
@@ -48,26 +48,26 @@ IMAGE = MediaPart(kind="image", mime_type="image/png", data=PNG)
     ["hi", TextPart("hi"), Turn.user("hi"), ["hi"], (TextPart("hi"),), [Turn.user("hi")]],
 )
 def test_every_form_of_input_is_the_same_turn(given: Any) -> None:
-    assert asked(input=given).turns == (Turn.user("hi"),)
-    assert asked(input=given) == asked(input="hi")
+    assert request_of(input=given).turns == (Turn.user("hi"),)
+    assert request_of(input=given) == request_of(input="hi")
 
 
 def test_parts_side_by_side_make_one_turn_and_steps_stay_as_they_are() -> None:
     thought = {"type": "thought", "signature": "s"}
-    request = asked(input=["look", IMAGE, thought, Turn.model("yes"), "why?"])
+    request = request_of(input=["look", IMAGE, thought, Turn.model("yes"), "why?"])
     assert request.turns == (Turn.user("look", IMAGE), thought, Turn.model("yes"), Turn.user("why?"))
 
 
 @pytest.mark.parametrize("given", [3, None, b"bytes", [3], [["nested"]]])
 def test_what_is_no_input_is_refused(given: Any) -> None:
     with pytest.raises(ConfigError, match="input takes"):
-        asked(input=given)
+        request_of(input=given)
 
 
 @pytest.mark.parametrize("dialect", ["steps", "outputs"])
 def test_a_request_without_input_is_not_sent(dialect: str) -> None:
     with pytest.raises(ConfigError, match="no input"):
-        body(asked(input=()), dialect)
+        body(request_of(input=()), dialect)
 
 
 @pytest.mark.parametrize(
@@ -89,7 +89,7 @@ def test_a_request_without_input_is_not_sent(dialect: str) -> None:
 )
 def test_what_cannot_work_is_refused_early(fields: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
-        asked(**fields)
+        request_of(**fields)
 
 
 def test_generation_passes_what_it_does_not_know_and_refuses_what_it_does() -> None:
@@ -105,7 +105,7 @@ def test_generation_passes_what_it_does_not_know_and_refuses_what_it_does() -> N
     assert hash(Generation()) == hash(Generation(extra={"x": 1}))
 
 
-FULL = asked(
+FULL = request_of(
     system="Be brief.",
     schema=SCHEMA,
     formats=(ImageFormat(aspect_ratio="16:9", image_size="1K"), AudioFormat(sample_rate=24000)),
@@ -162,7 +162,7 @@ def test_an_agent_is_asked_as_the_official_sdk_does() -> None:
 
 
 def test_unknown_fields_pass_through() -> None:
-    assert body(asked(extra={"novelty": {"level": 3}}))["novelty"] == {"level": 3}
+    assert body(request_of(extra={"novelty": {"level": 3}}))["novelty"] == {"level": 3}
 
 
 @pytest.mark.parametrize(
@@ -179,13 +179,13 @@ def test_unknown_fields_pass_through() -> None:
 )
 def test_what_the_first_form_lacks_is_refused_by_its_name(fields: dict[str, Any], words: str) -> None:
     with pytest.raises(ConfigError, match=words) as caught:
-        body(asked(**fields), "outputs")
+        body(request_of(**fields), "outputs")
     assert "the outputs dialect" in str(caught.value)
-    body(asked(**fields))
+    body(request_of(**fields))
 
 
 def test_the_first_form_says_formats_as_modalities() -> None:
-    sent = body(asked(formats=(TextFormat(), ImageFormat(aspect_ratio="1:1"))), "outputs")
+    sent = body(request_of(formats=(TextFormat(), ImageFormat(aspect_ratio="1:1"))), "outputs")
     assert sent["response_modalities"] == ["text", "image"]
     assert sent["generation_config"] == {"image_config": {"aspect_ratio": "1:1"}}
 
@@ -197,7 +197,7 @@ def test_history_goes_back_byte_for_byte_in_either_form() -> None:
         {"type": "model_output", "content": [{"type": "text", "text": "so", "annotations": [{"source": "s"}]}]},
     ]
     result = {"type": "function_result", "call_id": "1", "name": "f", "result": "42"}
-    request = asked(input=["go", *steps, result])
+    request = request_of(input=["go", *steps, result])
     assert body(request)["input"][1:] == [*steps, result]
     assert body(request, "outputs")["input"] == [
         {"role": "user", "content": [{"type": "text", "text": "go"}]},
@@ -208,8 +208,8 @@ def test_history_goes_back_byte_for_byte_in_either_form() -> None:
 
 def test_turns_with_a_role_are_understood_in_both_forms() -> None:
     turns = [{"role": "user", "content": "a"}, {"role": "model", "content": [{"type": "text", "text": "b"}]}]
-    assert body(asked(input=turns), "outputs")["input"] == turns
-    assert [step["type"] for step in body(asked(input=turns))["input"]] == ["user_input", "model_output"]
+    assert body(request_of(input=turns), "outputs")["input"] == turns
+    assert [step["type"] for step in body(request_of(input=turns))["input"]] == ["user_input", "model_output"]
 
 
 def test_an_own_kind_of_tool_says_itself_what_it_is_called() -> None:
@@ -217,14 +217,14 @@ def test_an_own_kind_of_tool_says_itself_what_it_is_called() -> None:
         def as_wire(self, dialect: str) -> dict[str, Any]:
             return {"type": f"tool_of_{dialect}"}
 
-    assert body(asked(tools=[Tool()]))["tools"] == [{"type": "tool_of_steps"}]
-    assert body(asked(tools=[Tool()]), "outputs")["tools"] == [{"type": "tool_of_outputs"}]
+    assert body(request_of(tools=[Tool()]))["tools"] == [{"type": "tool_of_steps"}]
+    assert body(request_of(tools=[Tool()]), "outputs")["tools"] == [{"type": "tool_of_outputs"}]
 
 
 @pytest.mark.parametrize("fields", [{"store": True}, {"store": True, "previous_interaction_id": "v1_x"}])
 def test_records_are_never_asked_with_a_trace(fields: dict[str, Any]) -> None:
     with pytest.raises(ConfigError, match="go through Client"):
-        DIALECTS["steps"].envelope(asked(**fields))
+        DIALECTS["steps"].envelope(request_of(**fields))
 
 
 @pytest.mark.parametrize(

@@ -195,7 +195,7 @@ async def test_a_driver_hands_back_replies_raises_errors_inside_and_closes_the_o
         return await of if isinstance(of, Awaitable) else of
 
     assert await result(drive_it(operation(), perform if drive_it is drive else perform_async)) == "aa"
-    with pytest.raises(KeyError):  # none of ours: it ends both
+    with pytest.raises(KeyError):  # not an error of our tree: it ends both
 
         def broken(_: str) -> str:
             raise KeyError

@@ -22,8 +22,8 @@ FRAMES = [
 
 def frames_of(*chunks: bytes) -> list[Frame]:
     parser = SseParser()
-    found = [frame for chunk in chunks for frame in parser.feed(chunk)]
-    return [*found, *parser.close()]
+    frames = [frame for chunk in chunks for frame in parser.feed(chunk)]
+    return [*frames, *parser.close()]
 
 
 def ended_by(stream: bytes, *ends: bytes) -> bytes:

@@ -26,12 +26,12 @@ class Hands:
 
     def __init__(self, kind: str, transport: Any = None, *, clock: Clock | None = None, **options: Any) -> None:
         self.kind = kind
-        told = clock or Clock()
-        options |= {"transport": transport, "clock": told, "retry": QUICK}
+        shared_clock = clock or Clock()
+        options |= {"transport": transport, "clock": shared_clock, "retry": QUICK}
         if kind == "sync":
-            self.client: Any = Client("k", sleep=told.sleep, **options)
+            self.client: Any = Client("k", sleep=shared_clock.sleep, **options)
         else:
-            self.client = AsyncClient("k", sleep=told.sleep_async, **options)
+            self.client = AsyncClient("k", sleep=shared_clock.sleep_async, **options)
 
     async def do(self, name: str, *args: Any, **options: Any) -> Any:
         result = getattr(self.client, name)(*args, **options)
@@ -43,8 +43,8 @@ class Hands:
 async def test_a_stored_interaction_is_fetched_with_or_without_its_input(kind: str, dialect: Any) -> None:
     hands = Hands(kind, Emulator(dialect=dialect, answers=["Here."]).transport, dialect=dialect)
     made = await hands.do("create", STORED)
-    found = await hands.do("get", made)
-    assert (found.id, found.text) == (made.id, "Here.")
+    fetched = await hands.do("get", made)
+    assert (fetched.id, fetched.text) == (made.id, "Here.")
     whole = await hands.do("get", made.id, include_input=True)
     assert whole.text == "Here."
     assert "Where?" in str(whole.raw)
@@ -176,16 +176,16 @@ THINKING = Generation(thinking_level="low")
 Bodies = list[dict[str, Any]]
 
 
-async def talked(kind: str, dialect: Any, start: Request) -> tuple[Bodies, list[Interaction], Conversation]:
+async def both_turns(kind: str, dialect: Any, start: Request) -> tuple[Bodies, list[Interaction], Conversation]:
     emulator = Emulator(dialect=dialect, answers=ANSWERS)
     hands = Hands(kind, emulator.transport, dialect=dialect)
-    talk, answers = Conversation(start), []
+    conversation, answers = Conversation(start), []
     for words in ("Name a river.", "How long is it?"):
-        request = talk.ask(words)
+        request = conversation.ask(words)
         answers.append(await hands.do("create", request))
-        talk = talk.with_answer(request, answers[-1])
+        conversation = conversation.with_answer(request, answers[-1])
     assert [answer.text for answer in answers] == ANSWERS
-    return [request.body for request in emulator.requests], answers, talk
+    return [request.body for request in emulator.requests], answers, conversation
 
 
 START = Request(
@@ -201,20 +201,20 @@ START = Request(
 async def test_a_talk_with_server_state_sends_the_last_id_and_all_that_is_not_inherited(
     kind: str, dialect: Any
 ) -> None:
-    bodies, answers, talk = await talked(kind, dialect, replace(START, store=True))
+    bodies, answers, conversation = await both_turns(kind, dialect, replace(START, store=True))
     first, second = bodies
     assert second["previous_interaction_id"] == answers[0].id
     assert "previous_interaction_id" not in first
     assert len(second["input"]) == 1
     for name in ("system_instruction", "tools", "generation_config"):
         assert second[name] == first[name]
-    assert talk.ask("x").previous_interaction_id == answers[1].id
+    assert conversation.ask("x").previous_interaction_id == answers[1].id
 
 
 @BOTH
 @DIALECTS
 async def test_a_talk_without_sends_the_history_with_its_thoughts_as_they_came(kind: str, dialect: Any) -> None:
-    bodies, answers, _ = await talked(kind, dialect, START)
+    bodies, answers, _ = await both_turns(kind, dialect, START)
     thought = next(step for step in answers[0].steps if step["type"] == "thought")
     sent = bodies[1]["input"]
     assert "previous_interaction_id" not in bodies[1]
@@ -227,32 +227,32 @@ async def test_a_talk_without_sends_the_history_with_its_thoughts_as_they_came(k
 
 
 def test_a_talk_never_changes() -> None:
-    talk = Conversation(START)
-    request = talk.ask("a")
+    conversation = Conversation(START)
+    request = conversation.ask("a")
     answer = Interaction(status="completed", steps=({"type": "model_output", "content": []},))
-    later = talk.with_answer(request, answer)
-    assert talk == Conversation(START)
-    assert later != talk
-    assert talk.ask("a") == request
+    later = conversation.with_answer(request, answer)
+    assert conversation == Conversation(START)
+    assert later != conversation
+    assert conversation.ask("a") == request
 
 
 def test_a_talk_goes_on_only_after_a_whole_answer() -> None:
-    talk = Conversation(replace(START, store=True))
-    request = talk.ask("a")
+    conversation = Conversation(replace(START, store=True))
+    request = conversation.ask("a")
     with pytest.raises(ConfigError, match="wait for it"):
-        talk.with_answer(request, Interaction(status="in_progress", id="v"))
+        conversation.with_answer(request, Interaction(status="in_progress", id="v"))
     with pytest.raises(ConfigError, match="store=True"):
-        talk.with_answer(request, Interaction(status="completed"))
+        conversation.with_answer(request, Interaction(status="completed"))
 
 
 def test_a_streamed_answer_goes_into_a_talk_like_any_other() -> None:
     emulator = Emulator(answers=ANSWERS)
     with Client("k", transport=emulator.transport) as client:
-        talk = Conversation(START)
-        request = talk.ask("Name a river.")
+        conversation = Conversation(START)
+        request = conversation.ask("Name a river.")
         with client.stream(request) as stream:
-            talk = talk.with_answer(request, stream.finish())
-        assert client.create(talk.ask("How long is it?")).text == ANSWERS[1]
+            conversation = conversation.with_answer(request, stream.finish())
+        assert client.create(conversation.ask("How long is it?")).text == ANSWERS[1]
 
 
 @BOTH

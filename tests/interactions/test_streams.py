@@ -45,7 +45,7 @@ BOTH = pytest.mark.parametrize("kind", ["sync", "async"])
 DIALECTS = pytest.mark.parametrize("dialect", ["steps", "outputs"])
 
 
-async def heard(
+async def read_stream(
     kind: str, transport: Any, request: Request = REQUEST, *, dialect: Any = "steps", after: str | None = None
 ) -> tuple[list[Event], Interaction]:
     """Read a stream to its end; with `after`, that of a stored interaction `v1_x` from there on."""
@@ -73,7 +73,7 @@ async def test_the_events_add_up_to_what_a_plain_call_brings(kind: str, dialect:
     plain = Emulator(dialect=dialect, answers=[ANSWER], clock=lambda: 0.0)
     with Client("k", dialect=dialect, transport=plain.transport) as client:
         whole = client.create(request)
-    events, added = await heard(
+    events, added = await read_stream(
         kind,
         Emulator(dialect=dialect, answers=[ANSWER], clock=lambda: 0.0).transport,
         request,
@@ -115,20 +115,20 @@ async def test_a_stream_can_be_finished_in_one_word(kind: str) -> None:
 
 
 def event(name: str, identity: str = "", **fields: Any) -> bytes:
-    told = {"event_type": name, **({"event_id": identity} if identity else {}), **fields}
-    return b"event: %b\ndata: %b\n\n" % (name.encode(), json.dumps(told).encode())
+    data = {"event_type": name, **({"event_id": identity} if identity else {}), **fields}
+    return b"event: %b\ndata: %b\n\n" % (name.encode(), json.dumps(data).encode())
 
 
 def text_events(*pieces: str, start: int = 0) -> list[bytes]:
     """Return the events of one plain answer, numbered."""
-    told = [
+    events = [
         ("interaction.created", {"interaction": {"id": "v1_x", "status": "in_progress", "model": "m"}}),
         ("step.start", {"index": 0, "step": {"type": "model_output"}}),
         *(("step.delta", {"index": 0, "delta": {"type": "text", "text": piece}}) for piece in pieces),
         ("step.stop", {"index": 0}),
         ("interaction.completed", {"interaction": {"id": "v1_x", "status": "completed"}}),
     ]
-    return [event(name, f"e{number}", **fields) for number, (name, fields) in enumerate(told, start)]
+    return [event(name, f"e{number}", **fields) for number, (name, fields) in enumerate(events, start)]
 
 
 DONE = b"event: done\ndata: [DONE]\n\n"
@@ -161,24 +161,24 @@ STORED = Request(model="m", input="hi", store=True)
 async def test_a_stored_stream_goes_on_after_a_cut_wherever_it_comes(kind: str) -> None:
     frames = text_events("one ", "two ", "three")
     stream = b"".join(frames)
-    asked: list[str] = []
+    requests: list[str] = []
     for cut in range(1, len(stream), 29):
-        asked.clear()
+        requests.clear()
 
         def answer(request: httpx.Request, cut: int = cut) -> httpx.Response:
-            asked.append(f"{request.method} {request.url.query.decode()}")
+            requests.append(f"{request.method} {request.url.query.decode()}")
             if request.method == "POST":
-                return streamed(stream[:cut], cut=len(asked) == 1) if len(asked) == 1 else streamed(stream, DONE)
+                return streamed(stream[:cut], cut=len(requests) == 1) if len(requests) == 1 else streamed(stream, DONE)
             after = request.url.params.get("last_event_id")
             rest = frames[int(after[1:]) + 1 :] if after else frames
             return streamed(*rest, DONE)
 
-        _, interaction = await heard(kind, httpx.MockTransport(answer), STORED)
+        _, interaction = await read_stream(kind, httpx.MockTransport(answer), STORED)
         assert (interaction.text, interaction.status) == ("one two three", "completed")
         whole = next((n for n in range(len(frames), 0, -1) if len(b"".join(frames[:n])) <= cut), 0)
-        assert len(asked) == 2
+        assert len(requests) == 2
         if whole:
-            assert asked[1] == f"GET stream=true&last_event_id=e{whole - 1}"
+            assert requests[1] == f"GET stream=true&last_event_id=e{whole - 1}"
 
 
 @BOTH
@@ -186,10 +186,10 @@ async def test_a_stream_that_is_not_kept_and_breaks_off_is_one_error(kind: str) 
     first = b"".join(text_events("one ", "two")[:3])
     transport = httpx.MockTransport(lambda _: streamed(first, cut=True))
     with pytest.raises(Unreachable):
-        await heard(kind, transport, REQUEST)
+        await read_stream(kind, transport, REQUEST)
     plain_end = httpx.MockTransport(lambda _: streamed(first))
     with pytest.raises(Unreachable, match="after 3 events"):
-        await heard(kind, plain_end, REQUEST)
+        await read_stream(kind, plain_end, REQUEST)
 
 
 @BOTH
@@ -202,21 +202,21 @@ async def test_a_cut_that_cannot_be_mended_is_told_as_the_cut(kind: str) -> None
         return httpx.Response(404, json={"error": {"code": "not_found", "message": "no"}})
 
     with pytest.raises(Unreachable, match="reset"):
-        await heard(kind, httpx.MockTransport(answer), STORED)
+        await read_stream(kind, httpx.MockTransport(answer), STORED)
 
 
 @BOTH
 async def test_a_service_that_cuts_again_and_again_is_given_up(kind: str) -> None:
     frames = text_events("one")
-    asked: list[str] = []
+    requests: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(request.method)
+        requests.append(request.method)
         return streamed(frames[0], cut=True) if request.method == "POST" else streamed(cut=True)
 
     with pytest.raises(Unreachable):
-        await heard(kind, httpx.MockTransport(answer), STORED)
-    assert len(asked) == 6
+        await read_stream(kind, httpx.MockTransport(answer), STORED)
+    assert len(requests) == 6
 
 
 @BOTH
@@ -227,7 +227,7 @@ async def test_a_stored_interaction_can_be_followed_from_an_event_on(kind: str) 
         assert request.url.params["last_event_id"] == "e2"
         return streamed(*frames[3:], DONE)
 
-    events, interaction = await heard(kind, httpx.MockTransport(answer), after="e2")
+    events, interaction = await read_stream(kind, httpx.MockTransport(answer), after="e2")
     assert interaction.text == "two"
     assert len(events) == 3
 
@@ -235,16 +235,16 @@ async def test_a_stored_interaction_can_be_followed_from_an_event_on(kind: str) 
 @BOTH
 async def test_an_unknown_id_is_told_in_a_stream_too(kind: str) -> None:
     with pytest.raises(BadRequest, match="keeps no interaction 'v1_x'"):
-        await heard(kind, Emulator().transport, after="e2")
+        await read_stream(kind, Emulator().transport, after="e2")
     chained = Request(model="gemini-3.8-flash", input="hi", store=True, previous_interaction_id="v1_none")
     with pytest.raises(BadRequest, match="keeps no interaction 'v1_none'"):
-        await heard(kind, Emulator().transport, chained)
+        await read_stream(kind, Emulator().transport, chained)
 
 
 @BOTH
 async def test_a_continuation_is_followed_in_a_stream_too(kind: str) -> None:
     emulator = Emulator(answers=lambda _: ANSWER, faults="continuation=1")
-    events, interaction = await heard(kind, emulator.transport)
+    events, interaction = await read_stream(kind, emulator.transport)
     assert (interaction.status, interaction.text) == ("completed", ANSWER)
     assert len(emulator.requests) > 1
     assert interaction.usage is not None
@@ -255,7 +255,7 @@ async def test_a_continuation_is_followed_in_a_stream_too(kind: str) -> None:
 
 @BOTH
 @pytest.mark.parametrize(
-    ("said", "error"),
+    ("body", "error"),
     [
         (event("error", error={"code": "rate_limit_exceeded", "message": "slow"}), RateLimited),
         (event("error", error={"code": "service_unavailable", "message": "busy"}), Overloaded),
@@ -269,23 +269,23 @@ async def test_a_continuation_is_followed_in_a_stream_too(kind: str) -> None:
     ],
 )
 async def test_what_comes_in_place_of_events_is_an_error_of_our_tree(
-    kind: str, said: bytes, error: type[ExtractError]
+    kind: str, body: bytes, error: type[ExtractError]
 ) -> None:
     head = text_events("one")[0]
     with pytest.raises(error):
-        await heard(kind, httpx.MockTransport(lambda _: streamed(head, said)))
+        await read_stream(kind, httpx.MockTransport(lambda _: streamed(head, body)))
     with pytest.raises(error):
-        await heard(kind, httpx.MockTransport(lambda _: streamed(said)))
+        await read_stream(kind, httpx.MockTransport(lambda _: streamed(body)))
 
 
 @BOTH
 async def test_a_key_that_the_service_echoes_in_a_stream_is_struck_out(kind: str, monkeypatch: Any) -> None:
     key = "AIza-very-secret"
     monkeypatch.setattr(f"{__name__}.KEY", key)
-    told = {"code": "invalid_request", "message": f"bad key {key}"}
-    for said in (event("error", error=told), json.dumps([{"error": told}]).encode()):
+    error = {"code": "invalid_request", "message": f"bad key {key}"}
+    for body in (event("error", error=error), json.dumps([{"error": error}]).encode()):
         with pytest.raises(BadRequest) as caught:
-            await heard(kind, httpx.MockTransport(lambda _, said=said: streamed(said)))
+            await read_stream(kind, httpx.MockTransport(lambda _, body=body: streamed(body)))
         assert key not in str(caught.value)
         assert "[key]" in str(caught.value)
 
@@ -317,7 +317,7 @@ async def test_a_stream_that_goes_on_from_a_checkpoint_keeps_what_came_before(ki
         sent.append(json.loads(request.content))
         return replies[len(sent) - 1]
 
-    events, interaction = await heard(kind, httpx.MockTransport(answer))
+    events, interaction = await read_stream(kind, httpx.MockTransport(answer))
     assert (interaction.text, interaction.thoughts, interaction.status) == ("one two", ("I",), "completed")
     assert interaction.usage is not None
     assert (interaction.usage.input_tokens, interaction.usage.output_tokens) == (4, 6)
@@ -327,15 +327,15 @@ async def test_a_stream_that_goes_on_from_a_checkpoint_keeps_what_came_before(ki
 
 @BOTH
 async def test_a_checkpoint_that_never_changes_is_not_gone_on_from_for_ever(kind: str) -> None:
-    asked: list[bytes] = []
+    requests: list[bytes] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(request.content)
+        requests.append(request.content)
         return streamed(event("step.delta", index=0, delta={"type": "text", "text": "x"}), checkpoint("T"), cut=True)
 
     with pytest.raises(Unreachable):
-        await heard(kind, httpx.MockTransport(answer))
-    assert len(asked) == 2
+        await read_stream(kind, httpx.MockTransport(answer))
+    assert len(requests) == 2
 
 
 def without_ids(*pieces: str) -> list[bytes]:
@@ -345,14 +345,14 @@ def without_ids(*pieces: str) -> list[bytes]:
 @BOTH
 async def test_events_without_ids_are_not_given_out_again_by_a_replay(kind: str) -> None:
     frames = without_ids("one ", "two ", "three")
-    asked: list[str] = []
+    requests: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(request.method)
-        return streamed(*frames, DONE) if len(asked) == 4 else streamed(*frames[: 2 + len(asked) % 3], cut=True)
+        requests.append(request.method)
+        return streamed(*frames, DONE) if len(requests) == 4 else streamed(*frames[: 2 + len(requests) % 3], cut=True)
 
-    events, interaction = await heard(kind, httpx.MockTransport(answer), STORED)
-    assert asked == ["POST", "GET", "GET", "GET"]
+    events, interaction = await read_stream(kind, httpx.MockTransport(answer), STORED)
+    assert requests == ["POST", "GET", "GET", "GET"]
     assert interaction.text == "one two three"
     assert [one.text for one in events if isinstance(one, TextPiece)] == ["one ", "two ", "three"]
 
@@ -360,15 +360,15 @@ async def test_events_without_ids_are_not_given_out_again_by_a_replay(kind: str)
 @BOTH
 async def test_a_replay_that_never_comes_further_is_given_up(kind: str) -> None:
     frames = without_ids("one ", "two")
-    asked: list[str] = []
+    requests: list[str] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(request.method)
+        requests.append(request.method)
         return streamed(*frames[:3], cut=True)
 
     with pytest.raises(Unreachable, match="reset"):
-        await heard(kind, httpx.MockTransport(answer), STORED)
-    assert len(asked) == 6
+        await read_stream(kind, httpx.MockTransport(answer), STORED)
+    assert len(requests) == 6
 
 
 @BOTH
@@ -380,17 +380,17 @@ async def test_the_event_to_go_on_after_is_dropped_where_the_service_repeats_it(
             return streamed(*frames[:3], cut=True)
         return streamed(*frames[2:], DONE)
 
-    events, interaction = await heard(kind, httpx.MockTransport(answer), STORED)
+    events, interaction = await read_stream(kind, httpx.MockTransport(answer), STORED)
     assert interaction.text == "one two"
     assert [one.id for one in events] == [f"e{number}" for number in range(len(frames))]
 
 
 @BOTH
 async def test_a_stream_without_an_end_is_no_whole_answer(kind: str) -> None:
-    told = text_events("one")
-    for sent in ([DONE], [told[1], told[2], DONE], [b"{}\n", DONE], [b"{}"]):
+    events = text_events("one")
+    for sent in ([DONE], [events[1], events[2], DONE], [b"{}\n", DONE], [b"{}"]):
         with pytest.raises(Unreachable):
-            await heard(kind, httpx.MockTransport(lambda _, sent=sent: streamed(*sent)))
+            await read_stream(kind, httpx.MockTransport(lambda _, sent=sent: streamed(*sent)))
     assert added().status == "in_progress"
     assert added(("interaction.created", {"interaction": {}})).status == "in_progress"
     assert added(("interaction.completed", {"interaction": {}})).status == "completed"
@@ -402,14 +402,14 @@ async def test_a_stream_without_an_end_is_no_whole_answer(kind: str) -> None:
 async def test_a_stray_object_does_not_hide_the_events_after_it(kind: str) -> None:
     frames = text_events("one ", "two")
     sent = (*frames[:3], b"{}\n\n", *frames[3:], DONE)
-    _, interaction = await heard(kind, httpx.MockTransport(lambda _: streamed(*sent)))
+    _, interaction = await read_stream(kind, httpx.MockTransport(lambda _: streamed(*sent)))
     assert (interaction.text, interaction.status) == ("one two", "completed")
 
 
 @BOTH
 async def test_a_whole_answer_in_place_of_events_is_taken(kind: str) -> None:
     whole = {"status": "completed", "steps": [{"type": "model_output", "content": [{"type": "text", "text": "x"}]}]}
-    _, interaction = await heard(kind, httpx.MockTransport(lambda _: httpx.Response(200, json=whole)))
+    _, interaction = await read_stream(kind, httpx.MockTransport(lambda _: httpx.Response(200, json=whole)))
     assert interaction.text == "x"
 
 
@@ -417,7 +417,7 @@ async def test_a_whole_answer_in_place_of_events_is_taken(kind: str) -> None:
 async def test_a_refusal_before_the_first_event_is_a_plain_refusal(kind: str) -> None:
     refused = httpx.Response(400, json={"error": {"code": "invalid_request", "message": "wrong"}})
     with pytest.raises(BadRequest, match="wrong"):
-        await heard(kind, httpx.MockTransport(lambda _: refused))
+        await read_stream(kind, httpx.MockTransport(lambda _: refused))
 
 
 @BOTH
@@ -552,9 +552,9 @@ def test_a_result_that_comes_in_pieces_is_joined() -> None:
 
 
 def test_steps_that_the_beginning_tells_are_kept() -> None:
-    said = {"type": "model_output", "content": [{"type": "text", "text": "one "}]}
+    body = {"type": "model_output", "content": [{"type": "text", "text": "one "}]}
     interaction = added(
-        ("interaction.created", {"interaction": {"id": "v1", "status": "in_progress", "steps": [said]}}),
+        ("interaction.created", {"interaction": {"id": "v1", "status": "in_progress", "steps": [body]}}),
         *deltas({"type": "text", "text": "two"}, index=1),
     )
     assert interaction.text == "one two"
@@ -586,11 +586,11 @@ def test_annotations_and_tool_steps_are_kept() -> None:
 
 
 def test_usage_that_the_end_does_not_tell_is_taken_from_where_it_was_told() -> None:
-    told = {"total_input_tokens": 3, "total_output_tokens": 4}
+    usage = {"total_input_tokens": 3, "total_output_tokens": 4}
     for events in (
-        [("step.stop", {"index": 0, "usage": told})],
-        [("step.delta", {"index": 0, "delta": {"type": "text", "text": "x"}, "metadata": {"total_usage": told}})],
-        [("interaction.status_update", {"status": "in_progress", "usage": told})],
+        [("step.stop", {"index": 0, "usage": usage})],
+        [("step.delta", {"index": 0, "delta": {"type": "text", "text": "x"}, "metadata": {"total_usage": usage}})],
+        [("interaction.status_update", {"status": "in_progress", "usage": usage})],
     ):
         interaction = added(*events, ("interaction.completed", {"interaction": {"id": "v", "status": "completed"}}))
         assert interaction.usage is not None
@@ -600,9 +600,9 @@ def test_usage_that_the_end_does_not_tell_is_taken_from_where_it_was_told() -> N
 
 @pytest.mark.parametrize("name", ["interaction.in_progress", "interaction.brand_new", "weather.report", ""])
 def test_events_that_are_not_known_are_passed_on_and_change_nothing(name: str) -> None:
-    found = read_event(Frame(json.dumps({"event_type": name, "x": 1}).encode()))
-    assert isinstance(found, UnknownEvent)
-    assert found.raw["x"] == 1
+    event_read = read_event(Frame(json.dumps({"event_type": name, "x": 1}).encode()))
+    assert isinstance(event_read, UnknownEvent)
+    assert event_read.raw["x"] == 1
 
 
 JSON = st.recursive(

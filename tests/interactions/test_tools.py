@@ -119,11 +119,11 @@ def test_a_function_without_parameters_takes_an_empty_object() -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "message"),
     [(lambda city: city, "no name"), (lambda *cities: cities, "no name"), (print, "cannot be given by name")],
 )
-def test_what_cannot_be_declared_is_refused(call: Any, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_what_cannot_be_declared_is_refused(call: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         function_tool(call)
 
 
@@ -192,7 +192,7 @@ def failing(city: str) -> str:
 
 
 @pytest.mark.parametrize(
-    ("name", "arguments", "told"),
+    ("name", "arguments", "message"),
     [
         ("failing", {"city": "X"}, "LookupError: no such city: X"),
         ("get_weather", {"town": "X"}, "city: Field required"),
@@ -200,12 +200,12 @@ def failing(city: str) -> str:
         ("get_wether", {"city": "X"}, "there is no function 'get_wether'"),
     ],
 )
-def test_what_goes_wrong_in_a_call_is_told_to_the_model(name: str, arguments: dict[str, Any], told: str) -> None:
+def test_what_goes_wrong_in_a_call_is_told_to_the_model(name: str, arguments: dict[str, Any], message: str) -> None:
     emulator = Emulator(answers=[Calls((name, arguments)), "sorry"])
     done = run(emulator, get_weather, failing)
     sent = emulator.requests[1].body["input"][-1]
     assert (sent["is_error"], sent["name"], done.text) == (True, name, "sorry")
-    assert told in sent["result"]
+    assert message in sent["result"]
 
 
 class Report(BaseModel):
@@ -312,14 +312,14 @@ def test_evidence_names_tools_and_sources(dialect: Any) -> None:
     with client_of(emulator, dialect) as client:
         searched = client.create(Request(model=MODEL, input="Who won?", tools=(GoogleSearch(),)))
         read = client.create(Request(model=MODEL, input="Read https://example.com/a.", tools=(UrlContext(),)))
-    found = evidence_of(searched)
-    assert (found.tools, [citation.text for citation in found.citations]) == (("google_search",), ["Grüße"])
+    evidence = evidence_of(searched)
+    assert (evidence.tools, [citation.text for citation in evidence.citations]) == (("google_search",), ["Grüße"])
     assert evidence_of(read).pages == ("https://example.com/a",)
 
 
 def test_an_answer_that_was_to_be_grounded_and_has_no_source_shows_it() -> None:
-    said = {"type": "model_output", "content": [{"type": "text", "text": "I just know"}]}
-    with client_of(Emulator(answers=[Steps(said)])) as client:
+    output = {"type": "model_output", "content": [{"type": "text", "text": "I just know"}]}
+    with client_of(Emulator(answers=[Steps(output)])) as client:
         answer = client.create(Request(model=MODEL, input="Who won?", tools=(GoogleSearch(),)))
     assert looks_up([GoogleSearch()])
     assert looks_up([{"type": "google_search"}])
@@ -336,8 +336,8 @@ def test_a_call_with_arguments_that_cannot_be_read_is_answered_and_not_carried_o
 
     functions = functions_of([erase])
     steps = [
-        {"type": "function_call", "id": str(number), "name": "erase", "arguments": told}
-        for number, told in enumerate(['{"path": "a"}', '{"path": "b', ["c"], 7, "null", {"path": "d"}])
+        {"type": "function_call", "id": str(number), "name": "erase", "arguments": arguments}
+        for number, arguments in enumerate(['{"path": "a"}', '{"path": "b', ["c"], 7, "null", {"path": "d"}])
     ]
     calls = Interaction(status="requires_action", steps=tuple(steps)).calls
     results = call_functions(calls, functions)

@@ -125,9 +125,9 @@ async def test_a_user_and_a_password_in_the_address_are_told_to_the_gateway(clie
         async with client_of(server) as client:
             await client.exchange(CALL)
             await client.exchange(Call("POST", "/interactions", b"{}", {"x-more": "1"}))
-    told = b"authorization: basic " + base64.b64encode(b"me:w rd").lower()
+    header = b"authorization: basic " + base64.b64encode(b"me:w rd").lower()
     assert len(server.received) == 2
-    assert all(told in received.lower() for received in server.received)
+    assert all(header in received.lower() for received in server.received)
     assert all(received.startswith(b"POST /behind/v1/interactions ") for received in server.received)
 
 
@@ -144,11 +144,11 @@ async def test_an_error_that_is_its_own_cause_is_told_like_any_other() -> None:
 
 async def test_one_bad_certificate_ends_nothing_once_the_service_has_answered() -> None:
     class Moody(httpx.AsyncBaseTransport):
-        asked = 0
+        requests = 0
 
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-            self.asked += 1
-            if self.asked == 2:
+            self.requests += 1
+            if self.requests == 2:
                 raise httpx.ConnectError("refused") from ssl.SSLCertVerificationError("expired")
             return httpx.Response(200, content=ANSWER)
 
@@ -186,12 +186,12 @@ async def test_a_silent_server_is_left_when_the_read_timeout_is_over(client_of: 
 
 
 async def test_a_cancelled_call_closes_its_connection_and_the_client_goes_on(client_of: Make) -> None:
-    asked = 0
+    requests = 0
 
     def behaviour(_: int) -> Behaviour:
-        nonlocal asked
-        asked += 1
-        return silence if asked == 1 else reply()
+        nonlocal requests
+        requests += 1
+        return silence if requests == 1 else reply()
 
     async with serving(behaviour) as server, client_of(server) as client:
         task = asyncio.create_task(client.exchange(CALL))

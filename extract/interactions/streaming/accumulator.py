@@ -52,10 +52,10 @@ class Accumulator:
         self.completed = False
         self.checkpoint: str | None = None
         """A token to go on from after a cut, while nothing has come since."""
-        self._head: JsonObject = {}
+        self._head: JsonObject = {}  # all fields but the steps
         self._steps: dict[int, JsonObject] = {}
-        self._whole: list[Any] = []
-        self._arguments: dict[int, str] = {}
+        self._whole: list[Any] = []  # the steps of the last event, where it has them: these replace what was added up
+        self._arguments: dict[int, str] = {}  # JSON text of calls, which can be parsed only once it is whole
         self._media: dict[int, _Media] = {}
         self._results: set[int] = set()  # steps whose result has begun to come
         self._usage: JsonObject = {}
@@ -77,7 +77,7 @@ class Accumulator:
         """Return what has come so far, as a copy."""
         for media in self._media.values():
             media.join()
-        raw = deepcopy(self._raw())
+        raw = deepcopy(self._raw())  # later events extend the same objects
         if not self._whole:
             for place, index in enumerate(sorted(self._steps)):
                 if index in self._arguments:
@@ -96,6 +96,7 @@ class Accumulator:
                 self.checkpoint = event.continuation_token or self.checkpoint
                 self._usage = object_of(event.raw.get("usage")) or self._usage
             case StepStarted():
+                # A step may start twice, after a replay inside the stream: the second start counts.
                 self._forget(event.index)
                 self._steps[event.index] = deepcopy(event.step)
                 self.checkpoint = None
@@ -108,7 +109,7 @@ class Accumulator:
 
     def _set_head(self, event: Created | Completed) -> None:
         resource = object_of(event.raw.get("interaction"))
-        if isinstance(event, Created):
+        if isinstance(event, Created):  # a second one means that the answer starts again
             self._head, self._steps, self._arguments, self._media, self._results = {}, {}, {}, {}, set()
         else:
             self.completed = True
@@ -145,6 +146,7 @@ class Accumulator:
 
     def _apply(self, index: int, delta: JsonObject) -> None:
         kind = string_of(delta.get("type"))
+        # The start of a step may be missing: the kind of its first delta then tells what it is.
         step = self._steps.setdefault(index, self._opened(kind))
         if kind in ("text", "text_annotation_delta"):
             _add_text(_content_of(step, "text"), delta)
@@ -183,6 +185,7 @@ class Accumulator:
         if media is not None and piece is not None:
             media.pieces.append(piece)
         elif ("data" in content or "uri" in content) and content is not step:
+            # A second image of one step; in the flat list of the `outputs` form each image is a step of its own.
             step["content"].append(dict(delta))
         else:
             content |= delta

@@ -91,6 +91,7 @@ def _all_hops(body: bytes, state: StreamState, retry: Retry, *, stored: bool, ti
         yield from _hop(call, state, retry, stored=stored)
         last = state.hop.interaction()
         token = last.continuation_token
+        # A token that comes again would repeat the hop that it began: the chain ends as the service left it.
         if last.status != "requires_continuation" or not token or token == state.token or state.hops >= MAX_HOPS:
             return state.interaction
         call = replace(call, body=next_hop(body, last, token))
@@ -129,11 +130,12 @@ def _hop(first: Call, state: StreamState, retry: Retry, *, stored: bool) -> Oper
             yield from _connection(state)
             return
         except (Unreachable, RateLimited) as error:
-            if not opened:
+            if not opened:  # `with_retries` has given up already
                 raise lost or error from None
+            # The place, not the event count: a service that repeats the same events for ever must not look alive.
             if state.place(stored=stored) != place:
                 backoff = _after_cut()
-            wait = backoff.after(error)
+            wait = backoff.after(error)  # before `_onward`, which changes the state: giving up must leave what came
             onward = _onward(first, state, stored=stored)
             if onward is None:
                 raise error from None
@@ -142,6 +144,7 @@ def _hop(first: Call, state: StreamState, retry: Retry, *, stored: bool) -> Oper
             call, lost = onward, error
             yield wait
         except (BadRequest, Denied) as error:
+            # Not to be able to resume says less about what went wrong than the cut that came before it.
             raise (error if opened else lost or error) from None
 
 
@@ -156,6 +159,7 @@ def _onward(first: Call, state: StreamState, *, stored: bool) -> Call | None:
     A hop of which nothing has come is created again. A stream that is not stored is lost, but for a checkpoint that
     nothing has come after.
     """
+    # Resuming goes by GET; the POST of a hop without events has created nothing that is known, and is sent again.
     if first.method == "GET" or not state.begun:
         path = first.path.partition("?")[0]
     elif stored and state.hop.id:
@@ -164,6 +168,7 @@ def _onward(first: Call, state: StreamState, *, stored: bool) -> Call | None:
         return None if stored else _from_checkpoint(first, state)
     if state.last_event_id:
         return _resumed(path, state.last_event_id)
+    # Without an event to go on after, the service sends all events of the interaction again.
     state.expect_replay()
     return _resumed(path, None) if state.begun else first
 
@@ -184,7 +189,8 @@ def _connection(state: StreamState) -> Operation[StreamOrder | Event, None]:
     try:
         done = yield from _frames(parser, state)
     except Unreachable:
-        if state.hop.completed:  # only the end mark is missing
+        # The answer is complete with its last event; a cut after that concerns only the end mark.
+        if state.hop.completed:
             return
         raise
     if parser.stray and not state.hop.completed:
@@ -195,7 +201,7 @@ def _connection(state: StreamState) -> Operation[StreamOrder | Event, None]:
 
 def _frames(parser: SseParser, state: StreamState) -> Operation[StreamOrder | Event, bool]:
     """Read the events of a connection to its end, and return whether that was marked."""
-    seen: str | None = state.last_event_id  # a service may repeat the event that the stream is to go on after
+    seen: str | None = state.last_event_id  # a service may repeat the event that the stream goes on after
     while True:
         chunk: bytes | None = yield Read()
         for frame in parser.feed(chunk) if chunk is not None else parser.close():
@@ -206,7 +212,7 @@ def _frames(parser: SseParser, state: StreamState) -> Operation[StreamOrder | Ev
                 raise state.refusal(event.error)
             if not event.id or event.id != seen:
                 yield from state.add(event)
-            seen = None
+            seen = None  # only the first event can be that repetition
         if chunk is None:
             return False
 
