@@ -36,7 +36,8 @@ from results import write_section
 from workload import messages
 
 from extract import Client, Emulator, Limits, ResponseCache, run
-from extract.distributed.run import run_on_ray
+from extract.distributed import ClusterSpec, run_on_ray
+from extract.runner.options import OutputTarget, RunOptions
 from extract.testing import running_server
 
 NODE = {"num_cpus": 1, "object_store_memory": 200_000_000}
@@ -74,19 +75,15 @@ def job(url: str, folder: Path, rows: int, *, workers: int = WORKERS, slots: int
     source = folder / "in.parquet"
     messages(rows).write_parquet(source)
     options = {"limits": Limits(concurrency=slots), "budget": None} | options
+    output = folder / "out.parquet"
+    target = OutputTarget(path=output, cache=folder / "out.parquet.cache", pipeline="benchmark", overwrite=True)
     return run_on_ray(
         str(source),
         extractor,
-        output=folder / "out.parquet",
+        RunOptions.of(output=output, row_id="id", **options),
+        target=target,
         client=Client("key", base_url=url),
-        offline=False,
-        address=None,
-        workers=workers,
-        pipeline="benchmark",
-        cache=folder / "out.parquet.cache",
-        overwrite=True,
-        row_id="id",
-        **options,
+        spec=ClusterSpec(workers=workers),
     )
 
 
