@@ -74,27 +74,33 @@ def job(url: str, folder: Path, rows: int, *, workers: int = WORKERS, slots: int
     """Run the job on the cluster. The input is a Parquet file of its own."""
     source = folder / "in.parquet"
     messages(rows).write_parquet(source)
-    options = {"limits": Limits(concurrency=slots), "budget": None} | options
-    output = folder / "out.parquet"
-    target = OutputTarget(path=output, cache=folder / "out.parquet.cache", pipeline="benchmark", overwrite=True)
+    keywords: Any = {
+        "output": folder / "out.parquet",
+        "cache": folder / "out.parquet.cache",
+        "pipeline": "benchmark",
+        "overwrite": True,
+        "row_id": "id",
+        "limits": Limits(concurrency=slots),
+    }
+    keywords |= options
     return run_on_ray(
         str(source),
         extractor,
-        RunOptions.of(output=output, row_id="id", **options),
-        target=target,
+        RunOptions.of(**keywords),
+        target=OutputTarget.of(**keywords),
         client=Client("key", base_url=url),
         spec=ClusterSpec(workers=workers),
     )
 
 
-def most_in(times: list[float], window: float) -> int:
-    """Return the most requests that came within any window of so many seconds."""
-    times, first, most = sorted(times), 0, 0
+def max_in(times: list[float], window: float) -> int:
+    """Return the largest number of requests that came within any window of that many seconds."""
+    times, first, count = sorted(times), 0, 0
     for index, at in enumerate(times):
         while times[first] < at - window:
             first += 1
-        most = max(most, index - first + 1)
-    return most
+        count = max(count, index - first + 1)
+    return count
 
 
 def tell_rate(emulator: Emulator, rpm: int) -> float:
@@ -102,7 +108,7 @@ def tell_rate(emulator: Emulator, rpm: int) -> float:
     seen = [request.at for request in emulator.requests]
     span = max(seen) - min(seen)
     window = min(60.0, span)
-    share = most_in(seen, window) / (rpm * window / 60)
+    share = max_in(seen, window) / (rpm * window / 60)
     tell(f"most requests in {window:.0f} s, share of the quota", f"{share:.3f}", "<= 1.02", ok=share <= 1.02)
     refused = emulator.stats()["refused_by_quota"]
     tell("requests refused by the quota", refused, "<= 2 %", ok=refused <= 0.02 * len(seen))
@@ -148,22 +154,22 @@ def budget(folder: Path, *, quick: bool) -> None:
 def processes(nodes: Cluster, name: str) -> list[int]:
     """Return the processes of actors of a class, children of this cluster's nodes only."""
     raylets = {node.all_processes["raylet"][0].process.pid for node in nodes.list_all_nodes()}
-    found = []
+    pids = []
     for folder in Path("/proc").iterdir():
         try:
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
             if parent in raylets and f"ray::{name}" in (folder / "cmdline").read_text():
-                found.append(int(folder.name))
+                pids.append(int(folder.name))
         except (OSError, ValueError, IndexError):
             continue
-    return found
+    return pids
 
 
 def kills(folder: Path, *, quick: bool) -> None:
-    """Three workers, the quota and the keeper of the cache are killed: nothing is lost, little is asked twice."""
+    """Three workers, the quota and the cache actor are killed: nothing is lost, little is asked twice."""
     rows, rpm, slots = (6_000, 6_000, 32) if quick else (20_000, 15_000, 64)
     emulator = Emulator(latency=0.2, rpm=rpm)
-    victims = ("MapWorker", "Quota", "MapWorker", "AnswerKeeper", "MapWorker")
+    victims = ("MapWorker", "QuotaActor", "MapWorker", "CacheActor", "MapWorker")
     struck: list[str] = []
 
     def strike(nodes: Cluster) -> None:
@@ -184,7 +190,7 @@ def kills(folder: Path, *, quick: bool) -> None:
     answered = Counter(str(request.body["input"]) for request in emulator.requests[:before] if request.status == 200)
     twice = answered.total() - len(answered)
     flying = slots * struck.count("MapWorker")
-    tell("actors killed", len(struck), "3 workers, quota and keeper", ok=struck == [*victims])
+    tell("actors killed", len(struck), "3 workers, quota and cache actor", ok=struck == [*victims])
     table = pl.read_parquet(result.output)
     whole = table["id"].to_list() == list(range(rows)) and result.totals.valid == rows
     tell("rows lost", rows - result.totals.valid, "0, and in order", ok=whole)

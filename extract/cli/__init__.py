@@ -11,7 +11,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Run the command; an error of ours is one line on stderr, never a traceback."""
+    """Run the command. An ExtractError is printed as one line on stderr, without a traceback."""
     try:
         app(prog_name="extract")
     except ExtractError as error:

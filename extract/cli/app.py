@@ -1,4 +1,4 @@
-"""What can be typed. Only signatures: the work is in the module of each command."""
+"""The commands and their options. Signatures only: the work is in the module of each command."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ Tier = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
-def _say_version(wanted: bool) -> None:
+def _print_version(wanted: bool) -> None:
     if wanted:
         from importlib.metadata import version
 
@@ -55,12 +55,12 @@ def _say_version(wanted: bool) -> None:
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version.", callback=_say_version, is_eager=True)
+        bool, typer.Option("--version", help="Print the version.", callback=_print_version, is_eager=True)
     ] = False,
 ) -> None:
     """Typed tables from texts and documents, through Google's Gemini Interactions API.
 
-    Begin with `extract init classify`; `extract COMMAND --help` tells more.
+    Begin with `extract init classify`; `extract COMMAND --help` shows the options.
     """
 
 
@@ -77,62 +77,64 @@ def run(
     base_url: Annotated[str | None, typer.Option(help="Another address of the API.")] = None,
     dialect: Annotated[Literal["steps", "outputs"], typer.Option(help="Wire form; Google serves steps.")] = "steps",
     id_column: Annotated[str | None, typer.Option("--id", help="Column that names rows in the errors file.")] = None,
-    concurrency: Annotated[int, typer.Option(min=1, help="Most requests in flight.")] = 64,
+    concurrency: Annotated[int, typer.Option(min=1, help="Maximum number of requests in flight.")] = 64,
     rpm: Annotated[float | None, typer.Option(min=1, help="Requests a minute; learned if not given.")] = None,
     tpm: Annotated[float | None, typer.Option(min=1, help="Input tokens a minute.")] = None,
     rpd: Annotated[float | None, typer.Option(min=1, help="Requests a day, Pacific time.")] = None,
     budget: Annotated[
-        str | None, typer.Option(metavar="USD", help="Spend at most so much in this run; stop before it is passed.")
+        str | None, typer.Option(metavar="USD", help="Spend at most this much in this run; stop before it is exceeded.")
     ] = None,
     budget_tokens: Annotated[int | None, typer.Option(min=1, help="The same in tokens of all kinds.")] = None,
     service_tier: Tier = None,
-    deadline: Annotated[str | None, typer.Option(help="Give a row up after so long: 90s, 15m, 2h.")] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
+    deadline: Annotated[str | None, typer.Option(help="Give a row up after this time: 90s, 15m, 2h.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N rows.")] = None,
     show: Annotated[
-        bool, typer.Option("--show", help="Print each row with its answer: --limit of them, or 20. -o may be left out.")
+        bool,
+        typer.Option("--show", help="Print the first --limit rows, or 20, with their answers; works without -o."),
     ] = False,
-    prefix: Annotated[str, typer.Option(help="Put before the names of the new columns.")] = "",
-    retry_rejected: Annotated[bool, typer.Option("--retry-rejected", help="Ask rows rejected before anew.")] = False,
+    prefix: Annotated[str, typer.Option(help="Prefix for the names of the new columns.")] = "",
+    retry_rejected: Annotated[bool, typer.Option("--retry-rejected", help="Ask rejected rows again.")] = False,
     require_grounding: Annotated[
-        bool, typer.Option("--require-grounding", help="Reject rows with a value that stands nowhere in the record.")
+        bool, typer.Option("--require-grounding", help="Reject rows with a value that is not in the record.")
     ] = False,
     samples: Annotated[
-        int, typer.Option(min=1, help="Ask each row so often and vote per field; _agreement tells the share.")
+        int, typer.Option(min=1, help="Ask each row N times and vote per field; _agreement has the shares.")
     ] = 1,
     provenance: Annotated[
-        bool, typer.Option("--provenance", help="Add the column _extract: what each row took, and from which model.")
+        bool, typer.Option("--provenance", help="Add the column _extract: model, tokens, cost and more of each row.")
     ] = False,
     inline_limit: Annotated[
-        int, typer.Option(min=0, metavar="BYTES", help="Larger files are uploaded once each, not sent in requests.")
+        int,
+        typer.Option(min=0, metavar="BYTES", help="Upload larger files, once each, and send only a reference."),
     ] = 8_000_000,
     keep_files: Annotated[
         bool, typer.Option("--keep-files", help="Leave uploaded files on the service (48 h) for the next run.")
     ] = False,
     stop_after_failures: Annotated[
-        int, typer.Option(min=0, help="Stop when so many rows fail before one succeeds; 0: never.")
+        int, typer.Option(min=0, help="Stop when N rows fail before one succeeds; 0: never.")
     ] = 20,
-    cache: Annotated[Path | None, typer.Option(help="Where answers are kept. [default: OUTPUT.cache]")] = None,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="Keep no answers: a rerun pays again.")] = False,
+    cache: Annotated[Path | None, typer.Option(help="File that stores the answers. [default: OUTPUT.cache]")] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Store no answers: a rerun pays again.")] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file this pipeline did not write.")] = False,
     engine: Annotated[
         Literal["local", "ray"], typer.Option(help="ray: on a Ray cluster, from Parquet files (docs/cluster.md).")
     ] = "local",
     address: Annotated[
-        str | None, typer.Option(help="Ray cluster to ask; auto: the one of this machine. [default: a new one here]")
+        str | None, typer.Option(help="Ray cluster to use; auto: the one of this machine. [default: a new one here]")
     ] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Ray actors that ask, each with --concurrency requests. [default: 2]")
+        int | None, typer.Option(min=1, help="Ray actors that send requests, --concurrency each. [default: 2]")
     ] = None,
     as_json: AsJson = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
 ) -> None:
     """Ask the pipeline of every row of INPUT and write a typed table.
 
-    Rejected rows go to OUTPUT's name + .errors.parquet. Run the same command again to go on where it stopped.
+    Rejected rows go to OUTPUT's name + .errors.parquet. Run the same command again to continue where it stopped.
 
     Exit status: 0 every row valid, 3 some rejected, 1 stopped, 2 wrong usage, 130 interrupted.
     """
-    typed = locals()  # each option under its name: a new one is written once, above
+    typed = locals()  # all options by name, so that a new one is written only once, above
     from extract.cli.run import run_command
 
     raise typer.Exit(run_command(**typed))
@@ -163,14 +165,14 @@ def estimate(
     pipeline: Pipeline,
     data: Input,
     model: Model = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first so many rows.")] = None,
-    cache: Annotated[Path | None, typer.Option(help="The cache of the run: what is in it is not asked again.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N rows.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="The cache of the run: answers in it cost nothing.")] = None,
     paid_sample: Annotated[
-        int | None, typer.Option(min=2, metavar="N", help="Ask and pay for N rows to see what they take.")
+        int | None, typer.Option(min=2, metavar="N", help="Ask and pay for N rows to measure their tokens.")
     ] = None,
     base_url: Annotated[str | None, typer.Option(help="Another address of the API.")] = None,
-    samples: Annotated[int, typer.Option(min=1, help="As in the run: ask each row so often.")] = 1,
-    rpm: Annotated[float | None, typer.Option(min=1, help="Your quota, requests a minute: how long it takes.")] = None,
+    samples: Annotated[int, typer.Option(min=1, help="As in the run: ask each row N times.")] = 1,
+    rpm: Annotated[float | None, typer.Option(min=1, help="Your quota, requests a minute, for the time.")] = None,
     tpm: Annotated[float | None, typer.Option(min=1, help="Your quota, input tokens a minute.")] = None,
     rpd: Annotated[float | None, typer.Option(min=1, help="Your quota, requests a day.")] = None,
     as_json: AsJson = False,
@@ -210,17 +212,17 @@ def evaluate(
     *,
     on: Annotated[str, typer.Option(help="Column that names a record in all files.", show_default=False)],
     prefix: Annotated[
-        str | None, typer.Option(help="What stands before the outputs' columns. [default: as Parquet tells]")
+        str | None, typer.Option(help="Prefix of the outputs' columns. [default: read from Parquet]")
     ] = None,
-    day_first: Annotated[bool, typer.Option(help="Whether 05/04/2026 in a text is 5 April, or May 4.")] = True,
+    day_first: Annotated[bool, typer.Option(help="Read 05/04/2026 in a text as 5 April, not as May 4.")] = True,
     against: Annotated[
         str | None, typer.Option(metavar="OTHER", help="Another output: what changed, which is right more often.")
     ] = None,
     confusion: Annotated[
-        str | None, typer.Option(metavar="FIELD", help="Show each label of a field, and what it was mistaken for.")
+        str | None, typer.Option(metavar="FIELD", help="Show each label of a field, and what was answered instead.")
     ] = None,
     key: Annotated[
-        list[str] | None, typer.Option(metavar="LIST=FIELD,...", help="What members of a list are known by.")
+        list[str] | None, typer.Option(metavar="LIST=FIELD,...", help="Fields that identify the members of a list.")
     ] = None,
     decide: Annotated[
         list[str] | None,
@@ -231,9 +233,9 @@ def evaluate(
     as_json: AsJson = False,
 ) -> None:
     """Compare an output with gold answers: matches per field, F1 and kappa, with 95 % intervals, cost per right row."""
-    from extract.cli.evaluate import Judging, evaluate_command
+    from extract.cli.evaluate import EvalOptions, evaluate_command
 
-    options = Judging(
+    options = EvalOptions(
         on=on,
         prefix=prefix,
         day_first=day_first,
@@ -254,9 +256,9 @@ def report(
     report_path: Annotated[Path, typer.Option("-o", "--report", help="Ends in .html.")] = Path("report.html"),
     gold: Annotated[str | None, typer.Option(help="The right answers, one row per record.")] = None,
     on: Annotated[str | None, typer.Option(help="Column that names a record in both files.")] = None,
-    rows: Annotated[int, typer.Option(min=1, help="Show at most so many records.")] = 2_000,
+    rows: Annotated[int, typer.Option(min=1, help="Show at most N records.")] = 2_000,
     cache: Annotated[Path | None, typer.Option(help="The cache of the run. [default: OUTPUT.cache]")] = None,
-    source: Annotated[str | None, typer.Option(help="The input of the run: shows what rejected rows said.")] = None,
+    source: Annotated[str | None, typer.Option(help="The input of the run, for the texts of rejected rows.")] = None,
 ) -> None:
     """Write one HTML file about a run: counts, cost, timeline, errors, values, scores, and a table to search.
 
@@ -283,7 +285,7 @@ def emulate(
 ) -> None:
     """Serve the Interactions API on this machine, without a model: answers come from a rule reader.
 
-    GET /stats shows what it has seen.
+    GET /stats shows what it has received.
     """
     from extract.cli.emulate import emulate_command
 
@@ -302,20 +304,20 @@ def emulate(
     )
 
 
-kept_answers = typer.Typer(no_args_is_help=True, help="Look into a cache of answers.")
-app.add_typer(kept_answers, name="cache")
+cache_commands = typer.Typer(no_args_is_help=True, help="Inspect a cache of answers.")
+app.add_typer(cache_commands, name="cache")
 CachePath = Annotated[Path, typer.Argument(help="The cache, as in OUTPUT.cache.", show_default=False)]
 
 
-@kept_answers.command(name="show")
+@cache_commands.command(name="show")
 def cache_show(path: CachePath, as_json: AsJson = False) -> None:
-    """Show how many answers it holds, and what all runs with it have taken."""
+    """Show how many answers it holds, and what all runs with it have used and cost."""
     from extract.cli.cache import show_command
 
     show_command(path, as_json=as_json)
 
 
-@kept_answers.command(name="verify")
+@cache_commands.command(name="verify")
 def cache_verify(path: CachePath, as_json: AsJson = False) -> None:
     """Check that every answer can be read. Exit status: 0 whole, 1 damaged, 2 no cache."""
     from extract.cli.cache import verify_command

@@ -21,14 +21,14 @@ __all__ = ["show_command", "verify_command"]
 
 
 def show_command(path: Path, *, as_json: bool) -> None:
-    """Print how many answers there are and what all runs with this cache have taken."""
+    """Print how many answers there are, and what all runs with this cache have used and cost."""
     with _opened(path) as cache:
         answers, span, spent, relaxed = len(cache), cache.span(), cache.spent(), cache.relaxed()
     first, last = (None, None) if span is None else (_when(span[0]), _when(span[1]))
     if as_json:
-        found = {"answers": answers, "bytes": path.stat().st_size, "first": first, "last": last}
+        summary = {"answers": answers, "bytes": path.stat().st_size, "first": first, "last": last}
         rungs = [{"schema": key.hex(), "rung": rung} for key, rung in relaxed]
-        sys.stdout.write(json.dumps(found | {"spent": [_as_json(one) for one in spent], "relaxed": rungs}) + "\n")
+        sys.stdout.write(json.dumps(summary | {"spent": [_as_json(one) for one in spent], "relaxed": rungs}) + "\n")
         return
     console = Console(width=None if sys.stdout.isatty() else 120)
     console.print(f"{answers:,} answers, {path.stat().st_size:,} bytes" + (f", {first} to {last}" if span else ""))
@@ -41,22 +41,27 @@ def show_command(path: Path, *, as_json: bool) -> None:
 def verify_command(path: Path, *, as_json: bool) -> int:
     """Print whether every answer can be read; return the exit status."""
     with _opened(path) as cache:
-        found = cache.verify(decode)
-    damaged = [key.hex() for key in found.damaged]
+        verification = cache.verify(decode)
+    damaged = [key.hex() for key in verification.damaged]
     if as_json:
-        report = {"ok": found.ok, "answers": found.answers, "damaged": damaged, "problems": found.problems}
+        report = {
+            "ok": verification.ok,
+            "answers": verification.answers,
+            "damaged": damaged,
+            "problems": verification.problems,
+        }
         sys.stdout.write(json.dumps(report) + "\n")
-    elif found.ok:
-        sys.stdout.write(f"{path}: {found.answers:,} answers, all of them whole" + "\n")
+    elif verification.ok:
+        sys.stdout.write(f"{path}: {verification.answers:,} answers, all readable" + "\n")
     else:
-        for problem in found.problems[:10]:
+        for problem in verification.problems[:10]:
             sys.stdout.write(f"{path}: {problem}" + "\n")
         if damaged:
             shown = ", ".join(key[:12] for key in damaged[:10])
             sys.stdout.write(
                 f"{path}: {len(damaged):,} answers cannot be read; the next run asks these again: {shown}" + "\n"
             )
-    return 0 if found.ok else 1
+    return 0 if verification.ok else 1
 
 
 def _opened(path: Path) -> ResponseCache:

@@ -1,4 +1,4 @@
-"""What a shell is offered when somebody presses Tab: files of the right kind, and the folders they may be in."""
+"""Shell completion: files with the right ending, and the folders in which they may be."""
 
 from __future__ import annotations
 
@@ -7,27 +7,24 @@ from collections.abc import Iterator
 
 from extract.io.sinks.formats import SINKS
 
-__all__ = ["inputs", "outputs", "pipelines", "tables"]
+__all__ = ["inputs", "outputs", "pipelines"]
 
 _TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".xlsx")
 
 
 def pipelines(incomplete: str) -> list[str]:
-    """Return the Python files that begin so, and folders."""
+    """Return the Python files and the folders that begin with `incomplete`."""
     return list(_matching(incomplete, (".py",)))
 
 
 def inputs(incomplete: str) -> list[str]:
-    """Return the tables that begin so, and folders: these can be an input, too."""
+    """Return the tables and the folders that begin with `incomplete`; a folder can be an input, too."""
     return list(_matching(incomplete, _TABLES))
 
 
 def outputs(incomplete: str) -> list[str]:
-    """Return the outputs that begin so, and folders."""
+    """Return the outputs and the folders that begin with `incomplete`."""
     return list(_matching(incomplete, tuple(SINKS)))
-
-
-tables = inputs
 
 
 def _matching(incomplete: str, endings: tuple[str, ...]) -> Iterator[str]:

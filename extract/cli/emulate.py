@@ -1,4 +1,4 @@
-"""`extract emulate`: the API in a box, on a port of this machine."""
+"""`extract emulate`: the emulator as a server, on a port of this machine."""
 
 from __future__ import annotations
 
@@ -49,12 +49,12 @@ def emulate_command(
         keep_requests=False,
         count_distinct=True,
     )
-    # The server lets the signal through once it has shut down; the end must still be Python's own, which removes the
+    # The server raises the signal again once it has shut down. Python must still exit normally, as that removes the
     # temporary folder with uploaded files.
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
-    serve(emulator, port=port, on_ready=_say_ready)
+    serve(emulator, port=port, on_ready=_print_url)
 
 
-def _say_ready(url: str) -> None:
+def _print_url(url: str) -> None:
     sys.stdout.write(f"{url}\n")
     sys.stdout.flush()

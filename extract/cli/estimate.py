@@ -25,19 +25,19 @@ from extract.schema import OutputSchema, compile_schema
 
 __all__ = ["Quota", "estimate_command"]
 
-_MOST_LOSSES = 10
+_MAX_LOSSES = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
-    """What the project may send, as far as it was typed: requests and input tokens a minute, requests a day."""
+    """What the project may send, None where not given: requests and input tokens a minute, requests a day."""
 
     rpm: float | None
     tpm: float | None
     rpd: float | None
 
-    def minutes(self, found: Estimate) -> float | None:
-        return found.minutes(rpm=self.rpm, tpm=self.tpm, rpd=self.rpd)
+    def minutes(self, result: Estimate) -> float | None:
+        return result.minutes(rpm=self.rpm, tpm=self.tpm, rpd=self.rpd)
 
 
 def estimate_command(
@@ -62,18 +62,18 @@ def estimate_command(
         source = take_rows(source, limit)
     paid = None if paid_sample is None else _pay(source, extractor, paid_sample, cache, base_url)
     with ResponseCache(cache, read_only=True) if cache is not None and cache.exists() else nullcontext() as answers:
-        found = estimate(source, extractor, endpoint=_endpoint(base_url), cache=answers, paid=paid, samples=samples)
+        result = estimate(source, extractor, endpoint=_endpoint(base_url), cache=answers, paid=paid, samples=samples)
     schema = compile_schema(extractor.schema)
     if as_json:
-        told = found.as_json() | {"minutes_at_quota": quota.minutes(found)} | _schema_json(schema)
-        sys.stdout.write(json.dumps(told, default=str) + "\n")
+        summary = result.as_json() | {"minutes_at_quota": quota.minutes(result)} | _schema_json(schema)
+        sys.stdout.write(json.dumps(summary, default=str) + "\n")
         return
     say_warnings(schema)
-    sys.stdout.write("\n".join([*_lines(found), *_time_lines(found, quota), *_loss_lines(schema)]) + "\n")
+    sys.stdout.write("\n".join([*_lines(result), *_time_lines(result, quota), *_loss_lines(schema)]) + "\n")
 
 
 def _endpoint(base_url: str | None) -> Endpoint:
-    """Return who would be asked, without a key: only the content keys of the cache depend on it."""
+    """Return the endpoint of the run, without a key: only the content keys of the cache depend on it."""
     url = base_url or os.environ.get("GOOGLE_GEMINI_BASE_URL") or GOOGLE_URL
     return Endpoint(api_key="estimate", base_url=url)
 
@@ -88,40 +88,40 @@ def _pay(source: Source, extractor: Extractor, rows: int, cache: Path | None, ba
         return pay_sample(source, extractor, rows, client=client, cache=answers)
 
 
-def _lines(found: Estimate) -> Iterator[str]:
-    yield from _request_lines(found)
-    low, high = found.input_interval
-    sampled = f"{low:,} to {high:,} at 95 %, from {found.sampled:,} prompts"
-    doubt = "all prompts counted" if found.requests_exact else sampled
-    yield f"about {found.input_tokens:,} tokens in ({doubt})"
-    if found.paid is None or found.output_interval is None:
-        yield f"about {found.output_tokens:,} tokens out (a guess from the schema; thoughts, retries, repairs on top)"
+def _lines(result: Estimate) -> Iterator[str]:
+    yield from _request_lines(result)
+    low, high = result.input_interval
+    sampled = f"{low:,} to {high:,} at 95 %, from {result.sampled:,} prompts"
+    doubt = "all prompts counted" if result.requests_exact else sampled
+    yield f"about {result.input_tokens:,} tokens in ({doubt})"
+    if result.paid is None or result.output_interval is None:
+        yield f"about {result.output_tokens:,} tokens out (a guess from the schema, without thoughts and repairs)"
     else:
-        low, high = found.output_interval
-        yield f"about {found.output_tokens:,} tokens out, thoughts included ({low:,} to {high:,} at 95 %)"
-    for tier, cost in found.costs.items():
-        interval = found.cost_intervals[tier]
+        low, high = result.output_interval
+        yield f"about {result.output_tokens:,} tokens out, thoughts included ({low:,} to {high:,} at 95 %)"
+    for tier, cost in result.costs.items():
+        interval = result.cost_intervals[tier]
         doubt = "" if interval is None else f" ({money(interval[0])} to {money(interval[1])} at 95 %)"
         yield f"{tier}: " + (
-            "price unknown" if cost is None else f"about {money(cost)}{doubt}, at {_rates(found, tier)}"
+            "price unknown" if cost is None else f"about {money(cost)}{doubt}, at {_rates(result, tier)}"
         )
-    yield f"prices of {found.priced_on.isoformat()}, by {found.price_source}"
-    if found.paid is not None:
-        yield _paid_line(found.paid)
+    yield f"prices of {result.priced_on.isoformat()}, by {result.price_source}"
+    if result.paid is not None:
+        yield _paid_line(result.paid)
 
 
-def _rates(found: Estimate, tier: str) -> str:
-    price = found.prices[tier]
+def _rates(result: Estimate, tier: str) -> str:
+    price = result.prices[tier]
     if price is None or price.per_million is None:
-        return "rates that go by the size of the prompt"
-    given, _, taken = price.per_million
-    return f"${given:,.2f} in and ${taken:,.2f} out per million tokens"
+        return "rates that depend on the size of the prompt"
+    input_price, _, output_price = price.per_million
+    return f"${input_price:,.2f} in and ${output_price:,.2f} out per million tokens"
 
 
-def _time_lines(found: Estimate, quota: Quota) -> Iterator[str]:
-    minutes = quota.minutes(found)
+def _time_lines(result: Estimate, quota: Quota) -> Iterator[str]:
+    minutes = quota.minutes(result)
     if minutes is None:
-        yield "time: name the limits of your project with --rpm, --tpm or --rpd to see how long it takes at least"
+        yield "time: give the limits of your project with --rpm, --tpm or --rpd to see the minimum"
     else:
         yield f"time: at least {_duration(minutes)} at this quota"
 
@@ -133,17 +133,17 @@ def _duration(minutes: float) -> str:
 
 
 def _loss_lines(schema: OutputSchema) -> Iterator[str]:
-    """Yield what the service will not enforce: where it is not met, the answer is asked again, and paid again."""
+    """Yield the rules that the service does not enforce. An answer that breaks one is requested, and paid, again."""
     losses = schema.losses
     if not losses:
         yield "the service enforces the whole schema"
         return
     rules = "1 rule of the schema is" if len(losses) == 1 else f"{len(losses):,} rules of the schema are"
     yield f"{rules} checked here only; an answer that breaks one is asked again:"
-    for loss in losses[:_MOST_LOSSES]:
+    for loss in losses[:_MAX_LOSSES]:
         yield f"  {loss.path}: {loss.keyword} {_brief(loss.value)}"
-    if len(losses) > _MOST_LOSSES:
-        yield f"  and {len(losses) - _MOST_LOSSES:,} more: extract schema shows all"
+    if len(losses) > _MAX_LOSSES:
+        yield f"  and {len(losses) - _MAX_LOSSES:,} more: extract schema shows all"
 
 
 def _schema_json(schema: OutputSchema) -> JsonObject:
@@ -156,20 +156,20 @@ def _brief(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _request_lines(found: Estimate) -> Iterator[str]:
-    if found.requests_exact:
-        each = "one request each" if found.samples == 1 else f"{found.samples:,} samples each"
-        plain = found.requests == found.rows * found.samples and not found.bad
-        requests = each if plain else f"{found.requests:,} different requests"
+def _request_lines(result: Estimate) -> Iterator[str]:
+    if result.requests_exact:
+        each = "one request each" if result.samples == 1 else f"{result.samples:,} samples each"
+        plain = result.requests == result.rows * result.samples and not result.bad
+        requests = each if plain else f"{result.requests:,} different requests"
     else:
-        requests = f"at most about {found.requests:,} different requests, going by {found.sampled:,} of the rows"
-    yield f"{found.rows:,} rows, {requests}, for {found.model}"
-    if found.requests < found.rows * found.samples - found.bad:
+        requests = f"at most about {result.requests:,} different requests, judging by {result.sampled:,} of the rows"
+    yield f"{result.rows:,} rows, {requests}, for {result.model}"
+    if result.requests < result.rows * result.samples - result.bad:
         yield "equal rows are asked once, as in a run with a cache; with --no-cache they are not"
-    if found.cached:
-        yield f"{found.cached:,} rows are in the cache and cost nothing; the rest is for the others"
-    if found.bad:
-        yield f"{found.bad:,} of {found.sampled:,} rows cannot be sent; the first: {found.reason}"
+    if result.cached:
+        yield f"{result.cached:,} rows are in the cache and cost nothing; the figures below are for the others"
+    if result.bad:
+        yield f"{result.bad:,} of {result.sampled:,} rows cannot be sent; the first: {result.reason}"
 
 
 def _paid_line(paid: PaidSample) -> str:

@@ -1,4 +1,4 @@
-"""An output as `extract eval` takes it: with the types of the schema, and without what is no answer."""
+"""Reads an output for `extract eval`: with the types of the schema, and without the rejected rows."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ __all__ = ["Output", "read_output"]
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """The rows of an output, its columns as they stand there.
+    """The rows of an output, with the columns of the file.
 
-    `fields` maps the columns of the answer to the fields of the schema, `prefix` is what stands before their names.
-    `manifest` is what the footer tells of the run.
+    `fields` maps the columns of the answer to the fields of the schema, `prefix` is the prefix of their names.
+    `manifest` is the description of the run in the footer.
     """
 
     rows: pl.DataFrame
@@ -35,7 +35,7 @@ class Output:
 
     @property
     def answers(self) -> pl.DataFrame:
-        """The same rows with fields under their own names, in the place of inputs that are called so."""
+        """The same rows with fields under their names in the schema; an input column of that name is dropped."""
         shadowed = [field for column, field in self.fields.items() if column != field and field in self.rows.columns]
         return self.rows.drop(shadowed).rename(self.fields)
 
@@ -43,7 +43,7 @@ class Output:
 def read_output(address: str, dtypes: Mapping[str, Any], *, on: str, prefix: str | None) -> Output:
     """Return the rows of a file: csv and jsonl get the dtypes of the schema back, and rejected rows are left out.
 
-    What Parquet tells of the prefix counts where `prefix` is None. ConfigError for a file without any answer.
+    Where `prefix` is None, the one in the footer of a Parquet file counts. ConfigError for a file without any answer.
     """
     manifest = read_manifest(Path(address))
     known = str(manifest.get("prefix") or "") if prefix is None else prefix
@@ -55,10 +55,10 @@ def read_output(address: str, dtypes: Mapping[str, Any], *, on: str, prefix: str
             f"{address} has none of the pipeline's columns {list(columns)!r}; it has {table.columns!r}. "
             "If it was written with a prefix, name it with --prefix"
         )
-    if manifest.get("provenance") is False:  # what an earlier run has told of the input
+    if manifest.get("provenance") is False:  # then it belongs to the input: an earlier run has written it
         table = table.drop(PROVENANCE, strict=False)
-    told = added_schema(spans=False, provenance=True)
-    rows = retyped(table, {**told, **{column: dtypes[name] for column, name in fields.items()}})
+    added = added_schema(spans=False, provenance=True)
+    rows = retyped(table, {**added, **{column: dtypes[name] for column, name in fields.items()}})
     run = manifest.get("run")
     has_rejected = not isinstance(run, dict) or run.get("errors") != {}
     if manifest.get("rejected_rows") == "null" and has_rejected:

@@ -25,14 +25,14 @@ from extract.results.manifest import whole_cost
 from extract.runner.service import offline_client
 from extract.schema import compile_schema
 
-__all__ = ["Judging", "evaluate_command"]
+__all__ = ["EvalOptions", "evaluate_command"]
 
 _RIGHT = ("right against gold", "where both agree", "where they differ")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Judging:
-    """What was typed behind `extract eval`; names as on the command line."""
+class EvalOptions:
+    """The options of `extract eval`, by their names on the command line."""
 
     on: str
     prefix: str | None
@@ -46,41 +46,43 @@ class Judging:
     as_json: bool
 
 
-def evaluate_command(pipeline: str, predicted: str, gold: str | None, options: Judging) -> None:
-    """Print one line per field of the pipeline's schema that the files have, and what else was asked for."""
+def evaluate_command(pipeline: str, predicted: str, gold: str | None, options: EvalOptions) -> None:
+    """Print one line per field of the pipeline's schema that the files have, and what the options add."""
     extractor = load_pipeline(pipeline)
     dtypes = compile_schema(extractor.schema).dtypes
     if gold is None:
         _check_goldless(options)
     output = read_output(predicted, dtypes, on=options.on, prefix=options.prefix)
-    theirs = None if gold is None else read_table(gold, texts=text_fields(dtypes.items()))
+    gold_rows = None if gold is None else read_table(gold, texts=text_fields(dtypes.items()))
     parts: list[_Part] = []
-    if theirs is not None:
-        parts.append(_judged(output, theirs, str(gold), dtypes, options))
+    if gold_rows is not None:
+        parts.append(_against_gold(output, gold_rows, str(gold), dtypes, options))
     if options.against is not None:
-        found = _compared(output.answers, theirs, dtypes, options)
-        parts.append(({"against": found.to_dict()}, [f"a: {predicted}, b: {options.against}", str(found)]))
+        comparison = _compared(output.answers, gold_rows, dtypes, options)
+        parts.append(({"against": comparison.to_dict()}, [f"a: {predicted}, b: {options.against}", str(comparison)]))
     if options.decide:
-        parts.append(_decided(output, theirs, extractor, options))
+        parts.append(_second_opinion(output, gold_rows, extractor, options))
     if options.as_json:
-        told = {name: value for part, _ in parts for name, value in part.items()}
-        sys.stdout.write(json.dumps(told, default=str) + "\n")
+        printed = {name: value for part, _ in parts for name, value in part.items()}
+        sys.stdout.write(json.dumps(printed, default=str) + "\n")
     else:
         sys.stdout.write("\n\n".join("\n".join(lines) for _, lines in parts) + "\n")
 
 
 _Part: TypeAlias = tuple[dict[str, Any], list[str]]
-"""The same thing for programs and, in lines, for people."""
+"""One part of the output: as JSON, and as lines of text."""
 
 
-def _check_goldless(options: Judging) -> None:
+def _check_goldless(options: EvalOptions) -> None:
     if options.against is None and not options.decide:
         raise ConfigError("name a file of gold answers, another output with --against, or a field with --decide")
     if options.confusion or options.key:
         raise ConfigError("--confusion and --key need a file of gold answers")
 
 
-def _judged(output: Output, gold: pl.DataFrame, address: str, dtypes: Mapping[str, Any], options: Judging) -> _Part:
+def _against_gold(
+    output: Output, gold: pl.DataFrame, address: str, dtypes: Mapping[str, Any], options: EvalOptions
+) -> _Part:
     names, labels = _shared(list(dtypes), gold, address), list(label_fields(dtypes.items()))
     result = evaluate(
         output.answers,
@@ -96,18 +98,20 @@ def _judged(output: Output, gold: pl.DataFrame, address: str, dtypes: Mapping[st
 
 
 def _shared(answers: Sequence[str], table: pl.DataFrame, address: str) -> list[str]:
-    """Return the pipeline's columns that a file has, structs that a flat file holds in parts included."""
+    """Return the pipeline's columns that a file has, with structs that a flat file holds as one column per field."""
     names = [name for name in table.columns if name in answers or name.partition(".")[0] in answers]
     if not names:
         raise ConfigError(f"{address} has none of the pipeline's columns {answers!r}; it has {table.columns!r}")
     return sorted(names, key=lambda name: answers.index(name if name in answers else name.partition(".")[0]))
 
 
-def _compared(ours: pl.DataFrame, gold: pl.DataFrame | None, dtypes: Mapping[str, Any], options: Judging) -> Comparison:
+def _compared(
+    answers: pl.DataFrame, gold: pl.DataFrame | None, dtypes: Mapping[str, Any], options: EvalOptions
+) -> Comparison:
     address = str(options.against)
     other = read_output(address, dtypes, on=options.on, prefix=options.prefix).answers
     names = _shared(list(dtypes), other, address)
-    return compare(ours, other, gold, on=options.on, fields=names, day_first=options.day_first)
+    return compare(answers, other, gold, on=options.on, fields=names, day_first=options.day_first)
 
 
 def _confusion(result: Evaluation, name: str | None) -> Iterator[str]:
@@ -119,51 +123,51 @@ def _confusion(result: Evaluation, name: str | None) -> Iterator[str]:
     yield from ("", str(result[name]), "", str(result[name].confusion))
 
 
-def _decided(output: Output, gold: pl.DataFrame | None, extractor: Extractor, options: Judging) -> _Part:
+def _second_opinion(output: Output, gold: pl.DataFrame | None, extractor: Extractor, options: EvalOptions) -> _Part:
     if options.offline and options.base_url:
         raise ConfigError("--offline brings its own service; leave out --base-url")
     with offline_client() if options.offline else Client.from_env(base_url=options.base_url) as client:
         check = check_labels(output.rows, extractor, client=client, fields=options.decide, prefix=output.prefix)
-    told, lines = check.to_dict(), [str(check)]
+    opinions, lines = check.to_dict(), [str(check)]
     if options.offline:
         lines.append("offline: these are the emulator's answers, and its probabilities are made up")
     if gold is not None:
-        told["right"] = right = _right(check, output.answers, gold, options)
+        opinions["right"] = right = _right(check, output.answers, gold, options)
         lines += ["", *aligned(_RIGHT, [_right_cells(name, one) for name, one in right.items()], words=1)]
-    return {"decisions": told}, lines
+    return {"decisions": opinions}, lines
 
 
-def _right(check: LabelCheck, ours: pl.DataFrame, gold: pl.DataFrame, options: Judging) -> dict[str, Any]:
+def _right(check: LabelCheck, answers: pl.DataFrame, gold: pl.DataFrame, options: EvalOptions) -> dict[str, Any]:
     """Return, by field, how often the extracted label is right where the second opinion agrees, and where not."""
-    found: dict[str, Any] = {}
-    ours, gold = with_equal_keys({"predicted": ours, "gold": gold}, options.on)
+    shares: dict[str, Any] = {}
+    answers, gold = with_equal_keys({"predicted": answers, "gold": gold}, options.on)
     for score in check.fields:
         if score.name not in gold.columns:
             continue
         rows = check.frame.filter(pl.col("field") == score.name).drop_nulls("agrees")
-        found[score.name] = {}
+        shares[score.name] = {}
         for word, agrees in (("agree", True), ("differ", False)):
-            chosen = ours[rows.filter(pl.col("agrees") == agrees)["row"].to_list()]
+            chosen = answers[rows.filter(pl.col("agrees") == agrees)["row"].to_list()]
             judged = gold.filter(pl.col(options.on).is_in(chosen[options.on].implode()))
             evaluation = evaluate(
                 chosen, judged, on=options.on, fields=[score.name], day_first=options.day_first, resamples=0
             )
             result = evaluation[score.name]
-            found[score.name][word] = {"rows": result.n, "right": result.normalised}
-    return found
+            shares[score.name][word] = {"rows": result.n, "right": result.normalised}
+    return shares
 
 
-def _right_cells(name: str, found: Any) -> tuple[str, ...]:
-    shown = (f"{share(one['right'])} of {one['rows']:,}" for one in (found["agree"], found["differ"]))
+def _right_cells(name: str, shares: Any) -> tuple[str, ...]:
+    shown = (f"{share(one['right'])} of {one['rows']:,}" for one in (shares["agree"], shares["differ"]))
     return (name, *shown)
 
 
 def _keys(given: Sequence[str]) -> dict[str, list[str]]:
-    """Read FIELD=NAME,NAME as often as it was typed."""
+    """Return the fields that identify the members of each list, from options of the form LIST=FIELD,FIELD."""
     keys: dict[str, list[str]] = {}
     for one in given:
-        name, found, members = one.partition("=")
-        if not (found and name and members):
-            raise ConfigError(f"--key {one!r}: write the list and what its members are known by: items=sku")
+        name, equals, members = one.partition("=")
+        if not (equals and name and members):
+            raise ConfigError(f"--key {one!r}: write the list and the field that identifies its members: items=sku")
         keys[name] = members.split(",")
     return keys

@@ -20,7 +20,7 @@ _INPUT = {"classify": "messages.csv", "moderate": "comments.jsonl", "documents":
 
 
 def init_command(kind: Kind, path: Path | None, *, force: bool) -> None:
-    """Write the pipeline and say what to do next. ConfigError where there is such a file, without `force`."""
+    """Write the pipeline and say what to do next. ConfigError where the file exists and `force` is False."""
     target = _target(kind, path)
     text = files("extract.cli.starters").joinpath(f"{kind}.py").read_text(encoding="utf-8")
     try:

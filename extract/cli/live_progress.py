@@ -1,4 +1,4 @@
-"""What is seen while a run lasts: lines drawn over each other on a terminal, a plain one now and then in a log."""
+"""Progress of a run on stderr: lines that are redrawn on a terminal, a plain line now and then in a log."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from extract.results.progress import Progress
 __all__ = ["Log", "Status", "Watcher", "watched"]
 
 LOG_EVERY = 30.0  # seconds between two lines of a log
-_HELD_FOR = 3.0  # seconds for which a limit that was reached is still shown: between two requests it is not
-_SOON, _FEW = 5.0, 20  # seconds, or rows, after which there is a rate to speak of
+_HELD_FOR = 3.0  # seconds for which a limit stays on display: it is reached for moments only, between requests
+_MIN_SECONDS, _MIN_ROWS = 5.0, 20  # either must be reached before a rate is shown
 _BAR = 30  # columns, at most
 _STILL, _WARNING = "dim", "yellow"
 
 
 class Watcher(Protocol):
-    """Hears of a run's progress; `limit` is the last one that held requests back, "" where none did."""
+    """Receives a run's progress. `limit` is the last limit that held requests back, "" where none did."""
 
     limit: str
 
@@ -37,20 +37,20 @@ class Watcher(Protocol):
 
 @contextmanager
 def watched(*, quiet: bool) -> Iterator[Watcher | None]:
-    """Give the listener for a run that is watched on stderr; None where nobody wants to hear."""
+    """Yield the listener that shows a run on stderr; None where `quiet`."""
     if quiet:
         yield None
     elif is_live(sys.stderr):
         status = Status()
         console = console_for(sys.stderr)
-        # What a pipeline's own functions print to a file stays there; on the terminal it goes above the lines.
+        # What functions of the pipeline print goes above the lines on a terminal, and stays as it is in a file.
         with Live(status, console=console, transient=True, refresh_per_second=8, redirect_stdout=sys.stdout.isatty()):
             yield status
     else:
         yield Log(sys.stderr)
 
 
-class _Seen:
+class _Latest:
     """The latest progress of a run, with its estimated end and the limit that held it back a moment ago."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -58,31 +58,31 @@ class _Seen:
         self.progress: Progress | None = None
         self.eta: Eta | None = None
         self._clock = clock
-        self._seen_at = 0.0
+        self._updated_at = 0.0
         self._held_at = float("-inf")
 
     def __call__(self, progress: Progress) -> None:
         self.eta = Eta.of(progress, self.eta)
         self.progress = progress
-        self._seen_at = self._clock()
+        self._updated_at = self._clock()
         if progress.limit:
             self.limit, self._held_at = progress.limit, progress.seconds
 
     def since(self) -> float:
-        """Seconds since that glance."""
-        return self._clock() - self._seen_at
+        """Seconds since the progress was updated."""
+        return self._clock() - self._updated_at
 
     def notes(self, progress: Progress, eta: Eta) -> Iterator[tuple[str, str]]:
-        """Yield what there is to tell, each with its style."""
+        """Yield the parts of the status line, each with its style."""
         totals = progress.totals
-        if eta.rows_per_second and (progress.seconds >= _SOON or totals.rows >= _FEW):
+        if eta.rows_per_second and (progress.seconds >= _MIN_SECONDS or totals.rows >= _MIN_ROWS):
             yield rate(eta.rows_per_second), "cyan"
             if eta.seconds_left:
                 yield f"{duration(eta.seconds_left)} left", "cyan"
-        of_all = eta.projected_cost
-        # Answers arrive while this is drawn, so that the cost may have passed what was expected a moment ago.
-        more = of_all is not None and totals.cost is not None and of_all > totals.cost and not progress.stopping
-        expected = f" of about {money(of_all)}" if more else ""
+        projected = eta.projected_cost
+        # Answers arrive while this is drawn, so that the cost may have passed the projection of a moment ago.
+        more = projected is not None and totals.cost is not None and projected > totals.cost and not progress.stopping
+        expected = f" of about {money(projected)}" if more else ""
         yield money(totals.cost) + expected, ""
         if totals.cached:
             yield f"{totals.cached:,} from the cache", ""
@@ -96,7 +96,7 @@ class _Seen:
             return f"{flying}; Ctrl-C again to stop now" if progress.in_flight else "stopping", "bold yellow"
         waiting = progress.waiting - self.since()
         if waiting >= 1:
-            # A figure is a quota; else the limit is a sentence about the service.
+            # A rate is a quota; any other limit is a sentence about the service.
             why = f" for quota ({self.limit})" if self.limit.endswith("/min") else f": {self.limit}"
             return f"waiting {duration(waiting)}{why}", _WARNING
         if progress.seconds - self._held_at < _HELD_FOR:
@@ -106,8 +106,8 @@ class _Seen:
         return f"{progress.in_flight:,} in flight", _STILL
 
 
-class Status(_Seen):
-    """A bar and what there is to tell, in as many lines as the terminal's width takes. Drawn by a thread of its own."""
+class Status(_Latest):
+    """A bar and the status, in as many lines as the width of the terminal needs. Rich draws it in its own thread."""
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         progress, eta = self.progress, self.eta
@@ -123,15 +123,15 @@ class Status(_Seen):
         if not total:
             yield Text(f"{done:,} rows  {elapsed}", "bold")
             return
-        told = Text.assemble((f" {done:,}/{total:,} ", "bold"), f"{done / total:.0%} ", (elapsed, _STILL))
-        if (room := min(_BAR, width - told.cell_len - 1)) >= 8:
-            yield _Beside(ProgressBar(total=total, completed=done, width=room), told)
+        label = Text.assemble((f" {done:,}/{total:,} ", "bold"), f"{done / total:.0%} ", (elapsed, _STILL))
+        if (room := min(_BAR, width - label.cell_len - 1)) >= 8:
+            yield _Beside(ProgressBar(total=total, completed=done, width=room), label)
         else:
-            yield Text(told.plain.strip(), "bold")
+            yield Text(label.plain.strip(), "bold")
 
 
 class _Beside:
-    """A bar with a text behind it, in one line."""
+    """A bar and a text to the right of it, in one line."""
 
     def __init__(self, bar: ProgressBar, text: Text) -> None:
         self.bar, self.text = bar, text
@@ -142,7 +142,7 @@ class _Beside:
 
 
 def _packed(notes: Iterable[tuple[str, str]], dot: str, width: int) -> Iterator[Text]:
-    """Yield lines of at most so many columns, broken between notes."""
+    """Yield lines of at most `width` columns, broken between notes."""
     line = Text(overflow="ellipsis", no_wrap=True)
     for note, style in notes:
         if line and line.cell_len + cell_len(dot) + cell_len(note) > width:
@@ -154,8 +154,8 @@ def _packed(notes: Iterable[tuple[str, str]], dot: str, width: int) -> Iterator[
     yield line
 
 
-class Log(_Seen):
-    """One plain line every half a minute, so that a log shows life; a run that is over sooner says nothing."""
+class Log(_Latest):
+    """Writes one plain line every half minute, so that a log shows life; nothing for a shorter run."""
 
     def __init__(self, file: TextIO, every: float = LOG_EVERY, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__(clock)
@@ -175,12 +175,12 @@ class Log(_Seen):
         if self._file is None or self.eta is None:
             return
         done, total = _done(progress), progress.total
-        counted = f"{done:,} of {total:,} rows ({done / total:.0%})" if total else f"{done:,} rows"
-        notes = [f"{counted} in {duration(progress.seconds)}", *(n for n, _ in self.notes(progress, self.eta))]
+        rows = f"{done:,} of {total:,} rows ({done / total:.0%})" if total else f"{done:,} rows"
+        notes = [f"{rows} in {duration(progress.seconds)}", *(n for n, _ in self.notes(progress, self.eta))]
         try:
             self._file.write(", ".join(notes) + "\n")
             self._file.flush()
-        except (OSError, ValueError):  # nobody reads the log any more; what is paid for goes on
+        except (OSError, ValueError):  # nobody reads the log any more; the run must go on
             self._file = None
 
 

@@ -1,4 +1,4 @@
-"""A pipeline by its name: `file.py` or `module:name` to the Extractor it defines."""
+"""Finds a pipeline by its name: `file.py` or `module:name` to the Extractor that it defines."""
 
 from __future__ import annotations
 
@@ -16,25 +16,25 @@ __all__ = ["load_pipeline", "pipeline_name"]
 
 
 def load_pipeline(pipeline: str) -> Extractor:
-    """Return the Extractor that a pipeline defines. ConfigError says where it breaks. Runs the file's code."""
+    """Return the Extractor that a pipeline defines. This runs the file's code; ConfigError says where it fails."""
     if pipeline.endswith(".py"):
         return _extractor_of(_load_file(Path(pipeline)), "extractor", pipeline)
     module, colon, name = pipeline.partition(":")
     if not colon or not name or not all(part.isidentifier() for part in module.split(".")):
-        raise ConfigError(f"{pipeline!r} is no pipeline; give a file.py or module:name")
+        raise ConfigError(f"{pipeline!r} is not a pipeline; give a file.py or module:name")
     return _extractor_of(_load_module(module), name, pipeline)
 
 
 def pipeline_name(pipeline: str) -> str:
-    """Return the name under which a pipeline's outputs know it: its own, wherever the file lies."""
+    """Return the name of a pipeline in its outputs: the same, whatever the folder of the file."""
     return Path(pipeline).stem if pipeline.endswith(".py") else pipeline
 
 
 def _extractor_of(module: ModuleType, name: str, pipeline: str) -> Extractor:
-    found = getattr(module, name, None)
-    if not isinstance(found, Extractor):
+    extractor = getattr(module, name, None)
+    if not isinstance(extractor, Extractor):
         raise ConfigError(f"{pipeline} defines no Extractor named {name!r}")
-    return found
+    return extractor
 
 
 def _load_file(path: Path) -> ModuleType:

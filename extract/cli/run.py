@@ -33,13 +33,13 @@ from extract.schema import compile_schema
 __all__ = ["run_command"]
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)(s|m|h)?")
-_SHOWN = 20  # rows, where no limit is given
+_SHOWN = 20  # rows, where --limit is not given
 _SECONDS = {None: 1.0, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Command:
-    """What was typed behind `extract run`: `keywords` are those of `run`, the rest is the command line's own."""
+    """The options of `extract run`. `keywords` are those of the function `run`; the others exist only here."""
 
     keywords: RunKeywords
     model: str | None
@@ -54,18 +54,18 @@ class Command:
 
     @classmethod
     def of(cls, typed: Mapping[str, Any]) -> Command:
-        """Return the command that options under the names of `extract.cli.app.run` stand for."""
+        """Return the command for options by their names in `extract.cli.app.run`."""
         own = {one.name: typed[one.name] for one in fields(cls) if one.name != "keywords"}
         return cls(keywords=_keywords(typed), **own)
 
     @property
     def offline(self) -> bool:
-        """True where the built-in emulator is asked."""
+        """True where the built-in emulator answers."""
         return self.keywords.get("offline", False)
 
 
 def _keywords(typed: Mapping[str, Any]) -> RunKeywords:
-    """Return the keywords of `run` that options stand for: mostly those of the same name."""
+    """Return the keywords of `run` for the options: most have the same name."""
     same = {name: typed[name] for name in RunKeywords.__annotations__ if name in typed}
     output: Path | None = typed["output"]
     cache = typed["cache"] or (output and output.with_name(output.name + ".cache"))
@@ -82,7 +82,7 @@ def _keywords(typed: Mapping[str, Any]) -> RunKeywords:
 
 
 def run_command(pipeline: str, data: str, **typed: Any) -> int:
-    """Run, print what came of it, and return the exit status. `typed` are the options of `extract run`."""
+    """Run, print the results, and return the exit status. `typed` are the options of `extract run`."""
     _check(typed)
     command = Command.of(typed)
     extractor = load_pipeline(pipeline)
@@ -103,12 +103,12 @@ def run_command(pipeline: str, data: str, **typed: Any) -> int:
     if command.as_json:
         sys.stdout.write(json.dumps(result.summary()) + "\n")
     if result.stopped is not None or not quiet:
-        say_summary(result, limit=watcher.limit if watcher else "", kept=keywords.get("cache") is not None)
+        say_summary(result, limit=watcher.limit if watcher else "", cached=keywords.get("cache") is not None)
     return exit_status(result)
 
 
 def _check(typed: Mapping[str, Any]) -> None:
-    """Refuse what goes nowhere."""
+    """Raise ConfigError for a run whose rows would go nowhere, or two outputs on stdout."""
     if typed["output"] is None and not typed["show"]:
         raise ConfigError("name a file for the rows with -o OUTPUT.parquet, or look at the first ones with --show")
     if typed["show"] and typed["as_json"]:
@@ -121,7 +121,7 @@ def _show(result: Run, data: str, extractor: Extractor, keywords: RunKeywords) -
     rows = limit or _SHOWN
     show_rows(result, source, extractor, rows=rows, prefix=keywords.get("prefix", ""), row_id=keywords.get("row_id"))
     if limit is None and result.totals.rows > rows:
-        sys.stdout.write(f"{result.totals.rows - rows:,} more rows; --limit shows another number of them\n")
+        sys.stdout.write(f"{result.totals.rows - rows:,} more rows; --limit shows more or fewer\n")
 
 
 def _run(
@@ -133,11 +133,11 @@ def _run(
     client: Client,
     on_event: Callable[[Progress], None] | None,
 ) -> Run:
-    """Ask on this machine, or on a cluster."""
+    """Run on this machine, or on a cluster."""
     if command.engine == "local":
         if command.address is not None or command.workers is not None:
             raise ConfigError("--address and --workers belong to a cluster: add --engine ray")
-        # The client that was opened stands for the emulator, too.
+        # With --offline the client is already one of the emulator.
         keywords["client"], keywords["offline"], keywords["on_event"] = client, False, on_event
         return run(data, extractor, **keywords)
     from extract.distributed import ClusterSpec, run_on_ray
@@ -155,7 +155,7 @@ def _run(
 
 @contextmanager
 def _client(command: Command) -> Iterator[Client]:
-    """Give the client that the command names; a run takes over its endpoint and transport."""
+    """Yield the client that the options stand for."""
     if command.offline:
         if command.base_url:
             raise ConfigError("--offline brings its own service; leave out --base-url")
@@ -172,12 +172,12 @@ def _budget(dollars: str | None, tokens: int | None) -> Budget | None:
     try:
         amount = None if dollars is None else Decimal(dollars.strip().removeprefix("$"))
     except InvalidOperation:
-        raise ConfigError(f"--budget {dollars!r} is no sum of money; write 2.50") from None
+        raise ConfigError(f"--budget {dollars!r} is not an amount of money; write 2.50") from None
     return Budget(dollars=amount, tokens=tokens)
 
 
 def _seconds(duration: str) -> float:
     match = _DURATION.fullmatch(duration.strip())
     if not match or float(match[1]) <= 0:
-        raise ConfigError(f"--deadline {duration!r} is no duration; write 90s, 15m or 2h")
+        raise ConfigError(f"--deadline {duration!r} is not a duration; write 90s, 15m or 2h")
     return float(match[1]) * _SECONDS[match[2]]

@@ -1,4 +1,4 @@
-"""`extract schema`: the three forms of a schema side by side: what is sent, what is checked here, what comes out."""
+"""`extract schema`: a schema as it is sent, as it is checked here, and as columns, side by side."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from extract.schema import OutputSchema, compile_schema
 
 __all__ = ["schema_command"]
 
-_DEEPEST = 6  # rows of the table are indented per level; a recursive schema has no end
+_MAX_DEPTH = 6  # of the table, as a recursive schema has no end
 
 
 def schema_command(pipeline: str, *, as_json: bool) -> None:
@@ -46,13 +46,13 @@ def _described(schema: OutputSchema) -> JsonObject:
 
 
 def _notes(schema: OutputSchema) -> Iterator[str]:
-    yield f"Complexity {schema.complexity.cost:,}" + ("" if schema.complexity.warnings else ", nothing to warn of.")
+    yield f"Complexity {schema.complexity.cost:,}" + ("" if schema.complexity.warnings else ", no warnings.")
     for warning in schema.complexity.warnings:
         yield f"  {warning}"
     if schema.rungs > 1:
         simpler = "one simpler form is tried" if schema.rungs == 2 else f"{schema.rungs - 1} simpler forms are tried"
-        yield f"Should the service find it too complex, {simpler}."
-    yield "The whole of each form: --json."
+        yield f"If the service finds it too complex, {simpler}."
+    yield "Each form in full: --json."
 
 
 def _table(schema: OutputSchema) -> Table:
@@ -72,8 +72,8 @@ def _table(schema: OutputSchema) -> Table:
 
 
 def _fields(node: Any, root: JsonObject, path: str, depth: int) -> Iterator[tuple[str, int, str, JsonObject]]:
-    """Yield path, depth, name and wire form of each property, in order; alternatives one after the other."""
-    if depth > _DEEPEST or not isinstance(node, dict):
+    """Yield path, depth, name and wire form of each property, in order; the branches of `anyOf` one by one."""
+    if depth > _MAX_DEPTH or not isinstance(node, dict):
         return
     node = _resolved(node, root)
     for name, member in node.get("properties", {}).items():
@@ -100,10 +100,10 @@ def _resolved(node: JsonObject, root: JsonObject) -> JsonObject:
     reference = node.get("$ref")
     if not isinstance(reference, str):
         return node
-    found: Any = root
+    target: Any = root
     for step in reference.removeprefix("#").split("/")[1:]:
-        found = found.get(step.replace("~1", "/").replace("~0", "~"), {})
-    return found if isinstance(found, dict) else {}
+        target = target.get(step.replace("~1", "/").replace("~0", "~"), {})
+    return target if isinstance(target, dict) else {}
 
 
 def _kind(node: Any) -> str:
@@ -111,7 +111,7 @@ def _kind(node: Any) -> str:
     if not isinstance(node, dict) or not node:
         return "anything"
     if "$ref" in node:
-        return str(node["$ref"]).rpartition("/")[2] or "the whole again"
+        return str(node["$ref"]).rpartition("/")[2] or "the whole schema again"
     if "anyOf" in node:
         return " or ".join(dict.fromkeys(_kind(branch) for branch in node["anyOf"]))
     if "enum" in node:

@@ -1,4 +1,4 @@
-"""`extract run --show`: rows one below the other, each with what was read and what was answered, on stdout."""
+"""`extract run --show`: prints rows on stdout, each with its input and its answer."""
 
 from __future__ import annotations
 
@@ -25,25 +25,25 @@ from extract.results.spot_check import CheckedRow, spans_of
 
 __all__ = ["show_rows"]
 
-_NOWHERE = Endpoint(api_key="none", name="nowhere")  # a prompt is written alike for every service, and not sent here
-_LABEL = 18  # columns
-_LONGEST = 600  # characters of a text without spans
+_NOWHERE = Endpoint(api_key="none", name="nowhere")  # a prompt is the same for every service, and nothing is sent here
+_LABEL_WIDTH = 18
+_MAX_CHARACTERS = 600  # of a text without spans
 _NULL = Text("null", "dim italic")
-_DEEPEST = 4  # levels of an answer that are laid out
+_MAX_DEPTH = 4  # levels of an answer that get lines of their own
 _STYLES = {"exact": "black on green", "normalised": "black on cyan", "fuzzy": "black on yellow", "missing": "red"}
 
 
 def show_rows(run: Run, source: Source, extractor: Extractor, *, rows: int, prefix: str, row_id: str | None) -> None:
-    """Print the first `rows` rows of a run over `source`: those that were answered, and why others were rejected."""
+    """Print the first `rows` rows of a run over `source`, each with its answer, or why it was rejected."""
     console = console_for(sys.stdout)
     plan = compile_extractor(extractor, _NOWHERE).fitted(list(source.schema))
-    for record, answer, error in _judged(run, source, rows):
+    for record, answer, error in _outcomes(run, source, rows):
         number, row = record
         _print_row(console, plan, row, _checked(plan, row, answer, error, prefix, row[row_id] if row_id else number))
     console.print()
 
 
-def _judged(
+def _outcomes(
     run: Run, source: Source, rows: int
 ) -> Iterator[tuple[tuple[int, Mapping[str, Any]], Mapping[str, Any] | None, str | None]]:
     """Yield a row with its number, its answer, and the reason where it has none; rows not reached are left out."""
@@ -83,7 +83,7 @@ def _checked(
 
 
 def _source(plan: CompiledExtractor, row: Mapping[str, Any]) -> str | None:
-    """Return the text that spans count in. Files are read again."""
+    """Return the text in which spans are positions, None without grounding. Files are read again."""
     if not plan.extractor.grounding:
         return None
     try:
@@ -99,25 +99,25 @@ def _print_row(console: Console, plan: CompiledExtractor, row: Mapping[str, Any]
     console.print(Text(head + signs.line * max(0, min(console.width, 80) - len(head)), "dim"), no_wrap=True)
     grid = Table.grid(padding=(0, 2, 0, 0))
     grid.add_column(no_wrap=True)
-    grid.add_column(no_wrap=True, max_width=_LABEL, overflow="ellipsis")
+    grid.add_column(no_wrap=True, max_width=_LABEL_WIDTH, overflow="ellipsis")
     grid.add_column(overflow="fold")
-    for label, text in _read(console, plan, row, checked):
+    for label, text in _inputs(console, plan, row, checked):
         grid.add_row("", Text(label, "dim"), text)
     if checked.answer is None:
         grid.add_row(Text(signs.cross, "red"), Text("rejected", "red"), plain(checked.error or "no answer", console))
     for name, value in (checked.answer or {}).items():
-        told = _told(console, value, checked.status_of(name))
-        grid.add_row(Text(signs.arrow, "cyan"), Text(plain(name, console), "cyan"), told)
+        shown = _value(console, value, checked.status_of(name))
+        grid.add_row(Text(signs.arrow, "cyan"), Text(plain(name, console), "cyan"), shown)
     with console.capture() as captured:
         console.print(grid)
-    # A table fills its last column with spaces.
+    # Rich fills the last column of a table with spaces.
     console.file.writelines(f"{line.rstrip()}\n" for line in captured.get().split("\n")[:-1])
 
 
-def _read(
+def _inputs(
     console: Console, plan: CompiledExtractor, row: Mapping[str, Any], checked: CheckedRow
 ) -> Iterator[tuple[str, Text]]:
-    """Yield the columns that the prompt reads, and the text of the document, with the places of the values marked."""
+    """Yield the columns that the prompt reads, and the text of the document, with the values of the answer marked."""
     marked = False
     for name in plan.columns:
         text = _cell(row[name])
@@ -135,8 +135,8 @@ def _cell(value: Any) -> str:
 
 
 def _cut(text: str) -> str:
-    left = len(text) - _LONGEST
-    return text if left <= 0 else f"{text[:_LONGEST]} [{left:,} more characters]"
+    left = len(text) - _MAX_CHARACTERS
+    return text if left <= 0 else f"{text[:_MAX_CHARACTERS]} [{left:,} more characters]"
 
 
 def _marked(console: Console, checked: CheckedRow) -> Text:
@@ -157,21 +157,21 @@ def _is_coloured(console: Console) -> bool:
     return console.color_system is not None
 
 
-def _told(console: Console, value: Any, found: str) -> Text:
+def _value(console: Console, value: Any, status: str) -> Text:
     style = "dim italic" if value is None else ""
     text = Text(plain("\n".join(_lines(value)), console), style)
-    if found:
-        text.append(f"  {found}", "red" if found == "missing" else "dim")
+    if status:
+        text.append(f"  {status}", "red" if status == "missing" else "dim")
     return text
 
 
 def _lines(value: Any, depth: int = 0) -> Iterator[str]:
-    """Yield a value in lines: lists of plain values in one, members of structs and lists of structs in one each."""
+    """Yield a value as lines: a struct or a list of plain values in one, the members of a nested list in one each."""
     if isinstance(value, Mapping):
         yield ", ".join(f"{name}: {_brief(member)}" for name, member in value.items()) or "{}"
     elif isinstance(value, Sequence) and not isinstance(value, str | bytes) and any(map(_is_nested, value)):
         for member in value:
-            lines = list(_lines(member, depth + 1)) if depth < _DEEPEST else [_brief(member)]
+            lines = list(_lines(member, depth + 1)) if depth < _MAX_DEPTH else [_brief(member)]
             yield from (f"{' ' if number else '-'} {line}" for number, line in enumerate(lines))
     else:
         yield _brief(value)

@@ -1,4 +1,4 @@
-"""How a run went, in a headline and a small table on stderr."""
+"""The summary of a run on stderr: a headline and a small table."""
 
 from __future__ import annotations
 
@@ -13,24 +13,24 @@ from extract.results.run import Run
 
 __all__ = ["say_summary"]
 
-_LABEL = 10  # columns of the first column, with its gaps
+_LABEL_WIDTH = 10  # with the gap behind it
 
 
-def say_summary(run: Run, *, limit: str = "", kept: bool = True) -> None:
-    """Print how a run went. `limit` held requests back; `kept` tells whether its answers are in a cache."""
+def say_summary(run: Run, *, limit: str = "", cached: bool = True) -> None:
+    """Print the summary. `limit` held requests back; `cached` says whether the answers are in a cache."""
     console = console_for(sys.stderr)
     console.print(_headline(run), soft_wrap=True)
-    for label, told in _table(run, limit):
-        _print_row(console, label, told)
+    for label, text in _table(run, limit):
+        _print_row(console, label, text)
     for number, (path, note) in enumerate(_written(run)):
-        # Never broken, so that it can be copied.
+        # Never wrapped, so that the path can be copied.
         console.print(
             Text.assemble(_label("" if number else "wrote"), plain(path, console), (note, "dim")), soft_wrap=True
         )
     if run.output is None and run.complete:
-        _print_row(console, "wrote", "nothing: -o OUTPUT.parquet writes the rows and keeps what was paid for")
+        _print_row(console, "wrote", "nothing: -o OUTPUT.parquet writes the rows and stores the paid answers")
     if run.interrupted:
-        console.print(Text.assemble(("interrupted:", "bold yellow"), _again(kept=kept)), soft_wrap=True)
+        console.print(Text.assemble(("interrupted:", "bold yellow"), _next_run(cached=cached)), soft_wrap=True)
     elif run.stopped is not None:
         console.print(Text.assemble(("stopped:", "bold red"), " ", plain(run.stopped, console)), soft_wrap=True)
 
@@ -49,18 +49,20 @@ def _headline(run: Run) -> Text:
 
 
 def _table(run: Run, limit: str) -> Iterator[tuple[str, str]]:
-    """Yield the rows of the table: a label, and what it stands for."""
+    """Yield the rows of the table: a label and its text."""
     totals, usage = run.totals, run.totals.usage
-    again = [f"{count:,} {name}" for count, name in ((totals.retries, "retries"), (totals.repairs, "repairs")) if count]
-    yield "requests", f"{totals.requests:,}" + (f", of these {', '.join(again)}" if again else "")
+    repeated = [
+        f"{count:,} {name}" for count, name in ((totals.retries, "retries"), (totals.repairs, "repairs")) if count
+    ]
+    yield "requests", f"{totals.requests:,}" + (f", of these {', '.join(repeated)}" if repeated else "")
     yield "tokens", f"{usage.input_tokens:,} in, {usage.output_tokens + usage.thought_tokens:,} out"
     yield "cost", money(totals.cost) + _budgeted(run)
-    asked = totals.rows - totals.not_run
-    speed = f", {rate(asked / run.seconds)}" if asked and run.seconds >= 1 else ""
+    done = totals.rows - totals.not_run
+    speed = f", {rate(done / run.seconds)}" if done and run.seconds >= 1 else ""
     yield "time", _seconds(run.seconds) + speed + (f", held at {limit}" if limit.endswith("/min") else "")
     if totals.unknown_attempts:
-        most = f", for at most {money(totals.unknown_cost)}" if totals.unknown_cost else ""
-        yield "unknown", f"{totals.unknown_attempts:,} requests may have been billed without an answer arriving{most}"
+        bound = f", for at most {money(totals.unknown_cost)}" if totals.unknown_cost else ""
+        yield "unknown", f"{totals.unknown_attempts:,} requests may have been billed without an answer arriving{bound}"
     if run.rung:
         yield "schema", f"too complex for the service: sent {run.rung} rungs simpler, and checked here in full"
     if totals.mended:
@@ -95,18 +97,18 @@ def _reasons(run: Run) -> str:
     return ", ".join(f"{count:,} {code}" for count, code in sorted(rejected, reverse=True))
 
 
-def _again(*, kept: bool) -> str:
-    if kept:
-        return " run the same command again to go on; what was paid for is in the cache"
+def _next_run(*, cached: bool) -> str:
+    if cached:
+        return " run the same command again to continue; paid answers are in the cache"
     return " without a cache (--no-cache) the next run asks all rows again"
 
 
 def _label(name: str) -> tuple[str, str]:
-    return f"  {name:<{_LABEL}}", "dim"
+    return f"  {name:<{_LABEL_WIDTH}}", "dim"
 
 
-def _print_row(console: Console, label: str, told: str) -> None:
-    """Print one row; where it is too wide, its other lines are indented like the first."""
-    width = max(width_of(console) - _LABEL - 2, 16)
-    for number, line in enumerate(Text(told).wrap(console, width)):
+def _print_row(console: Console, label: str, text: str) -> None:
+    """Print one row; where it is too wide, the lines after the first are indented like its text."""
+    width = max(width_of(console) - _LABEL_WIDTH - 2, 16)
+    for number, line in enumerate(Text(text).wrap(console, width)):
         console.print(Text.assemble(_label("" if number else label), line), soft_wrap=True)

@@ -1,4 +1,4 @@
-"""How this program talks to people: colours, widths and signs that the other side can show, and never a raw escape."""
+"""Text for terminals and logs: colours, widths and signs that the stream can show, and no raw escapes."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ __all__ = [
 ]
 
 STOPPED, WRONG_USAGE, SOME_REJECTED, INTERRUPTED = 1, 2, 3, 130
-_UNWRAPPED = 10_000  # columns where nobody sees a border: a path in a log stays in one piece
-_JOINERS = "\u200c\u200d"  # they shape letters and emoji, and move nothing
+_UNWRAPPED = 10_000  # columns of what is not a terminal: a path in a log is not wrapped
+_JOINERS = "\u200c\u200d"  # they shape letters and emoji, and move no cursor
 _UNPRINTABLE = re.compile(r"[^\n -~]")
 
 
 @dataclass(frozen=True, slots=True)
 class Signs:
-    """The signs beyond ASCII that are used, or what stands for them where the other side cannot show them."""
+    """The signs beyond ASCII in use, or ASCII in their place where the stream cannot show them."""
 
     dot: str = " · "
     line: str = "─"
@@ -62,7 +62,7 @@ def signs_for(console: Console) -> Signs:
 
 def console_for(file: TextIO) -> Console:
     """Return the console of a stream. Rich heeds FORCE_COLOR, TERM and COLUMNS."""
-    # With NO_COLOR, Rich leaves out colours, and not bold and dim.
+    # With NO_COLOR set, Rich would still write bold and dim.
     colours: Literal["auto"] | None = None if os.environ.get("NO_COLOR") else "auto"
     return Console(
         file=file, stderr=file is sys.stderr, color_system=colours, highlight=False, emoji=False, markup=False
@@ -70,32 +70,32 @@ def console_for(file: TextIO) -> Console:
 
 
 def is_live(file: TextIO) -> bool:
-    """True where lines can be drawn over. FORCE_COLOR asks for colours, and does not make a log a terminal."""
+    """Return whether lines can be redrawn. FORCE_COLOR gives a log colours, and does not make it a terminal."""
     return file.isatty() and not Console(file=file, force_terminal=True).is_dumb_terminal
 
 
 def width_of(console: Console) -> int:
-    """Return at how many columns to wrap: those of a terminal, and none elsewhere."""
+    """Return the width at which to wrap: that of a terminal, and practically none elsewhere."""
     return console.width if console.file.isatty() else _UNWRAPPED
 
 
 def plain(text: object, console: Console | None = None) -> str:
-    """Return a text that moves no cursor and sets no colour: what cannot be printed is written as an escape.
+    """Return a text that cannot move the cursor or set a colour: unprintable characters are written as escapes.
 
-    Line breaks stay, tabs become spaces. With a console, so is what its encoding does not have.
+    Line breaks stay, tabs become spaces. With a console, what its encoding lacks is written as an escape, too.
     """
     shown = _UNPRINTABLE.sub(_escaped, str(text).expandtabs(4))
     encoding = "utf-8" if console is None else console.encoding
     return shown.encode(encoding, "backslashreplace").decode(encoding)
 
 
-def _escaped(found: re.Match[str]) -> str:
-    letter = found[0]
+def _escaped(match: re.Match[str]) -> str:
+    letter = match[0]
     return letter if letter.isprintable() or letter in _JOINERS else repr(letter)[1:-1]
 
 
 def exit_status(result: Run | ExtractError) -> int:
-    """Return the exit status of the command line for a run, or for the error that ended one."""
+    """Return the exit status for a run, or for the error that ended one."""
     if isinstance(result, ExtractError):
         return WRONG_USAGE if isinstance(result, ConfigError | SchemaError) else STOPPED
     if result.interrupted:
@@ -106,12 +106,12 @@ def exit_status(result: Run | ExtractError) -> int:
 
 
 def say_error(error: ExtractError) -> None:
-    """Print an error in one line that says what to do."""
+    """Print an error as one line on stderr."""
     _say("error:", "bold red", error)
 
 
 def say_warnings(schema: OutputSchema) -> None:
-    """Print what may get a schema refused, before anything is sent."""
+    """Print the reasons for which the service may refuse a schema, before anything is sent."""
     for warning in schema.complexity.warnings:
         _say("warning:", "bold yellow", warning)
 
@@ -122,12 +122,12 @@ def _say(head: str, style: str, what: object) -> None:
 
 
 def money(dollars: Decimal | None) -> str:
-    """Return US dollars, or that they are not known."""
+    """Return an amount of US dollars as text, or that it is unknown."""
     return "cost unknown" if dollars is None else usage.money(dollars)
 
 
 def duration(seconds: float) -> str:
-    """Return a time in its two largest units: `42 s`, `3 min 5 s`, `2 h 13 min`."""
+    """Return a duration in its two largest units: `42 s`, `3 min 5 s`, `2 h 13 min`."""
     whole = round(seconds)
     if whole < 60:
         return f"{whole} s"
@@ -138,6 +138,6 @@ def duration(seconds: float) -> str:
 
 
 def rate(per_second: float) -> str:
-    """Return how many rows a second, or a minute where that is less than one."""
+    """Return a rate as rows a second, or a minute where it is less than one a second."""
     number, unit = (per_second, "s") if per_second >= 1 else (per_second * 60, "min")
     return f"{number:,.0f} rows/{unit}" if number >= 10 else f"{number:.1f} rows/{unit}"

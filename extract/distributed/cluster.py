@@ -1,4 +1,4 @@
-"""A Ray cluster for a run: one that is there, or one of this machine's own, for as long as the run lasts."""
+"""The Ray cluster of a run: an existing one, or one on this machine for as long as the run lasts."""
 
 from __future__ import annotations
 
@@ -17,14 +17,18 @@ __all__ = ["FROM_OUTSIDE", "ClusterSpec", "cluster"]
 
 
 FROM_OUTSIDE = (
-    "a ray:// address is for programs outside of the cluster, and the cache would lie on another machine than theirs: "
+    "a ray:// address is for programs outside of the cluster, and the cache would then be on another machine: "
     "start the run on a node of the cluster, with --address auto"
 )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterSpec:
-    """Which cluster asks, and with how many workers. `offline`: each worker asks a built-in emulator of its own."""
+    """Which cluster to use, and how many workers on it.
+
+    `address` is None for a new cluster on this machine, "auto" for the one that runs here. With `offline` each worker
+    has a built-in emulator in place of the service.
+    """
 
     workers: int = 2
     address: str | None = None
@@ -42,14 +46,14 @@ def cluster(address: str | None) -> Iterator[None]:
     if ray.is_initialized():
         yield
         return
-    # Nothing is told to anybody, and nothing listens beyond this machine, in a cluster that we start.
+    # A cluster that is started here sends no telemetry and listens on loopback only.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     here: dict[str, Any] = {} if address else {"include_dashboard": False, "_node_ip_address": "127.0.0.1"}
     try:
         ray.init(address=address or "local", log_to_driver=False, logging_level=logging.ERROR, **here)
     except (ConnectionError, RuntimeError, ValueError) as error:
-        said = str(error).strip().partition("\n")[0]
-        raise ConfigError(f"no Ray cluster at {address or 'this machine'}: {said[:200]}") from None
+        reason = str(error).strip().partition("\n")[0]
+        raise ConfigError(f"no Ray cluster at {address or 'this machine'}: {reason[:200]}") from None
     try:
         yield
     finally:

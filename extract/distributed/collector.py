@@ -1,4 +1,4 @@
-"""The blocks of a cluster as they come, in order, made into what a run of one machine leaves: file, errors, totals."""
+"""Collects the blocks of a cluster in order, into what a run of one machine leaves: file, errors, totals."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ import polars as pl
 from ray.data import Dataset
 from ray.exceptions import RayError
 
-from extract.distributed.actors import Actors, State, answered, failure_of, raised
-from extract.distributed.error_column import ERROR, counted, errors_of
+from extract.distributed.actors import Actors, RunState, as_extract_error, failure_of, result_of
+from extract.distributed.error_column import ERROR, add_counts, errors_of
 from extract.distributed.worker import Job
 from extract.errors import ExtractError, NotRun, OutputError
 from extract.interactions.usage import AttemptKind, Usage
@@ -30,7 +30,10 @@ __all__ = ["Collector"]
 
 @dataclass(slots=True)
 class Collector:
-    """Takes the blocks of the cluster as they come, in order, and makes of them what a run of one machine leaves."""
+    """Writes the blocks of the cluster to the sink as they come, in order, and adds up errors and totals.
+
+    `height` is the number of rows to come, None where it is not known.
+    """
 
     schema: pl.Schema
     row_id: str | None
@@ -65,38 +68,38 @@ class Collector:
         """Read all blocks. OutputError where the cluster fails."""
         try:
             for block in dataset.iter_batches(batch_size=None, batch_format="pyarrow", prefetch_batches=2):
-                self._take(pl.DataFrame(pl.from_arrow(block)))
-                self._tell(actors)
+                self._write(pl.DataFrame(pl.from_arrow(block)))
+                self._report_progress(actors)
         except RayError as error:
-            state: State = answered(actors.quota.state.remote)
-            why = state.stopped or raised(error)  # a worker that fails tells the quota why
-            raise OutputError(f"the cluster failed: {why}; run again to go on from the cache") from None
+            state: RunState = result_of(actors.quota.state.remote)
+            reason = state.stopped or as_extract_error(error)  # a worker that fails reports to the quota why
+            raise OutputError(f"the cluster failed: {reason}; run again to go on from the cache") from None
 
-    def _take(self, frame: pl.DataFrame) -> None:
+    def _write(self, frame: pl.DataFrame) -> None:
         first = self.totals.rows
-        counted(self.totals, frame)
+        add_counts(self.totals, frame)
         self.timeline.add(Sample(self.seconds, self.totals.rows, 0))
-        places = pl.int_range(first, first + frame.height, eager=True)
-        self._errors.append(errors_of(frame, frame[self.row_id] if self.row_id else places))
-        self._failed.append(places.filter(frame[ERROR].is_not_null()))
+        positions = pl.int_range(first, first + frame.height, eager=True)
+        self._errors.append(errors_of(frame, frame[self.row_id] if self.row_id else positions))
+        self._failed.append(positions.filter(frame[ERROR].is_not_null()))
         valid = frame.filter(pl.col(ERROR).is_null()).select(
             pl.col(name).cast(kind) for name, kind in self.schema.items()
         )
         if valid.height:
             self.sink.write(valid)
 
-    def _tell(self, actors: Actors) -> None:
+    def _report_progress(self, actors: Actors) -> None:
         if self.on_event is not None:
-            self._bill(actors)
+            self._update_costs(actors)
             self.on_event(
                 Progress(total=self.height, totals=self.totals, seconds=self.seconds, in_flight=0, slots=0, waiting=0.0)
             )
 
-    def _bill(self, actors: Actors) -> State:
-        """Read from the ledger what all workers have spent, those that were lost included."""
-        totals, state = self.totals, answered(actors.quota.state.remote)
-        assert isinstance(state, State), "as the actor says"
-        spendings: list[Spending] = answered(lambda: actors.keeper.spent.remote(self._since))
+    def _update_costs(self, actors: Actors) -> RunState:
+        """Read from the ledger what all workers have spent, including those that were lost."""
+        totals, state = self.totals, result_of(actors.quota.state.remote)
+        assert isinstance(state, RunState), "the return type of QuotaActor.state"
+        spendings: list[Spending] = result_of(lambda: actors.cache.spent.remote(self._since))
         totals.requests = state.requests
         totals.unknown_attempts = sum(one.unknown for one in spendings)
         totals.cost = _sum([one.cost for one in spendings])
@@ -109,7 +112,7 @@ class Collector:
 
     def ending(self, job: Job, schema_key: bytes) -> Ending:
         """Return how the run went, once all blocks are read."""
-        state = self._bill(job.actors)
+        state = self._update_costs(job.actors)
         self.timeline.add(Sample(self.seconds, self.totals.rows, 0), last=True)
         id_type = self.schema[self.row_id] if self.row_id else pl.Int64()
         budget = job.options.budget
@@ -121,17 +124,17 @@ class Collector:
             interrupted=self.interrupted,
             errors=pl.concat([error_schema(id_type).to_frame(), *self._errors]),
             failed_places=pl.concat([pl.Series(dtype=pl.Int64), *self._failed]),
-            rung=answered(lambda: job.actors.keeper.rung.remote(schema_key)),
-            files_left=answered(job.actors.keeper.close_files.remote),
+            rung=result_of(lambda: job.actors.cache.rung.remote(schema_key)),
+            files_left=result_of(job.actors.cache.close_files.remote),
             meter=None if budget is None else BudgetMeter(budget, state.spent, peak=state.peak),
         )
 
-    def _stop_of(self, state: State) -> ExtractError | None:
-        """Return what ended the run, None for the user. OutputError where the workers could not be told to stop."""
+    def _stop_of(self, state: RunState) -> ExtractError | None:
+        """Return what ended the run, None where the user did. An error where the workers could not be stopped."""
         if self.interrupted:
             return failure_of(self._stopping)
         if state.stopped is None and self.totals.not_run:
-            return NotRun(f"{self.totals.not_run:,} rows were not reached; run again to take them up")
+            return NotRun(f"{self.totals.not_run:,} rows were not reached; run again to process them")
         return state.stopped
 
 

@@ -1,4 +1,4 @@
-"""`extract_dataset`: a Ray Dataset in, the same Dataset with typed columns out; nothing is asked before it is read."""
+"""`extract_dataset`: a Ray Dataset in, a lazy Dataset with typed columns out; nothing is sent before it is read."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ from extract.runner.service import NOWHERE, endpoint_of, offline_client
 
 __all__ = ["BLOCK_ROWS", "cache_path", "extract_dataset", "make_job", "with_columns"]
 
-BLOCK_ROWS = 1_024  # what a lost worker has to look up again, and a worker holds of the rows it does not ask yet
-_BLOCKS_AT_ONCE = 3  # of one worker: while the last rows of one are asked, the next has begun
+BLOCK_ROWS = 1_024  # rows that are looked up again after a worker is lost, and that a worker holds in memory
+_BLOCKS_AT_ONCE = 3  # for each worker: while the last rows of one are in flight, the next has begun
 
 
 @checks_keywords(AskKeywords, as_in=run, instead="read and write with Ray Data, or use extract.run")
@@ -55,13 +55,20 @@ def extract_dataset(
     Rejected rows hold nulls, and the struct column `_error` (code, message, path, answer, attempts) says why; it is
     null for valid rows. The columns have the types that `extract.run` gives them.
 
-        extract_dataset(ray.data.read_parquet("reviews/"), extractor, workers=4, limits=Limits(rpm=600))
+        import ray
+        from extract import Extractor, Limits
+        from extract.distributed import extract_dataset
 
-    - `workers`: how many actors ask, each with `limits.concurrency` requests in flight. All other limits and the
-      `budget` are those of the whole cluster.
-    - `client`: where to ask and with which key; a transport of your own cannot travel to the workers.
-    - `cache`: a path on this machine. One actor keeps the answers there, so that no worker's end and no change of their
-      number pays for anything twice; the same file serves `extract.run`. By default a temporary one.
+        sentiment = Extractor(["praise", "complaint"], "{text}")
+        reviews = ray.data.read_parquet("reviews/")
+        extract_dataset(reviews, sentiment, workers=4, limits=Limits(rpm=600)).write_parquet("labelled/")
+
+    - `workers`: the number of actors that send requests, each with `limits.concurrency` in flight. All other limits and
+      the `budget` are for the whole cluster.
+    - `client`: which address and key to use; a client with its own transport cannot be sent to the workers.
+    - `offline`: True gives each worker a built-in emulator: no key, no cost, and no language model.
+    - `cache`: a path on this machine. One actor stores the answers there, so that nothing is paid twice when a worker
+      is lost or their number changes; `extract.run` can use the same file. By default a temporary one.
     - `keep_files`: leave uploaded files on the service for the next run with the same cache. Else they are deleted once
       nothing holds the dataset any more, or by that run.
     - `block_rows`: how many rows a worker takes at a time.
@@ -71,29 +78,32 @@ def extract_dataset(
     ConfigError and SchemaError before anything is sent.
     """
     check_extractor(extractor)
-    asked = RunOptions.of(**options)
-    asked.rules.check(extractor.generation)
+    run_options = RunOptions.of(**options)
+    run_options.rules.check(extractor.generation)
     if workers < 1 or block_rows < 1:
         raise ConfigError(f"workers and block_rows are at least 1, not {workers} and {block_rows}")
     input_schema = _schema_of(dataset)
     plan = compile_extractor(extractor, NOWHERE).fitted(list(input_schema))
-    output_schema(input_schema, plan, asked.shape, sampled=asked.rules.samples > 1)
+    output_schema(input_schema, plan, run_options.shape, sampled=run_options.rules.samples > 1)
     path, temporary = cache_path(cache)
-    job = make_job(extractor, asked, cache=path, client=client, offline=offline)
+    job = make_job(extractor, run_options, cache=path, client=client, offline=offline)
     # Ray's plan holds the job for as long as anything that was made of the dataset may be read.
     weakref.finalize(job, _end, job.actors, temporary)
     return with_columns(dataset, job, workers=workers, block_rows=block_rows)
 
 
 def _end(actors: Actors, temporary: TemporaryDirectory[str] | None) -> None:
-    """Leave nothing behind but the cache that was asked for."""
+    """Stop the actors, and delete the cache where it was temporary."""
     actors.end()
     if temporary is not None:
         temporary.cleanup()
 
 
 def cache_path(cache: str | os.PathLike[str] | None) -> tuple[Path, TemporaryDirectory[str] | None]:
-    """Return where answers are kept, and the folder that goes with it, if any: Ray may ask for a block twice."""
+    """Return the path of the cache, and the temporary folder around it where the user named none.
+
+    There is always a cache, as Ray may run a block twice.
+    """
     if cache is not None:
         return Path(cache).absolute(), None
     folder = TemporaryDirectory(prefix="extract-")
@@ -117,7 +127,7 @@ def _endpoint(client: Client | AsyncClient | None, *, offline: bool, service_tie
     if offline and client is not None:
         raise ConfigError("offline=True brings its own service; leave out client=")
     if client is not None and any(getattr(client, name, None) is not None for name in ("transport", "http_client")):
-        raise ConfigError("a transport or http_client of your own cannot travel to the workers of a cluster")
+        raise ConfigError("a client with its own transport or http_client cannot be sent to the workers of a cluster")
     return endpoint_of(offline_client() if offline else client, service_tier)
 
 
@@ -125,7 +135,7 @@ def _schema_of(dataset: Dataset) -> pl.Schema:
     """Return the types of a dataset's columns; no row is read where the source knows them."""
     arrow = dataset.schema()
     if arrow is None or not isinstance(arrow.base_schema, pa.Schema):
-        raise ConfigError("the dataset has no rows, or no columns that Arrow knows")
+        raise ConfigError("the dataset has no rows, or no columns with types of Arrow")
     schema = pl.DataFrame(pl.from_arrow(arrow.base_schema.empty_table())).schema
     if ERROR in schema:
         raise ConfigError(f"the input has a column {ERROR!r}, as the output will: rename or drop it first")
@@ -147,6 +157,6 @@ def with_columns(dataset: Dataset, job: Job, *, workers: int, block_rows: int = 
         batch_format="pyarrow",
         zero_copy_batch=True,
         compute=pool,
-        # They wait for the network nearly all of the time: a core would hold some 5,000 requests a second.
+        # Workers wait for the network nearly all of the time: one core can do some 5,000 requests a second.
         num_cpus=0,
     )

@@ -9,7 +9,7 @@ import polars as pl
 from extract.results.columns import error_schema
 from extract.results.progress import Totals
 
-__all__ = ["ERROR", "counted", "errors_of", "with_errors"]
+__all__ = ["ERROR", "add_counts", "errors_of", "with_errors"]
 
 ERROR = "_error"
 _FIELDS = [name for name in error_schema(pl.Int64()) if name != "row_id"]
@@ -17,21 +17,21 @@ ERROR_TYPE = pl.Struct({name: dtype for name, dtype in error_schema(pl.Int64()).
 
 
 def with_errors(frame: pl.DataFrame, errors: pl.DataFrame) -> pl.DataFrame:
-    """Return a block with its errors beside the rows; `errors` names rows by their place in the block."""
-    told = errors.select(pl.col("row_id"), pl.struct(_FIELDS).cast(ERROR_TYPE).alias(ERROR))
-    places = pl.DataFrame({"row_id": range(frame.height)}, schema={"row_id": pl.Int64})
-    column = places.join(told, on="row_id", how="left", maintain_order="left")[ERROR]
+    """Return a block with its errors beside the rows; `errors` names rows by their position in the block."""
+    structs = errors.select(pl.col("row_id"), pl.struct(_FIELDS).cast(ERROR_TYPE).alias(ERROR))
+    positions = pl.DataFrame({"row_id": range(frame.height)}, schema={"row_id": pl.Int64})
+    column = positions.join(structs, on="row_id", how="left", maintain_order="left")[ERROR]
     return frame.with_columns(column)
 
 
 def errors_of(frame: pl.DataFrame, row_ids: pl.Series) -> pl.DataFrame:
-    """Return the rejected rows of blocks as `Run.errors` has them; `row_ids` are the names of all rows."""
-    told = frame.select(row_ids.alias("row_id"), pl.col(ERROR)).filter(pl.col(ERROR).is_not_null())
-    return told.unnest(ERROR)
+    """Return the rejected rows of a block as `Run.errors` has them; `row_ids` are the names of all its rows."""
+    rejected = frame.select(row_ids.alias("row_id"), pl.col(ERROR)).filter(pl.col(ERROR).is_not_null())
+    return rejected.unnest(ERROR)
 
 
-def counted(totals: Totals, frame: pl.DataFrame) -> None:
-    """Add the rows of blocks to the totals of a run; they have the columns `_error` and `_extract`."""
+def add_counts(totals: Totals, frame: pl.DataFrame) -> None:
+    """Add the rows of a block to the totals of a run; it has the columns `_error` and `_extract`."""
     codes = Counter(frame[ERROR].struct.field("code").drop_nulls().to_list())
     entries = frame["_extract"]
     totals.rows += frame.height

@@ -1,4 +1,4 @@
-"""Parquet inputs by their names, and what their footers tell before anything is read."""
+"""Parquet inputs: the files that a name stands for, and what their footers say before any row is read."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ def parquet_files(data: str) -> list[str]:
     if "://" in data:
         return [data]
     path = Path(data)
-    found = [data]
+    files = [data]
     if path.is_dir():
-        found = sorted(map(str, path.rglob("*.parquet")))
+        files = sorted(map(str, path.rglob("*.parquet")))
     elif has_magic(data) and not path.exists():
-        found = sorted(glob(data, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
-    if not found or not all(name.lower().endswith(".parquet") for name in found):
+        files = sorted(glob(data, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+    if not files or not all(name.lower().endswith(".parquet") for name in files):
         raise ConfigError(
-            f"{data!r}: the Ray engine reads Parquet, a file or a folder of them; --engine local the rest"
+            f"{data!r}: the Ray engine reads Parquet, a file or a folder of them; --engine local reads the rest"
         )
-    if missing := [name for name in found if not Path(name).is_file()]:
+    if missing := [name for name in files if not Path(name).is_file()]:
         raise ConfigError(f"there is no file {missing[0]!r}")
-    return [os.path.abspath(name) for name in found]  # noqa: PTH100 - workers have another working directory
+    return [os.path.abspath(name) for name in files]  # noqa: PTH100 - workers have another working directory
 
 
 def parquet_schema(paths: list[str]) -> pl.Schema:
@@ -37,12 +37,12 @@ def parquet_schema(paths: list[str]) -> pl.Schema:
     try:
         return pl.scan_parquet(paths[0], glob="://" in paths[0]).collect_schema()
     except (pl.exceptions.PolarsError, OSError) as error:
-        said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise ConfigError(f"{paths[0]!r} cannot be read: {said[:300]}") from None
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise ConfigError(f"{paths[0]!r} cannot be read: {reason[:300]}") from None
 
 
 def parquet_height(paths: list[str], limit: int | None) -> int | None:
-    """Return how many rows will be read, None where that is not known. ConfigError for none."""
+    """Return how many rows will be read, None where that is not known. ConfigError where there are no rows."""
     if "://" in paths[0]:
         return limit
     rows = int(pl.scan_parquet(paths, glob=False).select(pl.len()).collect().item())

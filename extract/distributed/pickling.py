@@ -1,4 +1,4 @@
-"""An extractor on its way to other machines, along with the user's own code that it is made of."""
+"""Pickles an extractor for other machines, together with the user's own classes and functions that it refers to."""
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ _INSTALLED = {"site-packages", "dist-packages"}  # the user's, the system's and 
 def pack(extractor: Extractor) -> bytes:
     """Return an extractor pickled, with the classes of modules that are not installed: workers cannot import these.
 
-    ConfigError for what cannot travel, such as a function that holds an open file.
+    ConfigError for what cannot be pickled, such as a function that holds an open file.
     """
     with _by_value(_own_modules()):
         try:
             return bytes(cloudpickle.dumps(extractor))
         except Exception as error:  # whatever the user's objects raise
-            raise ConfigError(f"the extractor cannot travel to the workers: {error}") from None
+            raise ConfigError(f"the extractor cannot be sent to the workers: {error}") from None
 
 
 def _own_modules() -> list[ModuleType]:
-    """Return the loaded modules that are neither Python's, nor installed, nor ours."""
+    """Return the loaded modules that belong neither to Python, nor to an installed package, nor to this library."""
     return [
         module
         for name, module in list(sys.modules.items())
-        # Under another name than its own it is a second time in the list, or nothing that pickle could look up.
+        # Under another name than its own, a module is an alias, or nothing that pickle could look up.
         if name == getattr(module, "__name__", None)
         and name.partition(".")[0] not in ("extract", "__main__")
         and _is_own(getattr(module, "__file__", None))
@@ -53,7 +53,7 @@ def _is_own(file: object) -> bool:
 
 @contextmanager
 def _by_value(modules: list[ModuleType]) -> Iterator[None]:
-    """Have the classes of modules pickled whole while the context lasts; what the user has registered stays so."""
+    """Have the classes of modules pickled by value while the context lasts; the user's own registrations stay."""
     registered = cloudpickle.list_registry_pickle_by_value()
     new = [module for module in modules if module.__name__ not in registered]
     for module in new:

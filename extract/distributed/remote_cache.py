@@ -1,4 +1,4 @@
-"""A worker's view of its run's one cache: looked up block by block, written in groups, durable before it counts."""
+"""A worker's access to the one cache of its run: looks up a block at a time, writes in groups."""
 
 from __future__ import annotations
 
@@ -8,72 +8,73 @@ from typing import Any
 
 from ray.exceptions import RayError
 
-from extract.distributed.actors import Answer, raised
+from extract.distributed.actors import CachedAnswer, as_extract_error
 from extract.errors import OutputError
 from extract.interactions.interaction import Interaction
 from extract.interactions.usage import Attempt
 
-__all__ = ["RemoteAnswers"]
+__all__ = ["RemoteAnswerStore"]
 
 
-class RemoteAnswers:
-    """Answers that another process keeps. To be used in one event loop, which it never holds up.
+class RemoteAnswerStore:
+    """Answers that another process stores. To be used in one event loop, which it never blocks.
 
-    `rungs` are those that the cache knows, by their schemas. A call that the keeper could not answer is repeated by Ray
-    until it is back; meanwhile slots stay taken.
+    `cache` is the handle of the actor, `rungs` are those that it knows, by their schemas. A call that fails since the
+    actor died is repeated by Ray until it is back; meanwhile the requests that wait for it keep their slots.
     """
 
-    def __init__(self, worker: str, keeper: Any, rungs: dict[bytes, int]) -> None:
+    def __init__(self, worker: str, cache: Any, rungs: dict[bytes, int]) -> None:
         self.flying: dict[bytes, asyncio.Future[Interaction]] = {}
-        self._worker, self._keeper, self._rungs = worker, keeper, rungs
+        self._worker, self._cache, self._rungs = worker, cache, rungs
         self._ahead: dict[bytes, bytes | None] = {}
-        self._looks: list[set[bytes]] = []
-        self._pending: list[tuple[Answer, asyncio.Future[None]]] = []
+        self._lookups: list[set[bytes]] = []
+        self._pending: list[tuple[CachedAnswer, asyncio.Future[None]]] = []
         self._noted: list[Attempt] = []
         self._groups = 0
         self._sending: asyncio.Task[None] | None = None
 
     async def fetch_ahead(self, keys: Sequence[bytes]) -> None:
-        self._ahead |= await self._look(keys)
+        self._ahead |= await self._look_up(keys)
 
     def look_no_further(self) -> None:
         """Nothing: other blocks of this worker may still ask for what was looked up."""
 
     async def fetch(self, key: bytes) -> bytes | None:
         while key not in self._ahead:
-            self._ahead |= await self._look([key])
+            self._ahead |= await self._look_up([key])
         return self._ahead.pop(key)
 
-    async def _look(self, keys: Sequence[bytes]) -> dict[bytes, bytes | None]:
-        """Look keys up, but for those that this worker keeps meanwhile: what comes back may be older than that."""
-        kept: set[bytes] = set()
-        self._looks.append(kept)
+    async def _look_up(self, keys: Sequence[bytes]) -> dict[bytes, bytes | None]:
+        """Look keys up, except those that this worker stores meanwhile: the reply may be older than that."""
+        stored_meanwhile: set[bytes] = set()
+        self._lookups.append(stored_meanwhile)
         try:
-            found = await self._keeper.find.remote(list(keys))
+            answers = await self._cache.find.remote(list(keys))
         except RayError as error:
-            raise raised(error) from None
+            raise as_extract_error(error) from None
         finally:
-            self._looks = [look for look in self._looks if look is not kept]
-        return {key: found.get(key) for key in keys if key not in kept}
+            self._lookups = [stored for stored in self._lookups if stored is not stored_meanwhile]
+        return {key: answers.get(key) for key in keys if key not in stored_meanwhile}
 
     def forget(self, key: bytes) -> None:
-        self._keeper.forget.remote(key)
+        self._cache.forget.remote(key)
 
     def rung(self, schema: bytes) -> int:
         return self._rungs.get(schema, 0)
 
     def remember_rung(self, schema: bytes, rung: int) -> None:
         self._rungs[schema] = rung
-        self._keeper.remember_rung.remote(schema, rung)
+        self._cache.remember_rung.remote(schema, rung)
 
     async def keep(self, key: bytes, interaction: bytes, *, rung: int = 0) -> None:
-        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pending.append(((key, interaction, rung), kept))
+        committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._pending.append(((key, interaction, rung), committed))
         self._send()
-        await kept
+        await committed
+        # What was looked up before knows nothing of this answer, be it here or still on its way.
         self._ahead.pop(key, None)
-        for look in self._looks:
-            look.add(key)
+        for stored_meanwhile in self._lookups:
+            stored_meanwhile.add(key)
 
     def note(self, attempt: Attempt) -> None:
         self._noted.append(attempt)
@@ -84,28 +85,28 @@ class RemoteAnswers:
             self._sending = asyncio.get_running_loop().create_task(self._send_all())
 
     async def _send_all(self) -> None:
-        """Send group after group: what comes while one is on its way goes with the next."""
+        """Send group after group: what comes while one is under way goes with the next."""
         while self._pending or self._noted:
-            await asyncio.sleep(0)  # so that all of this turn go together
+            await asyncio.sleep(0)  # so that all of this turn of the event loop form one group
             group, self._pending = self._pending, []
-            noted, self._noted = self._noted, []
-            self._groups += 1
-            failure = await self._sent([answer for answer, _ in group], noted)
-            for _, kept in group:
-                if kept.done():
+            attempts, self._noted = self._noted, []
+            self._groups += 1  # by this number the cache recognizes a group that Ray sends a second time
+            failure = await self._store([answer for answer, _ in group], attempts)
+            for _, committed in group:
+                if committed.done():
                     continue
                 if failure is None:
-                    kept.set_result(None)
+                    committed.set_result(None)
                 else:
-                    kept.set_exception(failure)
+                    committed.set_exception(failure)
         self._sending = None
 
-    async def _sent(self, answers: list[Answer], attempts: list[Attempt]) -> OutputError | None:
-        """Hand a group in; return why it could not be kept. Whatever goes wrong: who waits for it must hear of it."""
+    async def _store(self, answers: list[CachedAnswer], attempts: list[Attempt]) -> OutputError | None:
+        """Store a group; return why it failed. Any error is returned: whoever awaits the answers must get it."""
         try:
-            await self._keeper.keep.remote(self._worker, self._groups, answers, attempts)
+            await self._cache.keep.remote(self._worker, self._groups, answers, attempts)
         except RayError as error:
-            return OutputError(str(raised(error)))
+            return OutputError(str(as_extract_error(error)))
         except Exception as error:
-            return OutputError(f"answers could not be handed in: {type(error).__name__}: {error}")
+            return OutputError(f"answers could not be stored: {type(error).__name__}: {error}")
         return None

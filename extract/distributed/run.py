@@ -1,4 +1,4 @@
-"""`extract run --engine ray`: Parquet in, one file out in the order of the input, and a Run as on one machine."""
+"""`extract run --engine ray`: Parquet in, one file out in the order of the input, and a Run as of one machine."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def run_on_ray(
 ) -> Run:
     """Ask `extractor` of every row of a Parquet file, a folder of them or a glob, on a cluster.
 
-    Of `options.limits` the concurrency is each worker's, the rest that of all together. Raises as `extract.run` does.
+    `options.limits.concurrency` is for each worker; the other limits are for all together. Raises what `run` raises.
     """
     if target.path is None:
         raise ConfigError("--engine ray needs a file for the rows: -o OUTPUT.parquet")
@@ -56,7 +56,7 @@ def run_on_ray(
     sink = open_target(target, pipeline, data)
     schema = output_schema(input_schema, plan, shape, sampled=options.rules.samples > 1)
     collector = Collector(schema, shape.row_id, sink, on_event, parquet_height(paths, options.limit))
-    # The counts of the summary are read from the provenance; the output shows it only where it was asked for.
+    # The summary is counted from the provenance; the output has that column only where it was requested.
     worker_options = replace(options, shape=replace(shape, provenance=True, errors="null"))
     with cluster(spec.address):
         job = make_job(
@@ -74,7 +74,7 @@ def run_on_ray(
         sink.open(schema, manifest)
         try:
             with on_signals(collector.interrupter(job.actors)):
-                dataset = _dataset(paths, options.limit, job, _needed(spec.workers, collector.height))
+                dataset = _dataset(paths, options.limit, job, _useful_workers(spec.workers, collector.height))
                 collector.collect(dataset, job.actors)
             return finish(opened, collector.ending(job, plan.schema_key))
         except BaseException:
@@ -86,8 +86,8 @@ def run_on_ray(
                 temporary.cleanup()
 
 
-def _needed(workers: int, height: int | None) -> int:
-    """Return how many workers there is a block for."""
+def _useful_workers(workers: int, height: int | None) -> int:
+    """Return the number of workers, at most one for each block."""
     return workers if height is None else min(workers, -(-height // BLOCK_ROWS))
 
 
@@ -96,6 +96,6 @@ def _dataset(paths: list[str], limit: int | None, job: Job, workers: int) -> Dat
     context.execution_options.preserve_order = True
     context.enable_progress_bars = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
-    # Reading is little work, and on a small machine whole cores may not be left for it.
+    # Reading needs little CPU, and a small machine may have no whole core left for it.
     dataset = ray.data.read_parquet(paths, num_cpus=0.1)
     return with_columns(dataset if limit is None else dataset.limit(limit), job, workers=workers)

@@ -1,4 +1,4 @@
-"""Who answers the requests of a run: told to each process of a cluster, which opens a client of its own."""
+"""Where the requests of a run go: sent to each process of a cluster, which opens a client there."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ __all__ = ["Service"]
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """An endpoint, or the built-in emulator where `offline`: each process has one of its own."""
+    """An endpoint; with `offline` the built-in emulator, a separate one in each process."""
 
     endpoint: Endpoint
     offline: bool = False

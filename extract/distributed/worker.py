@@ -1,4 +1,4 @@
-"""What runs in each actor of Ray Data's pool: blocks in, blocks out, all through one gate, as on one machine."""
+"""What runs in each actor of Ray Data's pool: blocks in, blocks out, all through one limiter, as on one machine."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ import ray
 from ray.exceptions import RayError
 
 from extract.distributed.actors import Actors
-from extract.distributed.budget_claims import LeasedPurse
+from extract.distributed.budget_claims import ClaimedBudgetMeter
 from extract.distributed.error_column import with_errors
-from extract.distributed.quota import Lease, Report
-from extract.distributed.quota_client import Exchange
-from extract.distributed.remote_cache import RemoteAnswers
+from extract.distributed.quota import Grant, WorkerReport
+from extract.distributed.quota_client import QuotaClient
+from extract.distributed.remote_cache import RemoteAnswerStore
 from extract.distributed.service import Service
 from extract.distributed.shared_uploads import SharedFileTable
-from extract.distributed.worker_quota import LeasedThrottle, Leaseholder
+from extract.distributed.worker_quota import GrantedRateLimit, WorkerQuota
 from extract.errors import ExtractError, OutputError
 from extract.extractor.extractor import Extractor
 from extract.extractor.plan import compile_extractor
@@ -40,16 +40,16 @@ from extract.runner.scheduler import Runner
 
 __all__ = ["Job", "Worker"]
 
-_PATIENCE = 30.0  # seconds that it may take to say why a worker failed
+_STOP_TIMEOUT = 30.0  # seconds in which a worker that fails must have reported why
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, weakref_slot=True, kw_only=True)
 class Job:
-    """All that a worker needs to know. `limits.concurrency` is its own; rates and budget are those of the run.
+    """All that a worker needs to know. `limits.concurrency` is for each worker; rates and budget are for the run.
 
-    `extractor` is pickled, so that it is opened by the worker and not by Ray on its way.
+    `extractor` is pickled bytes, so that the worker unpickles it, and not Ray in some other process.
     """
 
     extractor: bytes
@@ -59,12 +59,15 @@ class Job:
 
     @property
     def limits(self) -> Limits:
-        """The limits of the run: whoever makes a job has settled them."""
+        """The limits of the run; `make_job` has set them."""
         return self.options.limits or Limits()
 
 
 class Worker:
-    """Asks the rows of blocks, several blocks at once: the slots that the end of one leaves free are the next one's."""
+    """Extracts the rows of blocks. Several blocks run at once, so that the last rows of one leave no slot idle.
+
+    Ray calls it from several threads; all requests are sent from one event loop, in a thread of its own.
+    """
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -76,53 +79,53 @@ class Worker:
         self._in_loop(self._open())
 
     def __call__(self, block: pa.Table) -> pa.Table:
-        """Return a block with the new columns, one row for each of its own."""
+        """Return a block with the new columns and all of its rows."""
         frame = pl.DataFrame(pl.from_arrow(block))
         return self._in_loop(self._extracted(frame)).to_arrow()
 
     def _in_loop(self, work: Coroutine[Any, Any, T]) -> T:
         try:
             return asyncio.run_coroutine_threadsafe(work, self._loop).result()
-        except Exception as error:  # a bug: of what is raised here, Ray brings back no more than a traceback
+        except Exception as error:  # a bug: Ray would hand the caller only a traceback, so the quota gets the reason
             stop = error if isinstance(error, ExtractError) else OutputError(f"{type(error).__name__}: {error}")
             with suppress(RayError):
-                ray.get(self._job.actors.quota.stop.remote(stop), timeout=_PATIENCE)
+                ray.get(self._job.actors.quota.stop.remote(stop), timeout=_STOP_TIMEOUT)
             raise
 
     async def _open(self) -> None:
         job, budget = self._job, self._job.options.budget
         extractor: Extractor = pickle.loads(job.extractor)  # noqa: S301 - from the program that started this run
-        want = asyncio.Event()
-        throttle = LeasedThrottle(job.limits, want.set)
-        meter = None if budget is None else LeasedPurse(budget, want.set)
-        limiter = Limiter(job.limits, self._loop.time, meter, rate_limit=throttle)
-        self._holder = Leaseholder(self._name, limiter, throttle, meter)
+        report_due = asyncio.Event()
+        rate_limit = GrantedRateLimit(job.limits, report_due.set)
+        meter = None if budget is None else ClaimedBudgetMeter(budget, report_due.set)
+        limiter = Limiter(job.limits, self._loop.time, meter, rate_limit=rate_limit)
+        self._quota = WorkerQuota(self._name, limiter, rate_limit, meter)
         plan = compile_extractor(extractor, job.service.endpoint, service_tier=job.options.service_tier)
-        keeper = job.actors.keeper
-        rungs = {plan.schema_key: await keeper.rung.remote(plan.schema_key)}
+        cache = job.actors.cache
+        rungs = {plan.schema_key: await cache.rung.remote(plan.schema_key)}
         self._asker: Asker = make_asker(
             plan,
             await job.service.client(job.limits.retry).__aenter__(),
-            RemoteAnswers(self._name, keeper, rungs),
-            replace(job.options, limits=replace(job.limits, rpd=None)),  # it is the quota that counts the day
+            RemoteAnswerStore(self._name, cache, rungs),
+            replace(job.options, limits=replace(job.limits, rpd=None)),  # the quota counts the day
             limiter=limiter,
-            files=SharedFileTable(keeper, await keeper.files.remote()),
+            files=SharedFileTable(cache, await cache.files.remote()),
         )
-        self._exchange = Exchange(self._holder, self._ask, want, self._stop)
+        self._quota_client = QuotaClient(self._quota, self._send, report_due, self._stop)
 
-    async def _ask(self, report: Report) -> Lease:
-        # One that is lost is not repeated: the next one tells all that it told.
-        lease: Lease = await self._job.actors.quota.exchange.options(max_task_retries=0).remote(report)
-        return lease
+    async def _send(self, report: WorkerReport) -> Grant:
+        # A report that is lost is not repeated: the next one has the same totals or newer ones.
+        grant: Grant = await self._job.actors.quota.exchange.options(max_task_retries=0).remote(report)
+        return grant
 
     def _stop(self, error: ExtractError) -> None:
         self._stopped = self._stopped or error
         for runner in self._runners:
             runner.stop(error)
-        self._holder.gate.close()
+        self._quota.limiter.close()
 
     async def _extracted(self, frame: pl.DataFrame) -> pl.DataFrame:
-        """Ask all rows of a block; what ends the run is told to all workers."""
+        """Return a block with its answers; what ends the run here is reported, and ends it for all workers."""
         sink = FrameSink()
         asker = replace(self._asker, plan=self._asker.plan.fitted(frame.columns))
         runner = Runner(open_source(frame), asker, sink, self._job.options.shape)
@@ -137,8 +140,9 @@ class Worker:
         finally:
             self._runners.discard(runner)
         if runner.stopped is not None:
-            self._holder.stop = self._holder.stop or runner.stopped
+            self._quota.stop = self._quota.stop or runner.stopped
         if runner.totals.valid:
+            # One valid row shows that the set-up is right, for the blocks to come as well.
             self._asker.sender.limits = replace(self._asker.sender.limits, stop_after_failures=0)
-        await self._exchange.reported()
+        await self._quota_client.flush()
         return with_errors(sink.frame, runner.error_rows())

@@ -1,4 +1,4 @@
-"""A worker's side of a lease: a throttle for its gate, and the reports that keep throttle and purse filled."""
+"""A worker's part of the cluster's quota: a rate limit of granted permits, and the reports that ask for more."""
 
 from __future__ import annotations
 
@@ -7,31 +7,31 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from extract.distributed.budget_claims import Bid, LeasedPurse
-from extract.distributed.quota import Lease, Report, Share
+from extract.distributed.budget_claims import Claim, ClaimedBudgetMeter
+from extract.distributed.quota import FallbackShare, Grant, WorkerReport
 from extract.errors import ExtractError
 from extract.limits.limiter import Limiter
 from extract.limits.limits import Limits
 from extract.limits.rate_limiter import RateLimiter, Verdict
 
-__all__ = ["LeasedThrottle", "Leaseholder"]
+__all__ = ["GrantedRateLimit", "WorkerQuota"]
 
-_LOOK_AGAIN = 0.05  # seconds after which who waits for a permit looks again; a new lease wakes it sooner
-_SAVED = 0.5  # seconds' worth of requests that may be saved up by a worker that goes on alone
-_IDLE = 1.0  # seconds that permits are kept for the next requests
+_POLL = 0.05  # seconds after which a request that waits for a permit looks again; a grant wakes it sooner
+_BURST = 0.5  # seconds' worth of requests that may be saved up by a worker on its fallback share
+_IDLE = 1.0  # seconds for which unused permits are held for the next requests
 
 
-class _Alone:
-    """The throttle of a worker that nobody answers: it goes on with its share."""
+class _FallbackRateLimit:
+    """The rate limit of a worker that gets no replies from the quota: its share of the last known rates."""
 
-    def __init__(self, share: Share, now: float) -> None:
+    def __init__(self, share: FallbackShare, now: float) -> None:
         limits = Limits(rpm=_per_minute(share.per_second), tpm=_per_minute(share.tokens_per_second))
-        self.rates = RateLimiter(limits, saved=_SAVED)
+        self.rates = RateLimiter(limits, saved=_BURST)
         self.rates.resume(math.inf, math.inf, now)
         self._left = share.requests
 
     def delay(self, now: float) -> float:
-        return self.rates.delay(now) if self._left >= 1 else _LOOK_AGAIN
+        return self.rates.delay(now) if self._left >= 1 else _POLL
 
     def take(self, tokens: int, now: float) -> None:
         self._left -= 1
@@ -42,52 +42,54 @@ def _per_minute(rate: float) -> float | None:
     return None if rate == math.inf else max(1.0, rate * 60)
 
 
-class LeasedThrottle:
-    """Lets requests pass with permits in hand; without, where nobody counts, or at its share where nobody answers.
+class GrantedRateLimit:
+    """Lets a request pass for each permit; freely where the quota is open; at the fallback share where it is silent.
 
-    `passed` requests did so, `tokens` are their input tokens and those of the permits in hand. `replies` are those that
-    were not told yet, after the first `told`. `on_want` hears that there is something to ask for or to tell at once.
+    `sent` requests have passed, `tokens` are their input tokens and those of the unused permits: both are totals that
+    never start again, as `quota` expects. `replies` are those still to be reported; `replies_reported` came before
+    them. `on_report_due` is called when there is something to request or to report at once.
     """
 
-    def __init__(self, limits: Limits, on_want: Callable[[], None]) -> None:
+    def __init__(self, limits: Limits, on_report_due: Callable[[], None]) -> None:
         self.permits: deque[int] = deque()
         self.is_open = False
-        self.passed = 0
+        self.sent = 0
         self.tokens = 0
-        self.told = 0
+        self.replies_reported = 0
         self.replies: list[tuple[float, Verdict]] = []
         self.paused_until = 0.0
-        self._on_want = on_want
+        self._on_report_due = on_report_due
         self._patience = limits.retry.patience
-        self._alone: _Alone | None = None
+        self._fallback: _FallbackRateLimit | None = None
 
     def delay(self, now: float) -> float:
         if self.paused_until > now:
             return self.paused_until - now
-        if self._alone is not None and not self.permits:
-            return self._alone.delay(now)
+        if self._fallback is not None and not self.permits:
+            return self._fallback.delay(now)
         if self.is_open or self.permits:
             return 0.0
-        self._on_want()
-        return _LOOK_AGAIN
+        self._on_report_due()
+        return _POLL
 
     def take(self, tokens: int, now: float) -> None:
-        self.passed += 1
+        self.sent += 1
         if self.permits:
+            # The permit was granted for an estimated size: only the difference is new.
             self.tokens += tokens - self.permits.popleft()
             return
         self.tokens += tokens
-        if self._alone is not None:
-            self._alone.take(tokens, now)
+        if self._fallback is not None:
+            self._fallback.take(tokens, now)
 
     def settle(self, more: int, now: float) -> None:
         self.tokens += more
-        if self._alone is not None:
-            self._alone.rates.settle(more, now)
+        if self._fallback is not None:
+            self._fallback.rates.settle(more, now)
 
     @property
     def per_second(self) -> float:
-        """Infinite: the rate is the cluster's, and no worker's own."""
+        """Infinite: the rate belongs to the cluster, and a worker has none."""
         return math.inf
 
     @property
@@ -95,97 +97,105 @@ class LeasedThrottle:
         return math.inf
 
     def reached(self, now: float) -> str:
-        """Return whose limit it is where one holds the next request back."""
+        """Name the limit that holds the next request back, "" where none does."""
         return "the quota of the cluster" if self.delay(now) > 0 else ""
 
     def note(self, sent_at: float, now: float, verdict: Verdict) -> None:
         self.replies.append((sent_at, verdict))
-        if self._alone is not None:
-            self._alone.rates.note(sent_at, now, verdict)
+        if self._fallback is not None:
+            self._fallback.rates.note(sent_at, now, verdict)
         if verdict.pause is not None:
             self.paused_until = max(self.paused_until, now + min(verdict.pause, self._patience))
         if verdict.refused:
-            self.is_open = False  # until it is known what this means for all
-            self._on_want()
+            self.is_open = False  # until the quota has learned a rate from the refusal
+            self._on_report_due()
 
     def give_back(self) -> None:
-        """Keep no permits: the next report says so."""
+        """Drop the unused permits; the next report's totals are lower by them, which frees them for others."""
         self.tokens -= sum(self.permits)
         self.permits.clear()
 
-    def go_alone(self, share: Share, now: float) -> None:
-        """Go on at a share of the rates: who grants permits is lost. What is sent meanwhile is told later."""
-        if self._alone is None:
-            self._alone = _Alone(share, now)
+    def use_fallback_share(self, share: FallbackShare, now: float) -> None:
+        """Continue at a share of the last rates while the quota is silent. What is sent meanwhile is reported later."""
+        if self._fallback is None:
+            self._fallback = _FallbackRateLimit(share, now)
 
-    def accept(self, lease: Lease, report: Report, now: float) -> None:
-        """Take over what was granted; the replies of the report are told."""
-        granted = report.sizes[: lease.permits]
-        self._alone = None
-        self.is_open = lease.is_open
+    def accept(self, grant: Grant, report: WorkerReport, now: float) -> None:
+        """Add the granted permits, and drop the replies that `report` has delivered."""
+        granted = report.sizes[: grant.permits]
+        self._fallback = None
+        self.is_open = grant.is_open
         self.permits.extend(granted)
         self.tokens += sum(granted)
-        self.paused_until = max(self.paused_until, now + lease.pause) if lease.pause else self.paused_until
-        self.told += len(report.replies)
+        self.paused_until = max(self.paused_until, now + grant.pause) if grant.pause else self.paused_until
+        # Replies that came after the report was made stay for the next one.
+        self.replies_reported += len(report.replies)
         del self.replies[: len(report.replies)]
 
 
 @dataclass(slots=True)
-class Leaseholder:
-    """One worker's gate, and what its reports are made of. `stop` is what has ended the run for this worker."""
+class WorkerQuota:
+    """One worker's limiter, and the reports that keep its permits and its allowance filled.
+
+    `stop` is what has ended the run for this worker.
+    """
 
     name: str
-    gate: Limiter
-    throttle: LeasedThrottle
-    purse: LeasedPurse | None = None
+    limiter: Limiter
+    rate_limit: GrantedRateLimit
+    meter: ClaimedBudgetMeter | None = None
     stop: ExtractError | None = None
-    _share: Share | None = None
+    _share: FallbackShare | None = None
     _number: int = 0
-    _passed: int = 0
-    _passed_at: float = 0.0
+    _sent: int = 0
+    _sent_at: float = 0.0
 
-    def report(self, now: float) -> Report:
-        """Return what is to be told and asked for. Only one may be under way."""
-        throttle = self.throttle
-        lately, self._passed = throttle.passed - self._passed, throttle.passed
-        self._passed_at = now if lately else self._passed_at
+    def report(self, now: float) -> WorkerReport:
+        """Return the next report. Only one may be under way: a grant answers the newest."""
+        rate_limit = self.rate_limit
+        recent, self._sent = rate_limit.sent - self._sent, rate_limit.sent
+        self._sent_at = now if recent else self._sent_at
         self._number += 1
-        waiting = self.gate.next_in_line(self.gate.slots)
-        if not waiting and now - self._passed_at > _IDLE:
-            throttle.give_back()
-        return Report(
+        waiting = self.limiter.next_in_line(self.limiter.slots)
+        if not waiting and now - self._sent_at > _IDLE:
+            rate_limit.give_back()
+        return WorkerReport(
             worker=self.name,
             number=self._number,
-            passed=throttle.passed,
-            in_hand=len(throttle.permits),
-            tokens=throttle.tokens,
-            first_reply=throttle.told,
-            replies=tuple((now - sent_at, verdict) for sent_at, verdict in throttle.replies),
-            sizes=self._wanted(waiting, lately),
+            sent=rate_limit.sent,
+            unused_permits=len(rate_limit.permits),
+            tokens=rate_limit.tokens,
+            first_reply=rate_limit.replies_reported,
+            # Ages, not times: the quota's clock is another machine's.
+            replies=tuple((now - sent_at, verdict) for sent_at, verdict in rate_limit.replies),
+            sizes=self._sizes(waiting, recent),
             waiting=len(waiting),
-            bid=Bid() if self.purse is None else self.purse.bid(len(waiting) + lately),
+            claim=Claim() if self.meter is None else self.meter.claim(len(waiting) + recent),
             stop=self.stop,
         )
 
-    def _wanted(self, waiting: list[int], lately: int) -> tuple[int, ...]:
-        """Return the sizes of the requests that wait, and of as many again as have passed since the last report."""
-        held = self.throttle.permits
-        missing = len(waiting) + min(lately, self.gate.slots) - len(held)
-        if self.throttle.is_open or missing <= 0:
+    def _sizes(self, waiting: list[int], recent: int) -> tuple[int, ...]:
+        """Return the sizes of the requests to ask permits for: those that wait, and as many again as were just sent.
+
+        Permits for requests that do not exist yet save the time of an exchange for each of them.
+        """
+        permits = self.rate_limit.permits
+        missing = len(waiting) + min(recent, self.limiter.slots) - len(permits)
+        if self.rate_limit.is_open or missing <= 0:
             return ()
-        usual = waiting[-1] if waiting else held[-1] if held else 1
+        usual = waiting[-1] if waiting else permits[-1] if permits else 1
         return tuple([*waiting, *[usual] * missing][:missing])
 
-    def accept(self, lease: Lease, report: Report, now: float) -> None:
-        """Take over the lease that the newest report was answered with, and let in who may pass now."""
-        self._share = lease.share
-        self.throttle.accept(lease, report, now)
-        if self.purse is not None:
-            self.purse.grant(lease.claim, is_final=lease.is_final)
-        self.gate.wake()
+    def accept(self, grant: Grant, report: WorkerReport, now: float) -> None:
+        """Apply the grant that answers the newest report, and admit the requests that may pass now."""
+        self._share = grant.share
+        self.rate_limit.accept(grant, report, now)
+        if self.meter is not None:
+            self.meter.accept(grant.allowance, is_final=grant.is_final)
+        self.limiter.wake()
 
-    def lost(self, now: float) -> None:
-        """Go on alone: no lease came back. One that never had a lease waits, as it knows of no rate."""
+    def use_fallback_share(self, now: float) -> None:
+        """Continue without the quota, at the share of its last grant. Without any grant wait: no rate is known."""
         if self._share is not None:
-            self.throttle.go_alone(self._share, now)
-            self.gate.wake()
+            self.rate_limit.use_fallback_share(self._share, now)
+            self.limiter.wake()

@@ -1,1 +1,1 @@
-"""What comes in and goes out: sources, sinks, and the cache of answers."""
+"""Input and output: sources, sinks, and the cache of answers."""

@@ -1,4 +1,4 @@
-"""Frames and columns of other libraries, taken through the Arrow C stream that they offer: pandas, pyarrow, DuckDB."""
+"""Reads frames and columns of other libraries (pandas, pyarrow, DuckDB) through their Arrow C stream."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import polars as pl
 __all__ = ["INDEX", "read_arrow"]
 
 INDEX = "__index_level_{}__"  # pyarrow's name for an unnamed level of a pandas index
-_NAME = "text"  # of a column that has none
+_NAME = "text"  # for a column that has none
 
 
 def read_arrow(data: Any) -> pl.DataFrame | None:
-    """Return a frame or a column of another library as a frame; None for what offers no Arrow stream.
+    """Return a frame or a column of another library as a Polars frame; None where it has no Arrow stream.
 
-    The index of pandas comes along as columns where it is more than a count of the rows.
+    The index of a pandas frame becomes columns where it is more than the numbers of the rows.
     """
     if not hasattr(data, "__arrow_c_stream__"):
         return None
@@ -23,7 +23,7 @@ def read_arrow(data: Any) -> pl.DataFrame | None:
         data = _with_index(data)
     try:
         column = pl.Series(_Stream(data))
-    except ImportError:  # pandas has no Arrow of its own
+    except ImportError:  # pandas needs pyarrow for its stream
         return _read_pandas(data)
     if isinstance(column.dtype, pl.Struct):
         return column.struct.unnest()
@@ -31,7 +31,7 @@ def read_arrow(data: Any) -> pl.DataFrame | None:
 
 
 class _Stream:
-    """Only the stream of an object, so that no reader looks at what else it is."""
+    """Shows only the stream of an object, so that Polars does not treat it as what else it is."""
 
     def __init__(self, data: Any) -> None:
         self._data = data
@@ -46,7 +46,7 @@ def _name_of(data: Any) -> str:
 
 
 def _with_index(data: Any) -> Any:
-    """Return a pandas frame or column as a frame that has its index as columns, which a stream may leave out."""
+    """Return a pandas frame or column as a frame with its index as columns, which a stream may leave out."""
     frame = data if hasattr(data, "columns") else data.to_frame(_name_of(data))
     index = frame.index
     if type(index).__name__ == "RangeIndex" and (index.start, index.step, index.name) == (0, 1, None):

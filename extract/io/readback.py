@@ -1,4 +1,4 @@
-"""Csv and jsonl outputs, read back with the types that they were written with: text does not keep them."""
+"""Reads csv and jsonl outputs back with the types that they were written with, which text does not store."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ __all__ = ["scan_text"]
 def scan_text(path: Path, schema: Mapping[str, Any]) -> pl.LazyFrame:
     """Return the rows of a file of text lazily, with the columns and types of `schema`.
 
-    Nothing is inferred: what a file of text does not tell, the schema does. A cell that does not fit it (somebody has
-    edited the file since) raises Polars' InvalidOperationError or ComputeError when it is read.
+    Nothing is inferred: all types come from the schema. A cell that does not fit it (the file was edited since) raises
+    Polars' InvalidOperationError or ComputeError when it is read.
     """
     written = {name: _written(dtype, nested=path.suffix.lower() != ".csv") for name, dtype in schema.items()}
     if path.suffix.lower() == ".csv":
@@ -35,17 +35,17 @@ def _typed(frame: pl.DataFrame, schema: Mapping[str, Any]) -> pl.DataFrame:
 
 
 def _cast(frame: pl.DataFrame, dtypes: Mapping[str, Any]) -> pl.DataFrame:
-    """Return the frame cast column by column: in a mapping, a name such as `^a$` would stand for others."""
+    """Return the frame cast column by column: `DataFrame.cast` would take a name such as `^a$` as a pattern."""
     return pl.DataFrame([column.cast(dtypes.get(column.name, column.dtype)) for column in frame.get_columns()])
 
 
 def _written(dtype: Any, *, nested: bool) -> Any:
-    """Return the type that text gives without loss: numbers and truth values as they are, all else as text."""
+    """Return the type that text can be read as without loss: numbers and booleans, and strings for all else."""
     if nested and isinstance(dtype, pl.List | pl.Array):
         return pl.List(_written(dtype.inner, nested=True))
     if nested and isinstance(dtype, pl.Struct):
         return pl.Struct({field.name: _written(field.dtype, nested=True) for field in dtype.fields})
-    # The reader of jsonl knows no narrow numbers; what is wide enough is cast down again.
+    # The reader of jsonl has no narrow numbers; wide ones are cast down afterwards.
     if dtype.is_integer():
         return pl.UInt64() if dtype == pl.UInt64 else pl.Int64()
     is_plain = dtype in (pl.Float64, pl.Boolean)

@@ -1,4 +1,4 @@
-"""Columns as a schema has them, from files of text that keep no types: csv and jsonl, as our sinks write them."""
+"""Restores the types of a schema in columns read from csv and jsonl, which store no types."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _DECIMAL_DIGITS: Final = 38
 def retyped(frame: pl.DataFrame, dtypes: Mapping[str, Any]) -> pl.DataFrame:
     """Return a frame with columns of the given dtypes: lists and structs from JSON text, durations, bytes and so on.
 
-    A column with a cell that does not fit stays as it is, so that each of its cells is judged by what it says.
+    A column with a cell that does not fit stays as it is, so that an evaluation can judge each of its cells.
     """
     return frame.with_columns(_column(frame[name], dtype) for name, dtype in dtypes.items() if name in frame.columns)
 
@@ -33,7 +33,7 @@ def _column(column: pl.Series, dtype: Any) -> pl.Series:
 
 
 def _cell(value: Any, dtype: Any) -> Any:
-    """Return a value as Polars takes it for a dtype. Raises ValueError for one that does not fit."""
+    """Return a value in the form that Polars accepts for a dtype. Raises ValueError for one that does not fit."""
     if value is None:
         return None
     if dtype.is_nested():
@@ -51,7 +51,7 @@ def _cell(value: Any, dtype: Any) -> Any:
 
 
 def _fitting(number: Decimal, dtype: Any) -> Decimal:
-    """Return a number that a decimal column holds in full; Polars panics over one that is far too long."""
+    """Return a number that fits a decimal column. ValueError for others: Polars panics where one is far too long."""
     exponent = number.as_tuple().exponent
     if not isinstance(exponent, int) or -exponent > dtype.scale or number.adjusted() + dtype.scale >= _DECIMAL_DIGITS:
         raise ValueError(f"no {dtype}")

@@ -1,4 +1,4 @@
-"""Whatever a user calls data, as batches of rows: frames, files, globs, cloud addresses, folders of documents."""
+"""Input as batches of rows: frames, rows, iterators, files, globs, cloud addresses, folders of documents."""
 
 from __future__ import annotations
 
@@ -24,14 +24,16 @@ from extract.io.arrow import read_arrow
 
 __all__ = ["Source", "open_source", "read_table", "take_rows"]
 
-_TABLE_ROWS = 65_536
+_TABLE_ROWS = 65_536  # of a batch where all are read at once
 _TEXTS = pl.Schema({"text": pl.String()})
 _SCHEMA_ROWS = 1_000  # rows of an iterator that are read to learn its types
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Rows to be asked. `batches(n)` starts anew and yields frames of at most `n` rows; `height` is None if unknown.
+    """The rows of an input. `batches(n)` yields them from the first, in frames of at most `n` rows.
+
+    `height` is the number of rows, None where it is unknown.
 
     `once`: the rows come from an iterator, which can be read only once and may have no end.
     """
@@ -46,39 +48,44 @@ def open_source(data: Any) -> Source:
     """Return the source for a frame or series of any library, rows as mappings, a path, a glob or an address.
 
     Text files are read through once, so that a broken row is a ConfigError before the first paid request.
+
+    >>> from extract import open_source
+    >>> source = open_source(["I love it", "It broke"])
+    >>> source.height, source.schema.names()
+    (2, ['text'])
     """
     if isinstance(data, Source):
         return data
     if isinstance(data, str | os.PathLike):
-        with _told(str(data), _broken_row):
+        with _read_errors(str(data), _broken_row):
             return _from_address(os.fspath(data))
     if isinstance(data, pl.DataFrame):
         return _from_frame(data)
     if isinstance(data, pl.LazyFrame):
-        with _told("the lazy frame"):
-            return Source(data.collect_schema(), None, lambda rows: _told_batches(data, rows, "the lazy frame"))
+        with _read_errors("the lazy frame"):
+            return Source(data.collect_schema(), None, lambda rows: _checked_batches(data, rows, "the lazy frame"))
     if isinstance(data, pl.Series):
         return _from_frame(data.to_frame(data.name or "text"))
     if isinstance(data, Sequence) and _are_texts(data):
         return _from_frame(pl.DataFrame({"text": list(data)}, schema=_TEXTS))
     if isinstance(data, Sequence) and all(isinstance(row, Mapping) for row in data):
-        with _told("the rows"):
+        with _read_errors("the rows"):
             return _from_frame(pl.DataFrame(list(data), infer_schema_length=None))
-    with _told(f"the {type(data).__name__}"):
+    with _read_errors(f"the {type(data).__name__}"):
         if (frame := read_arrow(data)) is not None:
             return _from_frame(frame)
-    if isinstance(data, Iterator):  # no other iterable: a pandas frame would yield the names of its columns
+    if isinstance(data, Iterator):  # not any iterable: a pandas frame would yield the names of its columns
         return _from_iterator(data)
     raise ConfigError(
-        f"a {type(data).__name__} is no input; give a frame or series of Polars, pandas or Arrow, a list of dicts or "
-        "of texts, an iterator of these, or a path"
+        f"a {type(data).__name__} cannot be read as input; give a frame or series of Polars, pandas or Arrow, "
+        "a list of dicts or of texts, an iterator of these, or a path"
     )
 
 
 def read_table(address: str, *, texts: Iterable[str] = ()) -> pl.DataFrame:
-    """Return all rows of a file at once. ConfigError as `open_source` says.
+    """Return all rows of a file at once. Raises ConfigError as `open_source` does.
 
-    `texts` names columns that csv gives as they are written, even where they look like numbers.
+    `texts` names columns to be read from csv as they are written, even where they look like numbers.
     """
     source = open_source(address)
     table = pl.concat([source.schema.to_frame(), *source.batches(_TABLE_ROWS)])
@@ -86,7 +93,7 @@ def read_table(address: str, *, texts: Iterable[str] = ()) -> pl.DataFrame:
     guessed = [name for name in texts if source.schema.get(name, pl.String) != pl.String]
     if separator is None or not guessed:
         return table
-    with _told(address):
+    with _read_errors(address):
         return table.with_columns(_scan_texts(address, separator).select(by_name(*guessed)).collect())
 
 
@@ -107,14 +114,17 @@ def take_rows(source: Source, limit: int) -> Source:
 
 
 def _from_iterator(items: Iterator[Any]) -> Source:
-    """Take rows, texts or frames as they come, never all at once; the first decide the types. To be read only once."""
-    with _told("the iterator"):
+    """Return a source of rows, texts or frames that come one by one. It can be read only once.
+
+    The first rows are read here, as they decide the types; the rest is never in memory all at once.
+    """
+    with _read_errors("the iterator"):
         first = list(islice(items, 1))
         of_frames = bool(first) and isinstance(first[0], pl.DataFrame)
         head = _frame_of(first if of_frames else [*first, *islice(items, _SCHEMA_ROWS - 1)], None)
     if head.width == 0:
         raise ConfigError("the iterator yields no rows")
-    unread = [head]
+    unread = [head]  # emptied by the first reader
 
     def batches(size: int) -> Iterator[pl.DataFrame]:
         if not unread:
@@ -124,16 +134,16 @@ def _from_iterator(items: Iterator[Any]) -> Source:
         while True:
             yield from frame.iter_slices(size)
             done += frame.height
-            with _told(f"the iterator, from row {done} on,"):
-                if not (taken := list(islice(items, 1 if of_frames else size))):
+            with _read_errors(f"the iterator, from row {done} on,"):
+                if not (chunk := list(islice(items, 1 if of_frames else size))):
                     return
-                frame = _frame_of(taken, head.schema)
+                frame = _frame_of(chunk, head.schema)
 
     return Source(head.schema, None, batches, once=True)
 
 
 def _are_texts(items: Sequence[Any]) -> bool:
-    """Whether these are texts, None among them for one that is missing."""
+    """Return whether these are texts; None stands for a missing one."""
     return any(isinstance(item, str) for item in items) and all(isinstance(item, str | None) for item in items)
 
 
@@ -151,12 +161,14 @@ def _frame_of(items: list[Any], schema: pl.Schema | None) -> pl.DataFrame:
 
 
 def _fitted(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
-    """Return a frame with the types of the first rows; nothing is dropped or rounded to make it fit."""
+    """Return a frame with the types of the first rows. ConfigError where a column or a fraction would be lost."""
     if new := [name for name in frame.columns if name not in schema]:
-        raise ConfigError(f"a later row of the iterator has {new!r}, which the first rows have not")
+        raise ConfigError(f"a later row of the iterator has {new!r}, which the first rows do not have")
     for column in frame.get_columns():
         if column.dtype.is_float() and schema[column.name].is_integer():
-            raise ConfigError(f"a later row of the iterator has a fraction in {column.name!r}, the first have integers")
+            raise ConfigError(
+                f"a later row of the iterator has a fraction in {column.name!r}, where the first rows have integers"
+            )
     missing = [pl.lit(None).alias(name) for name in schema if name not in frame.columns]
     return frame.with_columns(missing).select(schema.names()).cast(schema)
 
@@ -170,10 +182,10 @@ def _from_address(address: str) -> Source:
         return _from_table(address)
     path = Path(address)
     if has_magic(address) and not path.exists():
-        found = sorted(glob(address, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
-        if not found:
+        matches = sorted(glob(address, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+        if not matches:
             raise ConfigError(f"no file matches {address!r}")
-        return _from_table(address) if _is_table(address) else _from_documents(map(Path, found), address)
+        return _from_table(address) if _is_table(address) else _from_documents(map(Path, matches), address)
     if path.is_dir():
         return _from_documents(_files_in(path), address)
     if not path.is_file():
@@ -186,20 +198,20 @@ def _from_address(address: str) -> Source:
 
 
 def _files_in(folder: Path) -> list[Path]:
-    """Return all that is no folder, in order: a broken link or a pipe is a record, too, which says why it fails."""
+    """Return all but folders, in order: a broken link or a pipe becomes a record that is rejected with a reason."""
 
     def refuse(error: OSError) -> None:
         raise ConfigError(f"the folder {printable(error.filename)} cannot be read: {error.strerror}")
 
-    walked = os.walk(folder, onerror=refuse)  # links to folders are not followed, so that no loop has no end
+    walked = os.walk(folder, onerror=refuse)  # links to folders are not followed: they may form a loop
     return sorted(Path(where, name) for where, _, names in walked for name in names)
 
 
 def _from_documents(paths: Iterable[Path], address: str) -> Source:
-    """One record per file: `path`, `name`, `mime_type`."""
+    """Return a source with one record per file: `path`, `name`, `mime_type`."""
     documents = [path for path in paths if is_document(path)]
     if not documents:
-        raise ConfigError(f"{address!r} holds no document: text, pdf, images, audio, video or office files")
+        raise ConfigError(f"{address!r} holds no documents: text, pdf, images, audio, video or office files")
     columns = {
         "path": [_as_cell(path) for path in documents],
         "name": [printable(path.name) for path in documents],
@@ -209,7 +221,7 @@ def _from_documents(paths: Iterable[Path], address: str) -> Source:
 
 
 def _as_cell(path: Path) -> str:
-    """Return a path as text that can be stored: as a file: URI where its name is no Unicode."""
+    """Return a path as text that can be stored: as a file: URI where its name is not valid Unicode."""
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -218,9 +230,13 @@ def _as_cell(path: Path) -> str:
 
 
 def _scan_csv(address: str, separator: str = ",") -> pl.LazyFrame:
-    """Scan text columns by type, but leave as text what a number would not give back: 007 is a name, not a 7."""
+    """Scan a csv file with inferred types; a column of integers stays text where a number would lose a part of it.
+
+    `007` is a name, not a 7, and `+49` is a prefix.
+    """
     is_glob = not Path(address).exists()
     table = pl.scan_csv(address, infer_schema_length=None, separator=separator, glob=is_glob)
+    # Only integers are looked at: in a float column a leading zero or a plus is ordinary notation.
     numbers = [name for name, dtype in table.collect_schema().items() if dtype.is_integer()]
     if not numbers:
         return table
@@ -229,8 +245,8 @@ def _scan_csv(address: str, separator: str = ",") -> pl.LazyFrame:
         .select(by_name(*numbers).str.contains(r"^[+-]?0\d|^\+").any())
         .collect(engine="streaming")
     )
-    kept = {column.name: pl.String for column in padded.get_columns() if column.item()}
-    return pl.scan_csv(address, infer_schema_length=None, separator=separator, glob=is_glob, schema_overrides=kept)
+    as_text = {column.name: pl.String for column in padded.get_columns() if column.item()}
+    return pl.scan_csv(address, infer_schema_length=None, separator=separator, glob=is_glob, schema_overrides=as_text)
 
 
 def _scan_texts(address: str, separator: str) -> pl.LazyFrame:
@@ -266,25 +282,25 @@ def _from_table(address: str) -> Source:
         raise ConfigError(f"{address!r} ends in none of {', '.join(_READERS)}")
     table = reader(address)
     schema = table.collect_schema()
-    # Every column is parsed, not only counted: a broken row shows itself here and costs nothing.
+    # Counting rows alone would parse no column. With the nulls counted too, a broken row fails here, unpaid.
     checked = table.select(pl.len().alias("\0rows"), pl.all().null_count()).collect(engine="streaming")
     height = int(checked.item(0, 0))
     if height == 0:
         raise ConfigError(f"{address} holds no rows")
-    return Source(schema, height, lambda rows: _told_batches(table, rows, address))
+    return Source(schema, height, lambda rows: _checked_batches(table, rows, address))
 
 
-def _told_batches(table: pl.LazyFrame, rows: int, what: str) -> Iterator[pl.DataFrame]:
-    with _told(what):
+def _checked_batches(table: pl.LazyFrame, rows: int, what: str) -> Iterator[pl.DataFrame]:
+    with _read_errors(what):
         try:
             for frame in table.collect_batches(chunk_size=rows, maintain_order=True):
                 yield from frame.iter_slices(rows)
-        except KeyboardInterrupt:  # Polars raises it in whichever thread it works for; here it must not end the loop
+        except KeyboardInterrupt:  # Polars raises it in any thread; here it would end the event loop
             raise ConfigError(f"{what}: interrupted while it was read; run again to go on") from None
 
 
 def _broken_row(address: str) -> str:
-    """Return which row of a csv file has more fields than its header, or ""."""
+    """Say which row of a csv file has more fields than its header, "" where none has."""
     separator = _SEPARATORS.get(_ending(address))
     if separator is None or not os.path.isfile(address):  # noqa: PTH113 - it never raises, whatever the name
         return ""
@@ -299,14 +315,14 @@ def _broken_row(address: str) -> str:
 
 
 @contextmanager
-def _told(what: str, where: Callable[[str], str] = lambda _: "") -> Iterator[None]:
-    """Say in one line what Polars or the system found wrong with an input, and where if that can be found."""
+def _read_errors(what: str, where: Callable[[str], str] = lambda _: "") -> Iterator[None]:
+    """Turn any error of reading `what` into a ConfigError of one line; `where` may add the place in the file."""
     try:
         yield
     except ExtractError:
         raise
     except ModuleNotFoundError as error:
         raise ConfigError(f"{what}: {error.name} is needed; pip install 'extract-interactions[excel]'") from None
-    except Exception as error:  # readers raise classes of their own, and a lazy frame's functions anything at all
-        said = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
-        raise ConfigError(f"{what!r} cannot be read: {said[:300]}{where(what)}") from None
+    except Exception as error:  # readers raise many classes, and the user's functions in a lazy frame any
+        reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        raise ConfigError(f"{what!r} cannot be read: {reason[:300]}{where(what)}") from None

@@ -94,7 +94,7 @@ def test_members_are_known_by_the_key_that_was_typed() -> None:
         fields = json.loads(typed("one.parquet", "gold.parquet", *words, "--json"))["fields"]
         told[" ".join(words)] = {field["field"]: field for field in fields}["items"]["members"]
     assert (told[""]["matched"], told["--key items=sku"]["matched"], told["--key items=sku"]["equal"]) == (1, 2, 1)
-    assert "write the list and what its members are known by" in refused(
+    assert "write the list and the field that identifies its members" in refused(
         "one.parquet", "gold.parquet", "--key", "items"
     )
     assert "no field 'name'" in refused("one.parquet", "gold.parquet", "--key", "items=name")

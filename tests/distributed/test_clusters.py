@@ -28,8 +28,8 @@ from pydantic import BaseModel, Field
 from uploads import Service as Uploaded
 
 from extract import Budget, Client, ConfigError, Emulator, Extractor, Limits, NotRun, OutputError, ResponseCache, run
-from extract.distributed.quota import Leases, Report
-from extract.distributed.worker_quota import LeasedThrottle, Leaseholder
+from extract.distributed.quota import ClusterQuota, WorkerReport
+from extract.distributed.worker_quota import GrantedRateLimit, WorkerQuota
 from extract.limits.limiter import Limiter
 from extract.runner.options import OutputTarget, RunOptions
 from extract.testing import running_server
@@ -122,13 +122,13 @@ def on_cluster(folder: Path, url: str, extractor: Extractor = PARCELS, **options
 
 
 def test_without_ray_one_line_names_the_extra() -> None:
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", WITHOUT_RAY + "from extract.distributed import extract_dataset"],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert told.stderr.splitlines()[-1] == (
+    assert process.stderr.splitlines()[-1] == (
         "extract.errors.ConfigError: Ray is not installed; pip install 'extract-interactions[ray]'"
     )
 
@@ -138,18 +138,18 @@ def test_the_command_line_without_ray_is_wrong_usage_in_one_line(tmp_path: Path,
     texts(2).write_parquet(tmp_path / "in.parquet")
     code = WITHOUT_RAY + "from extract.cli import main; main()"
     words = ["run", "p.py", "in.parquet", "-o", "out.parquet", "--offline", "--engine", "ray"]
-    told = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-c", code, *words], capture_output=True, text=True, cwd=tmp_path, env=environment, check=False
     )
-    assert told.returncode == 2
-    assert told.stderr.splitlines() == ["error: Ray is not installed; pip install 'extract-interactions[ray]'"]
+    assert process.returncode == 2
+    assert process.stderr.splitlines() == ["error: Ray is not installed; pip install 'extract-interactions[ray]'"]
     assert not (tmp_path / "out.parquet").exists()
 
 
 def test_import_extract_loads_no_ray() -> None:
     code = "import sys, extract, extract.runner.run, extract.cli.app; print('ray' in sys.modules)"
-    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert told.stdout == "False\n"
+    process = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert process.stdout == "False\n"
 
 
 class TestOnACluster:
@@ -187,10 +187,10 @@ class TestOnACluster:
         emulator = Emulator(answers=parcel)
         with running_server(emulator) as url:
             first = on_cluster(tmp_path, url, workers=1)
-            asked = len(emulator.requests)
+            requests = len(emulator.requests)
             again = on_cluster(tmp_path, url, workers=3)
             alone = run(texts(30), PARCELS, client=Client("key", base_url=url), cache=tmp_path / "out.parquet.cache")
-        assert asked == first.totals.requests == len(emulator.requests)
+        assert requests == first.totals.requests == len(emulator.requests)
         assert (again.totals.requests, again.totals.cached) == (0, 30)
         assert (alone.totals.requests, alone.totals.cached) == (0, 30)
 
@@ -216,7 +216,7 @@ class TestOnACluster:
             texts(40).write_parquet(tmp_path / "in.parquet")
             result = on_cluster(tmp_path, url, label, limits=limits)
         assert isinstance(result.stopped, QuotaExhausted)
-        # What one worker still holds of its share when another has used its own up is not asked for any more.
+        # Permits that one worker still holds when another has used its own up are not used any more.
         assert 20 <= len(emulator.requests) <= 25
         assert (result.totals.requests, result.totals.valid) == (len(emulator.requests) - 10, len(emulator.requests))
 
@@ -287,90 +287,90 @@ class TestOnACluster:
         with pytest.raises(ConfigError, match="with --address auto"):
             Actors.start(Limits(), None, tmp_path / "c", Service(Client("key").endpoint))
 
-    async def test_a_look_into_the_cache_holds_nobody_up_and_is_not_older_than_what_is_kept(self) -> None:
-        from extract.distributed.remote_cache import RemoteAnswers
+    async def test_a_lookup_blocks_nobody_and_is_not_older_than_what_was_stored(self) -> None:
+        from extract.distributed.remote_cache import RemoteAnswerStore
 
-        keeper = FakeKeeper()
-        answers = RemoteAnswers("a", keeper, {})
-        looking = asyncio.create_task(answers.fetch_ahead([b"k", b"other"]))
+        cache = FakeCacheActor()
+        answers = RemoteAnswerStore("a", cache, {})
+        lookup = asyncio.create_task(answers.fetch_ahead([b"k", b"other"]))
         await asyncio.sleep(0)
-        looked = keeper.kept.copy()
-        await answers.keep(b"k", b"{}")  # while the look is on its way
-        keeper.looks.popleft().set_result(looked)
-        await asyncio.wait_for(looking, 1)
+        before = cache.stored.copy()
+        await answers.keep(b"k", b"{}")  # while the lookup is under way
+        cache.lookups.popleft().set_result(before)
+        await asyncio.wait_for(lookup, 1)
         assert await asyncio.wait_for(answers.fetch(b"other"), 1) is None
         fetching = asyncio.create_task(answers.fetch(b"k"))
         await asyncio.sleep(0)
-        keeper.looks.popleft().set_result(keeper.kept)
+        cache.lookups.popleft().set_result(cache.stored)
         assert await asyncio.wait_for(fetching, 1) == b"{}"
 
-    async def test_an_answer_that_cannot_be_handed_in_is_told_to_who_waits(self) -> None:
-        from extract.distributed.remote_cache import RemoteAnswers
+    async def test_who_awaits_an_answer_that_cannot_be_stored_gets_the_error(self) -> None:
+        from extract.distributed.remote_cache import RemoteAnswerStore
 
-        answers = RemoteAnswers("a", FakeKeeper(broken=True), {})
+        answers = RemoteAnswerStore("a", FakeCacheActor(broken=True), {})
         for _ in range(2):
-            with pytest.raises(OutputError, match="could not be handed in"):
+            with pytest.raises(OutputError, match="could not be stored"):
                 await asyncio.wait_for(answers.keep(b"k", b"{}"), 1)
 
     @pytest.mark.parametrize("broken", [ValueError("a bug"), None])
-    async def test_a_talk_with_the_quota_that_breaks_off_ends_the_run(self, broken: Exception | None) -> None:
-        """None stands for a lease that is none."""
+    async def test_an_exchange_with_the_quota_that_fails_ends_the_run(self, broken: Exception | None) -> None:
+        """None stands for a reply that is no grant."""
 
-        async def ask(_: Report) -> Any:
+        async def send(_: WorkerReport) -> Any:
             if broken is not None:
                 raise broken
 
         stops: list[Exception] = []
-        exchange = exchange_with(ask, stops)
-        with pytest.raises(OutputError, match="the talk with the quota broke off"):
-            await asyncio.wait_for(exchange.reported(), 1)
+        client = client_with(send, stops)
+        with pytest.raises(OutputError, match="the exchange with the quota failed"):
+            await asyncio.wait_for(client.flush(), 1)
         assert len(stops) == 1
         with pytest.raises(OutputError):  # the next block, too
-            await asyncio.wait_for(exchange.reported(), 1)
+            await asyncio.wait_for(client.flush(), 1)
 
-    async def test_what_was_told_is_told_once_the_successor_of_a_lost_quota_has_heard_it(self) -> None:
+    async def test_a_flush_ends_once_the_successor_of_a_lost_quota_has_the_report(self) -> None:
         from ray.exceptions import RayActorError
 
-        leases, heard = Leases(Limits()), 0
+        quota, reports = ClusterQuota(Limits()), 0
 
-        async def ask(report: Report) -> Any:
-            nonlocal heard
-            heard += 1
-            if heard < 3:
+        async def send(report: WorkerReport) -> Any:
+            nonlocal reports
+            reports += 1
+            if reports < 3:
                 raise RayActorError
-            return leases.exchange(report, heard)
+            return quota.exchange(report, reports)
 
         stops: list[Exception] = []
-        await asyncio.wait_for(exchange_with(ask, stops).reported(), 2)
-        assert (heard, stops) == (3, [])
+        await asyncio.wait_for(client_with(send, stops).flush(), 2)
+        assert (reports, stops) == (3, [])
 
     def test_a_worker_that_breaks_ends_the_run_in_one_line(
         self, tmp_path: Path, cluster: None, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         from extract.distributed import actors
 
-        class Broken(actors.Quota):
-            def exchange(self, report: Report) -> Any:
+        class Broken(actors.QuotaActor):
+            def exchange(self, report: WorkerReport) -> Any:
                 return "nonsense"
 
-        monkeypatch.setattr(actors, "Quota", Broken)
+        monkeypatch.setattr(actors, "QuotaActor", Broken)
         texts(3).write_parquet(tmp_path / "in.parquet")
-        with running_server(Emulator(answers=parcel)) as url, pytest.raises(OutputError) as told:
+        with running_server(Emulator(answers=parcel)) as url, pytest.raises(OutputError) as raised:
             on_cluster(tmp_path, url)
-        assert "the talk with the quota broke off" in str(told.value)
-        assert len(str(told.value).splitlines()) == 1
+        assert "the exchange with the quota failed" in str(raised.value)
+        assert len(str(raised.value).splitlines()) == 1
 
     def test_a_quota_that_comes_back_knows_what_ended_the_run(self, tmp_path: Path, cluster: None) -> None:
         import ray
 
-        from extract.distributed.actors import Actors, answered
+        from extract.distributed.actors import Actors, result_of
         from extract.distributed.service import Service
 
         actors = Actors.start(Limits(), None, tmp_path / "answers.cache", Service(Client("key").endpoint))
         try:
-            answered(lambda: actors.quota.stop.remote(NotRun("that is enough")))
+            result_of(lambda: actors.quota.stop.remote(NotRun("that is enough")))
             ray.kill(actors.quota, no_restart=False)
-            assert str(answered(actors.quota.state.remote).stopped) == "that is enough"
+            assert str(result_of(actors.quota.state.remote).stopped) == "that is enough"
         finally:
             actors.end()
 
@@ -378,15 +378,15 @@ class TestOnACluster:
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         from extract.distributed import collector
-        from extract.distributed.actors import State
+        from extract.distributed.actors import RunState
         from extract.io.sinks.parquet import ParquetSink
         from extract.limits.budget import Amount
         from extract.results.ending import Opened, finish
 
-        monkeypatch.setattr(collector, "answered", lambda call: call())
-        calls = {"state": State(3, Amount(), Decimal(0), None), "spent": [], "rung": 0, "close_files": 0}
+        monkeypatch.setattr(collector, "result_of", lambda call: call())
+        calls = {"state": RunState(3, Amount(), Decimal(0), None), "spent": [], "rung": 0, "close_files": 0}
         actor = SimpleNamespace(
-            **{name: SimpleNamespace(remote=lambda *_, told=told: told) for name, told in calls.items()}
+            **{name: SimpleNamespace(remote=lambda *_, result=result: result) for name, result in calls.items()}
         )
         schema = pl.Schema({"text": pl.String()})
         sink = ParquetSink(tmp_path / "out.parquet")
@@ -394,7 +394,7 @@ class TestOnACluster:
         sink.write(pl.DataFrame({"text": ["a"]}))
         collected = collector.Collector(schema, None, sink, None, None)
         collected.totals.valid, collected.totals.not_run = 1, 2
-        job: Any = SimpleNamespace(actors=SimpleNamespace(quota=actor, keeper=actor), options=RunOptions())
+        job: Any = SimpleNamespace(actors=SimpleNamespace(quota=actor, cache=actor), options=RunOptions())
         path = tmp_path / "out.parquet"
         opened = Opened(sink=sink, output=path, schema=schema, input_columns=1, manifest={}, losses=())
         result = finish(opened, collected.ending(job, b"key"))
@@ -426,7 +426,7 @@ class TestOnACluster:
         emulator = Emulator(answers=lambda _: '{"value": "box"}', latency=0.05)
 
         def strike() -> None:
-            for share, name in ((0.2, "MapWorker"), (0.4, "Quota"), (0.6, "AnswerKeeper")):
+            for share, name in ((0.2, "MapWorker"), (0.4, "QuotaActor"), (0.6, "CacheActor")):
                 while len(emulator.requests) < share * rows:
                     time.sleep(0.01)
                 os.kill(actors_named(name)[0], signal.SIGKILL)
@@ -445,36 +445,36 @@ class TestOnACluster:
         assert len(emulator.requests) - slots <= entered <= len(emulator.requests)
 
 
-class FakeKeeper:
-    """A keeper without a cluster: looks are answered when the test says so, and what it keeps is there at once."""
+class FakeCacheActor:
+    """The cache's actor without a cluster: the test resolves each lookup, and what is stored is there at once."""
 
     def __init__(self, *, broken: bool = False) -> None:
-        self.kept: dict[bytes, bytes] = {}
-        self.looks: deque[asyncio.Future[dict[bytes, bytes]]] = deque()
+        self.stored: dict[bytes, bytes] = {}
+        self.lookups: deque[asyncio.Future[dict[bytes, bytes]]] = deque()
         self.find = SimpleNamespace(remote=self._find)
         self.keep = SimpleNamespace(remote=self._keep)
         self._broken = broken
 
     def _find(self, keys: list[bytes]) -> asyncio.Future[dict[bytes, bytes]]:
-        self.looks.append(asyncio.get_running_loop().create_future())
-        return self.looks[-1]
+        self.lookups.append(asyncio.get_running_loop().create_future())
+        return self.lookups[-1]
 
     async def _keep(
         self, worker: str, number: int, answers: list[tuple[bytes, bytes, int]], attempts: list[Any]
     ) -> None:
         if self._broken:
             raise TypeError("cannot be pickled")
-        self.kept |= {key: text for key, text, _ in answers}
+        self.stored |= {key: text for key, text, _ in answers}
 
 
-def exchange_with(ask: Callable[[Report], Awaitable[Any]], stops: list[Exception]) -> Any:
-    """A worker's talk with a quota that answers as `ask` does."""
-    from extract.distributed.quota_client import Exchange
+def client_with(send: Callable[[WorkerReport], Awaitable[Any]], stops: list[Exception]) -> Any:
+    """Return a worker's client of a quota that answers as `send` does."""
+    from extract.distributed.quota_client import QuotaClient
 
-    want = asyncio.Event()
-    throttle = LeasedThrottle(Limits(), want.set)
-    gate = Limiter(Limits(), asyncio.get_running_loop().time, rate_limit=throttle)
-    return Exchange(Leaseholder("a", gate, throttle), ask, want, stops.append)
+    report_due = asyncio.Event()
+    rate_limit = GrantedRateLimit(Limits(), report_due.set)
+    limiter = Limiter(Limits(), asyncio.get_running_loop().time, rate_limit=rate_limit)
+    return QuotaClient(WorkerQuota("a", limiter, rate_limit), send, report_due, stops.append)
 
 
 def actors_named(name: str) -> list[int]:

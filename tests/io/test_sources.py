@@ -98,7 +98,7 @@ def test_a_limit_cuts_within_a_batch() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "content", "said"),
+    ("name", "content", "message"),
     [
         ("t.csv", "a,b\n1,2\n3,4,5\n", "line 3 has 3 fields, the header 2"),
         ("t.csv", "", "empty"),
@@ -108,9 +108,11 @@ def test_a_limit_cuts_within_a_batch() -> None:
         ("t.unknown", "x", "document"),
     ],
 )
-def test_a_broken_file_is_one_line_before_anything_is_sent(tmp_path: Path, name: str, content: str, said: str) -> None:
+def test_a_broken_file_is_one_line_before_anything_is_sent(
+    tmp_path: Path, name: str, content: str, message: str
+) -> None:
     (tmp_path / name).write_text(content)
-    with pytest.raises(ConfigError, match=said) as caught:
+    with pytest.raises(ConfigError, match=message) as caught:
         open_source(tmp_path / name)
     assert "\n" not in str(caught.value)
 

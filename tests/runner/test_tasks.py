@@ -93,7 +93,7 @@ def test_the_column_is_named_where_there_are_several() -> None:
         (TEXTS, ["bug", " "], "not blank"),
         (TEXTS, [1], "a text"),
         (TEXTS, {"bug": 1}, "a text"),
-        (3, LABELS, "is no input"),
+        (3, LABELS, "cannot be read as input"),
         (pl.DataFrame({"n": [1]}), LABELS, "which column"),
         (pl.DataFrame({"a{b": ["x"]}), LABELS, "rename it"),
         (pl.DataFrame({"label": ["x"]}), LABELS, "already columns"),

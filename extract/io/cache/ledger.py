@@ -1,4 +1,4 @@
-"""The ledger of a cache: one row for each attempt, and their sums. The cache executes what stands here."""
+"""The ledger of a cache: one row for each attempt, and their sums. The cache executes the SQL that is here."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ NOTE = (
 
 @dataclass(frozen=True, slots=True)
 class Spending:
-    """What all runs with one cache have taken, for one kind of attempt, model and tier.
+    """What all runs with one cache have used, for one kind of attempt, model and tier.
 
     `cost` is in US dollars for answers that arrived, None where a price is unknown. `unknown` counts requests that may
     have been billed without an answer arriving, and `bound` is the most they can have cost.
@@ -58,7 +58,7 @@ class Spending:
 
 
 def entry(attempt: Attempt, at: float) -> tuple[Any, ...]:
-    """Return one row of the ledger; tokens are null where no whole answer arrived to tell."""
+    """Return one row of the ledger; tokens are null where no whole answer arrived."""
     usage = attempt.usage
     counts: tuple[int | None, ...] = (None,) * 5
     if usage is not None:
@@ -69,7 +69,7 @@ def entry(attempt: Attempt, at: float) -> tuple[Any, ...]:
 
 
 def spendings(attempts: Iterable[tuple[Any, ...]]) -> list[Spending]:
-    """Return the sums of what ATTEMPTS has selected, by kind of attempt, model and tier."""
+    """Return the sums of the rows that ATTEMPTS selects, by kind of attempt, model and tier."""
     groups: dict[tuple[str, str, str | None], list[tuple[Any, ...]]] = {}
     for kind, model, tier, *rest in attempts:
         groups.setdefault((kind, model, tier), []).append(tuple(rest))

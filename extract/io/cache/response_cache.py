@@ -118,9 +118,9 @@ class ResponseCache:
 
         What `keep` is given meanwhile is still found; what another process keeps meanwhile is not.
         """
-        found = self.find(keys)
+        answers = self.find(keys)
         self._ahead |= dict.fromkeys(keys)  # only now: what could not be looked up is not known to be absent
-        self._ahead |= found
+        self._ahead |= answers
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return the JSON texts of the interactions that are kept, by their keys."""
@@ -176,11 +176,11 @@ class ResponseCache:
 
     async def keep(self, key: bytes, interaction: bytes, *, rung: int = 0) -> None:
         """Return once the answer is committed. All answers of one turn of the event loop share one commit."""
-        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._schedule()
         self._ahead.pop(key, None)
-        self._pending.append((key, interaction, rung, time.time(), kept))
-        await kept
+        self._pending.append((key, interaction, rung, time.time(), committed))
+        await committed
 
     def note(self, attempt: Attempt) -> None:
         """Enter one attempt into the ledger, in one commit with the answers of the same turn of the event loop."""
@@ -194,12 +194,12 @@ class ResponseCache:
 
         The numbers of a sender's groups rise: one that comes again, also after a restart, is entered once.
         """
-        kept: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._schedule()
         at = time.time()
-        self._pending += [(*answer, at, kept) for answer in answers]
-        self._groups.append((sender, number, [entry(attempt, at) for attempt in attempts], kept))
-        await kept
+        self._pending += [(*answer, at, committed) for answer in answers]
+        self._groups.append((sender, number, [entry(attempt, at) for attempt in attempts], committed))
+        await committed
 
     def _schedule(self) -> None:
         try:
@@ -232,13 +232,13 @@ class ResponseCache:
                         self._database.executemany(NOTE, entries)
         except sqlite3.Error as error:
             failure = OutputError(f"the cache {self.path} cannot be written ({error}): is the disk full?")
-        for kept in (*(answer[-1] for answer in answers), *(group[-1] for group in groups)):
-            if kept.done() or kept.get_loop().is_closed():
+        for committed in (*(answer[-1] for answer in answers), *(group[-1] for group in groups)):
+            if committed.done() or committed.get_loop().is_closed():
                 continue
             if failure is None:
-                kept.set_result(None)
+                committed.set_result(None)
             else:
-                kept.set_exception(failure)
+                committed.set_exception(failure)
 
     def attempts_since(self, at: float) -> int:
         """Return how many attempts the ledger holds since a Unix time."""
@@ -267,14 +267,14 @@ class ResponseCache:
             return 0.0, []
         stretch = (last - first) / stretches
         query = "SELECT min(CAST((at - ?) / ? AS INTEGER), ?) AS place, count(*) FROM attempts GROUP BY place"
-        found = self._select(query, first, stretch, stretches - 1)
-        return stretch, [(first + place * stretch, count) for place, count in found]
+        counts = self._select(query, first, stretch, stretches - 1)
+        return stretch, [(first + place * stretch, count) for place, count in counts]
 
     def verify(self, readable: Callable[[bytes], object]) -> Verification:
         """Look through the whole file; `readable` raises ExtractError for an answer that cannot be read."""
         damaged: list[bytes] = []
         try:
-            found = [str(row[0]) for row in self._database.execute("PRAGMA integrity_check")]
+            messages = [str(row[0]) for row in self._database.execute("PRAGMA integrity_check")]
             for key, interaction in self._database.execute("SELECT key, interaction FROM answers"):
                 try:
                     if len(key) != _KEY_BYTES:
@@ -282,7 +282,7 @@ class ResponseCache:
                     readable(interaction)
                 except ExtractError:
                     damaged.append(bytes(key))
-            return Verification(len(self), tuple(damaged), tuple(line for line in found if line != "ok"))
+            return Verification(len(self), tuple(damaged), tuple(line for line in messages if line != "ok"))
         except sqlite3.Error as error:
             return Verification(0, tuple(damaged), (str(error),))
 
@@ -337,14 +337,14 @@ def _look(path: Path) -> sqlite3.Connection:
     except BaseException as error:
         database.close()
         if writing and isinstance(error, sqlite3.OperationalError):
-            said = f"{error}; its log {path.name}-wal needs a folder that can be written to: copy both into one"
-            raise sqlite3.OperationalError(said) from None
+            message = f"{error}; its log {path.name}-wal needs a folder that can be written to: copy both into one"
+            raise sqlite3.OperationalError(message) from None
         raise
     return database
 
 
 def _version(database: sqlite3.Connection) -> tuple[int, int]:
-    """Return the version of a file and how many tables it has. sqlite3.DatabaseError where it is none of ours."""
+    """Return the version of a file and how many tables it has. sqlite3.DatabaseError where it is no cache."""
     # One look at all three: another process may be making the file at this moment.
     with database:
         database.execute("BEGIN")

@@ -1,6 +1,6 @@
-"""Files on the service as a cache knows them: noted before their first byte is sent, forgotten once they are deleted.
+"""Uploaded files in the cache: entered before their first byte is sent, removed once they are deleted.
 
-So a process that is killed leaves no file behind that the next run with the same cache could not find.
+So every file that a killed process has left on the service can be found by the next run with the same cache.
 """
 
 from __future__ import annotations
@@ -71,35 +71,35 @@ class FileTable:
         return cls(database)
 
     def add(self, row: FileRow) -> None:
-        """Note a file whose upload begins now; one that is known stays as it is."""
+        """Enter a file whose upload begins now; an existing entry stays as it is."""
         values = (*row[:-1], os.getpid())
         self._change(f"INSERT OR IGNORE INTO files ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", *values)  # noqa: S608 - ours
 
     async def settled(self) -> None:
-        """Return once what was noted outlives this process: at once, unless the table is somewhere else."""
+        """Return once all changes are stored where they outlive this process: at once, unless the table is remote."""
 
     def adopt(self, name: str) -> None:
-        """Note that this process uses a file that an earlier one has left."""
+        """Enter this process as the user of a file that an earlier one has left."""
         self._change("UPDATE files SET owner = ? WHERE name = ?", os.getpid(), name)
 
     def disown(self) -> None:
-        """Note that this process uses no file any more but those that its other runs hold."""
+        """Enter that this process uses no files except those that its other runs hold."""
         for row in self._rows("owner = ?", os.getpid()):
             if not self.held[row.name]:
                 self._change("UPDATE files SET owner = NULL WHERE name = ?", row.name)
 
     def arrived(self, name: str, uri: str) -> None:
-        """Note that all of a file has arrived, and what requests call it."""
+        """Enter that all of a file has arrived, and the URI by which requests refer to it."""
         self._change("UPDATE files SET uri = ? WHERE name = ?", uri, name)
 
     def forget(self, name: str) -> None:
-        """Drop a file that is on the service no more."""
+        """Remove a file that is no longer on the service."""
         self._change("DELETE FROM files WHERE name = ?", name)
 
     def find(self, service: str, content: bytes, mime_type: str, after: float) -> FileRow | None:
-        """Return the newest file with this content that lives on `after` a time.
+        """Return the newest file with this content that expires later than `after`, a Unix time.
 
-        One that has not arrived yet is only found where nobody is sending it any more.
+        One that has not arrived in full is returned only where no process is uploading it any more.
         """
         rows = self._rows(
             "service = ? AND hash = ? AND mime_type = ? AND expires > ? ORDER BY created DESC",
@@ -117,18 +117,18 @@ class FileTable:
     def size(self, service: str) -> int:
         """Return how many bytes all files of a service take together."""
         try:
-            found = self._database.execute("SELECT sum(size) FROM files WHERE service = ?", (service,)).fetchone()
+            row = self._database.execute("SELECT sum(size) FROM files WHERE service = ?", (service,)).fetchone()
         except sqlite3.Error as error:
             raise self._unreadable(error) from None
-        return int(found[0] or 0)
+        return int(row[0] or 0)
 
     def _is_unused(self, row: FileRow) -> bool:
         return not self.held[row.name] and not row.is_used_elsewhere
 
     def _rows(self, where: str, *values: object) -> list[FileRow]:
         try:
-            found = self._database.execute(f"SELECT {_COLUMNS} FROM files WHERE {where}", values)  # noqa: S608
-            return [FileRow(*row) for row in found]
+            rows = self._database.execute(f"SELECT {_COLUMNS} FROM files WHERE {where}", values)  # noqa: S608
+            return [FileRow(*row) for row in rows]
         except sqlite3.Error as error:
             raise self._unreadable(error) from None
 
@@ -144,12 +144,12 @@ class FileTable:
 
 
 def _is_alive(process: int) -> bool:
-    if os.name == "nt":  # signal 0 is no question there; at worst a file in use is deleted, and uploaded anew
+    if os.name == "nt":  # signal 0 would end the process there; at worst a file in use is deleted and uploaded again
         return False
     try:
         os.kill(process, 0)
     except ProcessLookupError:
         return False
-    except OSError:  # it is somebody else's
+    except OSError:  # a process of another user
         return True
     return True
