@@ -1,11 +1,11 @@
 # %% [markdown]
 # # Sort messages by topic
 #
-# Give every row of a table one label out of a list. All of this notebook runs without a key: `offline=True` lets a
-# rule reader answer, which is not a language model, so the labels below show how it works and not how good Gemini is.
+# Give every row of a table one label out of a list. This notebook runs without a key: with `offline=True` a rule reader
+# answers. It is not a language model, so the labels below show how it works, not how good Gemini is.
 # Leave `offline=True` out and set `GEMINI_API_KEY` to ask Gemini.
 #
-# The notebook runs in the folder in which it stands: `docs/tutorials`.
+# The notebook runs in its own folder: `docs/tutorials`.
 
 # %%
 import polars as pl
@@ -18,8 +18,8 @@ messages.head(3)
 # %% [markdown]
 # ## One line
 #
-# Labels are a list, an Enum, or a mapping that says what each label means. Saying it is the cheapest way to better
-# answers: the meanings go into the schema that the service gets.
+# Labels are a list, an Enum, or a mapping from each label to its meaning. Meanings are the cheapest way to better
+# answers: they go into the schema that is sent.
 
 # %%
 topics = {
@@ -35,21 +35,21 @@ run = extract.classify(messages, topics, column="body", row_id="id", offline=Tru
 run
 
 # %% [markdown]
-# What comes back is a `Run`: it shows how many rows are valid, what it cost, why rows were rejected, and the first
-# rows. `run.frame` is a Polars frame with all columns of the input and the new one, a Polars Enum.
+# The result is a `Run`: it shows how many rows are valid, what it cost, why rows were rejected, and the first rows.
+# `run.frame` is a Polars frame with all columns of the input and the new one, a Polars Enum.
 
 # %%
 run.errors
 
 # %% [markdown]
-# Two messages are blank. A model that is asked about nothing makes an answer up, so they are not sent: their label is
-# null, and `run.errors` says why.
+# Two messages are blank. A model would invent an answer, so they are not sent: their label is null, and `run.errors`
+# says why.
 
 # %%
 run.frame.group_by("label").len().sort("len", "label", descending=[True, False])
 
 # %% [markdown]
-# `run.sample` draws rows to look at: what was asked, and what was answered.
+# `run.sample` draws rows at random and shows prompt and answer.
 
 # %%
 run.sample(3, seed=0)
@@ -57,7 +57,7 @@ run.sample(3, seed=0)
 # %% [markdown]
 # ## How good is it?
 #
-# With gold answers for some rows, `evaluate` counts, with 95 % intervals. (These are the rule reader's figures.)
+# With gold answers for some rows, `evaluate` computes scores with 95 % intervals. (These are the rule reader's.)
 
 # %%
 gold = pl.read_csv("../../sample_data/support_messages.gold.csv").select("id", label="topic")
@@ -66,8 +66,8 @@ print(extract.evaluate(run.frame, gold, on="id"))
 # %% [markdown]
 # ## Several labels, pandas, other frames
 #
-# `multiple=True` gives a list column. A pandas frame, an Arrow table or a DuckDB relation goes in as it is;
-# `run.to_pandas()` and `run.to_arrow()` give the same kind back, a pandas index included.
+# `multiple=True` gives a list column. Pandas frames, Arrow tables and DuckDB relations are inputs, too;
+# `run.to_pandas()` and `run.to_arrow()` return the same kind, with the pandas index.
 
 # %%
 import pandas as pd
@@ -78,9 +78,9 @@ extract.classify(few, topics, multiple=True, offline=True).to_pandas()
 # %% [markdown]
 # ## More than a label
 #
-# A Pydantic model asks for several fields at once. `df.extract.run` asks it of every row. An answer that does not fit
-# is shown its error and asked again; what is wrong then is in `run.errors`, and `run.retry_rejected()` asks those
-# rows anew.
+# A Pydantic model asks for several fields at once, and `df.extract.run` does so for every row. If an answer does not
+# fit, the model is shown the error and asked again; rows that are still wrong are in `run.errors`, and
+# `run.retry_rejected()` asks for them once more.
 
 # %%
 from typing import Literal
@@ -100,8 +100,8 @@ tickets
 # %% [markdown]
 # ## Before a million rows
 #
-# Give the run a file and a cache: rows are streamed, nothing that was paid for is paid for twice, and the stop button
-# leaves what there is. `budget=` is the most that may be spent, in dollars.
+# Give the run a file and a cache: rows are streamed, nothing is paid for twice, and after the stop button you keep
+# what there is. `budget=` is the most that may be spent, in dollars.
 
 # %%
 import tempfile

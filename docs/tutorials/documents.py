@@ -1,11 +1,11 @@
 # %% [markdown]
 # # Read documents
 #
-# Pull fields out of a folder of invoices, and see where in each document they stand. All of this notebook runs
-# without a key: `offline=True` lets a rule reader answer, which reads labelled values, dates and amounts. It needs
+# Extract fields from a folder of invoices, and see where in each document they are. This notebook runs without a key:
+# with `offline=True` a rule reader answers, which reads labelled values, dates and amounts. It needs
 # the extra `documents`: `pip install 'extract-interactions[documents]'`.
 #
-# The notebook runs in the folder in which it stands: `docs/tutorials`.
+# The notebook runs in its own folder: `docs/tutorials`.
 
 # %%
 import datetime as dt
@@ -24,8 +24,8 @@ class Invoice(BaseModel):
 
 
 # %% [markdown]
-# A folder is one record per file. `media` names the column that holds the file, `grounding` the one in which values
-# are to be found again.
+# A folder is one record per file. `media` names the column of the file, `grounding` the one in which values are
+# looked up.
 
 # %%
 reader = extract.Extractor(Invoice, "Read this invoice.", media=("path",), grounding=("path",))
@@ -39,9 +39,9 @@ run
 run.frame.select("name", "number", "date", "vendor", "total")
 
 # %% [markdown]
-# ## Where does it stand?
+# ## Where is it in the document?
 #
-# `sample` shows the text of a document with each value marked: found as it is (*exact*), in another written form
+# `sample` shows the text of a document with each value marked: as it is (*exact*), in another written form
 # (*normalised*), in similar words (*fuzzy*), or nowhere (*missing*).
 
 # %%
@@ -56,8 +56,8 @@ run.frame.select("name", "_spans").explode("_spans").unnest("_spans").select(
 ).head(8)
 
 # %% [markdown]
-# `require_grounding=True` rejects a row with a value that stands nowhere, after the model was told so. Rejected rows
-# are not lost: `run.errors` says why, `run.retry_rejected()` asks them anew.
+# `require_grounding=True` tells the model which values are missing in the document, and rejects the row if they still
+# are. Rejected rows are not lost: `run.errors` says why, `run.retry_rejected()` asks for them again.
 
 # %%
 strict = extract.run("../../sample_data/invoices", reader, row_id="name", offline=True, require_grounding=True)

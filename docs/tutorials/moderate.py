@@ -1,11 +1,10 @@
 # %% [markdown]
 # # Moderate comments
 #
-# Judge every comment by policies: which ones it breaks, and why. All of this notebook runs without a key:
-# `offline=True` lets a rule reader answer, which knows words and no meanings, so expect wrong verdicts. Leave it out
-# to ask Gemini.
+# Judge every comment by policies: which ones it breaks, and why. This notebook runs without a key: with `offline=True`
+# a rule reader answers. It knows words but no meanings, so expect wrong verdicts. Leave it out to ask Gemini.
 #
-# The notebook runs in the folder in which it stands: `docs/tutorials`.
+# The notebook runs in its own folder: `docs/tutorials`.
 
 # %%
 import polars as pl
@@ -18,8 +17,8 @@ comments.head(3)
 # %% [markdown]
 # ## The built-in policies
 #
-# `moderate` asks for the policies that a text breaks and for one sentence that says what breaks them; `flagged`
-# follows from that, so that the two cannot contradict each other.
+# `moderate` asks which policies a text breaks, and for one sentence that gives the reason; `flagged` is computed from
+# that, so the two cannot contradict each other.
 
 # %%
 print(*(f"{name}: {meaning}" for name, meaning in extract.POLICIES.items()), sep="\n")
@@ -39,9 +38,9 @@ broken.group_by("categories").len().sort("len", "categories", descending=[True, 
 run.sample(4, seed=4)
 
 # %% [markdown]
-# ## Policies of your own
+# ## Your own policies
 #
-# A mapping from a name to what it forbids takes the place of the built-in ones.
+# A mapping from names to what they forbid replaces the built-in policies.
 
 # %%
 house = {
@@ -52,9 +51,9 @@ house = {
 extract.moderate(comments, house, column="text", row_id="id", offline=True).frame.filter("flagged").head(5)
 
 # %% [markdown]
-# ## A verdict with a shape of its own
+# ## Your own form of a verdict
 #
-# Where a verdict is one thing or another, say so in a model: a union gives a column with a tag. Blocked answers and
+# If a verdict is one of several things, write a model: a union gives a column with a tag. Blocked answers and
 # answers that do not fit are in `run.errors`, with a code; they never stop a run.
 
 # %%
