@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 from collections import deque
 from collections.abc import Callable
@@ -18,6 +19,8 @@ from extract.limits.limits import Limits
 from extract.limits.rate_limiter import RateLimit, RateLimiter, verdict_of
 
 __all__ = ["Limiter", "Permit"]
+
+_log = logging.getLogger("extract.limits")
 
 
 class Permit(NamedTuple):
@@ -39,6 +42,7 @@ def _a_minute(rate: float) -> float | None:
     return rate * 60 if math.isfinite(rate) else None
 
 
+_LOGGED_WAIT = 1.0  # seconds; shorter waits are the everyday spacing of requests
 _SILENCE = 1.0  # seconds: a wrong key or schema would have been refused by then
 _TIMER_SLACK = 0.001  # seconds: a timer may fire a moment early by the limiter's clock, and would then spin
 
@@ -189,8 +193,9 @@ class Limiter:
         # A used-up quota calls for a lower rate; overload calls for fewer requests at once. A burst of refusals is one
         # piece of news: only a request sent after the last halving may halve again.
         if permit.at >= self._halved_at:
-            self.concurrency.after(throttled=True)
+            slots = self.concurrency.after(throttled=True)
             self._halved_at = now
+            _log.debug("the service is overloaded: %d requests at once", slots)
 
     def _fits(self, worst: Amount) -> bool:
         return self.meter is None or self.meter.fits(worst)
@@ -207,7 +212,7 @@ class Limiter:
         while self._waiting and self.active < self.slots:
             now = self._clock()
             if (delay := self.rate_limit.delay(now)) > 0:
-                self._wake_in(delay)
+                self._wake_in(delay, now)
                 return
             waiter, tokens, worst = self._waiting[0]
             if waiter.done():
@@ -233,8 +238,10 @@ class Limiter:
             self.concurrency.double()
         self._admit()
 
-    def _wake_in(self, delay: float) -> None:
+    def _wake_in(self, delay: float, now: float) -> None:
         if self._timer is None:
+            if delay >= _LOGGED_WAIT:
+                _log.debug("requests wait %.1f s: %s", delay, self.rate_limit.reached(now))
             self._timer = asyncio.get_running_loop().call_later(delay + _TIMER_SLACK, self._on_timer)
 
     def _on_timer(self) -> None:

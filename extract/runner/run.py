@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Callable, Mapping
 from contextlib import AsyncExitStack
@@ -18,6 +19,7 @@ from extract.io.sinks.base import Sink
 from extract.io.sources import open_source, take_rows
 from extract.limits.budget import Budget
 from extract.limits.limits import Limits
+from extract.limits.pricing import money
 from extract.results.ending import Opened, finish
 from extract.results.manifest import manifest_of
 from extract.results.outcome import Outcome
@@ -34,6 +36,8 @@ from extract.runner.service import open_client
 from extract.runner.sync import in_own_thread
 
 __all__ = ["ask_all", "extract_one", "run", "run_async"]
+
+_log = logging.getLogger("extract.runner")
 
 
 @checks_keywords()
@@ -182,6 +186,10 @@ async def ask_all(
 
 async def _ask(runner: Runner, opened: Opened, on_start: Callable[[Runner], None]) -> Run:
     """Ask the rows, and finish the output: whole, in part, or not at all."""
+    manifest, height = opened.manifest, runner.source.height
+    rows = "rows of unknown number" if height is None else f"{height:,} rows"
+    names = (manifest["pipeline"], manifest["model"], manifest["service"])
+    _log.info("run begins: %s, pipeline %s, %s at %s", rows, *names)
     opened.sink.open(opened.schema, opened.manifest)
     on_start(runner)
     try:
@@ -190,10 +198,32 @@ async def _ask(runner: Runner, opened: Opened, on_start: Callable[[Runner], None
                 await runner.run()
         finally:
             await runner.asker.sender.uploads.close()
-        return finish(opened, ending_of(runner))
+        result = finish(opened, ending_of(runner))
+        _log_end(result)
+        return result
     except BaseException:
         opened.sink.abandon()
         raise
+
+
+def _log_end(result: Run) -> None:
+    """Report counts, money and time. Of what stopped the run only the code: its message may quote a row."""
+    totals, cost = result.totals, result.cost
+    state = "interrupted" if result.interrupted else "whole"
+    if result.stopped is not None:
+        state = f"stopped, {result.stopped.code}"
+    _log.info(
+        "run ends: %s; %d of %d rows valid, %d rejected, %d not run; %d requests, %d retries, %s; %.1f s",
+        state,
+        totals.valid,
+        totals.rows,
+        totals.rejected,
+        totals.not_run,
+        totals.requests,
+        totals.retries,
+        "unknown cost" if cost is None else money(cost),
+        result.seconds,
+    )
 
 
 def extract_one(

@@ -7,6 +7,7 @@ around any other, for both clients; `retry_async` is for code that awaits and ha
 from __future__ import annotations
 
 import asyncio
+import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -46,6 +47,8 @@ __all__ = [
 
 _MAX_UNFINISHED = 3  # an unfinished answer is usually deterministic: more tries mostly cost money
 Uniform = Callable[[float, float], float]
+
+_log = logging.getLogger("extract.http")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,6 +215,12 @@ class Deadline:
         return self.sleep(wait.seconds)
 
 
+def _described(failure: ExtractError) -> str:
+    """Return code and status of a failure: its message may hold what was sent."""
+    status = getattr(failure, "status", None)
+    return failure.code if status is None else f"{failure.code} ({status})"
+
+
 def with_retries(
     attempt: Callable[[], Operation[OrderT, T]],
     retry: Retry,
@@ -235,6 +244,7 @@ def with_retries(
                 wait = deadline.retry(wait, failure)
             if on_retry is not None:
                 on_retry()
+            _log.debug("%s: tried again in %.2f s", _described(failure), wait.seconds)
             yield wait
         try:
             return (yield from attempt())
