@@ -18,7 +18,7 @@ from typing import Literal
 import checkout  # noqa: F401 - before extract: the checkout's, not an installed one
 from pydantic import BaseModel
 
-from extract.schema import OutputSchema, compile_schema
+from extract import OutputSchema, compile_schema
 
 RECORDS = 5_000
 PASSES = 9

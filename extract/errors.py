@@ -251,3 +251,9 @@ class NotRun(ExtractError):
     """The run stopped before this row was asked."""
 
     code = "not_run"
+
+
+def error_named(name: str) -> type[ExtractError]:
+    """Return the class of a name, ExtractError where there is none: a state written down may be of another version."""
+    kind = globals().get(name)
+    return kind if isinstance(kind, type) and issubclass(kind, ExtractError) else ExtractError

@@ -16,13 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from extract.emulator import Calls, Delays, Emulator, Fault, Quotas, SeenRequest, Steps
 from extract.emulator.answers import Answer
 from extract.emulator.conversation import split_input, turns_of
 from extract.emulator.messages import refusal
 from extract.errors import ConfigError
-from extract.json_types import JsonObject
 
 __all__ = [
     "Calls",
@@ -38,7 +38,7 @@ __all__ = [
 ]
 
 
-def record_text(body: JsonObject) -> str:
+def record_text(body: dict[str, Any]) -> str:
     """Return the text of the record in a request's body: the user's latest turn, without examples before it.
 
     Use it in a function of your own that answers as the model would:
@@ -49,7 +49,7 @@ def record_text(body: JsonObject) -> str:
     return next((turn.text for turn in reversed(turns) if turn.role == "user"), "")
 
 
-def scripted(answers: Mapping[str, Answer], *, default: Answer | None = None) -> Callable[[JsonObject], Answer]:
+def scripted(answers: Mapping[str, Answer], *, default: Answer | None = None) -> Callable[[dict[str, Any]], Answer]:
     """Return answers by the record's text, for `Emulator(answers=...)`: the order of the requests does not matter.
 
     The first key that occurs in the record's text gives the answer, `default` where none does. Without a default such a
@@ -59,7 +59,7 @@ def scripted(answers: Mapping[str, Answer], *, default: Answer | None = None) ->
         Emulator(answers=scripted({"charged twice": {"topic": "billing"}, "broken link": Fault("blocked")}))
     """
 
-    def answer(body: JsonObject) -> Answer:
+    def answer(body: dict[str, Any]) -> Answer:
         text = record_text(body)
         result = next((one for key, one in answers.items() if key in text), default)
         if result is None:

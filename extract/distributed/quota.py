@@ -14,9 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from extract import errors
 from extract.distributed.budget_claims import BudgetClaims, Claim
-from extract.errors import ExtractError
+from extract.errors import ExtractError, error_named
 from extract.json_types import JsonObject
 from extract.limits.budget import Amount, Budget
 from extract.limits.daily_quota import Day, day_is_over
@@ -243,7 +242,7 @@ class ClusterQuota:
             self._day = Day(*state["day"])
         if state["stopped"] is not None:
             name, message = state["stopped"]
-            self.stopped = getattr(errors, name)(message)
+            self.stopped = error_named(name)(message)
         for name, (sent, charged, tokens) in state["workers"].items():
             self._workers[name] = _Worker(now, sent=sent, charged=charged, tokens=tokens, inherited=True)
         self.claims.resume(state["budget"])

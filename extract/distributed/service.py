@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-from extract.emulator import Emulator
 from extract.interactions.client import AsyncClient
 from extract.interactions.endpoint import Endpoint
 from extract.interactions.http.retrying import Retry
+from extract.runner.service import offline_client
 
 __all__ = ["Service"]
 
@@ -21,5 +22,5 @@ class Service:
 
     def client(self, retry: Retry | None = None) -> AsyncClient:
         """Return a client, to be opened in the running loop."""
-        transport = Emulator(dialect=self.endpoint.dialect, keep_requests=False).transport if self.offline else None
+        transport: Any = offline_client(dialect=self.endpoint.dialect).transport if self.offline else None
         return AsyncClient(endpoint=self.endpoint, retry=retry, transport=transport)

@@ -26,7 +26,9 @@ def logged(caplog: pytest.LogCaptureFixture, emulator: Emulator, level: int = lo
 def test_a_run_reports_its_begin_and_its_end(caplog: pytest.LogCaptureFixture) -> None:
     begin, end = logged(caplog, Emulator(), logging.INFO).splitlines()
     assert begin.startswith("extract.runner INFO run begins: 20 rows, pipeline Label, gemini-3.5-flash-lite at ")
-    assert end.startswith("extract.runner INFO run ends: whole; 20 of 20 rows valid, 0 rejected, 0 not run; 20 requests")
+    assert end.startswith(
+        "extract.runner INFO run ends: whole; 20 of 20 rows valid, 0 rejected, 0 not run; 20 requests"
+    )
 
 
 def test_retries_are_told_by_their_codes(caplog: pytest.LogCaptureFixture) -> None:
