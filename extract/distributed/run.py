@@ -56,8 +56,8 @@ def run_on_ray(
     sink = open_target(target, pipeline, data)
     schema = output_schema(input_schema, plan, shape, sampled=options.rules.samples > 1)
     collector = Collector(schema, shape.row_id, sink, on_event, parquet_height(paths, options.limit))
-    # Workers name rows by their place in a block. The summary is counted from the provenance; the output has that column
-    # only where it was requested.
+    # Workers name rows by their place in a block. The summary is counted from the provenance; the output has that
+    # column only where it was requested.
     block_shape = replace(shape, row_id=None, provenance=True, errors="null")
     worker_options = replace(options, shape=block_shape)
     with cluster(spec.address):
