@@ -1,4 +1,4 @@
-"""The one exception tree. Rows carry `code`; nobody reads a message to decide something.
+"""The exception tree. Rejected rows carry `code`: nothing is decided by the text of a message.
 
 ExtractError
 ├── ConfigError            the call cannot work as written: columns, arguments, files, key
@@ -14,14 +14,15 @@ ExtractError
 │   ├── RateLimited        too fast; `retry_after` in seconds where the service named one
 │   ├── Overloaded         the service failed or is shedding load
 │   └── Unreachable        no whole answer arrived; `maybe_sent` says whether it may be billed
-├── AnswerError            an answer came and cannot be used
+├── AnswerError            an answer arrived and cannot be used
 │   ├── Incomplete         cut at the output limit
 │   ├── Blocked            refused by a content filter
 │   ├── Unfinished         ended in a status that holds no answer; worth a plain repeat
 │   ├── InvalidAnswer      does not fit the schema; `issues` says where
 │   └── AnswerTimeout      not answered before the record's deadline
 ├── BadRecord              the record itself cannot be sent: missing file, unreadable, too large
-├── BadSignature           a webhook's delivery that cannot be trusted
+├── BadSignature           a delivery of a webhook that cannot be trusted
+├── TooManyFailures        every row so far has failed: the set-up is wrong
 └── NotRun                 the run stopped before this row; run again to take it up
 """
 
@@ -60,13 +61,19 @@ __all__ = [
 
 
 class ExtractError(Exception):
-    """Root of every error this library raises on purpose."""
+    """Root of every error that this library raises on purpose.
+
+    try:
+        result = run(data, extractor, output="out.parquet")
+    except ExtractError as error:
+        print(error.code, error)  # "config", "budget", "denied" ...
+    """
 
     code: ClassVar[str] = "error"
 
 
 class ConfigError(ExtractError):
-    """The call cannot work as written; found before the first paid request."""
+    """The call cannot work as written. Raised before the first paid request."""
 
     code = "config"
 
@@ -88,13 +95,13 @@ class OutputError(ExtractError):
 
 
 class BudgetExceeded(ExtractError):
-    """The next request would pass the budget."""
+    """The next request would exceed the budget. `Run.stopped` holds it; a run with a higher budget continues."""
 
     code = "budget"
 
 
 class LostRows(ExtractError):
-    """A row came in and no outcome came out. This is a bug in the library."""
+    """A row was read and no outcome was written. This is a bug in the library."""
 
     code = "lost_rows"
 
@@ -111,11 +118,11 @@ class ApiError(ExtractError):
 
 
 class BadRequest(ApiError):
-    """This one request is wrong; sending it again is useless."""
+    """This request is wrong; sending it again is useless."""
 
 
 class SchemaTooComplex(BadRequest):
-    """The service will not serve a schema of this size."""
+    """The service refuses a schema of this size. A run then tries simpler forms of it, and checks answers in full."""
 
 
 class Denied(ApiError):
@@ -125,7 +132,7 @@ class Denied(ApiError):
 
 
 class QuotaExhausted(Denied):
-    """The daily quota or the prepaid credit is used up; nothing helps but time or money."""
+    """The daily quota or the prepaid credit is used up: run again the next day, or with more credit."""
 
     code = "quota"
 
@@ -133,7 +140,8 @@ class QuotaExhausted(Denied):
 class RateLimited(ApiError):
     """The service asks to slow down.
 
-    `retry_after` is in seconds; `rpm` and `tpm` are the quota of requests or input tokens; None where it named none.
+    `retry_after` is in seconds; `rpm` and `tpm` are the quotas of requests and input tokens a minute that the service
+    named; each is None where it named none.
     """
 
     code = "rate_limited"
@@ -155,7 +163,7 @@ class RateLimited(ApiError):
 
 
 class Overloaded(RateLimited):
-    """The service failed on its side (5xx, 408, 409) or sheds load. Only 503 is a throttle."""
+    """The service failed (5xx, 408, 409) or sheds load. Only 503 slows the run down; the others are just repeated."""
 
     code = "overloaded"
 
@@ -171,7 +179,7 @@ class Unreachable(ApiError):
 
 
 class AnswerError(ExtractError):
-    """An answer came and cannot be used."""
+    """An answer arrived and cannot be used."""
 
     code = "invalid_answer"
 
@@ -183,7 +191,7 @@ class Incomplete(AnswerError):
 
 
 class Blocked(AnswerError):
-    """A content filter refused the input or the answer. `reason` is the service's word for it."""
+    """A content filter refused the input or the answer. `reason` is the code that the service gives."""
 
     code = "blocked"
 
@@ -193,7 +201,7 @@ class Blocked(AnswerError):
 
 
 class Unfinished(AnswerError):
-    """HTTP said yes, but the interaction holds no answer: failed, cancelled, or of an unknown status."""
+    """The reply was HTTP 200, but its interaction holds no answer: failed, cancelled, or of an unknown status."""
 
     def __init__(self, message: str, *, status: str = "", reason: str | None = None) -> None:
         super().__init__(message)
@@ -203,7 +211,12 @@ class Unfinished(AnswerError):
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """One thing wrong with an answer: a JSON path (`$.items[0].price`) and a short message."""
+    """One error in an answer: a JSON path and a short message.
+
+    >>> from extract import Issue
+    >>> str(Issue("$.items[0].price", "is not a number"))
+    '$.items[0].price: is not a number'
+    """
 
     path: str
     message: str
@@ -236,13 +249,13 @@ class BadRecord(ExtractError):
 
 
 class BadSignature(ExtractError):
-    """A webhook's delivery is not signed as it should be, or is not of now: drop it."""
+    """The delivery of a webhook has no valid signature, or is too old: do not trust it."""
 
     code = "bad_signature"
 
 
 class TooManyFailures(ExtractError):
-    """Every row so far has failed; the run stops before it spends more on a wrong set-up."""
+    """Every row so far has failed: the run stops before it spends more on a wrong set-up."""
 
     code = "too_many_failures"
 

@@ -1,4 +1,4 @@
-"""What a run is made of, put together: where its rows go, what asks its records, and what it leaves at its end."""
+"""Puts the parts of a run together: the sink of its rows, the asker of its records, and its ending."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ __all__ = ["check_extractor", "check_terms", "ending_of", "make_asker", "open_ta
 
 
 def check_extractor(extractor: Any) -> None:
-    """Say in one line what a mistaken argument should have been."""
+    """Raise ConfigError where the second argument of `run` is not an Extractor."""
     if not isinstance(extractor, Extractor):
         raise ConfigError(f"run(data, extractor): the second is an Extractor, not {type(extractor).__name__}")
 
 
 def open_target(target: OutputTarget, pipeline: str, data: Any) -> Sink:
-    """Return where rows go. ConfigError for a path that must not be written to."""
+    """Return the sink of the rows. ConfigError for a path that must not be written to."""
     if target.sink is not None:
         return target.sink
     path, cache = target.path, target.cache_path
@@ -58,7 +58,7 @@ def open_target(target: OutputTarget, pipeline: str, data: Any) -> Sink:
 
 
 def check_terms(plan: CompiledExtractor, budget: Budget | None, *, free: bool, require_grounding: bool) -> None:
-    """Refuse what a run could not keep: a budget in dollars at an unknown price, grounding in nothing."""
+    """Raise ConfigError for a budget in dollars at an unknown price, and for grounding without columns."""
     tier = plan.request.service_tier
     if (
         not free
@@ -83,7 +83,7 @@ def make_asker(
     limiter: Limiter | None = None,
     files: FileTable | None = None,
 ) -> Asker:
-    """Return what asks the records of a run, made for the running loop. ConfigError for options that cannot be kept."""
+    """Return the asker of a run, bound to the running event loop. ConfigError for options that cannot be met."""
     limits = options.limits or Limits(retry=client.retry)
     budget = options.budget
     limiter = limiter or Limiter(
@@ -114,7 +114,7 @@ def make_asker(
 
 
 def ending_of(runner: Runner) -> Ending:
-    """Return how a run on this machine went, once all that it asked has been answered or given up."""
+    """Return how a run on this machine went, once no request is in flight."""
     sender = runner.asker.sender
     return Ending(
         totals=runner.totals,

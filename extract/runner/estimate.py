@@ -1,4 +1,4 @@
-"""What a run would send and cost: from its prompts alone, or from a few rows that are really asked and paid for."""
+"""What a run would send and cost: from its prompts alone, or from a paid sample of its rows."""
 
 from __future__ import annotations
 
@@ -34,21 +34,21 @@ from extract.schema.answer_size import answer_tokens
 
 __all__ = ["Estimate", "PaidSample", "estimate", "pay_sample"]
 
-_SAMPLE_ROWS = 2_000
-_COUNTED_ROWS = 100_000  # up to so many different rows, every prompt is written and counted
+_SAMPLE_ROWS = 2_000  # different rows whose prompts are counted where there are more
+_COUNTED_ROWS = 100_000  # up to that many different rows, every prompt is written and counted
 _BATCH_ROWS = 65_536
 _TIERS = ("standard", "flex")
-_SEED = 0
-_Z = 1.96
-# Student's 97.5 % quantiles of 1 to 10 degrees of freedom, where the expansion does not hold yet.
+_SEED = 0  # fixed, so that a second paid sample asks the same rows and finds them in the cache
+_Z = 1.96  # the normal distribution's 97.5 % quantile: two-sided intervals of 95 %
+# Student's 97.5 % quantiles for 1 to 10 degrees of freedom, where the expansion of `_quantile` is too rough.
 _FIRST_QUANTILES = (12.706, 4.303, 3.182, 2.776, 2.571, 2.447, 2.365, 2.306, 2.262, 2.228)
 
 
 @dataclass(frozen=True, slots=True)
 class _Rows:
-    """The rows of a source, of which those are one that do not differ in what a prompt is made of.
+    """The different rows of a source: rows are equal where the columns that a prompt reads are.
 
-    `firsts` are the places of the different ones, in order, and `times` says how many rows each stands for.
+    `firsts` are the positions of the first row of each kind, in order, and `times` says how many rows are equal to it.
     """
 
     height: int
@@ -58,11 +58,11 @@ class _Rows:
 
 @dataclass(slots=True)
 class _Survey:
-    """What the prompts of some different rows are, and how many of them are equal or answered already.
+    """What the prompts of some different rows need, and how many of them are in the cache.
 
-    `rows` and what is counted of them, `cached` and `bad`, hold each row as often as it stands in the source. `left`
-    counts the different rows, in each of their samples, of which something must be sent; `sizes` are those of the
-    requests that takes.
+    `whole` says that all `different` rows were counted. `rows`, `cached` and `bad` count each row as often as it is in
+    the source. `left` counts different rows times samples for which something must be sent; `sizes` are the input
+    tokens of those requests. `first_rows` maps the content key of each request to the first row that needs it.
     """
 
     whole: bool
@@ -85,10 +85,14 @@ def estimate(
     paid: PaidSample | None = None,
     samples: int = 1,
 ) -> Estimate:
-    """Return what asking `extractor` of every row would take. Sends nothing; errors are those that a run would raise.
+    """Return what a run of `extractor` over `source` would send and cost. Sends nothing; raises the errors of a run.
 
-    `endpoint` is who would be asked (by default Google), `cache` holds what was answered before, and `paid` tells what
-    answers really take. `samples` is how often each row is asked.
+    `endpoint` is the service (by default Google), `cache` holds earlier answers, and `paid` is a sample that shows what
+    answers really use. `samples` is how often each row is asked.
+
+    >>> from extract import Extractor, estimate, open_source
+    >>> estimate(open_source(["I love it", "It broke"]), Extractor(["praise", "complaint"], "{text}")).requests
+    2
     """
     AnswerRules(samples=samples).check(extractor.generation)
     plan = _plan(source, extractor, endpoint)
@@ -96,9 +100,10 @@ def estimate(
     survey = _survey(source, plan, rows, cache, samples)
     requests, left, left_rows = _requests(survey, rows)
     constant = plan.envelope().tokens
+    # Where every prompt was counted, `left` equals the number of sizes: nothing is unseen, and the margin is 0.
     expected, margin = _total([constant + size for size in survey.sizes], left, left - len(survey.sizes))
     guess = left * answer_tokens(plan.schema.dtypes)
-    found = Estimate(
+    result = Estimate(
         rows=rows.height,
         model=extractor.model,
         requests=requests,
@@ -119,28 +124,28 @@ def estimate(
         price_source=PRICE_SOURCE,
         samples=samples,
     )
-    return found if paid is None else _with_paid(found, paid, left_rows)
+    return result if paid is None else _with_paid(result, paid, left_rows)
 
 
 def pay_sample(source: Source, extractor: Extractor, rows: int, *, client: Client, cache: ResponseCache) -> PaidSample:
-    """Ask some rows from all over the source, the same ones each time, and return what they took.
+    """Ask `rows` rows drawn from the whole source, the same ones each time, and return what they used.
 
-    Their answers are kept in `cache`, so neither a later sample nor the run pays for them again. Raises what stopped
-    the asking, and ConfigError where not one row was answered.
+    Their answers are stored in `cache`, so neither a later sample nor the run pays for them again. Raises what stopped
+    the sample, and ConfigError where not one row was answered.
     """
     plan = _plan(source, extractor, client.endpoint)
     chosen = _chosen_rows(source, plan, rows)
     if len(chosen) < 2:
-        raise ConfigError(f"a sample takes at least 2 rows that can be sent; there are {len(chosen)}")
+        raise ConfigError(f"a sample needs at least 2 rows that can be sent; there are {len(chosen)}")
     frame = pl.concat(_picked(source, plan, chosen))
-    asked = run(frame, extractor, client=client, cache=cache, errors="null", prefix="answer.", provenance=True)
-    usages = tuple(_usages(asked, frame, plan, cache))
-    if asked.stopped is not None:
-        raise asked.stopped
+    result = run(frame, extractor, client=client, cache=cache, errors="null", prefix="answer.", provenance=True)
+    usages = tuple(_usages(result, frame, plan, cache))
+    if result.stopped is not None:
+        raise result.stopped
     if not usages:
-        said = asked.errors["message"].to_list()[:1] or ["no answer told its usage"]
-        raise ConfigError(f"none of the {frame.height} rows of the sample was answered; the first said: {said[0]}")
-    return PaidSample(rows=frame.height, usages=usages, cost=asked.cost)
+        reasons = result.errors["message"].to_list()[:1] or ["no answer reported its usage"]
+        raise ConfigError(f"none of the {frame.height} rows of the sample was answered; the first error: {reasons[0]}")
+    return PaidSample(rows=frame.height, usages=usages, cost=result.cost)
 
 
 def _plan(source: Source, extractor: Extractor, endpoint: Endpoint | None) -> CompiledExtractor:
@@ -149,7 +154,8 @@ def _plan(source: Source, extractor: Extractor, endpoint: Endpoint | None) -> Co
 
 
 def _different(source: Source, plan: CompiledExtractor) -> _Rows:
-    """Return which rows differ in the columns that a prompt reads: equal ones are asked once."""
+    """Return which rows differ in the columns that a prompt reads: a run with a cache asks equal ones once."""
+    # Eight bytes a row in place of its texts, so that sources larger than memory can be counted.
     hashes = [_read(frame, plan).hash_rows() for frame in source.batches(_BATCH_ROWS)]
     every = pl.concat(hashes) if hashes else pl.Series(dtype=pl.UInt64)
     rows = every.alias("hash").to_frame().with_row_index("row")
@@ -162,14 +168,14 @@ def _read(frame: pl.DataFrame, plan: CompiledExtractor) -> pl.DataFrame:
 
 
 def _is_counted(plan: CompiledExtractor, rows: _Rows) -> bool:
-    """True where every prompt is looked at: it is cheap unless there are too many or they hold files."""
+    """Return whether every prompt is counted: that is cheap, unless there are too many or they contain files."""
     return len(rows.firsts) <= _COUNTED_ROWS and not plan.extractor.media
 
 
 def _survey(
     source: Source, plan: CompiledExtractor, rows: _Rows, cache: ResponseCache | None, samples: int = 1
 ) -> _Survey:
-    """Look at all prompts where that is cheap, else at a sample; `sizes` are those of requests still to be sent."""
+    """Return what all prompts need where counting them is cheap, else what those of a sample do."""
     every = range(len(rows.firsts))
     drawn = every if _is_counted(plan, rows) else _drawn(every, _SAMPLE_ROWS)
     chosen = [rows.firsts[place] for place in drawn]
@@ -178,17 +184,19 @@ def _survey(
     for place, row, record in zip(drawn, chosen, records, strict=True):
         survey.rows += (times := rows.times[place])
         try:
+            # Each sample of a question has a content key of its own, so that all are asked.
             questions = list(_questions(plan, record))
-            samples_of = [[_request(plan, one.sampled(number)) for one in questions] for number in range(samples)]
+            by_sample = [[_request(plan, one.sampled(number)) for one in questions] for number in range(samples)]
         except BadRecord as error:
-            survey.bad += times if survey.whole else 1
+            survey.bad += times if survey.whole else 1  # of a sample, `sampled` counts different rows
             survey.reason = survey.reason or f"row {row}: {error}"
             continue
-        requests = [request for asked in samples_of for request in asked]
-        known = {key for key, _ in requests if cache is not None and cache.get(key) is not None}
-        survey.cached += times * all(key in known for key, _ in requests)
-        for asked in samples_of:
-            new = {key: size for key, size in asked if key not in survey.first_rows and key not in known}
+        requests = [request for sample in by_sample for request in sample]
+        cached_keys = {key for key, _ in requests if cache is not None and cache.get(key) is not None}
+        survey.cached += times * all(key in cached_keys for key, _ in requests)
+        for sample in by_sample:
+            # Windows of different rows may be equal, too: only the first of them is sent.
+            new = {key: size for key, size in sample if key not in survey.first_rows and key not in cached_keys}
             survey.left += bool(new)
             survey.sizes += new.values()
         for key, _ in requests:
@@ -202,7 +210,7 @@ def _request(plan: CompiledExtractor, question: Question) -> tuple[bytes, int]:
 
 
 def _questions(plan: CompiledExtractor, record: Mapping[str, Any]) -> Iterator[Question]:
-    """Yield what is asked of a record before repairs and retries: one question, or one for each window."""
+    """Yield the questions for a record, before repairs and retries: one, or one for each window."""
     text = None if plan.extractor.windows is None else long_text(plan, record)
     if text is None:
         yield plan.question(record)
@@ -211,13 +219,17 @@ def _questions(plan: CompiledExtractor, record: Mapping[str, Any]) -> Iterator[Q
 
 
 def _requests(survey: _Survey, rows: _Rows) -> tuple[int, int, int]:
-    """Return how many different requests there are, how many of them must still be sent, and for how many rows."""
+    """Return how many different requests there are, how many of them must still be sent, and for how many rows.
+
+    Counts of a sample are scaled up by its share. That is an upper bound: equal requests of rows inside and outside of
+    the sample are counted twice.
+    """
     share = len(rows.firsts) / max(1, survey.different)
     return round(len(survey.first_rows) * share), round(len(survey.sizes) * share), round(survey.left * share)
 
 
 def _chosen_rows(source: Source, plan: CompiledExtractor, rows: int) -> Sequence[int]:
-    """Draw the rows of a paid sample, from different requests."""
+    """Return the rows of a paid sample, drawn from those with different requests."""
     every = _different(source, plan)
     if not _is_counted(plan, every):
         return _drawn(every.firsts, rows)
@@ -229,49 +241,50 @@ def _drawn(rows: Sequence[int], count: int) -> Sequence[int]:
 
 
 def _picked(source: Source, plan: CompiledExtractor, chosen: Sequence[int]) -> Iterator[pl.DataFrame]:
-    """Yield the chosen rows, which are in order, with the columns that a prompt needs."""
-    wanted = pl.Series(chosen, dtype=pl.Int64)
+    """Yield the chosen rows, which must be in order, with the columns that a prompt reads."""
+    positions = pl.Series(chosen, dtype=pl.Int64)
     first = 0
     for frame in source.batches(_BATCH_ROWS):
-        here = wanted.filter((wanted >= first) & (wanted < first + frame.height)) - first
+        here = positions.filter((positions >= first) & (positions < first + frame.height)) - first
         yield _read(frame, plan)[here]
         first += frame.height
 
 
-def _usages(asked: Run, frame: pl.DataFrame, plan: CompiledExtractor, cache: ResponseCache) -> Iterator[Usage]:
-    """Yield what each row took, repairs included; of a row that was in the cache before, what its first answer took."""
+def _usages(result: Run, frame: pl.DataFrame, plan: CompiledExtractor, cache: ResponseCache) -> Iterator[Usage]:
+    """Yield the usage of each row, with its repairs; for a row from the cache, that of its first answers."""
     records = frame.to_dicts()
-    for record, took in zip(records, asked.frame["_extract"].to_list(), strict=True):
-        if took["input_tokens"]:
+    for record, provenance in zip(records, result.frame["_extract"].to_list(), strict=True):
+        if provenance["input_tokens"]:
             counts = ("input_tokens", "output_tokens", "thought_tokens", "cached_tokens")
-            yield Usage(*(took[name] for name in counts))
-        elif took["cached"] and (usage := _kept_usage(record, plan, cache)) is not None:
+            yield Usage(*(provenance[name] for name in counts))
+        elif provenance["cached"] and (usage := _cached_usage(record, plan, cache)) is not None:
             yield usage
 
 
-def _kept_usage(record: Mapping[str, Any], plan: CompiledExtractor, cache: ResponseCache) -> Usage | None:
-    """Return what the first answers to a record took, None where one is not kept or tells nothing."""
+def _cached_usage(record: Mapping[str, Any], plan: CompiledExtractor, cache: ResponseCache) -> Usage | None:
+    """Return the usage of the first answers to a record, None where one is not in the cache or has no usage."""
     try:
-        kept = [cache.get(plan.answer_key(question, 0)) for question in _questions(plan, record)]
-        usages = [None if one is None else decode(one).usage for one in kept]
+        answers = [cache.get(plan.answer_key(question, 0)) for question in _questions(plan, record)]
+        usages = [None if one is None else decode(one).usage for one in answers]
     except ExtractError:
         return None
-    told = [usage for usage in usages if usage is not None]
-    return sum(told, Usage()) if len(told) == len(usages) else None
+    reported = [usage for usage in usages if usage is not None]
+    return sum(reported, Usage()) if len(reported) == len(usages) else None
 
 
-def _with_paid(found: Estimate, paid: PaidSample, left: int) -> Estimate:
-    """Replace what was guessed from the schema by what the sample tells of the rows that are left."""
+def _with_paid(guess: Estimate, paid: PaidSample, left: int) -> Estimate:
+    """Return the estimate with output tokens and costs as in the paid sample, for the `left` rows still to be asked."""
     output, margin = _total([usage.output_tokens + usage.thought_tokens for usage in paid.usages], left, left)
     costs: dict[str, Decimal | None] = dict.fromkeys(_TIERS)
     intervals: dict[str, tuple[Decimal, Decimal] | None] = dict.fromkeys(_TIERS)
     for tier in _TIERS:
-        if (price := find_price(found.model, tier)) is not None:
-            dollars, doubt = _total([float(price.cost(usage)) for usage in paid.usages], left, left)
+        if (price := find_price(guess.model, tier)) is not None:
+            # Cost by cost: prices may depend on the size of each prompt, so the mean usage would not do.
+            dollars, margin_of_cost = _total([float(price.cost(usage)) for usage in paid.usages], left, left)
             costs[tier] = Decimal(str(dollars))
-            intervals[tier] = (Decimal(str(max(0.0, dollars - doubt))), Decimal(str(dollars + doubt)))
+            intervals[tier] = (Decimal(str(max(0.0, dollars - margin_of_cost))), Decimal(str(dollars + margin_of_cost)))
     return replace(
-        found,
+        guess,
         output_tokens=round(output),
         output_interval=_whole(output, margin),
         costs=costs,
@@ -286,15 +299,20 @@ def _guessed_costs(model: str, usage: Usage) -> dict[str, Decimal | None]:
 
 
 def _total(sample: Sequence[float], count: int, unseen: int) -> tuple[float, float]:
-    """Return the sum of `count` numbers like those of a sample, and its margin where `unseen` are not in it (95 %)."""
+    """Return the expected sum of `count` numbers like those of a sample, and the half width of its 95 % interval.
+
+    `unseen` of the numbers are not in the sample. With a sample of n and its deviation s, their sum varies by itself
+    (variance unseen * s^2), and so does the estimate of their mean (variance unseen^2 * s^2 / n).
+    """
     if len(sample) < 2:
         return sum(sample) * count, 0.0
-    doubt = math.sqrt(max(0, unseen) * (max(0, unseen) + len(sample)) / len(sample))
-    return fmean(sample) * count, _quantile(len(sample) - 1) * stdev(sample) * doubt
+    unseen = max(0, unseen)
+    factor = math.sqrt(unseen * (unseen + len(sample)) / len(sample))
+    return fmean(sample) * count, _quantile(len(sample) - 1) * stdev(sample) * factor
 
 
 def _quantile(freedom: int) -> float:
-    """Return Student's 97.5 % quantile: from a table, then by its expansion around the normal one."""
+    """Return Student's 97.5 % quantile: from a table, then by its Cornish-Fisher expansion around the normal one."""
     if freedom <= len(_FIRST_QUANTILES):
         return _FIRST_QUANTILES[freedom - 1]
     return _Z + (_Z**3 + _Z) / (4 * freedom) + (5 * _Z**5 + 16 * _Z**3 + 3 * _Z) / (96 * freedom**2)
@@ -309,9 +327,9 @@ _MINUTES_A_DAY = 24 * 60
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PaidSample:
-    """Rows that were asked to see what they take. `usages` hold one entry per row that was answered.
+    """Rows that were asked to measure what they use. `usages` has one entry for each row that was answered.
 
-    `cost` is what asking them has cost now, in US dollars, None where the price is unknown: answers that were in the
+    `cost` is what the sample itself has cost, in US dollars, None where the price is unknown: answers that were in the
     cache before cost nothing.
     """
 
@@ -331,11 +349,11 @@ class Estimate:
     Equal rows are asked once, as by a run with a cache: `requests` counts the different ones, at most and from a sample
     where not `requests_exact`. Tokens and costs are those of the requests that are not in the cache yet; `cached`
     counts the rows that are, None without a cache, and `left` the requests for the others. `bad` of the `sampled` rows
-    cannot be sent, and `reason` says why the first cannot. Each row is asked in `samples`, all of them counted.
-    `prices` by service tier are those of `priced_on`, as `price_source` has them.
+    cannot be sent, and `reason` says why the first cannot. Each row is asked `samples` times, which are all counted.
+    `prices` by service tier are those of `priced_on`, read from `price_source`.
 
-    Intervals hold the sums with 95 % confidence, as far as sampling goes. Without a paid sample `output_tokens` is a
-    guess from the schema, without what the model thinks and is billed for; with one it includes that.
+    Intervals are at 95 % confidence, for the error of sampling only. Without a paid sample `output_tokens` is a guess
+    from the schema, without thought tokens, which are billed, too; with one it includes them.
     """
 
     rows: int
@@ -360,14 +378,14 @@ class Estimate:
     paid: PaidSample | None = None
 
     def minutes(self, *, rpm: float | None = None, tpm: float | None = None, rpd: float | None = None) -> float | None:
-        """Return the least time that the requests left take at a quota per minute or day; None without any.
+        """Return the minimum minutes for the requests that are left, at quotas per minute or day; None without any.
 
         A daily limit runs from midnight to midnight Pacific time: each day but the last is counted whole.
         """
-        least = [number / limit for number, limit in ((self.left, rpm), (self.input_tokens, tpm)) if limit]
+        bounds = [number / limit for number, limit in ((self.left, rpm), (self.input_tokens, tpm)) if limit]
         if rpd:
-            least.append(max(0, math.ceil(self.left / rpd) - 1) * _MINUTES_A_DAY)
-        return max(least, default=None)
+            bounds.append(max(0, math.ceil(self.left / rpd) - 1) * _MINUTES_A_DAY)
+        return max(bounds, default=None)
 
     def as_json(self) -> JsonObject:
         return {

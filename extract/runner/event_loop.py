@@ -1,4 +1,4 @@
-"""Event loops for runs, uvloop's where it is installed (extra `fast`), and work for threads beside them."""
+"""Event loops for runs (uvloop's where it is installed, extra `fast`), and blocking work in threads beside them."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ T = TypeVar("T")
 
 
 def new_loop() -> asyncio.AbstractEventLoop:
-    """Return a new event loop, the fastest there is here."""
+    """Return a new event loop: uvloop's where it is installed, else that of asyncio."""
     return _maker()()
 
 
@@ -26,10 +26,10 @@ def _maker() -> Callable[[], asyncio.AbstractEventLoop]:
 
 
 async def in_thread(work: Callable[[], T]) -> T:
-    """Return what `work` does in a thread, or here where the interpreter is closing and gives out none."""
+    """Return the result of `work` in a thread; without one where the interpreter is closing and starts none."""
     context = copy_context()
     try:
-        working = asyncio.get_running_loop().run_in_executor(None, context.run, work)
+        future = asyncio.get_running_loop().run_in_executor(None, context.run, work)
     except RuntimeError:
         return work()
-    return await working
+    return await future

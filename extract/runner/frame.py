@@ -1,4 +1,4 @@
-"""`df.extract`: the same run, said from the frame's side. Registered with Polars by `import extract`."""
+"""`df.extract`: the functions of this library as methods of frames. Registered with Polars by `import extract`."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ class FrameNamespace:
 
     @checks_keywords(RunKeywords, as_in=run)
     def run(self, extractor: Extractor, **options: Unpack[RunKeywords]) -> Run:
-        """Ask `extractor` of every row; options as in `extract.run`."""
+        """Ask `extractor` of every row and return the Run; options as in `extract.run`."""
         return run(self._frame, extractor, **options)
 
     @checks_keywords(ClassifyKeywords, as_in=classify)
     def classify(
         self, labels: Iterable[str] | Mapping[str, str] | type[Enum], **options: Unpack[ClassifyKeywords]
     ) -> Run:
-        """Choose a label for every row; options as in `extract.classify`."""
+        """Choose a label for every row and return the Run; options as in `extract.classify`."""
         return classify(self._frame, labels, **options)
 
     @checks_keywords(ModerateKeywords, as_in=moderate)
     def moderate(
         self, policies: Iterable[str] | Mapping[str, str] | None = None, **options: Unpack[ModerateKeywords]
     ) -> Run:
-        """Judge every row by policies; options as in `extract.moderate`."""
+        """Judge every row by policies and return the Run; options as in `extract.moderate`."""
         return moderate(self._frame, policies, **options)
 
 
@@ -53,5 +53,5 @@ class LazyFrameNamespace:
 
     @checks_keywords(LazyKeywords, as_in=run, instead=SINK_INSTEAD)
     def run(self, extractor: Extractor, **options: Unpack[LazyKeywords]) -> pl.LazyFrame:
-        """Return a LazyFrame that asks `extractor` of the rows as they are wanted; see `lazy_run`."""
+        """Return a LazyFrame that asks `extractor` of the rows as they are read; see `lazy_run`."""
         return lazy_run(self._frame, extractor, **options)

@@ -1,4 +1,4 @@
-"""The garbage collector during a run: there is nothing for it to find, and much to look through."""
+"""Slows the garbage collector down during a run, where it finds nothing and has much to search."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["unswept"]
+__all__ = ["gc_paused"]
 
-_COLLECTOR = threading.Lock()
-_NEW_OBJECTS = 10_000  # before the garbage collector looks at them
+_LOCK = threading.Lock()
+_NEW_OBJECTS = 10_000  # that are allocated between two collections of the youngest generation
 
 
 @contextmanager
-def unswept() -> Iterator[None]:
-    """Keep the garbage collector from going again and again through all that was there before the run.
+def gc_paused() -> Iterator[None]:
+    """Exclude all objects that exist now from garbage collection, and collect new ones less often.
 
-    It also looks less often at what is new: a record leaves hundreds of objects behind, and none in a circle.
+    A record leaves hundreds of objects behind, and none in a reference cycle: reference counting frees them.
     """
-    with _COLLECTOR:
-        mine = not gc.get_freeze_count()  # else another run, or the program, has done so
-        often, *rest = gc.get_threshold()
-        if mine:
+    with _LOCK:
+        is_first = not gc.get_freeze_count()  # else another run, or the program, has frozen them
+        threshold, *rest = gc.get_threshold()
+        if is_first:
             gc.freeze()
-            gc.set_threshold(max(often, _NEW_OBJECTS) if often else 0, *rest)
+            gc.set_threshold(max(threshold, _NEW_OBJECTS) if threshold else 0, *rest)
     try:
         yield
     finally:
-        if mine:
-            with _COLLECTOR:
-                gc.set_threshold(often, *rest)
+        if is_first:
+            with _LOCK:
+                gc.set_threshold(threshold, *rest)
                 gc.unfreeze()

@@ -1,4 +1,4 @@
-"""Keywords by their names: a function that takes another's keywords shows them, and refuses a typo with a hint."""
+"""A decorator for functions that take the keywords of another: it shows them, and answers a typo with a hint."""
 
 from __future__ import annotations
 
@@ -21,10 +21,9 @@ def checks_keywords(
 ) -> Callable[[Callable[P, T]], Callable[P, T]]:
     """Return a decorator: an unknown keyword is a TypeError of the function that was called, with the nearest name.
 
-    Python itself offers names from 3.13 on, and none for what goes through `**options`. `keywords` is the TypedDict
-    that such a function unpacks, `as_in` the function that writes the same keywords out: `help` and the editors of
-    notebooks, which ask for the signature, are shown them with their defaults. A keyword that only `as_in` takes is a
-    ConfigError, which says what to do `instead`.
+    Python itself suggests names only from 3.13 on, and never for `**options`. `keywords` is the TypedDict that the
+    function unpacks, `as_in` the function that has the same keywords in its signature: `help` and notebooks show them
+    with their defaults. A keyword that only `as_in` takes is a ConfigError, which says what to do `instead`.
     """
 
     def decorate(function: Callable[P, T]) -> Callable[P, T]:

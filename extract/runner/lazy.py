@@ -1,4 +1,9 @@
-"""A run as a Polars IO source: rows are asked as the query wants them, and each is paid for once."""
+"""A run as a Polars IO source: rows are asked as the query reads them, and each is paid for once.
+
+Polars reads a source by a generator, in threads of its own choice, and may close the generator from any thread, even
+from that of the garbage collector. So the run has its own event loop in its own thread, the generator never waits
+while it is closed, and a third thread ends the loop after the last reader.
+"""
 
 from __future__ import annotations
 
@@ -36,34 +41,38 @@ from extract.runner.service import NOWHERE
 __all__ = ["SINK_INSTEAD", "lazy_run"]
 
 SINK_INSTEAD = "sink the lazy frame, or use extract.run"
-_AHEAD = 2  # frames that a run may be ahead of the query that reads it
-_LOOK_EVERY = 0.1  # seconds between two looks at whether it is still read
+_MAX_AHEAD = 2  # frames by which a run may be ahead of the query that reads it
+_POLL_SECONDS = 0.1  # between two checks of whether it is still read
 
 
 @checks_keywords(LazyKeywords, as_in=run, instead=SINK_INSTEAD)
 def lazy_run(source: pl.LazyFrame, extractor: Extractor, **options: Unpack[LazyKeywords]) -> pl.LazyFrame:
     """Return a LazyFrame of all input columns and one typed column per field; rejected rows are null.
 
-        lazy_run(pl.scan_parquet("reviews.parquet"), extractor, offline=True).head(5).collect()
+    >>> import polars as pl
+    >>> from extract import Extractor, lazy_run
+    >>> reviews = pl.LazyFrame({"text": ["I love it", "It broke"]})
+    >>> lazy_run(reviews, Extractor(["praise", "complaint"], "{text}"), offline=True).head(1).collect().shape
+    (1, 2)
 
-    Nothing is asked before it is collected. `head(n)` asks n rows; behind a filter the run is some blocks of 128 rows
+    Nothing is asked before it is collected. `head(n)` asks n rows; behind a filter the run is a few blocks of 128 rows
     ahead of its reader. Options are those of `extract.run` without an output.
 
-    Polars may read a source more than once: answers are always kept in a cache, by default in a temporary one that
-    lives as long as the lazy frame. Collecting raises what stopped the run, as an ExtractError or inside of Polars'
-    ComputeError. After Ctrl-C the program ends when what is in flight is in the cache; a file that Polars was sinking
-    to stays behind unfinished, unlike that of `run(output=...)`.
+    Polars may read a source more than once, so there is always a cache: by default a temporary one, which lives as long
+    as the lazy frame. Collecting raises what stopped the run, as an ExtractError or inside a ComputeError of Polars.
+    After Ctrl-C the program ends when the requests in flight are in the cache; a file that Polars was writing stays
+    behind unfinished, unlike that of `run(output=...)`.
     """
-    checked = RunOptions.of(**options)
+    run_options = RunOptions.of(**options)
     input_schema = source.collect_schema()
     plan = compile_extractor(extractor, NOWHERE).fitted(list(input_schema))
-    schema = output_schema(input_schema, plan, checked.shape, sampled=checked.rules.samples > 1)
+    schema = output_schema(input_schema, plan, run_options.shape, sampled=run_options.rules.samples > 1)
     scans = _Scans(source, extractor, options)
     return register_io_source(scans.read, schema=schema)
 
 
 class _Scans:
-    """All readings of one lazy frame: they run in one event loop and share one cache, so that none pays twice."""
+    """All scans of one lazy frame: they run in one event loop and share one cache, so that no row is paid twice."""
 
     def __init__(self, source: pl.LazyFrame, extractor: Extractor, options: LazyKeywords) -> None:
         self._source, self._extractor, self._options = source, extractor, options
@@ -86,30 +95,32 @@ class _Scans:
         n_rows: int | None,
         batch_size: int | None,  # noqa: ARG002 - blocks come as they are finished
     ) -> Iterator[pl.DataFrame]:
-        """Yield the rows as Polars asks for them."""
+        """Yield frames until Polars has read enough."""
         if n_rows == 0:
             return
         sink = _QueueSink()
-        loop, cache = self._enter()
+        loop, cache = self._open()
+        # Behind a filter nobody knows how many rows are needed: then the queue alone bounds the run.
         limit = n_rows if predicate is None else None
-        running = asyncio.run_coroutine_threadsafe(self._run(sink, cache, limit), loop)
-        # The garbage collector may close this generator in a thread that the run itself needs: nothing here may wait.
-        ending = threading.Thread(target=self._leave, args=(sink,), name="extract-lazy-end", daemon=False)
-        running.add_done_callback(lambda _: ending.start())
+        future = asyncio.run_coroutine_threadsafe(self._run(sink, cache, limit), loop)
+        # The garbage collector may close this generator in a thread that the run itself needs. So nothing here may
+        # wait: another thread ends the loop.
+        ending = threading.Thread(target=self._close, args=(sink,), name="extract-lazy-end", daemon=False)
+        future.add_done_callback(lambda _: ending.start())
         try:
-            for frame in sink.frames(running):
-                chosen = frame if predicate is None else frame.filter(predicate)
-                chosen = chosen if with_columns is None else chosen.select(with_columns)
-                with sink.lent():
-                    yield chosen
-            result = running.result()
+            for frame in sink.frames(future):
+                rows = frame if predicate is None else frame.filter(predicate)
+                rows = rows if with_columns is None else rows.select(with_columns)
+                with sink.released():
+                    yield rows
+            result = future.result()
             if result.stopped is not None:
                 raise result.stopped
             if result.interrupted:
                 raise NotRun("the program ended before the lazy frame was read; answers so far are in its cache")
         finally:
-            sink.closed.set()  # the reader may have had enough
-            with suppress(RuntimeError):  # Ctrl-C may come at the very moment of a hand-over
+            sink.closed.set()  # ends the run where the query has read enough
+            with suppress(RuntimeError):  # not held where Ctrl-C came in the middle of `released`
                 sink.reading.release()
 
     async def _run(self, sink: _QueueSink, cache: ResponseCache, limit: int | None) -> Run:
@@ -131,21 +142,21 @@ class _Scans:
             watch.cancel()
             sink.end()
 
-    def _enter(self) -> tuple[asyncio.AbstractEventLoop, ResponseCache]:
+    def _open(self) -> tuple[asyncio.AbstractEventLoop, ResponseCache]:
         with self._lock:
             if self._loop is None or self._cache is None:
                 self._cache = self._path if isinstance(self._path, ResponseCache) else ResponseCache(self._path)
                 self._loop = new_loop()
-                # Threads that begin in one of Polars' are daemons, but a program must wait for what is in flight.
-                self._thread = threading.Thread(target=_spin, args=(self._loop,), name="extract-lazy", daemon=False)
+                # Polars' threads are daemons and pass that on, but the program must wait for requests in flight.
+                self._thread = threading.Thread(target=_run_loop, args=(self._loop,), name="extract-lazy", daemon=False)
                 self._thread.start()
             self._active += 1
             return self._loop, self._cache
 
-    def _leave(self, sink: _QueueSink) -> None:
-        """End the loop with its last reader: no thread stays behind, and none is at work here when Python ends."""
+    def _close(self, sink: _QueueSink) -> None:
+        """End the event loop after its last scan, so that no thread is left when Python exits."""
         with sink.reading:
-            pass  # never for longer: the generator may be closed in the loop that ends here
+            pass  # only waits for the generator: held longer, closing it in the loop that ends here would deadlock
         with self._lock:
             self._active -= 1
             if self._active or self._loop is None or self._thread is None or self._cache is None:
@@ -160,29 +171,29 @@ class _Scans:
 
 
 async def _stop_unread(started: asyncio.Future[Runner], sink: _QueueSink) -> None:
-    """End a run whose reader has had enough, as soon as Polars lets go of it."""
+    """Stop a run as soon as Polars has closed its generator."""
     runner = await started
     while not sink.closed.is_set():
-        await asyncio.sleep(_LOOK_EVERY)
+        await asyncio.sleep(_POLL_SECONDS)
         with suppress(KeyboardInterrupt):
-            _hear_of_polars()
-    runner.stop(_unread())
+            _poll_polars()
+    runner.stop(_no_reader())
 
 
-def _hear_of_polars() -> None:
-    """Let Polars drop the sources that it no longer reads. Raises KeyboardInterrupt where a Ctrl-C ends its queries.
+def _poll_polars() -> None:
+    """Let Polars close the generators that it no longer reads. Raises KeyboardInterrupt where Ctrl-C ends its queries.
 
-    It learns of both in threads without the GIL, and Python hears of it only at the next call into Polars.
+    Polars notices both in threads without the GIL, and passes them on to Python only at the next call into Polars.
     """
     pl.DataFrame().slice(0, 0)
 
 
-def _unread() -> OutputError:
+def _no_reader() -> OutputError:
     return OutputError("nobody reads this lazy frame any more")
 
 
-def _spin(loop: asyncio.AbstractEventLoop) -> None:
-    """Turn a loop until it is stopped. Polars raises Ctrl-C in whichever thread it works for: that ends a run, only."""
+def _run_loop(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop until it is stopped, even where Polars raises KeyboardInterrupt in this thread."""
     while True:
         try:
             return loop.run_forever()
@@ -191,19 +202,19 @@ def _spin(loop: asyncio.AbstractEventLoop) -> None:
 
 
 class _QueueSink(Sink):
-    """Hands frames to another thread, few at a time: a run goes no further than its reader wants."""
+    """Passes frames to the reading thread through a short queue, so that the run waits for its reader."""
 
-    rows_at_once = 1  # each block as it is finished
+    rows_at_once = 1  # each block is passed on as it is finished
 
     def __init__(self) -> None:
         self.closed = threading.Event()
-        self.reading = threading.Lock()  # held by whoever is inside of the reading generator
+        self.reading = threading.Lock()  # held while code of the reading generator runs
         self.reading.acquire()
-        self._queue: queue.Queue[pl.DataFrame | None] = queue.Queue(maxsize=_AHEAD)
+        self._queue: queue.Queue[pl.DataFrame | None] = queue.Queue(maxsize=_MAX_AHEAD)
 
     @contextmanager
-    def lent(self) -> Iterator[None]:
-        """Let go of the generator while the query has a frame; it may be closed there from any thread."""
+    def released(self) -> Iterator[None]:
+        """Release the generator while the query has a frame: it may then be closed from any thread."""
         self.reading.release()
         try:
             yield
@@ -214,29 +225,29 @@ class _QueueSink(Sink):
         self._put(frame)
 
     def end(self) -> None:
-        """Tell the reader that no more frames will come; never waits, for it is called in the event loop."""
+        """Mark the end of the frames for the reader. Never waits, as it is called in the event loop."""
         self.closed.set()
-        with suppress(queue.Full):  # then the reader will look again once it has emptied it
+        with suppress(queue.Full):  # then the reader sees that the run is done once it has emptied the queue
             self._queue.put_nowait(None)
 
-    def frames(self, running: Future[Any]) -> Iterator[pl.DataFrame]:
-        """Yield what was written until the run is over."""
+    def frames(self, run: Future[Any]) -> Iterator[pl.DataFrame]:
+        """Yield the frames that are written, until the run is over."""
         while True:
             try:
-                frame = self._queue.get(timeout=_LOOK_EVERY)
+                frame = self._queue.get(timeout=_POLL_SECONDS)
             except queue.Empty:
-                if running.done():
+                if run.done():
                     return
-                _hear_of_polars()
+                _poll_polars()
                 continue
             if frame is not None:
                 yield frame
 
     def _put(self, frame: pl.DataFrame) -> None:
-        # Polars may leave a source without closing it: a program that ends must not wait for its reader.
+        # Polars may leave a generator without closing it: a program that exits must not wait for its reader.
         while not self.closed.is_set() and not getattr(executors, "_shutdown", False):
             try:
                 return self._queue.put(frame, timeout=0.1)
             except queue.Full:
                 continue
-        raise _unread()
+        raise _no_reader()

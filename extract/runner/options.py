@@ -1,7 +1,7 @@
-"""What a run is told, as frozen values, and the one list of its keywords. Checked once, where the values are made.
+"""The options of a run as frozen values, and the one list of its keywords. Values are checked where they are made.
 
 A new option is a field of one of the values here, a name in `AskKeywords` or `RunKeywords` below them, a keyword of
-`run`, and an option of `extract run`; a test holds the four lists together.
+`run`, and an option of `extract run`; a test compares the four lists.
 """
 
 from __future__ import annotations
@@ -35,16 +35,16 @@ __all__ = [
     "UploadPolicy",
 ]
 
-INLINE_BYTES = 8_000_000  # of a file that still travels inside its request
+INLINE_BYTES = 8_000_000  # of the largest file that is sent inside its request
 MAX_SAMPLES = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AnswerRules:
-    """Which answers count: how often each row is asked, and what makes an answer wrong or worth asking for again.
+    """Which answers count: how often each row is asked, and which answers are rejected or requested again.
 
-    `samples` asks each row that often and votes per field. `require_grounding` rejects values that stand nowhere in
-    the record. `retry_rejected` asks rows anew that an earlier run with the same cache rejected.
+    `samples` asks each row that often and votes per field. `require_grounding` rejects values that are nowhere in the
+    record. `retry_rejected` asks again for rows that an earlier run with the same cache rejected.
     """
 
     samples: int = 1
@@ -65,14 +65,14 @@ class AnswerRules:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UploadPolicy:
-    """How files travel: those above `inline_limit` bytes are uploaded once each; `keep_files` leaves them there."""
+    """How files are sent: above `inline_limit` bytes by one upload each, which `keep_files` leaves on the service."""
 
     inline_limit: int = INLINE_BYTES
     keep_files: bool = False
 
 
 class AskKeywords(TypedDict, total=False):
-    """The keywords of everything that asks many rows, on one machine or a cluster; `run` explains them."""
+    """The keywords that runs on one machine and on a cluster share; `run` explains them."""
 
     prefix: str
     provenance: bool
@@ -110,9 +110,9 @@ class RunKeywords(LazyKeywords, total=False):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunOptions:
-    """All that a run is told besides its data, its extractor and where to send what. A worker gets the same value.
+    """The options of a run, besides data, extractor, client and output. The workers of a cluster get the same value.
 
-    `limits` is None where those of the client count. `limit` is the number of rows to stop after, None for all.
+    `limits` is None for those of the client. `limit` is the number of rows to stop after, None for all.
     """
 
     shape: OutputShape = OutputShape()
@@ -125,11 +125,11 @@ class RunOptions:
 
     @classmethod
     def of(cls, **keywords: Unpack[RunKeywords]) -> RunOptions:
-        """Return the options that keywords of `run` stand for. ConfigError for a value that cannot be kept.
+        """Return the options for keywords of `run`. ConfigError for a wrong value.
 
-        Keywords that say where to send what (`client`, `output`, `cache` and so on) are left to their own values.
+        Keywords for client, output and cache are ignored here: `OutputTarget` and `open_client` read them.
         """
-        # Files hold valid rows only; a frame keeps its height, with nulls where rows were rejected.
+        # By default files hold valid rows only; a frame has all rows, with nulls where they were rejected.
         errors = keywords.get("errors") or ("null" if keywords.get("output") is None else "split")
         given: dict[str, Any] = {**keywords, "errors": errors}
         limits = keywords.get("limits")
@@ -152,7 +152,7 @@ def _named_in(kind: type, keywords: Mapping[str, Any]) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OutputTarget:
-    """Where rows and answers go: a path or a sink of the user's own for the rows, a cache for the answers.
+    """Where rows and answers go: a path or a user's sink for the rows, a cache for the answers.
 
     `pipeline` is the name in the output's manifest; None takes that of the schema. `overwrite` lets the output replace
     a file that this pipeline did not write.
@@ -166,7 +166,7 @@ class OutputTarget:
 
     @classmethod
     def of(cls, **keywords: Unpack[RunKeywords]) -> OutputTarget:
-        """Return the target that keywords of `run` stand for. ConfigError for two of them, or none a run can use."""
+        """Return the target for keywords of `run`. ConfigError for two of them, or for a sink without the methods."""
         output, cache, sink = keywords.get("output"), keywords.get("cache"), keywords.get("sink")
         if output is not None and sink is not None:
             raise ConfigError("output= and sink= both take the rows: leave one of them out")

@@ -1,4 +1,4 @@
-"""`run` and its kin: from what a user has in hand to a finished Run. Works in scripts, threads and notebooks alike."""
+"""`run`, `run_async` and `extract_one`: from the user's data and extractor to a Run."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from extract.results.progress_bar import shown
 from extract.results.rerun import Rerun
 from extract.results.run import Run
 from extract.runner.assembly import check_extractor, ending_of, make_asker, open_target
-from extract.runner.gc_pause import unswept
+from extract.runner.gc_pause import gc_paused
 from extract.runner.keywords import checks_keywords
 from extract.runner.options import INLINE_BYTES, OutputTarget, RunKeywords, RunOptions
 from extract.runner.scheduler import Runner
@@ -76,11 +76,11 @@ def run(
 
     What to ask, and where:
 
-    - `data`: a frame or series (Polars, pandas, whatever offers an Arrow stream), a list of dicts or of texts, an
+    - `data`: a frame or series (Polars, pandas, whatever has an Arrow stream), a list of dicts or of texts, an
       iterator of these or of Polars frames, or a path: csv, jsonl, parquet, xlsx, a glob, a folder of documents.
     - `client`: a Client or AsyncClient; by default one from the environment.
     - `offline`: True asks the built-in emulator: no key, no cost, and no language model.
-    - `limit`: only the first n rows.
+    - `limit`: only the first `limit` rows.
 
     Where rows and answers go:
 
@@ -99,19 +99,19 @@ def run(
 
     Which answers count:
 
-    - `samples`: ask each row n times, take for each field the value that most samples give (the first of equally
-      many), and add the struct column `_agreement` with the share of the samples that do, in 0..1. A sample that fails
-      agrees with none; a row is rejected where all fail. Costs n times as much.
-    - `require_grounding`: reject rows with a value that stands nowhere in the columns of `Extractor(grounding=)`.
-    - `retry_rejected`: True asks rejected rows of an earlier run anew.
+    - `samples`: ask each row that many times, take for each field the value that most samples give (the first of
+      equally frequent ones), and add the struct column `_agreement` with the share of the samples that do, in 0..1. A
+      sample that fails agrees with none; a row is rejected where all fail. Costs are multiplied by `samples`.
+    - `require_grounding`: reject rows with a value that is nowhere in the columns of `Extractor(grounding=)`.
+    - `retry_rejected`: True asks again for rows that an earlier run rejected.
 
-    What it may use:
+    What the run may use:
 
     - `limits`: concurrency, rates, deadline, retries; by default those of the client.
-    - `budget`: the most this run may spend, in US dollars or as a Budget; room for the worst case is reserved before
-      each request, and the run stops where no more fits.
-    - `service_tier`: the price class ("flex" with a deadline: a row that it has shed for half of that falls back to
-      standard).
+    - `budget`: the most this run may spend, in US dollars or as a Budget. The worst case is reserved before each
+      request, and the run stops where it no longer fits.
+    - `service_tier`: the price class. With "flex" and a deadline, a row that was refused for half of that time falls
+      back to "standard".
     - `inline_limit`: larger files (bytes) are uploaded, each distinct one once. The service stores an upload, whatever
       `store` says, until the run deletes it at its end, for 48 hours at most.
     - `keep_files`: True leaves uploads there for the next run with the same cache.
@@ -119,14 +119,14 @@ def run(
     What is shown:
 
     - `progress`: draws rate, time left and cost while the run lasts; by default in notebooks only.
-    - `on_event`: called with a `Progress` about ten times a second, in the run's thread.
+    - `on_event`: called with a `Progress` about ten times a second, in the thread of the run.
 
-    The first Ctrl-C stops sending and waits for what is in flight, the second gives up on that too; either way the
-    partial Run comes back. In a notebook the second comes by itself, one second after the first. In another thread than
-    the main one there is no such handler: the run drains once the main thread has ended, and the program waits for it;
-    with `output=` it may then leave no partial file.
+    The first Ctrl-C stops sending and waits for the requests in flight, the second abandons these too; either way the
+    partial Run is returned. In a notebook the second follows by itself, one second after the first. In threads other
+    than the main one Ctrl-C is not handled: the run drains once the main thread has ended, and the program waits for
+    it; with `output=` it may then leave no partial file.
 
-    A run that is stopped (quota, credit, full disk) or interrupted returns what it has: see `Run.stopped`. Raises
+    A run that is stopped (quota, credit, full disk) or interrupted returns the rows so far: see `Run.stopped`. Raises
     ConfigError and SchemaError before the first request, and what stopped the run where not one row was answered.
     """
     keywords = locals()
@@ -138,9 +138,13 @@ def run(
 async def run_async(data: Any, extractor: Extractor, **keywords: Unpack[RunKeywords]) -> Run:
     """Ask `extractor` of every row of `data` and return the Run: `run` for an event loop of your own.
 
-        result = await run_async(frame, extractor, offline=True)
+        from extract import Extractor, run_async
 
-    The keywords are those of `run`. Cancelling the task abandons the run; answers so far are in its cache.
+        sentiment = Extractor(["praise", "complaint"], "{text}")
+        result = await run_async(["I love it"], sentiment, offline=True)
+        result.frame
+
+    The keywords are those of `run`. Cancelling the task abandons the run; the answers so far are in its cache.
     """
     return await ask_all(data, extractor, keywords)
 
@@ -151,7 +155,7 @@ async def ask_all(
     keywords: RunKeywords,
     on_start: Callable[[Runner], None] = lambda _: None,
 ) -> Run:
-    """Return the Run of `run`'s keywords. `on_start` is given what can be stopped, before the first request."""
+    """Return the Run for the keywords of `run`. `on_start` is called with the runner before the first request."""
     check_extractor(extractor)
     options, target = RunOptions.of(**keywords), OutputTarget.of(**keywords)
     options.rules.check(extractor.generation)
@@ -178,14 +182,14 @@ async def ask_all(
             losses=plan.schema.losses,
         )
         result = await _ask(runner, opened, on_start)
-    # Data that is in memory and nowhere kept is not held on to: rejected rows are asked again from the frame.
-    kept = data if result.output or keywords.get("cache") else None
-    result.details.rerun = Rerun(kept, extractor, keywords, run)
+    # Without an output or a cache, rejected rows are asked again from `Run.frame`: the input need not stay in memory.
+    rerun_data = data if result.output or keywords.get("cache") else None
+    result.details.rerun = Rerun(rerun_data, extractor, keywords, run)
     return result
 
 
 async def _ask(runner: Runner, opened: Opened, on_start: Callable[[Runner], None]) -> Run:
-    """Ask the rows, and finish the output: whole, in part, or not at all."""
+    """Ask the rows, and finish the output: in full, in part, or not at all."""
     manifest, height = opened.manifest, runner.source.height
     rows = "rows of unknown number" if height is None else f"{height:,} rows"
     names = (manifest["pipeline"], manifest["model"], manifest["service"])
@@ -194,7 +198,7 @@ async def _ask(runner: Runner, opened: Opened, on_start: Callable[[Runner], None
     on_start(runner)
     try:
         try:
-            with unswept():
+            with gc_paused():
                 await runner.run()
         finally:
             await runner.asker.sender.uploads.close()
@@ -233,7 +237,7 @@ def extract_one(
     client: Client | AsyncClient | None = None,
     offline: bool = False,
 ) -> Outcome:
-    """Return the outcome of one record, asked at once and without a cache. Raises only what would end a run.
+    """Return the outcome of one record, without a cache. Raises only the errors that would end a run.
 
     >>> from extract import Extractor, extract_one
     >>> extract_one({"text": "Total: 12.50 EUR"}, Extractor(["bill", "letter"], "{text}"), offline=True).ok

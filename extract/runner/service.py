@@ -1,4 +1,4 @@
-"""Who answers a run: the client that was given, one from the environment, or the built-in emulator."""
+"""The client of a run: the user's, one from the environment, or one of the built-in emulator."""
 
 from __future__ import annotations
 
@@ -21,15 +21,17 @@ __all__ = ["NOWHERE", "OFFLINE", "endpoint_of", "offline_client", "open_client"]
 
 #: The name of a service whose answers cost nothing.
 OFFLINE = "offline"
-#: For what is the same whoever is asked: columns, types, prompts. Nothing is sent there.
+#: For what does not depend on the service: columns, types, prompts. Nothing is sent there.
 NOWHERE = Endpoint(api_key="none", name="nowhere")
 
 
 def offline_client(*, dialect: DialectName = "steps") -> Client:
     """Return a client whose service is the built-in emulator: no key, no network, no cost, and no language model.
 
-    with offline_client() as client:
-        client.create(Request(model="gemini-3.5-flash-lite", input="Hello")).text
+    >>> from extract import Request, offline_client
+    >>> with offline_client() as client:
+    ...     bool(client.create(Request(model="gemini-3.5-flash-lite", input="Hello")).text)
+    True
     """
     endpoint = Endpoint(api_key="offline", dialect=dialect, name=OFFLINE)
     return Client(endpoint=endpoint, transport=Emulator(dialect=dialect, keep_requests=False).transport)
@@ -38,7 +40,7 @@ def offline_client(*, dialect: DialectName = "steps") -> Client:
 def endpoint_of(given: Client | AsyncClient | None, service_tier: ServiceTier | None) -> Endpoint:
     """Return where a run sends its requests: the client's endpoint, or that of the environment.
 
-    A read timeout that was not chosen becomes that of the tier: a flex answer may take a quarter of an hour.
+    Without a read timeout the endpoint gets that of the tier: a flex answer may take a quarter of an hour.
     """
     endpoint = given.endpoint if given is not None else Endpoint.from_env()
     return endpoint if endpoint.read_timeout is not None else replace(endpoint, read_timeout=read_timeout(service_tier))
@@ -48,7 +50,7 @@ def endpoint_of(given: Client | AsyncClient | None, service_tier: ServiceTier | 
 async def open_client(
     client: Client | AsyncClient | None, *, offline: bool, service_tier: ServiceTier | None
 ) -> AsyncIterator[AsyncClient]:
-    """Give the client of a run: with a user's own transport, or with a default one made anew for the run's loop."""
+    """Yield the client of a run: with the user's transport, or a new default one for the event loop of the run."""
     if offline and client is not None:
         raise ConfigError("offline=True brings its own service; leave out client=")
     given = offline_client() if offline else client
@@ -58,6 +60,6 @@ async def open_client(
         own[name] = getattr(given, name, None)
         if not isinstance(own[name], kind | None):
             raise ConfigError(f"a run needs an asynchronous {name}; {type(own[name]).__name__} is not one")
-    # Closed with the run in any case: connections belong to the loop they were opened in, and this one ends.
+    # Closed with the run, even the user's transport: connections belong to the event loop in which they were opened.
     async with AsyncClient(endpoint=endpoint, retry=given.retry if given else None, **own) as opened:
         yield opened

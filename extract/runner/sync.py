@@ -1,4 +1,4 @@
-"""A coroutine as an ordinary call: in a loop and thread of its own, with Ctrl-C brought to the run under way."""
+"""Runs a coroutine as an ordinary call, in an event loop and thread of its own; Ctrl-C reaches the run under way."""
 
 from __future__ import annotations
 
@@ -16,25 +16,26 @@ from extract.runner.scheduler import Runner
 
 __all__ = ["OnStart", "in_own_thread", "on_signals"]
 
-_PATIENCE = 1.0  # seconds that a notebook waits for what is in flight, once it is stopped
+_NOTEBOOK_DRAIN = 1.0  # seconds for which a notebook that was stopped waits for requests in flight
 
 T = TypeVar("T")
-#: Is given a run that begins, by who may have to end it early.
+#: Called with the runner of a run that begins, so that the caller can end it early.
 OnStart: TypeAlias = Callable[[Runner], None]
 
 
 def in_own_thread(work: Callable[[OnStart], Coroutine[Any, Any, T]]) -> T:
-    """Run a coroutine in a loop and thread of its own, so that a loop that already runs here is left in peace.
+    """Return the result of a coroutine that runs in a new event loop and thread: a loop may already run in this one.
 
-    `work` is given the function that it calls with the run that it begins: Ctrl-C and SIGTERM reach that run.
+    `work` gets the function that it must call with its runner: Ctrl-C and SIGTERM then reach that run.
     """
     result: list[T] = []
     failure: list[BaseException] = []
     runners: list[tuple[asyncio.AbstractEventLoop, Runner]] = []
-    given_up = threading.Event()
+    is_abandoned = threading.Event()
 
     def started(runner: Runner) -> None:
-        if given_up.is_set():
+        # The signal may come before there is a runner: then the run must end before its first request.
+        if is_abandoned.is_set():
             raise KeyboardInterrupt
         runners.append((asyncio.get_running_loop(), runner))
 
@@ -46,14 +47,15 @@ def in_own_thread(work: Callable[[OnStart], Coroutine[Any, Any, T]]) -> T:
             failure.append(error)
 
     def interrupt() -> None:
-        if not runners:  # nothing was sent yet, and nothing will be
-            given_up.set()
+        if not runners:  # nothing was sent, and nothing will be
+            is_abandoned.set()
             raise KeyboardInterrupt
         for loop, runner in runners:
-            with suppress(RuntimeError):  # the loop has just come to its end
+            with suppress(RuntimeError):  # the loop has just ended
                 loop.call_soon_threadsafe(_interrupt, runner)
 
-    # Beside the main thread it is one that the interpreter waits for: the runner drains once the main thread has ended.
+    # A daemon dies with the program. Called from another thread than the main one, the interpreter must wait for it
+    # instead: the runner drains once the main thread has ended.
     in_main = threading.current_thread() is threading.main_thread()
     thread = threading.Thread(target=target, name="extract-run", daemon=in_main)
     with on_signals(interrupt):
@@ -65,24 +67,24 @@ def in_own_thread(work: Callable[[OnStart], Coroutine[Any, Any, T]]) -> T:
 
 
 def _interrupt(runner: Runner) -> None:
-    """Drain; a notebook's stop button is pressed by somebody who waits for the cell: there, for a second at most."""
+    """Drain the run; in a notebook, where somebody waits for the cell to stop, for a second at most."""
     first = not runner.interrupted
     runner.interrupt()
     if first and in_kernel():
-        asyncio.get_running_loop().call_later(_PATIENCE, runner.interrupt)
+        asyncio.get_running_loop().call_later(_NOTEBOOK_DRAIN, runner.interrupt)
 
 
 @contextmanager
 def on_signals(interrupt: Callable[[], None]) -> Iterator[None]:
-    """Take SIGINT and SIGTERM over while a run lasts; only the main thread may, elsewhere they stay as they are."""
+    """Call `interrupt` on SIGINT and SIGTERM while the context lasts. Only the main thread can set signal handlers."""
     if threading.current_thread() is not threading.main_thread():
         if sys.platform != "win32":
-            # Polars lets system calls go on after a SIGINT: a main thread that waits for this one would not hear of it.
+            # Polars makes a SIGINT restart system calls: a main thread that waits for this one would never see it.
             signal.siginterrupt(signal.SIGINT, True)
         yield
         return
-    taken = (signal.SIGINT, signal.SIGTERM)
-    before = {number: signal.signal(number, lambda *_: interrupt()) for number in taken}
+    handled = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.signal(number, lambda *_: interrupt()) for number in handled}
     try:
         yield
     finally:

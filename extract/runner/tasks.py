@@ -1,4 +1,4 @@
-"""Two tasks that need no schema of one's own: choose a label, and judge by policies."""
+"""Two tasks without a schema to write: choose a label, and judge by policies."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ONE = f"Choose the label that fits the text best. {_MATERIAL}"
 _MANY = f"Choose all labels that fit the text, and none that does not. {_MATERIAL}"
 _JUDGE = f"You moderate what people write. Judge the text by the policies, in whatever language it is. {_MATERIAL}"
 
-#: What `moderate` looks for, unless other policies are given.
+#: The policies of `moderate`, unless others are given.
 POLICIES: Mapping[str, str] = {
     "harassment": "insults, mocks, bullies or intimidates a person",
     "hate": "attacks or demeans people for their origin, religion, sex, orientation, age or disability",
@@ -72,10 +72,13 @@ def classify(
 ) -> Run:
     """Choose one label for every row and return the Run, whose frame has the column `label`, a Polars Enum.
 
-    - `data`: whatever `extract.run` takes: a frame, series or list of texts, a path; of Polars, pandas or Arrow.
+    >>> from extract import classify
+    >>> classify(["Great phone!", "It broke."], ["praise", "complaint"], offline=True).frame.columns
+    ['text', 'label']
+
+    - `data`: as in `extract.run`: a frame or series of Polars, pandas or Arrow, a list of texts, a path.
     - `labels`: a list, a mapping from label to what it means, or an Enum of texts.
-    - `column`: holds the text; not needed where there is only one column of texts. `prompt` with `{column}` places
-      takes its stead.
+    - `column`: the column of the text; not needed where only one holds text. Or give a `prompt` with `{column}` in it.
     - `multiple=True`: any number of labels for each row, in the list column `labels`.
     - `examples`: pairs of a text and its label (with `multiple`, its labels).
     - `options`: those of `extract.run`: `offline`, `client`, `cache`, `budget`, `output` and so on.
@@ -85,8 +88,8 @@ def classify(
     meanings = _meanings(labels, "label")
     name = "labels" if multiple else "label"
     one: Any = Literal[tuple(meanings)]
-    said = Field(description=_described(meanings) or None)
-    fields: dict[str, Any] = {name: (_several(one) if multiple else one, said)}
+    label_field = Field(description=_described(meanings) or None)
+    fields: dict[str, Any] = {name: (_several(one) if multiple else one, label_field)}
     schema = create_model("Classification", **fields)
     return _run(data, schema, column, prompt, system or (_MANY if multiple else _ONE), model, options, examples, name)
 
@@ -106,7 +109,11 @@ def moderate(
 
     `policies` are names, or names with what each forbids; by default `extract.POLICIES`. `categories` lists those that
     a text breaks, `flagged` is True where there is one, and `reason` is a sentence that says what breaks it.
-    The rest is as for `classify`.
+    The other parameters are those of `classify`.
+
+    >>> from extract import moderate
+    >>> moderate(["You are an idiot."], offline=True).frame.columns
+    ['text', 'categories', 'reason', 'flagged']
     """
     meanings = POLICIES if policies is None else _meanings(policies, "policy")
     words = f"The policies that the text breaks; empty if it breaks none.\n{_described(meanings)}"
@@ -121,7 +128,7 @@ class _Verdict(BaseModel):
 
     categories: list[Any]
 
-    @computed_field  # it makes a property of this
+    @computed_field  # makes it a property
     def flagged(self) -> bool:
         return bool(self.categories)
 
@@ -141,7 +148,7 @@ def _run(
     examples: Iterable[tuple[str, Any]] = (),
     answer: str = "",
 ) -> Run:
-    # A path stays one, so that `run` can tell an output from its input; everything else is opened once.
+    # `run` gets a path as it is, so that it can refuse an output inside of the input; all else is opened once, here.
     source = open_source(data)
     if prompt is None:
         column = column or _only_text(source.schema)
@@ -168,12 +175,12 @@ def _only_text(schema: pl.Schema) -> str:
 
 def _place(column: str) -> str:
     if "{" in column or "}" in column or not column:
-        raise ConfigError(f"the column {column!r} cannot stand in a prompt: rename it")
+        raise ConfigError(f"the column {column!r} cannot be used in a prompt: rename it")
     return f"{{{column}}}"
 
 
 def _meanings(labels: Any, kind: str) -> dict[str, str]:
-    """Return labels with what they mean, "" where nothing is said. ConfigError for what are no labels."""
+    """Return labels with their meanings, "" where there is none. ConfigError for labels that are not texts."""
     if isinstance(labels, type) and issubclass(labels, Enum):
         labels = [member.value for member in labels]
     if isinstance(labels, str) or not isinstance(labels, Iterable):

@@ -124,7 +124,7 @@ RUN = ("run", "spam.py", "in.csv", "-o", "out.parquet")
 
 
 @pytest.mark.parametrize(
-    ("arguments", "status", "said"),
+    ("arguments", "status", "message"),
     [
         (("run", "spam.py", "missing.csv", "-o", "out.parquet", "--offline"), 2, "missing.csv"),
         (("run", "spam.py", "in.docm", "-o", "out.parquet", "--offline"), 2, "in.docm"),
@@ -150,7 +150,7 @@ RUN = ("run", "spam.py", "in.csv", "-o", "out.parquet")
     ],
 )
 def test_bad_input_is_one_or_two_lines_and_the_right_status(
-    folder: Path, extract: Extract, arguments: tuple[str, ...], status: int, said: str
+    folder: Path, extract: Extract, arguments: tuple[str, ...], status: int, message: str
 ) -> None:
     (folder / "in.docm").write_bytes(b"\x00\x01")
     (folder / "empty.csv").touch()
@@ -164,7 +164,7 @@ def test_bad_input_is_one_or_two_lines_and_the_right_status(
     (folder / "nothing.py").touch()
     done = extract(*arguments, GEMINI_API_KEY="secret-key" if "http://example.com" in arguments else "")
     assert done.returncode == status, done.stderr
-    assert said in done.stderr
+    assert message in done.stderr
     assert "secret-key" not in done.stderr + done.stdout
     assert not (folder / "out.parquet").exists() or status == 3
 
@@ -185,7 +185,7 @@ def test_an_answer_cut_at_half_is_retried_and_one_that_stays_cut_is_a_row(folder
     assert pl.read_parquet(folder / "out.parquet").height == 30
 
 
-def test_a_foreign_output_stays_unless_told(folder: Path, extract: Extract) -> None:
+def test_a_foreign_output_stays_without_overwrite(folder: Path, extract: Extract) -> None:
     pl.DataFrame({"mine": [1]}).write_parquet(folder / "out.parquet")
     done = extract(*RUN, "--offline")
     assert done.returncode == 2
@@ -203,10 +203,10 @@ def test_a_full_disk_stops_the_run_and_keeps_what_was_paid(folder: Path, extract
         done = extract(*RUN, "--base-url", url)
         assert done.returncode == 1
         assert "cannot be written" in done.stderr
-        asked = len(emulator.requests)
+        requests = len(emulator.requests)
         full.unlink(missing_ok=True)
         assert extract(*RUN, "--base-url", url).returncode == 3
-        assert len(emulator.requests) == asked
+        assert len(emulator.requests) == requests
 
 
 @pytest.mark.parametrize(("number", "times"), [(signal.SIGINT, 1), (signal.SIGTERM, 1), (signal.SIGINT, 2)])
@@ -222,13 +222,13 @@ def test_an_interrupt_keeps_what_was_paid(
         for _ in range(times):
             os.kill(process.pid, number)
             time.sleep(0.01)
-        _, said = process.communicate(timeout=30)
-        assert process.returncode == 130, said
-        assert "run the same command again" in said
+        _, stderr = process.communicate(timeout=30)
+        assert process.returncode == 130, stderr
+        assert "run the same command again" in stderr
         assert not (folder / "out.parquet").exists()
-        kept = pl.read_parquet(folder / "out.partial.parquet")
+        partial = pl.read_parquet(folder / "out.partial.parquet")
         paid = len(emulator.requests)
-        assert 60 - 8 * (times - 1) <= kept.height <= paid < 600
+        assert 60 - 8 * (times - 1) <= partial.height <= paid < 600
         assert extract(*RUN, "--base-url", url).returncode == 0
         repeated = len(emulator.requests) - 600
         assert repeated <= (0 if times == 1 else 8)
@@ -255,9 +255,9 @@ def test_a_killed_run_is_taken_up_where_it_stopped(folder: Path, extract: Extrac
 
 def test_estimate_sends_nothing_and_names_the_price(extract: Extract) -> None:
     done = extract("estimate", "spam.py", "in.csv", "--json")
-    found = json.loads(done.stdout)
-    assert (found["rows"], found["requests"], found["sampled_rows"]) == (30, 30, 30)
-    assert 0 < found["cost_usd"]["flex"] < found["cost_usd"]["standard"]
+    estimate = json.loads(done.stdout)
+    assert (estimate["rows"], estimate["requests"], estimate["sampled_rows"]) == (30, 30, 30)
+    assert 0 < estimate["cost_usd"]["flex"] < estimate["cost_usd"]["standard"]
     unknown = json.loads(extract("estimate", "spam.py", "in.csv", "--model", "gemini-unpriced", "--json").stdout)
     assert unknown["cost_usd"] == {"standard": None, "flex": None}
     assert "30 rows" in extract("estimate", "spam.py", "in.csv").stdout

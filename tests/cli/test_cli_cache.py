@@ -55,17 +55,17 @@ def old(folder: Path, version: int) -> Path:
     return path
 
 
-def test_show_tells_what_all_runs_have_taken(tmp_path: Path) -> None:
+def test_show_gives_the_usage_of_all_runs(tmp_path: Path) -> None:
     path = tmp_path / "c"
     emulator = filled(path, "malformed=0.2,cut=0.1,failed=0.1")
-    status, said = typed("show", path, "--json")
-    found = json.loads(said)
+    status, stdout = typed("show", path, "--json")
+    summary = json.loads(stdout)
     stats = emulator.stats()
     assert status == 0
-    assert sum(one["input_tokens"] for one in found["spent"]) == stats["input_tokens"]
-    assert sum(one["output_tokens"] for one in found["spent"]) == stats["output_tokens"]
-    assert sum(one["unknown"] for one in found["spent"]) == stats["faults"]["cut"]
-    assert all(Decimal(one["cost"]) > 0 for one in found["spent"] if one["input_tokens"])
+    assert sum(one["input_tokens"] for one in summary["spent"]) == stats["input_tokens"]
+    assert sum(one["output_tokens"] for one in summary["spent"]) == stats["output_tokens"]
+    assert sum(one["unknown"] for one in summary["spent"]) == stats["faults"]["cut"]
+    assert all(Decimal(one["cost"]) > 0 for one in summary["spent"] if one["input_tokens"])
     assert "ask" in typed("show", path)[1]
 
 
@@ -76,9 +76,9 @@ def test_verify_finds_answers_that_cannot_be_read_and_a_run_asks_them_again(tmp_
     with sqlite3.connect(path) as database:
         database.execute("UPDATE answers SET interaction = x'00' WHERE rowid IN (SELECT rowid FROM answers LIMIT 3)")
     database.close()
-    status, said = typed("verify", path, "--json")
+    status, stdout = typed("verify", path, "--json")
     assert status == 1
-    assert len(json.loads(said)["damaged"]) == 3
+    assert len(json.loads(stdout)["damaged"]) == 3
     again = filled(path)
     assert again.stats()["requests"] == 3
     assert typed("verify", path)[0] == 0
@@ -118,13 +118,13 @@ def test_a_cache_is_shown_and_verified_while_a_run_writes_to_it(tmp_path: Path) 
         seen = []
         for _ in range(3):
             for _ in range(50):
-                told = int(process.stdout.readline())
-            status, said = typed("show", path, "--json")
+                committed = int(process.stdout.readline())
+            status, stdout = typed("show", path, "--json")
             assert status == 0
-            seen.append(json.loads(said)["answers"])
-            assert seen[-1] > told
-            status, said = typed("verify", path, "--json")
-            assert (status, json.loads(said)["ok"]) == (0, True)
+            seen.append(json.loads(stdout)["answers"])
+            assert seen[-1] > committed
+            status, stdout = typed("verify", path, "--json")
+            assert (status, json.loads(stdout)["ok"]) == (0, True)
         assert seen[0] < seen[-1]
     finally:
         process.kill()
@@ -173,8 +173,8 @@ def test_show_lists_schemas_that_had_to_be_relaxed(tmp_path: Path) -> None:
 def test_a_file_of_an_older_version_is_shown_as_it_is(tmp_path: Path, version: int) -> None:
     path = old(tmp_path, version)
     before = path.read_bytes()
-    status, said = typed("show", path, "--json")
-    assert (status, json.loads(said)["answers"], json.loads(said)["spent"]) == (0, 1, [])
+    status, stdout = typed("show", path, "--json")
+    assert (status, json.loads(stdout)["answers"], json.loads(stdout)["spent"]) == (0, 1, [])
     assert typed("verify", path)[0] == 0
     assert path.read_bytes() == before
 
@@ -233,12 +233,12 @@ def test_two_processes_may_fill_one_file_and_the_first_answer_stays(tmp_path: Pa
         assert cache.verify(decode).ok
 
 
-@pytest.mark.parametrize("kept", [1, 25, 150])
-def test_what_was_told_as_kept_is_there_after_a_kill(tmp_path: Path, kept: int) -> None:
+@pytest.mark.parametrize("answers", [1, 25, 150])
+def test_what_was_reported_as_committed_is_there_after_a_kill(tmp_path: Path, answers: int) -> None:
     path = tmp_path / "killed"
     process = writer(path, "one", 100_000)
     assert process.stdout is not None
-    for _ in range(kept):
+    for _ in range(answers):
         last = int(process.stdout.readline())
     os.kill(process.pid, signal.SIGKILL)
     rest, _ = process.communicate(timeout=30)

@@ -88,12 +88,16 @@ def test_many_labels_are_told_by_what_is_confused_most() -> None:
     assert lines[-1].split() == ["label", "7", "label", "8", "2"]
 
 
-def test_members_are_known_by_the_key_that_was_typed() -> None:
-    told: dict[str, Any] = {}
+def test_members_are_matched_by_the_fields_of_the_key_option() -> None:
+    members: dict[str, Any] = {}
     for words in ((), ("--key", "items=sku")):
         fields = json.loads(typed("one.parquet", "gold.parquet", *words, "--json"))["fields"]
-        told[" ".join(words)] = {field["field"]: field for field in fields}["items"]["members"]
-    assert (told[""]["matched"], told["--key items=sku"]["matched"], told["--key items=sku"]["equal"]) == (1, 2, 1)
+        members[" ".join(words)] = {field["field"]: field for field in fields}["items"]["members"]
+    assert (members[""]["matched"], members["--key items=sku"]["matched"], members["--key items=sku"]["equal"]) == (
+        1,
+        2,
+        1,
+    )
     assert "write the list and the field that identifies its members" in refused(
         "one.parquet", "gold.parquet", "--key", "items"
     )
@@ -105,11 +109,11 @@ def test_another_run_is_compared_with_and_without_gold() -> None:
     assert lines[0] == "a: one.parquet, b: two.parquet"
     assert lines[1] == "3 rows in both, 1 only in a, 1 only in b"
     assert [line.split() for line in lines[3:]] == [["topic", "3", "1"], ["items", "3", "2"]]
-    found = json.loads(typed("one.parquet", "gold.parquet", "--against", "two.parquet", "--json"))
-    topic = found["against"]["fields"][0]
+    result = json.loads(typed("one.parquet", "gold.parquet", "--against", "two.parquet", "--json"))
+    topic = result["against"]["fields"][0]
     assert (topic["both"], topic["only_a"], topic["only_b"], topic["neither"]) == (2, 0, 2, 0)
     assert topic["p_value"] == 0.5
-    changes = found["against"]["changes"]
+    changes = result["against"]["changes"]
     assert {"id": 2, "field": "topic", "a": "a", "b": "b", "gold": "b"} in changes
     assert len(changes) == 3
 

@@ -93,13 +93,13 @@ def drawn(*glances: Progress, width: int = 100, encoding: str = "utf-8") -> list
     return ["".join(segment.text for segment in line) for line in lines]
 
 
-def test_the_status_tells_rate_time_left_cost_and_what_is_rejected() -> None:
+def test_the_status_shows_rate_time_left_cost_and_what_is_rejected() -> None:
     text = " ".join(drawn(glance()))
-    for told in ("1,234/3,080", "40%", "2 min", "10 rows/s", "3 min", "left", "$0.1200 of about $0.2995", "2 rejected"):
-        assert told in text
+    for part in ("1,234/3,080", "40%", "2 min", "10 rows/s", "3 min", "left", "$0.1200 of about $0.2995", "2 rejected"):
+        assert part in text
 
 
-def test_the_status_tells_which_quota_a_run_waits_for_and_how_long() -> None:
+def test_the_status_shows_which_quota_a_run_waits_for_and_how_long() -> None:
     assert "waiting 23 s for quota (600 requests/min)" in " ".join(
         drawn(glance(waiting=23.0, limit="600 requests/min"))
     )
@@ -110,10 +110,10 @@ def test_the_status_tells_which_quota_a_run_waits_for_and_how_long() -> None:
     assert "64 in flight" in " ".join(drawn(held, glance(seconds=140.0)))
 
 
-def test_the_status_tells_how_to_stop_at_once() -> None:
-    told = " ".join(drawn(glance(stopping=True)))
-    assert "stopping: 64 in flight; Ctrl-C again to stop now" in told
-    assert "of about" not in told
+def test_the_status_shows_how_to_stop_at_once() -> None:
+    status = " ".join(drawn(glance(stopping=True)))
+    assert "stopping: 64 in flight; Ctrl-C again to stop now" in status
+    assert "of about" not in status
 
 
 def test_there_is_no_rate_before_there_are_rows_to_take_it_from() -> None:
@@ -214,8 +214,8 @@ def test_show_puts_each_answer_beside_its_own_row(folder: Path, extract: Extract
     pl.DataFrame({"kind": ["a", "a", "b", "a"], "body": [f"text {n}" for n in range(4)]}).write_csv(folder / "in.csv")
 
     def answer(body: dict[str, object]) -> str:
-        said = json.dumps(body["input"])
-        return "{}" if "text 1" in said else json.dumps({"label": "ham", "quote": f"of {said[-10:]}"})
+        prompt = json.dumps(body["input"])
+        return "{}" if "text 1" in prompt else json.dumps({"label": "ham", "quote": f"of {prompt[-10:]}"})
 
     with running_server(Emulator(answers=answer)) as url:
         done = extract("run", "spam.py", "in.csv", "--base-url", url, "--show", *written)
@@ -277,20 +277,25 @@ def on_terminal(arguments: list[str], folder: Path, variables: dict[str, str], c
     """Return what a command writes to a terminal."""
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-    kept = {name: value for name, value in variables.items() if name != "COLUMNS"}
+    variables = {name: value for name, value in variables.items() if name != "COLUMNS"}
     process = subprocess.Popen(
-        [sys.executable, "-m", "extract", *arguments], cwd=folder, env=kept, stdout=theirs, stderr=theirs, stdin=theirs
+        [sys.executable, "-m", "extract", *arguments],
+        cwd=folder,
+        env=variables,
+        stdout=theirs,
+        stderr=theirs,
+        stdin=theirs,
     )
     os.close(theirs)
-    said = b""
+    screen = b""
     try:
         while chunk := os.read(ours, 65_536):
-            said += chunk
+            screen += chunk
     except OSError:  # how Linux says that the other side is closed
         pass
     os.close(ours)
-    assert process.wait(timeout=30) == 0, said
-    return said.decode()
+    assert process.wait(timeout=30) == 0, screen
+    return screen.decode()
 
 
 RUN = ["run", "spam.py", "in.csv", "-o", "out.parquet", "--no-cache", "--overwrite"]
@@ -299,20 +304,20 @@ RUN = ["run", "spam.py", "in.csv", "-o", "out.parquet", "--no-cache", "--overwri
 def test_a_terminal_of_forty_columns_sees_a_bar_and_then_the_summary(folder: Path, environment: dict[str, str]) -> None:
     del environment["NO_COLOR"]
     with running_server(Emulator(answers=lambda _: '{"label": "ham", "quote": null}', latency=0.3)) as url:
-        said = on_terminal([*RUN, "--base-url", url, "--concurrency", "8"], folder, environment | {"TERM": "xterm"})
-    assert "\x1b[?25l" in said  # the cursor is hidden
-    assert said.rindex("\x1b[?25h") > said.rindex("\x1b[?25l")  # and comes back
-    assert "/30" in said
-    assert "30 of 30 rows valid" in said
-    widest = max(len(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line)) for line in re.split(r"[\r\n]+", said))
+        screen = on_terminal([*RUN, "--base-url", url, "--concurrency", "8"], folder, environment | {"TERM": "xterm"})
+    assert "\x1b[?25l" in screen  # the cursor is hidden
+    assert screen.rindex("\x1b[?25h") > screen.rindex("\x1b[?25l")  # and comes back
+    assert "/30" in screen
+    assert "30 of 30 rows valid" in screen
+    widest = max(len(re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", line)) for line in re.split(r"[\r\n]+", screen))
     assert widest <= 40
 
 
 def test_a_dumb_terminal_gets_plain_lines(folder: Path, environment: dict[str, str]) -> None:
     del environment["NO_COLOR"]
-    said = on_terminal([*RUN, "--offline"], folder, environment | {"TERM": "dumb"})
-    assert "\x1b" not in said
-    assert "30 of 30 rows valid" in said
+    screen = on_terminal([*RUN, "--offline"], folder, environment | {"TERM": "dumb"})
+    assert "\x1b" not in screen
+    assert "30 of 30 rows valid" in screen
 
 
 def test_colours_can_be_forced_and_forbidden_and_a_log_is_no_terminal(extract: Extract) -> None:
@@ -351,12 +356,12 @@ def test_the_version_is_told_and_nothing_typed_is_answered_with_help(extract: Ex
 
 def completed(extract: Extract, typed: str, shell: str = "bash") -> list[str]:
     words = typed.split(" ")
-    asked = {
+    request = {
         "bash": {"COMP_WORDS": typed, "COMP_CWORD": str(len(words) - 1)},
         "zsh": {"_TYPER_COMPLETE_ARGS": typed},
         "fish": {"_TYPER_COMPLETE_ARGS": typed, "_TYPER_COMPLETE_FISH_ACTION": "get-args"},
     }[shell]
-    done = extract(_EXTRACT_COMPLETE=f"complete_{shell}", **asked)
+    done = extract(_EXTRACT_COMPLETE=f"complete_{shell}", **request)
     return done.stdout.split()
 
 
@@ -398,8 +403,8 @@ def test_a_pipeline_to_start_from_works_at_once(folder: Path, extract: Extract, 
     assert extract("init", kind).returncode == 0
     done = extract("run", f"{kind}.py", INPUTS[kind], "-o", "out.parquet", "--offline", "--json")
     assert done.returncode == 0
-    told = json.loads(done.stdout)
-    assert told["valid"] == told["rows"] > 5
+    summary = json.loads(done.stdout)
+    assert summary["valid"] == summary["rows"] > 5
     assert extract("run", f"{kind}.py", INPUTS[kind], "--offline", "--limit", "2", "--show").returncode == 0
 
 
@@ -421,9 +426,9 @@ def test_a_pipeline_is_written_where_and_as_one_says(folder: Path, extract: Extr
     assert "extract run bills.py" in (folder / "bills.py").read_text()
 
 
-@pytest.mark.parametrize(("path", "said"), [("bills.txt", ".py"), ("no/such/bills.py", "cannot be written")])
-def test_a_place_that_will_not_do_is_told_in_a_line(extract: Extract, path: str, said: str) -> None:
+@pytest.mark.parametrize(("path", "message"), [("bills.txt", ".py"), ("no/such/bills.py", "cannot be written")])
+def test_a_path_that_cannot_be_written_is_one_line_on_stderr(extract: Extract, path: str, message: str) -> None:
     done = extract("init", "documents", path)
     assert done.returncode == 2
-    assert said in done.stderr
+    assert message in done.stderr
     assert len(done.stderr.splitlines()) == 1

@@ -118,12 +118,12 @@ def test_a_broken_file_is_one_line_before_anything_is_sent(
 
 
 @pytest.mark.parametrize("data", ["missing.csv", "no*match.csv", 17, None, [1], ["text", 1]])
-def test_what_is_no_input_is_told(data: Any) -> None:
+def test_what_cannot_be_read_as_input_is_a_config_error(data: Any) -> None:
     with pytest.raises(ConfigError):
         open_source(data)
 
 
-def test_an_empty_folder_is_told(tmp_path: Path) -> None:
+def test_an_empty_folder_is_a_config_error(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="holds no document"):
         open_source(tmp_path)
 

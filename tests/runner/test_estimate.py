@@ -109,7 +109,7 @@ def test_a_sample_of_equally_long_prompts_does_not_say_that_all_were_counted(
     Path("p.py").write_text('from extract import Extractor\nextractor = Extractor(["a", "b"], "{text}")\n')
     pl.DataFrame({"text": [f"{number:08}" for number in range(3_000)]}).write_csv("rows.csv")
     shown = CliRunner().invoke(app, ["estimate", "p.py", "rows.csv"]).stdout
-    assert "at most about 3,000 different requests, going by 2,000 of the rows" in shown
+    assert "at most about 3,000 different requests, judging by 2,000 of the rows" in shown
     assert "at 95 %, from 2,000 prompts" in shown
     assert "all prompts counted" not in shown
 

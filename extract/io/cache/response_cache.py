@@ -87,10 +87,14 @@ class Answers(Protocol):
 class ResponseCache:
     """Answers by content key. Safe with two processes on one file; to be used from one thread at a time.
 
+        with ResponseCache("answers.cache") as cache:
+            run(["I love it"], Extractor(["praise", "complaint"], "{text}"), cache=cache, offline=True)
+            print(len(cache))  # 1; a second run would send nothing
+
     `flying` are the requests in flight by key: runs in one event loop that share a cache ask each of them once.
     `files` are the uploaded files that it knows of.
     Raises ConfigError where the file is not a cache of this library, OutputError where it cannot be written. With
-    `read_only` nothing is made, changed or brought to the newest form, and another process may be writing to it.
+    `read_only` the file is not created, changed or migrated, and another process may be writing to it.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, read_only: bool = False) -> None:
