@@ -146,9 +146,13 @@ class _DepthCutter:
             if not self._is_cut(body, owner, name, depth) and depth > self._depths.get(name, -1):
                 self._depths[name] = depth
                 self._record_depths(body, name, depth)
-        elif not (_is_object(node) and depth >= MAX_OBJECT_DEPTH):
-            for child in _children(node):
-                self._record_depths(child, owner, min(depth + _is_object(node), MAX_OBJECT_DEPTH))
+            return
+        for child in _children(self._shallow(node, depth)):
+            self._record_depths(child, owner, min(depth + _is_object(node), MAX_OBJECT_DEPTH))
+
+    def _shallow(self, node: JsonObject, depth: int) -> JsonObject:
+        """Return what stays of a node at a depth. Its other subschemas, such as alternatives, may hold references."""
+        return _with_type_only(node) if _is_object(node) and depth >= MAX_OBJECT_DEPTH else node
 
     def _is_cut(self, body: JsonObject, owner: str, name: str, depth: int) -> bool:
         return (owner, name) in self._circles or (_is_object(body) and depth >= MAX_OBJECT_DEPTH)
@@ -158,11 +162,10 @@ class _DepthCutter:
         if name is not None:
             body = self._definitions[name]
             return _with_type_only(body) if self._is_cut(body, owner, name, depth) else node
-        if _is_object(node) and depth >= MAX_OBJECT_DEPTH:
-            return _with_type_only(node)
         below = min(depth + _is_object(node), MAX_OBJECT_DEPTH)
         return map_subschemas(
-            node, lambda item, _keyword, _name: self._cut(item, owner, below) if isinstance(item, dict) else item
+            self._shallow(node, depth),
+            lambda item, _keyword, _name: self._cut(item, owner, below) if isinstance(item, dict) else item,
         )
 
 

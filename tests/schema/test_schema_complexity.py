@@ -233,6 +233,15 @@ def test_each_rung_of_a_model_accepts_its_values(data: st.DataObject, members: l
     _check_widening(schema, [answer])
 
 
+def test_what_is_cut_off_below_objects_keeps_the_definitions_that_it_still_refers_to() -> None:
+    tree = {"minItems": 0, "prefixItems": [{"$ref": "#/$defs/P"}]}
+    leaf = {"minItems": 0, "prefixItems": [{"$ref": "#/$defs/P", "properties": {}}]}
+    schema = compile_schema({"$defs": {"P": tree}} | _of(x=_nested(leaf, 2)))
+    for wire in _ladder(schema):
+        references = {str(node["$ref"]).removeprefix("#/$defs/") for node in _nodes(wire) if "$ref" in node}
+        assert references <= wire.get("$defs", {}).keys()
+
+
 @settings(max_examples=100, deadline=None, suppress_health_check=list(HealthCheck))
 @given(node=SCHEMAS, p=SCHEMAS | st.just(_LARGE), depth=st.integers(0, 4))
 def test_no_rung_costs_more_than_the_one_before(node: Any, p: Any, depth: int) -> None:
