@@ -7,14 +7,14 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-__all__ = ["unswept"]
+__all__ = ["gc_paused"]
 
 _COLLECTOR = threading.Lock()
 _NEW_OBJECTS = 10_000  # before the garbage collector looks at them
 
 
 @contextmanager
-def unswept() -> Iterator[None]:
+def gc_paused() -> Iterator[None]:
     """Keep the garbage collector from going again and again through all that was there before the run.
 
     It also looks less often at what is new: a record leaves hundreds of objects behind, and none in a circle.

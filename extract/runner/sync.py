@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from extract.results.notebook import in_kernel
 from extract.runner.event_loop import new_loop
-from extract.runner.scheduler import Runner
+from extract.runner.scheduler import Scheduler
 
 __all__ = ["OnStart", "in_own_thread", "on_signals"]
 
@@ -20,7 +20,7 @@ _PATIENCE = 1.0  # seconds that a notebook waits for what is in flight, once it 
 
 T = TypeVar("T")
 #: Is given a run that begins, by who may have to end it early.
-OnStart: TypeAlias = Callable[[Runner], None]
+OnStart: TypeAlias = Callable[[Scheduler], None]
 
 
 def in_own_thread(work: Callable[[OnStart], Coroutine[Any, Any, T]]) -> T:
@@ -30,10 +30,10 @@ def in_own_thread(work: Callable[[OnStart], Coroutine[Any, Any, T]]) -> T:
     """
     result: list[T] = []
     failure: list[BaseException] = []
-    runners: list[tuple[asyncio.AbstractEventLoop, Runner]] = []
+    runners: list[tuple[asyncio.AbstractEventLoop, Scheduler]] = []
     given_up = threading.Event()
 
-    def started(runner: Runner) -> None:
+    def started(runner: Scheduler) -> None:
         if given_up.is_set():
             raise KeyboardInterrupt
         runners.append((asyncio.get_running_loop(), runner))
@@ -64,7 +64,7 @@ def in_own_thread(work: Callable[[OnStart], Coroutine[Any, Any, T]]) -> T:
     return result[0]
 
 
-def _interrupt(runner: Runner) -> None:
+def _interrupt(runner: Scheduler) -> None:
     """Drain; a notebook's stop button is pressed by somebody who waits for the cell: there, for a second at most."""
     first = not runner.interrupted
     runner.interrupt()
