@@ -289,8 +289,7 @@ def _steps() -> Iterator[tuple[str, float]]:
         keys = iter(range(10**9))
 
         def ahead() -> None:
-            cache.look_ahead([b"%032d" % next(keys) for _ in records])
-            cache.look_no_further()
+            cache.find([b"%032d" % next(keys) for _ in records])
 
         async def keep() -> None:
             body = encode(interaction)

@@ -23,7 +23,7 @@ __all__ = ["show_command", "verify_command"]
 def show_command(path: Path, *, as_json: bool) -> None:
     """Print how many answers there are, and what all runs with this cache have used and cost."""
     with _opened(path) as cache:
-        answers, span, spent, relaxed = len(cache), cache.span(), cache.spent(), cache.relaxed()
+        answers, span, spent, relaxed = len(cache), cache.statistics.span(), cache.spent(), cache.statistics.relaxed()
     first, last = (None, None) if span is None else (_when(span[0]), _when(span[1]))
     if as_json:
         summary = {"answers": answers, "bytes": path.stat().st_size, "first": first, "last": last}

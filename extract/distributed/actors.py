@@ -28,6 +28,7 @@ from extract.io.cache.uploaded_files import FileRow
 from extract.limits.budget import Amount, Budget
 from extract.limits.daily_quota import Day, day_began
 from extract.limits.limits import Limits
+from extract.runner.options import UploadPolicy
 from extract.runner.uploads import Uploads
 
 __all__ = [
@@ -150,7 +151,8 @@ class CacheActor:
 
     async def _deleted(self) -> int:
         async with self._service.client() as client:
-            uploads = Uploads(client.files, self._name, self._cache.files, keep=self._keep_files)
+            policy = UploadPolicy(keep_files=self._keep_files)
+            uploads = Uploads(client.files, self._name, self._cache.files, policy)
             await uploads.close()
             return uploads.left
 

@@ -33,10 +33,10 @@ class RemoteAnswerStore:
         self._groups = 0
         self._sending: asyncio.Task[None] | None = None
 
-    async def fetch_ahead(self, keys: Sequence[bytes]) -> None:
+    async def prefetch(self, keys: Sequence[bytes]) -> None:
         self._ahead |= await self._look_up(keys)
 
-    def look_no_further(self) -> None:
+    def clear_prefetch(self) -> None:
         """Nothing: other blocks of this worker may still ask for what was looked up."""
 
     async def fetch(self, key: bytes) -> bytes | None:

@@ -32,11 +32,12 @@ from extract.io.sinks.frame import FrameSink
 from extract.io.sources import open_source
 from extract.limits.limiter import Limiter
 from extract.limits.limits import Limits
-from extract.runner.assembly import make_asker
+from extract.runner.assembly import make_parts
 from extract.runner.event_loop import new_loop
 from extract.runner.options import RunOptions
-from extract.runner.record import Asker
-from extract.runner.scheduler import Runner
+from extract.runner.parts import RunParts
+from extract.runner.scheduler import Scheduler
+from extract.runner.streak import FailureStreak
 
 __all__ = ["Job", "Worker"]
 
@@ -74,8 +75,8 @@ class Worker:
         self._name = uuid.uuid4().hex
         self._loop = new_loop()
         threading.Thread(target=self._loop.run_forever, name="extract-worker", daemon=True).start()
-        self._runners: set[Runner] = set()
-        self._stopped: ExtractError | None = None
+        self._runners: set[Scheduler] = set()
+        self._has_answers = False
         self._in_loop(self._open())
 
     def __call__(self, block: pa.Table) -> pa.Table:
@@ -103,7 +104,7 @@ class Worker:
         plan = compile_extractor(extractor, job.service.endpoint, service_tier=job.options.service_tier)
         cache = job.actors.cache
         rungs = {plan.schema_key: await cache.rung.remote(plan.schema_key)}
-        self._asker: Asker = make_asker(
+        self._parts: RunParts = make_parts(
             plan,
             await job.service.client(job.limits.retry).__aenter__(),
             RemoteAnswerStore(self._name, cache, rungs),
@@ -119,21 +120,17 @@ class Worker:
         return grant
 
     def _stop(self, error: ExtractError) -> None:
-        self._stopped = self._stopped or error
-        for runner in self._runners:
-            runner.stop(error)
-        self._quota.limiter.close()
+        self._parts.extractor.state.stop(error)  # all blocks share it
 
     async def _extracted(self, frame: pl.DataFrame) -> pl.DataFrame:
         """Return a block with its answers; what ends the run here is reported, and ends it for all workers."""
         sink = FrameSink()
-        asker = replace(self._asker, plan=self._asker.plan.fitted(frame.columns))
-        runner = Runner(open_source(frame), asker, sink, self._job.options.shape)
+        extractor = replace(self._parts.extractor, plan=self._parts.extractor.plan.fitted(frame.columns))
+        streak = FailureStreak(0 if self._has_answers else self._job.limits.stop_after_failures)
+        runner = Scheduler(open_source(frame), extractor, sink, self._job.options.shape, streak=streak)
         schema = runner.check()
         sink.open(schema, {})
         self._runners.add(runner)
-        if self._stopped is not None:
-            runner.stop(self._stopped)
         try:
             if frame.height:
                 await runner.run()
@@ -142,7 +139,9 @@ class Worker:
         if runner.stopped is not None:
             self._quota.stop = self._quota.stop or runner.stopped
         if runner.totals.valid:
-            # One valid row shows that the set-up is right, for the blocks to come as well.
-            self._asker.sender.limits = replace(self._asker.sender.limits, stop_after_failures=0)
+            # One valid row shows that the set-up is right, for all other blocks as well.
+            self._has_answers = True
+            for other in self._runners:
+                other.streak.switch_off()
         await self._quota_client.flush()
         return with_errors(sink.frame, runner.error_rows())

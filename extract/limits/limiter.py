@@ -68,7 +68,7 @@ class Limiter:
         self.concurrency = AdaptiveConcurrency(ceiling=max(1, limits.concurrency))
         self.active = 0
         self.asleep = 0
-        self.on_sleep: Callable[[], None] = lambda: None
+        self.slept = asyncio.Event()
         self._clock = clock
         self.meter = meter
         self.rate_limit = rate_limit or RateLimiter(limits)
@@ -135,12 +135,12 @@ class Limiter:
     async def sleep(self, seconds: float) -> None:
         """Wait without a slot. Raises NotRun as soon as the limiter closes.
 
-        `asleep` counts the sleepers; `on_sleep` is called for each, so that another record can use the slot.
+        `asleep` counts the sleepers; `slept` is set by each, so that another record can use the slot.
         """
         if self._closed.done():
             raise NotRun("the run was stopped")
         self.asleep += 1
-        self.on_sleep()
+        self.slept.set()
         try:
             done, _ = await asyncio.wait((self._closed,), timeout=seconds)
         finally:

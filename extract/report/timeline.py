@@ -115,7 +115,7 @@ def read_ledger(cache: Path) -> Ledger:
     """Read a cache without changing it."""
     try:
         with ResponseCache(cache, read_only=True) as stored:
-            interval, rates = stored.pace(_POINTS)
+            interval, rates = stored.statistics.pace(_POINTS)
             return Ledger(answers=len(stored), spent=tuple(stored.spent()), interval=interval, rates=tuple(rates))
     except ExtractError as error:
         return Ledger(problem=str(error))

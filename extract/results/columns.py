@@ -25,8 +25,10 @@ __all__ = [
     "OutputShape",
     "added_schema",
     "agreement_frame",
+    "block_columns",
     "error_frame",
     "error_schema",
+    "not_run_columns",
     "not_run_frame",
     "output_schema",
     "places_in_input",
@@ -252,3 +254,36 @@ def output_schema(
     if clash := [name for name in added if name in source]:
         raise ConfigError(f"the input has columns named {clash!r}, as the output will: rename or drop them first")
     return pl.Schema({**source, **columns, **added})
+
+
+def block_columns(
+    frame: pl.DataFrame,
+    outcomes: Sequence[Outcome],
+    plan: CompiledExtractor,
+    shape: OutputShape,
+    *,
+    sampled: bool = False,
+) -> pl.DataFrame:
+    """Return a frame's output, with the columns of `output_schema`: one outcome for each row, in their order.
+
+    Failed rows are null, or left out where `shape` splits errors.
+    """
+    columns = plan.schema.frame([outcome.row for outcome in outcomes])
+    if shape.prefix:
+        columns = columns.rename({name: shape.prefix + name for name in columns.columns})
+    frame = frame.hstack(columns)
+    if sampled:
+        frame = frame.hstack(agreement_frame(outcomes, list(plan.schema.dtypes)))
+    if plan.extractor.grounding:
+        frame = frame.hstack(spans_frame(outcomes))
+    if shape.provenance:
+        frame = frame.hstack(provenance_frame(outcomes))
+    valid = [outcome.error is None for outcome in outcomes]
+    # A filter starts Polars' engine: as much work as all else that a block of valid rows takes.
+    return frame.filter(pl.Series(valid)) if shape.split_errors and not all(valid) else frame
+
+
+def not_run_columns(frame: pl.DataFrame, schema: pl.Schema, shape: OutputShape) -> pl.DataFrame:
+    """Return the output of rows that are not asked any more: nulls, or no rows where failed ones are left out."""
+    nulls = [pl.lit(None, dtype).alias(name) for name, dtype in schema.items() if name not in frame.columns]
+    return (frame.clear() if shape.split_errors else frame).with_columns(nulls)

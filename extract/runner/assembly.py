@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +11,22 @@ from extract.errors import ConfigError
 from extract.extractor.extractor import Extractor
 from extract.extractor.plan import CompiledExtractor
 from extract.interactions.client import AsyncClient
-from extract.io.cache.response_cache import Answers, ResponseCache
+from extract.io.cache.answer_store import AnswerStore
 from extract.io.cache.uploaded_files import FileTable
 from extract.io.sinks.base import Sink
 from extract.io.sinks.frame import FrameSink
 from extract.io.sinks.open import check_output, open_sink
 from extract.limits.budget import Budget, BudgetMeter
-from extract.limits.daily_quota import Day, day_began
 from extract.limits.limiter import Limiter
 from extract.limits.limits import Limits
 from extract.limits.pricing import find_price
 from extract.results.ending import Ending
 from extract.runner.options import OutputTarget, RunOptions
-from extract.runner.record import Asker
-from extract.runner.request import Sender
-from extract.runner.scheduler import Runner
+from extract.runner.parts import RunParts, assemble
+from extract.runner.scheduler import Scheduler
 from extract.runner.service import OFFLINE
-from extract.runner.uploads import Uploads
 
-__all__ = ["check_extractor", "check_terms", "ending_of", "make_asker", "open_target"]
+__all__ = ["check_extractor", "check_terms", "ending_of", "make_parts", "open_target"]
 
 
 def check_extractor(extractor: Any) -> None:
@@ -74,48 +70,27 @@ def check_terms(plan: CompiledExtractor, budget: Budget | None, *, free: bool, r
         raise ConfigError("the extractor does not say what to ground in: name the columns with Extractor(grounding=)")
 
 
-def make_asker(
+def make_parts(
     plan: CompiledExtractor,
     client: AsyncClient,
-    cache: Answers | None,
+    cache: AnswerStore | None,
     options: RunOptions,
     *,
     limiter: Limiter | None = None,
     files: FileTable | None = None,
-) -> Asker:
-    """Return the asker of a run, bound to the running event loop. ConfigError for options that cannot be met."""
+) -> RunParts:
+    """Return the parts of a run, bound to the running event loop. ConfigError for options that cannot be met."""
     limits = options.limits or Limits(retry=client.retry)
-    budget = options.budget
+    budget, free = options.budget, client.endpoint.service == OFFLINE
     limiter = limiter or Limiter(
         limits, asyncio.get_running_loop().time, None if budget is None else BudgetMeter(budget)
     )
-    free = client.endpoint.service == OFFLINE
-    uploads = Uploads(
-        client.files,
-        client.endpoint.service,
-        files or (cache.files if isinstance(cache, ResponseCache) else FileTable.in_memory()),
-        inline_limit=options.uploads.inline_limit,
-        keep=options.uploads.keep_files,
-        is_closed=limiter.is_closed,
-    )
     check_terms(plan, budget, free=free, require_grounding=options.rules.require_grounding)
-    sender = Sender(plan, client, limiter, uploads, cache=cache, limits=limits, free=free)
-    if limits.rpd is not None:
-        now = time.time()
-        sender.day = Day.of(now, cache.attempts_since(day_began(now)) if isinstance(cache, ResponseCache) else 0)
-    return Asker(
-        plan,
-        sender,
-        cache=cache,
-        retry_rejected=options.rules.retry_rejected,
-        require_grounding=options.rules.require_grounding,
-        samples=options.rules.samples,
-    )
+    return assemble(plan, client, cache, options, limits=limits, limiter=limiter, files=files)
 
 
-def ending_of(runner: Runner) -> Ending:
+def ending_of(runner: Scheduler, parts: RunParts) -> Ending:
     """Return how a run on this machine went, once no request is in flight."""
-    sender = runner.asker.sender
     return Ending(
         totals=runner.totals,
         timeline=runner.timeline,
@@ -125,7 +100,7 @@ def ending_of(runner: Runner) -> Ending:
         errors=runner.error_rows(),
         failed_places=runner.failed_rows(),
         sink_lost=runner.writer.lost,
-        rung=sender.rung,
-        files_left=sender.uploads.left,
-        meter=runner.asker.gate.meter,
+        rung=parts.ladder.rung,
+        files_left=parts.uploads.left,
+        meter=parts.limiter.meter,
     )

@@ -35,7 +35,7 @@ from extract.runner.event_loop import new_loop
 from extract.runner.keywords import checks_keywords
 from extract.runner.options import LazyKeywords, RunKeywords, RunOptions
 from extract.runner.run import ask_all, run
-from extract.runner.scheduler import Runner
+from extract.runner.scheduler import Scheduler
 from extract.runner.service import NOWHERE
 
 __all__ = ["SINK_INSTEAD", "lazy_run"]
@@ -134,7 +134,7 @@ class _Scans:
             "limit": limit,
             "pipeline": None,
         }
-        started: asyncio.Future[Runner] = asyncio.get_running_loop().create_future()
+        started: asyncio.Future[Scheduler] = asyncio.get_running_loop().create_future()
         watch = asyncio.create_task(_stop_unread(started, sink))
         try:
             return await ask_all(self._source, self._extractor, options, started.set_result)
@@ -170,7 +170,7 @@ class _Scans:
             self._loop = self._thread = self._cache = None
 
 
-async def _stop_unread(started: asyncio.Future[Runner], sink: _QueueSink) -> None:
+async def _stop_unread(started: asyncio.Future[Scheduler], sink: _QueueSink) -> None:
     """Stop a run as soon as Polars has closed its generator."""
     runner = await started
     while not sink.closed.is_set():

@@ -1,4 +1,4 @@
-"""A record whose text is too long for one request: its windows, what is asked about each, and their answers as one."""
+"""A record whose text is too long for one request: its windows, a question about each, and their answers merged."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ from extract.extractor.plan import CompiledExtractor
 from extract.extractor.prompts import value_text
 from extract.extractor.question import Question
 from extract.runner.event_loop import in_thread
-from extract.runner.tally import Tally
+from extract.runner.state import RunState
+from extract.runner.stops import STOPS
+from extract.runner.trace import RecordTrace
 
 __all__ = ["LongText", "WindowAnswers", "long_text"]
 
-Ask: TypeAlias = Callable[[Question, Tally], Awaitable[Any]]
+AskWindow: TypeAlias = Callable[[Question, RecordTrace], Awaitable[Any]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,35 +43,35 @@ class LongText:
         return self.plan.quoted(self.record, self.parts)
 
     def question(self, window: Window, *, grounded: bool = True) -> Question:
-        """Return what is asked about a window. Not `grounded`: without the text in which its values stand."""
+        """Return the question about a window. Not `grounded`: without the text in which its values stand."""
         if self.column in self.parts:
             parts = {**self.parts, self.column: (TextPart(window.text),)}
             return self.plan.written(self.record, parts, grounded=grounded)
         return self.plan.written({**self.record, self.column: window.text}, self.parts, grounded=grounded)
 
     def merged(self, answers: Sequence[tuple[Window, Any]]) -> tuple[str, Merged]:
-        """Return the validated values of all windows as the JSON text of one answer, and how that came about."""
+        """Return the validated values of all windows as the JSON text of one answer, and how they were merged."""
         schema, rules = self.plan.schema, _windows_of(self.plan).merge
-        found = merge([(window, from_json(schema.to_json(value))) for window, value in answers], rules, schema)
-        return to_json(found.value).decode(), found
+        merged = merge([(window, from_json(schema.to_json(value))) for window, value in answers], rules, schema)
+        return to_json(merged.value).decode(), merged
 
 
 def long_text(plan: CompiledExtractor, record: Mapping[str, Any]) -> LongText | None:
     """Return the windows of a record's long text, None where one request will do.
 
-    Windows of nothing but blanks are left out. A PDF in which a page is a picture is asked about as it is: its text
-    would not be all of it. Reads files and takes a moment. Raises BadRecord, and ConfigError where
-    a PDF cannot be read for want of pdfium.
+    Windows of nothing but blanks are left out. A PDF with a page that is a picture is not cut into windows: its text
+    would not be all of it. Reads files and takes a moment. Raises BadRecord, and ConfigError where a PDF cannot be read
+    without pdfium.
     """
     windows = _windows_of(plan)
     parts = plan.loaded(record)
-    column = windows.column or next((name for name in plan.columns if _says(record[name])), plan.columns[0])
+    column = windows.column or next((name for name in plan.columns if _has_text(record[name])), plan.columns[0])
     cell = parts[column] if column in parts else (TextPart(value_text(record.get(column), column)),)
     source = source_text(cell, whole=True)
-    found = [] if source is None else cut(source.text, windows, source.page_starts or None)
-    if len(found) < 2:
+    pieces = [] if source is None else cut(source.text, windows, source.page_starts or None)
+    if len(pieces) < 2:
         return None
-    return LongText(plan, record, parts, column, [window for window in found if window.text.strip()])
+    return LongText(plan, record, parts, column, [window for window in pieces if window.text.strip()])
 
 
 def _windows_of(plan: CompiledExtractor) -> Windows:
@@ -78,74 +80,73 @@ def _windows_of(plan: CompiledExtractor) -> Windows:
     return windows
 
 
-def _says(cell: Any) -> bool:
+def _has_text(cell: Any) -> bool:
     return cell is not None and not (isinstance(cell, str) and not cell.strip())
 
 
 @dataclass(slots=True)
 class WindowAnswers:
-    """The answers to the windows of one record, `at_once` of which are asked side by side.
+    """The answers to the windows of one record, up to `at_once` of which are asked for side by side.
 
-    However many windows a text has, no more of them wait at the gate, so that other records have their turn, too.
+    However many windows a text has, no more of them wait at the limiter, so that other records have their turn, too.
     """
 
     text: LongText
-    tally: Tally
-    ask: Ask
-    on_stop: Callable[[ExtractError], None]
-    stops: tuple[type[ExtractError], ...]
+    trace: RecordTrace
+    ask: AskWindow
+    state: RunState
     grounded: bool
-    parts: dict[int, Tally] = field(default_factory=dict)
+    parts: dict[int, RecordTrace] = field(default_factory=dict)
     values: dict[int, Any] = field(default_factory=dict)
     failures: dict[int, ExtractError] = field(default_factory=dict)
-    is_over: bool = False
+    given_up: bool = False
 
     async def all(self, at_once: int) -> list[tuple[Window, Any]]:
         """Return the values of all windows. Raises the reason why the record has none, and says where it lies."""
         windows = self.text.windows
-        left = iter(enumerate(windows))  # shared by all: each takes the next
-        workers = (self._work(left) for _ in range(min(at_once, len(windows))))
+        remaining = iter(enumerate(windows))  # shared by all workers: each takes the next
+        workers = (self._work(remaining) for _ in range(min(at_once, len(windows))))
         try:
             ended = await asyncio.gather(*workers, return_exceptions=True)
         finally:
             for number in sorted(self.parts):
-                self.tally.add(self.parts[number])
-            self.tally.windows = len(windows)
+                self.trace.add(self.parts[number])
+            self.trace.windows = len(windows)
         for error in filter(None, ended):
             raise error
         if self.failures:
             raise self._reason()
         return [(window, self.values[number]) for number, window in enumerate(windows)]
 
-    async def _work(self, left: Iterable[tuple[int, Window]]) -> None:
-        for number, window in left:
+    async def _work(self, remaining: Iterable[tuple[int, Window]]) -> None:
+        for number, window in remaining:
             try:
                 await self._ask(number, window)
             except ExtractError as error:
                 self.failures[number] = error
-                if isinstance(error, self.stops):
-                    self.on_stop(error)  # now: every further window would be refused as well
+                if isinstance(error, STOPS):
+                    self.state.stop(error)  # now: every further window would be refused as well
                 if not isinstance(error, InvalidAnswer | Incomplete | Blocked):
-                    self.is_over = True  # the rest would hardly fare better, and the record is lost for this run
-            if self.is_over:
+                    self.given_up = True  # the rest would hardly fare better, and the record is lost for this run
+            if self.given_up:
                 return
 
     async def _ask(self, number: int, window: Window) -> None:
-        part = self.parts[number] = self.tally.part()
+        part = self.parts[number] = self.trace.part()
         question = await in_thread(partial(self.text.question, window, grounded=self.grounded))
         self.values[number] = await self.ask(question, part)
 
     def _reason(self) -> ExtractError:
-        """Return what ended the run, else that the run ended, else what went wrong first in the order of the text."""
+        """Return what ended the run, else that the run ended, else the first failure in the order of the text."""
         failures = sorted(self.failures.items())
-        for kind in (*self.stops, NotRun):
-            if found := next((error for _, error in failures if isinstance(error, kind)), None):
-                return found
+        for kind in (*STOPS, NotRun):
+            if ending := next((error for _, error in failures if isinstance(error, kind)), None):
+                return ending
         number, error = failures[0]
-        self.tally.answer = self.parts[number].answer
-        told = copy(error)
-        told.args = (f"{error} ({_place(self.text.windows[number])})",)
-        return told
+        self.trace.answer = self.parts[number].answer
+        placed = copy(error)
+        placed.args = (f"{error} ({_place(self.text.windows[number])})",)
+        return placed
 
 
 def _place(window: Window) -> str:

@@ -27,11 +27,12 @@ from extract.results.progress import Progress
 from extract.results.progress_bar import shown
 from extract.results.rerun import Rerun
 from extract.results.run import Run
-from extract.runner.assembly import check_extractor, ending_of, make_asker, open_target
+from extract.runner.assembly import check_extractor, ending_of, make_parts, open_target
 from extract.runner.gc_pause import gc_paused
 from extract.runner.keywords import checks_keywords
 from extract.runner.options import INLINE_BYTES, OutputTarget, RunKeywords, RunOptions
-from extract.runner.scheduler import Runner
+from extract.runner.parts import RunParts
+from extract.runner.scheduler import Scheduler
 from extract.runner.service import open_client
 from extract.runner.sync import in_own_thread
 
@@ -153,7 +154,7 @@ async def ask_all(
     data: Any,
     extractor: Extractor,
     keywords: RunKeywords,
-    on_start: Callable[[Runner], None] = lambda _: None,
+    on_start: Callable[[Scheduler], None] = lambda _: None,
 ) -> Run:
     """Return the Run for the keywords of `run`. `on_start` is called with the runner before the first request."""
     check_extractor(extractor)
@@ -170,9 +171,9 @@ async def ask_all(
         pipeline = target.pipeline or plan.schema.name
         sink = open_target(target, pipeline, data)
         cache = stack.enter_context(ResponseCache(target.cache)) if isinstance(target.cache, Path) else target.cache
-        asker = make_asker(plan, client, cache, options)
+        parts = make_parts(plan, client, cache, options)
         listener = stack.enter_context(shown(keywords.get("progress"), keywords.get("on_event")))
-        runner = Runner(source, asker, sink, options.shape, on_event=listener)
+        runner = Scheduler(source, parts.extractor, sink, options.shape, on_event=listener)
         opened = Opened(
             sink=sink,
             output=target.path,
@@ -181,14 +182,14 @@ async def ask_all(
             manifest=manifest_of(pipeline, plan, client.endpoint, options.shape, data, samples=options.rules.samples),
             losses=plan.schema.losses,
         )
-        result = await _ask(runner, opened, on_start)
+        result = await _ask(runner, parts, opened, on_start)
     # Without an output or a cache, rejected rows are asked again from `Run.frame`: the input need not stay in memory.
     rerun_data = data if result.output or keywords.get("cache") else None
     result.details.rerun = Rerun(rerun_data, extractor, keywords, run)
     return result
 
 
-async def _ask(runner: Runner, opened: Opened, on_start: Callable[[Runner], None]) -> Run:
+async def _ask(runner: Scheduler, parts: RunParts, opened: Opened, on_start: Callable[[Scheduler], None]) -> Run:
     """Ask the rows, and finish the output: in full, in part, or not at all."""
     manifest, height = opened.manifest, runner.source.height
     rows = "rows of unknown number" if height is None else f"{height:,} rows"
@@ -201,8 +202,8 @@ async def _ask(runner: Runner, opened: Opened, on_start: Callable[[Runner], None
             with gc_paused():
                 await runner.run()
         finally:
-            await runner.asker.sender.uploads.close()
-        result = finish(opened, ending_of(runner))
+            await parts.uploads.close()
+        result = finish(opened, ending_of(runner, parts))
         _log_end(result)
         return result
     except BaseException:
@@ -245,14 +246,14 @@ def extract_one(
     """
     check_extractor(extractor)
 
-    async def ask(_: Callable[[Runner], None]) -> Outcome:
+    async def ask(_: Callable[[Scheduler], None]) -> Outcome:
         async with open_client(client, offline=offline, service_tier=None) as opened:
             plan = compile_extractor(extractor, opened.endpoint).fitted(list(record))
-            asker = make_asker(plan, opened, None, RunOptions(limits=Limits()))
-            (prepared,) = asker.prepare([record])
+            parts = make_parts(plan, opened, None, RunOptions(limits=Limits()))
+            (prepared,) = parts.extractor.prepare([record])
             try:
-                return await asker.ask(prepared, 0)
+                return await parts.extractor.extract(prepared, 0)
             finally:
-                await asker.sender.uploads.close()
+                await parts.uploads.close()
 
     return in_own_thread(ask)

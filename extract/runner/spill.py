@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -9,17 +10,19 @@ import polars as pl
 
 from extract.errors import OutputError
 
-__all__ = ["Backlog"]
+__all__ = ["SpillBuffer"]
 
-_MOST_BYTES = 64 * 1024 * 1024
+_log = logging.getLogger("extract.runner")
+
+_MAX_BYTES = 64 * 1024 * 1024
 
 
-class Backlog:
-    """Frames by number. What is more than `most_bytes` in memory goes to disk and comes back when it is its turn."""
+class SpillBuffer:
+    """Frames by number. What is more than `max_bytes` in memory goes to disk and comes back when it is its turn."""
 
-    def __init__(self, most_bytes: int = _MOST_BYTES) -> None:
-        self._most_bytes = most_bytes
-        self._held = 0
+    def __init__(self, max_bytes: int = _MAX_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._bytes = 0
         self._frames: dict[int, pl.DataFrame | Path] = {}
         self._folder: TemporaryDirectory[str] | None = None
 
@@ -29,38 +32,33 @@ class Backlog:
     def __len__(self) -> int:
         return len(self._frames)
 
-    @property
-    def spilled(self) -> int:
-        """How many frames are on disk now."""
-        return sum(isinstance(kept, Path) for kept in self._frames.values())
-
     def put(self, number: int, frame: pl.DataFrame) -> None:
-        """Keep a frame under its number. OutputError where it has no room in memory and cannot be written."""
+        """Store a frame under its number. OutputError where it has no room in memory and cannot be written."""
         size = frame.estimated_size()
-        if self._held + size > self._most_bytes and self._frames:
+        if self._bytes + size > self._max_bytes and self._frames:
             self._frames[number] = self._spill(number, frame)
         else:
-            self._held += int(size)
+            self._bytes += int(size)
             self._frames[number] = frame
 
     def pop(self, number: int) -> pl.DataFrame:
         """Return the frame of a number and forget it."""
-        kept = self._frames[number]
-        if isinstance(kept, pl.DataFrame):
-            self._held -= int(kept.estimated_size())
+        stored = self._frames[number]
+        if isinstance(stored, pl.DataFrame):
+            self._bytes -= int(stored.estimated_size())
             del self._frames[number]
-            return kept
+            return stored
         try:
-            frame = pl.read_ipc(kept)  # what is interrupted in here can be done again
-            kept.unlink()
+            frame = pl.read_ipc(stored)  # before anything is forgotten: what a Ctrl-C breaks off is done again
+            stored.unlink()
         except (OSError, pl.exceptions.PolarsError) as error:
             del self._frames[number]
-            raise OutputError(f"rows put aside in {kept.parent} cannot be read back: {error}") from None
+            raise OutputError(f"rows put aside in {stored.parent} cannot be read back: {error}") from None
         del self._frames[number]
         return frame
 
     def drop(self, number: int) -> None:
-        """Put an empty place where a frame could not be kept."""
+        """Put an empty frame in the place of one that could not be stored."""
         self._frames[number] = pl.DataFrame()
 
     def close(self) -> None:
@@ -76,6 +74,7 @@ class Backlog:
                 self._folder = TemporaryDirectory(prefix="extract-")
             path = Path(self._folder.name) / f"{number}.arrow"
             frame.write_ipc(path)
+            _log.debug("finished block %d moved to disk: %d rows wait for an earlier block", number, frame.height)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise OutputError(f"finished rows cannot be put aside in the temporary folder: {error}") from None
         return path

@@ -12,7 +12,7 @@ from typing import Any, TypeAlias, TypeVar
 
 from extract.results.notebook import in_kernel
 from extract.runner.event_loop import new_loop
-from extract.runner.scheduler import Runner
+from extract.runner.scheduler import Scheduler
 
 __all__ = ["OnStart", "in_own_thread", "on_signals"]
 
@@ -20,7 +20,7 @@ _NOTEBOOK_DRAIN = 1.0  # seconds for which a notebook that was stopped waits for
 
 T = TypeVar("T")
 #: Called with the runner of a run that begins, so that the caller can end it early.
-OnStart: TypeAlias = Callable[[Runner], None]
+OnStart: TypeAlias = Callable[[Scheduler], None]
 
 
 def in_own_thread(work: Callable[[OnStart], Coroutine[Any, Any, T]]) -> T:
@@ -30,10 +30,10 @@ def in_own_thread(work: Callable[[OnStart], Coroutine[Any, Any, T]]) -> T:
     """
     result: list[T] = []
     failure: list[BaseException] = []
-    runners: list[tuple[asyncio.AbstractEventLoop, Runner]] = []
+    runners: list[tuple[asyncio.AbstractEventLoop, Scheduler]] = []
     is_abandoned = threading.Event()
 
-    def started(runner: Runner) -> None:
+    def started(runner: Scheduler) -> None:
         # The signal may come before there is a runner: then the run must end before its first request.
         if is_abandoned.is_set():
             raise KeyboardInterrupt
@@ -66,7 +66,7 @@ def in_own_thread(work: Callable[[OnStart], Coroutine[Any, Any, T]]) -> T:
     return result[0]
 
 
-def _interrupt(runner: Runner) -> None:
+def _interrupt(runner: Scheduler) -> None:
     """Drain the run; in a notebook, where somebody waits for the cell to stop, for a second at most."""
     first = not runner.interrupted
     runner.interrupt()

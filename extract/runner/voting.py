@@ -1,13 +1,13 @@
 """Several answers to one record, each asked for anew: a vote per field, and how many of them agree with it.
 
-Samples of a record differ only in their number, which is part of their content keys: each is kept, budgeted and taken
-up again like any other request. Sample 0 is what a run without samples asks. A sample that fails (invalid, blocked,
-cut, too late) leaves the vote to the others; the record fails, as its first sample did, where all of them do.
+Samples of a record differ only in their number, which is part of their content keys: each is stored, budgeted and
+resumed like any other request. Sample 0 is what a run without samples asks. A sample that fails (invalid, blocked, cut,
+too late) leaves the vote to the others; the record fails, as its first sample did, where all of them do.
 
-Top-level fields are voted on apart; the value that most samples give wins, and of equally many the earliest. Texts are
-the same where they differ in case and blanks only, objects whatever the order of their keys; labels are as they are.
-Where the winners come from several samples and do not fit the schema together, the one sample that agrees with most of
-them stands as a whole.
+Each top-level field is voted on by itself; the value that most samples give wins, and of equally many the earliest.
+Texts are the same where they differ in case and blanks only, objects whatever the order of their keys; labels are
+compared as they are. Where the winners come from several samples and do not fit the schema together, the one sample
+that agrees with most of them stands as a whole.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ import polars as pl
 
 from extract.documents.windows.equality import identity, is_empty
 from extract.errors import ExtractError, InvalidAnswer
-from extract.runner.tally import Tally
+from extract.runner.trace import RecordTrace
 from extract.schema import OutputSchema
 from extract.schema.mappings import is_mapping
 
@@ -46,37 +46,37 @@ class Vote:
 
 
 async def ask_samples(
-    ask: Callable[[int, Tally], Awaitable[Answer]],
+    ask: Callable[[int, RecordTrace], Awaitable[Answer]],
     samples: int,
-    tally: Tally,
+    trace: RecordTrace,
     schema: OutputSchema,
     stops: tuple[type[ExtractError], ...],
 ) -> Vote:
-    """Ask all samples of a record at once, and let those that were answered vote.
+    """Ask for all samples of a record at once, and let those that were answered vote.
 
-    What each took is added to `tally`, which also tells what the answer is. Raises what the first sample raised where
-    none was answered, and one of `stops`, which end the run, where any met it: a rerun takes the record up, with what
-    was paid for in the cache.
+    What happened to each is added to `trace`, and so is what is known of the answer. Raises what the first sample
+    raised where none was answered, and one of `stops`, which end the run, where any sample met it: a rerun takes the
+    record up, with what was paid for in the cache.
     """
-    parts = [tally.part() for _ in range(samples)]
+    parts = [trace.part() for _ in range(samples)]
     tasks = [asyncio.ensure_future(ask(number, part)) for number, part in enumerate(parts)]
     try:
         await asyncio.gather(*tasks, return_exceptions=True)
     except asyncio.CancelledError:
-        late = tally.term.timeout is not None and tally.term.timeout.expired()
-        if not late or not any(_is_answered(task) for task in tasks):
+        # Only the deadline lets those vote that made it; any other cancellation is an order to stop.
+        if not trace.deadline.has_expired or not any(_is_answered(task) for task in tasks):
             raise
     finally:
         for part in parts:
-            tally.add(part)
+            trace.add(part)
     failures = _failures(tasks, stops)
     answered = [number for number, task in enumerate(tasks) if _is_answered(task)]
     if not answered:
-        tally.answer = parts[0].answer
+        trace.answer = parts[0].answer
         raise failures[0] if failures else asyncio.CancelledError
-    found = vote([tasks[number].result() for number in answered], samples, schema)
-    _tell(tally, found, [parts[number] for number in answered], schema)
-    return found
+    result = vote([tasks[number].result() for number in answered], samples, schema)
+    _note_vote(trace, result, [parts[number] for number in answered], schema)
+    return result
 
 
 def _failures(tasks: Sequence[asyncio.Future[Answer]], stops: tuple[type[ExtractError], ...]) -> list[BaseException]:
@@ -92,46 +92,49 @@ def _is_answered(task: asyncio.Future[Answer]) -> bool:
     return task.done() and not task.cancelled() and task.exception() is None
 
 
-def _tell(tally: Tally, found: Vote, parts: Sequence[Tally], schema: OutputSchema) -> None:
-    """Say of the record what is true of the sample that stands for it."""
-    chosen = parts[found.sample or 0]
-    mixed = found.sample is None
-    tally.answer = schema.to_json(found.answer[0]) if mixed else chosen.answer
-    tally.spans = None if mixed else chosen.spans
-    tally.windows, tally.conflicts = chosen.windows, () if mixed else chosen.conflicts
-    tally.citations, tally.grounded = chosen.citations, chosen.grounded
-    tally.agreement = dict(zip(schema.dtypes, found.agreement, strict=True))
+def _note_vote(trace: RecordTrace, result: Vote, parts: Sequence[RecordTrace], schema: OutputSchema) -> None:
+    """Note of the record what is true of the sample that stands for it."""
+    chosen = parts[result.sample or 0]
+    mixed = result.sample is None
+    trace.answer = schema.to_json(result.answer[0]) if mixed else chosen.answer
+    # Places count characters of one sample's answer: an answer put together from several has none yet.
+    trace.spans = None if mixed else chosen.spans
+    trace.windows, trace.conflicts = chosen.windows, () if mixed else chosen.conflicts
+    trace.citations, trace.grounded = chosen.citations, chosen.grounded
+    trace.agreement = dict(zip(schema.dtypes, result.agreement, strict=True))
 
 
-def vote(answers: Sequence[Answer], asked: int, schema: OutputSchema) -> Vote:
+def vote(answers: Sequence[Answer], samples: int, schema: OutputSchema) -> Vote:
     """Return what most of the answers to one record say, in the order of their samples; there is at least one."""
-    said = [_meaning(row, schema) for _, row in answers]
-    winners = [_winner(column) for column in zip(*said, strict=True)]
-    whole = max(range(len(said)), key=lambda place: _in_common(said[place], winners))
+    meanings = [_meaning(row, schema) for _, row in answers]
+    winners = [_winner(column) for column in zip(*meanings, strict=True)]
+    whole = max(range(len(meanings)), key=lambda place: _in_common(meanings[place], winners))
     mixed = None
-    if _in_common(said[whole], winners) < len(winners):
+    if _in_common(meanings[whole], winners) < len(winners):
         cells = [
-            next(row[at] for (_, row), mine in zip(answers, said, strict=True) if mine[at] == winner)
+            next(row[at] for (_, row), meaning in zip(answers, meanings, strict=True) if meaning[at] == winner)
             for at, winner in enumerate(winners)
         ]
+        # Fields may depend on each other: the winners together are an answer only if the schema accepts them.
         mixed = _fitting(cells, schema)
     answer = answers[whole] if mixed is None else mixed
     final = _meaning(answer[1], schema)
-    agreement = tuple(sum(mine[at] == one for mine in said) / asked for at, one in enumerate(final))
+    # Of all samples, not of those answered: a sample that failed agrees with nobody.
+    agreement = tuple(sum(meaning[at] == one for meaning in meanings) / samples for at, one in enumerate(final))
     return Vote(answer, agreement, whole if mixed is None else None)
 
 
 def _meaning(row: Sequence[Any], schema: OutputSchema) -> list[Hashable]:
-    """Return of each cell what cells that say the same have in common."""
-    return [_same_in(cell, dtype) for cell, dtype in zip(row, schema.dtypes.values(), strict=True)]
+    """Return for each cell what is equal for cells that mean the same."""
+    return [_comparable(cell, dtype) for cell, dtype in zip(row, schema.dtypes.values(), strict=True)]
 
 
-def _same_in(cell: Any, dtype: Any) -> Hashable:
+def _comparable(cell: Any, dtype: Any) -> Hashable:
     if isinstance(dtype, pl.Struct) and isinstance(cell, dict):
         members = {field.name: field.dtype for field in dtype.fields if not is_empty(cell.get(field.name))}
-        return tuple((name, _same_in(cell[name], inner)) for name, inner in members.items())
+        return tuple((name, _comparable(cell[name], inner)) for name, inner in members.items())
     if isinstance(dtype, pl.List) and isinstance(cell, list):
-        items = [_same_in(item, dtype.inner) for item in cell]
+        items = [_comparable(item, dtype.inner) for item in cell]
         return frozenset(Counter(items).items()) if is_mapping(dtype) else tuple(items)
     return identity(cell, exact=isinstance(dtype, pl.Enum))
 
@@ -141,8 +144,8 @@ def _winner(column: Sequence[Any]) -> Any:
     return max(column, key=lambda one: votes[one])  # the first of equals
 
 
-def _in_common(mine: Sequence[Any], winners: Sequence[Any]) -> int:
-    return sum(one == winner for one, winner in zip(mine, winners, strict=True))
+def _in_common(meaning: Sequence[Any], winners: Sequence[Any]) -> int:
+    return sum(one == winner for one, winner in zip(meaning, winners, strict=True))
 
 
 def _fitting(cells: Sequence[Any], schema: OutputSchema) -> Answer | None:

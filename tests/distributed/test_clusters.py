@@ -292,7 +292,7 @@ class TestOnACluster:
 
         cache = FakeCacheActor()
         answers = RemoteAnswerStore("a", cache, {})
-        lookup = asyncio.create_task(answers.fetch_ahead([b"k", b"other"]))
+        lookup = asyncio.create_task(answers.prefetch([b"k", b"other"]))
         await asyncio.sleep(0)
         before = cache.stored.copy()
         await answers.keep(b"k", b"{}")  # while the lookup is under way

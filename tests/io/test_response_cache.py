@@ -98,7 +98,7 @@ def test_a_folder_that_is_not_there_is_told(tmp_path: Path) -> None:
 async def test_a_full_disk_is_told_and_earlier_answers_stay(tmp_path: Path) -> None:
     with ResponseCache(tmp_path / "c") as cache:
         await cache.keep(b"k", b"{}")
-        cache._database.execute("PRAGMA max_page_count = 4")  # SQLite's own way to run out of room
+        cache._file.connection.execute("PRAGMA max_page_count = 4")  # SQLite's own way to run out of room
         with pytest.raises(OutputError, match="full"):
             await cache.keep(b"large", b"x" * 100_000)
         assert cache.get(b"k") == b"{}"
@@ -130,25 +130,25 @@ async def test_a_cache_of_the_first_form_is_brought_up_to_date(tmp_path: Path) -
 async def test_what_was_looked_up_ahead_is_told_once_and_then_looked_up_anew(tmp_path: Path) -> None:
     await keep(tmp_path / "c", b"1")
     with ResponseCache(tmp_path / "c") as cache:
-        cache.look_ahead([b"1", b"2"])
-        assert (cache.get(b"1"), cache.get(b"2")) == (b'{"n":1}', None)
+        await cache.prefetch([b"1", b"2"])
+        assert (await cache.fetch(b"1"), await cache.fetch(b"2")) == (b'{"n":1}', None)
         await keep(tmp_path / "c", b"2")  # another process
-        assert (cache.get(b"1"), cache.get(b"2")) == (b'{"n":1}', b'{"n":2}')
+        assert (await cache.fetch(b"1"), await cache.fetch(b"2")) == (b'{"n":1}', b'{"n":2}')
 
 
 async def test_an_answer_kept_after_it_was_looked_up_ahead_is_found(tmp_path: Path) -> None:
     with ResponseCache(tmp_path / "c") as cache:
-        cache.look_ahead([b"k"])
+        await cache.prefetch([b"k"])
         await cache.keep(b"k", b"{}")
-        assert cache.get(b"k") == b"{}"
+        assert await cache.fetch(b"k") == b"{}"
 
 
 async def test_an_answer_that_waits_for_its_commit_is_found_by_a_look_ahead(tmp_path: Path) -> None:
     with ResponseCache(tmp_path / "c") as cache:
         keeping = asyncio.ensure_future(cache.keep(b"k", b"{}"))
         await asyncio.sleep(0)  # it is queued, and committed in the next turn
-        cache.look_ahead([b"k"])
-        assert cache.get(b"k") == b"{}"
+        await cache.prefetch([b"k"])
+        assert await cache.fetch(b"k") == b"{}"
         await keeping
 
 
@@ -162,15 +162,15 @@ async def test_a_look_ahead_that_fails_hides_nothing_that_was_paid_for(
             raise OutputError("cannot be read just now")
 
         with monkeypatch.context() as patch:
-            patch.setattr(cache, "_select", broken)
+            patch.setattr(cache._file, "select", broken)
             with pytest.raises(OutputError):
-                cache.look_ahead([b"1"])
-        assert cache.get(b"1") == b'{"n":1}'
+                await cache.prefetch([b"1"])
+        assert await cache.fetch(b"1") == b'{"n":1}'
 
 
 async def test_what_was_looked_up_ahead_is_not_believed_for_ever(tmp_path: Path) -> None:
     with ResponseCache(tmp_path / "c") as cache:
-        cache.look_ahead([b"k"])
-        cache.look_no_further()
+        await cache.prefetch([b"k"])
+        cache.clear_prefetch()
         await keep(tmp_path / "c", b"k")
-        assert cache.get(b"k") == b'{"n":k}'
+        assert await cache.fetch(b"k") == b'{"n":k}'

@@ -6,11 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from extract import Blocked, InvalidAnswer, Issue
 from extract.limits.concurrency import AdaptiveConcurrency
 from extract.limits.daily_quota import Day
 from extract.limits.token_bucket import TokenBucket
-from extract.runner.scheduler import next_streak
 
 
 def test_one_answer_opens_ten_slots_which_double_per_round_until_the_first_throttle() -> None:
@@ -54,14 +52,6 @@ def test_a_request_larger_than_the_bucket_passes_alone() -> None:
     bucket.take(10, 0)
     assert bucket.delay(0) == pytest.approx(10)
     assert bucket.delay(10.1) == 0
-
-
-def test_a_streak_counts_set_up_failures_only_and_ends_for_good_with_a_success() -> None:
-    wrong = InvalidAnswer((Issue("$", "no"),))
-    assert next_streak(3, wrong) == 4
-    assert next_streak(3, Blocked("no")) == 3
-    assert next_streak(3, None) is None
-    assert next_streak(None, wrong) is None
 
 
 @pytest.mark.parametrize(

@@ -51,20 +51,20 @@ class Found(BaseModel):
     items: list[Item]
 
 
-def said(body: dict[str, Any]) -> str:
+def text_of(body: dict[str, Any]) -> str:
     return str(body["input"][0]["content"][-1]["text"])
 
 
 def read(body: dict[str, Any]) -> str:
     """Answer for what stands in the request, and nothing else, as an attentive reader would."""
-    text = said(body)
+    text = text_of(body)
     title = re.search(r"^# (.+)$", text, re.MULTILINE)
     items = [{"number": int(n), "name": name, "price": price} for n, name, price in ITEM.findall(text)]
     return json.dumps({"title": title[1] if title else None, "items": items})
 
 
 def book(pages: int, items_a_page: int = 2) -> str:
-    """Return a text of so many pages; every item stands in it once."""
+    """Return a text of that many pages; every item stands in it once."""
     filler = "The committee met in the morning and spoke about the weather of the year before. " * 20
     text, number = ["# The great ledger\n"], 0
     for page in range(pages):
@@ -76,7 +76,7 @@ def book(pages: int, items_a_page: int = 2) -> str:
     return "".join(text)
 
 
-def asked(**options: Any) -> Extractor:
+def extractor_with(**options: Any) -> Extractor:
     return Extractor(Found, "{text}", windows=Windows(**options))
 
 
@@ -90,7 +90,7 @@ def test_every_item_of_three_hundred_pages_is_found_once(options: dict[str, Any]
     text = book(300)
     emulator = Emulator(answers=read)
     with running_server(emulator) as url:
-        result = run([text], asked(**options), client=Client("k", base_url=url), provenance=True)
+        result = run([text], extractor_with(**options), client=Client("k", base_url=url), provenance=True)
     (row,) = result.frame.to_dicts()
     numbers = [item["number"] for item in row["items"]]
     assert numbers == list(range(600))
@@ -102,7 +102,7 @@ def test_a_short_text_is_asked_as_ever(tmp_path: Path) -> None:
     client, emulator = client_of(read)
     text = book(1)
     plain = run([text], Extractor(Found, "{text}"), client=client, cache=tmp_path / "c")
-    again = run([text], asked(), client=client, cache=tmp_path / "c", provenance=True)
+    again = run([text], extractor_with(), client=client, cache=tmp_path / "c", provenance=True)
     assert plain.frame["items"].to_list() == again.frame["items"].to_list()
     assert emulator.stats()["requests"] == 1
     assert again.frame["_extract"].struct.field("windows").to_list() == [None]
@@ -111,16 +111,16 @@ def test_a_short_text_is_asked_as_ever(tmp_path: Path) -> None:
 def test_the_estimate_knows_the_number_of_requests() -> None:
     client, emulator = client_of(read)
     rows = [book(20), book(3), "short"]
-    told = estimate(open_source(rows), asked())
-    run(rows, asked(), client=client)
-    assert told.requests == emulator.stats()["requests"]
+    estimated = estimate(open_source(rows), extractor_with())
+    run(rows, extractor_with(), client=client)
+    assert estimated.requests == emulator.stats()["requests"]
 
 
 def test_a_window_that_fails_fails_the_record_and_only_that_window_is_asked_again(tmp_path: Path) -> None:
     broken = True
 
     def moody(body: dict[str, Any]) -> str:
-        return '{"items": 3}' if broken and "Item 30:" in said(body) else read(body)
+        return '{"items": 3}' if broken and "Item 30:" in text_of(body) else read(body)
 
     client, emulator = client_of(moody)
     extractor = Extractor(Found, "{text}", windows=Windows(overlap=0), repairs=0)
@@ -135,11 +135,11 @@ def test_a_window_that_fails_fails_the_record_and_only_that_window_is_asked_agai
 
 def test_what_windows_disagree_about_is_told_and_decided_by_the_rule() -> None:
     def numbered(body: dict[str, Any]) -> str:
-        page = re.search(r"Page (\d+)", said(body))
+        page = re.search(r"Page (\d+)", text_of(body))
         return json.dumps({"title": f"from page {page[1] if page else '?'}", "items": []})
 
     client, _ = client_of(numbered)
-    last = asked(merge={"title": "last"})
+    last = extractor_with(merge={"title": "last"})
     (row,) = run([book(20)], last, client=client, provenance=True).frame.to_dicts()
     (conflict,) = row["_extract"]["conflicts"]
     assert conflict["path"] == "$.title"
@@ -150,10 +150,10 @@ def test_what_windows_disagree_about_is_told_and_decided_by_the_rule() -> None:
 
 def test_items_are_one_by_the_fields_that_name_them() -> None:
     def reader(body: dict[str, Any]) -> str:
-        return json.dumps({"title": None, "items": [{"number": 7, "name": "seven", "price": str(len(said(body)))}]})
+        return json.dumps({"title": None, "items": [{"number": 7, "name": "seven", "price": str(len(text_of(body)))}]})
 
     client, _ = client_of(reader)
-    (row,) = run([book(20)], asked(merge={"items": Union(by=("number",))}), client=client).frame.to_dicts()
+    (row,) = run([book(20)], extractor_with(merge={"items": Union(by=("number",))}), client=client).frame.to_dicts()
     assert [item["number"] for item in row["items"]] == [7]
 
 
@@ -162,7 +162,7 @@ def test_what_was_merged_is_validated_once_more() -> None:
         items: list[int] = Field(max_length=3)
 
     def reader(body: dict[str, Any]) -> str:
-        return json.dumps({"items": [int(n) for n, *_ in ITEM.findall(said(body))][:3]})
+        return json.dumps({"items": [int(n) for n, *_ in ITEM.findall(text_of(body))][:3]})
 
     client, _ = client_of(reader)
     result = run([book(20)], Extractor(Few, "{text}", windows=Windows()), client=client)
@@ -171,11 +171,11 @@ def test_what_was_merged_is_validated_once_more() -> None:
 
 def test_windows_count_in_ledger_budget_and_cache(tmp_path: Path) -> None:
     client, emulator = client_of(read)
-    first = run([book(20)] * 2, asked(), client=client, cache=tmp_path / "c")
+    first = run([book(20)] * 2, extractor_with(), client=client, cache=tmp_path / "c")
     stats = emulator.stats()
     assert first.usage.input_tokens == stats["input_tokens"]
     assert first.totals.requests == stats["requests"]
-    second = run([book(20)] * 2, asked(), client=client, cache=tmp_path / "c")
+    second = run([book(20)] * 2, extractor_with(), client=client, cache=tmp_path / "c")
     assert (emulator.stats()["requests"], second.totals.cached, second.totals.valid) == (stats["requests"], 2, 2)
 
 
@@ -219,14 +219,14 @@ def test_the_long_column_must_be_known(options: dict[str, Any], message: str) ->
 def test_a_rule_for_a_field_that_is_not_there_is_told_before_anything_is_sent() -> None:
     client, emulator = client_of(read)
     with pytest.raises(ConfigError, match="titel"):
-        run([book(1)], asked(merge={"titel": "last"}), client=client)
+        run([book(1)], extractor_with(merge={"titel": "last"}), client=client)
     assert emulator.stats()["requests"] == 0
 
 
 def test_records_around_a_long_one_keep_their_order() -> None:
     client, _ = client_of(read)
     rows = pl.DataFrame({"text": [book(1), book(30), book(2)]})
-    result = run(rows, asked(), client=client)
+    result = run(rows, extractor_with(), client=client)
     assert [len(items) for items in result.frame["items"].to_list()] == [2, 60, 4]
 
 
@@ -236,11 +236,11 @@ SMALL = {"characters": 4_000, "overlap": 200}
 def test_a_deadline_counts_from_the_first_window_and_bounds_the_row(tmp_path: Path) -> None:
     client, emulator = client_of(read, latency=0.1)
     limits = Limits(concurrency=1, deadline=0.5)
-    late = run([book(20)], asked(**SMALL), client=client, limits=limits, cache=tmp_path / "c")
+    late = run([book(20)], extractor_with(**SMALL), client=client, limits=limits, cache=tmp_path / "c")
     assert late.errors["code"].to_list() == ["timeout"]
     assert late.totals.requests <= 6
     paid = emulator.stats()["requests"]
-    whole = run([book(20)], asked(**SMALL), client=client, cache=tmp_path / "c")
+    whole = run([book(20)], extractor_with(**SMALL), client=client, cache=tmp_path / "c")
     assert whole.totals.valid == 1
     assert whole.totals.requests < paid + whole.totals.requests == emulator.stats()["requests"]
 
@@ -248,13 +248,13 @@ def test_a_deadline_counts_from_the_first_window_and_bounds_the_row(tmp_path: Pa
 def test_what_ends_the_run_is_heard_before_the_next_window_is_asked() -> None:
     client, emulator = client_of(read, faults="401=1.0")
     with pytest.raises(Denied):
-        run([book(60)], asked(**SMALL), client=client, limits=Limits(concurrency=4))
+        run([book(60)], extractor_with(**SMALL), client=client, limits=Limits(concurrency=4))
     assert emulator.stats()["requests"] <= 4
 
 
 def test_a_service_that_refuses_a_window_is_not_asked_about_all_others() -> None:
     client, emulator = client_of(read, faults="blocked=1.0")
-    result = run([book(60)], asked(**SMALL), client=client, limits=Limits(concurrency=2))
+    result = run([book(60)], extractor_with(**SMALL), client=client, limits=Limits(concurrency=2))
     assert result.errors["code"].to_list() == ["bad_request"]
     assert "in the window of characters" in result.errors["message"][0]
     assert emulator.stats()["requests"] <= 4
@@ -263,9 +263,9 @@ def test_a_service_that_refuses_a_window_is_not_asked_about_all_others() -> None
 def test_a_budget_that_ends_inside_a_record_loses_no_answer(tmp_path: Path) -> None:
     client, emulator = client_of(read)
     with pytest.raises(BudgetExceeded):
-        run([book(20)], asked(**SMALL), client=client, budget=Budget(requests=7), cache=tmp_path / "c")
+        run([book(20)], extractor_with(**SMALL), client=client, budget=Budget(requests=7), cache=tmp_path / "c")
     assert emulator.stats()["requests"] == 7
-    second = run([book(20)], asked(**SMALL), client=client, cache=tmp_path / "c")
+    second = run([book(20)], extractor_with(**SMALL), client=client, cache=tmp_path / "c")
     stats = emulator.stats()
     assert (second.totals.valid, second.totals.requests, stats["repeats"]) == (1, stats["requests"] - 7, 0)
 
@@ -275,7 +275,7 @@ def test_an_interrupted_record_is_not_run_whatever_its_first_windows_said(tmp_pa
     seen: list[str] = []
 
     def interrupting(body: dict[str, Any]) -> str:
-        seen.append(said(body))
+        seen.append(text_of(body))
         if len(seen) == 6:
             os.kill(os.getpid(), signal.SIGINT)
         return '{"items": 3}' if "Item 0:" in seen[-1] else read(body)
@@ -308,12 +308,12 @@ def test_short_rows_have_their_turn_beside_a_long_one() -> None:
     order: list[bool] = []
 
     def noting(body: dict[str, Any]) -> str:
-        order.append("short" in said(body))
+        order.append("short" in text_of(body))
         return read(body)
 
     client, _ = client_of(noting, latency=0.002)
     rows = [book(150), *(f"# short {number}\n" for number in range(20))]
-    run(rows, asked(**SMALL), client=client, limits=Limits(concurrency=2))
+    run(rows, extractor_with(**SMALL), client=client, limits=Limits(concurrency=2))
     last_short = max(index for index, is_short in enumerate(order) if is_short)
     assert last_short < len(order) / 2
 
@@ -321,17 +321,17 @@ def test_short_rows_have_their_turn_beside_a_long_one() -> None:
 def test_what_a_paid_sample_tells_of_long_rows_is_what_the_run_takes(tmp_path: Path) -> None:
     client, emulator = client_of(read)
     rows = [book(10).replace("committee", f"committee {number:02}") for number in range(10)]
-    source, extractor = open_source(rows), asked(**SMALL)
+    source, extractor = open_source(rows), extractor_with(**SMALL)
     with ResponseCache(tmp_path / "c") as cache:
         paid = pay_sample(source, extractor, 4, client=client, cache=cache)
         sampled = emulator.stats()["requests"]
         again = pay_sample(source, extractor, 4, client=client, cache=cache)
-        told = estimate(source, extractor, paid=paid)
+        estimated = estimate(source, extractor, paid=paid)
         result = run(rows, extractor, client=client)
     assert (paid.rows, again.usage) == (4, paid.usage)
-    assert sampled * 10 == told.requests * 4 == result.totals.requests * 4
+    assert sampled * 10 == estimated.requests * 4 == result.totals.requests * 4
     spent = result.usage.output_tokens + result.usage.thought_tokens
-    assert told.output_tokens == pytest.approx(spent, rel=0.15)
+    assert estimated.output_tokens == pytest.approx(spent, rel=0.15)
 
 
 def test_of_optional_columns_the_first_that_says_something_is_cut() -> None:
@@ -345,9 +345,9 @@ def test_of_optional_columns_the_first_that_says_something_is_cut() -> None:
 def test_windows_of_nothing_but_blanks_are_not_asked() -> None:
     client, emulator = client_of(read)
     text = "Item 1: one at 1.25." + " \n" * 30_000 + "Item 2: two at 2.25."
-    result = run([text], asked(**SMALL), client=client)
+    result = run([text], extractor_with(**SMALL), client=client)
     assert [item["number"] for item in result.frame["items"].to_list()[0]] == [1, 2]
-    assert emulator.stats()["requests"] == estimate(open_source([text]), asked(**SMALL)).requests <= 4
+    assert emulator.stats()["requests"] == estimate(open_source([text]), extractor_with(**SMALL)).requests <= 4
 
 
 def test_a_pdf_with_a_page_that_is_a_picture_is_not_cut(tmp_path: Path) -> None:
@@ -375,7 +375,7 @@ def test_values_of_a_long_text_must_stand_in_it_where_that_is_wanted() -> None:
 
 
 def test_an_extractor_with_windows_can_be_sent_to_another_process() -> None:
-    extractor = asked(merge={"items": Union(by=("number",)), "title": "last"})
+    extractor = extractor_with(merge={"items": Union(by=("number",)), "title": "last"})
     assert pickle.loads(pickle.dumps(extractor)) == extractor
 
 
@@ -388,7 +388,7 @@ def test_windows_of_the_wrong_kind_are_refused_in_words(options: dict[str, Any])
 def test_a_missing_splitter_is_told_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "semantic_text_splitter", None)
     with pytest.raises(ConfigError, match=r"extract-interactions\[documents\]"):
-        asked()
+        extractor_with()
 
 
 def test_windows_are_given_as_such() -> None:

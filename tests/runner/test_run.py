@@ -43,6 +43,7 @@ from extract import (
     run_async,
 )
 from extract.emulator.schema_gate import survey
+from extract.io.cache.database import CacheFile
 from extract.io.sources import Source, open_source
 from extract.testing import running_server
 
@@ -131,8 +132,8 @@ def test_a_broken_answer_is_asked_again_once_with_its_errors() -> None:
     result = ask(texts(1), emulator)
     assert result.frame["score"].to_list() == [3]
     assert [request.kind for request in emulator.requests] == ["ask", "repair"]
-    asked, answered, corrected = emulator.requests[1].body["input"]
-    assert asked == emulator.requests[0].body["input"][0]
+    question, answered, corrected = emulator.requests[1].body["input"]
+    assert question == emulator.requests[0].body["input"][0]
     assert answered["content"][0]["text"] == "{oops"
     assert corrected["type"] == "user_input"
     assert (result.totals.requests, result.totals.repairs) == (2, 1)
@@ -167,8 +168,8 @@ def test_rejected_rows_stay_as_nulls_or_leave() -> None:
     def answer(body: dict[str, Any]) -> str:
         return "{}" if record_of(body) == "xxx" else GOOD
 
-    kept = ask(texts(4), Emulator(answers=answer))
-    assert kept.frame["score"].to_list() == [3, 3, None, 3]
+    stored = ask(texts(4), Emulator(answers=answer))
+    assert stored.frame["score"].to_list() == [3, 3, None, 3]
     split = ask(texts(4), Emulator(answers=answer), errors="split", row_id="id")
     assert split.frame["id"].to_list() == ["r0", "r1", "r3"]
     assert split.errors.select("row_id", "attempts").rows() == [("r2", 3)]
@@ -300,9 +301,9 @@ def test_a_deadline_makes_an_error_row_not_a_wait() -> None:
 def test_a_second_run_with_the_same_cache_asks_nothing(tmp_path: Path) -> None:
     emulator = Emulator(answers=score_by_length, faults="malformed=0.2", seed=2)
     first = ask(texts(50), emulator, cache=tmp_path / "c")
-    asked = len(emulator.requests)
+    requests = len(emulator.requests)
     second = ask(texts(50), emulator, cache=tmp_path / "c")
-    assert len(emulator.requests) == asked
+    assert len(emulator.requests) == requests
     assert second.totals.cached == 50
     assert second.cost == 0
     assert second.frame.equals(first.frame)
@@ -396,15 +397,15 @@ def test_a_run_works_in_a_thread() -> None:
 
 
 def test_progress_is_told_and_ends_with_all_rows() -> None:
-    told: list[tuple[int, int | None]] = []
+    events: list[tuple[int, int | None]] = []
 
     def listen(progress: Progress) -> None:
-        told.append((progress.totals.rows, progress.total))
+        events.append((progress.totals.rows, progress.total))
 
     ask(texts(300), Emulator(answers=score_by_length, latency=0.01), on_event=listen)
-    assert told[-1] == (300, 300)
-    assert len(told) > 1
-    assert told == sorted(told)
+    assert events[-1] == (300, 300)
+    assert len(events) > 1
+    assert events == sorted(events)
 
 
 def test_a_clash_of_names_is_refused_before_anything_is_sent() -> None:
@@ -417,7 +418,7 @@ def test_a_clash_of_names_is_refused_before_anything_is_sent() -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "message"),
     [
         ({"row_id": "nope"}, "nope"),
         ({"extractor": Extractor(Label, "{nope}")}, "nope"),
@@ -426,9 +427,9 @@ def test_a_clash_of_names_is_refused_before_anything_is_sent() -> None:
         ({"output": "missing/out.parquet"}, "no folder"),
     ],
 )
-def test_a_call_that_cannot_work_is_refused_before_anything_is_sent(options: dict[str, Any], said: str) -> None:
+def test_a_call_that_cannot_work_is_refused_before_anything_is_sent(options: dict[str, Any], message: str) -> None:
     emulator = Emulator(answers=lambda _: GOOD)
-    with pytest.raises(ConfigError, match=said):
+    with pytest.raises(ConfigError, match=message):
         ask(texts(2), emulator, **options)
     assert emulator.requests == []
 
@@ -461,10 +462,10 @@ def test_examples_are_turns_before_the_record() -> None:
         Example({"body": "hi"}, {"label": "ham", "score": 0}),
     )
     ask(texts(1), emulator, Extractor(Label, "<{body}>", examples=examples))
-    said = [(turn["type"], turn["content"][0]["text"]) for turn in emulator.requests[0].body["input"]]
-    assert said[0] == ("user_input", "<win!!>")
-    assert json.loads(said[1][1]) == {"label": "spam", "score": 9}
-    assert said[-1] == ("user_input", "<x>")
+    turns = [(turn["type"], turn["content"][0]["text"]) for turn in emulator.requests[0].body["input"]]
+    assert turns[0] == ("user_input", "<win!!>")
+    assert json.loads(turns[1][1]) == {"label": "spam", "score": 9}
+    assert turns[-1] == ("user_input", "<x>")
 
 
 def test_an_example_that_does_not_fit_is_refused() -> None:
@@ -682,8 +683,8 @@ def test_a_damaged_answer_in_the_cache_is_asked_again(tmp_path: Path) -> None:
     emulator = Emulator(answers=score_by_length)
     ask(texts(3), emulator, cache=tmp_path / "c")
     with ResponseCache(tmp_path / "c") as cache:
-        cache._database.execute("UPDATE answers SET interaction = x'7b'")
-        cache._database.commit()
+        cache._file.connection.execute("UPDATE answers SET interaction = x'7b'")
+        cache._file.connection.commit()
     for expected in (6, 6):
         assert ask(texts(3), emulator, cache=tmp_path / "c").totals.valid == 3
         assert len(emulator.requests) == expected
@@ -782,7 +783,7 @@ def test_a_computed_field_is_a_column_that_nobody_was_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("call", "said"),
+    ("call", "message"),
     [
         (lambda: run(texts(1), Label, offline=True), "Extractor"),
         (lambda: run(texts(1), SPAM, offline=True, limits={"concurrency": 4}), "Limits"),
@@ -790,8 +791,8 @@ def test_a_computed_field_is_a_column_that_nobody_was_asked_for() -> None:
         (lambda: run(texts(1), Extractor(Label, '{body} as {"a": 1}'), offline=True), "{{"),
     ],
 )
-def test_a_mistaken_argument_is_told_in_one_line(call: Any, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
+def test_a_mistaken_argument_is_told_in_one_line(call: Any, message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
         call()
 
 
@@ -813,16 +814,16 @@ def test_long_texts_are_asked_once_each_as_short_ones_are(tmp_path: Path) -> Non
 def test_a_cache_that_cannot_be_looked_through_ahead_is_asked_row_by_row(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    select = ResponseCache._select
+    select = CacheFile.select
 
-    def broken(cache: ResponseCache, query: str, *values: object) -> list[tuple[Any, ...]]:
+    def broken(file: CacheFile, query: str, *values: object) -> list[tuple[Any, ...]]:
         if "IN (" in query:
             raise OutputError("the cache cannot be read just now")
-        return select(cache, query, *values)
+        return select(file, query, *values)
 
     emulator = Emulator(answers=lambda _: '{"value": "bug"}')
     client = Client("key", transport=emulator.transport)
-    monkeypatch.setattr(ResponseCache, "_select", broken)
+    monkeypatch.setattr(CacheFile, "select", broken)
     for _ in range(2):
         assert run(["a", "b", "a"], Extractor(["bug"], "{text}"), client=client, cache=tmp_path / "c").totals.valid == 3
     assert emulator.stats()["requests"] == 2
@@ -830,13 +831,13 @@ def test_a_cache_that_cannot_be_looked_through_ahead_is_asked_row_by_row(
 
 def test_a_run_that_has_stopped_looks_up_no_more(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     looked: list[int] = []
-    look_ahead = ResponseCache.look_ahead
+    prefetch = ResponseCache.prefetch
 
-    def counted(cache: ResponseCache, keys: Any) -> None:
+    async def counted(cache: ResponseCache, keys: Any) -> None:
         looked.append(len(keys))
-        look_ahead(cache, keys)
+        await prefetch(cache, keys)
 
-    monkeypatch.setattr(ResponseCache, "look_ahead", counted)
+    monkeypatch.setattr(ResponseCache, "prefetch", counted)
     emulator = Emulator(faults="401=1")
     rows = [f"row {number}" for number in range(5_000)]
     with pytest.raises(Denied):
@@ -858,7 +859,7 @@ def test_an_input_needs_only_one_of_the_optional_columns(tmp_path: Path) -> None
 
 def test_equal_rows_are_asked_once_however_long_the_cache_takes(tmp_path: Path) -> None:
     class Remote(ResponseCache):
-        async def fetch_ahead(self, keys: Sequence[bytes]) -> None:
+        async def prefetch(self, keys: Sequence[bytes]) -> None:
             await asyncio.sleep(0.001)
 
         async def fetch(self, key: bytes) -> bytes | None:

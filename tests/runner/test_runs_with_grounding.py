@@ -178,5 +178,5 @@ def test_the_command_line_rejects_what_stands_nowhere(tmp_path: Path, environmen
         command += ["--base-url", url, "--require-grounding"]
         done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 3, done.stderr
-    told = json.loads(done.stdout)
-    assert (told["valid"], told["rejected"], told["errors"]) == (1, 1, {"invalid_answer": 1})
+    summary = json.loads(done.stdout)
+    assert (summary["valid"], summary["rejected"], summary["errors"]) == (1, 1, {"invalid_answer": 1})

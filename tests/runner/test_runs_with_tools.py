@@ -35,12 +35,12 @@ def city_of(body: dict[str, Any]) -> str:
 
 def answer(body: dict[str, Any]) -> Any:
     """Ask for the function first, then for another, then answer with what both said."""
-    said = json.dumps(body["input"])
-    if said.count("function_result") == 0:
+    conversation = json.dumps(body["input"])
+    if conversation.count("function_result") == 0:
         return Calls(("look_up", {"city": city_of(body)}), ("look_up", {"city": "Bonn"}))
-    if said.count("function_result") == 2:
+    if conversation.count("function_result") == 2:
         return Calls(("look_up", {"city": city_of(body)}))
-    return {"value": "failed" if "no such station" in said else "found"}
+    return {"value": "failed" if "no such station" in conversation else "found"}
 
 
 @DIALECTS
@@ -90,14 +90,14 @@ def test_a_row_says_where_its_answer_comes_from_or_that_it_says_nothing(dialect:
     emulator = Emulator(dialect=dialect)
     cities = ["found", "failed"]
     client = Client("key", dialect=dialect, transport=emulator.transport)
-    asked = Extractor(cities, "Search the web: the weather in {city}?", tools=(GoogleSearch(),))
-    grounded = run(ROWS, asked, client=client, provenance=True).frame["_extract"]
+    extractor = Extractor(cities, "Search the web: the weather in {city}?", tools=(GoogleSearch(),))
+    grounded = run(ROWS, extractor, client=client, provenance=True).frame["_extract"]
     for row in grounded.to_list():
         assert row["grounded"] is True
         assert row["citations"][0]["source"].startswith("https://")
     silent = Emulator(dialect=dialect, answers=lambda _: Steps({"type": "model_output", "content": [GOOD]}))
     client = Client("key", dialect=dialect, transport=silent.transport)
-    ungrounded = run(ROWS, asked, client=client, provenance=True).frame["_extract"]
+    ungrounded = run(ROWS, extractor, client=client, provenance=True).frame["_extract"]
     assert [(row["grounded"], row["citations"]) for row in ungrounded.to_list()] == [(False, [])] * 3
     plain = run(ROWS, Extractor(cities, "{city}"), client=client, provenance=True).frame["_extract"]
     assert [(row["grounded"], row["citations"]) for row in plain.to_list()] == [(None, [])] * 3

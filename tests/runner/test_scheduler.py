@@ -15,26 +15,40 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from extract import Client, Emulator, Extractor, Limits, OutputError, Retry, Sink, run
-from extract.runner.spill import Backlog
+from extract.runner.spill import SpillBuffer
 
-ECHO = Extractor({"type": "object", "properties": {"said": {"type": "string"}}, "required": ["said"]}, "{text}")
+ECHO = Extractor({"type": "object", "properties": {"copy": {"type": "string"}}, "required": ["copy"]}, "{text}")
 
 
 def echo(body: dict[str, Any]) -> str:
-    return json.dumps({"said": body["input"][0]["content"][0]["text"]})
+    return json.dumps({"copy": body["input"][0]["content"][0]["text"]})
 
 
 def rows(count: int) -> pl.DataFrame:
     return pl.DataFrame({"text": [f"row {number}" for number in range(count)]})
 
 
+class Failing(httpx.AsyncBaseTransport):
+    """Fails the first requests, and remembers which rows were asked about, in order."""
+
+    def __init__(self, emulator: Emulator, failures: int) -> None:
+        self.emulator, self.failures, self.rows = emulator, failures, list[str]()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.rows.append(json.loads(request.content)["input"][0]["content"][0]["text"])
+        if len(self.rows) <= self.failures:
+            return httpx.Response(500, json={"error": {"message": "just now"}})
+        return await self.emulator.transport.handle_async_request(request)
+
+
 def test_slots_are_used_while_records_wait_for_their_next_try() -> None:
-    emulator = Emulator(answers=echo, faults="500=0.5", seed=1, latency=0.002)
-    limits = Limits(concurrency=16, retry=Retry(first_wait=0.2, longest_wait=0.2, failures=30))
-    result = run(rows(400), ECHO, client=Client("key", transport=emulator.transport), limits=limits)
-    assert result.frame["said"].to_list() == rows(400)["text"].to_list()
-    assert emulator.stats()["peak_in_flight"] == 16
-    assert result.seconds < 400 / 16 * 0.2  # what sixteen workers that sleep on their slots would take
+    transport = Failing(Emulator(answers=echo, latency=0.002), failures=40)
+    limits = Limits(concurrency=16, retry=Retry(first_wait=2.0, longest_wait=2.0))
+    result = run(rows(400), ECHO, client=Client("key", transport=transport), limits=limits)
+    assert result.frame["copy"].to_list() == rows(400)["text"].to_list()
+    assert transport.emulator.stats()["peak_in_flight"] == 16
+    begun = next(place for place, row in enumerate(transport.rows) if row in transport.rows[:place])
+    assert begun > 60  # workers that sleep on their slots would have begun no more than twenty before the first retry
 
 
 class Stuck(httpx.AsyncBaseTransport):
@@ -62,7 +76,7 @@ def test_a_stuck_record_holds_back_neither_the_others_nor_the_order(tmp_path: Pa
     output = tmp_path / "out.parquet"
     result = run(rows(count), ECHO, client=Client("key", transport=transport), output=output)
     assert result.totals.valid == count
-    assert_frame_equal(pl.read_parquet(output), rows(count).with_columns(said=pl.col("text")))
+    assert_frame_equal(pl.read_parquet(output), rows(count).with_columns(copy=pl.col("text")))
 
 
 class SlowSink(Sink):
@@ -90,18 +104,18 @@ def test_no_more_is_asked_than_a_slow_sink_can_take() -> None:
 
 
 def test_what_has_no_room_in_memory_comes_back_from_disk_and_leaves_nothing(tmp_path: Path) -> None:
-    backlog = Backlog(most_bytes=20_000)
+    buffer = SpillBuffer(max_bytes=20_000)
     frames = [rows(100).with_columns(number=pl.lit(number)) for number in range(60)]
     for number in reversed(range(60)):
-        backlog.put(number, frames[number])
-    assert 0 < backlog.spilled < 60
+        buffer.put(number, frames[number])
+    assert 0 < len(list(Path(buffer._folder.name).iterdir()) if buffer._folder else []) < 60
     for number in range(50):
-        assert_frame_equal(backlog.pop(number), frames[number])
-    folder = Path(backlog._folder.name) if backlog._folder else tmp_path
+        assert_frame_equal(buffer.pop(number), frames[number])
+    folder = Path(buffer._folder.name) if buffer._folder else tmp_path
     assert folder != tmp_path
-    backlog.close()
+    buffer.close()
     assert not folder.exists()
-    assert len(backlog) == 0
+    assert len(buffer) == 0
 
 
 def test_a_full_temporary_folder_stops_the_run_and_loses_no_count(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -109,8 +123,8 @@ def test_a_full_temporary_folder_stops_the_run_and_loses_no_count(monkeypatch: p
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(pl.DataFrame, "write_ipc", full)
-    monkeypatch.setattr("extract.runner.spill._MOST_BYTES", 0)
-    monkeypatch.setattr(Backlog.__init__, "__defaults__", (0,))
+    monkeypatch.setattr("extract.runner.spill._MAX_BYTES", 0)
+    monkeypatch.setattr(SpillBuffer.__init__, "__defaults__", (0,))
     transport = Stuck(Emulator(answers=echo, keep_requests=False), 2_999, patience=4.0)
     result = run(rows(3_000), ECHO, client=Client("key", transport=transport))
     assert isinstance(result.stopped, OutputError)

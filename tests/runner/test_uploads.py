@@ -24,6 +24,7 @@ from extract import AsyncClient, BadRecord, Client, Extractor, Limits, MediaPart
 from extract.cli.app import app
 from extract.documents.parts import Turn
 from extract.emulator.messages import WireRequest, WireResponse
+from extract.runner.options import UploadPolicy
 from extract.runner.uploads import Uploads
 from extract.testing import running_server
 
@@ -95,8 +96,8 @@ def test_two_hundred_files_survive_failing_uploads_and_an_expiry_and_leave_nothi
 def test_equal_files_are_uploaded_once_and_small_ones_not_at_all() -> None:
     service = Service()
     rows = pl.DataFrame({"file": [picture(1), picture(2, 100)] * 10, "n": [str(n) for n in range(20)]})
-    asked = Extractor(["spam", "ham"], "Which? {n}", media=("file",))
-    result = run(rows, asked, client=client_of(service), inline_limit=1_000)
+    extractor = Extractor(["spam", "ham"], "Which? {n}", media=("file",))
+    result = run(rows, extractor, client=client_of(service), inline_limit=1_000)
     assert result.totals.valid == 20
     assert list(service.began.values()) == [1]
     assert service.left == 0
@@ -108,7 +109,7 @@ def test_a_request_never_holds_more_than_its_limit_inline() -> None:
     async def place() -> list[bool]:
         parts = [MediaPart(kind="image", mime_type="image/png", data=picture(n, 1_000 * n)) for n in (1, 4, 2, 3)]
         async with AsyncClient("key", transport=service.transport) as client:
-            uploads = Uploads(client.files, "test", inline_limit=9_000, most_inline_bytes=5_000)
+            uploads = Uploads(client.files, "test", policy=UploadPolicy(inline_limit=9_000), max_inline_bytes=5_000)
             async with uploads.placed([Turn.user(*parts)]) as (turn,):
                 inline = [isinstance(part, MediaPart) and part.data is not None for part in turn.parts]
             await uploads.close()
@@ -158,8 +159,8 @@ def test_kept_files_that_have_expired_are_uploaded_anew(tmp_path: Path) -> None:
 def test_a_file_that_the_service_cannot_read_is_an_error_of_its_rows_alone() -> None:
     service = Service(upload_faults=["file_failed"])
     rows = pl.DataFrame({"file": [picture(1), picture(1), picture(2)], "n": ["a", "b", "c"]})
-    asked = Extractor(["spam", "ham"], "Which? {n}", media=("file",))
-    result = run(rows, asked, client=client_of(service), limits=Limits(concurrency=1), inline_limit=1_000)
+    extractor = Extractor(["spam", "ham"], "Which? {n}", media=("file",))
+    result = run(rows, extractor, client=client_of(service), limits=Limits(concurrency=1), inline_limit=1_000)
     assert result.errors["code"].to_list() == ["bad_record", "bad_record"]
     assert result.totals.valid == 1
     assert list(service.began.values()) == [1, 1]
@@ -185,18 +186,18 @@ def test_a_file_is_used_once_it_is_active() -> None:
 
 def test_the_quota_of_the_project_is_kept_by_deleting_what_nobody_needs() -> None:
     service = Service(latency=0.005)
-    most = 0
+    peak = 0
 
     async def use(uploads: Uploads, client: AsyncClient, numbers: tuple[int, ...]) -> None:
-        nonlocal most
+        nonlocal peak
         parts = [MediaPart(kind="image", mime_type="image/png", data=picture(n, 992)) for n in numbers]
         async with uploads.placed([Turn.user(*parts)]):
             await asyncio.sleep(0.01)
-            most = max(most, sum(file.size or 0 for file in await client.files.list()))
+            peak = max(peak, sum(file.size or 0 for file in await client.files.list()))
 
     async def work() -> None:
         async with AsyncClient("key", transport=service.transport) as client:
-            uploads = Uploads(client.files, "test", inline_limit=0, most_bytes=3_500)
+            uploads = Uploads(client.files, "test", policy=UploadPolicy(inline_limit=0), max_bytes=3_500)
             draws = random.Random(2)
             rows = [tuple(draws.sample(range(12), draws.choice([1, 2, 3]))) for _ in range(40)]
             await asyncio.gather(*(use(uploads, client, numbers) for numbers in rows))
@@ -205,7 +206,7 @@ def test_the_quota_of_the_project_is_kept_by_deleting_what_nobody_needs() -> Non
             await uploads.close()
 
     asyncio.run(asyncio.wait_for(work(), 30))
-    assert 2_000 <= most <= 3_000
+    assert 2_000 <= peak <= 3_000
     assert service.left == 0
 
 
@@ -268,8 +269,8 @@ def test_an_interrupted_run_leaves_nothing_behind(times: int, tmp_path: Path, en
         for _ in range(times):
             process.send_signal(signal.SIGINT)
             time.sleep(0.01)
-        _, said = process.communicate(timeout=20)
-        assert process.returncode == 0, said
+        _, stderr = process.communicate(timeout=20)
+        assert process.returncode == 0, stderr
         assert sum(service.began.values()) < 60
         assert service.left == 0
 
@@ -334,8 +335,8 @@ def test_two_processes_with_one_cache_leave_each_other_their_files(tmp_path: Pat
         run(other, ASKED, client=Client("key", base_url=url), cache=tmp_path / "answers.cache", inline_limit=1_000)
         assert process.poll() is None
         assert service.left >= there - 1
-        _, said = process.communicate(timeout=20)
-        assert process.returncode == 0, said
+        _, stderr = process.communicate(timeout=20)
+        assert process.returncode == 0, stderr
     assert sum(service.began.values()) == 61
     assert service.left == 0
 

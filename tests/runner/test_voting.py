@@ -52,19 +52,19 @@ def ticket(topic: str, *, urgent: bool = False) -> str:
     return json.dumps({"topic": topic, "urgent": urgent})
 
 
-def said(body: dict[str, Any]) -> str:
+def text_of(body: dict[str, Any]) -> str:
     return str(body["input"][0]["content"][-1]["text"])
 
 
 def in_turn(answers: Sequence[str]) -> Callable[[dict[str, Any]], str]:
     """Give each record these answers one after the other, whichever others are asked meanwhile."""
-    asked: Counter[str] = Counter()
+    requests: Counter[str] = Counter()
     lock = threading.Lock()
 
     def answer(body: dict[str, Any]) -> str:
         with lock:
-            asked[said(body)] += 1
-            return answers[(asked[said(body)] - 1) % len(answers)]
+            requests[text_of(body)] += 1
+            return answers[(requests[text_of(body)] - 1) % len(answers)]
 
     return answer
 
@@ -233,12 +233,12 @@ def test_fields_that_do_not_fit_together_give_way_to_the_sample_that_agrees_most
     answers = [adds(1, 3, "x"), adds(3, 1, "y"), adds(1, 1, "y")]
     schema = compile_schema(Sum)
     read = [schema.validate(text) for text in answers]
-    found = vote([(value, schema.row(value)) for value in read], 3, schema)
-    assert found.sample is not None
-    assert found.answer[0] == read[found.sample]
-    assert found.agreement == tuple(
+    result = vote([(value, schema.row(value)) for value in read], 3, schema)
+    assert result.sample is not None
+    assert result.answer[0] == read[result.sample]
+    assert result.agreement == tuple(
         sum(cell == other for other in column) / 3
-        for cell, column in zip(found.answer[1], zip(*map(schema.row, read), strict=True), strict=True)
+        for cell, column in zip(result.answer[1], zip(*map(schema.row, read), strict=True), strict=True)
     )
 
 
@@ -257,10 +257,10 @@ def test_any_vote_fits_the_schema_and_its_agreement_is_counted_over_all_samples(
     schema = compile_schema(Sum)
     read = [schema.validate(adds(one.first, one.second, one.note)) for one in values]
     rows = [schema.row(value) for value in read]
-    found = vote(list(zip(read, rows, strict=True)), len(rows) + 1, schema)
-    assert schema.validate(schema.to_json(found.answer[0])) == found.answer[0]
-    folded = [[str(cell).casefold().strip() for cell in row] for row in (*rows, found.answer[1])]
-    for at, share in enumerate(found.agreement):
+    result = vote(list(zip(read, rows, strict=True)), len(rows) + 1, schema)
+    assert schema.validate(schema.to_json(result.answer[0])) == result.answer[0]
+    folded = [[str(cell).casefold().strip() for cell in row] for row in (*rows, result.answer[1])]
+    for at, share in enumerate(result.agreement):
         assert share == sum(row[at] == folded[-1][at] for row in folded[:-1]) / (len(rows) + 1)
 
 
@@ -275,7 +275,7 @@ def test_long_texts_are_sampled_window_by_window() -> None:
     pytest.importorskip("semantic_text_splitter", reason="the extra `documents` is not installed")
     text = "\n\n".join(f"Paragraph {number}. " + "word " * 60 for number in range(12))
     extractor = Extractor(list[str], "{text}", windows=Windows(characters=1_500, overlap=100))
-    emulator = Emulator(answers=lambda body: json.dumps({"value": [said(body)[:12]]}))
+    emulator = Emulator(answers=lambda body: json.dumps({"value": [text_of(body)[:12]]}))
     once = run(pl.DataFrame({"text": [text]}), extractor, client=client_of(emulator))
     before = emulator.stats()["requests"]
     twice = run(pl.DataFrame({"text": [text]}), extractor, client=client_of(emulator), samples=2)
@@ -292,8 +292,8 @@ def test_values_of_several_samples_are_found_in_the_record_again() -> None:
         seller: str
         total: str
 
-    said = [("Acme", "9.50"), ("Acme", "7.00"), ("Bolt", "7.00")]
-    answers = [json.dumps({"seller": seller, "total": total}) for seller, total in said]
+    pairs = [("Acme", "9.50"), ("Acme", "7.00"), ("Bolt", "7.00")]
+    answers = [json.dumps({"seller": seller, "total": total}) for seller, total in pairs]
     extractor = Extractor(Bill, "{text}", grounding=("text",))
     frame = pl.DataFrame({"text": ["Bolt invoices Acme: net 7.00, gross 9.50"]})
     result = run(

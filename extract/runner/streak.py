@@ -1,0 +1,36 @@
+"""The rule that stops a run whose set-up is wrong: a number of failures in a row before the first success."""
+
+from __future__ import annotations
+
+from extract.errors import TooManyFailures
+from extract.results.outcome import Outcome
+
+__all__ = ["FailureStreak"]
+
+# Blocks, bad records, throttles and cut answers are about single records and say nothing about the set-up.
+_SET_UP_CODES = ("bad_request", "invalid_answer", "unreachable")
+
+
+class FailureStreak:
+    """Counts failures that point to a wrong set-up, until one record has succeeded. A `limit` of 0 never stops."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self.failures = 0
+
+    def switch_off(self) -> None:
+        """Never stop the run any more: the set-up is known to work."""
+        self.limit = 0
+
+    def add(self, outcome: Outcome) -> TooManyFailures | None:
+        """Count one outcome; return why the run should stop, None where it should go on."""
+        if not self.limit:
+            return None
+        error = outcome.error
+        if error is None:
+            self.switch_off()
+        elif not outcome.cached and error.code in _SET_UP_CODES:  # an earlier run's answer says nothing about this one
+            self.failures += 1
+            if self.failures >= self.limit:
+                return TooManyFailures(f"{self.limit} rows failed and none succeeded; the last error was: {error}")
+        return None
