@@ -101,11 +101,11 @@ if TYPE_CHECKING:
     from extract.limits.budget import Budget as Budget
     from extract.limits.limits import Limits as Limits
     from extract.report.write import write_report as write_report
+    from extract.results.estimate import Estimate as Estimate
     from extract.results.outcome import Outcome as Outcome
     from extract.results.progress import Progress as Progress
     from extract.results.run import Run as Run
     from extract.results.spot_check import SpotCheck as SpotCheck
-    from extract.runner.estimate import Estimate as Estimate
     from extract.runner.estimate import estimate as estimate
     from extract.runner.lazy import lazy_run as lazy_run
     from extract.runner.run import extract_one as extract_one
@@ -136,10 +136,10 @@ _NAMES_OF = {
     "interactions.conversation": "Conversation",
     "interactions.decisions": """BooleanAnswer BooleanQuestion ChoiceAnswer ChoiceQuestion Decisions ScoreAnswer
         ScoreQuestion""",
-    "interactions.remote_file": "RemoteFile",
     "interactions.http.retrying": "Retry",
     "interactions.interaction": "Interaction",
     "interactions.parsing": "parse",
+    "interactions.remote_file": "RemoteFile",
     "interactions.requests": "AudioFormat Generation ImageFormat Request SafetySetting TextFormat",
     "interactions.tools.builtin": """CodeExecution ComputerUse Evidence FileSearch GoogleMaps GoogleSearch McpServer
         UrlContext evidence_of""",
@@ -153,11 +153,12 @@ _NAMES_OF = {
     "limits.budget": "Budget",
     "limits.limits": "Limits",
     "report.write": "write_report",
+    "results.estimate": "Estimate",
     "results.outcome": "Outcome",
     "results.progress": "Progress",
     "results.run": "Run",
     "results.spot_check": "SpotCheck",
-    "runner.estimate": "Estimate estimate",
+    "runner.estimate": "estimate",
     "runner.lazy": "lazy_run",
     "runner.run": "extract_one run run_async",
     "runner.service": "offline_client",

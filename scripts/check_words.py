@@ -68,7 +68,7 @@ def main(arguments: list[str]) -> int:
     for place in places:
         files = sorted(one for one in place.rglob("*") if one.suffix in (".py", ".md")) if place.is_dir() else [place]
         for path in files:
-            if not path.is_file() or path == Path(__file__).resolve():
+            if not path.is_file() or path.resolve() == Path(__file__).resolve():
                 continue
             for number, what, instead in findings(path):
                 count += 1

@@ -173,11 +173,14 @@ def _passing(
 
 
 def _make_room(box: Box, passing: Sequence[float], targets: Sequence[float]) -> None:
-    """Narrow a wide box to the column of what it imports, so that lines can pass it."""
+    """Narrow a wide box to the free column nearest to what it imports, so that lines can pass it."""
     target = min(targets, key=lambda x: abs(x - box.middle))
-    column = round((target - LEFT - COLUMN / 2) / (COLUMN + GAP_X))
-    box.x, box.width = LEFT + column * (COLUMN + GAP_X), COLUMN
-    assert not any(box.spans(x) for x in passing), f"lines cross the box of {box.name}"
+    lefts = [LEFT + column * (COLUMN + GAP_X) for column in range(COLUMNS)]
+    box.width = COLUMN
+    for box.x in sorted(lefts, key=lambda left: abs(left + COLUMN / 2 - target)):
+        if not any(box.spans(x) for x in passing):
+            return
+    raise AssertionError(f"lines cross the box of {box.name} in every column")
 
 
 def drawing() -> str:

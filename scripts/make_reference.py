@@ -65,15 +65,15 @@ def entry(name: str, value: Any) -> str:
 
 def signature(value: Any) -> str:
     try:
-        found = inspect.signature(value)
+        own = inspect.signature(value)
     except (TypeError, ValueError):
         return ""
     shown = [
         parameter.replace(annotation=shortened(parameter.annotation), default=shown_default(parameter.default))
-        for parameter in found.parameters.values()
+        for parameter in own.parameters.values()
         if not parameter.name.startswith("_")
     ]
-    text = str(found.replace(parameters=shown, return_annotation=inspect.Signature.empty))
+    text = str(own.replace(parameters=shown, return_annotation=inspect.Signature.empty))
     return text if len(text) < 100 else wrapped(shown)
 
 
@@ -121,12 +121,12 @@ def members(value: type) -> Iterator[tuple[str, str]]:
     """Yield the public methods and properties that say what they do, with the first paragraph of that."""
     fields = {field.name for field in dataclasses.fields(value)} if dataclasses.is_dataclass(value) else set()
     for name, member in inspect.getmembers(value):
-        said = inspect.getdoc(member)
-        if name.startswith("_") or name in fields or not said or not is_own(value, name):
+        text = inspect.getdoc(member)
+        if name.startswith("_") or name in fields or not text or not is_own(value, name):
             continue
         if callable(member) or isinstance(member, property):
             called = name + ("()" if callable(member) else "")
-            yield called, " ".join(inspect.cleandoc(said).split("\n\n")[0].split())
+            yield called, " ".join(inspect.cleandoc(text).split("\n\n")[0].split())
 
 
 def is_own(value: type, name: str) -> bool:

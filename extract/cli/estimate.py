@@ -20,7 +20,8 @@ from extract.io.cache.response_cache import ResponseCache
 from extract.io.sources import Source, open_source, take_rows
 from extract.json_types import JsonObject
 from extract.limits.pricing import money
-from extract.runner.estimate import Estimate, PaidSample, estimate, pay_sample
+from extract.results.estimate import Estimate, PaidSample
+from extract.runner.estimate import estimate, pay_sample
 from extract.schema import OutputSchema, compile_schema
 
 __all__ = ["Quota", "estimate_command"]

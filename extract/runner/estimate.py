@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from statistics import fmean, stdev
 from typing import Any
@@ -24,15 +24,15 @@ from extract.interactions.endpoint import GOOGLE_URL, Endpoint
 from extract.interactions.usage import Usage
 from extract.io.cache.response_cache import ResponseCache
 from extract.io.sources import Source
-from extract.json_types import JsonObject
-from extract.limits.pricing import PRICE_SOURCE, Price, find_price
+from extract.limits.pricing import PRICE_SOURCE, find_price
+from extract.results.estimate import Estimate, PaidSample
 from extract.results.run import Run
 from extract.runner.long_documents import long_text
 from extract.runner.options import AnswerRules
 from extract.runner.run import run
 from extract.schema.answer_size import answer_tokens
 
-__all__ = ["Estimate", "PaidSample", "estimate", "pay_sample"]
+__all__ = ["estimate", "pay_sample"]
 
 _SAMPLE_ROWS = 2_000  # different rows whose prompts are counted where there are more
 _COUNTED_ROWS = 100_000  # up to that many different rows, every prompt is written and counted
@@ -320,121 +320,3 @@ def _quantile(freedom: int) -> float:
 
 def _whole(expected: float, margin: float) -> tuple[int, int]:
     return max(0, round(expected - margin)), round(expected + margin)
-
-
-_MINUTES_A_DAY = 24 * 60
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PaidSample:
-    """Rows that were asked to measure what they use. `usages` has one entry for each row that was answered.
-
-    `cost` is what the sample itself has cost, in US dollars, None where the price is unknown: answers that were in the
-    cache before cost nothing.
-    """
-
-    rows: int
-    usages: tuple[Usage, ...]
-    cost: Decimal | None
-
-    @property
-    def usage(self) -> Usage:
-        return sum(self.usages, Usage())
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Estimate:
-    """What a run would send, before repairs and retries. Costs in US dollars; None where unknown.
-
-    Equal rows are asked once, as by a run with a cache: `requests` counts the different ones, at most and from a sample
-    where not `requests_exact`. Tokens and costs are those of the requests that are not in the cache yet; `cached`
-    counts the rows that are, None without a cache, and `left` the requests for the others. `bad` of the `sampled` rows
-    cannot be sent, and `reason` says why the first cannot. Each row is asked `samples` times, which are all counted.
-    `prices` by service tier are those of `priced_on`, read from `price_source`.
-
-    Intervals are at 95 % confidence, for the error of sampling only. Without a paid sample `output_tokens` is a guess
-    from the schema, without thought tokens, which are billed, too; with one it includes them.
-    """
-
-    rows: int
-    model: str
-    requests: int
-    requests_exact: bool
-    cached: int | None
-    bad: int
-    reason: str | None
-    input_tokens: int
-    input_interval: tuple[int, int]
-    output_tokens: int
-    output_interval: tuple[int, int] | None
-    sampled: int
-    costs: Mapping[str, Decimal | None]
-    cost_intervals: Mapping[str, tuple[Decimal, Decimal] | None]
-    left: int
-    prices: Mapping[str, Price | None]
-    priced_on: date
-    price_source: str
-    samples: int = 1
-    paid: PaidSample | None = None
-
-    def minutes(self, *, rpm: float | None = None, tpm: float | None = None, rpd: float | None = None) -> float | None:
-        """Return the minimum minutes for the requests that are left, at quotas per minute or day; None without any.
-
-        A daily limit runs from midnight to midnight Pacific time: each day but the last is counted whole.
-        """
-        bounds = [number / limit for number, limit in ((self.left, rpm), (self.input_tokens, tpm)) if limit]
-        if rpd:
-            bounds.append(max(0, math.ceil(self.left / rpd) - 1) * _MINUTES_A_DAY)
-        return max(bounds, default=None)
-
-    def as_json(self) -> JsonObject:
-        return {
-            "rows": self.rows,
-            "requests": self.requests,
-            "requests_exact": self.requests_exact,
-            "cached_rows": self.cached,
-            "bad_rows": self.bad,
-            "bad_row": self.reason,
-            "requests_left": self.left,
-            "samples": self.samples,
-            "model": self.model,
-            "input_tokens": self.input_tokens,
-            "input_tokens_interval": list(self.input_interval),
-            "output_tokens": self.output_tokens,
-            "output_tokens_interval": self.output_interval and list(self.output_interval),
-            "sampled_rows": self.sampled,
-            "cost_usd": {tier: _dollars(cost) for tier, cost in self.costs.items()},
-            "cost_usd_interval": {
-                tier: interval and [_dollars(end) for end in interval] for tier, interval in self.cost_intervals.items()
-            },
-            "prices": {
-                "date": self.priced_on.isoformat(),
-                "source": self.price_source,
-                "usd_per_million_tokens": {tier: _rates(price) for tier, price in self.prices.items()},
-            },
-            "paid_sample": self.paid and _paid_json(self.paid),
-        }
-
-
-def _rates(price: Price | None) -> JsonObject | None:
-    """Return dollars per million tokens, null where they depend on the size of the prompt."""
-    if price is None:
-        return None
-    names = ("input", "cached", "output")
-    return dict(zip(names, price.per_million or (None, None, None), strict=True))
-
-
-def _dollars(cost: Decimal | None) -> float | None:
-    return None if cost is None else round(float(cost), 6)
-
-
-def _paid_json(paid: PaidSample) -> JsonObject:
-    usage = paid.usage
-    return {
-        "rows": paid.rows,
-        "answered": len(paid.usages),
-        "input_tokens": usage.input_tokens,
-        "output_tokens": usage.output_tokens,
-        "thought_tokens": usage.thought_tokens,
-        "cost_usd": _dollars(paid.cost),
-    }

@@ -18,7 +18,8 @@ from extract import Client, ConfigError, Emulator, Extractor, Generation, Respon
 from extract.cli.app import app
 from extract.interactions.usage import Usage
 from extract.io.sources import open_source
-from extract.runner.estimate import PaidSample, estimate, pay_sample
+from extract.results.estimate import PaidSample
+from extract.runner.estimate import estimate, pay_sample
 from extract.testing import running_server
 
 LABELS = Extractor(["a", "b"], "{text}")
