@@ -29,8 +29,7 @@ import polars as pl
 from pipeline_for_benchmarks import extractor
 from workload import TOPICS, messages
 
-from extract import Client, Emulator, Extractor, Limits, Retry, run
-from extract.limits.pricing import find_price
+from extract import Client, Emulator, Extractor, Limits, Retry, estimate, open_source, run
 from extract.testing import running_server
 
 PIPELINE = Path(__file__).with_name("pipeline_for_benchmarks.py").read_text()
@@ -244,7 +243,7 @@ def budget(quick: bool) -> None:
     """Answers ten times longer than expected: at most the budget and what was reserved is spent."""
     count = 500 if quick else 3_000
     wordy = Extractor({"type": "object", "properties": {"note": {"type": "string"}}, "required": ["note"]}, "{text}")
-    price = find_price(wordy.model)
+    price = estimate(open_source(messages(1)), wordy).prices["standard"]
     assert price is not None
     for faults in ("", "malformed=0.05,503=0.05,failed=0.03,continuation=0.02"):
         emulator = Emulator(

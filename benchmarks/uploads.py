@@ -29,7 +29,6 @@ import polars as pl
 from pydantic_core import from_json
 
 from extract import Client, Emulator
-from extract.emulator.messages import WireRequest, WireResponse
 from extract.testing import running_server
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -49,7 +48,7 @@ class Service(Emulator):
         super().__init__(clock=lambda: time.monotonic() + self.later, **options)
 
     @contextmanager
-    def exchange(self, request: WireRequest) -> Iterator[WireResponse]:
+    def exchange(self, request: Any) -> Iterator[Any]:
         if request.headers.get("x-goog-upload-command") == "start":
             self.began[from_json(request.body)["file"]["display_name"]] += 1
         with super().exchange(request) as response:

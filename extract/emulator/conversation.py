@@ -10,11 +10,11 @@ from itertools import pairwise
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, TypeAlias
 
+from extract.extractor.prompts import REPAIR_OPENING
 from extract.json_types import JsonObject
 
 __all__ = [
     "CHARACTERS_PER_TOKEN",
-    "REPAIR_OPENING",
     "Examples",
     "InputPrefix",
     "Kind",
@@ -33,8 +33,6 @@ __all__ = [
     "turns_of",
 ]
 
-# How a request to correct an answer begins. Written here again: the emulator judges what is sent, and a test compares.
-REPAIR_OPENING = "Your last answer does not fit the schema."
 
 Kind: TypeAlias = Literal["ask", "repair", "continue"]
 Examples: TypeAlias = tuple[tuple[str, str], ...]

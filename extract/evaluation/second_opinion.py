@@ -31,7 +31,6 @@ from extract.interactions.decisions import (
     Question,
 )
 from extract.interactions.usage import Usage
-from extract.json_types import JsonObject
 
 __all__ = ["FieldCheck", "LabelCheck", "check_labels"]
 
@@ -102,7 +101,7 @@ class LabelCheck:
                 return one
         raise KeyError(name)
 
-    def to_dict(self) -> JsonObject:
+    def to_dict(self) -> dict[str, Any]:
         """Return the counts as JSON; rows stay in `frame`."""
         fields = [asdict(one) | {"agreement": one.agreement} for one in self.fields]
         counts = {"requests": self.requests, "input_tokens": self.usage.input_tokens, "stopped": self.stopped}

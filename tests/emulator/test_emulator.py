@@ -10,7 +10,7 @@ import pytest
 from clocks import Clock
 from jsonschema import Draft202012Validator
 
-from extract.emulator import Emulator, Fault, WireRequest, WireResponse, conversation
+from extract.emulator import Emulator, Fault, WireRequest, WireResponse
 from extract.errors import ConfigError
 from extract.extractor.prompts import REPAIR_OPENING
 
@@ -478,7 +478,3 @@ def test_many_threads_lose_no_answer_and_no_count() -> None:
         thread.join()
     assert sorted(answers, key=int) == [str(number) for number in range(400)]
     assert emulator.stats()["by_status"] == {"200": 400}
-
-
-def test_the_emulator_knows_a_request_for_a_correction() -> None:
-    assert conversation.REPAIR_OPENING == REPAIR_OPENING
