@@ -19,7 +19,7 @@ from concurrent.futures import Future
 from concurrent.futures import thread as executors
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, cast
 
 import polars as pl
 from polars.io.plugins import register_io_source
@@ -124,16 +124,7 @@ class _Scans:
                 sink.reading.release()
 
     async def _run(self, sink: _QueueSink, cache: ResponseCache, limit: int | None) -> Run:
-        options: RunKeywords = {
-            **self._options,
-            "cache": cache,
-            "output": None,
-            "sink": sink,
-            "overwrite": False,
-            "errors": "null",
-            "limit": limit,
-            "pipeline": None,
-        }
+        options = cast("RunKeywords", {**self._options, "cache": cache, "sink": sink, "limit": limit, "errors": "null"})
         started: asyncio.Future[Scheduler] = asyncio.get_running_loop().create_future()
         watch = asyncio.create_task(_stop_unread(started, sink))
         try:
