@@ -127,7 +127,8 @@ def _figures(facts: Facts) -> Iterator[tuple[str, str, str]]:
 
 
 _MANIFEST = (
-    ("pipeline", "pipeline"), ("model", "model"), ("service", "service"), ("service_tier", "service tier"),
+    ("pipeline", "pipeline"), ("note", "note"), ("model", "model"), ("service", "service"),
+    ("service_tier", "service tier"),
     ("started", "started"), ("input", "input"), ("columns", "columns read"), ("grounding", "grounded in"),
     ("row_id", "id column"), ("examples", "examples"), ("generation", "generation"), ("dialect", "dialect"),
     ("version", "version of extract"), ("extractor", "key of the extractor"),

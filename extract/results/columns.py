@@ -217,13 +217,15 @@ def _attempt_row(attempt: Attempt) -> dict[str, Any]:
 class OutputShape:
     """How outcomes become rows: which column names a row, what its new columns are called, where rejected rows go.
 
-    `errors`: "null" keeps rejected rows, with nulls; "split" leaves them out of the output.
+    `errors`: "null" keeps rejected rows, with nulls; "split" leaves them out of the output. `note` is said in the
+    output's manifest, and nowhere in its rows.
     """
 
     row_id: str | None = None
     prefix: str = ""
     errors: Literal["split", "null"] = "null"
     provenance: bool = False
+    note: str | None = None
 
     def __post_init__(self) -> None:
         if self.errors not in ("split", "null"):

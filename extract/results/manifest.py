@@ -42,6 +42,7 @@ def manifest_of(
     extractor = plan.extractor
     return {
         "pipeline": pipeline,
+        "note": shape.note,
         "extractor": plan.key.hex(),
         "model": extractor.model,
         "version": version("extract-interactions"),

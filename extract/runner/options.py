@@ -106,6 +106,7 @@ class RunKeywords(LazyKeywords, total=False):
     errors: Literal["split", "null"] | None
     limit: int | None
     pipeline: str | None
+    note: str | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,6 +66,7 @@ def run(
     inline_limit: int = INLINE_BYTES,
     keep_files: bool = False,
     pipeline: str | None = None,
+    note: str | None = None,
     progress: bool | None = None,
     on_event: Callable[[Progress], None] | None = None,
 ) -> Run:
@@ -90,6 +91,7 @@ def run(
     - `cache`: a path or ResponseCache; answers in it are not asked again.
     - `overwrite`: True lets `output` replace a file that this pipeline did not write.
     - `pipeline`: the name in the output's footer, by default that of the schema.
+    - `note`: your own words for the footer and the report, such as what this run tries.
 
     What the output looks like:
 

@@ -673,3 +673,11 @@ def test_without_its_extra_the_error_names_it(letters: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip().endswith("pip install 'extract-interactions[report]'")
+
+
+def test_a_note_stands_in_the_footer_and_in_the_report(tmp_path: Path) -> None:
+    output = tmp_path / "out.parquet"
+    run(["I love it"], Extractor(["praise", "complaint"], "{text}"), offline=True, output=output, note="<b>shorter</b>")
+    assert read_manifest(output)["note"] == "<b>shorter</b>"
+    page = write_report(output, tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "&lt;b&gt;shorter&lt;/b&gt;" in page
