@@ -127,3 +127,10 @@ def test_an_output_and_a_clash_of_names_are_refused_at_once(table: Path) -> None
         asked(table, Emulator(), output="x.parquet")
     with pytest.raises(ConfigError, match="already columns named"):
         pl.LazyFrame({"text": ["a"], "value": ["b"]}).extract.run(SHOUT, offline=True)
+
+
+@pytest.mark.parametrize("options", [{"provenance": True}, {"provenance": True, "samples": 3}])
+def test_a_column_of_the_output_in_the_input_is_refused_before_anything_is_collected(options: dict[str, Any]) -> None:
+    taken = pl.LazyFrame({"text": ["a"], "_extract": [1]})
+    with pytest.raises(ConfigError, match="_extract"):
+        taken.extract.run(SHOUT, offline=True, **options)
