@@ -79,7 +79,8 @@ def tool_loop(request: Request, *, max_rounds: int = 8) -> Operation[Request | C
         if len(interactions) > max_rounds:
             names = ", ".join(call.name for call in interaction.calls)
             raise Unfinished(
-                f"the model still calls functions after {max_rounds} rounds: {names}", status="requires_action"
+                f"the model still calls functions after {max_rounds} rounds: {names}; allow more of them",
+                status="requires_action",
             )
         results: tuple[FunctionResult, ...] = yield CallFunctions(interaction.calls)
         answered += results
