@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from enum import Enum
 from typing import Annotated, Any, Literal, Unpack
 
@@ -91,7 +92,8 @@ def classify(
     label_field = Field(description=_described(meanings) or None)
     fields: dict[str, Any] = {name: (_several(one) if multiple else one, label_field)}
     schema = create_model("Classification", **fields)
-    return _run(data, schema, column, prompt, system or (_MANY if multiple else _ONE), model, options, examples, name)
+    system = system or (_MANY if multiple else _ONE)
+    return _run(data, _Task(schema, system, model, column, prompt, tuple(examples), name), options)
 
 
 @checks_keywords(RunKeywords, as_in=run)
@@ -120,7 +122,7 @@ def moderate(
     broken = (_several(Literal[tuple(meanings)]), Field(description=words))
     why = Field(description="One short sentence: what breaks the policies; null if nothing does.")
     schema = create_model("Moderation", __base__=_Verdict, categories=broken, reason=(str | None, why))
-    return _run(data, schema, column, prompt, system or _JUDGE, model, options)
+    return _run(data, _Task(schema, system or _JUDGE, model, column, prompt), options)
 
 
 class _Verdict(BaseModel):
@@ -137,31 +139,33 @@ def _several(choice: Any) -> Any:
     return Annotated[list[choice], AfterValidator(lambda chosen: list(dict.fromkeys(chosen)))]
 
 
-def _run(
-    data: Any,
-    schema: type[BaseModel],
-    column: str | None,
-    prompt: str | None,
-    system: str,
-    model: str,
-    options: RunKeywords,
-    examples: Iterable[tuple[str, Any]] = (),
-    answer: str = "",
-) -> Run:
+@dataclass(frozen=True, slots=True)
+class _Task:
+    """What a task asks. `examples` are pairs of a text and its answer, which stands under the name `answer`."""
+
+    schema: type[BaseModel]
+    system: str
+    model: str
+    column: str | None
+    prompt: str | None
+    examples: tuple[tuple[str, Any], ...] = ()
+    answer: str = ""
+
+    def extractor(self, inputs: pl.Schema) -> Extractor:
+        """Return the extractor for an input. ConfigError where it is not clear which column holds the text."""
+        column = self.column
+        if self.prompt is None:
+            column = column or _only_text(inputs)
+        prompt = _place(column or "") if self.prompt is None else self.prompt
+        read = column or next(iter(Template.parse(prompt).columns), "")
+        examples = tuple(Example({read: text}, {self.answer: label}) for text, label in self.examples)
+        return Extractor(self.schema, prompt, model=self.model, system=self.system, examples=examples)
+
+
+def _run(data: Any, task: _Task, options: RunKeywords) -> Run:
     # `run` gets a path as it is, so that it can refuse an output inside of the input; all else is opened once, here.
     source = open_source(data)
-    if prompt is None:
-        column = column or _only_text(source.schema)
-        prompt = _place(column)
-    read = column or next(iter(Template.parse(prompt).columns), "")
-    extractor = Extractor(
-        schema,
-        prompt,
-        model=model,
-        system=system,
-        examples=tuple(Example({read: text}, {answer: label}) for text, label in examples),
-    )
-    return run(data if isinstance(data, str | os.PathLike) else source, extractor, **options)
+    return run(data if isinstance(data, str | os.PathLike) else source, task.extractor(source.schema), **options)
 
 
 def _only_text(schema: pl.Schema) -> str:
