@@ -5,11 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from extract.io.endings import TABLES
 from extract.io.sinks.formats import SINKS
 
 __all__ = ["inputs", "outputs", "pipelines"]
-
-_TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".xlsx")
 
 
 def pipelines(incomplete: str) -> list[str]:
@@ -19,7 +18,7 @@ def pipelines(incomplete: str) -> list[str]:
 
 def inputs(incomplete: str) -> list[str]:
     """Return the tables and the folders that begin with `incomplete`; a folder can be an input, too."""
-    return list(_matching(incomplete, _TABLES))
+    return list(_matching(incomplete, TABLES))
 
 
 def outputs(incomplete: str) -> list[str]:

@@ -17,7 +17,7 @@ from extract.extractor.extractor import Extractor
 from extract.interactions.client import Client
 from extract.interactions.endpoint import GOOGLE_URL, Endpoint
 from extract.io.cache.response_cache import ResponseCache
-from extract.io.sources import Source, open_source, take_rows
+from extract.io.sources import Source, open_source
 from extract.json_types import JsonObject
 from extract.limits.pricing import money
 from extract.results.estimate import Estimate, PaidSample
@@ -58,9 +58,7 @@ def estimate_command(
     extractor = load_pipeline(pipeline)
     if model:
         extractor = replace(extractor, model=model)
-    source = open_source(data)
-    if limit is not None:
-        source = take_rows(source, limit)
+    source = open_source(data, limit=limit)
     paid = None if paid_sample is None else _pay(source, extractor, paid_sample, cache, base_url)
     with ResponseCache(cache, read_only=True) if cache is not None and cache.exists() else nullcontext() as answers:
         result = estimate(source, extractor, endpoint=_endpoint(base_url), cache=answers, paid=paid, samples=samples)

@@ -20,7 +20,7 @@ from extract.cli.terminal import INTERRUPTED, exit_status, say_warnings
 from extract.errors import ConfigError
 from extract.extractor.extractor import Extractor
 from extract.interactions.client import Client
-from extract.io.sources import open_source, take_rows
+from extract.io.sources import open_source
 from extract.limits.budget import Budget
 from extract.limits.limits import Limits
 from extract.results.progress import Progress
@@ -117,7 +117,7 @@ def _check(typed: Mapping[str, Any]) -> None:
 
 def _show(result: Run, data: str, extractor: Extractor, keywords: RunKeywords) -> None:
     limit = keywords.get("limit")
-    source = open_source(data) if limit is None else take_rows(open_source(data), limit)
+    source = open_source(data, limit=limit)
     rows = limit or _SHOWN
     show_rows(result, source, extractor, rows=rows, prefix=keywords.get("prefix", ""), row_id=keywords.get("row_id"))
     if limit is None and result.totals.rows > rows:

@@ -149,6 +149,7 @@ KINDS: dict[str, FaultKind] = {
         description="429 with RetryInfo of 0.5 s in the body",
         response=rpc_response(429, "RESOURCE_EXHAUSTED", TOO_FAST, [RETRY_INFO]),
     ),
+    "408": FaultKind(description="408", response=error_response(408, "request_timeout", "The request timed out.")),
     "500": FaultKind(description="500", response=error_response(500, "api_error", "An internal error occurred.")),
     "503": FaultKind(description="503", response=error_response(503, "service_unavailable", OVERLOADED)),
     "504": FaultKind(description="504", response=error_response(504, "deadline_exceeded", "The deadline passed.")),

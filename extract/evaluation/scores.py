@@ -18,7 +18,8 @@ from extract.evaluation.tables import Figure, aligned, figure, html_table, share
 __all__ = ["Evaluation", "FieldKind", "FieldScore"]
 
 #: The figures that may have an interval: attribute of FieldScore -> heading in tables ("" for none), and its format.
-#: A new one needs a line here, an attribute of FieldScore and its computation in evaluate.py.
+#: A new one needs a line here, an attribute of FieldScore and its computation in evaluate.py; its name in `_SHOWN` puts
+#: it into tables.
 _FIGURES: Final = {
     "exact": ("exact", share),
     "normalised": ("normalised", share),

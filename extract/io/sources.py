@@ -44,16 +44,22 @@ class Source:
     once: bool = False
 
 
-def open_source(data: Any) -> Source:
+def open_source(data: Any, *, limit: int | None = None) -> Source:
     """Return the source for a frame or series of any library, rows as mappings, a path, a glob or an address.
 
-    Text files are read through once, so that a broken row is a ConfigError before the first paid request.
+    `limit` takes only the first rows. Text files are read through once, so that a broken row is a ConfigError before
+    the first paid request.
 
     >>> from extract import open_source
     >>> source = open_source(["I love it", "It broke"])
     >>> source.height, source.schema.names()
     (2, ['text'])
     """
+    source = _opened(data)
+    return source if limit is None else take_rows(source, limit)
+
+
+def _opened(data: Any) -> Source:
     if isinstance(data, Source):
         return data
     if isinstance(data, str | os.PathLike):

@@ -24,18 +24,21 @@ __all__ = ["Rerun"]
 
 _POSITION = "\0position"
 _NOWHERE = Endpoint(api_key="none", name="nowhere")  # prompts are the same for every service, and not sent here
-# Options about where all rows come from and go to: they do not apply when rejected rows of a frame run on their own.
-_OPTIONS_OF_THE_WHOLE = ("output", "overwrite", "errors", "limit", "retry_rejected")
 
 
 @dataclass(frozen=True, slots=True)
 class Rerun:
-    """The arguments of a run; `run` is the function `run` itself. `data` is what the user passed, never copied."""
+    """The arguments of a run; `run` is the function `run` itself. `data` is what the user passed, never copied.
+
+    `row_options` names the options that a row is asked with; the others are about all rows, where they come from and go
+    to, and do not apply when rejected rows of a frame run alone.
+    """
 
     data: Any
     extractor: Extractor
     options: Mapping[str, Any]
     run: Callable[..., Run]
+    row_options: Collection[str]
 
     def retry(self, run: Run) -> Run:
         """Return a run of all rows in which the failed ones were sent again."""
@@ -56,7 +59,7 @@ class Rerun:
     def _patched(self, run: Run) -> Run:
         """Run the failed rows of a frame alone, and put them back in their places."""
         frame, failed = run.frame, run.details.failed_places
-        options = {name: value for name, value in self.options.items() if name not in _OPTIONS_OF_THE_WHOLE}
+        options = {name: self.options[name] for name in self.row_options if name in self.options}
         rows = frame[failed].select(frame.columns[: run.details.input_columns])
         again = self.run(rows, self.extractor, **options, retry_rejected=True)
         others = frame.with_row_index(_POSITION).filter(~pl.col(_POSITION).is_in(failed.implode()))

@@ -1,7 +1,9 @@
 """The options of a run as frozen values, and the one list of its keywords. Values are checked where they are made.
 
-A new option is a field of one of the values here, a name in `AskKeywords` or `RunKeywords` below them, a keyword of
-`run`, and an option of `extract run`; a test compares the four lists.
+A new option is a field of one of the values here, a name in one of the three lists of keywords below them, a keyword of
+`run`, and an option of `extract run`; a test compares the lists. Which of the three says where the option holds: for
+every row that is asked, on a cluster too (`AskKeywords`); for a lazy frame and a retry of rejected rows as well
+(`LazyKeywords`); only for a run over a whole input (`RunKeywords`).
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from extract.results.progress import Progress
 __all__ = [
     "INLINE_BYTES",
     "MAX_SAMPLES",
+    "ROW_OPTIONS",
     "AnswerRules",
     "AskKeywords",
     "LazyKeywords",
@@ -107,6 +110,10 @@ class RunKeywords(LazyKeywords, total=False):
     limit: int | None
     pipeline: str | None
     note: str | None
+
+
+#: What a retry of rejected rows is told: all but what is about the whole input or output, and `retry_rejected` itself.
+ROW_OPTIONS = frozenset(LazyKeywords.__annotations__) - {"retry_rejected"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

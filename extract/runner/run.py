@@ -16,7 +16,7 @@ from extract.interactions.client import AsyncClient, Client
 from extract.interactions.requests import ServiceTier
 from extract.io.cache.response_cache import ResponseCache
 from extract.io.sinks.base import Sink
-from extract.io.sources import open_source, take_rows
+from extract.io.sources import open_source
 from extract.limits.budget import Budget
 from extract.limits.limits import Limits
 from extract.limits.pricing import money
@@ -30,7 +30,7 @@ from extract.results.run import Run
 from extract.runner.assembly import check_extractor, ending_of, make_parts, open_target
 from extract.runner.gc_pause import gc_paused
 from extract.runner.keywords import checks_keywords
-from extract.runner.options import INLINE_BYTES, OutputTarget, RunKeywords, RunOptions
+from extract.runner.options import INLINE_BYTES, ROW_OPTIONS, OutputTarget, RunKeywords, RunOptions
 from extract.runner.parts import RunParts
 from extract.runner.scheduler import Scheduler
 from extract.runner.service import open_client
@@ -86,7 +86,7 @@ def run(
 
     Where rows and answers go:
 
-    - `output`: a .parquet, .csv or .jsonl path to stream to; without it the rows come back in `Run.frame`.
+    - `output`: a .parquet, .csv, .jsonl or .ndjson path to stream to; without it the rows come back in `Run.frame`.
     - `sink`: a Sink that takes the frames in place of memory or a file.
     - `cache`: a path or ResponseCache; answers in it are not asked again.
     - `overwrite`: True lets `output` replace a file that this pipeline did not write.
@@ -168,7 +168,7 @@ async def ask_all(
         )
         client = await stack.enter_async_context(service)
         plan = compile_extractor(extractor, client.endpoint, service_tier=options.service_tier)
-        source = open_source(data) if options.limit is None else take_rows(open_source(data), options.limit)
+        source = open_source(data, limit=options.limit)
         plan = plan.fitted(list(source.schema))
         pipeline = target.pipeline or plan.schema.name
         sink = open_target(target, pipeline, data)
@@ -187,7 +187,7 @@ async def ask_all(
         result = await _ask(runner, parts, opened, on_start)
     # Without an output or a cache, rejected rows are asked again from `Run.frame`: the input need not stay in memory.
     rerun_data = data if result.output or keywords.get("cache") else None
-    result.details.rerun = Rerun(rerun_data, extractor, keywords, run)
+    result.details.rerun = Rerun(rerun_data, extractor, keywords, run, ROW_OPTIONS)
     return result
 
 

@@ -16,11 +16,15 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from extract import ConfigError, ExtractError, Extractor, OutputError, Sink, run
-from extract.cli.completion import outputs
-from extract.io.sinks.formats import SINKS
+from extract.cli.completion import inputs, outputs
+from extract.io import sources
+from extract.io.endings import TABLES
+from extract.io.sinks.formats import SINKS, one_of
 from extract.io.sinks.frame import FrameSink
 from extract.io.sinks.open import check_output, open_sink, read_manifest, write_errors
+from extract.io.sources import open_source
 
+ENDINGS = [ending.removeprefix(".") for ending in SINKS]
 SCHEMA = pl.Schema(
     {
         "id": pl.Int64,
@@ -78,7 +82,7 @@ def test_the_footer_says_where_a_file_came_from(tmp_path: Path) -> None:
     assert json.loads(pq.read_metadata(path).metadata[b"extract"])["pipeline"] == "p"
 
 
-@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
+@pytest.mark.parametrize("ending", ENDINGS)
 def test_no_rows_still_make_a_readable_file(tmp_path: Path, ending: str) -> None:
     path = write(tmp_path / f"o.{ending}")
     if ending == "parquet":
@@ -106,7 +110,7 @@ def test_jsonl_holds_one_object_a_row(tmp_path: Path) -> None:
     assert len(lines) == 2
 
 
-@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
+@pytest.mark.parametrize("ending", ENDINGS)
 def test_a_reader_never_sees_half_a_file(tmp_path: Path, ending: str) -> None:
     path = tmp_path / f"o.{ending}"
     path.write_text("the last run's result")
@@ -121,7 +125,7 @@ def test_a_reader_never_sees_half_a_file(tmp_path: Path, ending: str) -> None:
     assert sorted(item.name for item in tmp_path.iterdir()) == [f"o.{ending}"]
 
 
-@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
+@pytest.mark.parametrize("ending", ENDINGS)
 def test_an_abandoned_output_leaves_nothing(tmp_path: Path, ending: str) -> None:
     sink = open_sink(tmp_path / f"o.{ending}")
     sink.open(SCHEMA, {})
@@ -142,7 +146,7 @@ def test_an_output_that_cannot_be_is_refused(tmp_path: Path, name: str) -> None:
         open_sink(tmp_path / name)
 
 
-@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
+@pytest.mark.parametrize("ending", ENDINGS)
 def test_a_full_disk_is_one_line(ending: str, tmp_path: Path) -> None:
     (tmp_path / f"o.{ending}.{os.getpid()}.part").symlink_to("/dev/full")
     sink = open_sink(tmp_path / f"o.{ending}")
@@ -302,3 +306,21 @@ def test_every_ending_of_the_table_is_offered_named_and_read_back(tmp_path: Path
         assert str(path) in outputs(str(tmp_path / "out"))
         with pytest.raises(ConfigError, match=re.escape(ending)):
             open_sink(tmp_path / "out.txt")
+
+
+def test_every_ending_that_can_be_written_can_be_read_and_is_offered(tmp_path: Path) -> None:
+    for ending in SINKS:
+        path = tmp_path / f"out{ending}"
+        run(TEXTS.head(2), EXTRACTOR, offline=True, output=path)
+        assert open_source(path).schema.names() == ["text", "value"]
+        assert str(path) in inputs(str(tmp_path / "out"))
+
+
+def test_the_endings_that_are_offered_are_those_that_have_a_reader() -> None:
+    assert set(TABLES) == set(sources._READERS)
+
+
+def test_people_are_told_every_ending() -> None:
+    readme = Path(__file__).parents[2] / "README.md"
+    assert one_of() in readme.read_text(encoding="utf-8")
+    assert one_of() in (run.__doc__ or "")

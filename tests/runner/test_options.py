@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import pickle
 import traceback
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,23 @@ import polars as pl
 import pytest
 from typer.main import get_command
 
-from extract import Budget, ConfigError, Extractor, Limits, classify, lazy_run, moderate, run, run_async
+from extract import (
+    Budget,
+    Client,
+    ConfigError,
+    Emulator,
+    Extractor,
+    Limits,
+    classify,
+    lazy_run,
+    moderate,
+    run,
+    run_async,
+)
 from extract.cli.app import app
 from extract.results.columns import OutputShape
 from extract.runner.options import (
+    ROW_OPTIONS,
     AnswerRules,
     AskKeywords,
     LazyKeywords,
@@ -135,3 +148,15 @@ def test_rejected_rows_stay_in_frames_and_leave_files(tmp_path: Path) -> None:
 
 def test_the_keywords_of_a_cluster_are_a_part_of_those_of_a_run() -> None:
     assert AskKeywords.__annotations__.keys() < LazyKeywords.__annotations__.keys() < RunKeywords.__annotations__.keys()
+
+
+def test_a_retry_of_rejected_rows_leaves_out_what_is_about_the_whole_output(tmp_path: Path) -> None:
+    answers = ["nonsense", '{"value": "praise"}', '{"value": "complaint"}']
+    emulator = Emulator(answers=answers)
+    client = Client("key", transport=emulator.transport)
+    options: Any = {"client": client, "limits": Limits(concurrency=1), "note": "first", "limit": 2}
+    first = run(pl.DataFrame({"text": ["a", "b", "c"]}), replace(TOPIC, repairs=0), **options)
+    assert first.totals.rejected == 1
+    again = first.retry_rejected()
+    assert again.frame["value"].to_list() == ["complaint", "praise"]
+    assert ROW_OPTIONS | {"retry_rejected"} == LazyKeywords.__annotations__.keys()

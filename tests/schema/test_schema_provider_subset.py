@@ -83,7 +83,7 @@ def test_no_keyword_is_forgotten_in_this_comparison() -> None:
     assert known - set(PROVIDER_KEYWORDS) == set(VALUES) | NOT_SENT
 
 
-def test_a_new_row_of_the_table_is_all_that_a_copied_keyword_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copied_keyword_needs_one_row_on_our_side(monkeypatch: pytest.MonkeyPatch) -> None:
     source = {"type": "object", "properties": {"code": {"type": "string", "pattern": "^[A-Z]+$"}}}
     assert [loss.keyword for loss in compile_schema(source).losses] == ["pattern"]
     table = {**PROVIDER_KEYWORDS, "pattern": ProviderKeyword(copied=True)}

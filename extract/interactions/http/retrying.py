@@ -45,7 +45,10 @@ __all__ = [
     "with_retries",
 ]
 
-_MAX_UNFINISHED = 3  # an unfinished answer is usually deterministic: more tries mostly cost money
+#: Failures that are not worth as many tries as `Retry.failures` allows. A further rule is a row here.
+_MAX_BY_KIND: dict[type[ExtractError], int] = {
+    Unfinished: 3,  # usually deterministic: more tries mostly cost money
+}
 Uniform = Callable[[float, float], float]
 
 _log = logging.getLogger("extract.http")
@@ -117,7 +120,8 @@ class stop_after_failures(stop_base):  # noqa: N801 - as above
             # The wait ahead counts: a call that would wake past its time gives up now rather than then.
             return (retry_state.seconds_since_start or 0.0) + retry_state.upcoming_sleep > self.retry.patience
         self.failures += 1
-        return self.failures >= (_MAX_UNFINISHED if isinstance(failure, Unfinished) else self.retry.failures)
+        limits = [limit for kind, limit in _MAX_BY_KIND.items() if isinstance(failure, kind)]
+        return self.failures >= min([self.retry.failures, *limits])
 
 
 def _failure(retry_state: RetryCallState) -> BaseException | None:

@@ -15,6 +15,6 @@ SINKS = {
 
 
 def one_of(endings: tuple[str, ...] = tuple(SINKS)) -> str:
-    """Return the endings as a person says them: `.parquet, .csv or .jsonl`."""
+    """Return the endings as a person says them: `.parquet, .csv, .jsonl or .ndjson`."""
     *others, last = endings
     return f"{', '.join(others)} or {last}" if others else last
