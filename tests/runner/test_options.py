@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 from typer.main import get_command
 
-from extract import Budget, ConfigError, Extractor, Limits, classify, lazy_run, moderate, run, run_async
+from extract import Budget, ConfigError, Extractor, Limits, Sink, classify, lazy_run, moderate, run, run_async
 from extract.cli.app import app
 from extract.results.columns import OutputShape
 from extract.runner.options import (
@@ -99,6 +99,13 @@ def test_a_name_that_is_near_none_is_told_which_there_are() -> None:
         run(FRAME, TOPIC, xyz=1)
 
 
+class OldSink(Sink):
+    """A sink with the `close` of an earlier version: called so, it would fail when all rows are paid for."""
+
+    def close(self, *, whole: bool) -> None:  # type: ignore[override]
+        """Finish."""
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -108,6 +115,8 @@ def test_a_name_that_is_near_none_is_told_which_there_are() -> None:
         ({"budget": "2"}, "budget is a number of US dollars or a Budget, not a str"),
         ({"output": "o.parquet", "sink": object()}, "output= and sink= both take the rows"),
         ({"sink": object()}, "make its class a subclass of extract.Sink"),
+        ({"sink": Sink}, r"sink= takes an object: Sink\(\), not the class"),
+        ({"sink": OldSink()}, r"close\(\) is called with whole= and manifest="),
     ],
 )
 def test_a_wrong_value_is_a_config_error(options: dict[str, Any], message: str) -> None:
