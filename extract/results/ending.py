@@ -39,8 +39,9 @@ class Opened:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """How a run went, on one machine or on many. `sink_lost`: the sink failed or was abandoned on the way.
+    """How a run went, on one machine or on many.
 
+    `sink_failed`: the sink could not take all rows. `sink_lost`: an interrupt has taken from it what it had.
     `failed_places` are the positions of `errors` in the input, counted from 0.
     """
 
@@ -51,6 +52,7 @@ class Ending:
     interrupted: bool
     errors: pl.DataFrame
     failed_places: pl.Series
+    sink_failed: bool = False
     sink_lost: bool = False
     rung: int = 0
     files_left: int = 0
@@ -105,7 +107,12 @@ def finish(opened: Opened, ending: Ending) -> Run:
 
 
 def _is_worthless(opened: Opened, ending: Ending) -> bool:
-    """Return whether the output is not worth keeping: a file without a row, or one that Ctrl-C broke off."""
-    if ending.sink_lost and ending.interrupted:
+    """Return whether the output is not worth keeping: a file without a row, or one that Ctrl-C broke off.
+
+    Rows in memory, or in a sink of the user's, are kept as far as they came, unless the sink itself has lost them.
+    """
+    if ending.interrupted and ending.sink_lost:
         return True
-    return opened.output is not None and ending.totals.valid == 0 and not ending.whole
+    if opened.output is None:
+        return False
+    return (ending.interrupted and ending.sink_failed) or (ending.totals.valid == 0 and not ending.whole)

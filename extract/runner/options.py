@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
+from inspect import signature
 from pathlib import Path
 from typing import Any, Literal, TypedDict, Unpack
 
@@ -174,12 +175,12 @@ class OutputTarget:
 
     @classmethod
     def of(cls, **keywords: Unpack[RunKeywords]) -> OutputTarget:
-        """Return the target for keywords of `run`. ConfigError for two of them, or for a sink without the methods."""
+        """Return the target for keywords of `run`. ConfigError for two of them, or for a sink that cannot be used."""
         output, cache, sink = keywords.get("output"), keywords.get("cache"), keywords.get("sink")
         if output is not None and sink is not None:
             raise ConfigError("output= and sink= both take the rows: leave one of them out")
-        if missing := [name for name in _SINK_MEMBERS if sink is not None and not hasattr(sink, name)]:
-            raise ConfigError(f"the sink has no {', '.join(missing)}: make its class a subclass of extract.Sink")
+        if sink is not None:
+            _check_sink(sink)
         return cls(
             path=None if output is None else Path(output),
             sink=sink,
@@ -192,6 +193,18 @@ class OutputTarget:
     def cache_path(self) -> Path | None:
         """The file of the cache, None without one."""
         return self.cache.path if isinstance(self.cache, ResponseCache) else self.cache
+
+
+def _check_sink(sink: Any) -> None:
+    """Raise ConfigError for what is no sink. `close` is called last: there an error would cost the whole run."""
+    if missing := [name for name in _SINK_MEMBERS if not hasattr(sink, name)]:
+        raise ConfigError(f"the sink has no {', '.join(missing)}: make its class a subclass of extract.Sink")
+    if isinstance(sink, type):
+        raise ConfigError(f"sink= takes an object: {sink.__name__}(), not the class")
+    try:
+        signature(sink.close).bind(whole=True, manifest={})
+    except TypeError:
+        raise ConfigError("the sink's close() is called with whole= and manifest=: give it both parameters") from None
 
 
 _SINK_MEMBERS = ("rows_at_once", "open", "write", "close", "abandon", "scan", "on_interrupt")

@@ -82,6 +82,11 @@ class Scheduler:
         return self.state.interrupted
 
     @property
+    def sink_lost(self) -> bool:
+        """True once an interrupt has taken from the sink what it was writing."""
+        return self._interrupts.sink_lost
+
+    @property
     def whole(self) -> bool:
         """True while nothing has cut the run short."""
         return not self.state.stopping

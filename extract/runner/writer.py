@@ -23,13 +23,13 @@ _GATHERED_BYTES = 4 * 1024 * 1024  # of finished rows that are gathered for one 
 class Writer:
     """Takes blocks by number, as they are finished, and hands them to the sink from the first to the last.
 
-    A sink gets blocks together, about `rows_at_once` rows each time. One that fails ends the run; once it is `lost`,
-    blocks are counted and dropped.
+    A sink gets blocks together, about `rows_at_once` rows each time. One that has `failed` ends the run; once it is
+    `lost`, blocks are counted and dropped.
     """
 
     def __init__(self, sink: Sink, state: RunState, interrupts: Interrupts) -> None:
         self._sink, self._state, self._interrupts = sink, state, interrupts
-        self._has_failed = False
+        self.failed = False
         self._finished = SpillBuffer()
         self._written = 0
         self._writing = False  # True for what has left the buffer, but the sink is not done with
@@ -39,7 +39,7 @@ class Writer:
     @property
     def lost(self) -> bool:
         """True once the sink has failed, or an interrupt has taken from it what it was writing."""
-        return self._has_failed or self._interrupts.sink_lost
+        return self.failed or self._interrupts.sink_lost
 
     async def room(self) -> None:
         """Wait while the sink is so far behind that no more should be read.
@@ -82,7 +82,7 @@ class Writer:
                     together, gathered = gathered, []
                     await self._hand_over(together)
             except OutputError as error:
-                self._has_failed = True
+                self.failed = True
                 self._state.stop(error)
             self._written += more
             self._writing = False

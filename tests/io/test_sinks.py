@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import pickle
 import re
+from collections.abc import Callable
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -15,7 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from polars.testing import assert_frame_equal
 
-from extract import ConfigError, ExtractError, Extractor, OutputError, Sink, run
+from extract import ConfigError, ExtractError, Extractor, OutputError, Run, Sink, run
 from extract.cli.completion import inputs, outputs
 from extract.io import sources
 from extract.io.endings import TABLES
@@ -23,6 +25,8 @@ from extract.io.sinks.formats import SINKS, one_of
 from extract.io.sinks.frame import FrameSink
 from extract.io.sinks.open import check_output, open_sink, read_manifest, write_errors
 from extract.io.sources import open_source
+from extract.runner.options import RunKeywords
+from extract.runner.run import ask_all
 
 ENDINGS = [ending.removeprefix(".") for ending in SINKS]
 SCHEMA = pl.Schema(
@@ -296,6 +300,60 @@ def test_a_sink_that_cannot_be_read_back_says_so() -> None:
     assert result.totals.valid == 3
     with pytest.raises(ExtractError, match="wrote no rows"):
         result.frame  # noqa: B018
+
+
+class Full(Shelf):
+    """A sink with room for one frame; Ctrl-C comes while it fails."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.interrupt, self.calls = list[Callable[[], object]](), list[str]()
+
+    def write(self, frame: pl.DataFrame) -> None:
+        if self.frames:
+            self.interrupt[0]()
+            raise OutputError("full")
+        super().write(frame)
+
+    def close(self, *, whole: bool, manifest: dict[str, Any]) -> None:
+        self.calls.append(f"close whole={whole}")
+
+    def abandon(self) -> None:
+        self.calls.append("abandon")
+
+
+async def interrupted(sink: Full | None, interrupt: list[Callable[[], object]]) -> Run:
+    loop = asyncio.get_running_loop()
+    options: RunKeywords = {"offline": True, "sink": sink}
+    return await ask_all(
+        TEXTS,
+        EXTRACTOR,
+        options,
+        lambda runner: interrupt.append(lambda: loop.call_soon_threadsafe(runner.interrupt)),
+    )
+
+
+def test_a_sink_that_fails_before_an_interrupt_is_closed_with_the_rows_it_has() -> None:
+    sink = Full()
+    result = asyncio.run(interrupted(sink, sink.interrupt))
+    assert result.interrupted
+    assert sink.calls == ["close whole=False"]
+
+
+def test_rows_in_memory_stay_where_a_later_one_is_lost_before_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupt = list[Callable[[], object]]()
+    frames = FrameSink.write
+
+    def write(self: FrameSink, frame: pl.DataFrame) -> None:
+        if len(self._frames) > 1:
+            interrupt[0]()
+            raise OutputError("rows put aside cannot be read back")
+        frames(self, frame)
+
+    monkeypatch.setattr(FrameSink, "write", write)
+    result = asyncio.run(interrupted(None, interrupt))
+    assert result.interrupted
+    assert 1_024 <= result.frame.height < TEXTS.height
 
 
 def test_every_ending_of_the_table_is_offered_named_and_read_back(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from extract import (
     Emulator,
     Extractor,
     Limits,
+    Sink,
     classify,
     lazy_run,
     moderate,
@@ -112,6 +113,13 @@ def test_a_name_that_is_near_none_is_told_which_there_are() -> None:
         run(FRAME, TOPIC, xyz=1)
 
 
+class OldSink(Sink):
+    """A sink with the `close` of an earlier version: called so, it would fail when all rows are paid for."""
+
+    def close(self, *, whole: bool) -> None:  # type: ignore[override]
+        """Finish."""
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -121,6 +129,8 @@ def test_a_name_that_is_near_none_is_told_which_there_are() -> None:
         ({"budget": "2"}, "budget is a number of US dollars or a Budget, not a str"),
         ({"output": "o.parquet", "sink": object()}, "output= and sink= both take the rows"),
         ({"sink": object()}, "make its class a subclass of extract.Sink"),
+        ({"sink": Sink}, r"sink= takes an object: Sink\(\), not the class"),
+        ({"sink": OldSink()}, r"close\(\) is called with whole= and manifest="),
     ],
 )
 def test_a_wrong_value_is_a_config_error(options: dict[str, Any], message: str) -> None:
