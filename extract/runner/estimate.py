@@ -23,7 +23,7 @@ from extract.interactions.dialects import decode
 from extract.interactions.endpoint import GOOGLE_URL, Endpoint
 from extract.interactions.usage import Usage
 from extract.io.cache.response_cache import ResponseCache
-from extract.io.sources import Source
+from extract.io.sources import Source, open_source
 from extract.limits.pricing import PRICE_SOURCE, find_price
 from extract.results.estimate import Estimate, PaidSample
 from extract.results.run import Run
@@ -77,7 +77,7 @@ class _Survey:
 
 
 def estimate(
-    source: Source,
+    source: Any,
     extractor: Extractor,
     *,
     endpoint: Endpoint | None = None,
@@ -87,14 +87,15 @@ def estimate(
 ) -> Estimate:
     """Return what a run of `extractor` over `source` would send and cost. Sends nothing; raises the errors of a run.
 
-    `endpoint` is the service (by default Google), `cache` holds earlier answers, and `paid` is a sample that shows what
-    answers really use. `samples` is how often each row is asked.
+    `source` is what `run` takes as `data`. `endpoint` is the service (by default Google), `cache` holds earlier
+    answers, and `paid` is a sample that shows what answers really use. `samples` is how often each row is asked.
 
-    >>> from extract import Extractor, estimate, open_source
-    >>> estimate(open_source(["I love it", "It broke"]), Extractor(["praise", "complaint"], "{text}")).requests
+    >>> from extract import Extractor, estimate
+    >>> estimate(["I love it", "It broke"], Extractor(["praise", "complaint"], "{text}")).requests
     2
     """
     AnswerRules(samples=samples).check(extractor.generation)
+    source = open_source(source)
     plan = _plan(source, extractor, endpoint)
     rows = _different(source, plan)
     survey = _survey(source, plan, rows, cache, samples)

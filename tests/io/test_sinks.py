@@ -25,6 +25,7 @@ from extract.io.sinks.formats import SINKS, one_of
 from extract.io.sinks.frame import FrameSink
 from extract.io.sinks.open import check_output, open_sink, read_manifest, write_errors
 from extract.io.sources import open_source
+from extract.json_types import JsonObject
 from extract.runner.options import RunKeywords
 from extract.runner.run import ask_all
 
@@ -354,6 +355,33 @@ def test_rows_in_memory_stay_where_a_later_one_is_lost_before_an_interrupt(monke
     result = asyncio.run(interrupted(None, interrupt))
     assert result.interrupted
     assert 1_024 <= result.frame.height < TEXTS.height
+
+
+def test_a_sink_without_write_cannot_be_made() -> None:
+    class Typo(Sink):
+        def wirte(self, frame: pl.DataFrame) -> None: ...
+
+    with pytest.raises(TypeError, match="write"):
+        Typo()  # type: ignore[abstract]
+
+
+@pytest.mark.parametrize("where", ["write", "close"])
+def test_an_output_error_of_a_sink_ends_the_run_with_its_reason_and_anything_else_is_raised(where: str) -> None:
+    class Broken(Sink):
+        def __init__(self, error: Exception) -> None:
+            self.error = error
+
+        def write(self, frame: pl.DataFrame) -> None:
+            if where == "write":
+                raise self.error
+
+        def close(self, *, whole: bool, manifest: JsonObject) -> None:
+            raise self.error
+
+    result = run(TEXTS.head(3), EXTRACTOR, offline=True, sink=Broken(OutputError("the table is gone")))
+    assert (str(result.stopped), result.totals.valid) == ("the table is gone", 3)
+    with pytest.raises(RuntimeError, match="a bug"):
+        run(TEXTS.head(3), EXTRACTOR, offline=True, sink=Broken(RuntimeError("a bug")))
 
 
 def test_every_ending_of_the_table_is_offered_named_and_read_back(tmp_path: Path) -> None:

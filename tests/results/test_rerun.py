@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 from pydantic import BaseModel
 
-from extract import Client, ConfigError, Emulator, Extractor, Limits, OutputError, Progress, Run, run
+from extract import Client, ConfigError, Emulator, Extractor, Limits, Loss, OutputError, Progress, Run, run
 
 LABEL = Extractor(["good", "bad"], "Which? {text}", repairs=0)
 INVOICES = Path(__file__).parents[2] / "sample_data"
@@ -238,6 +239,40 @@ def test_a_run_pickled_by_an_earlier_version_loads() -> None:
     assert (again.details.input_columns, again.details.manifest) == (1, {})
     with pytest.raises(ConfigError, match="pickle"):
         again.sample()
+
+
+EARLIER_PLACES = {
+    "extract.results.run Run": "extract.results Run",
+    "extract.results.progress Totals": "extract.results Totals",
+    "extract.interactions.usage Usage": "extract.types Usage",
+    "extract.schema.losses Loss": "extract.types Loss",
+    "extract.limits.budget BudgetMeter": "extract.budget Purse",
+    "extract.limits.budget Budget": "extract.budget Budget",
+    "extract.limits.budget Amount": "extract.budget Amount",
+}
+
+
+def named_in_a_pickle(place: str) -> bytes:
+    """Return how a pickle of protocol 2 names a class."""
+    return "c{}\n{}\n".format(*place.split()).encode()
+
+
+def test_a_pickle_of_an_earlier_version_finds_the_classes_that_have_moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    result = run(rows(9), LABEL, client=Client("key", transport=Moody().emulator.transport), budget=1.0)
+    result = replace(result, losses=(Loss("$.value", "pattern", "^x"),))
+    _, state = result.__getstate__()
+    details = state.pop("details")
+    earlier = {"_schema": details.schema, "_frame": details.frame, "_recipe": None}
+    monkeypatch.setattr(Run, "__getstate__", lambda _: (None, state | earlier))
+    stored = pickle.dumps(result, protocol=2)
+    for now, before in EARLIER_PLACES.items():
+        assert named_in_a_pickle(now) in stored
+        stored = stored.replace(named_in_a_pickle(now), named_in_a_pickle(before))
+    again: Run = pickle.loads(stored)
+    assert_frame_equal(again.frame, result.frame)
+    assert (again.totals, again.losses, again.budget) == (result.totals, result.losses, result.budget)
+    with pytest.raises(ImportError):
+        exec("from extract.results import Outcome")  # only what a pickle asks for is there
 
 
 @pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])

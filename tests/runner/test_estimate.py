@@ -53,6 +53,16 @@ def test_a_small_table_is_read_whole_and_leaves_no_doubt() -> None:
     assert found.input_interval == (found.input_tokens, found.input_tokens)
 
 
+def test_an_estimate_takes_the_data_that_a_run_takes(tmp_path: Path) -> None:
+    table = pl.DataFrame({"text": ["a bug", "a bill"]})
+    table.write_csv(tmp_path / "in.csv")
+    expected = estimate(open_source(table), LABELS)
+    for data in (table, table.lazy(), table["text"].to_list(), table.to_dicts(), tmp_path / "in.csv"):
+        assert estimate(data, LABELS) == expected
+    with pytest.raises(ConfigError, match="cannot be read as input"):
+        estimate(5, LABELS)
+
+
 def test_the_same_table_gives_the_same_estimate() -> None:
     table = open_source(rows(5_000, 2))
     assert estimate(table, LABELS) == estimate(table, LABELS)

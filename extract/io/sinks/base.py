@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from glob import escape
@@ -20,9 +21,10 @@ __all__ = ["Destination", "FileSink", "Sink", "check_types", "unwritable"]
 class Sink(Protocol):
     """Takes the frames of a run, in the order of the input: `run(..., sink=MySink())`.
 
-    Subclass it and write what differs; only `write` has no default worth keeping. Calls come one at a time, from a
-    thread of the run: `open`, `write` as often as there are rows, then `close` or `abandon`. What `open`, `write` and
-    `close` raise stops the run: OutputError says why in one line, and what was paid for is kept in the cache.
+    Subclass it and write what differs; only `write` has no default. Calls come one at a time, from a thread of the run:
+    `open`, `write` as often as there are rows, then `close` or `abandon`. Where `write` or `close` fails, raise
+    OutputError with the reason in one line: requests in flight finish, their answers go to the cache, and `Run.stopped`
+    is that error. Any other exception is raised by `run`, and answers to requests in flight are lost.
 
         class Rows(Sink):
             def __init__(self):
@@ -39,6 +41,7 @@ class Sink(Protocol):
         """Prepare for frames of `schema`. `manifest` says what is asked, by what; no row has been asked yet."""
         return
 
+    @abstractmethod
     def write(self, frame: pl.DataFrame) -> None:
         """Take the next rows."""
 
