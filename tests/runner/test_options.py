@@ -116,8 +116,9 @@ def test_a_name_that_is_near_none_is_told_which_there_are() -> None:
 class OldSink(Sink):
     """A sink with the `close` of an earlier version: called so, it would fail when all rows are paid for."""
 
-    def close(self, *, whole: bool) -> None:  # type: ignore[override]
-        """Finish."""
+    def write(self, frame: pl.DataFrame) -> None: ...
+
+    def close(self, *, whole: bool) -> None: ...  # type: ignore[override]  # that is the mistake
 
 
 @pytest.mark.parametrize(
