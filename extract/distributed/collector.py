@@ -110,7 +110,7 @@ class Collector:
             totals.by_kind[kind] = totals.by_kind.get(kind, Usage()) + one.usage
         return state
 
-    def ending(self, job: Job, schema_key: bytes) -> Ending:
+    def ending(self, job: Job) -> Ending:
         """Return how the run went, once all blocks are read."""
         state = self._update_costs(job.actors)
         self.timeline.add(Sample(self.seconds, self.totals.rows, 0), last=True)
@@ -124,8 +124,6 @@ class Collector:
             interrupted=self.interrupted,
             errors=pl.concat([error_schema(id_type).to_frame(), *self._errors]),
             failed_places=pl.concat([pl.Series(dtype=pl.Int64), *self._failed]),
-            rung=result_of(lambda: job.actors.cache.rung.remote(schema_key)),
-            files_left=result_of(job.actors.cache.close_files.remote),
             meter=None if budget is None else BudgetMeter(budget, state.spent, peak=state.peak),
         )
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 import ray
 from ray.data import DataContext, Dataset
 
+from extract.distributed.actors import result_of
 from extract.distributed.cluster import ClusterSpec, cluster
 from extract.distributed.collector import Collector
 from extract.distributed.dataset import BLOCK_ROWS, cache_path, make_job, with_columns
@@ -78,7 +79,11 @@ def run_on_ray(
             with on_signals(collector.interrupter(job.actors)):
                 dataset = _dataset(paths, options.limit, job, _useful_workers(spec.workers, collector.height))
                 collector.collect(dataset, job.actors)
-            return finish(opened, collector.ending(job, plan.schema_key))
+            result = finish(opened, collector.ending(job))
+            # Only now: an actor that fails here must not cost the output.
+            result.rung = result_of(lambda: job.actors.cache.rung.remote(plan.schema_key))
+            result.files_left = result_of(job.actors.cache.close_files.remote)
+            return result
         except BaseException:
             sink.abandon()
             raise

@@ -147,7 +147,7 @@ class RequestSender:
             return following
 
         request = replace(self.plan.request, input=tuple(turns))
-        await drive_async(tool_loop(request, max_rounds=self.plan.extractor.tool_rounds), perform)
+        await drive_async(tool_loop(request, max_rounds=self.plan.extractor.tool_rounds, option="tool_rounds"), perform)
         return whole
 
     async def _whole(self, body: bytes, tokens: int, mode: SendMode, trace: RecordTrace) -> Interaction:

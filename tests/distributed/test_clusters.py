@@ -397,7 +397,7 @@ class TestOnACluster:
         job: Any = SimpleNamespace(actors=SimpleNamespace(quota=actor, cache=actor), options=RunOptions())
         path = tmp_path / "out.parquet"
         opened = Opened(sink=sink, output=path, schema=schema, input_columns=1, manifest={}, losses=())
-        result = finish(opened, collected.ending(job, b"key"))
+        result = finish(opened, collected.ending(job))
         assert result.output == tmp_path / "out.partial.parquet"
         assert "2 rows were not reached" in str(result.stopped)
 

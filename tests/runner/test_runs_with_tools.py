@@ -72,6 +72,7 @@ def test_calls_that_never_end_are_one_row_s_error() -> None:
     assert result.frame["value"].to_list() == ["found", "found", None]
     assert result.errors["row_id"].to_list() == [2]
     assert "after 3 rounds" in result.errors["message"][0]
+    assert "raise tool_rounds" in result.errors["message"][0]
     assert emulator.stats()["requests"] == 2 + 4
 
 

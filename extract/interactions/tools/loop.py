@@ -63,12 +63,15 @@ class ToolRun:
         return total
 
 
-def tool_loop(request: Request, *, max_rounds: int = 8) -> Operation[Request | CallFunctions, ToolRun]:
+def tool_loop(
+    request: Request, *, max_rounds: int = 8, option: str = "most_rounds"
+) -> Operation[Request | CallFunctions, ToolRun]:
     """Order requests and function calls in turn, until an answer calls none; that is the result.
 
     With `store` each request names the interaction before it and repeats tools, system and format, which are not
     inherited; without it every step is sent back as it came, thoughts and their signatures included. Raises
-    Unfinished where the model still calls functions after `max_rounds` rounds of calls.
+    Unfinished where the model still calls functions after `max_rounds` rounds of calls; the message names the
+    `option` that sets them.
     """
     interactions, answered = list[Interaction](), list[FunctionResult]()
     while True:
@@ -79,7 +82,7 @@ def tool_loop(request: Request, *, max_rounds: int = 8) -> Operation[Request | C
         if len(interactions) > max_rounds:
             names = ", ".join(call.name for call in interaction.calls)
             raise Unfinished(
-                f"the model still calls functions after {max_rounds} rounds: {names}; allow more of them",
+                f"the model still calls functions after {max_rounds} rounds: {names}; raise {option}",
                 status="requires_action",
             )
         results: tuple[FunctionResult, ...] = yield CallFunctions(interaction.calls)
