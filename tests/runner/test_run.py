@@ -505,7 +505,7 @@ def test_an_interrupt_before_the_first_request_sends_none(monkeypatch: pytest.Mo
     emulator = Emulator(answers=lambda _: GOOD)
     opened = threading.Event()
 
-    def interrupted(data: Any) -> Source:
+    def interrupted(data: Any, **_: Any) -> Source:
         os.kill(os.getpid(), signal.SIGINT)
         time.sleep(0.2)
         opened.set()
