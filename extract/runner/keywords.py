@@ -34,7 +34,7 @@ def checks_keywords(
         def call(*args: P.args, **options: P.kwargs) -> T:
             if unknown := [name for name in options if name not in shown.parameters]:
                 if instead and as_in is not None and unknown[0] in signature(as_in).parameters:
-                    raise ConfigError(f"{function.__qualname__} takes no {unknown[0]}=: {instead}")
+                    raise ConfigError(f"{function.__name__}() takes no {unknown[0]}= here: {instead}")
                 raise TypeError(_unexpected(function.__name__, unknown[0], names))
             return function(*args, **options)
 

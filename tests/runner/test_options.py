@@ -140,7 +140,7 @@ def test_a_wrong_value_is_a_config_error(options: dict[str, Any], message: str) 
 
 
 def test_an_option_that_belongs_to_another_face_says_what_to_do_instead() -> None:
-    with pytest.raises(ConfigError, match=r"takes no output=: sink the lazy frame, or use extract.run"):
+    with pytest.raises(ConfigError, match=r"run\(\) takes no output= here: sink the lazy frame, or use extract.run"):
         FRAME.lazy().extract.run(TOPIC, output="o.parquet")
 
 
