@@ -89,7 +89,9 @@ def run(
     - `output`: a .parquet, .csv, .jsonl or .ndjson path to stream to; without it the rows come back in `Run.frame`.
     - `sink`: a Sink that takes the frames in place of memory or a file.
     - `cache`: a path or ResponseCache; answers in it are not asked again.
-    - `overwrite`: True lets `output` replace a file that this pipeline did not write.
+    - `overwrite`: True lets `output` replace a file that this pipeline did not write, or one that covers more rows than
+      this run. Without it, where the number of rows shows at the end only, such a file stays, and the rows go beside
+      it, into OUTPUT.new.parquet: see `Run.output`.
     - `pipeline`: the name in the output's footer, by default that of the schema.
     - `note`: your own words for the footer and the report, such as what this run tries.
 
@@ -171,7 +173,7 @@ async def ask_all(
         source = open_source(data, limit=options.limit)
         plan = plan.fitted(list(source.schema))
         pipeline = target.pipeline or plan.schema.name
-        sink = open_target(target, pipeline, data)
+        sink, replaced = open_target(target, pipeline, data, options, source.height)
         cache = stack.enter_context(ResponseCache(target.cache)) if isinstance(target.cache, Path) else target.cache
         parts = make_parts(plan, client, cache, options)
         listener = stack.enter_context(shown(keywords.get("progress"), keywords.get("on_event")))
@@ -183,6 +185,7 @@ async def ask_all(
             input_columns=len(source.schema),
             manifest=manifest_of(pipeline, plan, client.endpoint, options.shape, data, samples=options.rules.samples),
             losses=plan.schema.losses,
+            replaced=replaced,
         )
         result = await _ask(runner, parts, opened, on_start)
     # Without an output or a cache, rejected rows are asked again from `Run.frame`: the input need not stay in memory.
