@@ -28,6 +28,7 @@ from extract.results.progress_bar import shown
 from extract.results.rerun import Rerun
 from extract.results.run import Run
 from extract.runner.assembly import check_extractor, ending_of, make_parts, open_target
+from extract.runner.forks import note_run
 from extract.runner.gc_pause import gc_paused
 from extract.runner.keywords import checks_keywords
 from extract.runner.options import INLINE_BYTES, ROW_OPTIONS, OutputTarget, RunKeywords, RunOptions
@@ -162,6 +163,7 @@ async def ask_all(
 ) -> Run:
     """Return the Run for the keywords of `run`. `on_start` is called with the runner before the first request."""
     check_extractor(extractor)
+    note_run()
     options, target = RunOptions.of(**keywords), OutputTarget.of(**keywords)
     options.rules.check(extractor.generation)
     async with AsyncExitStack() as stack:
@@ -250,6 +252,7 @@ def extract_one(
     True
     """
     check_extractor(extractor)
+    note_run()
 
     async def ask(_: Callable[[Scheduler], None]) -> Outcome:
         async with open_client(client, offline=offline, service_tier=None) as opened:
