@@ -116,7 +116,9 @@ def run(
     cache: Annotated[Path | None, typer.Option(help="File that stores the answers. [default: OUTPUT.cache]")] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Store no answers: a rerun pays again.")] = False,
     note: Annotated[str | None, typer.Option(help="Your own words for the output's footer and its report.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file this pipeline did not write.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace a file this pipeline did not write, or one with more rows.")
+    ] = False,
     engine: Annotated[
         Literal["local", "ray"], typer.Option(help="ray: on a Ray cluster, from Parquet files (docs/cluster.md).")
     ] = "local",

@@ -83,7 +83,7 @@ def _as_json(spending: Spending) -> dict[str, Any]:
 
 def _table(spent: list[Spending]) -> Table:
     table = Table("attempts of", "model", "tier", box=None, pad_edge=False)
-    for name in ("attempts", "tokens in", "tokens out", "cost", "answer lost", "at most"):
+    for name in ("attempts", "tokens in", "tokens out", "cost", "unknown", "at most"):
         table.add_column(name, justify="right")
     for one in spent:
         table.add_row(

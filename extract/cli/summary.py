@@ -62,7 +62,7 @@ def _table(run: Run, limit: str) -> Iterator[tuple[str, str]]:
     yield "time", _seconds(run.seconds) + speed + (f", held at {limit}" if limit.endswith("/min") else "")
     if totals.unknown_attempts:
         bound = f", for at most {money(totals.unknown_cost)}" if totals.unknown_cost else ""
-        yield "unknown", f"{totals.unknown_attempts:,} requests may have been billed without an answer arriving{bound}"
+        yield "unknown", f"{totals.unknown_attempts:,} requests may have been billed; no answer says how much{bound}"
     if run.rung:
         yield "schema", f"too complex for the service: sent {run.rung} rungs simpler, and checked here in full"
     if totals.mended:

@@ -54,9 +54,11 @@ def run_on_ray(
     shape = options.shape
     path, temporary = cache_path(target.cache_path)
     pipeline = target.pipeline or plan.schema.name
-    sink = open_target(target, pipeline, data)
+    height = parquet_height(paths, options.limit)
+    # Far away a limit is taken for the height, which may be less.
+    sink, replaced = open_target(target, pipeline, data, options, None if "://" in paths[0] else height)
     schema = output_schema(input_schema, plan, shape, sampled=options.rules.samples > 1)
-    collector = Collector(schema, shape.row_id, sink, on_event, parquet_height(paths, options.limit))
+    collector = Collector(schema, shape.row_id, sink, on_event, height)
     # Workers name rows by their place in a block. The summary is counted from the provenance; the output has that
     # column only where it was requested.
     block_shape = replace(shape, row_id=None, provenance=True, errors="null")
@@ -73,6 +75,7 @@ def run_on_ray(
             input_columns=len(input_schema),
             manifest=manifest,
             losses=plan.schema.losses,
+            replaced=replaced,
         )
         sink.open(schema, manifest)
         try:

@@ -221,7 +221,12 @@ def decode(body: bytes, questions: Mapping[str, Question]) -> Decisions:
     answers = {name: _answer(one) for name, one in received.items()} if isinstance(received, dict) else {}
     if missing := [name for name in questions if name not in answers]:
         raise Unfinished(f"the service left out the answers to {', '.join(missing[:5])}", status="completed")
-    return Decisions(answers=answers, usage=from_raw({"usage": raw.get("usage")}).usage, raw=raw)
+    return Decisions(answers=answers, usage=_usage(raw.get("usage")), raw=raw)
+
+
+def _usage(value: Any) -> Usage | None:
+    # Answers are numbers, not text: a service that counts no output leaves nothing out.
+    return from_raw({"usage": {"total_output_tokens": 0} | value}).usage if isinstance(value, dict) else None
 
 
 def _answer(raw: Any) -> Answer:

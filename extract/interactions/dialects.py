@@ -7,7 +7,7 @@ module above this one knows that two forms exist.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
 from pydantic_core import from_json, to_json
@@ -29,7 +29,7 @@ __all__ = [
     "decode",
     "encode",
     "from_raw",
-    "merge",
+    "reported_counts",
     "tool_object",
 ]
 
@@ -46,6 +46,8 @@ _USAGE_NAMES = {
     "cached_tokens": ("total_cached_tokens",),
     "tool_use_tokens": ("total_tool_use_tokens",),
 }
+_ALWAYS_COUNTED = ("input_tokens", "output_tokens")
+_BILLED = ("input_tokens", "output_tokens", "thought_tokens", "tool_use_tokens")
 # Content kinds of the `outputs` form; every other item of that list is a step of its own.
 # Tuples, not sets: a service may send a `type` that cannot be hashed.
 _CONTENT_KINDS = ("text", "image", "audio", "video", "document")
@@ -340,8 +342,21 @@ def _text(value: Any) -> str | None:
 
 
 def _usage(value: Any) -> Usage | None:
+    """Return the usage of an answer, None where a part of it is unknown: what was not told is not 0.
+
+    A count that was not told is what is left of `total_tokens`, if that was told and only one is missing.
+    """
     if not isinstance(value, dict):
         return None
+    counted = _counts(value)
+    missing = [name for name in _USAGE_NAMES if name not in counted and _is_owed(name, value)]
+    if (total := value.get("total_tokens")) is not None:
+        missing = _filled(counted, missing, total)
+    return None if missing else Usage(**counted)
+
+
+def _counts(value: JsonObject) -> dict[str, int]:
+    """Return the counts that a usage tells, by the names of `Usage`."""
     counted: dict[str, int] = {}
     for name, words in _USAGE_NAMES.items():
         for word in words:
@@ -349,42 +364,33 @@ def _usage(value: Any) -> Usage | None:
             if type(count) is int and count >= 0:
                 counted[name] = count
                 break
-    return Usage(**counted) if counted else None
+    return counted
+
+
+def _is_owed(name: str, usage: JsonObject) -> bool:
+    """True for a count that is always told, or stands there as what is no count. Services leave out the others at 0."""
+    return name in _ALWAYS_COUNTED or any(usage.get(word) is not None for word in _USAGE_NAMES[name])
+
+
+def _filled(counted: dict[str, int], missing: list[str], total: Any) -> list[str]:
+    """Enter what is left of the total for the one count that is missing; return those that still are.
+
+    A rest that nobody explains counts as thoughts, the dearest kind, before it counts as nothing.
+    """
+    rest = total - sum(counted.get(name, 0) for name in _BILLED) if type(total) is int else -1
+    untold = missing or [name for name in ("thought_tokens", "tool_use_tokens") if name not in counted]
+    if rest < 0 or not untold or len(missing) > 1 or untold[0] not in _BILLED:
+        return missing
+    counted[untold[0]] = rest
+    return []
+
+
+def reported_counts(interaction: Interaction) -> dict[str, int]:
+    """Return what an answer tells of its usage, by the names of `Usage`: also where a part of it is missing."""
+    return _counts(_object(interaction.raw.get("usage")))
 
 
 def _failures(raw: JsonObject, steps: tuple[JsonObject, ...]) -> tuple[Failure, ...]:
     """Return the errors of the resource, then those of its steps, whose codes are google.rpc integers."""
     errors = [*_objects(raw.get("errors")), *(step["error"] for step in steps if isinstance(step.get("error"), dict))]
     return tuple([Failure(str(error.get("code") or "unknown"), str(error.get("message") or "")) for error in errors])
-
-
-def merge(first: Interaction, then: Interaction) -> Interaction:
-    """Join an interaction with its continuation: steps one after the other, usage added up, the rest from the later."""
-    usage = first.usage + then.usage if first.usage and then.usage else None
-    raw = then.raw | {"steps": [*first.steps, *then.steps]}
-    raw.pop("usage", None)  # unknown for one hop is unknown for both: a sum of the rest would pass for the whole
-    if usage is not None:
-        counted = {_USAGE_NAMES[item.name][0]: getattr(usage, item.name) for item in fields(usage)}
-        raw["usage"] = counted | _further_counts(*(_object(hop.raw.get("usage")) for hop in (first, then)))
-    return replace(then, steps=(*first.steps, *then.steps), usage=usage, raw=raw, body=b"")
-
-
-def _further_counts(first: JsonObject, then: JsonObject) -> JsonObject:
-    """Add up what a usage counts besides the tokens that are billed. A total is known only where both have one."""
-    totals = [usage.get("total_tokens") for usage in (first, then)]
-    further: JsonObject = {"total_tokens": sum(totals)} if all(type(number) is int for number in totals) else {}
-    for name in dict.fromkeys((*first, *then)):
-        if name.endswith("_tokens_by_modality"):
-            further[name] = _by_kind("modality", "tokens", first.get(name), then.get(name))
-        elif name == "grounding_tool_count":
-            further[name] = _by_kind("type", "count", first.get(name), then.get(name))
-    return further
-
-
-def _by_kind(kind: str, number: str, *lists: Any) -> list[JsonObject]:
-    """Add up the numbers of each kind over lists of objects."""
-    sums: dict[str, int] = {}
-    for item in (item for some in lists for item in _objects(some)):
-        if isinstance(item.get(kind), str) and type(item.get(number)) is int:
-            sums[item[kind]] = sums.get(item[kind], 0) + item[number]
-    return [{kind: name, number: total} for name, total in sums.items()]

@@ -46,8 +46,8 @@ class FunctionCall:
 class Interaction:
     """One answer of the service, in either dialect. Steps are as they came, unknown ones too.
 
-    `usage` is None where the service sent none: unknown is not free. `raw` is the whole body, and `body` the bytes
-    that it was read from: empty where it was joined from several.
+    `usage` is None where the service did not send all of it: unknown is not free. `raw` is the whole body, and `body`
+    the bytes that it was read from: empty where it was joined from several.
 
         >>> answer = offline_client().create(Request(model="gemini-3.8-flash", input="Name a river."))
         >>> answer.status, answer.usage.input_tokens > 0

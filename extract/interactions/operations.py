@@ -8,10 +8,11 @@ from urllib.parse import quote
 from pydantic_core import from_json, to_json
 
 from extract.errors import AnswerTimeout, ApiError, BadRequest, ConfigError, Denied
-from extract.interactions.dialects import decode, merge
+from extract.interactions.dialects import decode
 from extract.interactions.http.calls import Call, Operation, Order, OrderT, T, once
 from extract.interactions.http.retrying import Deadline, Retry, send, with_retries
 from extract.interactions.interaction import Interaction
+from extract.interactions.merging import merge
 
 __all__ = [
     "CREATE_PATH",

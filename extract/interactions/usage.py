@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Literal, TypeAlias
 
-__all__ = ["Attempt", "Usage"]
+__all__ = ["LOST", "Attempt", "AttemptKind", "Usage"]
 
+#: The code of a request that may have been billed although no answer arrived.
+LOST = "lost"
 
 AttemptKind: TypeAlias = Literal["ask", "retry", "repair", "continuation", "tool"]
 
@@ -45,7 +47,8 @@ class Usage:
 class Attempt:
     """One request that was, or may have been, billed. Costs are in US dollars.
 
-    `usage` is None where no whole answer arrived; `cost` is then None too, and `bound` the most it can have cost.
+    `usage` is None where no whole answer arrived, or one that does not tell all it used; `cost` is then None too, and
+    `bound` the most it can have cost.
     `tier` is the service tier that really served it. `code` is None for a usable answer, else that of the error.
 
         >>> Attempt(kind="ask", model="gemini-3.8-flash", bound=Decimal("0.002")).cost is None
@@ -59,3 +62,8 @@ class Attempt:
     cost: Decimal | None = None
     bound: Decimal | None = None
     code: str | None = None
+
+    @property
+    def arrived(self) -> bool:
+        """True where an answer arrived, whether or not it told what it used."""
+        return self.code != LOST

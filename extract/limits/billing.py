@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
+from extract.interactions.dialects import reported_counts
 from extract.interactions.interaction import Interaction
-from extract.interactions.usage import Attempt, AttemptKind, Usage
+from extract.interactions.usage import LOST, Attempt, AttemptKind, Usage
 from extract.limits.budget import Amount, Forecast
 from extract.limits.pricing import Price, find_price
 
@@ -31,9 +32,16 @@ class Billing:
 
         `tokens` is the input's estimated size, `limit` the request's own `max_output_tokens`.
         """
-        usage = Usage(input_tokens=self.forecast.input_tokens(tokens), output_tokens=self.forecast.output_tokens(limit))
-        dollars = self._cost(self.model, tier, usage) or Decimal(0)
-        return Amount(dollars, usage.total, 1)
+        usage = self._forecast(tokens, limit)
+        return Amount(self._cost(self.model, tier, usage) or Decimal(0), usage.total, 1)
+
+    def spent(
+        self, attempt: Attempt, interaction: Interaction, reserved: Amount, *, tokens: int, limit: int | None
+    ) -> Amount:
+        """Return what an answer takes from the budget. What it does not tell counts as the most that is expected."""
+        usage = attempt.usage or self._at_most(interaction, tokens, limit)
+        dollars = attempt.bound if attempt.usage is None else attempt.cost
+        return Amount(reserved.dollars if dollars is None else dollars, usage.total, 1)
 
     def whole(
         self, kind: AttemptKind, interaction: Interaction, *, tokens: int, tier: str | None, limit: int | None
@@ -43,7 +51,10 @@ class Billing:
         code = None if interaction.status == "completed" else interaction.status
         usage = interaction.usage
         if usage is None:
-            return Attempt(kind=kind, model=model, tier=tier, bound=self._bound(tokens, tier, limit), code="no_usage")
+            self._learn(tokens, **reported_counts(interaction))
+            cost = Decimal(0) if self.free else None
+            bound = self._cost(model, tier, self._at_most(interaction, tokens, limit))
+            return Attempt(kind=kind, model=model, tier=tier, cost=cost, bound=bound, code="no_usage")
         self.forecast.note(
             estimated=tokens,
             input_tokens=usage.input_tokens,
@@ -53,10 +64,22 @@ class Billing:
 
     def lost(self, kind: AttemptKind, *, tokens: int, tier: str | None, limit: int | None) -> Attempt:
         """Return the entry for a request that may have been billed although no answer arrived."""
-        return Attempt(kind=kind, model=self.model, tier=tier, bound=self._bound(tokens, tier, limit), code="lost")
+        bound = self._cost(self.model, tier, self._forecast(tokens, limit))
+        return Attempt(kind=kind, model=self.model, tier=tier, bound=bound, code=LOST)
 
-    def _bound(self, tokens: int, tier: str | None, limit: int | None) -> Decimal | None:
-        return self.worst(tokens, tier, limit).dollars if self.is_priced(tier) else None
+    def _forecast(self, tokens: int, limit: int | None) -> Usage:
+        return Usage(input_tokens=self.forecast.input_tokens(tokens), output_tokens=self.forecast.output_tokens(limit))
+
+    def _at_most(self, interaction: Interaction, tokens: int, limit: int | None) -> Usage:
+        """Return the usage of an answer that tells only a part of it, with the forecast in place of the rest."""
+        return replace(self._forecast(tokens, limit), **reported_counts(interaction))
+
+    def _learn(self, estimated: int, **counts: int) -> None:
+        self.forecast.note(
+            estimated=estimated,
+            input_tokens=counts.get("input_tokens", 0),
+            output_tokens=counts.get("output_tokens", 0) + counts.get("thought_tokens", 0),
+        )
 
     def _cost(self, model: str, tier: str | None, usage: Usage) -> Decimal | None:
         if self.free:

@@ -171,14 +171,23 @@ def _of_file(path: Path) -> Material:
     # The .partial file of an interrupted run has the cache and the errors file of the complete output.
     whole = path.with_name(path.stem.removesuffix(".partial") + path.suffix)
     beside = errors_path(whole)
+    manifest = read_manifest(path)
     material = Material(
         name=path.name,
         rows=_scan(path),
         errors=_scan_errors(beside if path == whole else beside.with_name(f"{beside.stem}.partial{beside.suffix}")),
-        manifest=read_manifest(path),
-        cache=_cache_of(whole),
+        manifest=manifest,
+        cache=_cache_of(_owner(whole, manifest)),
     )
     return material if _belongs(material) else replace(material, errors=None)
+
+
+def _owner(output: Path, manifest: JsonObject) -> Path:
+    """Return the output whose cache the run has used: that which a smaller output was kept beside, else itself."""
+    course = manifest.get("run")
+    beside = course.get("beside") if isinstance(course, dict) else None
+    # The name only: a footer may come from anywhere.
+    return output.with_name(Path(beside).name) if isinstance(beside, str) and Path(beside).name else output
 
 
 def _belongs(material: Material) -> bool:

@@ -18,7 +18,7 @@ from extract.errors import (
 )
 from extract.extractor.plan import CompiledExtractor
 from extract.interactions.citations import Citation
-from extract.interactions.usage import Attempt
+from extract.interactions.usage import Attempt, Usage
 from extract.results.outcome import Outcome
 
 __all__ = [
@@ -36,13 +36,11 @@ __all__ = [
     "spans_frame",
 ]
 
+_TOKENS = ("input_tokens", "output_tokens", "thought_tokens", "cached_tokens")
 _BILLED = {
     "model": pl.String,
     "service_tier": pl.String,
-    "input_tokens": pl.Int64,
-    "output_tokens": pl.Int64,
-    "thought_tokens": pl.Int64,
-    "cached_tokens": pl.Int64,
+    **dict.fromkeys(_TOKENS, pl.Int64),
     "cost_usd": pl.Float64,
 }
 _ATTEMPT = pl.Struct(
@@ -136,10 +134,7 @@ def provenance_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
             "code": None if outcome.error is None else outcome.error.code,
             "model": outcome.model,
             "service_tier": outcome.service_tier,
-            "input_tokens": outcome.usage.input_tokens,
-            "output_tokens": outcome.usage.output_tokens,
-            "thought_tokens": outcome.usage.thought_tokens,
-            "cached_tokens": outcome.usage.cached_tokens,
+            **_token_row(_whole_usage(outcome)),
             "cost_usd": None if outcome.cost is None else float(outcome.cost),
             "attempts": outcome.attempts,
             "repairs": outcome.repairs,
@@ -197,18 +192,32 @@ def _citation_row(citation: Citation) -> dict[str, Any]:
     return {name: getattr(citation, name) for name in names}
 
 
+def _whole_usage(outcome: Outcome) -> Usage | None:
+    """Return what a row has used, None where an answer that arrived does not tell a part of it."""
+    unknown = outcome.unknown_attempts and any(one.arrived and one.usage is None for one in outcome.ledger)
+    return None if unknown else outcome.usage
+
+
+def _token_row(usage: Usage | None) -> dict[str, int | None]:
+    if usage is None:
+        return dict.fromkeys(_TOKENS)
+    # Written out: this runs for every row.
+    return {
+        "input_tokens": usage.input_tokens,
+        "output_tokens": usage.output_tokens,
+        "thought_tokens": usage.thought_tokens,
+        "cached_tokens": usage.cached_tokens,
+    }
+
+
 def _attempt_row(attempt: Attempt) -> dict[str, Any]:
-    """Return one entry of a row's ledger; tokens are null where no complete answer arrived."""
-    usage = attempt.usage
+    """Return one entry of a row's ledger; tokens are null where no answer says how many."""
     return {
         "kind": attempt.kind,
         "code": attempt.code,
         "model": attempt.model,
         "service_tier": attempt.tier,
-        "input_tokens": usage and usage.input_tokens,
-        "output_tokens": usage and usage.output_tokens,
-        "thought_tokens": usage and usage.thought_tokens,
-        "cached_tokens": usage and usage.cached_tokens,
+        **_token_row(attempt.usage),
         "cost_usd": None if attempt.cost is None else float(attempt.cost),
     }
 

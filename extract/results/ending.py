@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import polars as pl
 from extract.errors import ExtractError, OutputError
 from extract.io.sinks.base import Sink
 from extract.io.sinks.open import write_errors
+from extract.io.sinks.replaced import Replaced
 from extract.json_types import JsonObject
 from extract.limits.budget import BudgetMeter
 from extract.results.manifest import course_of
@@ -20,13 +22,16 @@ from extract.schema.losses import Loss
 
 __all__ = ["Ending", "Opened", "finish"]
 
+_log = logging.getLogger("extract.runner")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Opened:
     """What is known before the first request: where rows go, and what the output looks like.
 
     `output` is the path that the user named, None where rows stay in memory or go to the user's own sink. The first
-    `input_columns` columns of the schema are those of the input.
+    `input_columns` columns of the schema are those of the input. `replaced` is the output that stays where the run,
+    whose number of rows is unknown, turns out to cover fewer.
     """
 
     sink: Sink
@@ -35,6 +40,7 @@ class Opened:
     input_columns: int
     manifest: JsonObject
     losses: tuple[Loss, ...]
+    replaced: Replaced | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,15 +81,22 @@ def finish(opened: Opened, ending: Ending) -> Run:
     stopped, manifest = ending.stopped, opened.manifest | {"run": course_of(ending)}
     output: Path | None = None
     errors_file: Path | None = None
+    if (larger := _larger(opened, ending)) is not None:
+        manifest["run"]["beside"] = larger.path.name
+        larger.keep()
     try:
         if _is_worthless(opened, ending):
             opened.sink.abandon()
         else:
             output = opened.sink.close(whole=ending.whole, manifest=manifest)
         if opened.output is not None:
-            errors_file = write_errors(ending.errors, opened.output, whole=ending.whole)
+            named = opened.output if larger is None or output is None else output
+            errors_file = write_errors(ending.errors, named, whole=ending.whole, rows=ending.totals.rows)
     except OutputError as error:
         stopped = stopped or error
+    if larger is not None and output is not None:
+        covered = (larger.path.name, larger.rows, ending.totals.rows)
+        _log.warning("%s covers %d rows, more than the %d of this run: these are in %s", *covered, output.name)
     return Run(
         totals=ending.totals,
         errors=ending.errors,
@@ -104,6 +117,12 @@ def finish(opened: Opened, ending: Ending) -> Run:
             sink=opened.sink,
         ),
     )
+
+
+def _larger(opened: Opened, ending: Ending) -> Replaced | None:
+    """Return the finished output that covers more rows than the run, None where there is none."""
+    replaced = opened.replaced
+    return replaced if replaced is not None and ending.whole and ending.totals.rows < replaced.rows else None
 
 
 def _is_worthless(opened: Opened, ending: Ending) -> bool:

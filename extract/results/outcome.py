@@ -23,12 +23,12 @@ class Outcome:
     `row` is the value as one cell per output column. `attempts` counts the requests sent for this record in this run:
     0 where the answer came from the cache, and then `cached` is True; `reused` is True where at least a part of it did.
     `unknown_attempts` are those that may have been billed without an answer that says how much. `mended` names what
-    was repaired in the answer without another request. `usage` and `cost` (US dollars, None where the price is
-    unknown) are what this run has spent on the record, `ledger` is the same by attempt. `citations` are those of the
-    answer; `grounded` says whether it names a source, None where no tool was to look anything up. `spans` locate the
-    values in the record's text, None without grounding and without a text. `windows` is the number of parts that a
-    long text was split into, None where it was not; `conflicts` are where their answers differ. `agreement` is the
-    share of a record's samples that give each column's value, None for a single sample.
+    was repaired in the answer without another request. `usage` and `cost` (US dollars, None where a price or a part of
+    the usage is unknown) are what this run has spent on the record, `ledger` is the same by attempt. `citations` are
+    those of the answer; `grounded` says whether it names a source, None where no tool was to look anything up. `spans`
+    locate the values in the record's text, None without grounding and without a text. `windows` is the number of parts
+    that a long text was split into, None where it was not; `conflicts` are where their answers differ. `agreement` is
+    the share of a record's samples that give each column's value, None for a single sample.
 
         >>> outcome = extract_one({"text": "It works"}, Extractor(["good", "bad"], "{text}"), offline=True)
         >>> outcome.ok, outcome.attempts

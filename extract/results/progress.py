@@ -15,7 +15,8 @@ __all__ = ["Progress", "Totals"]
 
 @dataclass(slots=True)
 class Totals:
-    """Counts of one run so far. `cost` is in US dollars for the answers that arrived, None where a price is unknown.
+    """Counts of one run so far. `cost` is in US dollars for the answers that arrived, None where a price, or a part of
+    what one of them used, is unknown.
 
     `unknown_attempts` are requests that may have been billed without an answer that says how much; `unknown_cost` is
     the most that they can have cost. `by_kind` is the usage of first requests, retries, repairs and continuations.

@@ -122,7 +122,7 @@ class Run:
 
     @property
     def cost(self) -> Decimal | None:
-        """US dollars that this run has spent; None where the price is unknown."""
+        """US dollars that this run has spent; None where a price, or a part of what an answer used, is unknown."""
         return self.totals.cost
 
     @property

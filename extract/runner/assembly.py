@@ -16,6 +16,7 @@ from extract.io.cache.uploaded_files import FileTable
 from extract.io.sinks.base import Sink
 from extract.io.sinks.frame import FrameSink
 from extract.io.sinks.open import check_output, open_sink
+from extract.io.sinks.replaced import Replaced, replaced_by
 from extract.limits.budget import Budget, BudgetMeter
 from extract.limits.limiter import Limiter
 from extract.limits.limits import Limits
@@ -35,13 +36,18 @@ def check_extractor(extractor: Any) -> None:
         raise ConfigError(f"run(data, extractor): the second is an Extractor, not {type(extractor).__name__}")
 
 
-def open_target(target: OutputTarget, pipeline: str, data: Any) -> Sink:
-    """Return the sink of the rows. ConfigError for a path that must not be written to."""
+def open_target(
+    target: OutputTarget, pipeline: str, data: Any, options: RunOptions, height: int | None
+) -> tuple[Sink, Replaced | None]:
+    """Return the sink of the rows, and the output that it may replace only if `height`, unknown as yet, is no less.
+
+    ConfigError for a path that must not be written to, also because it would then hold fewer rows.
+    """
     if target.sink is not None:
-        return target.sink
+        return target.sink, None
     path, cache = target.path, target.cache_path
     if path is None:
-        return FrameSink()
+        return FrameSink(), None
     if cache is not None and cache.resolve() == path.resolve():
         raise ConfigError(f"{path} cannot be both the output and the cache")
     if isinstance(data, str | os.PathLike) and "://" not in os.fspath(data):
@@ -50,7 +56,10 @@ def open_target(target: OutputTarget, pipeline: str, data: Any) -> Sink:
             raise ConfigError(f"{path} would become part of the input {source.name!r}; write it somewhere else")
     sink = open_sink(path)
     check_output(path, pipeline=pipeline, cache=cache, overwrite=target.overwrite)
-    return sink
+    if target.overwrite:
+        return sink, None
+    split = options.shape.split_errors
+    return sink, replaced_by(sink, path, height=height, limit=options.limit, split_errors=split)
 
 
 def check_terms(plan: CompiledExtractor, budget: Budget | None, *, free: bool, require_grounding: bool) -> None:

@@ -164,7 +164,7 @@ class OutputTarget:
     """Where rows and answers go: a path or a user's sink for the rows, a cache for the answers.
 
     `pipeline` is the name in the output's manifest; None takes that of the schema. `overwrite` lets the output replace
-    a file that this pipeline did not write.
+    a file that this pipeline did not write, or that covers more rows.
     """
 
     path: Path | None = None

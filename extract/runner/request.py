@@ -22,12 +22,13 @@ from extract.errors import (
 )
 from extract.extractor.plan import CompiledExtractor
 from extract.interactions.client import AsyncClient
-from extract.interactions.dialects import Envelope, merge
+from extract.interactions.dialects import Envelope
 from extract.interactions.failures import judge
 from extract.interactions.http.calls import Call, once
 from extract.interactions.http.drivers import drive_async
 from extract.interactions.http.retrying import Retry, RetryBudget, retry_async, stop_when_spent
 from extract.interactions.interaction import Interaction
+from extract.interactions.merging import merge
 from extract.interactions.operations import CREATE_PATH, follow_up
 from extract.interactions.requests import Request, ServiceTier
 from extract.interactions.tools.functions import FunctionResult, call_functions_async
@@ -226,10 +227,9 @@ class RequestSender:
                 raise _too_long(error) from None
             raise
         attempt = self.billing.whole(mode.kind, interaction, **estimate)
-        usage = attempt.usage
-        dollars = permit.reserved.dollars if attempt.cost is None else attempt.cost
         # The slot stays taken: it is freed only when the answer is committed, by `release`.
-        trace.held = HeldSlot(permit, usage, None if usage is None else Amount(dollars, usage.total, 1))
+        spent = self.billing.spent(attempt, interaction, permit.reserved, tokens=tokens, limit=mode.limit)
+        trace.held = HeldSlot(permit, attempt.usage, spent)
         trace.model, trace.service_tier = attempt.model, attempt.tier
         self._note(attempt, trace)
         return interaction

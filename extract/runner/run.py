@@ -28,6 +28,7 @@ from extract.results.progress_bar import shown
 from extract.results.rerun import Rerun
 from extract.results.run import Run
 from extract.runner.assembly import check_extractor, ending_of, make_parts, open_target
+from extract.runner.forks import note_run
 from extract.runner.gc_pause import gc_paused
 from extract.runner.keywords import checks_keywords
 from extract.runner.options import INLINE_BYTES, ROW_OPTIONS, OutputTarget, RunKeywords, RunOptions
@@ -89,7 +90,9 @@ def run(
     - `output`: a .parquet, .csv, .jsonl or .ndjson path to stream to; without it the rows come back in `Run.frame`.
     - `sink`: a Sink that takes the frames in place of memory or a file.
     - `cache`: a path or ResponseCache; answers in it are not asked again.
-    - `overwrite`: True lets `output` replace a file that this pipeline did not write.
+    - `overwrite`: True lets `output` replace a file that this pipeline did not write, or one that covers more rows than
+      this run. Without it, where the number of rows shows at the end only, such a file stays, and the rows go beside
+      it, into OUTPUT.new.parquet: see `Run.output`.
     - `pipeline`: the name in the output's footer, by default that of the schema.
     - `note`: your own words for the footer and the report, such as what this run tries.
 
@@ -160,6 +163,7 @@ async def ask_all(
 ) -> Run:
     """Return the Run for the keywords of `run`. `on_start` is called with the runner before the first request."""
     check_extractor(extractor)
+    note_run()
     options, target = RunOptions.of(**keywords), OutputTarget.of(**keywords)
     options.rules.check(extractor.generation)
     async with AsyncExitStack() as stack:
@@ -171,7 +175,7 @@ async def ask_all(
         source = open_source(data, limit=options.limit)
         plan = plan.fitted(list(source.schema))
         pipeline = target.pipeline or plan.schema.name
-        sink = open_target(target, pipeline, data)
+        sink, replaced = open_target(target, pipeline, data, options, source.height)
         cache = stack.enter_context(ResponseCache(target.cache)) if isinstance(target.cache, Path) else target.cache
         parts = make_parts(plan, client, cache, options)
         listener = stack.enter_context(shown(keywords.get("progress"), keywords.get("on_event")))
@@ -183,6 +187,7 @@ async def ask_all(
             input_columns=len(source.schema),
             manifest=manifest_of(pipeline, plan, client.endpoint, options.shape, data, samples=options.rules.samples),
             losses=plan.schema.losses,
+            replaced=replaced,
         )
         result = await _ask(runner, parts, opened, on_start)
     # Without an output or a cache, rejected rows are asked again from `Run.frame`: the input need not stay in memory.
@@ -247,6 +252,7 @@ def extract_one(
     True
     """
     check_extractor(extractor)
+    note_run()
 
     async def ask(_: Callable[[Scheduler], None]) -> Outcome:
         async with open_client(client, offline=offline, service_tier=None) as opened:

@@ -125,14 +125,14 @@ class RecordTrace:
 
     @property
     def usage(self) -> Usage:
-        """Tokens of all answers that arrived."""
+        """Tokens of all answers that say how many they took."""
         usages = [attempt.usage for attempt in self.ledger if attempt.usage is not None]
         return usages[0] if len(usages) == 1 else sum(usages, Usage())
 
     @property
     def cost(self) -> Decimal | None:
-        """US dollars for the answers that arrived, None where a price is unknown."""
-        costs = [attempt.cost for attempt in self.ledger if attempt.usage is not None]
+        """US dollars for the answers that arrived, None where a price or a part of what one used is unknown."""
+        costs = [attempt.cost for attempt in self.ledger if attempt.arrived]
         return None if None in costs else sum((cost for cost in costs if cost is not None), Decimal(0))
 
     @property

@@ -194,6 +194,22 @@ def test_a_foreign_output_stays_without_overwrite(folder: Path, extract: Extract
     assert extract(*RUN, "--offline", "--overwrite").returncode == 0
 
 
+def test_a_limit_over_a_whole_output_needs_overwrite(folder: Path, extract: Extract, emulator: Emulator) -> None:
+    with running_server(emulator) as url:
+        command = (*RUN, "--base-url", url)
+        assert extract(*command).returncode == 0
+        asked = emulator.stats()["requests"]
+        done = extract(*command, "--limit", "5")
+        assert done.returncode == 2
+        assert done.stderr.splitlines()[-1].startswith("error: out.parquet covers 30 rows, and this run only 5")
+        assert "--overwrite" in done.stderr
+        assert pl.read_parquet(folder / "out.parquet").height == 30
+        assert extract(*command, "--limit", "5", "--overwrite").returncode == 0
+        assert extract(*command, "--limit", "5").returncode == 0
+    assert emulator.stats()["requests"] == asked
+    assert pl.read_parquet(folder / "out.parquet").height == 5
+
+
 @pytest.mark.parametrize("what", ["out.parquet", "out.errors.parquet"])
 def test_a_full_disk_stops_the_run_and_keeps_what_was_paid(folder: Path, extract: Extract, what: str) -> None:
     emulator = Emulator(answers=lambda body: "{}" if "text 7" in json.dumps(body["input"]) else GOOD)

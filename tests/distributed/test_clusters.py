@@ -420,6 +420,28 @@ class TestOnACluster:
                 assert sorted(service.began.values()) == [1, 1, 1]
                 assert service.left == left
 
+    def test_a_smaller_run_over_a_whole_output_is_refused_and_sends_nothing(
+        self, tmp_path: Path, cluster: None
+    ) -> None:
+        texts(12).write_parquet(tmp_path / "in.parquet")
+        emulator = Emulator(answers=parcel)
+        with running_server(emulator) as url:
+            assert on_cluster(tmp_path, url, workers=1).totals.rows == 12
+            asked = emulator.stats()["requests"]
+            with pytest.raises(ConfigError, match=r"covers 12 rows, and this run only 5.*--overwrite"):
+                on_cluster(tmp_path, url, workers=1, limit=5)
+        assert emulator.stats()["requests"] == asked
+
+    def test_the_bill_of_all_workers_is_unknown_where_one_answer_does_not_tell_its_usage(
+        self, tmp_path: Path, cluster: None
+    ) -> None:
+        texts(12).write_parquet(tmp_path / "in.parquet")
+        with running_server(Emulator(answers=lambda _: '{"value": "box"}', faults="no_usage=0.5", seed=1)) as url:
+            result = on_cluster(tmp_path, url, Extractor(["letter", "box"], "{text}"), workers=2)
+        assert (result.totals.valid, result.cost) == (12, None)
+        assert 0 < result.totals.unknown_attempts < 12
+        assert result.totals.unknown_cost > 0
+
     def test_killed_actors_of_each_kind_cost_what_was_in_flight_and_no_row(self, tmp_path: Path, cluster: None) -> None:
         rows, slots = 1_500, 8
         texts(rows).write_parquet(tmp_path / "in.parquet")

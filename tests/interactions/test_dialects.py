@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from extract import ConfigError, Generation, Interaction, MediaPart, Request, TextPart, Turn, Unreachable, Usage
 from extract.errors import ExtractError, Unfinished
-from extract.interactions.dialects import DIALECTS, decode, merge
+from extract.interactions.dialects import DIALECTS, decode, from_raw
 from extract.interactions.failures import judge
+from extract.interactions.merging import merge
 from extract.interactions.operations import next_hop
 
 REQUEST = Request(
@@ -166,13 +167,55 @@ def test_nothing_the_service_sends_raises_anything_but_our_errors(sent: dict[str
         assert str(error)
 
 
+@pytest.mark.parametrize(
+    ("sent", "usage"),
+    [
+        ({"input": 5, "output": 2}, Usage(5, 2)),  # what is 0 may be left out, but for input and output
+        ({"input": 5, "output": 2, "": 7}, Usage(5, 2)),
+        ({"input": 5, "output": 2, "": 10}, Usage(5, 2, 3)),  # a rest that nobody explains is thoughts
+        ({"input": 5, "output": 2, "thought": 0, "": 10}, Usage(5, 2, 0, 0, 3)),
+        ({"input": 5, "output": 2, "thought": -1, "": 10}, Usage(5, 2, 3)),
+        ({"output": 2, "": 10}, Usage(8, 2)),
+        ({"output": 2, "thought": 3, "cached": 4, "": 10}, Usage(5, 2, 3, 4)),
+        ({"input": 5, "": 5}, Usage(5, 0)),
+        ({"input": 5, "output": 2, "": 3}, Usage(5, 2)),  # a total that is too small tells nothing
+        ({"output": 2}, None),
+        ({"input": 5}, None),
+        ({"input": 5, "output": None}, None),
+        ({"output": 12, "": 10}, None),
+        ({"output": 2, "": "10"}, None),
+        ({"": 10}, None),
+        ({"input": 5, "output": 2, "cached": -1, "": 7}, None),
+        ({"input": 5, "output": 2, "thought": "3"}, None),
+        ({"input": 5, "output": True}, None),
+        ({"output": 2, "thought": 1.5, "": 10}, None),
+        ({}, None),
+    ],
+)
+def test_a_count_that_was_not_told_is_the_rest_of_the_total_or_unknown(
+    sent: dict[str, Any], usage: Usage | None
+) -> None:
+    counts = {f"total_{name}_tokens" if name else "total_tokens": count for name, count in sent.items()}
+    assert from_raw({"status": "completed", "usage": counts}).usage == usage
+
+
+def test_usage_that_one_part_of_an_answer_does_not_tell_is_unknown_for_the_whole() -> None:
+    first, then = (
+        decode(json.dumps({"status": "completed", "steps": [output("a")], "usage": usage}).encode())
+        for usage in ({"total_input_tokens": 1, "total_output_tokens": 1}, {"total_output_tokens": 1})
+    )
+    for joined in (merge(first, then), merge(then, first)):
+        assert joined.usage is None
+        assert decode(json.dumps(joined.raw).encode()).usage is None
+
+
 def test_a_continuation_joins_steps_and_adds_usage() -> None:
     def hop(text: str, tokens: int, status: str) -> Interaction:
         raw = {"status": status, "steps": [output(text)], "usage": {"total_input_tokens": tokens, "total_tokens": 99}}
         return decode(json.dumps(raw).encode())
 
     joined = merge(hop('{"a"', 3, "requires_continuation"), hop(":1}", 4, "completed"))
-    assert (joined.text, joined.usage, joined.status) == ('{"a":1}', Usage(7), "completed")
+    assert (joined.text, joined.usage, joined.status) == ('{"a":1}', Usage(7, 96 + 95), "completed")
     assert decode(json.dumps(joined.raw).encode()) == joined
 
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 from pydantic_core import from_json, to_json
 
 from extract.errors import ExtractError
-from extract.interactions.dialects import merge
 from extract.interactions.failures import refusal_in_stream
 from extract.interactions.interaction import Interaction
+from extract.interactions.merging import merge
 from extract.interactions.streaming.accumulator import Accumulator
 from extract.interactions.streaming.events import (
     ArgumentsPiece,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
 
-from extract.interactions.usage import Attempt, Usage
+from extract.interactions.usage import LOST, Attempt, Usage
 
 __all__ = ["ATTEMPTS", "CREATE_ATTEMPTS", "NOTE", "Spending", "entry", "spendings"]
 
@@ -30,7 +30,7 @@ CREATE_ATTEMPTS = """
     """
 _COUNTS = "input_tokens, output_tokens, thought_tokens, cached_tokens, tool_use_tokens"
 ATTEMPTS = (
-    f"SELECT kind, model, tier, {_COUNTS}, cost, bound FROM attempts "  # noqa: S608 - our own words
+    f"SELECT kind, model, tier, code, {_COUNTS}, cost, bound FROM attempts "  # noqa: S608 - our own words
     "WHERE at >= ? ORDER BY kind, model, tier"
 )
 NOTE = (
@@ -43,8 +43,9 @@ NOTE = (
 class Spending:
     """What all runs with one cache have used, for one kind of attempt, model and tier.
 
-    `cost` is in US dollars for answers that arrived, None where a price is unknown. `unknown` counts requests that may
-    have been billed without an answer arriving, and `bound` is the most they can have cost.
+    `cost` is in US dollars for answers that arrived, None where a price or a part of what one used is unknown.
+    `unknown` counts requests that may have been billed without an answer that says how much, and `bound` is the most
+    they can have cost.
     """
 
     kind: str
@@ -58,7 +59,7 @@ class Spending:
 
 
 def entry(attempt: Attempt, at: float) -> tuple[Any, ...]:
-    """Return one row of the ledger; tokens are null where no whole answer arrived."""
+    """Return one row of the ledger; tokens are null where no answer says how many."""
     usage = attempt.usage
     counts: tuple[int | None, ...] = (None,) * 5
     if usage is not None:
@@ -77,18 +78,18 @@ def spendings(attempts: Iterable[tuple[Any, ...]]) -> list[Spending]:
 
 
 def _spending(kind: str, model: str, tier: str | None, rows: Sequence[tuple[Any, ...]]) -> Spending:
-    """Add up the ledger's rows of one group: five token counts, cost and bound each."""
-    whole = [row for row in rows if row[0] is not None]
-    lost = [row for row in rows if row[0] is None]
+    """Add up the ledger's rows of one group: code, five token counts, cost and bound each."""
+    reported = [row for row in rows if row[1] is not None]
+    unknown = [row for row in rows if row[1] is None]
     return Spending(
         kind,
         model,
         tier,
         attempts=len(rows),
-        unknown=len(lost),
-        usage=Usage(*(sum(row[column] for row in whole) for column in range(5))),
-        cost=_sum(row[5] for row in whole),
-        bound=_sum(row[6] for row in lost),
+        unknown=len(unknown),
+        usage=Usage(*(sum(row[column] for row in reported) for column in range(1, 6))),
+        cost=_sum(row[6] for row in rows if row[0] != LOST),
+        bound=_sum(row[7] for row in unknown),
     )
 
 

@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from glob import escape
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -74,6 +75,14 @@ class FileSink(Sink, Protocol):
 
     def __init__(self, path: Path) -> None: ...
 
+    def keep_beside(self) -> None:
+        """Make `close` write to OUTPUT.new.ENDING: the output that is there stays."""
+
+    @staticmethod
+    def count(path: Path) -> int:
+        """Return how many rows such a file holds."""
+        return int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
+
     @staticmethod
     def read(path: Path, schema: Mapping[str, Any]) -> pl.LazyFrame:  # noqa: ARG004 - for those who override it
         """Return the rows of such a file lazily, with the columns and types of `schema`."""
@@ -107,6 +116,13 @@ class Destination:
         except OSError as error:
             raise unwritable(target, error) from None
         return target
+
+    def keep_beside(self) -> None:
+        """Finish under the first free name of `NAME.new.ENDING`, `NAME.new2.ENDING` and so on."""
+        stem, ending = self.path.stem, self.path.suffix
+        names = (f"{stem}.new{number}{ending}" for number in chain([""], count(2)))
+        self.path = next(path for name in names if not (path := self.path.with_name(name)).exists())
+        self.partial = self.path.with_name(f"{self.path.stem}.partial{ending}")
 
     def drop(self) -> None:
         """Remove the temporary file."""

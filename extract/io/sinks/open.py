@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,13 +18,17 @@ from extract.json_types import JsonObject
 
 __all__ = [
     "check_output",
+    "count_rows",
     "errors_path",
     "keeps_manifest",
     "open_sink",
+    "read_covered",
     "read_manifest",
     "scan_output",
     "write_errors",
 ]
+
+_COVERED = "extract.covered"
 
 
 def _sink_type(path: Path) -> type[FileSink]:
@@ -72,6 +77,11 @@ def read_manifest(path: Path) -> JsonObject:
     return _sink_type(path).read_manifest(path) if path.suffix.lower() in SINKS else {}
 
 
+def count_rows(path: Path) -> int:
+    """Return how many rows an output holds. Raises OSError or what Polars raises where it cannot be read."""
+    return _sink_type(path).count(path)
+
+
 def scan_output(path: Path, schema: Mapping[str, Any]) -> pl.LazyFrame:
     """Return the rows of an output lazily, with the columns and types of `schema`."""
     return _sink_type(path).read(path, schema)
@@ -82,10 +92,23 @@ def errors_path(output: Path) -> Path:
     return output.with_name(f"{output.stem}.errors.parquet")
 
 
-def write_errors(errors: pl.DataFrame, output: Path, *, whole: bool) -> Path | None:
+def read_covered(errors: Path) -> tuple[str, int] | None:
+    """Return whose rejected rows a file holds: the name of the output, and how many rows its run covers.
+
+    None where the file does not say so, as those of earlier releases.
+    """
+    try:
+        name, rows = json.loads(pl.read_parquet_metadata(errors)[_COVERED])
+    except (pl.exceptions.PolarsError, OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return (name, rows) if isinstance(name, str) and type(rows) is int else None
+
+
+def write_errors(errors: pl.DataFrame, output: Path, *, whole: bool, rows: int = 0) -> Path | None:
     """Write the rejected rows beside an output, or take away those of an earlier run; return the path if written.
 
-    Those of an unfinished run go beside its unfinished output: the whole one, of an earlier run, keeps its own.
+    Those of an unfinished run go beside its unfinished output: the whole one, of an earlier run, keeps its own. `rows`
+    is how many rows the run covers: stored here, as an output of text has no place for it.
     """
     destination = Destination(errors_path(output))
     try:
@@ -93,7 +116,7 @@ def write_errors(errors: pl.DataFrame, output: Path, *, whole: bool) -> Path | N
             for stale in (destination.partial, *([destination.path] if whole else [])):
                 stale.unlink(missing_ok=True)
             return None
-        errors.write_parquet(destination.temporary)
+        errors.write_parquet(destination.temporary, metadata={_COVERED: json.dumps([output.name, rows])})
     except (OSError, pl.exceptions.PolarsError) as error:
         destination.drop()
         raise unwritable(destination.path, error) from None

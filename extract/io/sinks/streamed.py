@@ -61,6 +61,9 @@ class StreamedSink(FileSink):
         self._written = self._destination.finish(whole=whole)
         return self._written
 
+    def keep_beside(self) -> None:
+        self._destination.keep_beside()
+
     def abandon(self) -> None:
         self._end()
         self._destination.drop()

@@ -63,6 +63,16 @@ class TextSink(FileSink):
     def read(path: Path, schema: Mapping[str, Any]) -> pl.LazyFrame:
         return scan_text(path, schema)
 
+    @staticmethod
+    def count(path: Path) -> int:
+        if path.suffix.lower() == ".csv":
+            return int(pl.scan_csv(path, infer_schema=False, glob=False).select(pl.len()).collect().item())
+        with path.open("rb") as lines:
+            return sum(not line.isspace() for line in lines)
+
+    def keep_beside(self) -> None:
+        self._destination.keep_beside()
+
     def abandon(self) -> None:
         if self._file is not None:
             with suppress(OSError):  # what is still to be written has no room either
