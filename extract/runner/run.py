@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Unpack, cast
 
+from extract.documents.roots import Roots
 from extract.extractor.extractor import Extractor
 from extract.extractor.plan import compile_extractor
 from extract.interactions.client import AsyncClient, Client
@@ -30,7 +31,7 @@ from extract.results.run import Run
 from extract.runner.assembly import check_extractor, ending_of, make_parts, open_target
 from extract.runner.gc_pause import gc_paused
 from extract.runner.keywords import checks_keywords
-from extract.runner.options import INLINE_BYTES, ROW_OPTIONS, OutputTarget, RunKeywords, RunOptions
+from extract.runner.options import INLINE_BYTES, ROW_OPTIONS, OutputTarget, Root, RunKeywords, RunOptions
 from extract.runner.parts import RunParts
 from extract.runner.scheduler import Scheduler
 from extract.runner.service import open_client
@@ -65,6 +66,7 @@ def run(
     samples: int = 1,
     inline_limit: int = INLINE_BYTES,
     keep_files: bool = False,
+    root: Root = None,
     pipeline: str | None = None,
     note: str | None = None,
     progress: bool | None = None,
@@ -83,6 +85,9 @@ def run(
     - `client`: a Client or AsyncClient; by default one from the environment.
     - `offline`: True asks the built-in emulator: no key, no cost, and no language model.
     - `limit`: only the first `limit` rows.
+    - `root`: a folder, or several, that files named in the rows must lie under, through all links. Where `data` is a
+      path, its folder and the current one are allowed too, and without `root` only these. Rows that are made in Python
+      may name any file without `root`, and only files under it with.
 
     Where rows and answers go:
 
@@ -169,7 +174,8 @@ async def ask_all(
         client = await stack.enter_async_context(service)
         plan = compile_extractor(extractor, client.endpoint, service_tier=options.service_tier)
         source = open_source(data, limit=options.limit)
-        plan = plan.fitted(list(source.schema))
+        roots = Roots.joined(options.root, source.folder)
+        plan = plan.fitted(list(source.schema), roots)
         pipeline = target.pipeline or plan.schema.name
         sink = open_target(target, pipeline, data)
         cache = stack.enter_context(ResponseCache(target.cache)) if isinstance(target.cache, Path) else target.cache
@@ -187,7 +193,9 @@ async def ask_all(
         result = await _ask(runner, parts, opened, on_start)
     # Without an output or a cache, rejected rows are asked again from `Run.frame`: the input need not stay in memory.
     rerun_data = data if result.output or keywords.get("cache") else None
-    result.details.rerun = Rerun(rerun_data, extractor, keywords, run, ROW_OPTIONS)
+    # The rows of a file may come back as those of a frame: they are still held to the roots of the file.
+    again = {**keywords, "root": roots}
+    result.details.rerun = Rerun(rerun_data, extractor, again, run, ROW_OPTIONS)
     return result
 
 
@@ -239,18 +247,22 @@ def extract_one(
     *,
     client: Client | AsyncClient | None = None,
     offline: bool = False,
+    root: Root = None,
 ) -> Outcome:
     """Return the outcome of one record, without a cache. Raises only the errors that would end a run.
+
+    With `root`, a folder or several, a file that the record names must lie under one of them.
 
     >>> from extract import Extractor, extract_one
     >>> extract_one({"text": "Total: 12.50 EUR"}, Extractor(["bill", "letter"], "{text}"), offline=True).ok
     True
     """
     check_extractor(extractor)
+    roots = Roots.of(root)
 
     async def ask(_: Callable[[Scheduler], None]) -> Outcome:
         async with open_client(client, offline=offline, service_tier=None) as opened:
-            plan = compile_extractor(extractor, opened.endpoint).fitted(list(record))
+            plan = compile_extractor(extractor, opened.endpoint).fitted(list(record), roots)
             parts = make_parts(plan, opened, None, RunOptions(limits=Limits()))
             (prepared,) = parts.extractor.prepare([record])
             try:
