@@ -126,6 +126,9 @@ def run(
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Store no answers: a rerun pays again.")] = False,
     note: Annotated[str | None, typer.Option(help="Your own words for the output's footer and its report.")] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a file this pipeline did not write.")] = False,
+    csv_safe: Annotated[
+        bool, typer.Option("--csv-safe", help="Quote texts in a .csv that a spreadsheet would run as formulas.")
+    ] = False,
     engine: Annotated[
         Literal["local", "ray"], typer.Option(help="ray: on a Ray cluster, from Parquet files (docs/cluster.md).")
     ] = "local",

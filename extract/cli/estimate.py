@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from extract.cli.pipelines import load_pipeline
-from extract.cli.terminal import say_warnings
+from extract.cli.terminal import plain, say_warnings
 from extract.errors import ConfigError
 from extract.extractor.extractor import Extractor
 from extract.interactions.client import Client
@@ -72,7 +72,8 @@ def estimate_command(
         sys.stdout.write(json.dumps(summary, default=str) + "\n")
         return
     say_warnings(schema)
-    sys.stdout.write("\n".join([*_lines(result), *_time_lines(result, quota), *_loss_lines(schema)]) + "\n")
+    lines = [*_lines(result), *_time_lines(result, quota), *_loss_lines(schema)]
+    sys.stdout.write(plain("\n".join(lines)) + "\n")
 
 
 def _endpoint(base_url: str | None) -> Endpoint:

@@ -12,6 +12,7 @@ import polars as pl
 
 from extract.cli.eval_inputs import Output, read_output
 from extract.cli.pipelines import load_pipeline
+from extract.cli.terminal import plain
 from extract.documents.roots import Roots
 from extract.errors import ConfigError
 from extract.evaluation import Comparison, Evaluation, compare, evaluate
@@ -70,7 +71,7 @@ def evaluate_command(pipeline: str, predicted: str, gold: str | None, options: E
         printed = {name: value for part, _ in parts for name, value in part.items()}
         sys.stdout.write(json.dumps(printed, default=str) + "\n")
     else:
-        sys.stdout.write("\n\n".join("\n".join(lines) for _, lines in parts) + "\n")
+        sys.stdout.write(plain("\n\n".join("\n".join(lines) for _, lines in parts)) + "\n")
 
 
 _Part: TypeAlias = tuple[dict[str, Any], list[str]]

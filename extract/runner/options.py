@@ -114,6 +114,7 @@ class RunKeywords(LazyKeywords, total=False):
     output: str | os.PathLike[str] | None
     sink: Sink | None
     overwrite: bool
+    csv_safe: bool
     errors: Literal["split", "null"] | None
     limit: int | None
     pipeline: str | None
@@ -174,7 +175,7 @@ class OutputTarget:
     """Where rows and answers go: a path or a user's sink for the rows, a cache for the answers.
 
     `pipeline` is the name in the output's manifest; None takes that of the schema. `overwrite` lets the output replace
-    a file that this pipeline did not write.
+    a file that this pipeline did not write. `csv_safe` puts a quote before texts of a csv that look like formulas.
     """
 
     path: Path | None = None
@@ -182,6 +183,7 @@ class OutputTarget:
     cache: ResponseCache | Path | None = field(default=None, repr=False)
     pipeline: str | None = None
     overwrite: bool = False
+    csv_safe: bool = False
 
     @classmethod
     def of(cls, **keywords: Unpack[RunKeywords]) -> OutputTarget:
@@ -191,12 +193,15 @@ class OutputTarget:
             raise ConfigError("output= and sink= both take the rows: leave one of them out")
         if sink is not None:
             _check_sink(sink)
+        if keywords.get("csv_safe") and output is None:
+            raise ConfigError("csv_safe (--csv-safe) is about an output that ends in .csv: name one with output=")
         return cls(
             path=None if output is None else Path(output),
             sink=sink,
             cache=cache if cache is None or isinstance(cache, ResponseCache) else Path(cache),
             pipeline=keywords.get("pipeline"),
             overwrite=keywords.get("overwrite", False),
+            csv_safe=keywords.get("csv_safe", False),
         )
 
     @property

@@ -54,6 +54,7 @@ def run(
     output: str | os.PathLike[str] | None = None,
     sink: Sink | None = None,
     overwrite: bool = False,
+    csv_safe: bool = False,
     errors: Literal["split", "null"] | None = None,
     prefix: str = "",
     provenance: bool = False,
@@ -95,6 +96,7 @@ def run(
     - `sink`: a Sink that takes the frames in place of memory or a file.
     - `cache`: a path or ResponseCache; answers in it are not asked again.
     - `overwrite`: True lets `output` replace a file that this pipeline did not write.
+    - `csv_safe`: True puts a quote before texts and names in a .csv that a spreadsheet would run as a formula.
     - `pipeline`: the name in the output's footer, by default that of the schema.
     - `note`: your own words for the footer and the report, such as what this run tries.
 
