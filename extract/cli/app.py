@@ -41,6 +41,14 @@ Tier = Annotated[
     Literal["standard", "flex", "priority"] | None,
     typer.Option("--service-tier", help="flex costs half and may take 15 minutes."),
 ]
+Root = Annotated[
+    list[Path] | None,
+    typer.Option(
+        metavar="FOLDER",
+        help="Send files from here, too; by default only from the current folder and that of INPUT. Repeatable.",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
@@ -110,6 +118,7 @@ def run(
     keep_files: Annotated[
         bool, typer.Option("--keep-files", help="Leave uploaded files on the service (48 h) for the next run.")
     ] = False,
+    root: Root = None,
     stop_after_failures: Annotated[
         int, typer.Option(min=0, help="Stop when N rows fail before one succeeds; 0: never.")
     ] = 20,
@@ -118,6 +127,9 @@ def run(
     note: Annotated[str | None, typer.Option(help="Your own words for the output's footer and its report.")] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a file this pipeline did not write, or one with more rows.")
+    ] = False,
+    csv_safe: Annotated[
+        bool, typer.Option("--csv-safe", help="Quote texts in a .csv that a spreadsheet would run as formulas.")
     ] = False,
     engine: Annotated[
         Literal["local", "ray"], typer.Option(help="ray: on a Ray cluster, from Parquet files (docs/cluster.md).")
@@ -178,6 +190,7 @@ def estimate(
     rpm: Annotated[float | None, typer.Option(min=1, help="Your quota, requests a minute, for the time.")] = None,
     tpm: Annotated[float | None, typer.Option(min=1, help="Your quota, input tokens a minute.")] = None,
     rpd: Annotated[float | None, typer.Option(min=1, help="Your quota, requests a day.")] = None,
+    root: Root = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what a run would send and cost. Nothing is sent without --paid-sample."""
@@ -192,6 +205,7 @@ def estimate(
         paid_sample=paid_sample,
         base_url=base_url,
         samples=samples,
+        root=root,
         quota=Quota(rpm=rpm, tpm=tpm, rpd=rpd),
         as_json=as_json,
     )
@@ -233,6 +247,10 @@ def evaluate(
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="--decide asks the built-in emulator.")] = False,
     base_url: Annotated[str | None, typer.Option(help="Another address of the API, for --decide.")] = None,
+    root: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="FOLDER", help="--decide sends files from here, too. Repeatable.", show_default=False),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Compare an output with gold answers: matches per field, F1 and kappa, with 95 % intervals, cost per right row."""
@@ -248,6 +266,7 @@ def evaluate(
         decide=[name for names in decide or () for name in names.split(",")],
         offline=offline,
         base_url=base_url,
+        root=root,
         as_json=as_json,
     )
     evaluate_command(pipeline, predicted, gold, options)

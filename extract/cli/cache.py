@@ -11,7 +11,9 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
+from extract.cli.terminal import console_for, plain
 from extract.errors import ConfigError
 from extract.interactions.dialects import decode
 from extract.io.cache.ledger import Spending
@@ -30,10 +32,11 @@ def show_command(path: Path, *, as_json: bool) -> None:
         rungs = [{"schema": key.hex(), "rung": rung} for key, rung in relaxed]
         sys.stdout.write(json.dumps(summary | {"spent": [_as_json(one) for one in spent], "relaxed": rungs}) + "\n")
         return
-    console = Console(width=None if sys.stdout.isatty() else 120)
+    console = console_for(sys.stdout)
+    console.width = console.width if sys.stdout.isatty() else 120
     console.print(f"{answers:,} answers, {path.stat().st_size:,} bytes" + (f", {first} to {last}" if span else ""))
     if spent:
-        console.print(_table(spent))
+        console.print(_table(spent, console))
     for key, rung in relaxed:
         console.print(f"schema {key.hex()[:12]} was too complex for the service: sent {rung} rungs simpler")
 
@@ -42,7 +45,7 @@ def verify_command(path: Path, *, as_json: bool) -> int:
     """Print whether every answer can be read; return the exit status."""
     with _opened(path) as cache:
         verification = cache.verify(decode)
-    damaged = [key.hex() for key in verification.damaged]
+    name, damaged = plain(path), [key.hex() for key in verification.damaged]
     if as_json:
         report = {
             "ok": verification.ok,
@@ -52,14 +55,14 @@ def verify_command(path: Path, *, as_json: bool) -> int:
         }
         sys.stdout.write(json.dumps(report) + "\n")
     elif verification.ok:
-        sys.stdout.write(f"{path}: {verification.answers:,} answers, all readable" + "\n")
+        sys.stdout.write(f"{name}: {verification.answers:,} answers, all readable" + "\n")
     else:
         for problem in verification.problems[:10]:
-            sys.stdout.write(f"{path}: {problem}" + "\n")
+            sys.stdout.write(plain(f"{name}: {problem}") + "\n")
         if damaged:
             shown = ", ".join(key[:12] for key in damaged[:10])
             sys.stdout.write(
-                f"{path}: {len(damaged):,} answers cannot be read; the next run asks these again: {shown}" + "\n"
+                f"{name}: {len(damaged):,} answers cannot be read; the next run asks these again: {shown}" + "\n"
             )
     return 0 if verification.ok else 1
 
@@ -81,15 +84,13 @@ def _as_json(spending: Spending) -> dict[str, Any]:
     return plain | tokens | money
 
 
-def _table(spent: list[Spending]) -> Table:
+def _table(spent: list[Spending], console: Console) -> Table:
     table = Table("attempts of", "model", "tier", box=None, pad_edge=False)
     for name in ("attempts", "tokens in", "tokens out", "cost", "unknown", "at most"):
         table.add_column(name, justify="right")
     for one in spent:
         table.add_row(
-            one.kind,
-            one.model,
-            one.tier or "standard",
+            *(Text(plain(name, console)) for name in (one.kind, one.model, one.tier or "standard")),
             f"{one.attempts:,}",
             f"{one.usage.input_tokens:,}",
             f"{one.usage.output_tokens + one.usage.thought_tokens:,}",

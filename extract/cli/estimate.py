@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from extract.cli.pipelines import load_pipeline
-from extract.cli.terminal import say_warnings
+from extract.cli.terminal import plain, say_warnings
 from extract.errors import ConfigError
 from extract.extractor.extractor import Extractor
 from extract.interactions.client import Client
@@ -22,6 +22,7 @@ from extract.json_types import JsonObject
 from extract.limits.pricing import money
 from extract.results.estimate import Estimate, PaidSample
 from extract.runner.estimate import estimate, pay_sample
+from extract.runner.options import Root
 from extract.schema import OutputSchema, compile_schema
 
 __all__ = ["Quota", "estimate_command"]
@@ -51,6 +52,7 @@ def estimate_command(
     paid_sample: int | None,
     base_url: str | None,
     samples: int,
+    root: Root,
     quota: Quota,
     as_json: bool,
 ) -> None:
@@ -59,16 +61,19 @@ def estimate_command(
     if model:
         extractor = replace(extractor, model=model)
     source = open_source(data, limit=limit)
-    paid = None if paid_sample is None else _pay(source, extractor, paid_sample, cache, base_url)
+    paid = None if paid_sample is None else _pay(source, extractor, paid_sample, cache, base_url, root)
     with ResponseCache(cache, read_only=True) if cache is not None and cache.exists() else nullcontext() as answers:
-        result = estimate(source, extractor, endpoint=_endpoint(base_url), cache=answers, paid=paid, samples=samples)
+        result = estimate(
+            source, extractor, endpoint=_endpoint(base_url), cache=answers, paid=paid, samples=samples, root=root
+        )
     schema = compile_schema(extractor.schema)
     if as_json:
         summary = result.as_json() | {"minutes_at_quota": quota.minutes(result)} | _schema_json(schema)
         sys.stdout.write(json.dumps(summary, default=str) + "\n")
         return
     say_warnings(schema)
-    sys.stdout.write("\n".join([*_lines(result), *_time_lines(result, quota), *_loss_lines(schema)]) + "\n")
+    lines = [*_lines(result), *_time_lines(result, quota), *_loss_lines(schema)]
+    sys.stdout.write(plain("\n".join(lines)) + "\n")
 
 
 def _endpoint(base_url: str | None) -> Endpoint:
@@ -77,14 +82,16 @@ def _endpoint(base_url: str | None) -> Endpoint:
     return Endpoint(api_key="estimate", base_url=url)
 
 
-def _pay(source: Source, extractor: Extractor, rows: int, cache: Path | None, base_url: str | None) -> PaidSample:
+def _pay(
+    source: Source, extractor: Extractor, rows: int, cache: Path | None, base_url: str | None, root: Root
+) -> PaidSample:
     if cache is None:
         raise ConfigError(
             "--paid-sample needs --cache, so that its answers are not paid for again: name the cache of the run, "
             "which is OUTPUT.cache by default"
         )
     with Client.from_env(base_url=base_url) as client, ResponseCache(cache) as answers:
-        return pay_sample(source, extractor, rows, client=client, cache=answers)
+        return pay_sample(source, extractor, rows, client=client, cache=answers, root=root)
 
 
 def _lines(result: Estimate) -> Iterator[str]:

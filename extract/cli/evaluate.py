@@ -12,6 +12,8 @@ import polars as pl
 
 from extract.cli.eval_inputs import Output, read_output
 from extract.cli.pipelines import load_pipeline
+from extract.cli.terminal import plain
+from extract.documents.roots import Roots
 from extract.errors import ConfigError
 from extract.evaluation import Comparison, Evaluation, compare, evaluate
 from extract.evaluation.labels import label_fields, text_fields
@@ -20,8 +22,9 @@ from extract.evaluation.second_opinion import LabelCheck, check_labels
 from extract.evaluation.tables import aligned, share
 from extract.extractor.extractor import Extractor
 from extract.interactions.client import Client
-from extract.io.sources import read_table
+from extract.io.sources import input_folder, read_table
 from extract.results.manifest import whole_cost
+from extract.runner.options import Root
 from extract.runner.service import offline_client
 from extract.schema import compile_schema
 
@@ -43,6 +46,7 @@ class EvalOptions:
     decide: Sequence[str]
     offline: bool
     base_url: str | None
+    root: Root
     as_json: bool
 
 
@@ -61,12 +65,13 @@ def evaluate_command(pipeline: str, predicted: str, gold: str | None, options: E
         comparison = _compared(output.answers, gold_rows, dtypes, options)
         parts.append(({"against": comparison.to_dict()}, [f"a: {predicted}, b: {options.against}", str(comparison)]))
     if options.decide:
-        parts.append(_second_opinion(output, gold_rows, extractor, options))
+        roots = Roots.joined(Roots.of(options.root), input_folder(predicted))
+        parts.append(_second_opinion(output, gold_rows, extractor, options, roots))
     if options.as_json:
         printed = {name: value for part, _ in parts for name, value in part.items()}
         sys.stdout.write(json.dumps(printed, default=str) + "\n")
     else:
-        sys.stdout.write("\n\n".join("\n".join(lines) for _, lines in parts) + "\n")
+        sys.stdout.write(plain("\n\n".join("\n".join(lines) for _, lines in parts)) + "\n")
 
 
 _Part: TypeAlias = tuple[dict[str, Any], list[str]]
@@ -123,11 +128,15 @@ def _confusion(result: Evaluation, name: str | None) -> Iterator[str]:
     yield from ("", str(result[name]), "", str(result[name].confusion))
 
 
-def _second_opinion(output: Output, gold: pl.DataFrame | None, extractor: Extractor, options: EvalOptions) -> _Part:
+def _second_opinion(
+    output: Output, gold: pl.DataFrame | None, extractor: Extractor, options: EvalOptions, roots: Roots | None
+) -> _Part:
     if options.offline and options.base_url:
         raise ConfigError("--offline brings its own service; leave out --base-url")
     with offline_client() if options.offline else Client.from_env(base_url=options.base_url) as client:
-        check = check_labels(output.rows, extractor, client=client, fields=options.decide, prefix=output.prefix)
+        check = check_labels(
+            output.rows, extractor, client=client, fields=options.decide, prefix=output.prefix, root=roots
+        )
     opinions, lines = check.to_dict(), [str(check)]
     if options.offline:
         lines.append("offline: these are the emulator's answers, and its probabilities are made up")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+from extract.cli.terminal import plain
 from extract.report import write_report
 
 __all__ = ["report_command"]
@@ -15,4 +16,4 @@ def report_command(
 ) -> None:
     """Write the report, and print its path on stderr."""
     written = write_report(output, path, gold=gold, on=on, rows=rows, cache=cache, source=source)
-    sys.stderr.write(f"wrote {written}\n")
+    sys.stderr.write(f"wrote {plain(written)}\n")

@@ -17,6 +17,7 @@ from extract.cli.pipelines import load_pipeline, pipeline_name
 from extract.cli.show_rows import show_rows
 from extract.cli.summary import say_summary
 from extract.cli.terminal import INTERRUPTED, exit_status, say_warnings
+from extract.documents.roots import Roots
 from extract.errors import ConfigError
 from extract.extractor.extractor import Extractor
 from extract.interactions.client import Client
@@ -119,7 +120,9 @@ def _show(result: Run, data: str, extractor: Extractor, keywords: RunKeywords) -
     limit = keywords.get("limit")
     source = open_source(data, limit=limit)
     rows = limit or _SHOWN
-    show_rows(result, source, extractor, rows=rows, prefix=keywords.get("prefix", ""), row_id=keywords.get("row_id"))
+    roots = Roots.joined(Roots.of(keywords.get("root")), source.folder)
+    prefix, row_id = keywords.get("prefix", ""), keywords.get("row_id")
+    show_rows(result, source, extractor, rows=rows, prefix=prefix, row_id=row_id, roots=roots)
     if limit is None and result.totals.rows > rows:
         sys.stdout.write(f"{result.totals.rows - rows:,} more rows; --limit shows more or fewer\n")
 

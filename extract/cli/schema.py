@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from extract.cli.pipelines import load_pipeline
+from extract.cli.terminal import console_for, json_line, plain
 from extract.json_types import JsonObject
 from extract.schema import OutputSchema, compile_schema
 
@@ -25,12 +26,12 @@ def schema_command(pipeline: str, *, as_json: bool) -> None:
     """Print the forms, as a table for people or as one JSON object."""
     schema = compile_schema(load_pipeline(pipeline).schema)
     if as_json:
-        sys.stdout.write(json.dumps(_described(schema), ensure_ascii=False, default=str) + "\n")
+        sys.stdout.write(json_line(_described(schema)) + "\n")
         return
-    console = Console(file=sys.stdout)
-    console.print(_table(schema))
+    console = console_for(sys.stdout)
+    console.print(_table(schema, console))
     for line in _notes(schema):
-        console.print(Text(line))
+        console.print(Text(plain(line, console)))
 
 
 def _described(schema: OutputSchema) -> JsonObject:
@@ -55,8 +56,8 @@ def _notes(schema: OutputSchema) -> Iterator[str]:
     yield "Each form in full: --json."
 
 
-def _table(schema: OutputSchema) -> Table:
-    table = Table(title=schema.name, title_justify="left", show_lines=False)
+def _table(schema: OutputSchema, console: Console) -> Table:
+    table = Table(title=Text(plain(schema.name, console)), title_justify="left", show_lines=False)
     for heading in ("field", "sent to the service", "checked here only", "column"):
         table.add_column(heading, overflow="fold")
     losses: dict[str, list[str]] = {}
@@ -65,9 +66,10 @@ def _table(schema: OutputSchema) -> Table:
     dtypes = dict(_columns(schema.dtypes.items(), "$"))
     for path, depth, name, node in _fields(schema.wire, schema.wire, "$", 0):
         column = _dtype(dtypes.get(path))
-        table.add_row(Text("  " * depth + name), Text(_kind(node)), Text("\n".join(losses.pop(path, ()))), Text(column))
+        cells = ("  " * depth + name, _kind(node), "\n".join(losses.pop(path, ())), column)
+        table.add_row(*(Text(plain(cell, console)) for cell in cells))
     for path, left in losses.items():
-        table.add_row(Text(path), Text(""), Text("\n".join(left)), Text(""))
+        table.add_row(*(Text(plain(cell, console)) for cell in (path, "", "\n".join(left), "")))
     return table
 
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from extract.cli.terminal import console_for, plain, signs_for
+from extract.documents.roots import Roots
 from extract.errors import BadRecord
 from extract.extractor.extractor import Extractor
 from extract.extractor.plan import CompiledExtractor, compile_extractor
@@ -33,10 +34,19 @@ _MAX_DEPTH = 4  # levels of an answer that get lines of their own
 _STYLES = {"exact": "black on green", "normalised": "black on cyan", "fuzzy": "black on yellow", "missing": "red"}
 
 
-def show_rows(run: Run, source: Source, extractor: Extractor, *, rows: int, prefix: str, row_id: str | None) -> None:
+def show_rows(
+    run: Run,
+    source: Source,
+    extractor: Extractor,
+    *,
+    rows: int,
+    prefix: str,
+    row_id: str | None,
+    roots: Roots | None,
+) -> None:
     """Print the first `rows` rows of a run over `source`, each with its answer, or why it was rejected."""
     console = console_for(sys.stdout)
-    plan = compile_extractor(extractor, _NOWHERE).fitted(list(source.schema))
+    plan = compile_extractor(extractor, _NOWHERE).fitted(list(source.schema), roots)
     for record, answer, error in _outcomes(run, source, rows):
         number, row = record
         _print_row(console, plan, row, _checked(plan, row, answer, error, prefix, row[row_id] if row_id else number))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import sys
@@ -24,6 +25,7 @@ __all__ = [
     "duration",
     "exit_status",
     "is_live",
+    "json_line",
     "money",
     "plain",
     "rate",
@@ -87,6 +89,12 @@ def plain(text: object, console: Console | None = None) -> str:
     shown = _UNPRINTABLE.sub(_escaped, str(text).expandtabs(4))
     encoding = "utf-8" if console is None else console.encoding
     return shown.encode(encoding, "backslashreplace").decode(encoding)
+
+
+def json_line(value: object) -> str:
+    """Return a value as one line of JSON that a terminal can show: what `plain` escapes is escaped as JSON does."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return _UNPRINTABLE.sub(lambda match: match[0] if match[0].isprintable() else json.dumps(match[0])[1:-1], text)
 
 
 def _escaped(match: re.Match[str]) -> str:

@@ -15,10 +15,12 @@ from extract.distributed.collector import Collector
 from extract.distributed.dataset import BLOCK_ROWS, cache_path, make_job, with_columns
 from extract.distributed.inputs import parquet_files, parquet_height, parquet_schema
 from extract.distributed.worker import Job
+from extract.documents.roots import Roots
 from extract.errors import ConfigError
 from extract.extractor.extractor import Extractor
 from extract.extractor.plan import compile_extractor
 from extract.interactions.client import Client
+from extract.io.sources import input_folder
 from extract.results.columns import output_schema
 from extract.results.ending import Opened, finish
 from extract.results.manifest import manifest_of
@@ -51,6 +53,7 @@ def run_on_ray(
     input_schema = parquet_schema(paths)
     plan = compile_extractor(extractor, client.endpoint, service_tier=options.service_tier).fitted(list(input_schema))
     options.rules.check(extractor.generation)
+    options = replace(options, root=Roots.joined(options.root, input_folder(data)))
     shape = options.shape
     path, temporary = cache_path(target.cache_path)
     pipeline = target.pipeline or plan.schema.name

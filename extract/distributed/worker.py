@@ -102,6 +102,7 @@ class Worker:
         limiter = Limiter(job.limits, self._loop.time, meter, rate_limit=rate_limit)
         self._quota = WorkerQuota(self._name, limiter, rate_limit, meter)
         plan = compile_extractor(extractor, job.service.endpoint, service_tier=job.options.service_tier)
+        plan = replace(plan, roots=job.options.root)
         cache = job.actors.cache
         rungs = {plan.schema_key: await cache.rung.remote(plan.schema_key)}
         self._parts: RunParts = make_parts(

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from hashlib import file_digest
+from io import BufferedReader
 from pathlib import Path
 
 from extract.documents.decoding import looks_like_text
@@ -20,6 +24,7 @@ from extract.documents.mime import (
     sniff_type,
 )
 from extract.documents.office import is_container, office_type
+from extract.documents.opening import Place, open_file
 from extract.documents.pdf import MAX_PAGES, MAX_PDF_BYTES, check_pdf
 from extract.errors import BadRecord
 
@@ -53,11 +58,15 @@ _ADVICE = {
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """A file too large for a request: it stays on disk until it is uploaded. `sha256` is the hash of all its bytes."""
+    """A file too large for a request: it stays on disk until it is uploaded. `sha256` is the hash of all its bytes.
+
+    `place` is where it was found, None where it may lie anywhere: an upload opens that very file.
+    """
 
     path: Path
     size: int
     sha256: bytes
+    place: Place | None = None
 
 
 def printable(path: object) -> str:
@@ -66,17 +75,17 @@ def printable(path: object) -> str:
     return text if text.isprintable() else repr(text)[1:-1]
 
 
-def read_file(path: Path, *, divisible: bool = False) -> bytes:
+def read_file(path: Path, *, divisible: bool = False, place: Place | None = None) -> bytes:
     """Return the bytes of a file that is small enough to be sent inline. Raises BadRecord; never waits on a pipe.
 
-    With `divisible` a PDF may be larger, as it is sent in parts.
+    With `divisible` a PDF may be larger, as it is sent in parts. With `place`, the file there is read, and no link is
+    followed; `path` is then its name.
     """
     where = printable(path)
     try:
-        size = _size_of(path, where)
-        # Checked before reading, so that no huge file is loaded into memory.
-        check_size(size, mime_type_of(path.name) or "", where, divisible=divisible)
-        with path.open("rb") as file:
+        with _opened(path, where, place) as (file, size):
+            # Checked before reading, so that no huge file is loaded into memory.
+            check_size(size, mime_type_of(path.name) or "", where, divisible=divisible)
             data = file.read(size + 1)
     except (OSError, ValueError) as error:
         raise BadRecord(f"{where}: {_reason(error, path)}") from None
@@ -85,28 +94,38 @@ def read_file(path: Path, *, divisible: bool = False) -> bytes:
     return data
 
 
-def stored_file(path: Path) -> tuple[StoredFile, str] | None:
+def stored_file(path: Path, place: Place | None = None) -> tuple[StoredFile, str] | None:
     """Return an image, audio or video file that is too large for a request, with its type; None for any other file.
 
-    Reads the file once, for its hash. Raises BadRecord as `read_file` does.
+    Reads the file once, for its hash. Raises BadRecord as `read_file` does; `place` is as there.
     """
     where, declared = printable(path), mime_type_of(path.name)
     try:
-        size = _size_of(path, where)
-        if size <= _MAX_INLINE_BYTES or kind_of(declared or "") in (None, "document"):
+        if kind_of(declared or "") in (None, "document") or _status(path, place).st_size <= _MAX_INLINE_BYTES:
             return None
-        with path.open("rb") as file:
+        with _opened(path, where, place) as (file, size):
             detected = _by_content(file.read(_OPENING_BYTES), declared, where)
             _check_supported(detected, where)
             check_size(size, detected, where, max_bytes=MAX_UPLOADED_BYTES)
             file.seek(0)
-            return StoredFile(path.absolute(), size, file_digest(file, "sha256").digest()), detected
+            return StoredFile(path.absolute(), size, file_digest(file, "sha256").digest(), place), detected
     except (OSError, ValueError) as error:
         raise BadRecord(f"{where}: {_reason(error, path)}") from None
 
 
-def _size_of(path: Path, where: str) -> int:
-    status = path.stat()
+@contextmanager
+def _opened(path: Path, where: str, place: Place | None) -> Iterator[tuple[BufferedReader, int]]:
+    """Yield a file and its size. It is looked at before it is opened, and again after: another may be there by then."""
+    _size_of(_status(path, place), where)
+    with open_file(path, place) as file:
+        yield file, _size_of(os.fstat(file.fileno()), where)
+
+
+def _status(path: Path, place: Place | None) -> os.stat_result:
+    return (path if place is None else place.path).stat()
+
+
+def _size_of(status: os.stat_result, where: str) -> int:
     if not stat.S_ISREG(status.st_mode):  # reading a pipe or a device might never end
         raise BadRecord(f"{where}: {_special_file(status.st_mode)}")
     if status.st_size == 0:  # nor might some system files, which report no size

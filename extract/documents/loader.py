@@ -19,6 +19,7 @@ from extract.documents.files import printable, read_file, stored_file, type_of
 from extract.documents.mime import is_document_type, is_text, kind_of, mime_type_of
 from extract.documents.parts import MediaPart, Part, TextPart
 from extract.documents.pdf import MAX_PDF_BYTES, has_pdfium, split_pdf
+from extract.documents.roots import Roots
 from extract.errors import BadRecord
 
 __all__ = ["is_document", "load_parts"]
@@ -36,13 +37,13 @@ def is_document(path: Path) -> bool:
     return not path.name.startswith(".") and kind is not None and is_document_type(kind)
 
 
-def load_parts(value: Any, column: str) -> tuple[Part, ...]:
+def load_parts(value: Any, column: str, roots: Roots | None = None) -> tuple[Part, ...]:
     """Return the parts for one cell: a path, a URI or bytes; none for null. Reads the file.
 
-    It is one part, except for a PDF that has to be sent in several.
+    It is one part, except for a PDF that has to be sent in several. `roots` are the folders that a path must lie under.
 
-    Raises BadRecord for a file that is missing, unreadable, empty, damaged, encrypted, too large or of a type that the
-    API does not accept; the message is one line with the path and what to do.
+    Raises BadRecord for a file that lies under none of them, or is missing, unreadable, empty, damaged, encrypted, too
+    large or of a type that the API does not accept; the message is one line with the path and what to do.
     """
     if value is None:
         return ()
@@ -51,13 +52,13 @@ def load_parts(value: Any, column: str) -> tuple[Part, ...]:
     if isinstance(value, bytes | bytearray | memoryview):
         return _inline(bytes(value), None, f"column {column!r}")
     if isinstance(value, str):
-        return _from_text(value, column)
+        return _from_text(value, column, roots)
     if isinstance(value, os.PathLike):
-        return _from_path(Path(value))
+        return _from_path(Path(value), roots)
     raise BadRecord(f"column {column!r} holds a {type(value).__name__}; a path, an URI or bytes is needed")
 
 
-def _from_text(value: str, column: str) -> tuple[Part, ...]:
+def _from_text(value: str, column: str, roots: Roots | None) -> tuple[Part, ...]:
     """Return the parts that a text cell names: a URI of any scheme, else a path."""
     if not value.strip():
         raise BadRecord(f"column {column!r} holds an empty text; a path, an URI or bytes is needed, or null for none")
@@ -66,7 +67,7 @@ def _from_text(value: str, column: str) -> tuple[Part, ...]:
         return (_remote(value),)
     if start.startswith("data:"):
         return _from_data(value)
-    return _from_path(_local_path(value) if start.startswith("file:") else Path(value))
+    return _from_path(_local_path(value) if start.startswith("file:") else Path(value), roots)
 
 
 def _remote(uri: str) -> MediaPart:
@@ -109,11 +110,12 @@ def _from_data(uri: str) -> tuple[Part, ...]:
     return _inline(data, mime_type.lower() or "text/plain", where, charset)
 
 
-def _from_path(path: Path) -> tuple[Part, ...]:
-    if (stored := stored_file(path)) is not None:
+def _from_path(path: Path, roots: Roots | None) -> tuple[Part, ...]:
+    place = None if roots is None else roots.find(path)
+    if (stored := stored_file(path, place)) is not None:
         file, mime_type = stored
         return (MediaPart(kind=kind_of(mime_type) or "document", mime_type=mime_type, file=file),)
-    return _inline(read_file(path, divisible=True), mime_type_of(path.name), printable(path))
+    return _inline(read_file(path, divisible=True, place=place), mime_type_of(path.name), printable(path))
 
 
 def _inline(data: bytes, declared: str | None, where: str, charset: str | None = None) -> tuple[Part, ...]:

@@ -13,6 +13,7 @@ import struct
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qsl
 
@@ -36,8 +37,47 @@ KEEP_ALIVE_SECONDS = 300
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
+MAX_BODY_BYTES = 128 * 2**20
+"""Of one request: the API itself takes 100 MB with inline data, and files come in chunks."""
+
+
 class ClientLeft(Exception):
     """The client closed the connection before it had the whole response."""
+
+
+class BodyTooLarge(Exception):
+    """The body of a request has more than `MAX_BODY_BYTES`."""
+
+
+def _refusal_of(scope: Scope) -> Response | None:
+    """Return the answer to a request that a web page has sent, or that is too large; None for all others.
+
+    Any page that is open in a browser may post to this machine. Its origin is another one, or, where it has bent the
+    name of its own site to this machine's address, its host is a name of the web.
+    """
+    headers = {name.lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    host, origin = headers.get(b"host", ""), headers.get(b"origin")
+    if not _is_local_name(host):
+        return _refused(403, f"the emulator is no host of the web: {host[:100]!r}")
+    if origin is not None and origin.partition("://")[2] != host:
+        return _refused(403, "the emulator takes no requests from web pages of another origin")
+    length = headers.get(b"content-length", "0")
+    if length.isdecimal() and int(length[:20]) > MAX_BODY_BYTES:
+        return _refused(413, f"a body has at most {MAX_BODY_BYTES:,} bytes")
+    return None
+
+
+def _is_local_name(host: str) -> bool:
+    """Return whether a host is an address or a name that no site of the web can have: one without a dot."""
+    name = host[: host.rfind("]") + 1] if host.startswith("[") else host.partition(":")[0]
+    with suppress(ValueError):
+        ip_address(name.strip("[]"))
+        return True
+    return "." not in name or name.lower().endswith(".localhost")
+
+
+def _refused(status: int, message: str) -> Response:
+    return JSONResponse({"error": {"code": status, "message": message}}, status, {"connection": "close"})
 
 
 def build_app(emulator: Emulator) -> ASGIApp:
@@ -45,10 +85,17 @@ def build_app(emulator: Emulator) -> ASGIApp:
     control = build_control(emulator)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http" or scope["path"] in ("/stats", "/faults", "/quota"):
-            await control(scope, receive, send)
+        if scope["type"] == "http" and (refused := _refusal_of(scope)) is not None:
+            await refused(scope, receive, send)
             return
-        request = wire_request(scope, await read_body(receive))
+        try:
+            if scope["type"] != "http" or scope["path"] in ("/stats", "/faults", "/quota"):
+                await control(scope, receive, send)
+                return
+            request = wire_request(scope, await read_body(receive))
+        except BodyTooLarge:
+            await _refused(413, f"a body has at most {MAX_BODY_BYTES:,} bytes")(scope, receive, send)
+            return
         try:
             with emulator.exchange(request) as response:
                 await deliver(response, receive, send)
@@ -70,14 +117,14 @@ def build_control(emulator: Emulator) -> Router:
         if request.method != "POST":
             return JSONResponse({"faults": emulator.faults, "known": FAULTS})
         try:
-            emulator.set_faults((await request.body()).decode())
+            emulator.set_faults((await read_body(request.receive)).decode())
         except (ConfigError, UnicodeDecodeError) as error:
             return JSONResponse({"error": str(error)}, status_code=400)
         return JSONResponse({})
 
     async def quota(request: Request) -> Response:
         try:
-            emulator.set_quota(**read_quota(await request.body()))
+            emulator.set_quota(**read_quota(await read_body(request.receive)))
         except ConfigError as error:
             return JSONResponse({"error": str(error)}, status_code=400)
         return JSONResponse({})
@@ -106,15 +153,16 @@ def read_quota(body: bytes) -> dict[str, int | None]:
 
 
 async def read_body(receive: Receive) -> bytes:
-    """Return the whole body of a request."""
-    message = await receive()
-    body: bytes = message.get("body", b"")
-    if not message.get("more_body"):
-        return body
-    parts = [body]
-    while message.get("more_body"):
+    """Return the whole body of a request. BodyTooLarge where it is too long to be kept."""
+    parts: list[bytes] = []
+    size, more = 0, True
+    while more:
         message = await receive()
         parts.append(message.get("body", b""))
+        more = bool(message.get("more_body"))
+        size += len(parts[-1])
+        if size > MAX_BODY_BYTES:
+            raise BodyTooLarge
     return b"".join(parts)
 
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import polars as pl
 
+from extract.documents.roots import Roots
 from extract.errors import BadRecord, ConfigError, Denied, ExtractError, NotRun
 from extract.evaluation import Interval
 from extract.evaluation.intervals import share_interval
@@ -127,6 +128,7 @@ def check_labels(
     prefix: str = "",
     model: str = DECISION_MODEL,
     concurrency: int = 8,
+    root: Any = None,
 ) -> LabelCheck:
     """Ask the Decisions API about the label and boolean fields of rows that `extractor` has answered.
 
@@ -135,14 +137,14 @@ def check_labels(
     nothing is cached, and this API has no `store`. A row that cannot be sent or gets no answer counts as failed. An end
     of the check on its way (Ctrl-C, a revoked key or quota) loses no answer received before: the rows not reached fail
     with the code `not_run`, and `stopped` says why. Raises ConfigError for fields that cannot be checked, and the error
-    that ended the check where no row was answered: Denied for a key that is refused.
+    that ended the check where no row was answered: Denied for a key that is refused. `root` is as in `run`.
 
         >>> extractor = Extractor(["good", "bad"], "{text}")
         >>> frame = pl.DataFrame({"text": ["It works"], "value": ["good"]})
         >>> check_labels(frame, extractor, client=offline_client(), fields=["value"])["value"].failed
         0
     """
-    plan = compile_extractor(extractor, client.endpoint).fitted(frame.columns)
+    plan = compile_extractor(extractor, client.endpoint).fitted(frame.columns, Roots.of(root))
     questions = _chosen(_questions(plan), fields, plan.schema.name)
     if absent := [name for name in questions if prefix + name not in frame.columns]:
         raise ConfigError(f"the frame has no column {prefix + absent[0]!r} to check; it has {frame.columns!r}")

@@ -13,6 +13,7 @@ from extract.documents.grounding import Labels, ground
 from extract.documents.grounding.span import Span
 from extract.documents.loader import load_parts
 from extract.documents.parts import Part, TextPart, Turn
+from extract.documents.roots import Roots
 from extract.documents.text_layer import QuotableText
 from extract.documents.windows import check_rules
 from extract.errors import BadRecord, ConfigError, InvalidAnswer
@@ -40,7 +41,8 @@ class CompiledExtractor:
     `key` is the part of content keys that all records share. `schema_key` identifies the schema for one model of one
     service, on which depends how far it must be relaxed. `functions` are the tools that run here; `looks_up` says that
     a tool is to find sources. `labels` are the values that are chosen from a list, not quoted. `absent` are optional
-    columns that the input does not have.
+    columns that the input does not have. `roots` are the folders that paths in records must lie under, None for no
+    limit; they are no part of a key.
     """
 
     extractor: Extractor
@@ -54,6 +56,7 @@ class CompiledExtractor:
     looks_up: bool
     labels: Labels
     absent: frozenset[str] = frozenset()
+    roots: Roots | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -61,13 +64,16 @@ class CompiledExtractor:
         columns = dict.fromkeys((*self.template.columns, *self.extractor.media))
         return tuple(name for name in columns if name not in self.absent)
 
-    def fitted(self, columns: Collection[str]) -> CompiledExtractor:
-        """Return this for an input with the given columns. ConfigError where one is missing that is not optional."""
+    def fitted(self, columns: Collection[str], roots: Roots | None = None) -> CompiledExtractor:
+        """Return this for an input with the given columns. ConfigError where one is missing that is not optional.
+
+        `roots` are the folders that the paths in its records must lie under.
+        """
         optional = self.extractor.optional
         absent = frozenset(name for name in optional if name not in columns)
         if optional and len(absent) == len(set(optional)):
             raise ConfigError(f"the input needs one of the columns {list(optional)!r}; it has {list(columns)!r}")
-        plan = replace(self, absent=absent)
+        plan = replace(self, absent=absent, roots=roots or self.roots)
         check_columns(plan.columns, columns)
         return plan
 
@@ -88,7 +94,7 @@ class CompiledExtractor:
 
     def loaded(self, record: Mapping[str, Any]) -> dict[str, tuple[Part, ...]]:
         """Return the parts of a record's media columns. Reads files; raises BadRecord."""
-        return {name: load_parts(record.get(name), name) for name in self.extractor.media}
+        return {name: load_parts(record.get(name), name, self.roots) for name in self.extractor.media}
 
     def question(self, record: Mapping[str, Any]) -> Question:
         """Return the question for one record. Reads media files; raises BadRecord."""

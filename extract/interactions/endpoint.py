@@ -16,6 +16,7 @@ from extract.interactions.http.calls import Call, Reply
 from extract.interactions.http.origins import check_url, is_loopback
 from extract.interactions.http.transport import headers, read_timeout
 from extract.interactions.requests import Request
+from extract.interactions.secrets import holds_secret, struck_out
 
 __all__ = ["GOOGLE_URL", "Endpoint"]
 
@@ -107,11 +108,11 @@ class Endpoint:
         return needed if self.read_timeout is None and needed != read_timeout(None) else None
 
     def checked(self, reply: Reply) -> Reply:
-        """Return a reply with status 200; raise the error that any other stands for."""
+        """Return a reply with status 200, without the key; raise the error that any other stands for."""
         if reply.status == 200:
-            return reply
+            return reply._replace(body=self.scrub(reply.body)) if holds_secret(reply.body, self.api_key) else reply
         raise refusal(reply._replace(body=self.scrub(reply.body)))
 
     def scrub(self, body: bytes) -> bytes:
-        """Strike the key out of an error's body before it is read: a service may echo what it was sent."""
-        return body.replace(self.api_key.encode(), b"[key]")
+        """Strike the key out of a body before it is read, in any escaping: a service may echo what it was sent."""
+        return struck_out(body, self.api_key)

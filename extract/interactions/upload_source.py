@@ -12,8 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, TypeAlias
 
-from extract.documents.files import MAX_UPLOADED_BYTES
+from extract.documents.files import MAX_UPLOADED_BYTES, StoredFile
 from extract.documents.mime import mime_type_of, sniff_type
+from extract.documents.opening import Place, open_file
 from extract.errors import BadRecord, ConfigError
 from extract.interactions.remote_file import name_of
 
@@ -24,7 +25,7 @@ GRANULARITY = 256 * 1024
 
 CHUNK_BYTES = 8 * 1024 * 1024
 
-Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO
+Source: TypeAlias = str | os.PathLike[str] | bytes | BinaryIO | StoredFile
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +44,9 @@ class UploadPlan:
 @contextmanager
 def opened(source: Source) -> Iterator[tuple[BinaryIO, str]]:
     """Yield a seekable stream and its name. BadRecord where a path cannot be read, ConfigError for no such source."""
-    if isinstance(source, str | os.PathLike):
-        path = Path(source)
-        with _open(path) as stream:
+    if isinstance(source, str | os.PathLike | StoredFile):
+        path = source.path if isinstance(source, StoredFile) else Path(source)
+        with _open(path, source.place if isinstance(source, StoredFile) else None) as stream:
             yield stream, path.name
     elif isinstance(source, bytes | bytearray | memoryview):
         yield io.BytesIO(source), "bytes"
@@ -56,11 +57,11 @@ def opened(source: Source) -> Iterator[tuple[BinaryIO, str]]:
         raise ConfigError(f"upload takes a path, bytes or a seekable binary stream, not a {type(source).__name__}")
 
 
-def _open(path: Path) -> BinaryIO:
+def _open(path: Path, place: Place | None) -> BinaryIO:
     try:
         if not stat.S_ISREG(path.stat().st_mode):  # opening a pipe would wait for somebody to write into it
             raise BadRecord(f"{path}: not a regular file")
-        return path.open("rb")
+        return open_file(path, place)
     except (OSError, ValueError) as error:
         raise BadRecord(f"{str(path)!r}: {reason_of(error)}") from None
 

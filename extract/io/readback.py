@@ -10,23 +10,34 @@ from typing import Any
 
 import polars as pl
 
+from extract.io.formulas import quoted_names, unquoted
 from extract.io.retyping import retyped
 
 __all__ = ["scan_text"]
 
 
-def scan_text(path: Path, schema: Mapping[str, Any]) -> pl.LazyFrame:
+def scan_text(path: Path, schema: Mapping[str, Any], *, csv_safe: bool = False) -> pl.LazyFrame:
     """Return the rows of a file of text lazily, with the columns and types of `schema`.
 
     Nothing is inferred: all types come from the schema. A cell that does not fit it (the file was edited since) raises
-    Polars' InvalidOperationError or ComputeError when it is read.
+    Polars' InvalidOperationError or ComputeError when it is read. With `csv_safe` the quotes before formulas are taken
+    away.
     """
     written = {name: _written(dtype, nested=path.suffix.lower() != ".csv") for name, dtype in schema.items()}
     if path.suffix.lower() == ".csv":
-        texts = pl.scan_csv(path, glob=False, schema=written)
+        names = dict(zip(quoted_names(written) if csv_safe else written, written, strict=True))
+        texts = pl.scan_csv(path, glob=False, schema={name: written[own] for name, own in names.items()})
+        if csv_safe:
+            texts = texts.map_batches(partial(_unquoted, names=names), schema=pl.Schema(written), streamable=True)
     else:
         texts = pl.scan_ndjson(escape(str(path)), schema=written)
     return texts.map_batches(partial(_typed, schema=schema), schema=pl.Schema(schema), streamable=True)
+
+
+def _unquoted(frame: pl.DataFrame, names: Mapping[str, str]) -> pl.DataFrame:
+    """Return the frame without the quotes before formulas, in cells and names."""
+    columns = (column if column.dtype != pl.String else unquoted(column) for column in frame.get_columns())
+    return pl.DataFrame([column.alias(names[column.name]) for column in columns])
 
 
 def _typed(frame: pl.DataFrame, schema: Mapping[str, Any]) -> pl.DataFrame:

@@ -6,9 +6,9 @@ import csv
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from glob import escape, glob, has_magic
-from itertools import islice
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -22,7 +22,7 @@ from extract.documents.mime import mime_type_of
 from extract.errors import ConfigError, ExtractError
 from extract.io.arrow import read_arrow
 
-__all__ = ["Source", "open_source", "read_table", "take_rows"]
+__all__ = ["Source", "input_folder", "open_source", "read_table", "take_rows"]
 
 _TABLE_ROWS = 65_536  # of a batch where all are read at once
 _TEXTS = pl.Schema({"text": pl.String()})
@@ -35,13 +35,15 @@ class Source:
 
     `height` is the number of rows, None where it is unknown.
 
-    `once`: the rows come from an iterator, which can be read only once and may have no end.
+    `once`: the rows come from an iterator, which can be read only once and may have no end. `folder` is the folder of
+    the files that the rows come from, None for rows that a program made: what paths in them name is its own choice.
     """
 
     schema: pl.Schema
     height: int | None
     batches: Callable[[int], Iterator[pl.DataFrame]]
     once: bool = False
+    folder: Path | None = None
 
 
 def open_source(data: Any, *, limit: int | None = None) -> Source:
@@ -64,7 +66,7 @@ def _opened(data: Any) -> Source:
         return data
     if isinstance(data, str | os.PathLike):
         with _read_errors(str(data), _broken_row):
-            return _from_address(os.fspath(data))
+            return replace(_from_address(os.fspath(data)), folder=input_folder(os.fspath(data)))
     if isinstance(data, pl.DataFrame):
         return _from_frame(data)
     if isinstance(data, pl.LazyFrame):
@@ -116,7 +118,7 @@ def take_rows(source: Source, limit: int) -> Source:
             if left <= 0:
                 return
 
-    return Source(source.schema, None if source.height is None else min(limit, source.height), batches, source.once)
+    return replace(source, height=None if source.height is None else min(limit, source.height), batches=batches)
 
 
 def _from_iterator(items: Iterator[Any]) -> Source:
@@ -181,6 +183,22 @@ def _fitted(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
 
 def _from_frame(frame: pl.DataFrame) -> Source:
     return Source(frame.schema, frame.height, frame.iter_slices)
+
+
+def input_folder(address: str) -> Path:
+    """Return the folder of an input, resolved: itself, that of a file, or that of a glob before its first wildcard.
+
+    An address of a cloud has none: then it is the current folder.
+    """
+    if "://" in address:
+        return Path.cwd().resolve()
+    path = Path(address)
+    if path.is_dir():
+        return path.resolve()
+    if path.exists() or not has_magic(address):
+        # A document that is named itself may be sent wherever a link leads; the paths in a table are looked up from it.
+        return path.parent.resolve() if _is_table(address) else path.resolve().parent
+    return Path(*takewhile(lambda part: not has_magic(part), path.parent.parts)).resolve()
 
 
 def _from_address(address: str) -> Source:

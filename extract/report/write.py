@@ -61,7 +61,9 @@ def write_report(
 def _put(page: str, target: Path) -> Path:
     temporary = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
-        temporary.write_text(page, "utf-8", errors="replace", newline="\n")
+        temporary.unlink(missing_ok=True)  # a link in its place is not followed
+        with temporary.open("x", encoding="utf-8", errors="replace", newline="\n") as file:
+            file.write(page)
         temporary.replace(target)
     except OSError as error:
         temporary.unlink(missing_ok=True)

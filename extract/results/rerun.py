@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from extract.documents.parts import TextPart
+from extract.documents.roots import Roots
 from extract.errors import BadRecord, ConfigError
 from extract.extractor.extractor import Extractor
 from extract.extractor.plan import CompiledExtractor, compile_extractor
@@ -93,7 +94,8 @@ class Rerun:
         height = int(rows.select(pl.len()).collect().item())
         drawn = sorted(Random(seed).sample(range(height), min(n, height)))  # noqa: S311 - rows to look at
         chosen = rows.with_row_index(_POSITION).filter(pl.col(_POSITION).is_in(drawn)).collect()
-        plan = compile_extractor(self.extractor, _NOWHERE).fitted(chosen.columns[1 : run.details.input_columns + 1])
+        columns, roots = chosen.columns[1 : run.details.input_columns + 1], Roots.of(self.options.get("root"))
+        plan = compile_extractor(self.extractor, _NOWHERE).fitted(columns, roots)
         keeps_rejected = run.details.manifest.get("rejected_rows") == "null"
         reasons = _reasons(run, drawn) if keeps_rejected else {}
         places = drawn if keeps_rejected else places_in_input(drawn, run.details.failed_places)

@@ -54,7 +54,7 @@ def open_target(
         source = Path(data).resolve()
         if source == path.resolve() or (source.is_dir() and source in path.resolve().parents):
             raise ConfigError(f"{path} would become part of the input {source.name!r}; write it somewhere else")
-    sink = open_sink(path)
+    sink = open_sink(path, csv_safe=target.csv_safe)
     check_output(path, pipeline=pipeline, cache=cache, overwrite=target.overwrite)
     if target.overwrite:
         return sink, None

@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 from polars.selectors import by_name
 
+from extract.documents.roots import Roots
 from extract.errors import BadRecord, ConfigError, ExtractError
 from extract.extractor.extractor import Extractor
 from extract.extractor.plan import CompiledExtractor, compile_extractor
@@ -28,7 +29,7 @@ from extract.limits.pricing import PRICE_SOURCE, find_price
 from extract.results.estimate import Estimate, PaidSample
 from extract.results.run import Run
 from extract.runner.long_documents import long_text
-from extract.runner.options import AnswerRules
+from extract.runner.options import AnswerRules, Root, RunKeywords
 from extract.runner.run import run
 from extract.schema.answer_size import answer_tokens
 
@@ -84,11 +85,13 @@ def estimate(
     cache: ResponseCache | None = None,
     paid: PaidSample | None = None,
     samples: int = 1,
+    root: Root = None,
 ) -> Estimate:
     """Return what a run of `extractor` over `source` would send and cost. Sends nothing; raises the errors of a run.
 
     `source` is what `run` takes as `data`. `endpoint` is the service (by default Google), `cache` holds earlier
     answers, and `paid` is a sample that shows what answers really use. `samples` is how often each row is asked.
+    `root` is as in `run`.
 
     >>> from extract import Extractor, estimate
     >>> estimate(["I love it", "It broke"], Extractor(["praise", "complaint"], "{text}")).requests
@@ -96,7 +99,7 @@ def estimate(
     """
     AnswerRules(samples=samples).check(extractor.generation)
     source = open_source(source)
-    plan = _plan(source, extractor, endpoint)
+    plan = _plan(source, extractor, endpoint, Roots.of(root))
     rows = _different(source, plan)
     survey = _survey(source, plan, rows, cache, samples)
     requests, left, left_rows = _requests(survey, rows)
@@ -128,18 +131,22 @@ def estimate(
     return result if paid is None else _with_paid(result, paid, left_rows)
 
 
-def pay_sample(source: Source, extractor: Extractor, rows: int, *, client: Client, cache: ResponseCache) -> PaidSample:
+def pay_sample(
+    source: Source, extractor: Extractor, rows: int, *, client: Client, cache: ResponseCache, root: Root = None
+) -> PaidSample:
     """Ask `rows` rows drawn from the whole source, the same ones each time, and return what they used.
 
-    Their answers are stored in `cache`, so neither a later sample nor the run pays for them again. Raises what stopped
-    the sample, and ConfigError where not one row was answered.
+    Their answers are stored in `cache`, so neither a later sample nor the run pays for them again. `root` is as in
+    `run`. Raises what stopped the sample, and ConfigError where not one row was answered.
     """
-    plan = _plan(source, extractor, client.endpoint)
+    plan = _plan(source, extractor, client.endpoint, Roots.of(root))
     chosen = _chosen_rows(source, plan, rows)
     if len(chosen) < 2:
         raise ConfigError(f"a sample needs at least 2 rows that can be sent; there are {len(chosen)}")
     frame = pl.concat(_picked(source, plan, chosen))
-    result = run(frame, extractor, client=client, cache=cache, errors="null", prefix="answer.", provenance=True)
+    options: RunKeywords = {"errors": "null", "prefix": "answer.", "provenance": True, "root": plan.roots}
+    options["client"], options["cache"] = client, cache
+    result = run(frame, extractor, **options)
     usages = tuple(_usages(result, frame, plan, cache))
     if result.stopped is not None:
         raise result.stopped
@@ -149,9 +156,9 @@ def pay_sample(source: Source, extractor: Extractor, rows: int, *, client: Clien
     return PaidSample(rows=frame.height, usages=usages, cost=result.cost)
 
 
-def _plan(source: Source, extractor: Extractor, endpoint: Endpoint | None) -> CompiledExtractor:
+def _plan(source: Source, extractor: Extractor, endpoint: Endpoint | None, root: Roots | None) -> CompiledExtractor:
     plan = compile_extractor(extractor, endpoint or Endpoint(api_key="estimate", base_url=GOOGLE_URL))
-    return plan.fitted(list(source.schema))
+    return plan.fitted(list(source.schema), Roots.joined(root, source.folder))
 
 
 def _different(source: Source, plan: CompiledExtractor) -> _Rows:

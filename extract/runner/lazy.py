@@ -67,7 +67,8 @@ def lazy_run(source: pl.LazyFrame, extractor: Extractor, **options: Unpack[LazyK
     input_schema = source.collect_schema()
     plan = compile_extractor(extractor, NOWHERE).fitted(list(input_schema))
     schema = output_schema(input_schema, plan, run_options.shape, sampled=run_options.rules.samples > 1)
-    scans = _Scans(source, extractor, options)
+    # The roots are read once: an iterator of folders would be empty for a second scan.
+    scans = _Scans(source, extractor, {**options, "root": run_options.root})
     return register_io_source(scans.read, schema=schema)
 
 

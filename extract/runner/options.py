@@ -9,13 +9,14 @@ every row that is asked, on a cluster too (`AskKeywords`); for a lazy frame and 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from inspect import signature
 from pathlib import Path
-from typing import Any, Literal, TypedDict, Unpack
+from typing import Any, Literal, TypeAlias, TypedDict, Unpack
 
+from extract.documents.roots import Roots
 from extract.errors import ConfigError
 from extract.interactions.client import AsyncClient, Client
 from extract.interactions.requests import Generation, ServiceTier
@@ -34,6 +35,7 @@ __all__ = [
     "AskKeywords",
     "LazyKeywords",
     "OutputTarget",
+    "Root",
     "RunKeywords",
     "RunOptions",
     "UploadPolicy",
@@ -75,6 +77,10 @@ class UploadPolicy:
     keep_files: bool = False
 
 
+Root: TypeAlias = str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | Roots | None
+"""A folder, or several, that the files named in records must lie under."""
+
+
 class AskKeywords(TypedDict, total=False):
     """The keywords that runs on one machine and on a cluster share; `run` explains them."""
 
@@ -88,6 +94,7 @@ class AskKeywords(TypedDict, total=False):
     samples: int
     inline_limit: int
     keep_files: bool
+    root: Root
 
 
 class LazyKeywords(AskKeywords, total=False):
@@ -107,6 +114,7 @@ class RunKeywords(LazyKeywords, total=False):
     output: str | os.PathLike[str] | None
     sink: Sink | None
     overwrite: bool
+    csv_safe: bool
     errors: Literal["split", "null"] | None
     limit: int | None
     pipeline: str | None
@@ -121,7 +129,8 @@ ROW_OPTIONS = frozenset(LazyKeywords.__annotations__) - {"retry_rejected"}
 class RunOptions:
     """The options of a run, besides data, extractor, client and output. The workers of a cluster get the same value.
 
-    `limits` is None for those of the client. `limit` is the number of rows to stop after, None for all.
+    `limits` is None for those of the client. `limit` is the number of rows to stop after, None for all. `root` are the
+    folders that the files named in records must lie under, None where the input alone decides.
     """
 
     shape: OutputShape = OutputShape()
@@ -131,6 +140,7 @@ class RunOptions:
     budget: Budget | None = None
     service_tier: ServiceTier | None = None
     limit: int | None = None
+    root: Roots | None = None
 
     @classmethod
     def of(cls, **keywords: Unpack[RunKeywords]) -> RunOptions:
@@ -152,6 +162,7 @@ class RunOptions:
             budget=Budget.of(keywords.get("budget")),
             service_tier=keywords.get("service_tier"),
             limit=keywords.get("limit"),
+            root=Roots.of(keywords.get("root")),
         )
 
 
@@ -164,7 +175,8 @@ class OutputTarget:
     """Where rows and answers go: a path or a user's sink for the rows, a cache for the answers.
 
     `pipeline` is the name in the output's manifest; None takes that of the schema. `overwrite` lets the output replace
-    a file that this pipeline did not write, or that covers more rows.
+    a file that this pipeline did not write, or that covers more rows. `csv_safe` puts a quote before texts of a csv
+    that look like formulas.
     """
 
     path: Path | None = None
@@ -172,6 +184,7 @@ class OutputTarget:
     cache: ResponseCache | Path | None = field(default=None, repr=False)
     pipeline: str | None = None
     overwrite: bool = False
+    csv_safe: bool = False
 
     @classmethod
     def of(cls, **keywords: Unpack[RunKeywords]) -> OutputTarget:
@@ -181,12 +194,15 @@ class OutputTarget:
             raise ConfigError("output= and sink= both take the rows: leave one of them out")
         if sink is not None:
             _check_sink(sink)
+        if keywords.get("csv_safe") and output is None:
+            raise ConfigError("csv_safe (--csv-safe) is about an output that ends in .csv: name one with output=")
         return cls(
             path=None if output is None else Path(output),
             sink=sink,
             cache=cache if cache is None or isinstance(cache, ResponseCache) else Path(cache),
             pipeline=keywords.get("pipeline"),
             overwrite=keywords.get("overwrite", False),
+            csv_safe=keywords.get("csv_safe", False),
         )
 
     @property

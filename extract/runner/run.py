@@ -10,6 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Unpack, cast
 
+from extract.documents.roots import Roots
 from extract.extractor.extractor import Extractor
 from extract.extractor.plan import compile_extractor
 from extract.interactions.client import AsyncClient, Client
@@ -31,7 +32,7 @@ from extract.runner.assembly import check_extractor, ending_of, make_parts, open
 from extract.runner.forks import note_run
 from extract.runner.gc_pause import gc_paused
 from extract.runner.keywords import checks_keywords
-from extract.runner.options import INLINE_BYTES, ROW_OPTIONS, OutputTarget, RunKeywords, RunOptions
+from extract.runner.options import INLINE_BYTES, ROW_OPTIONS, OutputTarget, Root, RunKeywords, RunOptions
 from extract.runner.parts import RunParts
 from extract.runner.scheduler import Scheduler
 from extract.runner.service import open_client
@@ -54,6 +55,7 @@ def run(
     output: str | os.PathLike[str] | None = None,
     sink: Sink | None = None,
     overwrite: bool = False,
+    csv_safe: bool = False,
     errors: Literal["split", "null"] | None = None,
     prefix: str = "",
     provenance: bool = False,
@@ -66,6 +68,7 @@ def run(
     samples: int = 1,
     inline_limit: int = INLINE_BYTES,
     keep_files: bool = False,
+    root: Root = None,
     pipeline: str | None = None,
     note: str | None = None,
     progress: bool | None = None,
@@ -84,6 +87,9 @@ def run(
     - `client`: a Client or AsyncClient; by default one from the environment.
     - `offline`: True asks the built-in emulator: no key, no cost, and no language model.
     - `limit`: only the first `limit` rows.
+    - `root`: a folder, or several, that files named in the rows must lie under, through all links. Where `data` is a
+      path, its folder and the current one are allowed too, and without `root` only these. Rows that are made in Python
+      may name any file without `root`, and only files under it with.
 
     Where rows and answers go:
 
@@ -93,6 +99,7 @@ def run(
     - `overwrite`: True lets `output` replace a file that this pipeline did not write, or one that covers more rows than
       this run. Without it, where the number of rows shows at the end only, such a file stays, and the rows go beside
       it, into OUTPUT.new.parquet: see `Run.output`.
+    - `csv_safe`: True puts a quote before texts and names in a .csv that a spreadsheet would run as a formula.
     - `pipeline`: the name in the output's footer, by default that of the schema.
     - `note`: your own words for the footer and the report, such as what this run tries.
 
@@ -173,7 +180,8 @@ async def ask_all(
         client = await stack.enter_async_context(service)
         plan = compile_extractor(extractor, client.endpoint, service_tier=options.service_tier)
         source = open_source(data, limit=options.limit)
-        plan = plan.fitted(list(source.schema))
+        roots = Roots.joined(options.root, source.folder)
+        plan = plan.fitted(list(source.schema), roots)
         pipeline = target.pipeline or plan.schema.name
         sink, replaced = open_target(target, pipeline, data, options, source.height)
         cache = stack.enter_context(ResponseCache(target.cache)) if isinstance(target.cache, Path) else target.cache
@@ -192,7 +200,9 @@ async def ask_all(
         result = await _ask(runner, parts, opened, on_start)
     # Without an output or a cache, rejected rows are asked again from `Run.frame`: the input need not stay in memory.
     rerun_data = data if result.output or keywords.get("cache") else None
-    result.details.rerun = Rerun(rerun_data, extractor, keywords, run, ROW_OPTIONS)
+    # The rows of a file may come back as those of a frame: they are still held to the roots of the file.
+    again = {**keywords, "root": roots}
+    result.details.rerun = Rerun(rerun_data, extractor, again, run, ROW_OPTIONS)
     return result
 
 
@@ -244,8 +254,11 @@ def extract_one(
     *,
     client: Client | AsyncClient | None = None,
     offline: bool = False,
+    root: Root = None,
 ) -> Outcome:
     """Return the outcome of one record, without a cache. Raises only the errors that would end a run.
+
+    With `root`, a folder or several, a file that the record names must lie under one of them.
 
     >>> from extract import Extractor, extract_one
     >>> extract_one({"text": "Total: 12.50 EUR"}, Extractor(["bill", "letter"], "{text}"), offline=True).ok
@@ -253,10 +266,11 @@ def extract_one(
     """
     check_extractor(extractor)
     note_run()
+    roots = Roots.of(root)
 
     async def ask(_: Callable[[Scheduler], None]) -> Outcome:
         async with open_client(client, offline=offline, service_tier=None) as opened:
-            plan = compile_extractor(extractor, opened.endpoint).fitted(list(record))
+            plan = compile_extractor(extractor, opened.endpoint).fitted(list(record), roots)
             parts = make_parts(plan, opened, None, RunOptions(limits=Limits()))
             (prepared,) = parts.extractor.prepare([record])
             try:

@@ -111,7 +111,7 @@ class Transfers:
 
     async def _upload(self, file: StoredFile, content: Content, part: MediaPart) -> RemoteFile:
         digest, mime_type = content
-        source = part.file.path if part.file is not None else part.data or b""
+        source = part.file if part.file is not None else part.data or b""
         remote = await self._files.upload(source, mime_type=mime_type, name=file.name, label=digest.hex())
         # The content key was made from the file as it was read first: an answer to another content would be wrong.
         if part.file is not None and remote.sha256 not in (None, digest.hex()):

@@ -204,12 +204,12 @@ def _name_of(source: Any) -> str:
 
 def _compile_python(source: Any, name: str) -> OutputSchema:
     adapter, marked = _adapted(source)
-    document = simplify(normalise(marked, LATEST))
+    document = simplify(normalise(marked, LATEST, patterns_here=False))
     wrapped = not document.has_columns
     if wrapped:  # compiled again as the only member of a model, so that paths and issues have the wrapper in them
         members: dict[str, Any] = {VALUE: (source, ...)}
         adapter, marked = _adapted(create_model(name, __config__=ConfigDict(extra="forbid"), **members))
-        document = simplify(normalise(marked, LATEST))
+        document = simplify(normalise(marked, LATEST, patterns_here=False))
     read_answer = python_reader(adapter)
     read = (lambda text: getattr(read_answer(text), VALUE)) if wrapped else read_answer
     wire, losses = to_wire(document, asserted_formats=None)

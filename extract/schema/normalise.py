@@ -9,7 +9,14 @@ from dataclasses import dataclass
 from typing import Any, cast
 from urllib.parse import unquote
 
-from jsonschema import Draft4Validator, Draft6Validator, Draft7Validator, Draft201909Validator, Draft202012Validator
+from jsonschema import (
+    Draft4Validator,
+    Draft6Validator,
+    Draft7Validator,
+    Draft201909Validator,
+    Draft202012Validator,
+    FormatChecker,
+)
 from jsonschema.exceptions import SchemaError as InvalidSchema
 from jsonschema.protocols import Validator
 from jsonschema_specifications import REGISTRY as META_SCHEMAS  # type: ignore[import-untyped]  # it ships no types
@@ -20,6 +27,7 @@ from referencing.jsonschema import DRAFT4, DRAFT6, DRAFT7, DRAFT201909, DRAFT202
 from extract.errors import SchemaError
 from extract.json_types import JsonObject
 from extract.schema.keywords import LOST, MARK, element, map_subschemas, member, subschemas
+from extract.schema.regex import fault_of
 
 __all__ = [
     "DIALECTS",
@@ -74,7 +82,11 @@ _ASSUMED_DIALECTS = [
     DIALECTS["http://json-schema.org/draft-04/schema"],
 ]
 #: Formats have the meaning of the latest draft in all drafts, so that `date` in draft 4 is a date.
-LATEST_FORMATS = Draft202012Validator.FORMAT_CHECKER
+LATEST_FORMATS = FormatChecker(())
+LATEST_FORMATS.checkers = {
+    **Draft202012Validator.FORMAT_CHECKER.checkers,
+    "regex": (Draft202012Validator.FORMAT_CHECKER.checkers["regex"][0], (re.error, OverflowError, RecursionError)),
+}
 _LATEST_ALIASES = {"http://json-schema.org/schema", "https://json-schema.org/schema"}
 
 
@@ -162,7 +174,8 @@ def _declared(uri: Any) -> Dialect:
 
 def _violation(schema: JsonObject | bool, dialect: Dialect) -> SchemaError | None:
     try:
-        dialect.validator.check_schema(cast(JsonObject, schema))
+        # Without formats: those of a pattern are not Python's, and `normalise` checks them.
+        cast(Any, dialect.validator).check_schema(schema, format_checker=FormatChecker(()))
     except InvalidSchema as error:
         message = f"not a valid {dialect.name} JSON Schema: {error.message[:200]}"
         return SchemaError(message, path=_instance_path(error.absolute_path))
@@ -196,14 +209,15 @@ def allow_null(schema: Any) -> Any:
     return node
 
 
-def normalise(schema: JsonObject | bool, dialect: Dialect) -> Document:
+def normalise(schema: JsonObject | bool, dialect: Dialect, *, patterns_here: bool = True) -> Document:
     """Return `schema` as a flat 2020-12 document with the definitions that it reaches.
 
     Invariant: the document accepts every instance that `schema` accepts. Raises SchemaError, with the JSON path, for a
-    reference that leads outside the schema or nowhere, and for a pattern that Python's `re` does not accept.
+    reference that leads outside the schema or nowhere, and for a pattern that no linear engine takes; not where
+    `patterns_here` is False: then Pydantic has compiled them, and matches them in its own way.
     """
     try:
-        return _Normaliser(schema, dialect).document()
+        return _Normaliser(schema, dialect, patterns_here=patterns_here).document()
     except RecursionError:
         raise SchemaError("nested too deeply to be read") from None
 
@@ -226,7 +240,8 @@ class _Scope:
 
 
 class _Normaliser:
-    def __init__(self, schema: JsonObject | bool, dialect: Dialect) -> None:
+    def __init__(self, schema: JsonObject | bool, dialect: Dialect, *, patterns_here: bool) -> None:
+        self._patterns_here = patterns_here
         resource = dialect.specification.create_resource(schema)
         registry: Registry[Any] = META_SCHEMAS.with_resource("", resource)
         self._schema = schema
@@ -255,7 +270,8 @@ class _Normaliser:
             node = {"$ref": node["$ref"]}
         known = scope.dialect.keywords
         node = {key: value for key, value in node.items() if key in known and key not in ("$defs", "definitions")}
-        _check_patterns(node, scope.path)
+        if self._patterns_here:
+            _check_patterns(node, scope.path)
         rewritten = map_subschemas(_modern(node), lambda item, keyword, name: self._child(item, scope, keyword, name))
         if "$ref" in rewritten:
             rewritten |= self._reference(rewritten.pop("$ref"), scope)
@@ -317,10 +333,8 @@ def _numbered(stem: str) -> Iterator[str]:
 def _check_patterns(node: JsonObject, path: str) -> None:
     patterns = [node["pattern"]] if isinstance(node.get("pattern"), str) else []
     for pattern in [*patterns, *node.get("patternProperties", ())]:
-        try:
-            re.compile(pattern)
-        except re.error as error:
-            raise SchemaError(f"pattern {pattern!r} is no regular expression of Python: {error}", path=path) from None
+        if fault := fault_of(pattern):
+            raise SchemaError(fault, path=path)
 
 
 def _modern(node: JsonObject) -> JsonObject:

@@ -27,6 +27,7 @@ from pydantic import (
     HttpUrl,
     RootModel,
     SecretStr,
+    create_model,
     model_validator,
 )
 
@@ -837,12 +838,90 @@ def test_no_answer_stops_a_run_by_a_pattern_that_python_takes_years_for(schema: 
     ("pattern", "good", "bad"),
     [
         (r"^(?!admin)\w+$", "guest", "admin1"),
-        (r"^(\w)\1$", "aa", "ab"),
+        (r"^(?=.*[0-9])(?=.*[a-z]).{4,}$", "abc1", "abcd"),
+        (r"^(?!a|b)[a-z]+$", "cab", "bc"),
         (r"^\d{2}$", "12", "12\n"),
+        (r"^[a&&b]$", "&", "c"),
+        (r"^[!--b]$", "-", "c"),
+        (r"^[+--]$", ",", "a"),
+        (r"^[a~~b]$", "~", "c"),
+        (r"^[a[b]$", "[", "c"),
+        (r"^[[:alpha:]]$", ":]", "b"),
+        (r"^[\w-]+$", "a-b", "a b"),
+        (r"^[^\d\s]$", "a", "1"),
+        (r"^[\b]$", "\b", "b"),
+        (r"^[a\]]$", "]", "b"),
+        (r"^\/a\-\_\<\>$", "/a-_<>", "/a"),
+        (r"^{id}$", "{id}", "id"),
+        (r"^a{2}$", "aa", "a{2}"),
+        (r"^\u0041\uD83D\uDE00$", "A\U0001f600", "A"),
+        (r"^\cJ$", "\n", "J"),
+        (r"^\p{Lu}$", "É", "é"),
+        (r"^(?<year>[0-9]{4})$", "2024", "24"),
+        (r"^\d$", "7", "\u0667"),
+        (r"^\w+$", "cafe", "café"),
+        (r"^\D$", "\u0667", "7"),
+        (r"^\W$", "é", "e"),
+        (r"^a\sb$", "a\u00a0b", "a\u200bb"),
+        (r"^\S$", "\u200b", "\ufeff"),
+        (r"e\b", "eé", "ex"),
     ],
 )
-def test_patterns_mean_the_same_whichever_engine_reads_them(pattern: str, good: str, bad: str) -> None:
+def test_patterns_mean_what_json_schema_says_in_the_one_engine(pattern: str, good: str, bad: str) -> None:
     schema = compile_schema({"type": "string", "pattern": pattern})
     assert schema.read(json.dumps({"value": good}))[0] == good
     with pytest.raises(InvalidAnswer, match="regular expression"):
         schema.read(json.dumps({"value": bad}))
+
+
+@pytest.mark.parametrize(
+    ("pattern", "words"),
+    [
+        (r"^(\w)\1$", "reference back"),
+        (r"^(a|a)*(?=b)", "look-around"),
+        (r"(?<=a)b", "look-around"),
+        (r"^(?!a)b|c", "look-around"),
+        (r"(?:a{1000}){1000}(?:b{1000}){1000}", "too large"),
+        ("(", "unclosed group"),
+    ],
+)
+@pytest.mark.parametrize("keyword", ["pattern", "patternProperties"])
+def test_a_pattern_that_no_linear_engine_takes_is_refused_with_its_path(pattern: str, words: str, keyword: str) -> None:
+    node = {"pattern": pattern} if keyword == "pattern" else {"patternProperties": {pattern: {}}}
+    with pytest.raises(SchemaError, match=words) as caught:
+        compile_schema({"type": "object", "properties": {"code": node}})
+    assert str(caught.value).startswith("$.code: ")
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("draft", ["2019-09", "2020-12"])
+def test_unevaluated_properties_match_patterns_in_linear_time_too(draft: str) -> None:
+    schema = {
+        "$schema": f"https://json-schema.org/draft/{draft}/schema",
+        "type": "object",
+        "properties": {"a": {"type": "string"}},
+        "allOf": [{"$ref": "#/$defs/rest"}],
+        "$defs": {"rest": {"patternProperties": {"^(x+)+$": {}}}},
+        "unevaluatedProperties": False,
+    }
+    compiled = compile_schema(schema)
+    compiled.read(json.dumps({"a": "b", "xxx": 1}))
+    with pytest.raises(InvalidAnswer, match="Unevaluated properties"):
+        compiled.read(json.dumps({"a": "b", "x" * 60 + "!": 1}))
+
+
+def test_patterns_of_a_model_keep_the_meaning_that_pydantic_gives_them() -> None:
+    letters = compile_schema(model(x=Annotated[str, Field(pattern=r"^\p{Lu}\w\d$")]))
+    assert letters.read(json.dumps({"x": "Éé\u0667"}))[0].x == "Éé\u0667"
+    backwards = create_model("M", __config__=ConfigDict(regex_engine="python-re"), x=(str, Field(pattern=r"^(\w)\1$")))
+    assert compile_schema(backwards).read(json.dumps({"x": "aa"}))[0].x == "aa"
+    with pytest.raises(InvalidAnswer):
+        compile_schema(backwards).read(json.dumps({"x": "ab"}))
+
+
+def test_a_format_that_is_a_pattern_judges_any_answer() -> None:
+    schema = compile_schema({"type": "string", "format": "regex"})
+    assert schema.read('{"value": "^a+$"}')[0] == "^a+$"
+    for hostile in ("(", "a{99999999999999999999}", "(" * 5_000):
+        with pytest.raises(InvalidAnswer, match="regex"):
+            schema.read(json.dumps({"value": hostile}))

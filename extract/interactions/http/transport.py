@@ -22,6 +22,7 @@ from extract.errors import ConfigError, Unreachable
 from extract.interactions.http.calls import Call, Reply
 from extract.interactions.http.connections import Connections, NotConnected
 from extract.interactions.http.origins import auth_header, proxy_auth_header, proxy_for
+from extract.interactions.secrets import struck_out
 
 __all__ = ["DirectTransport", "Incoming", "headers", "read_timeout", "unreachable"]
 
@@ -169,7 +170,8 @@ def unreachable(call: Call, error: Exception, *, secret: str, answered: bool) ->
         message = str(error)
     except Exception:  # a user's transport may raise something whose __str__ fails
         message = ""
-    reason = " ".join(f"{type(error).__name__} {message}".replace(secret, "[key]").split())[:200]
+    reported = struck_out(f"{type(error).__name__} {message}".encode("utf-8", "replace"), secret).decode()
+    reason = " ".join(reported.split())[:200]
     untrusted = any(isinstance(cause, ssl.SSLCertVerificationError) for cause in _causes(error))
     if untrusted and not answered:
         return ConfigError(

@@ -86,8 +86,11 @@ class CacheFile:
 
 def _open(path: Path) -> sqlite3.Connection:
     # Made before SQLite opens it, so that nobody else can read answers even for a moment; -wal and -shm inherit the
-    # mode.
-    os.close(os.open(path, os.O_CREAT | os.O_RDWR, 0o600))
+    # mode. A link that leads to no file is not followed: somebody else would choose what is made, and where.
+    try:
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        os.close(os.open(path, os.O_RDWR))
     database = sqlite3.connect(path, timeout=_BUSY_SECONDS, check_same_thread=False)
     try:
         _migrate(database)

@@ -105,6 +105,19 @@ class Destination:
         self.temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
         self.partial = path.with_name(f"{path.stem}.partial{path.suffix}")
 
+    def claim(self) -> None:
+        """Make the temporary file, empty: a link that somebody has put in its place is removed, never followed.
+
+        So a name or a folder that cannot be written to is an OutputError before anything is paid for.
+        """
+        try:
+            if self.temporary.is_char_device():
+                return  # such as /dev/full: nothing there can be overwritten
+            self.temporary.unlink(missing_ok=True)
+            self.temporary.open("xb").close()
+        except (OSError, ValueError) as error:
+            raise unwritable(self.path, error) from None
+
     def finish(self, *, whole: bool) -> Path:
         """Give the file its name, and return it. OutputError where the file system refuses."""
         target = self.path if whole else self.partial

@@ -11,9 +11,11 @@ from typing import Any
 
 import polars as pl
 
+from extract.documents.files import printable
 from extract.errors import ConfigError, OutputError
 from extract.io.sinks.base import Destination, FileSink, unwritable
 from extract.io.sinks.formats import SINKS, one_of
+from extract.io.sinks.text import TextSink
 from extract.json_types import JsonObject
 
 __all__ = [
@@ -31,6 +33,9 @@ __all__ = [
 _COVERED = "extract.covered"
 
 
+_MAX_NAME_BYTES = 255  # of all usual file systems
+
+
 def _sink_type(path: Path) -> type[FileSink]:
     """Return the class that writes files of this ending. ConfigError for an ending that stands in no table."""
     name = SINKS.get(path.suffix.lower())
@@ -40,16 +45,39 @@ def _sink_type(path: Path) -> type[FileSink]:
     return kind
 
 
-def open_sink(path: Path) -> FileSink:
-    """Return the sink that a path's ending stands for. ConfigError for another ending or a missing folder."""
+def open_sink(path: Path, *, csv_safe: bool = False) -> FileSink:
+    """Return the sink that a path's ending stands for. ConfigError for another ending or a missing folder.
+
+    With `csv_safe` no text in a csv begins like a formula; ConfigError for any other ending.
+    """
     kind = _sink_type(path)
+    _check_names(path)
     if not path.parent.is_dir():
         raise ConfigError(f"{path}: there is no folder {path.parent}")
     if path.is_dir():
         raise ConfigError(f"{path} is a folder; name a file")
+    if (in_the_way := errors_path(path)).is_dir():
+        raise ConfigError(f"{in_the_way} is a folder, where the rejected rows are to go; name another output")
     if not os.access(path.parent, os.W_OK):
         raise OutputError(f"{path}: the folder {path.parent} cannot be written to")
-    return kind(path)
+    if csv_safe and path.suffix.lower() != ".csv":
+        raise ConfigError(f"{path}: csv_safe (--csv-safe) is about an output that ends in .csv")
+    return TextSink(path, csv_safe=True) if csv_safe else kind(path)
+
+
+def _check_names(path: Path) -> None:
+    """Raise ConfigError for a name that some file of the run cannot have: found out later, the rows would be paid."""
+    shown = printable(path)
+    if "\0" in str(path):
+        raise ConfigError(f"{shown}: a name cannot hold a zero character")
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{shown}: the name is no Unicode, and cannot be written to; choose another") from None
+    longest = Destination(errors_path(path)).temporary.name  # of all files beside the output
+    if len(longest.encode()) > _MAX_NAME_BYTES:
+        max_bytes = len(path.name.encode()) - len(longest.encode()) + _MAX_NAME_BYTES
+        raise ConfigError(f"{shown}: the name is too long; with the files beside it, it may have {max_bytes} bytes")
 
 
 def check_output(path: Path, *, pipeline: str, cache: Path | None, overwrite: bool) -> None:
@@ -116,6 +144,7 @@ def write_errors(errors: pl.DataFrame, output: Path, *, whole: bool, rows: int =
             for stale in (destination.partial, *([destination.path] if whole else [])):
                 stale.unlink(missing_ok=True)
             return None
+        destination.claim()
         errors.write_parquet(destination.temporary, metadata={_COVERED: json.dumps([output.name, rows])})
     except (OSError, pl.exceptions.PolarsError) as error:
         destination.drop()

@@ -41,6 +41,7 @@ class StreamedSink(FileSink):
     def open(self, schema: pl.Schema, manifest: JsonObject) -> None:
         check_types(self._destination.path, schema, binary_inside=True)
         self.manifest = manifest
+        self._destination.claim()
         self._thread = threading.Thread(target=self._sink, args=(schema,), name="extract-sink")
         self._thread.start()
 

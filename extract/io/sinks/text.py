@@ -9,6 +9,7 @@ from typing import IO, Any
 
 import polars as pl
 
+from extract.io.formulas import quoted
 from extract.io.readback import scan_text
 from extract.io.sinks.base import Destination, FileSink, check_types, unwritable
 from extract.json_types import JsonObject
@@ -17,9 +18,13 @@ __all__ = ["TextSink"]
 
 
 class TextSink(FileSink):
-    """One csv or jsonl file. Csv has no nesting: lists and structs become JSON text, bytes base64."""
+    """One csv or jsonl file. Csv has no nesting: lists and structs become JSON text, bytes base64.
 
-    def __init__(self, path: Path) -> None:
+    With `csv_safe` a quote stands before each text of a csv that a spreadsheet would run as a formula.
+    """
+
+    def __init__(self, path: Path, *, csv_safe: bool = False) -> None:
+        self._csv_safe = csv_safe
         self._destination = Destination(path)
         self._written = path
         self._is_csv = path.suffix.lower() == ".csv"
@@ -27,6 +32,7 @@ class TextSink(FileSink):
 
     def open(self, schema: pl.Schema, manifest: JsonObject) -> None:  # noqa: ARG002 - text has no footer
         check_types(self._destination.path, schema, binary_inside=False)
+        self._destination.claim()
         try:
             self._file = self._destination.temporary.open("wb")
         except OSError as error:
@@ -41,7 +47,8 @@ class TextSink(FileSink):
         assert self._file is not None, "opened before written"
         try:
             if self._is_csv:
-                _flat(frame).write_csv(self._file, include_header=header)
+                flat = _flat(frame)
+                (quoted(flat) if self._csv_safe else flat).write_csv(self._file, include_header=header)
             else:
                 frame.with_columns(pl.selectors.binary().bin.encode("base64")).write_ndjson(self._file)
         except (OSError, pl.exceptions.PolarsError) as error:
@@ -57,7 +64,7 @@ class TextSink(FileSink):
         return self._written
 
     def scan(self, schema: pl.Schema) -> pl.LazyFrame:
-        return self.read(self._written, schema)
+        return scan_text(self._written, schema, csv_safe=self._csv_safe)
 
     @staticmethod
     def read(path: Path, schema: Mapping[str, Any]) -> pl.LazyFrame:
