@@ -46,6 +46,8 @@ _USAGE_NAMES = {
     "cached_tokens": ("total_cached_tokens",),
     "tool_use_tokens": ("total_tool_use_tokens",),
 }
+# No answer has that many tokens: such a count is unknown. Sums of lower ones fit 64 bits, in databases and in columns.
+_ABSURD_COUNT = 2**40
 # Content kinds of the `outputs` form; every other item of that list is a step of its own.
 # Tuples, not sets: a service may send a `type` that cannot be hashed.
 _CONTENT_KINDS = ("text", "image", "audio", "video", "document")
@@ -346,7 +348,7 @@ def _usage(value: Any) -> Usage | None:
     for name, words in _USAGE_NAMES.items():
         for word in words:
             count = value.get(word)
-            if type(count) is int and count >= 0:
+            if type(count) is int and 0 <= count < _ABSURD_COUNT:
                 counted[name] = count
                 break
     return Usage(**counted) if counted else None

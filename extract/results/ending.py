@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from extract.errors import ExtractError, OutputError
+from extract.errors import ORDERS, ExtractError, unforeseen
 from extract.io.sinks.base import Sink
 from extract.io.sinks.open import write_errors
 from extract.json_types import JsonObject
@@ -82,8 +82,10 @@ def finish(opened: Opened, ending: Ending) -> Run:
             output = opened.sink.close(whole=ending.whole, manifest=manifest)
         if opened.output is not None:
             errors_file = write_errors(ending.errors, opened.output, whole=ending.whole)
-    except OutputError as error:
-        stopped = stopped or error
+    except ORDERS:
+        raise
+    except BaseException as error:  # a sink is a user's code, and Polars panics as a BaseException
+        stopped = stopped or unforeseen(error, "the output cannot be finished")
     return Run(
         totals=ending.totals,
         errors=ending.errors,

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from extract.documents.files import printable
 from extract.documents.parts import MediaPart
-from extract.errors import BadRecord, BadRequest, NotRun
+from extract.errors import BadRecord, BadRequest, NotRun, ending_in_one_line
 from extract.interactions.files import AsyncFiles
 from extract.interactions.remote_file import RemoteFile
 from extract.io.cache.uploaded_files import FileRow, FileTable
@@ -73,7 +73,7 @@ class Transfers:
             self._table.held[file.name] += 1
         else:
             self._note(file, content)
-        file.arrival = asyncio.create_task(self._arrive(file, content, part))
+        file.arrival = asyncio.create_task(self._arrival(file, content, part))
         return file
 
     def let_go(self, file: StoredFile) -> None:
@@ -86,6 +86,10 @@ class Transfers:
         file.name, file.expires = f"files/{secrets.token_hex(16)}", now + _LIFE_SECONDS
         self._table.add(FileRow(file.name, self._service, *content, file.size, None, now, file.expires))
         self._table.held[file.name] += 1
+
+    async def _arrival(self, file: StoredFile, content: Content, part: MediaPart) -> str:
+        with ending_in_one_line("a file cannot be uploaded"):
+            return await self._arrive(file, content, part)
 
     async def _arrive(self, file: StoredFile, content: Content, part: MediaPart) -> str:
         """Return the uri of a file once it can be used."""
