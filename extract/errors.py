@@ -10,7 +10,8 @@ ExtractError
 │   ├── BadRequest         this request is wrong; a repeat is useless
 │   │   └── SchemaTooComplex
 │   ├── Denied             every request would be refused: key, permission, unknown model
-│   │   └── QuotaExhausted daily quota or prepaid credit used up
+│   │   ├── QuotaExhausted daily quota or prepaid credit used up
+│   │   └── Unavailable    the service names a wait that is longer than `Retry.patience`
 │   ├── RateLimited        too fast; `retry_after` in seconds where the service named one
 │   ├── Overloaded         the service failed or is shedding load
 │   └── Unreachable        no whole answer arrived; `maybe_sent` says whether it may be billed
@@ -58,6 +59,7 @@ __all__ = [
     "SchemaError",
     "SchemaTooComplex",
     "TooManyFailures",
+    "Unavailable",
     "Unfinished",
     "Unreachable",
 ]
@@ -138,6 +140,12 @@ class QuotaExhausted(Denied):
     """The daily quota or the prepaid credit is used up: run again the next day, or with more credit."""
 
     code = "quota"
+
+
+class Unavailable(Denied):
+    """The service failed and asks to come back later than `Retry.patience` allows: run again then."""
+
+    code = "unavailable"
 
 
 class RateLimited(ApiError):

@@ -12,6 +12,7 @@ from functools import partial
 from extract.documents.parts import MediaPart, Turn
 from extract.errors import BadRecord, BadRequest, ConfigError, NotRun
 from extract.interactions.files import AsyncFiles
+from extract.interactions.http.retrying import Retry
 from extract.io.cache.uploaded_files import FileTable
 from extract.runner.event_loop import in_thread
 from extract.runner.inline_files import MAX_INLINE_BYTES, Content, contents, large_files, size_of, with_uris
@@ -45,6 +46,7 @@ class Uploads:
     max_bytes: int = _PROJECT_BYTES
     max_inline_bytes: int = MAX_INLINE_BYTES
     clock: Callable[[], float] = time.time
+    retry: Retry = Retry()
     _transfers: Transfers = field(init=False)
     _removals: Removals = field(init=False)
     _stored: dict[Content, StoredFile] = field(default_factory=dict, init=False)  # the least recently used first
@@ -55,7 +57,7 @@ class Uploads:
     def __post_init__(self) -> None:
         if self.policy.inline_limit < 0:
             raise ConfigError(f"inline_limit must be 0 or more bytes, not {self.policy.inline_limit}")
-        self._transfers = Transfers(self.files, self.service, self.table, self.is_closed, self.clock)
+        self._transfers = Transfers(self.files, self.service, self.table, self.is_closed, self.clock, self.retry)
         self._removals = Removals(self.files, self.table)
 
     @property
