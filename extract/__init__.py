@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from extract.errors import SchemaError as SchemaError
     from extract.errors import SchemaTooComplex as SchemaTooComplex
     from extract.errors import TooManyFailures as TooManyFailures
+    from extract.errors import Unavailable as Unavailable
     from extract.errors import Unfinished as Unfinished
     from extract.errors import Unreachable as Unreachable
     from extract.evaluation import Comparison as Comparison
@@ -126,7 +127,7 @@ _NAMES_OF = {
     "emulator": "Emulator",
     "errors": """AnswerError AnswerTimeout ApiError BadRecord BadRequest BadSignature Blocked BudgetExceeded ConfigError
         Denied ExtractError Incomplete InvalidAnswer Issue LostRows NotRun OutputError Overloaded QuotaExhausted
-        RateLimited SchemaError SchemaTooComplex TooManyFailures Unfinished Unreachable""",
+        RateLimited SchemaError SchemaTooComplex TooManyFailures Unavailable Unfinished Unreachable""",
     "evaluation": "Comparison Evaluation compare evaluate",
     "evaluation.second_opinion": "LabelCheck check_labels",
     "extractor.extractor": "Extractor",

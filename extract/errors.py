@@ -10,7 +10,8 @@ ExtractError
 │   ├── BadRequest         this request is wrong; a repeat is useless
 │   │   └── SchemaTooComplex
 │   ├── Denied             every request would be refused: key, permission, unknown model
-│   │   └── QuotaExhausted daily quota or prepaid credit used up
+│   │   ├── QuotaExhausted daily quota or prepaid credit used up
+│   │   └── Unavailable    the service names a wait that is longer than `Retry.patience`
 │   ├── RateLimited        too fast; `retry_after` in seconds where the service named one
 │   ├── Overloaded         the service failed or is shedding load
 │   └── Unreachable        no whole answer arrived; `maybe_sent` says whether it may be billed
@@ -28,6 +29,9 @@ ExtractError
 
 from __future__ import annotations
 
+from asyncio import CancelledError
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -55,6 +59,7 @@ __all__ = [
     "SchemaError",
     "SchemaTooComplex",
     "TooManyFailures",
+    "Unavailable",
     "Unfinished",
     "Unreachable",
 ]
@@ -89,7 +94,7 @@ class SchemaError(ExtractError):
 
 
 class OutputError(ExtractError):
-    """The output or the cache could not be written."""
+    """The output or the cache could not be written, or a step of the run failed in a way that nobody foresaw."""
 
     code = "output"
 
@@ -135,6 +140,12 @@ class QuotaExhausted(Denied):
     """The daily quota or the prepaid credit is used up: run again the next day, or with more credit."""
 
     code = "quota"
+
+
+class Unavailable(Denied):
+    """The service failed and asks to come back later than `Retry.patience` allows: run again then."""
+
+    code = "unavailable"
 
 
 class RateLimited(ApiError):
@@ -270,3 +281,39 @@ def error_named(name: str) -> type[ExtractError]:
     """Return the class of a name, ExtractError where there is none: a state written down may be of another version."""
     kind = globals().get(name)
     return kind if isinstance(kind, type) and issubclass(kind, ExtractError) else ExtractError
+
+
+ORDERS = (CancelledError, KeyboardInterrupt, GeneratorExit)
+"""What ends a step from outside: it is passed on, and is no failure of the step."""
+
+
+def in_one_line(error: BaseException) -> str:
+    """Return the class of an exception and the first line of its message."""
+    try:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    except Exception:  # the __str__ of a user's error may fail
+        lines = []
+    return f"{type(error).__name__}: {lines[0][:300]}" if lines else type(error).__name__
+
+
+def unforeseen(error: BaseException, step: str) -> ExtractError:
+    """Return what ends a run where a step of it raised `error`: an ExtractError as it is, all else as one line.
+
+    Also what is no Exception: Polars reports its own bugs, and a callback calls `sys.exit`, as a BaseException.
+    """
+    if isinstance(error, ExtractError):
+        return error
+    stop = OutputError(f"{step} ({in_one_line(error)}); answers so far are kept in the cache, if there is one")
+    stop.__cause__ = error
+    return stop
+
+
+@contextmanager
+def ending_in_one_line(step: str) -> Iterator[None]:
+    """Raise what nobody foresaw as the ExtractError that ends the run."""
+    try:
+        yield
+    except (*ORDERS, ExtractError):
+        raise
+    except BaseException as error:
+        raise unforeseen(error, step) from error

@@ -9,7 +9,7 @@ from typing import Any
 from ray.exceptions import RayError
 
 from extract.distributed.actors import CachedAnswer, as_extract_error
-from extract.errors import OutputError
+from extract.errors import ORDERS, ExtractError, OutputError, unforeseen
 from extract.interactions.interaction import Interaction
 from extract.interactions.usage import Attempt
 
@@ -52,6 +52,10 @@ class RemoteAnswerStore:
             answers = await self._cache.find.remote(list(keys))
         except RayError as error:
             raise as_extract_error(error) from None
+        except ORDERS:
+            raise
+        except BaseException as error:
+            raise unforeseen(error, "answers cannot be looked up") from error
         finally:
             self._lookups = [stored for stored in self._lookups if stored is not stored_meanwhile]
         return {key: answers.get(key) for key in keys if key not in stored_meanwhile}
@@ -86,27 +90,32 @@ class RemoteAnswerStore:
 
     async def _send_all(self) -> None:
         """Send group after group: what comes while one is under way goes with the next."""
-        while self._pending or self._noted:
-            await asyncio.sleep(0)  # so that all of this turn of the event loop form one group
-            group, self._pending = self._pending, []
-            attempts, self._noted = self._noted, []
-            self._groups += 1  # by this number the cache recognizes a group that Ray sends a second time
-            failure = await self._store([answer for answer, _ in group], attempts)
-            for _, committed in group:
-                if committed.done():
-                    continue
-                if failure is None:
-                    committed.set_result(None)
-                else:
-                    committed.set_exception(failure)
-        self._sending = None
+        try:
+            while self._pending or self._noted:
+                await asyncio.sleep(0)  # so that all of this turn of the event loop form one group
+                await self._send_group()
+        finally:
+            self._sending = None
 
-    async def _store(self, answers: list[CachedAnswer], attempts: list[Attempt]) -> OutputError | None:
+    async def _send_group(self) -> None:
+        group, self._pending = self._pending, []
+        attempts, self._noted = self._noted, []
+        self._groups += 1  # by this number the cache recognizes a group that Ray sends a second time
+        failure = await self._store([answer for answer, _ in group], attempts)
+        for _, committed in group:
+            if committed.done():
+                continue
+            if failure is None:
+                committed.set_result(None)
+            else:
+                committed.set_exception(failure)
+
+    async def _store(self, answers: list[CachedAnswer], attempts: list[Attempt]) -> ExtractError | None:
         """Store a group; return why it failed. Any error is returned: whoever awaits the answers must get it."""
         try:
             await self._cache.keep.remote(self._worker, self._groups, answers, attempts)
         except RayError as error:
             return OutputError(str(as_extract_error(error)))
-        except Exception as error:
-            return OutputError(f"answers could not be stored: {type(error).__name__}: {error}")
+        except BaseException as error:  # a cancellation as well: nobody but this task tells those who wait
+            return unforeseen(error, "answers could not be stored")
         return None

@@ -31,6 +31,7 @@ from extract.interactions.decisions import (
     ChoiceQuestion,
     Question,
 )
+from extract.interactions.http.retrying import is_too_long
 from extract.interactions.usage import Usage
 
 __all__ = ["FieldCheck", "LabelCheck", "check_labels"]
@@ -245,7 +246,7 @@ class _Inquiry:
         try:
             decisions = self.client.decide(parts, questions, model=self.model)
         except ExtractError as error:
-            if isinstance(error, ConfigError | Denied):
+            if isinstance(error, ConfigError | Denied) or is_too_long(error, self.client.retry):
                 self.stopped = error
             return _Checked([*nulls, *_failed(questions, extracted, error.code)], requests=1)
         rows = [(name, *_row(extracted[name], decisions[name])) for name in questions]

@@ -48,6 +48,8 @@ _USAGE_NAMES = {
 }
 _ALWAYS_COUNTED = ("input_tokens", "output_tokens")
 _BILLED = ("input_tokens", "output_tokens", "thought_tokens", "tool_use_tokens")
+# No answer has that many tokens: such a count is unknown. Sums of lower ones fit 64 bits, in databases and in columns.
+_ABSURD_COUNT = 2**40
 # Content kinds of the `outputs` form; every other item of that list is a step of its own.
 # Tuples, not sets: a service may send a `type` that cannot be hashed.
 _CONTENT_KINDS = ("text", "image", "audio", "video", "document")
@@ -361,7 +363,7 @@ def _counts(value: JsonObject) -> dict[str, int]:
     for name, words in _USAGE_NAMES.items():
         for word in words:
             count = value.get(word)
-            if type(count) is int and count >= 0:
+            if type(count) is int and 0 <= count < _ABSURD_COUNT:
                 counted[name] = count
                 break
     return counted

@@ -215,9 +215,14 @@ class Limiter:
                 self._wake_in(delay, now)
                 return
             waiter, tokens, worst = self._waiting[0]
+            amount = _NOTHING
+            try:
+                amount = amount if waiter.done() else worst()
+            except Exception as error:  # whoever called this is not the one who waits
+                waiter.set_exception(error)
             if waiter.done():
-                self._waiting.popleft()  # cancelled
-            elif self._fits(amount := worst()):
+                self._waiting.popleft()  # cancelled, or failed just now
+            elif self._fits(amount):
                 self._waiting.popleft()
                 waiter.set_result(self._give(tokens, amount, now))
             elif self.meter is None or self.meter.waits:

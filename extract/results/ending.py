@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from extract.errors import ExtractError, OutputError
+from extract.errors import ORDERS, ExtractError, unforeseen
 from extract.io.sinks.base import Sink
 from extract.io.sinks.open import write_errors
 from extract.io.sinks.replaced import Replaced
@@ -92,8 +92,10 @@ def finish(opened: Opened, ending: Ending) -> Run:
         if opened.output is not None:
             named = opened.output if larger is None or output is None else output
             errors_file = write_errors(ending.errors, named, whole=ending.whole, rows=ending.totals.rows)
-    except OutputError as error:
-        stopped = stopped or error
+    except ORDERS:
+        raise
+    except BaseException as error:  # a sink is a user's code, and Polars panics as a BaseException
+        stopped = stopped or unforeseen(error, "the output cannot be finished")
     if larger is not None and output is not None:
         covered = (larger.path.name, larger.rows, ending.totals.rows)
         _log.warning("%s covers %d rows, more than the %d of this run: these are in %s", *covered, output.name)

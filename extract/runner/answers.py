@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 
 from extract.documents.parts import Turn
-from extract.errors import ExtractError, OutputError, Unreachable
+from extract.errors import ORDERS, ExtractError, OutputError, Unreachable, unforeseen
 from extract.interactions.dialects import decode, encode
 from extract.interactions.interaction import Interaction
 from extract.io.cache.answer_store import AnswerStore
@@ -109,5 +109,7 @@ class Answers:
             return
         try:
             await self.store.keep(key, encode(interaction), rung=self.ladder.rung)
-        except OutputError as error:
-            self.state.stop(error)  # the answer in hand still counts
+        except ORDERS:
+            raise
+        except BaseException as error:
+            self.state.stop(unforeseen(error, "an answer cannot be kept"))  # the one in hand still counts

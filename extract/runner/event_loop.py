@@ -7,6 +7,8 @@ from collections.abc import Callable
 from contextvars import copy_context
 from typing import TypeVar
 
+from extract.errors import in_one_line
+
 __all__ = ["in_thread", "new_loop"]
 
 T = TypeVar("T")
@@ -29,7 +31,15 @@ async def in_thread(work: Callable[[], T]) -> T:
     """Return the result of `work` in a thread; without one where the interpreter is closing and starts none."""
     context = copy_context()
     try:
-        future = asyncio.get_running_loop().run_in_executor(None, context.run, work)
+        future = asyncio.get_running_loop().run_in_executor(None, context.run, _ended, work)
     except RuntimeError:
         return work()
     return await future
+
+
+def _ended(work: Callable[[], T]) -> T:
+    """Return the result of `work`; what a future cannot hold, or would take for its own end, is raised as a failure."""
+    try:
+        return work()
+    except (StopIteration, asyncio.CancelledError) as error:
+        raise RuntimeError(in_one_line(error)) from error

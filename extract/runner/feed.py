@@ -11,7 +11,7 @@ from typing import Any, Self
 import polars as pl
 from polars.selectors import by_name
 
-from extract.errors import ConfigError, NotRun
+from extract.errors import ORDERS, NotRun, unforeseen
 from extract.io.sources import Source
 from extract.results.outcome import Outcome
 from extract.runner.event_loop import in_thread
@@ -81,18 +81,27 @@ class Feed:
             return None
         if self._state.stopping:
             return self._interrupts.with_polars_retries(self._passed_over)
-        block = self._interrupts.with_polars_retries(partial(self._open, self._unopened.popleft()))
-        await self._extractor.prefetch(block.records)
+        try:
+            block = self._interrupts.with_polars_retries(partial(self._open, self._unopened[0]))
+            await self._extractor.prefetch(block.records)
+        except ORDERS:
+            raise
+        except BaseException as error:  # its rows are counted all the same
+            self._state.stop(unforeseen(error, "the next rows cannot be made ready"))
+            return self._interrupts.with_polars_retries(self._passed_over)
+        self._unopened.popleft()
         return block
 
     async def _read(self) -> None:
         """Read the next frames in a thread; what it has read before it fails is there all the same."""
         try:
             await in_thread(self._read_frames)
-        except ConfigError as error:  # a source that breaks half way
-            self._state.stop(error)
         except NotRun:
             self._interrupts.drain()
+        except ORDERS:
+            raise
+        except BaseException as error:  # a source that breaks half way
+            self._state.stop(unforeseen(error, "the input cannot be read on"))
 
     def _read_frames(self) -> None:
         rows = size = 0

@@ -14,7 +14,7 @@ from pydantic_core import from_json, to_json
 from extract.documents.parts import Part, TextPart
 from extract.documents.text_layer import QuotableText, source_text
 from extract.documents.windows import Merged, Window, Windows, cut, merge
-from extract.errors import Blocked, ExtractError, Incomplete, InvalidAnswer, NotRun
+from extract.errors import Blocked, ExtractError, Incomplete, InvalidAnswer, NotRun, ending_in_one_line
 from extract.extractor.plan import CompiledExtractor
 from extract.extractor.prompts import value_text
 from extract.extractor.question import Question
@@ -121,7 +121,8 @@ class WindowAnswers:
     async def _work(self, remaining: Iterable[tuple[int, Window]]) -> None:
         for number, window in remaining:
             try:
-                await self._ask(number, window)
+                with ending_in_one_line("a window cannot be asked"):
+                    await self._ask(number, window)
             except ExtractError as error:
                 self.failures[number] = error
                 if isinstance(error, STOPS):

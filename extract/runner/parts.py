@@ -53,7 +53,9 @@ def assemble(
     `limits` are those of this process, which may have less than the options say.
     """
     table = files or _files_of(store)
-    uploads = Uploads(client.files, client.endpoint.service, table, options.uploads, limiter.is_closed)
+    uploads = Uploads(
+        client.files, client.endpoint.service, table, options.uploads, limiter.is_closed, retry=limits.retry
+    )
     ladder = SchemaLadder(plan.schema_key, plan.schema.rungs, store)
     sender = RequestSender(plan, client, limiter, _billing(plan, client), limits, store, _day(store, limits))
     send = _with_fallbacks(sender.send, plan, limits, uploads, ladder)

@@ -6,7 +6,7 @@ import asyncio
 import time
 from collections.abc import Callable
 
-from extract.errors import ConfigError
+from extract.errors import ConfigError, in_one_line
 from extract.results.progress import Progress, Totals
 from extract.results.timeline import Sample, Timeline
 from extract.runner.state import RunState
@@ -57,9 +57,11 @@ class ProgressReporter:
             return
         try:
             self._on_event(self._progress())
-        except Exception as error:  # the listener is a user's code, and what is in flight is paid for
+        except KeyboardInterrupt:  # Polars raises it in whichever thread calls it
+            self._state.interrupt()
+        except BaseException as error:  # the listener is a user's code, and what is in flight is paid for
             self._on_event = None
-            self._state.stop(ConfigError(f"on_event raised {type(error).__name__}: {error}"))
+            self._state.stop(ConfigError(f"on_event raised {in_one_line(error)}"))
 
     def _progress(self) -> Progress:
         limiter = self._state.limiter

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any, TypeAlias
 
 from extract.documents.text_layer import QuotableText
-from extract.errors import AnswerTimeout, ExtractError, NotRun
+from extract.errors import ORDERS, AnswerTimeout, ExtractError, NotRun, ending_in_one_line, unforeseen
 from extract.extractor.plan import CompiledExtractor
 from extract.extractor.question import Question
 from extract.limits.limits import Limits
@@ -84,7 +84,7 @@ class RecordExtractor:
         self.answers.clear_prefetch()
 
     async def extract(self, prepared: PreparedRecord, row_id: Any) -> Outcome:
-        """Return the outcome of one record. Raises only what is a bug, and the cancellation of its task."""
+        """Return the outcome of one record. Raises only orders from outside, such as the cancellation of its task."""
         timeout = asyncio.timeout(None) if self.limits.deadline else None
         trace = RecordTrace(self.clock(), Deadline(self.clock, self.limits.deadline, timeout))
         try:
@@ -94,18 +94,26 @@ class RecordExtractor:
                 async with timeout:
                     value, row = await self._value(prepared, trace)
             return trace.outcome(row_id, value=value, row=row)
-        except TimeoutError:
-            error: ExtractError = AnswerTimeout(f"no answer within {self.limits.deadline:g} s")
         except STOPS as stop:
-            self.state.stop(stop)
-            error = NotRun(f"the run was stopped: {stop}")
+            error: ExtractError = self._stopped(stop)
         except ExtractError as failure:
             error = failure
         except asyncio.CancelledError:
             if not self.state.abandoned:
                 raise
             error = NotRun("the run was interrupted")
+        except ORDERS:
+            raise
+        except BaseException as failure:
+            if isinstance(failure, TimeoutError) and timeout is not None and timeout.expired():
+                error = AnswerTimeout(f"no answer within {self.limits.deadline:g} s")
+            else:
+                error = self._stopped(unforeseen(failure, "a row cannot be asked"))
         return trace.outcome(row_id, error=error)
+
+    def _stopped(self, stop: ExtractError) -> NotRun:
+        self.state.stop(stop)
+        return NotRun(f"the run was stopped: {stop}")
 
     async def _value(self, prepared: PreparedRecord, trace: RecordTrace) -> Answer:
         """Return a record's value and its cells: asked as a whole or in windows, once or in several samples."""
@@ -141,7 +149,8 @@ class RecordExtractor:
     async def _stopping_at_once(self, ask: AskSample, sample: int, trace: RecordTrace) -> Answer:
         """Stop the run as soon as one sample meets what ends it: the others may take their time."""
         try:
-            return await ask(sample, trace)
+            with ending_in_one_line("a sample cannot be asked"):
+                return await ask(sample, trace)
         except STOPS as stop:
             self.state.stop(stop)
             raise

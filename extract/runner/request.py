@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import NamedTuple, Protocol, TypedDict, TypeGuard
+from typing import NamedTuple, Protocol, TypedDict
 
 from extract.documents.parts import Turn
 from extract.errors import (
@@ -16,8 +16,6 @@ from extract.errors import (
     ConfigError,
     ExtractError,
     Incomplete,
-    QuotaExhausted,
-    RateLimited,
     Unreachable,
 )
 from extract.extractor.plan import CompiledExtractor
@@ -26,7 +24,7 @@ from extract.interactions.dialects import Envelope
 from extract.interactions.failures import judge
 from extract.interactions.http.calls import Call, once
 from extract.interactions.http.drivers import drive_async
-from extract.interactions.http.retrying import Retry, RetryBudget, retry_async, stop_when_spent
+from extract.interactions.http.retrying import Retry, RetryBudget, is_too_long, retry_async, stop_when_spent
 from extract.interactions.interaction import Interaction
 from extract.interactions.merging import merge
 from extract.interactions.operations import CREATE_PATH, follow_up
@@ -41,6 +39,7 @@ from extract.limits.daily_quota import Day, day_is_over
 from extract.limits.limiter import Limiter, Permit
 from extract.limits.limits import Limits
 from extract.runner.event_loop import in_thread
+from extract.runner.stops import come_back_later
 from extract.runner.trace import HeldSlot, RecordTrace
 
 __all__ = ["RequestSender", "Send", "SendMode"]
@@ -223,8 +222,8 @@ class RequestSender:
             if lost:
                 self._note(self.billing.lost(mode.kind, **estimate), trace)
             self.limiter.release(permit, error, spent=None if lost else _REFUSED)
-            if _is_over_for_today(error, self.limits.retry):
-                raise _too_long(error) from None
+            if is_too_long(error, self.limits.retry):
+                raise come_back_later(error) from None
             raise
         attempt = self.billing.whole(mode.kind, interaction, **estimate)
         # The slot stays taken: it is freed only when the answer is committed, by `release`.
@@ -267,13 +266,3 @@ class _Estimate(TypedDict):
 
 def _with_results(interaction: Interaction, results: Sequence[FunctionResult]) -> Interaction:
     return replace(interaction, steps=(*interaction.steps, *(result.as_step() for result in results)), body=b"")
-
-
-def _is_over_for_today(error: BaseException, retry: Retry) -> TypeGuard[RateLimited]:
-    """True for a 429 that asks for more patience than a run has: a quota of another kind than the minute's."""
-    return isinstance(error, RateLimited) and error.status == 429 and (error.retry_after or 0) > retry.patience
-
-
-def _too_long(error: RateLimited) -> QuotaExhausted:
-    message = f"the service asks to come back in {error.retry_after:,.0f} s ({error})"
-    return QuotaExhausted(message, status=error.status, reason=error.reason)

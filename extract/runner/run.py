@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Unpack, cast
 
 from extract.documents.roots import Roots
+from extract.errors import ORDERS, ending_in_one_line, unforeseen
 from extract.extractor.extractor import Extractor
 from extract.extractor.plan import compile_extractor
 from extract.interactions.client import AsyncClient, Client
@@ -215,17 +216,28 @@ async def _ask(runner: Scheduler, parts: RunParts, opened: Opened, on_start: Cal
     opened.sink.open(opened.schema, opened.manifest)
     on_start(runner)
     try:
-        try:
-            with gc_paused():
-                await runner.run()
-        finally:
-            await parts.uploads.close()
-        result = finish(opened, ending_of(runner, parts))
+        with ending_in_one_line("the run broke off"):
+            try:
+                with gc_paused():
+                    await runner.run()
+            finally:
+                await _delete_uploads(runner, parts)
+            result = finish(opened, ending_of(runner, parts))
         _log_end(result)
         return result
     except BaseException:
         opened.sink.abandon()
         raise
+
+
+async def _delete_uploads(runner: Scheduler, parts: RunParts) -> None:
+    """Delete the files of the run from the service; where even that breaks, its rows are kept."""
+    try:
+        await parts.uploads.close()
+    except ORDERS:
+        raise
+    except BaseException as error:
+        runner.stop(unforeseen(error, "uploaded files cannot be deleted"))
 
 
 def _log_end(result: Run) -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, cast
 
 import polars as pl
 
-from extract.errors import ExtractError, LostRows, NotRun
+from extract.errors import ORDERS, ExtractError, LostRows, NotRun, unforeseen
 from extract.io.sinks.base import Sink
 from extract.io.sources import Source
 from extract.results.columns import OutputShape, block_columns, not_run_columns, output_schema
@@ -120,7 +120,7 @@ class Scheduler:
         writer = asyncio.create_task(self.writer.run())
         self._pool.watch(writer)  # where it fails, workers would wait for room for ever
         watching = (self._interrupts.watch_main_thread, self._progress.keep_reporting, self._pool.lend_slots)
-        watches = [asyncio.create_task(watch()) for watch in watching]
+        watches = [asyncio.create_task(self._watched(watch)) for watch in watching]
         try:
             await self._pool.wait()
             if self._pool.failure is None:
@@ -134,12 +134,20 @@ class Scheduler:
                 task.cancel()
             self.writer.close()
             self.extractor.close()
-        if self._pool.failure is not None:
-            raise self._pool.failure
+        if (failure := self._pool.failure) is not None:
+            raise failure if isinstance(failure, ORDERS) else unforeseen(failure, "the run broke off")
         # One row in, one outcome out: a bug in here must not pass for a finished run.
         if self.totals.rows != self._feed.rows:
             raise LostRows(f"{self._feed.rows} rows came in and {self.totals.rows} went out; please report this")
         self._progress.report(last=True)
+
+    async def _watched(self, watch: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await watch()
+        except ORDERS:
+            raise
+        except BaseException as error:
+            self.state.stop(unforeseen(error, "the run cannot be watched"))
 
     async def _work(self) -> None:
         this = cast("asyncio.Task[None]", asyncio.current_task())
@@ -207,7 +215,14 @@ class Scheduler:
         outcomes = [outcome for outcome in block.outcomes if outcome is not None]
         if len(outcomes) != block.frame.height:
             raise LostRows(f"{block.frame.height - len(outcomes)} rows have no outcome; please report this")
-        self.writer.put(block.number, self._interrupts.with_polars_retries(partial(self._columns, block, outcomes)))
+        try:
+            frame = self._interrupts.with_polars_retries(partial(self._columns, block, outcomes))
+        except ORDERS:
+            raise
+        except BaseException as error:
+            self.writer.drop(block.number, error)
+        else:
+            self.writer.put(block.number, frame)
 
     def _columns(self, block: Block, outcomes: list[Outcome]) -> pl.DataFrame:
         self._rejected.add(block.number, block.start, outcomes, self._id_type)

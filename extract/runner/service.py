@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
@@ -61,5 +61,9 @@ async def open_client(
         if not isinstance(own[name], kind | None):
             raise ConfigError(f"a run needs an asynchronous {name}; {type(own[name]).__name__} is not one")
     # Closed with the run, even the user's transport: connections belong to the event loop in which they were opened.
-    async with AsyncClient(endpoint=endpoint, retry=given.retry if given else None, **own) as opened:
+    opened = AsyncClient(endpoint=endpoint, retry=given.retry if given else None, **own)
+    try:
         yield opened
+    finally:
+        with suppress(Exception):  # a transport that cannot be closed must not cost the run
+            await opened.aclose()

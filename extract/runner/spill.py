@@ -71,7 +71,7 @@ class SpillBuffer:
     def _spill(self, number: int, frame: pl.DataFrame) -> Path:
         try:
             if self._folder is None:
-                self._folder = TemporaryDirectory(prefix="extract-")
+                self._folder = TemporaryDirectory(prefix="extract-", ignore_cleanup_errors=True)
             path = Path(self._folder.name) / f"{number}.arrow"
             frame.write_ipc(path)
             _log.debug("finished block %d moved to disk: %d rows wait for an earlier block", number, frame.height)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 from extract.errors import (
     BudgetExceeded,
     ConfigError,
@@ -9,11 +11,14 @@ from extract.errors import (
     ExtractError,
     NotRun,
     OutputError,
+    QuotaExhausted,
+    RateLimited,
     SchemaError,
     SchemaTooComplex,
+    Unavailable,
 )
 
-__all__ = ["ENDS_RUN", "STOPS"]
+__all__ = ["ENDS_RUN", "STOPS", "come_back_later"]
 
 STOPS: tuple[type[ExtractError], ...] = (
     Denied,
@@ -27,3 +32,13 @@ STOPS: tuple[type[ExtractError], ...] = (
 
 ENDS_RUN: tuple[type[ExtractError], ...] = (NotRun, *STOPS)
 """The same, and what a record gets once the run has ended: no failure of the record itself."""
+
+
+def come_back_later(error: RateLimited) -> Denied:
+    """Return what ends a run where the service asks for a longer wait than the run has patience for.
+
+    Such a 429 is about a quota of another kind than the minute's.
+    """
+    kind = QuotaExhausted if error.status == HTTPStatus.TOO_MANY_REQUESTS else Unavailable
+    message = f"the service asks to come back in {error.retry_after or 0.0:,.0f} s ({error})"
+    return kind(message, status=error.status, reason=error.reason)

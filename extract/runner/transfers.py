@@ -10,11 +10,13 @@ from dataclasses import dataclass, field
 
 from extract.documents.files import printable
 from extract.documents.parts import MediaPart
-from extract.errors import BadRecord, BadRequest, NotRun
+from extract.errors import BadRecord, BadRequest, NotRun, RateLimited, ending_in_one_line
 from extract.interactions.files import AsyncFiles
+from extract.interactions.http.retrying import Retry, is_too_long
 from extract.interactions.remote_file import RemoteFile
 from extract.io.cache.uploaded_files import FileRow, FileTable
 from extract.runner.inline_files import Content
+from extract.runner.stops import come_back_later
 
 __all__ = ["StoredFile", "Transfers"]
 
@@ -52,8 +54,9 @@ class Transfers:
         table: FileTable,
         is_closed: Callable[[], bool],
         clock: Callable[[], float],
+        retry: Retry,
     ) -> None:
-        self._files, self._service, self._table = files, service, table
+        self._files, self._service, self._table, self._retry = files, service, table, retry
         self._is_closed, self._clock = is_closed, clock
         self._sending = asyncio.Semaphore(_AT_ONCE)
 
@@ -73,7 +76,7 @@ class Transfers:
             self._table.held[file.name] += 1
         else:
             self._note(file, content)
-        file.arrival = asyncio.create_task(self._arrive(file, content, part))
+        file.arrival = asyncio.create_task(self._arrival(file, content, part))
         return file
 
     def let_go(self, file: StoredFile) -> None:
@@ -86,6 +89,13 @@ class Transfers:
         file.name, file.expires = f"files/{secrets.token_hex(16)}", now + _LIFE_SECONDS
         self._table.add(FileRow(file.name, self._service, *content, file.size, None, now, file.expires))
         self._table.held[file.name] += 1
+
+    async def _arrival(self, file: StoredFile, content: Content, part: MediaPart) -> str:
+        try:
+            with ending_in_one_line("a file cannot be uploaded"):
+                return await self._arrive(file, content, part)
+        except RateLimited as error:
+            raise come_back_later(error) if is_too_long(error, self._retry) else error from None
 
     async def _arrive(self, file: StoredFile, content: Content, part: MediaPart) -> str:
         """Return the uri of a file once it can be used."""

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from extract.documents.parts import MediaPart, Turn
-from extract.errors import BadRecord, BadRequest, ConfigError
+from extract.errors import BadRecord, BadRequest, ConfigError, NotRun
 from extract.interactions.files import AsyncFiles
+from extract.interactions.http.retrying import Retry
 from extract.io.cache.uploaded_files import FileTable
 from extract.runner.event_loop import in_thread
 from extract.runner.inline_files import MAX_INLINE_BYTES, Content, contents, large_files, size_of, with_uris
@@ -45,6 +46,7 @@ class Uploads:
     max_bytes: int = _PROJECT_BYTES
     max_inline_bytes: int = MAX_INLINE_BYTES
     clock: Callable[[], float] = time.time
+    retry: Retry = Retry()
     _transfers: Transfers = field(init=False)
     _removals: Removals = field(init=False)
     _stored: dict[Content, StoredFile] = field(default_factory=dict, init=False)  # the least recently used first
@@ -55,7 +57,7 @@ class Uploads:
     def __post_init__(self) -> None:
         if self.policy.inline_limit < 0:
             raise ConfigError(f"inline_limit must be 0 or more bytes, not {self.policy.inline_limit}")
-        self._transfers = Transfers(self.files, self.service, self.table, self.is_closed, self.clock)
+        self._transfers = Transfers(self.files, self.service, self.table, self.is_closed, self.clock, self.retry)
         self._removals = Removals(self.files, self.table)
 
     @property
@@ -142,19 +144,28 @@ class Uploads:
                 self._drop(content, file)
                 await self._removals.delete(file.name)
                 return True
-        if not any(file.users for file in self._stored.values()):
+        if not any(file.users or not file.arrival.done() for file in self._stored.values()):
             return False
+        if self.is_closed():  # what failed to be brought leaves no room behind
+            raise NotRun("the run was stopped")
         self._changed.clear()  # nothing was awaited since the last look: no change is missed
         await self._changed.wait()
         return True
 
     def _take(self, wanted: dict[Content, MediaPart]) -> dict[Content, StoredFile]:
         """Use files that are there and start to bring the others; no await, so that none can be deleted in between."""
-        for content, part in wanted.items():
-            file = self._stored.pop(content) if self._alive(content) else self._start(content, part)
-            file.users += 1
-            self._stored[content] = file  # last: the most recently used
-        return {content: self._stored[content] for content in wanted}
+        used: dict[Content, StoredFile] = {}
+        try:
+            for content, part in wanted.items():
+                file = self._stored.pop(content) if self._alive(content) else self._start(content, part)
+                file.users += 1
+                used[content] = self._stored[content] = file  # last: the most recently used
+        except BaseException:  # a table that cannot be written: others must not wait for what nobody uses
+            for file in used.values():
+                file.users -= 1
+            self._changed.set()
+            raise
+        return used
 
     def _alive(self, content: Content) -> bool:
         """True where a file can be used; one that is about to expire is let go."""

@@ -7,7 +7,7 @@ from functools import partial
 
 import polars as pl
 
-from extract.errors import OutputError
+from extract.errors import ORDERS, OutputError, unforeseen
 from extract.io.sinks.base import Sink
 from extract.runner.event_loop import in_thread
 from extract.runner.interrupts import Interrupts
@@ -54,9 +54,16 @@ class Writer:
         """Take a finished block; what has no room in memory goes to disk until it is its turn."""
         try:
             self._interrupts.with_polars_retries(partial(self._finished.put, number, frame))
-        except OutputError as error:
-            self._finished.drop(number)
-            self._state.stop(error)
+        except ORDERS:
+            raise
+        except BaseException as error:
+            self.drop(number, error)
+        self._ready.set()
+
+    def drop(self, number: int, error: BaseException) -> None:
+        """End the run for a block that could not be made or stored; an empty one stands in its place."""
+        self._finished.drop(number)
+        self._state.stop(unforeseen(error, "finished rows cannot be put together"))
         self._ready.set()
 
     def end(self, blocks: int) -> None:
@@ -81,9 +88,11 @@ class Writer:
                 if gathered and (not more or self._is_enough(gathered)):
                     together, gathered = gathered, []
                     await self._hand_over(together)
-            except OutputError as error:
+            except ORDERS:
+                raise
+            except BaseException as error:  # whoever waits for room must go on, and Polars panics as a BaseException
                 self.failed = True
-                self._state.stop(error)
+                self._state.stop(unforeseen(error, "rows cannot be written"))
             self._written += more
             self._writing = False
             self._progress.set()

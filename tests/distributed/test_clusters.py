@@ -304,13 +304,23 @@ class TestOnACluster:
         cache.lookups.popleft().set_result(cache.stored)
         assert await asyncio.wait_for(fetching, 1) == b"{}"
 
-    async def test_who_awaits_an_answer_that_cannot_be_stored_gets_the_error(self) -> None:
+    @pytest.mark.parametrize("broken", [TypeError("cannot be pickled"), SystemExit(3), MemoryError()])
+    async def test_who_awaits_an_answer_that_cannot_be_stored_gets_the_error(self, broken: BaseException) -> None:
         from extract.distributed.remote_cache import RemoteAnswerStore
 
-        answers = RemoteAnswerStore("a", FakeCacheActor(broken=True), {})
+        answers = RemoteAnswerStore("a", FakeCacheActor(broken=broken), {})
         for _ in range(2):
             with pytest.raises(OutputError, match="could not be stored"):
                 await asyncio.wait_for(answers.keep(b"k", b"{}"), 1)
+
+    @pytest.mark.parametrize("broken", [TypeError("cannot be pickled"), SystemExit(3), MemoryError()])
+    async def test_who_looks_up_an_answer_that_cannot_be_looked_up_gets_the_error(self, broken: BaseException) -> None:
+        from extract.distributed.remote_cache import RemoteAnswerStore
+
+        answers = RemoteAnswerStore("a", FakeCacheActor(broken=broken), {})
+        for _ in range(2):
+            with pytest.raises(OutputError, match="cannot be looked up"):
+                await asyncio.wait_for(answers.fetch(b"k"), 1)
 
     @pytest.mark.parametrize("broken", [ValueError("a bug"), None])
     async def test_an_exchange_with_the_quota_that_fails_ends_the_run(self, broken: Exception | None) -> None:
@@ -470,7 +480,7 @@ class TestOnACluster:
 class FakeCacheActor:
     """The cache's actor without a cluster: the test resolves each lookup, and what is stored is there at once."""
 
-    def __init__(self, *, broken: bool = False) -> None:
+    def __init__(self, *, broken: BaseException | None = None) -> None:
         self.stored: dict[bytes, bytes] = {}
         self.lookups: deque[asyncio.Future[dict[bytes, bytes]]] = deque()
         self.find = SimpleNamespace(remote=self._find)
@@ -478,14 +488,16 @@ class FakeCacheActor:
         self._broken = broken
 
     def _find(self, keys: list[bytes]) -> asyncio.Future[dict[bytes, bytes]]:
+        if self._broken is not None:
+            raise self._broken
         self.lookups.append(asyncio.get_running_loop().create_future())
         return self.lookups[-1]
 
     async def _keep(
         self, worker: str, number: int, answers: list[tuple[bytes, bytes, int]], attempts: list[Any]
     ) -> None:
-        if self._broken:
-            raise TypeError("cannot be pickled")
+        if self._broken is not None:
+            raise self._broken
         self.stored |= {key: text for key, text, _ in answers}
 
 

@@ -11,7 +11,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeGuard
 
 from tenacity import DoSleep, RetryCallState, Retrying
 from tenacity.retry import retry_if_exception
@@ -35,6 +35,7 @@ __all__ = [
     "Retry",
     "RetryBudget",
     "is_throttle",
+    "is_too_long",
     "retry_async",
     "retry_if_transient",
     "send",
@@ -60,7 +61,8 @@ class Retry:
 
     `failures` is the number of failures after which it is given up; 429 and 503, by which the service asks for less,
     do not count: `patience` bounds how long these may go on for one call. Waits grow from `first_wait` to
-    `longest_wait`, unless the service names one.
+    `longest_wait`, unless the service names one; where that is longer than `patience`, the call is given up at once,
+    and a run is stopped.
 
         >>> Client("key", retry=Retry(failures=3, patience=120)).retry.longest_wait
         30.0
@@ -75,6 +77,11 @@ class Retry:
 def is_throttle(error: BaseException | None) -> bool:
     """True where the service asks for less: 429 and 503. Other failures say nothing about speed."""
     return isinstance(error, RateLimited) and error.status in (429, 503)
+
+
+def is_too_long(error: BaseException | None, retry: Retry) -> TypeGuard[RateLimited]:
+    """True where the service names a wait that is longer than the patience: nobody waits for it, and a run ends."""
+    return isinstance(error, RateLimited) and (error.retry_after or 0.0) > retry.patience
 
 
 class retry_if_transient(retry_if_exception):  # noqa: N801 - tenacity's policies are named like functions
@@ -116,9 +123,13 @@ class stop_after_failures(stop_base):  # noqa: N801 - as above
 
     def __call__(self, retry_state: RetryCallState) -> bool:
         failure = _failure(retry_state)
+        if is_too_long(failure, self.retry):
+            return True
         if is_throttle(failure):
-            # The wait ahead counts: a call that would wake past its time gives up now rather than then.
-            return (retry_state.seconds_since_start or 0.0) + retry_state.upcoming_sleep > self.retry.patience
+            # The wait ahead counts: a call that would wake past its time gives up now rather than then. The first one
+            # has all of its time, also for a wait that the service names and that takes it to the second.
+            passed = 0.0 if retry_state.attempt_number == 1 else retry_state.seconds_since_start or 0.0
+            return passed + retry_state.upcoming_sleep > self.retry.patience
         self.failures += 1
         limits = [limit for kind, limit in _MAX_BY_KIND.items() if isinstance(failure, kind)]
         return self.failures >= min([self.retry.failures, *limits])

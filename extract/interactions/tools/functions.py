@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, create_model
 from pydantic_core import PydanticUndefined, from_json, to_json
 
 from extract.documents.parts import MediaPart, TextPart
-from extract.errors import ConfigError, ExtractError
+from extract.errors import ConfigError, ExtractError, in_one_line
 from extract.interactions.interaction import FunctionCall
 from extract.json_types import JsonObject
 from extract.schema import compile_schema
@@ -139,6 +139,8 @@ async def call_functions_async(
         if inspect.isawaitable(result.value):
             try:
                 result = FunctionResult(call, await result.value)
+            except SystemExit as error:
+                raise _exited(call, error) from error
             except Exception as error:
                 result = _failed(call, error)
         return _sendable(result)
@@ -165,8 +167,15 @@ def _begun(call: FunctionCall, functions: dict[str, Function]) -> FunctionResult
         return FunctionResult(call, message, is_error=True)
     try:
         return FunctionResult(call, function.call(**function.bind(call.arguments)))
+    except SystemExit as error:
+        raise _exited(call, error) from error
     except Exception as error:
         return _failed(call, error)
+
+
+def _exited(call: FunctionCall, error: SystemExit) -> ConfigError:
+    """Return the error of a function that ends the program: in a task, `sys.exit` would break off the event loop."""
+    return ConfigError(f"the function {call.name!r} raised {in_one_line(error)}")
 
 
 def _failed(call: FunctionCall, error: Exception) -> FunctionResult:

@@ -6,6 +6,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,18 @@ from extract.errors import ConfigError, OutputError
 from extract.io.cache.ledger import CREATE_ATTEMPTS
 from extract.io.cache.uploaded_files import CREATE_FILES
 
-__all__ = ["CacheFile"]
+__all__ = ["BUSY_SECONDS", "CacheFile", "unwritable"]
 
 _WAL_TRIES = 250
 _WAL_WAIT_SECONDS = 0.02
 _WAL_PAGES = 10_000  # of 4 KiB before they are moved into the file: fewer pauses for a little more disk
-_BUSY_SECONDS = 30.0
+BUSY_SECONDS = 30.0
+_HINTS = {
+    sqlite3.SQLITE_FULL: ": is the disk full?",
+    sqlite3.SQLITE_IOERR: ": is the disk full?",
+    sqlite3.SQLITE_BUSY: ": another program holds it",
+    sqlite3.SQLITE_READONLY: ": it may only be read",
+}
 _APPLICATION_ID = 0x65787472  # "extr": tells our files from other people's
 _MIGRATIONS = (
     """
@@ -78,10 +85,22 @@ class CacheFile:
             with self.connection:
                 self.connection.execute(statement, values)
         except sqlite3.Error as error:
-            raise OutputError(f"the cache {self.path} cannot be written: {error}") from None
+            raise unwritable(self.path, error) from None
+
+    def wait_for_others(self, seconds: float) -> None:
+        """Let each change wait that long, at most, for another process that holds the file."""
+        with suppress(sqlite3.Error):
+            self.connection.execute(f"PRAGMA busy_timeout = {int(seconds * 1000)}")
 
     def close(self) -> None:
         self.connection.close()
+
+
+def unwritable(path: Path, error: sqlite3.Error) -> OutputError:
+    """Return the error of a cache that cannot be written, with what may help."""
+    code = getattr(error, "sqlite_errorcode", None)
+    hint = _HINTS.get(code & 0xFF, "") if isinstance(code, int) else ""
+    return OutputError(f"the cache {path} cannot be written ({error}){hint}")
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -91,7 +110,7 @@ def _open(path: Path) -> sqlite3.Connection:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:
         os.close(os.open(path, os.O_RDWR))
-    database = sqlite3.connect(path, timeout=_BUSY_SECONDS, check_same_thread=False)
+    database = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
     try:
         _migrate(database)
     except BaseException:
@@ -105,7 +124,7 @@ def _open_read_only(path: Path) -> sqlite3.Connection:
     # SQLite would make a log beside the file even to read it. Where there is none, nobody is writing.
     writing = path.with_name(path.name + "-wal").exists()
     uri = f"{path.absolute().as_uri()}?mode=ro" + ("" if writing else "&immutable=1")
-    database = sqlite3.connect(uri, uri=True, timeout=_BUSY_SECONDS)
+    database = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)
     try:
         version, tables = _version(database)
         if not tables:

@@ -120,7 +120,7 @@ class ResponseCache:
 
     def close(self) -> None:
         """Commit what is still queued, answers and ledger, and close the file."""
-        self._queue.commit()
+        self._queue.close()
         self._file.close()
 
     def __enter__(self) -> Self:

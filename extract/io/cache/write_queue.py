@@ -6,11 +6,12 @@ import asyncio
 import sqlite3
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
-from extract.errors import OutputError
+from extract.errors import ORDERS, ExtractError, unforeseen
 from extract.interactions.usage import Attempt
-from extract.io.cache.database import CacheFile
+from extract.io.cache.database import BUSY_SECONDS, CacheFile, unwritable
 from extract.io.cache.ledger import NOTE, entry
 
 __all__ = ["WriteQueue"]
@@ -23,32 +24,59 @@ _IS_NEW = (
     "ON CONFLICT (sender) DO UPDATE SET number = excluded.number WHERE excluded.number > number"
 )
 
+_LAST_WAIT_SECONDS = 5.0
+
+
+class _Batch(NamedTuple):
+    """What goes into one transaction: answers and groups with those who wait for them, and entries of the ledger."""
+
+    answers: list[tuple[bytes, bytes, int, float, asyncio.Future[None]]]
+    entries: list[tuple[Any, ...]]
+    groups: list[tuple[str, int, list[tuple[Any, ...]], asyncio.Future[None]]]
+
+    def waiting(self) -> list[asyncio.Future[None]]:
+        return [*(answer[-1] for answer in self.answers), *(group[-1] for group in self.groups)]
+
+    def joined(self, other: _Batch) -> _Batch:
+        return _Batch(self.answers + other.answers, self.entries + other.entries, self.groups + other.groups)
+
+    def singly(self) -> list[_Batch]:
+        """Return a batch for each part."""
+        return [
+            *(_Batch([answer], [], []) for answer in self.answers),
+            *(_Batch([], [one], []) for one in self.entries),
+            *(_Batch([], [], [group]) for group in self.groups),
+        ]
+
 
 class WriteQueue:
     """Answers and ledger entries that the next turn of the event loop commits together.
 
     Who adds an answer gets a future that is done once it is committed, or fails with OutputError. An attempt is
     committed together with the answer it belongs to, so that no answer is ever without its entry in the ledger.
+
+    What fails is told to those who wait for it, whatever the reason, and is tried again with the next commit, or at
+    last by `close`: a disk may have room again, and another process let go of the file.
     """
 
     def __init__(self, file: CacheFile, now: Callable[[], float] = time.time) -> None:
         self._file, self._now = file, now
-        self._answers: list[tuple[bytes, bytes, int, float, asyncio.Future[None]]] = []
-        self._entries: list[tuple[Any, ...]] = []
-        self._groups: list[tuple[str, int, list[tuple[Any, ...]], asyncio.Future[None]]] = []
+        self._queued = _Batch([], [], [])
         self._scheduled: asyncio.AbstractEventLoop | None = None
+        self._is_refused = False  # True while the file takes nothing
+        self._untold: ExtractError | None = None
 
     def add_answer(self, key: bytes, interaction: bytes, rung: int) -> asyncio.Future[None]:
         """Queue an answer and return what is done once it is committed."""
         committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._schedule()
-        self._answers.append((key, interaction, rung, self._now(), committed))
+        self._queued.answers.append((key, interaction, rung, self._now(), committed))
         return committed
 
     def add_attempt(self, attempt: Attempt) -> None:
         """Queue one entry of the ledger."""
         self._schedule()
-        self._entries.append(entry(attempt, self._now()))
+        self._queued.entries.append(entry(attempt, self._now()))
 
     def add_group(
         self, sender: str, number: int, answers: Sequence[tuple[bytes, bytes, int]], attempts: Sequence[Attempt]
@@ -60,29 +88,71 @@ class WriteQueue:
         committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._schedule()
         at = self._now()
-        self._answers += [(*answer, at, committed) for answer in answers]
-        self._groups.append((sender, number, [entry(attempt, at) for attempt in attempts], committed))
+        self._queued.answers.extend([(*answer, at, committed) for answer in answers])
+        self._queued.groups.append((sender, number, [entry(attempt, at) for attempt in attempts], committed))
         return committed
 
     def commit(self) -> None:
         """Write all that is queued in one transaction, and tell those who wait for it."""
         self._scheduled = None
-        if not self._answers and not self._entries and not self._groups:
+        if not any(self._queued):
             return  # committed by `close`, or for a lookup, meanwhile
-        answers, self._answers = self._answers, []
-        entries, self._entries = self._entries, []
-        groups, self._groups = self._groups, []
-        failure: OutputError | None = None
+        batch, self._queued = self._queued, _Batch([], [], [])
+        failure, self._untold = self._untold, None
         try:
-            with self._file.connection as database:
-                database.executemany(_STORE, [answer for *answer, _ in answers])
-                database.executemany(NOTE, entries)
-                for sender, number, group, _ in groups:
-                    if database.execute(_IS_NEW, (sender, number)).rowcount:
-                        database.executemany(NOTE, group)
-        except sqlite3.Error as error:
-            failure = OutputError(f"the cache {self._file.path} cannot be written ({error}): is the disk full?")
-        _resolve((*(answer[-1] for answer in answers), *(group[-1] for group in groups)), failure)
+            self._write(batch)
+        except BaseException as error:  # whatever it is: nobody else tells those who wait
+            failure = self._reason(error)
+            self._rescue(batch, error)
+            if isinstance(error, ORDERS):
+                raise
+        else:
+            self._wait_again()
+        finally:
+            waiting = batch.waiting()
+            _resolve(waiting, failure)
+            self._untold = None if waiting else failure  # of entries alone: who stores the next answer is told
+
+    def close(self) -> None:
+        """Commit what is queued, and what could not be committed before."""
+        if self._is_refused and any(self._queued):
+            self._file.wait_for_others(_LAST_WAIT_SECONDS)
+        self.commit()
+        left, self._queued = self._queued, _Batch([], [], [])
+        self._write_singly(left)  # where there is no room for all, there may be for some
+
+    def _write(self, batch: _Batch) -> None:
+        with self._file.connection as database:
+            database.executemany(_STORE, [answer for *answer, _ in batch.answers])
+            database.executemany(NOTE, batch.entries)
+            for sender, number, group, _ in batch.groups:
+                if database.execute(_IS_NEW, (sender, number)).rowcount:
+                    database.executemany(NOTE, group)
+
+    def _rescue(self, batch: _Batch, error: BaseException) -> None:
+        """Keep what can be kept of a batch that failed as a whole, now or later."""
+        if isinstance(error, sqlite3.OperationalError):
+            self._queued = batch.joined(self._queued)
+            # Those in flight would wait one after the other, while nothing else goes on.
+            self._is_refused = True
+            self._file.wait_for_others(0)
+        else:  # one value is at fault, and must not take the others with it
+            self._write_singly(batch)
+
+    def _write_singly(self, batch: _Batch) -> None:
+        for part in batch.singly():
+            with suppress(Exception):
+                self._write(part)
+
+    def _reason(self, error: BaseException) -> ExtractError:
+        if isinstance(error, sqlite3.Error):
+            return unwritable(self._file.path, error)
+        return unforeseen(error, f"the cache {self._file.path} cannot be written")
+
+    def _wait_again(self) -> None:
+        if self._is_refused:
+            self._is_refused = False
+            self._file.wait_for_others(BUSY_SECONDS)
 
     def _schedule(self) -> None:
         try:
@@ -95,7 +165,7 @@ class WriteQueue:
             loop.call_soon(self.commit)
 
 
-def _resolve(waiting: Sequence[asyncio.Future[None]], failure: OutputError | None) -> None:
+def _resolve(waiting: Sequence[asyncio.Future[None]], failure: ExtractError | None) -> None:
     for future in waiting:
         # Done: nobody waits for it any more, or it is that of a group, which all its answers share.
         if future.done() or future.get_loop().is_closed():

@@ -25,7 +25,7 @@ class Sink(Protocol):
     Subclass it and write what differs; only `write` has no default. Calls come one at a time, from a thread of the run:
     `open`, `write` as often as there are rows, then `close` or `abandon`. Where `write` or `close` fails, raise
     OutputError with the reason in one line: requests in flight finish, their answers go to the cache, and `Run.stopped`
-    is that error. Any other exception is raised by `run`, and answers to requests in flight are lost.
+    is that error. Any other exception ends the run in the same way, as the `__cause__` of an OutputError.
 
         class Rows(Sink):
             def __init__(self):
