@@ -1,6 +1,6 @@
 """What a run does when things go wrong, measured offline over a loopback socket.
 
-    python benchmarks/reliability.py [matrix kills quota budget duplicates memory interrupts] [--quick]
+    python benchmarks/reliability.py [matrix kills quota budget duplicates memory interrupts bodies] [--quick]
 
 Each part prints what it measured beside its bar; the exit status is 1 where a bar was missed.
 """
@@ -26,6 +26,7 @@ from typing import Any
 
 import checkout  # noqa: F401 - before extract: the checkout's, not an installed one
 import polars as pl
+from hostile_bodies import BODIES, QUICK_BODIES, asked_for
 from pipeline_for_benchmarks import extractor
 from workload import TOPICS, messages
 
@@ -351,8 +352,17 @@ def interrupts(quick: bool) -> None:
         )
 
 
+def bodies(quick: bool) -> None:
+    """Answers without an end, of a gigabyte, unpacking to one, of a byte a second: eight rows at once in a process."""
+    for body in QUICK_BODIES if quick else BODIES:
+        seen = asked_for(body)
+        figure = f"{seen.peak:,.0f} MB, {seen.seconds:.0f} s, {seen.requests} requests, {', '.join(seen.codes)}"
+        fine = seen.peak < 400 and seen.codes == [body.code] and seen.requests == body.requests
+        tell(body.name, figure, f"< 400 MB, {body.requests} requests, {body.code}", ok=fine)
+
+
 PARTS: dict[str, Callable[[bool], None]] = {
-    part.__name__: part for part in (matrix, kills, quota, budget, duplicates, memory, interrupts)
+    part.__name__: part for part in (matrix, kills, quota, budget, duplicates, memory, interrupts, bodies)
 }
 
 

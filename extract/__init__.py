@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from extract.interactions.decisions import Decisions as Decisions
     from extract.interactions.decisions import ScoreAnswer as ScoreAnswer
     from extract.interactions.decisions import ScoreQuestion as ScoreQuestion
+    from extract.interactions.endpoint import Endpoint as Endpoint
     from extract.interactions.http.retrying import Retry as Retry
     from extract.interactions.interaction import Interaction as Interaction
     from extract.interactions.parsing import parse as parse
@@ -137,6 +138,7 @@ _NAMES_OF = {
     "interactions.conversation": "Conversation",
     "interactions.decisions": """BooleanAnswer BooleanQuestion ChoiceAnswer ChoiceQuestion Decisions ScoreAnswer
         ScoreQuestion""",
+    "interactions.endpoint": "Endpoint",
     "interactions.http.retrying": "Retry",
     "interactions.interaction": "Interaction",
     "interactions.parsing": "parse",

@@ -20,7 +20,7 @@ ExtractError
 │   ├── Blocked            refused by a content filter
 │   ├── Unfinished         ended in a status that holds no answer; worth a plain repeat
 │   ├── InvalidAnswer      does not fit the schema; `issues` says where
-│   └── AnswerTimeout      not answered before the record's deadline
+│   └── AnswerTimeout      not answered before the record's deadline, or not whole in the request's time
 ├── BadRecord              the record itself cannot be sent: missing file, unreadable, too large
 ├── BadSignature           a delivery of a webhook that cannot be trusted
 ├── TooManyFailures        every row so far has failed: the set-up is wrong
@@ -190,7 +190,7 @@ class Unreachable(ApiError):
 
 
 class AnswerError(ExtractError):
-    """An answer arrived and cannot be used."""
+    """An answer arrived and cannot be used. Of this class itself where it was too large to be read to its end."""
 
     code = "invalid_answer"
 
@@ -248,7 +248,7 @@ class InvalidAnswer(AnswerError):
 
 
 class AnswerTimeout(AnswerError):
-    """The record was not answered before its deadline."""
+    """The record was not answered before its deadline, or an answer was not whole in the time for one request."""
 
     code = "timeout"
 

@@ -22,8 +22,8 @@ CHAPTERS = {
         Progress Outcome Attempt Span Usage""",
     "Schemas": "compile_schema OutputSchema Loss parse",
     "Evaluation": "evaluate Evaluation compare Comparison check_labels LabelCheck",
-    "The client": """Client AsyncClient Request Generation Turn TextPart MediaPart Clip Pages TextFormat ImageFormat
-        AudioFormat SafetySetting Interaction Citation Conversation RemoteFile""",
+    "The client": """Client AsyncClient Endpoint Request Generation Turn TextPart MediaPart Clip Pages TextFormat
+        ImageFormat AudioFormat SafetySetting Interaction Citation Conversation RemoteFile""",
     "Tools": """Function FunctionResult function_tool ToolRun GoogleSearch GoogleMaps UrlContext CodeExecution
         FileSearch ComputerUse McpServer Evidence evidence_of""",
     "Decisions": """Decisions BooleanQuestion BooleanAnswer ChoiceQuestion ChoiceAnswer ScoreQuestion ScoreAnswer""",

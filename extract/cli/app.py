@@ -95,6 +95,13 @@ def run(
     budget_tokens: Annotated[int | None, typer.Option(min=1, help="The same in tokens of all kinds.")] = None,
     service_tier: Tier = None,
     deadline: Annotated[str | None, typer.Option(help="Give a row up after this time: 90s, 15m, 2h.")] = None,
+    request_timeout: Annotated[
+        str | None,
+        typer.Option(help="Longest time from sending one request to its whole answer. [default: 10m, flex 20m]"),
+    ] = None,
+    max_answer_bytes: Annotated[
+        int | None, typer.Option(min=1, metavar="BYTES", help="Refuse larger answers. [default: 16 MiB, media 256 MiB]")
+    ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N rows.")] = None,
     show: Annotated[
         bool,

@@ -46,6 +46,8 @@ class Command:
     model: str | None
     base_url: str | None
     dialect: Literal["steps", "outputs"]
+    request_timeout: str | None
+    max_answer_bytes: int | None
     engine: Literal["local", "ray"]
     address: str | None
     workers: int | None
@@ -71,7 +73,7 @@ def _keywords(typed: Mapping[str, Any]) -> RunKeywords:
     output: Path | None = typed["output"]
     cache = typed["cache"] or (output and output.with_name(output.name + ".cache"))
     limits = {one.name: typed[one.name] for one in fields(Limits) if one.name in typed}
-    limits["deadline"] = _seconds(typed["deadline"]) if typed["deadline"] else None
+    limits["deadline"] = _seconds(typed["deadline"], "--deadline") if typed["deadline"] else None
     converted: RunKeywords = {
         "row_id": typed["id_column"],
         "cache": None if typed["no_cache"] else cache,
@@ -163,10 +165,18 @@ def _client(command: Command) -> Iterator[Client]:
         if command.base_url:
             raise ConfigError("--offline brings its own service; leave out --base-url")
         with offline_client(dialect=command.dialect) as client:
-            yield client
+            yield _bounded(client, command)
         return
     with Client.from_env(base_url=command.base_url, dialect=command.dialect) as client:
-        yield client
+        yield _bounded(client, command)
+
+
+def _bounded(client: Client, command: Command) -> Client:
+    """Return a client of the same service with the bounds that were typed."""
+    total = command.request_timeout
+    seconds = None if total is None else _seconds(total, "--request-timeout")
+    endpoint = replace(client.endpoint, request_timeout=seconds, max_answer_bytes=command.max_answer_bytes)
+    return Client(endpoint=endpoint, transport=client.transport)
 
 
 def _budget(dollars: str | None, tokens: int | None) -> Budget | None:
@@ -179,8 +189,8 @@ def _budget(dollars: str | None, tokens: int | None) -> Budget | None:
     return Budget(dollars=amount, tokens=tokens)
 
 
-def _seconds(duration: str) -> float:
+def _seconds(duration: str, option: str) -> float:
     match = _DURATION.fullmatch(duration.strip())
     if not match or float(match[1]) <= 0:
-        raise ConfigError(f"--deadline {duration!r} is not a duration; write 90s, 15m or 2h")
+        raise ConfigError(f"{option} {duration!r} is not a duration; write 90s, 15m or 2h")
     return float(match[1]) * _SECONDS[match[2]]

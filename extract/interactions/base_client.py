@@ -45,9 +45,8 @@ class BaseClient:
         return cls(endpoint=Endpoint.from_env(base_url=base_url, dialect=dialect))
 
     def _create(self, request: Request) -> Operation[Order, Interaction]:
-        body = self.endpoint.wire.encode(request)
-        timeout = self.endpoint.timeout_for(request)
-        return create(body, self.retry, timeout=timeout, parent=request.previous_interaction_id)
+        call = self.endpoint.create_call(request, self.endpoint.wire.encode(request))
+        return create(call, self.retry, parent=request.previous_interaction_id)
 
     def _stream(self, request: Request) -> tuple[Streaming, StreamState]:
         state = StreamState(self.endpoint.scrub)

@@ -70,7 +70,7 @@ class Client(BaseClient):
         _check_choice(transport, http_client)
         self.transport, self.http_client = transport, http_client
         self._sleep = sleep
-        self._calls = HttpxTransport(self._open_http, self.endpoint.httpx_call)
+        self._calls = HttpxTransport(self._open_http, self.endpoint, clock)
 
     def create(self, request: Request) -> Interaction:
         """Ask, and return the interaction whatever its status. Raises ApiError, or Blocked for a refused input.
@@ -171,11 +171,11 @@ class Client(BaseClient):
             incoming = self._calls.stream(call)
             if incoming.status == 200:
                 return Opened(self._chunks(call, incoming), incoming.close)
-            body = incoming.read()
+            refusal = incoming.read()
             incoming.close()
         except Exception as error:
             raise self._unreachable(call, error) from None
-        self.endpoint.checked(Reply(incoming.status, incoming.headers, body))
+        self.endpoint.checked(refusal)
         raise AssertionError("a status outside 200 is refused")
 
     def _chunks(self, call: Call, incoming: SyncIncoming) -> Iterator[bytes]:
@@ -236,9 +236,10 @@ class AsyncClient(BaseClient):
         http = http_client or (httpx.AsyncClient(transport=transport) if transport is not None else None)
         self._calls: DirectTransport | AsyncHttpxTransport
         if http is None:
-            self._calls = DirectTransport(self.endpoint.root, self.endpoint.headers(), self.endpoint.default_timeout)
+            at = self.endpoint
+            self._calls = DirectTransport(at.root, at.headers(), at.bounds, at.allowance())
         else:
-            self._calls = AsyncHttpxTransport(http, self.endpoint.httpx_call)
+            self._calls = AsyncHttpxTransport(http, self.endpoint, self.endpoint.allowance())
 
     async def create(self, request: Request) -> Interaction:
         """Ask, and return the interaction whatever its status. Raises ApiError, or Blocked for a refused input.
@@ -339,11 +340,11 @@ class AsyncClient(BaseClient):
             incoming = await self._calls.stream(call)
             if incoming.status == 200:
                 return AsyncOpened(self._chunks(call, incoming), incoming.close)
-            body = await incoming.read()
+            refusal = await incoming.read()
             await incoming.close()
         except Exception as error:
             raise self._unreachable(call, error) from None
-        self.endpoint.checked(Reply(incoming.status, incoming.headers, body))
+        self.endpoint.checked(refusal)
         raise AssertionError("a status outside 200 is refused")
 
     async def _chunks(self, call: Call, incoming: Incoming) -> AsyncIterator[bytes]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, field
 from importlib.metadata import version
+from math import inf
 from typing import Any
 
 import httpx
@@ -12,10 +13,12 @@ import httpx
 from extract.errors import ConfigError
 from extract.interactions.dialects import DIALECTS, Dialect, DialectName
 from extract.interactions.failures import refusal
-from extract.interactions.http.calls import Call, Reply
+from extract.interactions.http.bodies import HELD_BYTES, Allowance
+from extract.interactions.http.calls import Bounds, Call, Reply
 from extract.interactions.http.origins import check_url, is_loopback
-from extract.interactions.http.transport import headers, read_timeout
-from extract.interactions.requests import Request
+from extract.interactions.http.transport import headers, read_timeout, total_timeout
+from extract.interactions.operations import CREATE_PATH
+from extract.interactions.requests import Request, wants_media
 from extract.interactions.secrets import holds_secret, struck_out
 
 __all__ = ["GOOGLE_URL", "Endpoint"]
@@ -23,14 +26,22 @@ __all__ = ["GOOGLE_URL", "Endpoint"]
 GOOGLE_URL = "https://generativelanguage.googleapis.com"
 _KEY_VARIABLES = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 _URL_VARIABLE = "GOOGLE_GEMINI_BASE_URL"
+_ANSWER_BYTES, _MEDIA_BYTES = 16 * 2**20, 256 * 2**20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """Where calls go and with which key. The key never shows in a `repr`.
 
-    `read_timeout` is in seconds; None is what the service tier needs. `name` stands in content keys for who answers;
-    by default it is `google`, or the origin of another base URL.
+    `read_timeout` is the longest silence and `request_timeout` the time from sending a request to the last byte of its
+    answer, both in seconds; None is what the service tier needs: 300 and 600, on flex 900 and 1,200. The second does
+    not hold for streams, agents, background work and uploads. `max_answer_bytes` bounds one answer, as it comes and
+    unpacked; None is 16 MiB, and 256 MiB where an answer may hold images, audio or video. `max_held_bytes` bounds what
+    the answers in flight of an AsyncClient or a run hold together: above it only the oldest is read on, the others
+    wait. `name` stands in content keys for who answers; by default it is `google`, or the origin of another base URL.
+
+        >>> Endpoint(api_key="key", request_timeout=120, max_answer_bytes=1_000_000).service
+        'google'
     """
 
     api_key: str = field(repr=False)
@@ -38,8 +49,15 @@ class Endpoint:
     dialect: DialectName = "steps"
     read_timeout: float | None = None
     name: str | None = None
+    request_timeout: float | None = None
+    max_answer_bytes: int | None = None
+    max_held_bytes: int = HELD_BYTES
 
     def __post_init__(self) -> None:
+        for name in ("read_timeout", "request_timeout", "max_answer_bytes", "max_held_bytes"):
+            value = getattr(self, name)
+            if value is not None and not value > 0:  # not `value <= 0`: NaN must fail too
+                raise ConfigError(f"{name} must be above 0, not {value!r}")
         if not self.api_key.isascii() or not self.api_key.isprintable() or not self.api_key or " " in self.api_key:
             raise ConfigError("the API key is empty or holds a character that no key has: check GEMINI_API_KEY")
         if self.dialect not in DIALECTS:
@@ -98,9 +116,31 @@ class Endpoint:
             "method": call.method,
             "url": call.url or self.root + call.path,
             "content": call.body,
-            "headers": self.headers(bare=call.bare) | dict(call.headers),
+            "headers": self.headers(bare=call.bare) | {"accept-encoding": "gzip"} | dict(call.headers),
             "timeout": httpx.Timeout(call.timeout or self.default_timeout, connect=15.0),
         }
+
+    def bounds(self, call: Call) -> Bounds:
+        """Return what the answer to a call may take."""
+        silence = call.timeout or self.default_timeout
+        seconds = (self.request_timeout or total_timeout(None)) if call.total is None else call.total
+        return Bounds(silence, seconds, self.max_answer_bytes or (_MEDIA_BYTES if call.media else _ANSWER_BYTES))
+
+    def allowance(self) -> Allowance:
+        """Return what the answers in flight of one client share."""
+        return Allowance(self.max_held_bytes)
+
+    def create_call(self, request: Request, body: bytes) -> Call:
+        """Return the call that sends a request's `body`, with the time and the room that its answer needs."""
+        timeout, total = self.timeout_for(request), self._total_for(request)
+        return Call("POST", CREATE_PATH, body, timeout=timeout, total=total, media=wants_media(request))
+
+    def _total_for(self, request: Request) -> float | None:
+        """Return the seconds that a request may take in all, None where the endpoint's own are enough."""
+        if request.background or request.agent:
+            return inf
+        needed = total_timeout(request.service_tier)
+        return needed if self.request_timeout is None and needed != total_timeout(None) else None
 
     def timeout_for(self, request: Request) -> float | None:
         """Return the seconds of silence that a request's tier needs, or None where the endpoint's own are enough."""

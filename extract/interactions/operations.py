@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from math import inf
+from typing import Literal
 from urllib.parse import quote
 
 from pydantic_core import from_json, to_json
@@ -42,33 +45,27 @@ FINISHED = frozenset(
 """The statuses that do not change by themselves. An unknown one may: only a deadline ends waiting for it."""
 
 
-def create(
-    body: bytes, retry: Retry, *, timeout: float | None = None, parent: str | None = None
-) -> Operation[Order, Interaction]:
+def create(call: Call, retry: Retry, *, parent: str | None = None) -> Operation[Order, Interaction]:
     """Create an interaction, and follow `requires_continuation` to its end: steps joined, usage added up.
 
     The chain ends when the service stops handing out a new token; the status of its last hop is the result's. `parent`
-    is the id that the body goes on from: a 404 then means that this id is unknown, not that the address is wrong.
+    is the id that the call goes on from: a 404 then means that this id is unknown, not that the address is wrong.
     """
-    first = _ask(Call("POST", CREATE_PATH, body, timeout=timeout), retry)
+    first = _ask(call, retry)
     interaction = yield from (_known(first, parent) if parent else first)
-    return (yield from follow_up(body, interaction, lambda call: _ask(call, retry), timeout=timeout))
+    return (yield from follow_up(call, interaction, lambda hop: _ask(hop, retry)))
 
 
 def follow_up(
-    body: bytes,
-    interaction: Interaction,
-    send_hop: Callable[[Call], Operation[OrderT, Interaction]],
-    *,
-    timeout: float | None = None,
+    call: Call, interaction: Interaction, send_hop: Callable[[Call], Operation[OrderT, Interaction]]
 ) -> Operation[OrderT, Interaction]:
-    """Fetch the rest of an answer to `body`, if it comes in several hops, each sent by `send_hop`: see `create`."""
+    """Fetch the rest of the answer to a call, if it comes in several hops, each sent by `send_hop`: see `create`."""
     sent_token = None
     for _ in range(MAX_HOPS):
         token = interaction.continuation_token
         if interaction.status != "requires_continuation" or not token or token == sent_token:
             break
-        hop = yield from send_hop(Call("POST", CREATE_PATH, next_hop(body, interaction, token), timeout=timeout))
+        hop = yield from send_hop(replace(call, body=next_hop(call.body, interaction, token)))
         interaction, sent_token = merge(interaction, hop), token
     return interaction
 
@@ -88,12 +85,12 @@ def next_hop(body: bytes, interaction: Interaction, token: str) -> bytes:
 def get(interaction_id: str, retry: Retry, *, include_input: bool = False) -> Operation[Order, Interaction]:
     """Fetch a stored interaction. Raises BadRequest where the service stores none under this id."""
     query = "?include_input=true" if include_input else ""
-    return _known(_ask(Call("GET", interaction_path(interaction_id) + query), retry), interaction_id)
+    return _known(_ask(_about(interaction_id, query), retry), interaction_id)
 
 
 def cancel(interaction_id: str, retry: Retry) -> Operation[Order, Interaction]:
     """Stop an interaction that runs in the background. Raises BadRequest for an id that is unknown or not running."""
-    return _known(_ask(Call("POST", interaction_path(interaction_id) + "/cancel"), retry), interaction_id)
+    return _known(_ask(_about(interaction_id, "/cancel", method="POST"), retry), interaction_id)
 
 
 def delete(interaction_id: str, retry: Retry) -> Operation[Order, None]:
@@ -118,7 +115,7 @@ def wait(
     if isinstance(interaction, Interaction) and interaction.status in FINISHED:
         return interaction
     interaction_id = identity_of(interaction)
-    call = Call("GET", interaction_path(interaction_id))
+    call = _about(interaction_id)
     end = Deadline(deadline, clock, f"{call.method} {call.path}")
     while True:
         latest = yield from _known(_ask(call, retry, end), interaction_id)
@@ -132,6 +129,11 @@ def wait(
                 "wait for it again, or cancel it"
             )
         yield end.sleep(poll)
+
+
+def _about(interaction_id: str, suffix: str = "", *, method: Literal["GET", "POST"] = "GET") -> Call:
+    """Return a call about a stored interaction, which may be large and is bounded by silence alone."""
+    return Call(method, interaction_path(interaction_id) + suffix, total=inf, media=True)
 
 
 def _ask(call: Call, retry: Retry, deadline: Deadline | None = None) -> Operation[Order, Interaction]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Protocol, TypeAlias, cast
@@ -21,9 +22,13 @@ __all__ = [
     "TextFormat",
     "Tool",
     "TypedTool",
+    "wants_media",
 ]
 
 ServiceTier: TypeAlias = Literal["standard", "flex", "priority"]
+
+
+_MEDIA_MODELS = re.compile(r"image|imagen|audio|tts|video|veo|lyria", re.IGNORECASE)
 
 
 def _chosen(value: Any, *, without: tuple[str, ...] = ()) -> JsonObject:
@@ -242,6 +247,13 @@ class Request:
             raise ConfigError(f"{' and '.join(named)} needs store=True: the service must store the interaction for it")
         if self.webhook_config is not None and not self.background:
             raise ConfigError("webhook_config needs background=True: other requests answer by themselves")
+
+
+def wants_media(request: Request) -> bool:
+    """True where the answer may hold images, audio or video: by its formats, its voice, or a model that makes them."""
+    kinds = [one.get("type") if isinstance(one, Mapping) else one.as_wire()["type"] for one in request.formats]
+    named = _MEDIA_MODELS.search(request.model or "") is not None
+    return named or bool(request.generation.speech_config) or any(kind in ("image", "audio", "video") for kind in kinds)
 
 
 def _items(given: Any) -> Iterable[Turn | JsonObject]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from http import HTTPStatus
+from math import inf
 from urllib.parse import quote
 
 from extract.errors import ApiError, BadRecord, BadRequest, ExtractError, Unreachable
@@ -38,7 +39,7 @@ def _start(plan: UploadPlan, url: str, retry: Retry) -> Operation[Order, str]:
         "x-goog-upload-header-content-type": plan.mime_type,
         "x-goog-upload-file-name": quote(plan.label),
     }
-    reply = yield from send(Call("POST", "/files", body, headers, url), retry)
+    reply = yield from send(Call("POST", "/files", body, headers, url, total=inf), retry)
     address = reply.headers.get("x-goog-upload-url")
     if not address:
         raise Unreachable("POST /files: the service named no address to upload to", maybe_sent=True)
@@ -119,7 +120,7 @@ def _chunk(plan: UploadPlan, address: str, offset: int) -> Call:
 
 def _to_upload(address: str, headers: dict[str, str], data: bytes = b"") -> Call:
     """Return a call to an upload's own address, which is its credential: no key is needed, and the host may differ."""
-    return Call("POST", "/files", data, headers, address, bare=True)
+    return Call("POST", "/files", data, headers, address, bare=True, total=inf)
 
 
 def _command(command: str) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol, TypedDict
 
 from extract.documents.parts import Turn
 from extract.errors import (
+    AnswerError,
     Blocked,
     ConfigError,
     ExtractError,
@@ -28,7 +29,7 @@ from extract.interactions.http.retrying import Retry, RetryBudget, is_too_long, 
 from extract.interactions.interaction import Interaction
 from extract.interactions.merging import merge
 from extract.interactions.operations import CREATE_PATH, follow_up
-from extract.interactions.requests import Request, ServiceTier
+from extract.interactions.requests import Request, ServiceTier, wants_media
 from extract.interactions.tools.functions import FunctionResult, call_functions_async
 from extract.interactions.tools.loop import CallFunctions, tool_loop, wants_results
 from extract.interactions.usage import Attempt, AttemptKind
@@ -91,6 +92,10 @@ class RequestSender:
     uniform: Callable[[float, float], float] = random.uniform
     _envelopes: dict[tuple[int, ServiceTier | None, int | None], Envelope] = field(default_factory=dict, init=False)
     _retries: RetryBudget = field(default_factory=RetryBudget, init=False)
+    _media: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._media = wants_media(self.plan.request)
 
     async def send(self, turns: Sequence[Turn], mode: SendMode, trace: RecordTrace, /) -> Interaction:
         """Send one request and return the whole answer, functions that it calls along the way included.
@@ -152,12 +157,13 @@ class RequestSender:
 
     async def _whole(self, body: bytes, tokens: int, mode: SendMode, trace: RecordTrace) -> Interaction:
         """Send one request, and what it takes to get the rest of an answer that comes in several parts."""
-        first = await self._with_retries(Call("POST", CREATE_PATH, body), tokens, mode, trace)
+        call = Call("POST", CREATE_PATH, body, media=self._media)
+        first = await self._with_retries(call, tokens, mode, trace)
         if first.status != "requires_continuation":
             return first
         further = mode._replace(kind="continuation")
         return await drive_async(
-            follow_up(body, first, once), lambda call: self._with_retries(call, tokens, further, trace)
+            follow_up(call, first, once), lambda hop: self._with_retries(hop, tokens, further, trace)
         )
 
     async def _with_retries(self, call: Call, tokens: int, mode: SendMode, trace: RecordTrace) -> Interaction:
@@ -217,8 +223,7 @@ class RequestSender:
         try:
             interaction = await self.client.ask(call)
         except BaseException as error:
-            # Also a cancelled request may have been billed: what nobody can know counts as spent.
-            lost = not isinstance(error, ExtractError) or (isinstance(error, Unreachable) and error.maybe_sent)
+            lost = _may_be_billed(error)
             if lost:
                 self._note(self.billing.lost(mode.kind, **estimate), trace)
             self.limiter.release(permit, error, spent=None if lost else _REFUSED)
@@ -266,3 +271,13 @@ class _Estimate(TypedDict):
 
 def _with_results(interaction: Interaction, results: Sequence[FunctionResult]) -> Interaction:
     return replace(interaction, steps=(*interaction.steps, *(result.as_step() for result in results)), body=b"")
+
+
+def _may_be_billed(error: BaseException) -> bool:
+    """True where nobody can know what a request cost: that counts as spent. So does one that was cancelled.
+
+    An answer that passed its bounds was made, too; a filter that refuses an input costs nothing.
+    """
+    if isinstance(error, Unreachable):
+        return error.maybe_sent
+    return not isinstance(error, ExtractError) or (isinstance(error, AnswerError) and not isinstance(error, Blocked))

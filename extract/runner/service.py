@@ -14,7 +14,7 @@ from extract.errors import ConfigError
 from extract.interactions.client import AsyncClient, Client
 from extract.interactions.dialects import DialectName
 from extract.interactions.endpoint import Endpoint
-from extract.interactions.http.transport import read_timeout
+from extract.interactions.http.transport import read_timeout, total_timeout
 from extract.interactions.requests import ServiceTier
 
 __all__ = ["NOWHERE", "OFFLINE", "endpoint_of", "offline_client", "open_client"]
@@ -40,10 +40,14 @@ def offline_client(*, dialect: DialectName = "steps") -> Client:
 def endpoint_of(given: Client | AsyncClient | None, service_tier: ServiceTier | None) -> Endpoint:
     """Return where a run sends its requests: the client's endpoint, or that of the environment.
 
-    Without a read timeout the endpoint gets that of the tier: a flex answer may take a quarter of an hour.
+    Without timeouts the endpoint gets those of the tier: a flex answer may take a quarter of an hour.
     """
     endpoint = given.endpoint if given is not None else Endpoint.from_env()
-    return endpoint if endpoint.read_timeout is not None else replace(endpoint, read_timeout=read_timeout(service_tier))
+    return replace(
+        endpoint,
+        read_timeout=endpoint.read_timeout or read_timeout(service_tier),
+        request_timeout=endpoint.request_timeout or total_timeout(service_tier),
+    )
 
 
 @asynccontextmanager

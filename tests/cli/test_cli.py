@@ -142,6 +142,8 @@ RUN = ("run", "spam.py", "in.csv", "-o", "out.parquet")
         ((*RUN,), 2, "--offline"),
         ((*RUN, "--offline", "--id", "nope"), 2, "nope"),
         ((*RUN, "--offline", "--deadline", "soon"), 2, "90s"),
+        ((*RUN, "--offline", "--request-timeout", "soon"), 2, "--request-timeout 'soon' is not a duration"),
+        ((*RUN, "--offline", "--max-answer-bytes", "10"), 1, "--max-answer-bytes allows more"),
         ((*RUN, "--offline", "--no-such-flag"), 2, "no-such-flag"),
         ((*RUN, "--offline", "--budget", "much"), 2, "budget"),
         ((*RUN, "--base-url", "http://example.com"), 2, "https"),

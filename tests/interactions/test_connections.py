@@ -18,7 +18,7 @@ from httptools import HttpParserError, HttpParserUpgrade
 from scripted import ANSWER, Behaviour, Server, chunks, listening, reply, serving, silence
 
 from extract import AsyncClient, ConfigError, Request
-from extract.interactions.http.calls import Call, Reply
+from extract.interactions.http.calls import Bounds, Call, Reply
 from extract.interactions.http.connections import Connections, NotConnected
 
 HEAD = b"POST /v1/interactions HTTP/1.1\r\nhost: here\r\ncontent-length: "
@@ -44,7 +44,7 @@ def in_loop(request: pytest.FixtureRequest) -> Run:
 
 
 async def send(connections: Connections, body: bytes = b"{}", silence: float = 5.0) -> Reply:
-    return await connections.send(HEAD + b"%d\r\n\r\n" % len(body), body, silence)
+    return await connections.send(HEAD + b"%d\r\n\r\n" % len(body), body, Bounds(silence))
 
 
 def open_to(server: Server) -> Connections:

@@ -33,7 +33,7 @@ from extract import (
 )
 from extract.errors import ApiError, BadRequest, Denied, Overloaded, RateLimited
 from extract.interactions.endpoint import Endpoint
-from extract.interactions.http.calls import Call
+from extract.interactions.http.calls import Bounds, Call
 from extract.interactions.http.transport import DirectTransport
 from extract.testing import running_server
 
@@ -292,10 +292,10 @@ async def test_no_password_from_a_netrc_file_travels_with_the_key(
     # No foreign address may be reached from here, so this machine is made to pass for one.
     monkeypatch.setattr("extract.interactions.http.origins.is_loopback", lambda _: False)
     async with serving(lambda _: reply()) as server:
-        direct = DirectTransport(f"{server.url}/v1", {"x-goog-api-key": KEY}, 5.0)
+        direct = DirectTransport(f"{server.url}/v1", {"x-goog-api-key": KEY}, lambda _: Bounds(5.0))
         assert (await direct.send(CALL)).status == 200
         incoming = await direct.stream(CALL)
-        assert await incoming.read() == ANSWER
+        assert (await incoming.read()).body == ANSWER
         await direct.aclose()
     assert len(server.received) == 2
     assert all(KEY.encode() in received for received in server.received)

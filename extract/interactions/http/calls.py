@@ -9,15 +9,27 @@ from __future__ import annotations
 from binascii import b2a_base64
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
 
 from pydantic_core import PydanticSerializationError, to_json
 
 from extract.errors import ConfigError
 
-__all__ = ["Base64", "Call", "Operation", "Order", "OrderT", "Reply", "Sleep", "T", "json_body", "once"]
+__all__ = ["Base64", "Bounds", "Call", "Operation", "Order", "OrderT", "Reply", "Sleep", "T", "json_body", "once"]
 
 _ENCODED_AT_ONCE = 3 * 2**17  # a multiple of three bytes, so that no padding comes in between
+
+
+class Bounds(NamedTuple):
+    """What one answer may take: seconds without a byte, seconds from sending to its last byte, and bytes.
+
+    Bytes are counted as they come and as they are unpacked, whichever is more.
+    """
+
+    silence: float
+    seconds: float = inf
+    size: int = 16 * 2**20
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +38,8 @@ class Call:
 
     `headers` go with those of every call. A `url` stands for the whole address, for what does not lie below the
     version; it must be one of the same service, since the key goes with it. `bare` leaves the key out; the address may
-    then be any that is safe. `timeout` is in seconds of silence; None leaves it to the endpoint.
+    then be any that is safe. `timeout` is in seconds of silence, `total` from sending to the last byte; None leaves
+    them to the endpoint. `media` says that the answer may hold images, audio or video, and be large.
     """
 
     method: Literal["GET", "POST", "DELETE"]
@@ -36,6 +49,8 @@ class Call:
     url: str | None = None
     timeout: float | None = None
     bare: bool = False
+    total: float | None = None
+    media: bool = False
 
 
 class Reply(NamedTuple):

@@ -12,15 +12,17 @@ import socket
 import ssl
 import zlib
 from collections import deque
-from collections.abc import Mapping, Sequence
-from typing import cast
+from collections.abc import Callable, Sequence
+from typing import ParamSpec, cast
 
 import httpx
 from aiohappyeyeballs import start_connection
 from aiohappyeyeballs.types import AddrInfoType
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from extract.interactions.http.calls import Reply
+from extract.errors import AnswerError
+from extract.interactions.http.bodies import Allowance, Body, ran_out, too_large
+from extract.interactions.http.calls import Bounds, Reply
 
 __all__ = ["Connections", "NotConnected"]
 
@@ -31,7 +33,11 @@ _EYEBALLS_SECONDS = 0.25  # until the next address of a host is tried beside the
 _WRITE_BYTES = 256 * 1024
 _READ_BEFORE_REFUSAL = 64 * 1024  # of a body: more may still be unread when it is refused
 _CHECKS_PER_SILENCE = 8
-_GZIP_OR_ZLIB = zlib.MAX_WBITS | 32
+_MAX_HEAD = 256 * 1024  # bytes of an answer that are not its body
+_NO_BOUNDS = Bounds(silence=0.0)  # before the first exchange
+
+
+P = ParamSpec("P")
 
 
 class NotConnected(OSError):
@@ -41,24 +47,32 @@ class NotConnected(OSError):
 class _Connection(asyncio.Protocol):
     """One connection, with at most one exchange at a time. The methods named `on_...` are llhttp's."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, allowance: Allowance) -> None:
         self.usable = True
-        self.last_moved = loop.time()  # when a byte last came or went; `max_silence` seconds later it is closed
+        self.last_moved = loop.time()  # when a byte last came or went
+        self.sent = 0.0  # when the exchange began
         self.idle_since = 0.0
-        self.max_silence = 0.0
+        self.bounds = _NO_BOUNDS
         self._loop = loop
         self._transport: asyncio.Transport
         self._parser = HttpResponseParser(self)
         self._waiter: asyncio.Future[Reply] | None = None
         self._writable: asyncio.Future[None] | None = None
         self._headers: dict[str, str] = {}
-        self._chunks: list[bytes] = []
+        self._body = Body(allowance, self._pause, self._resume_reading)
+        self._received = 0  # bytes from the wire in this exchange
+        self._paused_at = 0.0
         self._in_head = False
+        self._is_whole = False
         self._ends_with_connection = False
 
-    async def exchange(self, head: bytes, body: bytes, max_silence: float) -> Reply:
-        """Send a request and return its reply. Raises OSError, or an error of httptools where no whole reply came."""
-        self.last_moved, self.max_silence = self._loop.time(), max_silence
+    async def exchange(self, head: bytes, body: bytes, bounds: Bounds) -> Reply:
+        """Send a request and return its reply.
+
+        Raises OSError, or an error of httptools where no whole reply came, AnswerError where it passed its bounds.
+        """
+        self.sent = self.last_moved = self._loop.time()
+        self.bounds, self._received, self._is_whole = bounds, 0, False
         waiter: asyncio.Future[Reply] = self._loop.create_future()
         self._waiter = waiter
         try:
@@ -72,6 +86,9 @@ class _Connection(asyncio.Protocol):
             raise
         finally:
             self._waiter = None
+            if self._body.paused and not self._transport.is_closing():  # the answer ended in the bytes that came last
+                self._transport.resume_reading()
+            self._body.end()  # an idle connection holds no answer
 
     async def _write_in_pieces(self, head: bytes, body: bytes) -> None:
         """Write only as fast as the socket takes it: asyncio copies all that waits in its buffer with every send."""
@@ -108,14 +125,45 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.last_moved = self._loop.time()
+        self._received += len(data)
+        if self._is_over():  # nobody asked for this: it could go on for ever
+            self.abort()
+            return
         try:
             self._parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             self.fail(error)
+        if self._received > _MAX_HEAD and (self._in_head or self._received > self.bounds.size + _MAX_HEAD):
+            self._refuse()
+
+    def _is_over(self) -> bool:
+        return self._waiter is None or self._waiter.done()
+
+    def overdue(self, now: float) -> Exception | None:
+        """Return the error to end the exchange with where it has taken too long; its pauses are ours."""
+        if self._body.paused:
+            return None
+        if now - self.last_moved > self.bounds.silence:
+            return TimeoutError(f"silent for {self.bounds.silence:g} s")
+        return ran_out(self.bounds.seconds) if now - self.sent > self.bounds.seconds else None
+
+    def _refuse(self) -> None:
+        """End an exchange whose answer is too large. Of a refusal the status is enough, however long its body."""
+        if self._is_over():
+            return
+        if self._in_head or self._parser.get_status_code() <= 200:
+            self.fail(too_large(self.bounds.size))
+        else:
+            self._answer(b"")
+            self.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
         if error is None and self._ends_with_connection:
             self._finish()
+        if self._is_whole:  # and perhaps still to be unpacked
+            self.usable = False
+            self._resume()
+            return
         self.fail(error or ConnectionResetError("the connection was closed before the answer was whole"))
 
     def pause_writing(self) -> None:
@@ -130,9 +178,9 @@ class _Connection(asyncio.Protocol):
         self._writable = None
 
     def on_message_begin(self) -> None:
-        self._headers, self._chunks = {}, []
+        self._headers = {}
         self._in_head, self._ends_with_connection = True, False
-        if self._waiter is None or self._waiter.done():
+        if self._is_over():
             self.usable = False  # an answer without a request
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -143,9 +191,35 @@ class _Connection(asyncio.Protocol):
         self._in_head = False
         has_end = self._headers.keys() & {"content-length", "transfer-encoding"}
         self._ends_with_connection = not has_end
+        if not self._is_over():
+            self._attempt(self._body.begin, self._headers, self.bounds.size)
 
     def on_body(self, body: bytes) -> None:
-        self._chunks.append(body)
+        if not self._is_over():
+            self._attempt(self._body.feed, body)
+
+    def _attempt(self, step: Callable[P, None], *args: P.args, **keywords: P.kwargs) -> None:
+        """Take one step in reading a body; what is damaged or too large ends the exchange."""
+        try:
+            step(*args, **keywords)
+        except (AnswerError, ValueError, zlib.error) as error:
+            self.fail(error)
+        if self._body.too_large:
+            self._refuse()
+
+    def _pause(self) -> None:
+        self._paused_at = self._loop.time()
+        if not self._transport.is_closing():
+            self._transport.pause_reading()
+
+    def _resume_reading(self) -> None:
+        paused = self._loop.time() - self._paused_at
+        self.sent, self.last_moved = self.sent + paused, self.last_moved + paused
+        if not self._transport.is_closing():
+            self._transport.resume_reading()
+        self._attempt(self._body.unpack)
+        if self._is_whole:
+            self._finish()
 
     def on_message_complete(self) -> None:
         self._ends_with_connection = False
@@ -156,32 +230,17 @@ class _Connection(asyncio.Protocol):
         self._finish()
 
     def _finish(self) -> None:
-        if self._waiter is None or self._waiter.done():
-            return
-        try:
-            body = _decompressed(b"".join(self._chunks), self._headers)
-        except (ValueError, zlib.error) as error:
-            self._waiter.set_exception(error)
-        else:
-            self._waiter.set_result(Reply(self._parser.get_status_code(), self._headers, body))
+        self._is_whole = True
+        if not self._is_over() and not self._body.pending:
+            self._attempt(self._hand_over)
+
+    def _hand_over(self) -> None:
+        self._answer(self._body.whole())
+
+    def _answer(self, body: bytes) -> None:
+        assert self._waiter is not None, "called in an exchange"
+        self._waiter.set_result(Reply(self._parser.get_status_code(), self._headers, body))
         self._resume()  # the answer came early: nothing more is to be written
-
-
-def _decompressed(body: bytes, headers: Mapping[str, str]) -> bytes:
-    """Return a body decompressed: a service may compress although `identity` was requested."""
-    coding = headers.get("content-encoding", "identity").strip().lower()
-    if coding in ("identity", ""):
-        return body
-    if coding not in ("gzip", "x-gzip", "deflate"):
-        raise ValueError(f"an answer compressed as {coding[:40]!r}, which was not requested")
-    parts = []
-    while body:
-        member = zlib.decompressobj(_GZIP_OR_ZLIB)
-        parts.append(member.decompress(body) + member.flush())
-        if not member.eof:
-            raise ValueError("a compressed answer that is cut")
-        body = member.unused_data
-    return b"".join(parts)
 
 
 class Connections:
@@ -190,10 +249,11 @@ class Connections:
     An exchange is never repeated in here. To be used in one event loop.
     """
 
-    def __init__(self, origin: httpx.URL, tls: ssl.SSLContext | None) -> None:
+    def __init__(self, origin: httpx.URL, tls: ssl.SSLContext | None, allowance: Allowance | None = None) -> None:
         self._host = origin.raw_host.decode("ascii")
         self._port = origin.port or (443 if tls else 80)
         self._tls = tls
+        self._allowance = allowance or Allowance()
         self._loop = asyncio.get_running_loop()
         self._idle: deque[_Connection] = deque()  # most recently used last
         self._busy: set[_Connection] = set()
@@ -202,11 +262,11 @@ class Connections:
         self._addresses: Sequence[AddrInfoType] = ()
         self._looked_up = 0.0
 
-    async def send(self, head: bytes, body: bytes, max_silence: float) -> Reply:
-        """Exchange once; it is given up after `max_silence` seconds without a byte.
+    async def send(self, head: bytes, body: bytes, bounds: Bounds) -> Reply:
+        """Exchange once within `bounds`.
 
         Raises NotConnected where nothing was sent, TimeoutError, another OSError or an error of httptools where
-        something may have been.
+        something may have been; AnswerError for an answer that is too large, AnswerTimeout for one that takes too long.
         """
         connection = self._take() or await self._connect()
         if self._closed:
@@ -214,9 +274,9 @@ class Connections:
             raise NotConnected("the client is closed")
         self._busy.add(connection)
         if self._watch is None:
-            self._start_watch(max_silence)
+            self._start_watch(min(bounds.silence, bounds.seconds))
         try:
-            reply = await connection.exchange(head, body, max_silence)
+            reply = await connection.exchange(head, body, bounds)
             if reply.status >= 400 and len(body) > _READ_BEFORE_REFUSAL:
                 connection.usable = False  # it may never read the rest, which the next request would stand behind
             return reply
@@ -242,7 +302,7 @@ class Connections:
             async with asyncio.timeout(_CONNECT_SECONDS):
                 addresses = await self._look_up()
                 _, connection = await self._loop.create_connection(
-                    lambda: _Connection(self._loop),
+                    lambda: _Connection(self._loop, self._allowance),
                     sock=await start_connection(addresses, happy_eyeballs_delay=_EYEBALLS_SECONDS),
                     ssl=self._tls,
                     server_hostname=self._host if self._tls else None,
@@ -260,19 +320,20 @@ class Connections:
             self._addresses = await self._loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
         return self._addresses
 
-    def _start_watch(self, max_silence: float) -> None:
+    def _start_watch(self, shortest: float) -> None:
         """Watch all connections with one timer: one per exchange would cost more than everything else in here."""
-        self._watch = self._loop.call_later(min(1.0, max_silence / _CHECKS_PER_SILENCE), self._check_all)
+        self._watch = self._loop.call_later(min(1.0, shortest / _CHECKS_PER_SILENCE), self._check_all)
 
     def _check_all(self) -> None:
         self._watch = None
         now = self._loop.time()
         while self._idle and now - self._idle[0].idle_since >= _IDLE_SECONDS:
             self._idle.popleft().abort()
-        for connection in [one for one in self._busy if now - one.last_moved > one.max_silence]:
-            connection.fail(TimeoutError(f"silent for {connection.max_silence:g} s"))
+        for connection in self._busy:
+            if (error := connection.overdue(now)) is not None:
+                connection.fail(error)
         if self._busy or self._idle:
-            self._start_watch(min((connection.max_silence for connection in self._busy), default=_IDLE_SECONDS))
+            self._start_watch(min((min(one.bounds[:2]) for one in self._busy), default=_IDLE_SECONDS))
 
     async def aclose(self) -> None:
         self._closed = True

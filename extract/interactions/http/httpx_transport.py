@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 
-from extract.interactions.http.calls import Call, Reply
+from extract.interactions.http.bodies import Allowance, in_time, ran_out, read, read_async, unpacked, unpacked_async
+from extract.interactions.http.calls import Bounds, Call, Reply
 from extract.interactions.http.transport import Incoming
 
 __all__ = ["AsyncHttpxTransport", "HttpxTransport", "SyncIncoming"]
+
+
+class Wire(Protocol):
+    """Puts a call in httpx's words, and says what its answer may take."""
+
+    def httpx_call(self, call: Call) -> dict[str, Any]: ...
+    def bounds(self, call: Call) -> Bounds: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,18 +31,20 @@ class SyncIncoming:
     status: int
     headers: httpx.Headers
     chunks: Iterator[bytes]
-    read: Callable[[], bytes]
+    read: Callable[[], Reply]
     close: Callable[[], None]
 
 
 class HttpxTransport:
     """Calls over an httpx client. `make` opens it at the first call: it reads all certificates, which takes a moment.
 
-    `arguments` puts a call in httpx's words. Raises what httpx and the user's own transport raise.
+    Raises what httpx and the user's own transport raise.
     """
 
-    def __init__(self, make: Callable[[], httpx.Client], arguments: Callable[[Call], dict[str, Any]]) -> None:
-        self._make, self._arguments = make, arguments
+    def __init__(
+        self, make: Callable[[], httpx.Client], wire: Wire, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._make, self._wire, self._clock = make, wire, clock
         self._client: httpx.Client | None = None
         self._opening = threading.Lock()  # threads may share a client
 
@@ -46,16 +57,34 @@ class HttpxTransport:
 
     def send(self, call: Call) -> Reply:
         """Send a call once."""
-        response = self._http.request(**self._arguments(call), follow_redirects=False)
-        return Reply(response.status_code, response.headers, response.content)
+        bounds, sent = self._wire.bounds(call), self._clock()
+
+        def check_time() -> None:
+            if self._clock() - sent > bounds.seconds:
+                raise ran_out(bounds.seconds)
+
+        response = self._open(call)
+        try:
+            return read(response.status_code, _headers(response), _wire_bytes(response), bounds.size, check_time)
+        finally:
+            response.close()
 
     def stream(self, call: Call) -> SyncIncoming:
         """Send a call once and return as soon as its reply begins."""
-        request = self._http.build_request(**self._arguments(call))
-        response = self._http.send(request, stream=True, follow_redirects=False)
+        response = self._open(call)
+        status, headers, chunks = response.status_code, _headers(response), _wire_bytes(response)
+        size = self._wire.bounds(call).size
         return SyncIncoming(
-            response.status_code, response.headers, response.iter_bytes(), response.read, response.close
+            status,
+            headers,
+            unpacked(chunks, headers),
+            lambda: read(status, headers, chunks, size),
+            response.close,
         )
+
+    def _open(self, call: Call) -> httpx.Response:
+        request = self._http.build_request(**self._wire.httpx_call(call))
+        return self._http.send(request, stream=True, follow_redirects=False)
 
     def close(self) -> None:
         if self._client is not None:
@@ -65,19 +94,57 @@ class HttpxTransport:
 class AsyncHttpxTransport:
     """`HttpxTransport` for an event loop."""
 
-    def __init__(self, client: httpx.AsyncClient, arguments: Callable[[Call], dict[str, Any]]) -> None:
-        self._client, self._arguments = client, arguments
+    def __init__(self, client: httpx.AsyncClient, wire: Wire, allowance: Allowance | None = None) -> None:
+        self._client, self._wire, self._allowance = client, wire, allowance or Allowance()
 
     async def send(self, call: Call) -> Reply:
         """Send a call once."""
-        response = await self._client.request(**self._arguments(call), follow_redirects=False)
-        return Reply(response.status_code, response.headers, response.content)
+        return await in_time(self._wire.bounds(call).seconds, self._exchange(call))
+
+    async def _exchange(self, call: Call) -> Reply:
+        response = await self._open(call)
+        try:
+            return await self._read(response, call)
+        finally:
+            await response.aclose()
 
     async def stream(self, call: Call) -> Incoming:
         """Send a call once and return as soon as its reply begins."""
-        request = self._client.build_request(**self._arguments(call))
-        response = await self._client.send(request, stream=True, follow_redirects=False)
-        return Incoming(response.status_code, response.headers, response.aiter_bytes(), response.aread, response.aclose)
+        response = await self._open(call)
+        chunks = unpacked_async(_wire_bytes_async(response), _headers(response))
+        return Incoming(
+            response.status_code, response.headers, chunks, lambda: self._read(response, call), response.aclose
+        )
+
+    async def _open(self, call: Call) -> httpx.Response:
+        request = self._client.build_request(**self._wire.httpx_call(call))
+        return await self._client.send(request, stream=True, follow_redirects=False)
+
+    async def _read(self, response: httpx.Response, call: Call) -> Reply:
+        chunks, size = _wire_bytes_async(response), self._wire.bounds(call).size
+        return await read_async(response.status_code, _headers(response), chunks, size, self._allowance)
 
     async def aclose(self) -> None:
         await self._client.aclose()
+
+
+def _headers(response: httpx.Response) -> httpx.Headers:
+    """Return the headers that are true of `_wire_bytes`: a transport in memory hands out a body unpacked already."""
+    if not response.is_stream_consumed or "content-encoding" not in response.headers:
+        return response.headers
+    return httpx.Headers([one for one in response.headers.multi_items() if one[0] not in _ABOUT_THE_WIRE])
+
+
+_ABOUT_THE_WIRE = ("content-encoding", "content-length")
+
+
+def _wire_bytes(response: httpx.Response) -> Iterator[bytes]:
+    return iter((response.content,)) if response.is_stream_consumed else response.iter_raw()
+
+
+async def _wire_bytes_async(response: httpx.Response) -> AsyncIterator[bytes]:
+    if response.is_stream_consumed:
+        yield response.content
+        return
+    async for chunk in response.aiter_raw():
+        yield chunk

@@ -85,10 +85,15 @@ def is_too_long(error: BaseException | None, retry: Retry) -> TypeGuard[RateLimi
 
 
 class retry_if_transient(retry_if_exception):  # noqa: N801 - tenacity's policies are named like functions
-    """Retry what may go well another time: throttles, failures of the service, lost connections, unfinished answers."""
+    """Retry what may go well another time: throttles, failures of the service, lost connections, unfinished answers.
+
+    An answer that was not whole in time is one of these, once: see `stop_after_failures`.
+    """
 
     def __init__(self) -> None:
-        super().__init__(lambda error: isinstance(error, RateLimited | Overloaded | Unreachable | Unfinished))
+        super().__init__(
+            lambda error: isinstance(error, RateLimited | Overloaded | Unreachable | Unfinished | AnswerTimeout)
+        )
 
 
 class wait_retry_after(wait_base):  # noqa: N801 - as above
@@ -115,11 +120,15 @@ class wait_equal_jitter(wait_base):  # noqa: N801 - as above
 
 
 class stop_after_failures(stop_base):  # noqa: N801 - as above
-    """Stop after `retry.failures` failures, or `retry.patience` seconds of throttling. One object per call."""
+    """Stop after `retry.failures` failures, or `retry.patience` seconds of throttling. One object per call.
+
+    A request whose time ran out may have been paid for: after it there is one more try, whatever comes of that.
+    """
 
     def __init__(self, retry: Retry) -> None:
         self.retry = retry
         self.failures = 0
+        self.ran_out = False
 
     def __call__(self, retry_state: RetryCallState) -> bool:
         failure = _failure(retry_state)
@@ -131,6 +140,9 @@ class stop_after_failures(stop_base):  # noqa: N801 - as above
             passed = 0.0 if retry_state.attempt_number == 1 else retry_state.seconds_since_start or 0.0
             return passed + retry_state.upcoming_sleep > self.retry.patience
         self.failures += 1
+        if self.ran_out:
+            return True
+        self.ran_out = isinstance(failure, AnswerTimeout)
         limits = [limit for kind, limit in _MAX_BY_KIND.items() if isinstance(failure, kind)]
         return self.failures >= min([self.retry.failures, *limits])
 

@@ -9,22 +9,25 @@ others, and everything where there is a proxy, through aiohttp.
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from io import BytesIO
+from typing import Any
 
 import aiohttp
 import httpx
 from multidict import CIMultiDict
 from yarl import URL
 
-from extract.errors import ConfigError, Unreachable
-from extract.interactions.http.calls import Call, Reply
+from extract.errors import AnswerError, ConfigError, ExtractError, Unreachable
+from extract.interactions.http.bodies import Allowance, in_time, read_async, unpacked_async
+from extract.interactions.http.calls import Bounds, Call, Reply
 from extract.interactions.http.connections import Connections, NotConnected
 from extract.interactions.http.origins import auth_header, proxy_auth_header, proxy_for
 from extract.interactions.secrets import struck_out
 
-__all__ = ["DirectTransport", "Incoming", "headers", "read_timeout", "unreachable"]
+__all__ = ["DirectTransport", "Incoming", "headers", "read_timeout", "total_timeout", "unreachable"]
 
 KEY_HEADER = "x-goog-api-key"
 _CONNECT_SECONDS = 15.0
@@ -39,26 +42,33 @@ _NEVER_SENT = (
 
 @dataclass(frozen=True, slots=True)
 class Incoming:
-    """A reply whose head has come: its bytes come from `chunks`, or all at once from `read`."""
+    """A reply whose head has come: its bytes come from `chunks`, or all at once, within bounds, from `read`."""
 
     status: int
     headers: Mapping[str, str]
     chunks: AsyncIterator[bytes]
-    read: Callable[[], Awaitable[bytes]]
-    close: Callable[[], Awaitable[None]]
+    read: Callable[[], Coroutine[Any, Any, Reply]]
+    close: Callable[[], Coroutine[Any, Any, None]]
 
 
 class DirectTransport:
     """Calls to one service: as many connections as requests in flight, each kept idle for 30 seconds.
 
     A proxy is read from the environment as curl does, once, when the first call is sent. A POST is never repeated in
-    here, redirects are not followed, and no cookie is stored. `read_timeout` is in seconds.
+    here, redirects are not followed, and no cookie is stored. `bounds` says what the answer to a call may take, and
+    `allowance` what all answers may hold together.
     """
 
-    def __init__(self, root: str, headers: Mapping[str, str], read_timeout: float) -> None:
+    def __init__(
+        self,
+        root: str,
+        headers: Mapping[str, str],
+        bounds: Callable[[Call], Bounds],
+        allowance: Allowance | None = None,
+    ) -> None:
         self._root = httpx.URL(root)
         self._headers = CIMultiDict(headers)  # the form that aiohttp would make of them for every call
-        self._read_timeout = read_timeout
+        self._bounds, self._allowance = bounds, allowance or Allowance()
         self._heads: dict[str, bytes] = {}
         self._proxy: httpx.Proxy | None = None
         self._connections: Connections | None = None
@@ -70,9 +80,17 @@ class DirectTransport:
             connections = self._connections or self._connect()
             if self._proxy is None:
                 head = (self._heads.get(call.path) or self._head(call.path)) + b"%d\r\n\r\n" % len(call.body)
-                return await connections.send(head, call.body, call.timeout or self._read_timeout)
+                return await connections.send(head, call.body, self._bounds(call))
+        return await in_time(self._bounds(call).seconds, self._exchange(call))
+
+    async def _exchange(self, call: Call) -> Reply:
         async with self._request(call) as response:
-            return Reply(response.status, response.headers, await response.read())
+            return await self._read(response, call)
+
+    async def _read(self, response: aiohttp.ClientResponse, call: Call) -> Reply:
+        chunks = response.content.iter_any().__aiter__()
+        size = self._bounds(call).size
+        return await read_async(response.status, response.headers, chunks, size, self._allowance)
 
     async def stream(self, call: Call) -> Incoming:
         """Send a call once and return as soon as its reply begins; raises what the transport raises."""
@@ -81,14 +99,13 @@ class DirectTransport:
         async def close() -> None:
             response.close()  # not released: the rest of a stream left in the middle would stay in its connection
 
-        return Incoming(
-            response.status, response.headers, response.content.iter_any().__aiter__(), response.read, close
-        )
+        chunks = unpacked_async(response.content.iter_any().__aiter__(), response.headers)
+        return Incoming(response.status, response.headers, chunks, partial(self._read, response, call), close)
 
     def _connect(self) -> Connections:
         """Make the connections, in the loop that uses them."""
         self._proxy = proxy_for(self._root)
-        self._connections = Connections(self._root, self._trusted())
+        self._connections = Connections(self._root, self._trusted(), self._allowance)
         return self._connections
 
     def _trusted(self) -> ssl.SSLContext | None:
@@ -115,14 +132,15 @@ class DirectTransport:
             URL(call.url or f"{self._root}{call.path}", encoded=True),
             # aiohttp sends a stream in pieces; many bytes at once block the loop, and it warns of them.
             data=(BytesIO(call.body) if len(call.body) > _LARGE_BODY else call.body) or None,
-            headers=self._with(call) if call.headers or call.bare else self._headers,
+            headers=self._with(call),
             proxy_headers=proxy_auth_header(self._proxy),
             allow_redirects=False,
-            timeout=_timeout(call.timeout or self._read_timeout),
+            timeout=_timeout(self._bounds(call).silence),
         )
 
     def _with(self, call: Call) -> CIMultiDict[str]:
         headers = self._headers.copy()
+        headers["accept-encoding"] = "gzip"
         if call.bare:
             headers.popall(KEY_HEADER, None)
         headers.update(call.headers)
@@ -144,6 +162,7 @@ class DirectTransport:
             trust_env=False,
             proxy=str(self._proxy.url) if self._proxy else None,
             cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,  # aiohttp's has no bound that is ours
         )
         return self._session
 
@@ -157,8 +176,15 @@ def read_timeout(service_tier: str | None) -> float:
     return 900.0 if service_tier == "flex" else 300.0
 
 
-def unreachable(call: Call, error: Exception, *, secret: str, answered: bool) -> Unreachable | ConfigError:
+def total_timeout(service_tier: str | None) -> float:
+    """Seconds from sending a request to the last byte of its answer."""
+    return 1200.0 if service_tier == "flex" else 600.0
+
+
+def unreachable(call: Call, error: Exception, *, secret: str, answered: bool) -> ExtractError:
     """Return the error of our tree for whatever a transport raised, with `secret` struck out of its message.
+
+    An answer that came and passed its bounds is no matter of the connection, and a repeat would pass them again.
 
     A certificate that is not trusted is a matter of the set-up, which waiting does not mend; once the service has
     `answered`, it is one bad machine among several, and worth a retry.
@@ -166,6 +192,10 @@ def unreachable(call: Call, error: Exception, *, secret: str, answered: bool) ->
     Classes are not relied on: some transports raise a connect error for a reset after the request was read, and a
     user's own transport may raise anything. Only a connection that was never made is known to have sent nothing.
     """
+    if isinstance(error, AnswerError):
+        return error
+    if isinstance(error, MemoryError):
+        return AnswerError(f"{call.method} {call.path}: there is not enough memory for the answer")
     try:
         message = str(error)
     except Exception:  # a user's transport may raise something whose __str__ fails

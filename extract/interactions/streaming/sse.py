@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from extract.errors import AnswerError
+
 __all__ = ["Frame", "SseParser"]
 
 _BOM = b"\xef\xbb\xbf"
 _FIELDS = (b"data:", b"event:", b"id:", b"retry:", b":")
 _MAX_STRAY = 1_000_000  # of bytes that are no event: an error's body is far smaller
+_MAX_EVENT = 64 * 2**20  # bytes: one event may hold a whole image
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,15 +28,18 @@ class SseParser:
     """Takes bytes as they come and yields frames as they complete; `close` yields one without a blank line after it.
 
     Lines end in LF, CR or CRLF, also mixed. A BOM, comments, `retry` and unknown fields are skipped, and several `data`
-    lines are joined by LF. JSON where a field is expected is collected in `stray`, up to the next field: a service that
-    gives up may answer so in the middle of a stream. The last such body counts.
+    lines are joined by LF. An event of more than `max_event` bytes is an AnswerError. JSON where a field is expected is
+    collected in `stray`, up to the next field: a service that gives up may answer so in the middle of a stream. The
+    last such body counts.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_event: int = _MAX_EVENT) -> None:
+        self._max_event = max_event
         self._line = bytearray()  # the line that has not ended yet
         self._after_cr = False
         self._started = False
         self._data: list[bytes] = []
+        self._data_bytes = 0
         self._name = self._id = ""
         self.stray = b""
         self._straying = False
@@ -51,6 +57,7 @@ class SseParser:
             if frame is not None:
                 yield frame
         self._line += rest
+        self._check_size()
 
     def close(self) -> Iterator[Frame]:
         """Yield the frame that the end of the stream completes: an event may lack its last blank line."""
@@ -81,6 +88,10 @@ class SseParser:
         self._line.clear()
         return lines
 
+    def _check_size(self) -> None:
+        if len(self._line) + self._data_bytes > self._max_event:
+            raise AnswerError(f"an event of the stream is larger than {self._max_event:,} bytes")
+
     def _take(self, line: bytes) -> Frame | None:
         if not line:
             return self._dispatch()
@@ -96,6 +107,8 @@ class SseParser:
         value = value.removeprefix(b" ")
         if name == b"data":
             self._data.append(value)
+            self._data_bytes += len(line)
+            self._check_size()
         elif name == b"event":
             self._name = value.decode("utf-8", "replace")
         elif name == b"id":
@@ -104,5 +117,5 @@ class SseParser:
 
     def _dispatch(self) -> Frame | None:
         data, name = self._data, self._name
-        self._data, self._name = [], ""
+        self._data, self._data_bytes, self._name = [], 0, ""
         return Frame(b"\n".join(data), name, self._id) if data else None
