@@ -33,7 +33,7 @@ def test_each_field_has_a_shorthand_and_each_shorthand_sets_it() -> None:
             shorthand = names.get(field.name, field.name)
             assert keywords[shorthand].default is None
             with pytest.raises(ConfigError, match=rf"{field.name} and {argument}= were both given"):
-                Emulator(**{argument: kind(), shorthand: 1})  # type: ignore[arg-type]
+                Emulator(**{argument: kind(), shorthand: 1})  # type: ignore[arg-type] # wrong on purpose
 
 
 def test_a_delay_and_its_shorthand_are_the_same() -> None:

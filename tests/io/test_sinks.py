@@ -362,7 +362,7 @@ def test_a_sink_without_write_cannot_be_made() -> None:
         def wirte(self, frame: pl.DataFrame) -> None: ...
 
     with pytest.raises(TypeError, match="write"):
-        Typo()  # type: ignore[abstract]
+        Typo()  # type: ignore[abstract] # the mistake that is tested
 
 
 @pytest.mark.parametrize("where", ["write", "close"])
