@@ -17,21 +17,10 @@ from extract.errors import ConfigError, Unreachable
 from extract.interactions.http.calls import Base64, json_body
 from extract.interactions.interaction import Failure, Interaction
 from extract.interactions.requests import Request, Tool
-from extract.interactions.usage import Usage
+from extract.interactions.usage_counts import usage_of
 from extract.json_types import JsonObject
 
-__all__ = [
-    "DIALECTS",
-    "NO_STATUS",
-    "Dialect",
-    "DialectName",
-    "Envelope",
-    "decode",
-    "encode",
-    "from_raw",
-    "reported_counts",
-    "tool_object",
-]
+__all__ = ["DIALECTS", "NO_STATUS", "Dialect", "DialectName", "Envelope", "decode", "encode", "from_raw", "tool_object"]
 
 DialectName: TypeAlias = Literal["steps", "outputs"]
 
@@ -39,17 +28,6 @@ NO_STATUS = "unspecified"
 """The status of an interaction that names none and is empty: it must not pass for a whole answer."""
 
 _SPLICE = "\x00turns"
-_USAGE_NAMES = {
-    "input_tokens": ("total_input_tokens",),
-    "output_tokens": ("total_output_tokens",),
-    "thought_tokens": ("total_thought_tokens", "total_reasoning_tokens"),
-    "cached_tokens": ("total_cached_tokens",),
-    "tool_use_tokens": ("total_tool_use_tokens",),
-}
-_ALWAYS_COUNTED = ("input_tokens", "output_tokens")
-_BILLED = ("input_tokens", "output_tokens", "thought_tokens", "tool_use_tokens")
-# No answer has that many tokens: such a count is unknown. Sums of lower ones fit 64 bits, in databases and in columns.
-_ABSURD_COUNT = 2**40
 # Content kinds of the `outputs` form; every other item of that list is a step of its own.
 # Tuples, not sets: a service may send a `type` that cannot be hashed.
 _CONTENT_KINDS = ("text", "image", "audio", "video", "document")
@@ -306,7 +284,7 @@ def from_raw(raw: JsonObject, body: bytes = b"") -> Interaction:
         id=_text(raw.get("id")) or "",
         model=_text(raw.get("model")),
         steps=steps,
-        usage=_usage(raw.get("usage")),
+        usage=usage_of(raw.get("usage")),
         errors=_failures(raw, steps),
         continuation_token=_text(raw.get("continuation_token")),
         service_tier=_text(raw.get("service_tier")),
@@ -341,55 +319,6 @@ def _object(value: Any) -> JsonObject:
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) and value else None
-
-
-def _usage(value: Any) -> Usage | None:
-    """Return the usage of an answer, None where a part of it is unknown: what was not told is not 0.
-
-    A count that was not told is what is left of `total_tokens`, if that was told and only one is missing.
-    """
-    if not isinstance(value, dict):
-        return None
-    counted = _counts(value)
-    missing = [name for name in _USAGE_NAMES if name not in counted and _is_owed(name, value)]
-    if (total := value.get("total_tokens")) is not None:
-        missing = _filled(counted, missing, total)
-    return None if missing else Usage(**counted)
-
-
-def _counts(value: JsonObject) -> dict[str, int]:
-    """Return the counts that a usage tells, by the names of `Usage`."""
-    counted: dict[str, int] = {}
-    for name, words in _USAGE_NAMES.items():
-        for word in words:
-            count = value.get(word)
-            if type(count) is int and 0 <= count < _ABSURD_COUNT:
-                counted[name] = count
-                break
-    return counted
-
-
-def _is_owed(name: str, usage: JsonObject) -> bool:
-    """True for a count that is always told, or stands there as what is no count. Services leave out the others at 0."""
-    return name in _ALWAYS_COUNTED or any(usage.get(word) is not None for word in _USAGE_NAMES[name])
-
-
-def _filled(counted: dict[str, int], missing: list[str], total: Any) -> list[str]:
-    """Enter what is left of the total for the one count that is missing; return those that still are.
-
-    A rest that nobody explains counts as thoughts, the dearest kind, before it counts as nothing.
-    """
-    rest = total - sum(counted.get(name, 0) for name in _BILLED) if type(total) is int else -1
-    untold = missing or [name for name in ("thought_tokens", "tool_use_tokens") if name not in counted]
-    if rest < 0 or not untold or len(missing) > 1 or untold[0] not in _BILLED:
-        return missing
-    counted[untold[0]] = rest
-    return []
-
-
-def reported_counts(interaction: Interaction) -> dict[str, int]:
-    """Return what an answer tells of its usage, by the names of `Usage`: also where a part of it is missing."""
-    return _counts(_object(interaction.raw.get("usage")))
 
 
 def _failures(raw: JsonObject, steps: tuple[JsonObject, ...]) -> tuple[Failure, ...]:

@@ -10,7 +10,6 @@ __all__ = ["holds_secret", "struck_out"]
 
 _MIN_SECRET = 16  # characters: shorter ones are no keys, and words of every answer
 _STRUCK = "[key]"
-_SIGNS = (b"u00", b"\\/", b"%", b"&#")  # without one of them, nothing is escaped that stands in a key
 _LEVELS = 4
 _CODE = re.compile(rb"\\{1,8}u00([2-7][0-9A-Fa-f])|&#[xX]0{0,6}([2-7][0-9A-Fa-f]);|&#0{0,6}(\d{2,3});")
 
@@ -28,7 +27,11 @@ def holds_secret(body: bytes, key: str) -> bool:
     if len(key) < _MIN_SECRET:
         return False
     secret = key.encode()
-    return secret in body or (any(sign in body for sign in _SIGNS) and secret in _unescaped(body))
+    if secret in body:
+        return True
+    # Without one of these signs, nothing is escaped that stands in a key. Written out: every answer passes here.
+    has_signs = b"u00" in body or b"\\/" in body or b"%" in body or b"&#" in body
+    return has_signs and secret in _unescaped(body)
 
 
 def _unescaped(body: bytes) -> bytes:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from extract.interactions.dialects import reported_counts
 from extract.interactions.interaction import Interaction
 from extract.interactions.usage import LOST, Attempt, AttemptKind, Usage
+from extract.interactions.usage_counts import reported_counts
 from extract.limits.budget import Amount, Forecast
 from extract.limits.pricing import Price, find_price
 

@@ -181,6 +181,10 @@ class Body:
     def feed(self, data: bytes) -> None:
         """Take bytes from the wire, and unpack as much of them as there is room for."""
         if self._unpacker is None:
+            if not self._size and len(data) <= min(_SMALL, self._max_bytes):  # most answers come in one piece
+                self._size = len(data)
+                self._pieces.append(data)
+                return
             self._keep(data)
         else:
             self._unpacker.push(data)
@@ -190,6 +194,11 @@ class Body:
         """Go on after a pause. ValueError or zlib.error for what is damaged."""
         while self._unpacker is not None and not (self.paused or self.too_large) and (piece := self._unpacker.pop()):
             self._keep(piece)
+
+    @property
+    def is_plain(self) -> bool:
+        """True for a body that is not compressed: taking it in cannot fail."""
+        return self._unpacker is None
 
     @property
     def pending(self) -> bool:
@@ -219,6 +228,8 @@ class Body:
         if self._unpacker is not None:
             self._unpacker.close()
         self._sweep()
+        if len(self._pieces) == 1:
+            return bytes(self._pieces[0])  # no copy of what are bytes
         return b"".join(self._pieces)
 
     def end(self) -> None:
@@ -228,7 +239,8 @@ class Body:
             self._crumbs = bytearray()
         self._unpacker = None
         self.paused = False
-        self._allowance.give_back(self)
+        if self._size > _SMALL:  # smaller ones took nothing
+            self._allowance.give_back(self)
 
     def pause(self) -> None:
         if not self.paused:

@@ -126,7 +126,8 @@ class _Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self.last_moved = self._loop.time()
         self._received += len(data)
-        if self._is_over():  # nobody asked for this: it could go on for ever
+        waiter = self._waiter
+        if waiter is None or waiter.done():  # nobody asked for this: it could go on for ever
             self.abort()
             return
         try:
@@ -195,7 +196,14 @@ class _Connection(asyncio.Protocol):
             self._attempt(self._body.begin, self._headers, self.bounds.size)
 
     def on_body(self, body: bytes) -> None:
-        if not self._is_over():
+        waiter, reading = self._waiter, self._body
+        if waiter is None or waiter.done():
+            return
+        if reading.is_plain:  # nothing that could be damaged
+            reading.feed(body)
+            if reading.too_large:
+                self._refuse()
+        else:
             self._attempt(self._body.feed, body)
 
     def _attempt(self, step: Callable[P, None], *args: P.args, **keywords: P.kwargs) -> None:
@@ -231,7 +239,11 @@ class _Connection(asyncio.Protocol):
 
     def _finish(self) -> None:
         self._is_whole = True
-        if not self._is_over() and not self._body.pending:
+        if self._is_over() or self._body.pending:
+            return
+        if self._body.is_plain and not self._body.too_large:
+            self._hand_over()
+        else:
             self._attempt(self._hand_over)
 
     def _hand_over(self) -> None:
