@@ -1,6 +1,6 @@
 """What a run does when things go wrong, measured offline over a loopback socket.
 
-    python benchmarks/reliability.py [matrix kills quota budget duplicates memory interrupts bodies] [--quick]
+    python benchmarks/reliability.py [matrix kills quota budget duplicates memory interrupts bodies damage] [--quick]
 
 Each part prints what it measured beside its bar; the exit status is 1 where a bar was missed.
 """
@@ -361,8 +361,58 @@ def bodies(quick: bool) -> None:
         tell(body.name, figure, f"< 400 MB, {body.requests} requests, {body.code}", ok=fine)
 
 
+def damage(quick: bool) -> None:
+    """Caches with 30 flipped bytes each: what can be read is used, the rest asked again, and no damage is believed."""
+    caches, count = (6, 300) if quick else (30, 1_000)
+    seen: Counter[str] = Counter()
+    emulator = Emulator(answers=truth_of, keep_requests=False)
+    with running_server(emulator) as url, workplace(count) as folder:
+        whole(url, folder)
+        sound = (folder / "out.parquet.cache").read_bytes()
+        for number in range(caches):
+            for left in folder.glob("out*"):
+                left.unlink()
+            (folder / "out.parquet.cache").write_bytes(flipped(sound, random.Random(number)))
+            before = emulator.stats()["requests"]
+            seen.update(after_damage(url, folder, count))
+            seen["asked again"] += emulator.stats()["requests"] - before
+    tell(f"{caches} caches, 30 bytes flipped in each: wrong values", seen["wrong"], "0", ok=not seen["wrong"])
+    tell("  tracebacks of run, show and verify", seen["tracebacks"], "0", ok=not seen["tracebacks"])
+    tell("  rows whose damage the model was blamed for", seen["blamed"], "0", ok=not seen["blamed"])
+    tell("  runs that gave all rows", seen["whole"], f"{caches}", ok=seen["whole"] == caches)
+    share = seen["asked again"] / (caches * count)
+    tell("  files set aside, rows asked again", f"{seen['set aside']}, {share:.1%}", "< 50 %", ok=share < 0.5)
+
+
+def flipped(content: bytes, draws: random.Random) -> bytes:
+    """Return the bytes with 30 of them changed."""
+    changed = bytearray(content)
+    for place in draws.sample(range(len(changed)), 30):
+        changed[place] ^= draws.randrange(1, 256)
+    return bytes(changed)
+
+
+def after_damage(url: str, folder: Path, count: int) -> Counter[str]:
+    """Look at a damaged cache, run with it, and return what became of it."""
+    seen: Counter[str] = Counter()
+    commands = [[sys.executable, "-m", "extract", "cache", what, "out.parquet.cache"] for what in ("show", "verify")]
+    done = [
+        subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
+        for words in (*commands, command(url))
+    ]
+    seen["tracebacks"] = sum("Traceback" in one.stderr for one in done)
+    seen["set aside"] = len(list(folder.glob("*.damaged")))
+    if not (folder / "out.parquet").exists():
+        return seen
+    rows = list(pl.read_parquet(folder / "out.parquet").select("id", "topic", "score").iter_rows())
+    seen["wrong"] = len(set(rows) - set(truth(count)))
+    seen["blamed"] = count - len(rows)
+    seen["whole"] = rows == truth(count) and done[-1].returncode == 0
+    return seen
+
+
 PARTS: dict[str, Callable[[bool], None]] = {
-    part.__name__: part for part in (matrix, kills, quota, budget, duplicates, memory, interrupts, bodies)
+    part.__name__: part for part in (matrix, kills, quota, budget, duplicates, memory, interrupts, bodies, damage)
 }
 
 

@@ -26,17 +26,22 @@ def show_command(path: Path, *, as_json: bool) -> None:
     """Print how many answers there are, and what all runs with this cache have used and cost."""
     with _opened(path) as cache:
         answers, span, spent, relaxed = len(cache), cache.statistics.span(), cache.spent(), cache.statistics.relaxed()
+        damaged = cache.statistics.damaged_entries()
     first, last = (None, None) if span is None else (_when(span[0]), _when(span[1]))
     if as_json:
         summary = {"answers": answers, "bytes": path.stat().st_size, "first": first, "last": last}
         rungs = [{"schema": key.hex(), "rung": rung} for key, rung in relaxed]
-        sys.stdout.write(json.dumps(summary | {"spent": [_as_json(one) for one in spent], "relaxed": rungs}) + "\n")
+        ledger = {"spent": [_as_json(one) for one in spent], "damaged_entries": damaged}
+        sys.stdout.write(json.dumps(summary | ledger | {"relaxed": rungs}) + "\n")
         return
     console = console_for(sys.stdout)
     console.width = console.width if sys.stdout.isatty() else 120
     console.print(f"{answers:,} answers, {path.stat().st_size:,} bytes" + (f", {first} to {last}" if span else ""))
     if spent:
         console.print(_table(spent, console))
+    if damaged:
+        entries = "1 entry of the ledger is" if damaged == 1 else f"{damaged:,} entries of the ledger are"
+        console.print(f"{entries} damaged, and in no sum above")
     for key, rung in relaxed:
         console.print(f"schema {key.hex()[:12]} was too complex for the service: sent {rung} rungs simpler")
 

@@ -11,7 +11,9 @@ import pytest
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-@pytest.mark.parametrize("part", ["matrix", "kills", "budget", "duplicates", "memory", "interrupts", "bodies"])
+@pytest.mark.parametrize(
+    "part", ["matrix", "kills", "budget", "duplicates", "memory", "interrupts", "bodies", "damage"]
+)
 def test_no_bar_is_missed(part: str) -> None:
     command = [sys.executable, str(BENCHMARKS / "reliability.py"), part, "--quick"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)

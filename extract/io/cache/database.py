@@ -2,31 +2,51 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sqlite3
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from extract.documents.files import printable
 from extract.errors import ConfigError, OutputError
+from extract.io.cache.damage import (
+    APPLICATION_ID,
+    TABLES,
+    DamagedError,
+    copy_rows,
+    has_our_header,
+    is_damage,
+    salvage,
+    set_aside,
+    was_cache,
+)
 from extract.io.cache.ledger import CREATE_ATTEMPTS
 from extract.io.cache.uploaded_files import CREATE_FILES
 
 __all__ = ["BUSY_SECONDS", "CacheFile", "unwritable"]
 
+_log = logging.getLogger("extract.cache")
+_SET_ASIDE = "the cache %s was damaged (%s): it is now %s, and of its answers %d could be kept"
+_FOLLOWED = "the cache %s was %s under this run: one with all answers of this run is there now"
+_LOST = "the cache %s was %s under this run, and cannot be made anew (%s): its answers are in the output alone"
+
 _WAL_TRIES = 250
 _WAL_WAIT_SECONDS = 0.02
 _WAL_PAGES = 10_000  # of 4 KiB before they are moved into the file: fewer pauses for a little more disk
 BUSY_SECONDS = 30.0
+_text = partial(str, encoding="utf-8", errors="replace")  # a damaged text is found out by its row's checksum
 _HINTS = {
     sqlite3.SQLITE_FULL: ": is the disk full?",
     sqlite3.SQLITE_IOERR: ": is the disk full?",
     sqlite3.SQLITE_BUSY: ": another program holds it",
     sqlite3.SQLITE_READONLY: ": it may only be read",
 }
-_APPLICATION_ID = 0x65787472  # "extr": tells our files from other people's
+_MAX_RENEWALS = 3  # of one file: what is damaged again and again lies on a damaged disk
 _MIGRATIONS = (
     """
     CREATE TABLE answers (
@@ -51,6 +71,9 @@ _MIGRATIONS = (
         number INTEGER NOT NULL
     )
     """,
+    # What older releases have stored has none.
+    "ALTER TABLE answers ADD COLUMN checksum INTEGER",
+    "ALTER TABLE attempts ADD COLUMN checksum INTEGER",
 )
 
 
@@ -59,24 +82,35 @@ class CacheFile:
 
     Raises ConfigError where the file is not a cache of this library, OutputError where it cannot be opened, read or
     written. With `read_only` nothing is made, changed or migrated, and another process may be writing to it.
+
+    A damaged file is set aside, and a new one with what could be read of it takes its place, also in the middle of a
+    run; one that is deleted or replaced under a run is made anew. `on_renewed` is then called with the new connection.
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        self.path = path
+        self.path, self.read_only = path, read_only
+        self.on_renewed: Callable[[sqlite3.Connection], None] = lambda _: None
+        self._renewals = 0
         try:
-            self.connection = _open_read_only(path) if read_only else _open(path)
+            self.connection = _open_read_only(path) if read_only else _open_sound(path)
         except sqlite3.OperationalError as error:
             raise OutputError(f"the cache {path} cannot be opened: {error}") from None
         except sqlite3.DatabaseError as error:
+            if is_damage(error) and was_cache(path):
+                hint = ": the next run sets it aside, and keeps what can be read" if read_only else ""
+                raise OutputError(f"the cache {path} is damaged ({error}){hint}") from None
             raise ConfigError(f"{path} is not a cache that can be used ({error}); name another with --cache") from None
         except OSError as error:
             raise OutputError(f"the cache {path} cannot be opened: {error.strerror}") from None
+        self._places = _places(path)
 
     def select(self, query: str, *values: object) -> list[tuple[Any, ...]]:
         """Return all rows of a query."""
         try:
             return self.connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
+            if self.renewed(error):
+                return self.select(query, *values)
             raise OutputError(f"the cache {self.path} cannot be read: {error}") from None
 
     def change(self, statement: str, *values: object) -> None:
@@ -85,7 +119,50 @@ class CacheFile:
             with self.connection:
                 self.connection.execute(statement, values)
         except sqlite3.Error as error:
+            if self.renewed(error):
+                return self.change(statement, *values)
             raise unwritable(self.path, error) from None
+
+    def renewed(self, error: sqlite3.Error) -> bool:
+        """Return whether an error showed a damaged file, and a sound one has taken its place: then try again."""
+        if self.read_only or self._renewals >= _MAX_RENEWALS or not is_damage(error):
+            return False
+        if self.follow():
+            return True
+        self._renewals += 1
+        self.connection.close()
+        try:
+            self._go_on_with(_made_anew(self.path, error))
+        except (sqlite3.Error, OSError):
+            return False
+        return True
+
+    def follow(self) -> bool:
+        """Notice that the file was deleted or replaced under this run, and put into its place what this run has.
+
+        Returns whether it was. Where its place cannot be taken, the run goes on with the file that nobody sees.
+        """
+        if self._places[0] is None or (place := _place(self.path)) == self._places[0]:
+            return False
+        what = "deleted" if place is None else "replaced"
+        self._renewals += 1
+        try:
+            _clear(self.path, self._places)
+            database = _open_sound(self.path)
+            copy_rows(self.connection, database)
+        except (sqlite3.Error, OSError) as error:
+            self._places = [None]
+            _log.warning(_LOST, printable(self.path), what, error)
+            return False
+        _log.warning(_FOLLOWED, printable(self.path), what)
+        self.connection.close()
+        self._go_on_with(database)
+        return True
+
+    def _go_on_with(self, database: sqlite3.Connection) -> None:
+        self.connection = database
+        self._places = _places(self.path) if self._renewals < _MAX_RENEWALS else [None]
+        self.on_renewed(database)
 
     def wait_for_others(self, seconds: float) -> None:
         """Let each change wait that long, at most, for another process that holds the file."""
@@ -103,6 +180,50 @@ def unwritable(path: Path, error: sqlite3.Error) -> OutputError:
     return OutputError(f"the cache {path} cannot be written ({error}){hint}")
 
 
+def _open_sound(path: Path) -> sqlite3.Connection:
+    """Open a cache, or make one; what is damaged is set aside."""
+    place = _place(path)
+    try:
+        return _open(path)
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error) or not was_cache(path):
+            raise
+        if _place(path) != place:  # another process has set it aside
+            return _open(path)
+        return _made_anew(path, error)
+
+
+def _made_anew(path: Path, error: sqlite3.Error) -> sqlite3.Connection:
+    """Set a damaged file aside, and return a new one in its place, with what can be read of it."""
+    aside = set_aside(path)
+    database = _open(path)
+    answers = salvage(aside, database)
+    _log.warning(_SET_ASIDE, printable(path), error, printable(aside), answers)
+    return database
+
+
+def _place(path: Path) -> tuple[int, int] | None:
+    """Return what tells the file at a path from another one that takes its place; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
+def _places(path: Path) -> list[tuple[int, int] | None]:
+    """Return the places of a cache and of the two files that SQLite keeps beside it."""
+    return [_place(path.with_name(path.name + end)) for end in ("", "-wal", "-shm")]
+
+
+def _clear(path: Path, places: list[tuple[int, int] | None]) -> None:
+    """Take away what SQLite keeps beside a file that is gone: it must not be read as that of another one."""
+    for end, place in zip(("-wal", "-shm"), places[1:], strict=True):
+        beside = path.with_name(path.name + end)
+        if place is not None and _place(beside) == place:
+            beside.unlink()
+
+
 def _open(path: Path) -> sqlite3.Connection:
     # Made before SQLite opens it, so that nobody else can read answers even for a moment; -wal and -shm inherit the
     # mode. A link that leads to no file is not followed: somebody else would choose what is made, and where.
@@ -110,9 +231,13 @@ def _open(path: Path) -> sqlite3.Connection:
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:
         os.close(os.open(path, os.O_RDWR))
+        _check_log(path)
+        if path.stat().st_size == 0:
+            _log.warning("the cache %s is an empty file: it begins anew", printable(path))
     database = sqlite3.connect(path, timeout=BUSY_SECONDS, check_same_thread=False)
+    database.text_factory = _text
     try:
-        _migrate(database)
+        _migrate(database, path)
     except BaseException:
         database.close()
         raise
@@ -123,15 +248,18 @@ def _open_read_only(path: Path) -> sqlite3.Connection:
     """Open a file without changing it; a table that an older version lacks is an empty one in memory."""
     # SQLite would make a log beside the file even to read it. Where there is none, nobody is writing.
     writing = path.with_name(path.name + "-wal").exists()
+    if writing and path.stat().st_size == 0:
+        raise DamagedError("the file is empty, and its log is not")
     uri = f"{path.absolute().as_uri()}?mode=ro" + ("" if writing else "&immutable=1")
     database = sqlite3.connect(uri, uri=True, timeout=BUSY_SECONDS)
+    database.text_factory = _text
     try:
-        version, tables = _version(database)
+        version, tables = _version(database, path)
         if not tables:
             raise sqlite3.DatabaseError("the file is empty")
         database.execute("PRAGMA temp_store = MEMORY")
         for statement in _MIGRATIONS[version:]:
-            database.execute(statement.replace("CREATE TABLE", "CREATE TEMP TABLE"))
+            database.execute(_in_memory(statement, tables))
     except BaseException as error:
         database.close()
         if writing and isinstance(error, sqlite3.OperationalError):
@@ -141,22 +269,47 @@ def _open_read_only(path: Path) -> sqlite3.Connection:
     return database
 
 
-def _version(database: sqlite3.Connection) -> tuple[int, int]:
-    """Return a file's version and its number of tables. sqlite3.DatabaseError where it is no cache of this library."""
+def _in_memory(statement: str, tables: set[str]) -> str:
+    """Return what does in memory what a migration does to a file with these tables."""
+    table = statement.split()[2]
+    if statement.startswith("ALTER TABLE") and table in tables:
+        return f"CREATE TEMP VIEW {table} AS SELECT *, NULL AS checksum FROM main.{table}"  # noqa: S608 - our own words
+    if table in tables:
+        raise DamagedError(f"its version is not that of its tables, which have {table}")
+    return statement.replace("CREATE TABLE", "CREATE TEMP TABLE")
+
+
+def _check_log(path: Path) -> None:
+    """Raise DamagedError for a log that is not of this file: opened for writing, SQLite would move it into the file."""
+    log = path.with_name(path.name + "-wal")
+    if not log.exists() or not log.stat().st_size:
+        return
+    if path.stat().st_size == 0:
+        raise DamagedError("the file is empty, and its log is not")
+    with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)) as database:
+        _version(database, path)
+
+
+def _version(database: sqlite3.Connection, path: Path) -> tuple[int, set[str]]:
+    """Return a file's version and its tables. sqlite3.DatabaseError where it is no cache of this library."""
     # All three in one transaction: another process may be making the file at this moment.
     with database:
         database.execute("BEGIN")
         (application,) = database.execute("PRAGMA application_id").fetchone()
         (version,) = database.execute("PRAGMA user_version").fetchone()
-        (tables,) = database.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if (tables and application != _APPLICATION_ID) or version > len(_MIGRATIONS):
+        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    if tables >= TABLES and application != APPLICATION_ID:
+        raise DamagedError("its tables are those of a cache, its header is not")
+    if tables and application != APPLICATION_ID and has_our_header(path):
+        raise DamagedError("its log is that of another file")
+    if (tables and application != APPLICATION_ID) or version > len(_MIGRATIONS):
         raise sqlite3.DatabaseError("written by another program or a newer version")
     return version, tables
 
 
-def _migrate(database: sqlite3.Connection) -> None:
+def _migrate(database: sqlite3.Connection, path: Path) -> None:
     """Bring an empty or older file to the newest form, each step in its own transaction."""
-    version, _ = _version(database)
+    version, _ = _version(database, path)
     _use_wal(database)
     database.execute("PRAGMA synchronous = NORMAL")
     database.execute(f"PRAGMA wal_autocheckpoint = {_WAL_PAGES}")
@@ -167,7 +320,7 @@ def _migrate(database: sqlite3.Connection) -> None:
             if database.execute("PRAGMA user_version").fetchone()[0] < number:
                 database.execute(statement)
                 database.execute(f"PRAGMA user_version = {number}")
-                database.execute(f"PRAGMA application_id = {_APPLICATION_ID}")
+                database.execute(f"PRAGMA application_id = {APPLICATION_ID}")
 
 
 def _use_wal(database: sqlite3.Connection, sleep: Callable[[float], None] = time.sleep) -> None:

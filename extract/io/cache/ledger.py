@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from extract.interactions.usage import LOST, Attempt, Usage
+from extract.io.cache.checksums import entry_checksum
 
-__all__ = ["ATTEMPTS", "CREATE_ATTEMPTS", "NOTE", "Spending", "entry", "spendings"]
+__all__ = ["ATTEMPTS", "CREATE_ATTEMPTS", "NOTE", "Spending", "damaged", "entry", "is_sound_entry", "spendings"]
 
 # Money is text: sums of it must be exact.
 CREATE_ATTEMPTS = """
@@ -30,12 +31,12 @@ CREATE_ATTEMPTS = """
     """
 _COUNTS = "input_tokens, output_tokens, thought_tokens, cached_tokens, tool_use_tokens"
 ATTEMPTS = (
-    f"SELECT kind, model, tier, code, {_COUNTS}, cost, bound FROM attempts "  # noqa: S608 - our own words
+    f"SELECT kind, model, tier, code, {_COUNTS}, cost, bound, at, checksum FROM attempts "  # noqa: S608 - our own words
     "WHERE at >= ? ORDER BY kind, model, tier"
 )
 NOTE = (
-    f"INSERT INTO attempts (kind, model, tier, code, {_COUNTS}, cost, bound, at) "  # noqa: S608 - our own words
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    f"INSERT INTO attempts (kind, model, tier, code, {_COUNTS}, cost, bound, at, checksum) "  # noqa: S608 - our own words
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 
 
@@ -66,13 +67,45 @@ def entry(attempt: Attempt, at: float) -> tuple[Any, ...]:
         output = (usage.output_tokens, usage.thought_tokens)
         counts = (usage.input_tokens, *output, usage.cached_tokens, usage.tool_use_tokens)
     money = (None if dollars is None else str(dollars) for dollars in (attempt.cost, attempt.bound))
-    return (attempt.kind, attempt.model, attempt.tier, attempt.code, *counts, *money, at)
+    values = (attempt.kind, attempt.model, attempt.tier, attempt.code, *counts, *money, float(at))
+    return (*values, entry_checksum(values))
+
+
+def is_sound_entry(row: tuple[Any, ...]) -> bool:
+    """Return whether a row of the ledger is as it was entered; one of an earlier release has no checksum."""
+    *values, checksum = row
+    return _is_possible(row) if checksum is None else bool(checksum == entry_checksum(tuple(values)))
+
+
+def damaged(attempts: Iterable[tuple[Any, ...]]) -> int:
+    """Return how many of the rows that ATTEMPTS selects are not as they were entered."""
+    return sum(not is_sound_entry(row) for row in attempts)
+
+
+def _is_possible(row: tuple[Any, ...]) -> bool:
+    """Return whether all cells of a row have values that an entry can have."""
+    kind, model, tier, code, *counts, cost, bound, at, _ = row
+    texts = all(map(_is_text, (kind, model))) and all(one is None or _is_text(one) for one in (tier, code))
+    tokens = all(count is None or (isinstance(count, int) and count >= 0) for count in counts)
+    return texts and tokens and isinstance(at, float) and _is_money(cost) and _is_money(bound)
+
+
+def _is_text(text: Any) -> bool:
+    return isinstance(text, str) and "\N{REPLACEMENT CHARACTER}" not in text  # in the place of bytes that are no text
+
+
+def _is_money(text: Any) -> bool:
+    try:
+        return text is None or (isinstance(text, str) and Decimal(text).is_finite())
+    except InvalidOperation:
+        return False
 
 
 def spendings(attempts: Iterable[tuple[Any, ...]]) -> list[Spending]:
-    """Return the sums of the rows that ATTEMPTS selects, by kind of attempt, model and tier."""
+    """Return the sums of the rows that ATTEMPTS selects, by kind of attempt, model and tier; of damaged ones, none."""
     groups: dict[tuple[str, str, str | None], list[tuple[Any, ...]]] = {}
-    for kind, model, tier, *rest in attempts:
+    for row in filter(is_sound_entry, attempts):
+        kind, model, tier, *rest = row
         groups.setdefault((kind, model, tier), []).append(tuple(rest))
     return [_spending(kind, model, tier, rows) for (kind, model, tier), rows in groups.items()]
 

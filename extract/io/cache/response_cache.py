@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
+from extract.documents.files import printable
 from extract.interactions.interaction import Interaction
 from extract.interactions.usage import Attempt
+from extract.io.cache.checksums import is_sound_answer
 from extract.io.cache.database import CacheFile
 from extract.io.cache.ledger import ATTEMPTS, Spending, spendings
 from extract.io.cache.statistics import CacheStatistics
@@ -19,6 +22,10 @@ from extract.io.cache.verification import Verification, verify
 from extract.io.cache.write_queue import WriteQueue
 
 __all__ = ["ResponseCache"]
+
+_log = logging.getLogger("extract.cache")
+
+_ANSWERS = "SELECT key, interaction, rung, at, checksum FROM answers"
 
 
 class ResponseCache:
@@ -40,19 +47,20 @@ class ResponseCache:
         self._file = CacheFile(self.path, read_only=read_only)
         self._queue = WriteQueue(self._file)
         self._prefetched: dict[bytes, bytes | None] = {}
-        self.files = FileTable(self._file.connection, str(self.path))
+        self._damage_reported = False
+        self.files = FileTable(self._file.connection, str(self.path), self._file.renewed)
+        self._file.on_renewed = self.files.move_to
         self.statistics = CacheStatistics(self._file)
 
     def get(self, key: bytes) -> bytes | None:
         """Return the JSON text of the interaction stored under `key`, or None."""
-        rows = self._file.select("SELECT interaction FROM answers WHERE key = ?", key)
-        return rows[0][0] if rows else None
+        return self._sound(self._file.select(f"{_ANSWERS} WHERE key = ?", key)).get(key)
 
     def find(self, keys: Sequence[bytes]) -> dict[bytes, bytes]:
         """Return the JSON texts of the interactions that are stored, by their keys."""
         self._queue.commit()  # what is queued would not be seen
         places = ",".join("?" * len(keys))
-        return dict(self._file.select(f"SELECT key, interaction FROM answers WHERE key IN ({places})", *keys))  # noqa: S608 - question marks
+        return self._sound(self._file.select(f"{_ANSWERS} WHERE key IN ({places})", *keys))
 
     async def prefetch(self, keys: Sequence[bytes]) -> None:
         """Look up together what `fetch` will be called with soon, once for each key.
@@ -87,8 +95,21 @@ class ResponseCache:
         await self._queue.add_group(sender, number, answers, attempts)
 
     def forget(self, key: bytes) -> None:
-        """Drop an answer that cannot be read any more, so that a new one can take its place."""
+        """Drop an answer that cannot be read any more, so that a new one can take its place, and say so once."""
         self._file.change("DELETE FROM answers WHERE key = ?", key)
+        if not self._damage_reported:
+            self._damage_reported = True
+            _log.warning(
+                "an answer in the cache %s is damaged: it is asked again, as is each further one", printable(self.path)
+            )
+
+    def _sound(self, rows: Sequence[tuple[Any, ...]]) -> dict[bytes, bytes]:
+        """Return the answers of rows that are as they were stored, by their keys; forget the others."""
+        stored = {row[0]: row[1] for row in rows if is_sound_answer(*row)}
+        if len(stored) < len(rows) and not self._file.read_only:
+            for key in {row[0] for row in rows} - stored.keys():
+                self.forget(key)
+        return stored
 
     def note(self, attempt: Attempt) -> None:
         """Enter one attempt into the ledger, in one commit with the answers of the same turn of the event loop."""
@@ -97,7 +118,8 @@ class ResponseCache:
     def rung(self, schema: bytes) -> int:
         """Return how far a schema had to be relaxed for the service to accept it; 0 where that is not known."""
         rows = self._file.select("SELECT rung FROM rungs WHERE schema = ?", schema)
-        return int(rows[0][0]) if rows else 0
+        rung = rows[0][0] if rows else 0
+        return rung if isinstance(rung, int) and rung > 0 else 0
 
     def remember_rung(self, schema: bytes, rung: int) -> None:
         """Store what `rung` returns, for later runs."""

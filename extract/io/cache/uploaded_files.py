@@ -8,11 +8,12 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections import Counter
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Self
 
 from extract.errors import OutputError
 
-__all__ = ["CREATE_FILES", "FileRow", "FileTable"]
+__all__ = ["CREATE_FILES", "FileRow", "FileTable", "is_possible_file"]
 
 CREATE_FILES = """
     CREATE TABLE files (
@@ -59,9 +60,18 @@ class FileTable:
     what another process on this machine uses.
     """
 
-    def __init__(self, database: sqlite3.Connection, where: str = "memory") -> None:
+    def __init__(
+        self,
+        database: sqlite3.Connection,
+        where: str = "memory",
+        renewed: Callable[[sqlite3.Error], bool] = lambda _: False,
+    ) -> None:
         self.held: Counter[str] = Counter()
-        self._database, self._where = database, where
+        self._database, self._where, self._renewed = database, where, renewed
+
+    def move_to(self, database: sqlite3.Connection) -> None:
+        """Go on with another file: `renewed` is what says, of an error, that one has taken the place of the first."""
+        self._database = database
 
     @classmethod
     def in_memory(cls) -> Self:
@@ -116,11 +126,7 @@ class FileTable:
 
     def size(self, service: str) -> int:
         """Return how many bytes all files of a service take together."""
-        try:
-            row = self._database.execute("SELECT sum(size) FROM files WHERE service = ?", (service,)).fetchone()
-        except sqlite3.Error as error:
-            raise self._unreadable(error) from None
-        return int(row[0] or 0)
+        return sum(row.size for row in self._rows("service = ?", service))
 
     def _is_unused(self, row: FileRow) -> bool:
         return not self.held[row.name] and not row.is_used_elsewhere
@@ -128,19 +134,29 @@ class FileTable:
     def _rows(self, where: str, *values: object) -> list[FileRow]:
         try:
             rows = self._database.execute(f"SELECT {_COLUMNS} FROM files WHERE {where}", values)  # noqa: S608
-            return [FileRow(*row) for row in rows]
+            return [FileRow(*row) for row in rows if is_possible_file(row)]
         except sqlite3.Error as error:
-            raise self._unreadable(error) from None
-
-    def _unreadable(self, error: sqlite3.Error) -> OutputError:
-        return OutputError(f"the cache {self._where} cannot be read: {error}")
+            if self._renewed(error):
+                return self._rows(where, *values)
+            raise OutputError(f"the cache {self._where} cannot be read: {error}") from None
 
     def _change(self, statement: str, *values: Any) -> None:
         try:
             with self._database:
                 self._database.execute(statement, values)
         except sqlite3.Error as error:
+            if self._renewed(error):
+                return self._change(statement, *values)
             raise OutputError(f"the cache {self._where} cannot be written: {error}") from None
+
+
+def is_possible_file(row: Sequence[Any]) -> bool:
+    """Return whether all cells of a row have values that a file can have: a damaged one is one that nobody knows."""
+    name, service, content, mime_type, size, uri, created, expires, owner = row
+    texts = all(isinstance(text, str) for text in (name, service, mime_type)) and isinstance(uri, str | None)
+    times = isinstance(created, float) and isinstance(expires, float)
+    counts = isinstance(size, int) and size >= 0 and isinstance(owner, int | None)
+    return texts and times and counts and isinstance(content, bytes)
 
 
 def _is_alive(process: int) -> bool:

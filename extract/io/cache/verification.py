@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from extract.errors import ConfigError, ExtractError
+from extract.io.cache.checksums import is_sound_answer
 from extract.io.cache.database import CacheFile
+from extract.io.cache.ledger import ATTEMPTS
+from extract.io.cache.ledger import damaged as damaged_of_ledger
 
 __all__ = ["Verification", "verify"]
 
@@ -33,20 +37,22 @@ def verify(file: CacheFile, readable: Callable[[bytes], object]) -> Verification
     damaged: list[bytes] = []
     try:
         lines = [str(row[0]) for row in file.connection.execute("PRAGMA integrity_check")]
-        for key, interaction in file.connection.execute("SELECT key, interaction FROM answers"):
+        for row in file.connection.execute("SELECT key, interaction, rung, at, checksum FROM answers"):
             answers += 1
-            if not _is_readable(key, interaction, readable):
-                damaged.append(bytes(key))
+            if not _is_readable(row, readable):
+                damaged.append(row[0] if isinstance(row[0], bytes) else b"")
+        if entries := damaged_of_ledger(file.connection.execute(ATTEMPTS, (0.0,))):
+            lines.append(f"damaged entries of the ledger: {entries:,}; `extract cache show` does not count them")
         return Verification(answers, tuple(damaged), tuple(line for line in lines if line != "ok"))
     except sqlite3.Error as error:
         return Verification(0, tuple(damaged), (str(error),))
 
 
-def _is_readable(key: bytes, interaction: bytes, readable: Callable[[bytes], object]) -> bool:
+def _is_readable(row: Sequence[Any], readable: Callable[[bytes], object]) -> bool:
     try:
-        if len(key) != _KEY_BYTES:
-            raise ConfigError("a key of another length")
-        readable(interaction)
+        if not is_sound_answer(*row) or len(row[0]) != _KEY_BYTES:
+            raise ConfigError("not what was stored")
+        readable(row[1])
     except ExtractError:
         return False
     return True

@@ -11,13 +11,14 @@ from typing import Any, NamedTuple
 
 from extract.errors import ORDERS, ExtractError, unforeseen
 from extract.interactions.usage import Attempt
+from extract.io.cache.checksums import answer_checksum
 from extract.io.cache.database import BUSY_SECONDS, CacheFile, unwritable
 from extract.io.cache.ledger import NOTE, entry
 
 __all__ = ["WriteQueue"]
 
 # First come, first stored: another process may have paid for the same answer meanwhile.
-_STORE = "INSERT OR IGNORE INTO answers (key, interaction, rung, at) VALUES (?, ?, ?, ?)"
+_STORE = "INSERT OR IGNORE INTO answers (key, interaction, rung, at, checksum) VALUES (?, ?, ?, ?, ?)"
 # Changes a row only for a number that is higher than the sender's last one.
 _IS_NEW = (
     "INSERT INTO groups (sender, number) VALUES (?, ?) "
@@ -122,8 +123,17 @@ class WriteQueue:
         self._write_singly(left)  # where there is no room for all, there may be for some
 
     def _write(self, batch: _Batch) -> None:
+        self._file.follow()
+        try:
+            self._insert(batch)
+        except sqlite3.DatabaseError as error:
+            if not self._file.renewed(error):
+                raise
+            self._insert(batch)
+
+    def _insert(self, batch: _Batch) -> None:
         with self._file.connection as database:
-            database.executemany(_STORE, [answer for *answer, _ in batch.answers])
+            database.executemany(_STORE, [_row(*answer) for *answer, _ in batch.answers])
             database.executemany(NOTE, batch.entries)
             for sender, number, group, _ in batch.groups:
                 if database.execute(_IS_NEW, (sender, number)).rowcount:
@@ -163,6 +173,10 @@ class WriteQueue:
         if self._scheduled is not loop:
             self._scheduled = loop
             loop.call_soon(self.commit)
+
+
+def _row(key: Any, interaction: Any, rung: Any, at: Any) -> tuple[Any, ...]:
+    return (key, interaction, rung, at, answer_checksum(key, interaction, rung, at))
 
 
 def _resolve(waiting: Sequence[asyncio.Future[None]], failure: ExtractError | None) -> None:
