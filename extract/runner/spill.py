@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NamedTuple, Self
+from zlib import crc32
 
 import polars as pl
 
@@ -17,13 +19,33 @@ _log = logging.getLogger("extract.runner")
 _MAX_BYTES = 64 * 1024 * 1024
 
 
+class _SpilledFrame(NamedTuple):
+    """A frame on disk, and the checksum of its bytes: Arrow would read changed ones as other values."""
+
+    path: Path
+    checksum: int
+
+    @classmethod
+    def written(cls, frame: pl.DataFrame, path: Path) -> Self:
+        content = frame.write_ipc(None).getbuffer()
+        path.write_bytes(content)
+        return cls(path, crc32(content))
+
+    def read(self) -> pl.DataFrame:
+        """Return the frame. ValueError where its bytes have changed."""
+        content = self.path.read_bytes()
+        if crc32(content) != self.checksum:
+            raise ValueError(f"{self.path.name} has changed on disk")
+        return pl.read_ipc(content)
+
+
 class SpillBuffer:
     """Frames by number. What is more than `max_bytes` in memory goes to disk and comes back when it is its turn."""
 
     def __init__(self, max_bytes: int = _MAX_BYTES) -> None:
         self._max_bytes = max_bytes
         self._bytes = 0
-        self._frames: dict[int, pl.DataFrame | Path] = {}
+        self._frames: dict[int, pl.DataFrame | _SpilledFrame] = {}
         self._folder: TemporaryDirectory[str] | None = None
 
     def __contains__(self, number: int) -> bool:
@@ -49,11 +71,11 @@ class SpillBuffer:
             del self._frames[number]
             return stored
         try:
-            frame = pl.read_ipc(stored)  # before anything is forgotten: what a Ctrl-C breaks off is done again
-            stored.unlink()
-        except (OSError, pl.exceptions.PolarsError) as error:
+            frame = stored.read()  # before anything is forgotten: what a Ctrl-C breaks off is done again
+            stored.path.unlink()
+        except (OSError, ValueError, pl.exceptions.PolarsError) as error:
             del self._frames[number]
-            raise OutputError(f"rows put aside in {stored.parent} cannot be read back: {error}") from None
+            raise OutputError(f"rows put aside in {stored.path.parent} cannot be read back: {error}") from None
         del self._frames[number]
         return frame
 
@@ -68,13 +90,13 @@ class SpillBuffer:
             self._folder.cleanup()
             self._folder = None
 
-    def _spill(self, number: int, frame: pl.DataFrame) -> Path:
+    def _spill(self, number: int, frame: pl.DataFrame) -> _SpilledFrame:
         try:
             if self._folder is None:
                 self._folder = TemporaryDirectory(prefix="extract-", ignore_cleanup_errors=True)
             path = Path(self._folder.name) / f"{number}.arrow"
-            frame.write_ipc(path)
+            spilled = _SpilledFrame.written(frame, path)
             _log.debug("finished block %d moved to disk: %d rows wait for an earlier block", number, frame.height)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise OutputError(f"finished rows cannot be put aside in the temporary folder: {error}") from None
-        return path
+        return spilled

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import os
@@ -19,6 +20,9 @@ from extract import Client, ConfigError, Emulator, Extractor, Limits, OutputErro
 from extract.cli.app import app
 from extract.interactions.dialects import decode
 from extract.interactions.usage import Attempt, Usage
+from extract.io.cache import database
+from extract.io.cache.uploaded_files import FileRow
+from extract.runner.spill import SpillBuffer
 
 COUNT = 200
 ROWS = pl.DataFrame({"text": [f"row {number}" for number in range(COUNT)]})
@@ -58,9 +62,9 @@ def lines(caplog: pytest.LogCaptureFixture) -> Callable[[], list[str]]:
 
 
 def edited(path: Path, statement: str, *values: object) -> None:
-    with sqlite3.connect(path) as database:
-        database.execute(statement, values)
-    database.close()
+    with sqlite3.connect(path) as opened:
+        opened.execute(statement, values)
+    opened.close()
 
 
 def overwritten(path: Path, at: int, content: bytes) -> None:
@@ -100,11 +104,11 @@ def test_an_answer_that_changed_on_disk_is_asked_again_in_one_line_and_its_cost_
 
 
 def test_an_answer_under_the_key_of_another_is_not_believed(cache: Path) -> None:
-    with sqlite3.connect(cache) as database:
-        keys = [key for (key,) in database.execute("SELECT key FROM answers LIMIT 2")]
+    with sqlite3.connect(cache) as opened:
+        keys = [key for (key,) in opened.execute("SELECT key FROM answers LIMIT 2")]
         for key, other in ((keys[0], b"x" * 32), (keys[1], keys[0]), (b"x" * 32, keys[1])):
-            database.execute("UPDATE answers SET key = ? WHERE key = ?", (other, key))
-    database.close()
+            opened.execute("UPDATE answers SET key = ? WHERE key = ?", (other, key))
+    opened.close()
     emulator = Emulator(answers=echo)
     assert right(asked(cache, emulator))
     assert emulator.stats()["requests"] == 2
@@ -122,6 +126,10 @@ def test_answers_of_an_earlier_release_have_no_checksum_and_are_taken(cache: Pat
     assert emulator.stats()["requests"] == 0
 
 
+def written(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
 def cut(path: Path) -> None:
     os.truncate(path, path.stat().st_size * 2 // 3 // 4096 * 4096)
 
@@ -137,22 +145,22 @@ def log_without_file(path: Path) -> None:
 
 def log_of_another_file(path: Path) -> None:
     other = path.with_name("other")
-    with sqlite3.connect(other) as database:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("CREATE TABLE mine (a)")
-        database.executemany("INSERT INTO mine VALUES (?)", [("x" * 3_000,) for _ in range(100)])
-        database.commit()
+    with sqlite3.connect(other) as opened:
+        opened.execute("PRAGMA journal_mode = WAL")
+        opened.execute("CREATE TABLE mine (a)")
+        opened.executemany("INSERT INTO mine VALUES (?)", [("x" * 3_000,) for _ in range(100)])
+        opened.commit()
         shutil.copy(other.with_name("other-wal"), path.with_name(path.name + "-wal"))
-    database.close()
+    opened.close()
 
 
 # What is done to a file, and how many of its answers can still be read at least.
 FILES: dict[str, tuple[Callable[[Path], None], int]] = {
     "cut": (cut, COUNT // 3),
     "cut inside a page": (cut_inside_a_page, COUNT // 3),
-    "zeros": (lambda path: path.write_bytes(bytes(100_000)) and None, 0),
-    "noise": (lambda path: path.write_bytes(os.urandom(100_000)) and None, 0),
-    "text": (lambda path: path.write_text("no cache") and None, 0),
+    "zeros": (lambda path: written(path, bytes(100_000)), 0),
+    "noise": (lambda path: written(path, os.urandom(100_000)), 0),
+    "text": (lambda path: written(path, b"no cache"), 0),
     "first bytes": (lambda path: overwritten(path, 0, bytes(16)), 0),
     "first page": (lambda path: overwritten(path, 0, bytes(4096)), 0),
     "some pages": (lambda path: overwritten(path, 4096 * 20, b"\xff" * 4096 * 5), COUNT // 2),
@@ -204,6 +212,41 @@ def test_a_second_damaged_file_gets_a_name_of_its_own(cache: Path, lines: Callab
     ]
 
 
+def test_a_damaged_file_that_cannot_be_set_aside_is_one_line_and_stays(sound: Path, tmp_path: Path) -> None:
+    path = Path(shutil.copy(sound, tmp_path / ("c" * 244 + ".cache")))  # a longer name is not possible
+    overwritten(path, 0, b"no header")
+    before = path.read_bytes()
+    with pytest.raises(OutputError, match=r"damaged .* move it away"):
+        asked(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_run_that_is_killed_while_it_rescues_answers_leaves_them_to_the_next(
+    cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FILES["application"][0](cache)
+
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(database, "set_aside", killed)
+        with pytest.raises(KeyboardInterrupt):
+            asked(cache)
+    assert not list(cache.parent.glob("*.new*"))
+    emulator = Emulator(answers=echo)
+    assert right(asked(cache, emulator))
+    assert emulator.stats()["requests"] == 0
+
+
+def test_an_earlier_release_sees_that_the_file_is_of_a_newer_one(cache: Path) -> None:
+    with sqlite3.connect(cache) as opened:
+        (version,) = opened.execute("PRAGMA user_version").fetchone()
+    opened.close()
+    assert version > 5  # which the last release without checksums knows
+
+
 def test_a_folder_in_the_place_of_a_cache_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="directory"):
         asked(tmp_path)
@@ -253,9 +296,9 @@ def replace_by_another(path: Path) -> None:
 
 
 def replace_by_its_copy(path: Path) -> None:
-    with sqlite3.connect(path) as database, sqlite3.connect(path.with_name("copy")) as copy:
-        database.backup(copy)
-    database.close()
+    with sqlite3.connect(path) as opened, sqlite3.connect(path.with_name("copy")) as copy:
+        opened.backup(copy)
+    opened.close()
     copy.close()
     path.with_name("copy").replace(path)
 
@@ -366,3 +409,45 @@ def test_a_damaged_rung_counts_as_unknown(tmp_path: Path, rung: str) -> None:
         cache.remember_rung(b"s", 2)
         cache._file.connection.execute(f"UPDATE OR REPLACE rungs SET rung = coalesce({rung}, 'x')")
         assert cache.rung(b"s") == 0
+
+
+def test_two_processes_with_one_damaged_cache_end_up_with_the_same_new_one(cache: Path) -> None:
+    with sqlite3.connect(cache) as opened:
+        keys = [key for (key,) in opened.execute("SELECT key FROM answers")]
+    opened.close()
+    with ResponseCache(cache) as one, ResponseCache(cache) as two:
+        overwritten(cache, 4096 * 10, b"\xff" * 4096 * 3)
+        left = [len(one.find(keys)), len(two.find(keys))]  # the first sets it aside, the second follows
+        asyncio.run(two.keep(b"new" * 8, b"{}"))
+        assert one.get(b"new" * 8) == b"{}"
+        assert 0 < left[0] <= len(one.find(keys)) == len(two.find(keys)) < COUNT
+        assert sum(attempt.attempts for attempt in one.spent()) <= COUNT
+    assert len(list(cache.parent.glob("*.damaged*"))) == 1
+
+
+def test_a_damaged_upload_is_one_that_nobody_knows(tmp_path: Path) -> None:
+    row = FileRow("files/1", "google", b"hash", "application/pdf", 10, "https://x/files/1", 1.0, 2e9)
+    changes = ("size = 'x'", "expires = x'00'", "created = 'x'", "uri = 7", "owner = 'x'", "name = x'00'")
+    for number, change in enumerate(changes):
+        with ResponseCache(tmp_path / str(number)) as cache:
+            cache.files.add(row)
+            cache.files.add(row._replace(name="files/2"))
+            edited(tmp_path / str(number), f"UPDATE files SET {change} WHERE name = 'files/1'")
+            assert [one.name for one in cache.files.unused("google")] == ["files/2"] or change == "uri = 7"
+            assert cache.files.size("google") in (10, 20)
+
+
+def test_rows_put_aside_that_have_changed_on_disk_are_one_line_and_no_other_values() -> None:
+    buffer = SpillBuffer(max_bytes=0)
+    frames = [pl.DataFrame({"number": range(start, start + 100)}) for start in (0, 100, 200)]
+    for number, frame in enumerate(frames):
+        buffer.put(number, frame)
+    assert buffer._folder is not None
+    spilled = Path(buffer._folder.name) / "1.arrow"
+    content = bytearray(spilled.read_bytes())
+    content[content.index((150).to_bytes(8, "little"))] += 1
+    spilled.write_bytes(content)
+    with pytest.raises(OutputError, match=r"1\.arrow has changed on disk"):
+        buffer.pop(1)
+    assert buffer.pop(2).equals(frames[2])
+    buffer.close()

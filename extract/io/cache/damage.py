@@ -20,6 +20,7 @@ __all__ = [
     "APPLICATION_ID",
     "TABLES",
     "DamagedError",
+    "beside",
     "copy_rows",
     "has_our_header",
     "is_damage",
@@ -33,7 +34,6 @@ TABLES = frozenset({"answers", "rungs", "attempts", "files", "groups"})
 
 _ID_PLACE = 68  # of the application id in the header of a file
 _HEAD_BYTES = 65_536
-_COMPANIONS = ("-wal", "-shm", "")  # the file itself comes last: until then it is found where it was
 _MAX_ROWID = 2**62
 _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
 _UNREADABLE = (sqlite3.SQLITE_IOERR_READ, sqlite3.SQLITE_IOERR_SHORT_READ, sqlite3.SQLITE_IOERR_CORRUPTFS)
@@ -81,36 +81,39 @@ def _is_ours(head: bytes) -> bool:
 def set_aside(path: Path) -> Path:
     """Give a cache file and its log another name, and return it. Raises OSError where that cannot be done."""
     names = (path.with_name(path.name + (".damaged" if number == 1 else f".damaged-{number}")) for number in count(1))
-    aside = next(name for name in names if not any(_companion(name, end).exists() for end in _COMPANIONS))
-    for end in _COMPANIONS:
-        if _companion(path, end).exists():
-            _companion(path, end).rename(_companion(aside, end))
+    aside = next(name for name in names if not any(one.exists() for one in (name, *beside(name))))
+    # The file itself comes last: until then it is found where it was.
+    for old, new in zip((*beside(path), path), (*beside(aside), aside), strict=True):
+        if old.exists():
+            old.rename(new)
+    _tidy(aside)
     return aside
 
 
-def salvage(aside: Path, target: sqlite3.Connection) -> int:
-    """Copy what can be read of a file that was set aside, and return how many answers that were.
+def salvage(damaged: Path, target: sqlite3.Connection) -> int:
+    """Copy what can be read of a damaged file, and return how many answers that were.
 
     Its log may belong to another file: so the file is read with it, and then without.
     """
-    modes = ("mode=ro", "mode=ro&immutable=1") if aside.stat().st_size else ()  # SQLite deletes the log of an empty one
+    modes = (
+        ("mode=ro", "mode=ro&immutable=1") if damaged.stat().st_size else ()
+    )  # SQLite deletes the log of an empty one
     for mode in modes:
-        with suppress(sqlite3.Error), closing(_read_leniently(aside, mode)) as source:
+        with suppress(sqlite3.Error), closing(_read_leniently(damaged, mode)) as source:
             source.text_factory = target.text_factory
             copy_rows(source, target)
-    _tidy(aside)
     return int(target.execute("SELECT count(*) FROM answers").fetchone()[0])
 
 
-def _read_leniently(aside: Path, mode: str) -> sqlite3.Connection:
-    source = sqlite3.connect(f"{aside.absolute().as_uri()}?{mode}", uri=True)
+def _read_leniently(damaged: Path, mode: str) -> sqlite3.Connection:
+    source = sqlite3.connect(f"{damaged.absolute().as_uri()}?{mode}", uri=True)
     source.execute("PRAGMA writable_schema = ON")  # then SQLite reads a file that has been cut, as far as it goes
     return source
 
 
 def _tidy(aside: Path) -> None:
     """Leave nothing beside the file but a log that has something in it."""
-    log, index = _companion(aside, "-wal"), _companion(aside, "-shm")
+    log, index = beside(aside)
     with suppress(OSError):
         index.unlink(missing_ok=True)
         if log.exists() and log.stat().st_size == 0:
@@ -120,11 +123,12 @@ def _tidy(aside: Path) -> None:
 def copy_rows(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
     """Copy all rows that can be read and are as they were stored, and that the other file does not have."""
     answers = (row for row in _rows(source, "answers", 5) if _is_answer(row))
-    known = set(target.execute("SELECT at, checksum FROM attempts"))
-    entries = (row for row in _rows(source, "attempts", 13) if is_sound_entry(row) and row[-2:] not in known)
+    entries = (row for row in _rows(source, "attempts", 13) if is_sound_entry(row))
     with target:
+        target.execute("BEGIN IMMEDIATE")  # another process may copy the same rows at this moment
+        known = set(target.execute("SELECT at, checksum FROM attempts"))
         _insert(target, "answers (key, interaction, rung, at, checksum)", answers, 5)
-        target.executemany(NOTE, entries)
+        target.executemany(NOTE, (row for row in entries if row[-2:] not in known))
         _insert(target, "files", filter(is_possible_file, _rows(source, "files", 9)), 9)
         _insert(target, "rungs", (row for row in _rows(source, "rungs", 2) if isinstance(row[1], int)), 2)
         _insert(target, "groups", (row for row in _rows(source, "groups", 2) if isinstance(row[1], int)), 2)
@@ -161,5 +165,6 @@ def _rows(source: sqlite3.Connection, table: str, width: int) -> Iterator[tuple[
             after, step = after + step, step * 2
 
 
-def _companion(path: Path, end: str) -> Path:
-    return path.with_name(path.name + end)
+def beside(path: Path) -> tuple[Path, Path]:
+    """Return where SQLite keeps the log of a file, and the index of the log."""
+    return path.with_name(path.name + "-wal"), path.with_name(path.name + "-shm")

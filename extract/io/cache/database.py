@@ -18,6 +18,7 @@ from extract.io.cache.damage import (
     APPLICATION_ID,
     TABLES,
     DamagedError,
+    beside,
     copy_rows,
     has_our_header,
     is_damage,
@@ -30,7 +31,7 @@ from extract.io.cache.uploaded_files import CREATE_FILES
 
 __all__ = ["BUSY_SECONDS", "CacheFile", "unwritable"]
 
-_log = logging.getLogger("extract.cache")
+_log = logging.getLogger("extract.io")
 _SET_ASIDE = "the cache %s was damaged (%s): it is now %s, and of its answers %d could be kept"
 _FOLLOWED = "the cache %s was %s under this run: one with all answers of this run is there now"
 _LOST = "the cache %s was %s under this run, and cannot be made anew (%s): its answers are in the output alone"
@@ -97,8 +98,8 @@ class CacheFile:
             raise OutputError(f"the cache {path} cannot be opened: {error}") from None
         except sqlite3.DatabaseError as error:
             if is_damage(error) and was_cache(path):
-                hint = ": the next run sets it aside, and keeps what can be read" if read_only else ""
-                raise OutputError(f"the cache {path} is damaged ({error}){hint}") from None
+                hint = "the next run sets it aside, and keeps what can be read" if read_only else "move it away"
+                raise OutputError(f"the cache {path} is damaged ({error}): {hint}") from None
             raise ConfigError(f"{path} is not a cache that can be used ({error}); name another with --cache") from None
         except OSError as error:
             raise OutputError(f"the cache {path} cannot be opened: {error.strerror}") from None
@@ -194,12 +195,30 @@ def _open_sound(path: Path) -> sqlite3.Connection:
 
 
 def _made_anew(path: Path, error: sqlite3.Error) -> sqlite3.Connection:
-    """Set a damaged file aside, and return a new one in its place, with what can be read of it."""
-    aside = set_aside(path)
-    database = _open(path)
-    answers = salvage(aside, database)
-    _log.warning(_SET_ASIDE, printable(path), error, printable(aside), answers)
-    return database
+    """Set a damaged file aside, and return a new one in its place, with what can be read of it.
+
+    Raises `error` where that cannot be done. Until the new file is whole the damaged one stays: a run that is killed
+    meanwhile leaves it for the next one.
+    """
+    place, fresh = _place(path), path.with_name(f"{path.name}.new-{os.getpid()}")
+    try:
+        with closing(_open(fresh)) as database:
+            answers = salvage(path, database)
+        if _place(path) == place:  # else another process has done the same meanwhile
+            aside = set_aside(path)
+            fresh.rename(path)
+            _log.warning(_SET_ASIDE, printable(path), error, printable(aside), answers)
+    except (OSError, sqlite3.Error):
+        raise error from None
+    finally:
+        _remove(fresh)
+    return _open(path)
+
+
+def _remove(path: Path) -> None:
+    for name in (path, *beside(path)):
+        with suppress(OSError):
+            name.unlink(missing_ok=True)
 
 
 def _place(path: Path) -> tuple[int, int] | None:
@@ -213,15 +232,14 @@ def _place(path: Path) -> tuple[int, int] | None:
 
 def _places(path: Path) -> list[tuple[int, int] | None]:
     """Return the places of a cache and of the two files that SQLite keeps beside it."""
-    return [_place(path.with_name(path.name + end)) for end in ("", "-wal", "-shm")]
+    return [_place(name) for name in (path, *beside(path))]
 
 
 def _clear(path: Path, places: list[tuple[int, int] | None]) -> None:
     """Take away what SQLite keeps beside a file that is gone: it must not be read as that of another one."""
-    for end, place in zip(("-wal", "-shm"), places[1:], strict=True):
-        beside = path.with_name(path.name + end)
-        if place is not None and _place(beside) == place:
-            beside.unlink()
+    for name, place in zip(beside(path), places[1:], strict=True):
+        if place is not None and _place(name) == place:
+            name.unlink()
 
 
 def _open(path: Path) -> sqlite3.Connection:
@@ -281,7 +299,7 @@ def _in_memory(statement: str, tables: set[str]) -> str:
 
 def _check_log(path: Path) -> None:
     """Raise DamagedError for a log that is not of this file: opened for writing, SQLite would move it into the file."""
-    log = path.with_name(path.name + "-wal")
+    log, _ = beside(path)
     if not log.exists() or not log.stat().st_size:
         return
     if path.stat().st_size == 0:

@@ -23,7 +23,7 @@ from extract.io.cache.write_queue import WriteQueue
 
 __all__ = ["ResponseCache"]
 
-_log = logging.getLogger("extract.cache")
+_log = logging.getLogger("extract.io")
 
 _ANSWERS = "SELECT key, interaction, rung, at, checksum FROM answers"
 
