@@ -26,6 +26,7 @@ from typing import Any
 
 import checkout  # noqa: F401 - before extract: the checkout's, not an installed one
 import polars as pl
+from damaged_caches import after_damage, flipped
 from hostile_bodies import BODIES, QUICK_BODIES, asked_for
 from pipeline_for_benchmarks import extractor
 from workload import TOPICS, messages
@@ -374,7 +375,7 @@ def damage(quick: bool) -> None:
                 left.unlink()
             (folder / "out.parquet.cache").write_bytes(flipped(sound, random.Random(number)))
             before = emulator.stats()["requests"]
-            seen.update(after_damage(url, folder, count))
+            seen.update(after_damage(command(url), folder, truth(count)))
             seen["asked again"] += emulator.stats()["requests"] - before
     tell(f"{caches} caches, 30 bytes flipped in each: wrong values", seen["wrong"], "0", ok=not seen["wrong"])
     tell("  tracebacks of run, show and verify", seen["tracebacks"], "0", ok=not seen["tracebacks"])
@@ -382,33 +383,6 @@ def damage(quick: bool) -> None:
     tell("  runs that gave all rows", seen["whole"], f"{caches}", ok=seen["whole"] == caches)
     share = seen["asked again"] / (caches * count)
     tell("  files set aside, rows asked again", f"{seen['set aside']}, {share:.1%}", "< 50 %", ok=share < 0.5)
-
-
-def flipped(content: bytes, draws: random.Random) -> bytes:
-    """Return the bytes with 30 of them changed."""
-    changed = bytearray(content)
-    for place in draws.sample(range(len(changed)), 30):
-        changed[place] ^= draws.randrange(1, 256)
-    return bytes(changed)
-
-
-def after_damage(url: str, folder: Path, count: int) -> Counter[str]:
-    """Look at a damaged cache, run with it, and return what became of it."""
-    seen: Counter[str] = Counter()
-    commands = [[sys.executable, "-m", "extract", "cache", what, "out.parquet.cache"] for what in ("show", "verify")]
-    done = [
-        subprocess.run(words, cwd=folder, capture_output=True, text=True, check=False)
-        for words in (*commands, command(url))
-    ]
-    seen["tracebacks"] = sum("Traceback" in one.stderr for one in done)
-    seen["set aside"] = len(list(folder.glob("*.damaged")))
-    if not (folder / "out.parquet").exists():
-        return seen
-    rows = list(pl.read_parquet(folder / "out.parquet").select("id", "topic", "score").iter_rows())
-    seen["wrong"] = len(set(rows) - set(truth(count)))
-    seen["blamed"] = count - len(rows)
-    seen["whole"] = rows == truth(count) and done[-1].returncode == 0
-    return seen
 
 
 PARTS: dict[str, Callable[[bool], None]] = {

@@ -13,6 +13,7 @@ from extract.errors import ConfigError, ExtractError
 from extract.io.sinks.formats import SINKS
 from extract.io.sinks.open import errors_path, keeps_manifest, read_manifest
 from extract.io.sources import Source, open_source
+from extract.io.unreadable import UNREADABLE
 from extract.json_types import JsonObject
 from extract.results.columns import error_schema
 from extract.results.run import Run
@@ -194,7 +195,11 @@ def _belongs(material: Material) -> bool:
     """Return whether the rejected rows are those of the run that wrote the output, as far as its footer says."""
     if material.errors is None or material.codes is None:
         return True
-    counted = material.errors.group_by(pl.col("code").cast(pl.String)).len().collect(engine="streaming")
+    try:
+        counted = material.errors.group_by(pl.col("code").cast(pl.String)).len().collect(engine="streaming")
+    except UNREADABLE as error:
+        reason = str(error).strip().splitlines()[0][:200]
+        raise ConfigError(f"the rejected rows beside {material.name} cannot be read: {reason}") from None
     return dict(counted.iter_rows()) == material.codes
 
 
@@ -202,7 +207,7 @@ def _scan(path: Path) -> pl.LazyFrame:
     try:
         rows = pl.scan_parquet(path, glob=False)
         rows.collect_schema()
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except UNREADABLE as error:
         raise ConfigError(f"{path} cannot be read as Parquet: {str(error).splitlines()[0][:200]}") from None
     return rows
 

@@ -50,7 +50,7 @@ def write_report(
     material = open_material(output, cache=cache, source=source)
     try:
         facts = gather(material, gold=gold, on=on, max_records=rows)
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise ConfigError(f"{material.name} cannot be read: {str(error).strip().splitlines()[0][:200]}") from None
     written = _put(render(facts), target)
     if isinstance(output, Run):

@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 from pydantic import BaseModel
 
-from extract import Client, ConfigError, Emulator, Extractor, Run, run
+from extract import Client, ConfigError, Emulator, Extractor, Run, run, write_report
+from extract.io.sinks.open import errors_path, read_covered, read_manifest
 from extract.io.sinks.replaced import covered_rows
 
 SORT = Extractor(["a", "b"], "{text}", repairs=0)
@@ -142,3 +143,26 @@ def test_a_run_that_does_not_reach_its_end_keeps_its_usual_name(tmp_path: Path) 
     assert stopped.stopped is not None
     assert stopped.output == tmp_path / "out.partial.parquet"
     assert output.read_bytes() == before
+
+
+@pytest.mark.parametrize("damage", [b"", b"PAR1 and no more", b"\0" * 500])
+def test_damaged_rejected_rows_beside_it_do_not_let_a_smaller_run_replace_a_text(tmp_path: Path, damage: bytes) -> None:
+    output, before = finished(tmp_path, ".csv")
+    (tmp_path / "out.errors.parquet").write_bytes(damage)
+    with pytest.raises(ConfigError, match="covers 16 rows"):
+        ask(texts(20), output, service(), limit=5)
+    assert output.read_bytes() == before
+
+
+def test_a_damaged_file_over_which_polars_panics_tells_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output, _ = finished(tmp_path, ".parquet")
+
+    def panic(*_: object, **__: object) -> None:
+        raise pl.exceptions.PanicException("capacity overflow")
+
+    monkeypatch.setattr(pl, "read_parquet_metadata", panic)
+    assert (read_manifest(output), read_covered(errors_path(output))) == ({}, None)
+    monkeypatch.setattr(pl, "scan_parquet", panic)
+    assert covered_rows(output, split_errors=True) is None
+    with pytest.raises(ConfigError, match="cannot be read as Parquet: capacity overflow"):
+        write_report(output, tmp_path / "report.html")

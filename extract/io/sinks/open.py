@@ -16,6 +16,7 @@ from extract.errors import ConfigError, OutputError
 from extract.io.sinks.base import Destination, FileSink, unwritable
 from extract.io.sinks.formats import SINKS, one_of
 from extract.io.sinks.text import TextSink
+from extract.io.unreadable import NO_MANIFEST
 from extract.json_types import JsonObject
 
 __all__ = [
@@ -127,7 +128,7 @@ def read_covered(errors: Path) -> tuple[str, int] | None:
     """
     try:
         name, rows = json.loads(pl.read_parquet_metadata(errors)[_COVERED])
-    except (pl.exceptions.PolarsError, OSError, ValueError, KeyError, TypeError, RecursionError):
+    except NO_MANIFEST:
         return None
     return (name, rows) if isinstance(name, str) and type(rows) is int else None
 

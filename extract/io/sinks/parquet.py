@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import polars as pl
 
 from extract.io.sinks.streamed import StreamedSink
+from extract.io.unreadable import NO_MANIFEST
 from extract.json_types import JsonObject
 
 __all__ = ["ParquetSink", "footer"]
@@ -34,7 +35,7 @@ class ParquetSink(StreamedSink):
     def read_manifest(path: Path) -> JsonObject:
         try:
             described = json.loads(pl.read_parquet_metadata(path)[_METADATA_NAME])
-        except (pl.exceptions.PolarsError, OSError, ValueError, KeyError, TypeError, RecursionError):
+        except NO_MANIFEST:
             return {}  # not a file of this library
         return described if isinstance(described, dict) else {}
 

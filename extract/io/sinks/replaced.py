@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import polars as pl
-
 from extract.errors import ConfigError
 from extract.io.sinks.base import FileSink
 from extract.io.sinks.open import count_rows, errors_path, read_covered, read_manifest
+from extract.io.unreadable import UNREADABLE
 
 __all__ = ["Replaced", "covered_rows", "replaced_by"]
 
@@ -55,14 +54,21 @@ def covered_rows(path: Path, *, split_errors: bool) -> int | None:
         return rows
     try:
         return _counted(path, split_errors=split_errors)
-    except (OSError, pl.exceptions.PolarsError):
+    except UNREADABLE:
         return None
 
 
 def _counted(path: Path, *, split_errors: bool) -> int:
     errors = errors_path(path)
     if (stored := read_covered(errors)) is None:
-        left_out = count_rows(errors) if split_errors and errors.is_file() else 0
-        return count_rows(path) + left_out
+        return count_rows(path) + (_readable_rows(errors) if split_errors else 0)
     name, rows = stored
     return rows if name == path.name else count_rows(path)  # else they are those of out.csv beside out.jsonl
+
+
+def _readable_rows(errors: Path) -> int:
+    """Return how many rows a file of rejected rows holds, 0 for none and for a damaged one: the output counts alone."""
+    try:
+        return count_rows(errors) if errors.is_file() else 0
+    except UNREADABLE:
+        return 0
