@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
+from extract.documents.files import printable
 from extract.errors import ExtractError
 from extract.interactions.dialects import decode
 from extract.io.cache.checksums import is_sound_answer
@@ -24,6 +25,7 @@ __all__ = [
     "copy_rows",
     "has_our_header",
     "is_damage",
+    "reason",
     "salvage",
     "set_aside",
     "was_cache",
@@ -53,6 +55,11 @@ def is_damage(error: sqlite3.Error) -> bool:
     if not isinstance(code, int):
         return isinstance(error, DamagedError)
     return code & 0xFF in _DAMAGED or code in _UNREADABLE or _OTHER_TABLES.match(str(error)) is not None
+
+
+def reason(error: Exception) -> str:
+    """Return what SQLite says, in one line: it may quote the text of a damaged table."""
+    return printable(" ".join(str(error).split())[:200])
 
 
 def was_cache(path: Path) -> bool:
@@ -159,9 +166,9 @@ def _rows(source: sqlite3.Connection, table: str, width: int) -> Iterator[tuple[
         try:
             for rowid, *row in source.execute(f"SELECT rowid, * FROM {table} WHERE rowid > ?", (after,)):  # noqa: S608
                 after, step = max(after, rowid), 1
-                yield (*row, *[None] * (width - len(row)))
+                yield (*row, *[None] * (width - len(row)))[:width]
             return
-        except sqlite3.Error:
+        except (sqlite3.Error, UnicodeError):  # the latter for the name of a column that is no text any more
             after, step = after + step, step * 2
 
 

@@ -22,6 +22,7 @@ from extract.io.cache.damage import (
     copy_rows,
     has_our_header,
     is_damage,
+    reason,
     salvage,
     set_aside,
     was_cache,
@@ -48,6 +49,7 @@ _HINTS = {
     sqlite3.SQLITE_READONLY: ": it may only be read",
 }
 _MAX_RENEWALS = 3  # of one file: what is damaged again and again lies on a damaged disk
+_COLUMNS = ["key", "interaction", "rung", "at", "checksum"]  # of an answer, in the newest form
 _MIGRATIONS = (
     """
     CREATE TABLE answers (
@@ -95,12 +97,14 @@ class CacheFile:
         try:
             self.connection = _open_read_only(path) if read_only else _open_sound(path)
         except sqlite3.OperationalError as error:
-            raise OutputError(f"the cache {path} cannot be opened: {error}") from None
+            raise OutputError(f"the cache {path} cannot be opened: {reason(error)}") from None
         except sqlite3.DatabaseError as error:
             if is_damage(error) and was_cache(path):
                 hint = "the next run sets it aside, and keeps what can be read" if read_only else "move it away"
-                raise OutputError(f"the cache {path} is damaged ({error}): {hint}") from None
-            raise ConfigError(f"{path} is not a cache that can be used ({error}); name another with --cache") from None
+                raise OutputError(f"the cache {path} is damaged ({reason(error)}): {hint}") from None
+            raise ConfigError(
+                f"{path} is not a cache that can be used ({reason(error)}); name another with --cache"
+            ) from None
         except OSError as error:
             raise OutputError(f"the cache {path} cannot be opened: {error.strerror}") from None
         self._places = _places(path)
@@ -112,7 +116,7 @@ class CacheFile:
         except sqlite3.Error as error:
             if self.renewed(error):
                 return self.select(query, *values)
-            raise OutputError(f"the cache {self.path} cannot be read: {error}") from None
+            raise OutputError(f"the cache {self.path} cannot be read: {reason(error)}") from None
 
     def change(self, statement: str, *values: object) -> None:
         """Execute one statement in its own transaction."""
@@ -153,7 +157,7 @@ class CacheFile:
             copy_rows(self.connection, database)
         except (sqlite3.Error, OSError) as error:
             self._places = [None]
-            _log.warning(_LOST, printable(self.path), what, error)
+            _log.warning(_LOST, printable(self.path), what, reason(error))
             return False
         _log.warning(_FOLLOWED, printable(self.path), what)
         self.connection.close()
@@ -178,7 +182,7 @@ def unwritable(path: Path, error: sqlite3.Error) -> OutputError:
     """Return the error of a cache that cannot be written, with what may help."""
     code = getattr(error, "sqlite_errorcode", None)
     hint = _HINTS.get(code & 0xFF, "") if isinstance(code, int) else ""
-    return OutputError(f"the cache {path} cannot be written ({error}){hint}")
+    return OutputError(f"the cache {path} cannot be written ({reason(error)}){hint}")
 
 
 def _open_sound(path: Path) -> sqlite3.Connection:
@@ -207,7 +211,7 @@ def _made_anew(path: Path, error: sqlite3.Error) -> sqlite3.Connection:
         if _place(path) == place:  # else another process has done the same meanwhile
             aside = set_aside(path)
             fresh.rename(path)
-            _log.warning(_SET_ASIDE, printable(path), error, printable(aside), answers)
+            _log.warning(_SET_ASIDE, printable(path), reason(error), printable(aside), answers)
     except (OSError, sqlite3.Error):
         raise error from None
     finally:
@@ -311,17 +315,23 @@ def _check_log(path: Path) -> None:
 def _version(database: sqlite3.Connection, path: Path) -> tuple[int, set[str]]:
     """Return a file's version and its tables. sqlite3.DatabaseError where it is no cache of this library."""
     # All three in one transaction: another process may be making the file at this moment.
-    with database:
-        database.execute("BEGIN")
-        (application,) = database.execute("PRAGMA application_id").fetchone()
-        (version,) = database.execute("PRAGMA user_version").fetchone()
-        tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    try:
+        with database:
+            database.execute("BEGIN")
+            (application,) = database.execute("PRAGMA application_id").fetchone()
+            (version,) = database.execute("PRAGMA user_version").fetchone()
+            tables = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            columns = [name for (name,) in database.execute("SELECT name FROM pragma_table_info('answers')")]
+    except UnicodeError:  # SQLite quotes it in a message, and Python cannot read that
+        raise DamagedError("what it says of its tables is no text") from None
     if tables >= TABLES and application != APPLICATION_ID:
         raise DamagedError("its tables are those of a cache, its header is not")
     if tables and application != APPLICATION_ID and has_our_header(path):
         raise DamagedError("its log is that of another file")
     if (tables and application != APPLICATION_ID) or version > len(_MIGRATIONS):
         raise sqlite3.DatabaseError("written by another program or a newer version")
+    if version == len(_MIGRATIONS) and columns != _COLUMNS:
+        raise DamagedError("its table of answers has other columns")
     return version, tables
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from extract.errors import ConfigError, ExtractError
 from extract.io.cache.checksums import is_sound_answer
+from extract.io.cache.damage import reason
 from extract.io.cache.database import CacheFile
 from extract.io.cache.ledger import ATTEMPTS
 from extract.io.cache.ledger import damaged as damaged_of_ledger
@@ -45,7 +46,7 @@ def verify(file: CacheFile, readable: Callable[[bytes], object]) -> Verification
             lines.append(f"damaged entries of the ledger: {entries:,}; `extract cache show` does not count them")
         return Verification(answers, tuple(damaged), tuple(line for line in lines if line != "ok"))
     except sqlite3.Error as error:
-        return Verification(0, tuple(damaged), (str(error),))
+        return Verification(0, tuple(damaged), (reason(error),))
 
 
 def _is_readable(row: Sequence[Any], readable: Callable[[bytes], object]) -> bool:
