@@ -208,7 +208,7 @@ def _number(text: str | None, unit: float) -> float | None:
 def _until(text: str | None, now: datetime) -> float | None:
     try:
         when = parsedate_to_datetime(text or "")
-    except ValueError:
+    except (ValueError, OverflowError):  # a year or a zone of twenty digits
         return None
     return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - now).total_seconds())
 
