@@ -113,7 +113,8 @@ def _unpacker_for(headers: Mapping[str, str]) -> _Unpacker | None:
     if coding is None or (coding := coding.strip().lower()) in ("identity", ""):
         return None
     if coding not in _CODINGS:
-        raise ValueError(f"an answer compressed as {coding[:40]!r}, which was not requested")
+        # Not which: a service may echo the key there, and lower-case or cut it would not be recognised.
+        raise ValueError("an answer in a compression that was not requested")
     return _Unpacker()
 
 
