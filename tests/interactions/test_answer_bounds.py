@@ -8,6 +8,7 @@ import math
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -339,6 +340,14 @@ def test_an_event_of_a_stream_has_a_bound() -> None:
             list(parser.feed(lines))
     many = SseParser(max_event=1000)
     assert len(list(many.feed(b"data: x\n\n" * 1000))) == 1000
+
+
+def test_an_error_in_a_million_lines_is_read_as_quickly_as_one_in_one_line() -> None:
+    parser, began = SseParser(), time.process_time()
+    for _ in range(50):
+        assert not list(parser.feed(b"[1\n" + b"1\n" * 10_000))
+    assert len(parser.stray) > 900_000
+    assert time.process_time() - began < 3.0  # it took ten
 
 
 def test_a_stream_may_go_on_for_longer_than_an_answer_may_be_large() -> None:
