@@ -352,9 +352,7 @@ async def test_one_value_that_the_cache_cannot_hold_does_not_take_the_others_wit
 
 
 @pytest.mark.parametrize("number", [2**63, 2**64, 2**40, -1, True, 1.5, 1e30, "7", None])
-@pytest.mark.parametrize(
-    "name", ["total_input_tokens", "total_output_tokens", "total_thought_tokens", "total_tokens"]
-)
+@pytest.mark.parametrize("name", ["total_input_tokens", "total_output_tokens", "total_thought_tokens", "total_tokens"])
 def test_a_count_that_cannot_be_is_an_unknown_one_and_no_run_hangs_on_it(
     name: str, number: Any, tmp_path: Path
 ) -> None:
