@@ -336,6 +336,12 @@ def test_the_emulator_takes_no_posts_from_web_pages(monkeypatch: pytest.MonkeyPa
         assert emulator.stats()["requests"] == 0
         for headers in ({}, {"Origin": url}, {"Host": "localhost"}, {"Host": "[::1]:80"}, {"Host": "emulator:8787"}):
             assert posted(url, headers) == 200
+        for host in ("host.docker.internal:8787", "emulator.default.svc.cluster.local", "machine.local:80"):
+            assert posted(url, {"Host": host}) == 200
+        for host in ("evil.localhost.example", "local.example:80", "xinternal.evil"):
+            assert posted(url, {"Host": host}) == 403
+        for headers in ({}, {"Host": "app.localhost"}):
+            assert posted(url, headers) == 200
 
 
 def _chunked(url: str, body: bytes, path: str) -> int:
