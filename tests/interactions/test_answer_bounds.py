@@ -13,6 +13,7 @@ import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -475,6 +476,23 @@ async def test_answers_wait_for_the_oldest_and_all_come_whole(path: str) -> None
             # A connection that had to wait is as good as new.
             answers += await asyncio.wait_for(asyncio.gather(*(client.exchange(call) for _ in range(5))), 20)
     assert [len(answer.body) for answer in answers] == [2_000_000] * 10
+
+
+@pytest.mark.parametrize("path", ["connections", "aiohttp", "httpx_async"])
+async def test_waiting_for_the_room_that_others_take_is_no_time_of_the_request(path: str) -> None:
+    pieces, gate = [b" " * 400_000] * 5, asyncio.Event()
+    call = OVER_AIOHTTP if path == "aiohttp" else CALL
+    own: dict[str, Any] = {"transport": httpx.AsyncHTTPTransport()} if path == "httpx_async" else {}
+    async with gated(pieces, gate) as url:
+        endpoint = Endpoint(api_key=KEY, base_url=url, max_held_bytes=1_700_000, request_timeout=0.7)
+        async with AsyncClient(endpoint=endpoint, **own) as client:
+            oldest = asyncio.create_task(client.exchange(replace(call, total=30.0)))
+            await asyncio.sleep(0.1)
+            others = [asyncio.create_task(client.exchange(call)) for _ in range(2)]
+            await asyncio.sleep(1.0)
+            gate.set()
+            answers = await asyncio.wait_for(asyncio.gather(oldest, *others), 20)
+    assert [len(answer.body) for answer in answers] == [2_000_000] * 3
 
 
 MEMORY = """
