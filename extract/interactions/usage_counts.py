@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from extract.interactions.interaction import Interaction
 from extract.interactions.usage import Usage
@@ -53,7 +53,7 @@ def _counts(value: JsonObject) -> dict[str, int]:
     return counted
 
 
-def _is_count(value: Any) -> bool:
+def _is_count(value: Any) -> TypeGuard[int]:
     return type(value) is int and 0 <= value < _ABSURD_COUNT
 
 
