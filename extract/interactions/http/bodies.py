@@ -117,7 +117,7 @@ def _unpacker_for(headers: Mapping[str, str]) -> _Unpacker | None:
         return None
     if coding not in _CODINGS:
         # Not which: a service may echo the key there, and lower-case or cut it would not be recognised.
-        raise ValueError("an answer in a compression that was not requested")
+        raise ValueError("an answer compressed in a way that was not requested")
     return _Unpacker()
 
 
