@@ -41,6 +41,10 @@ MAX_BODY_BYTES = 128 * 2**20
 """Of one request: the API itself takes 100 MB with inline data, and files come in chunks."""
 
 
+# No registry hands out names below these (RFC 2606, 6761, 6762 and 8375; ICANN on .internal, 2024).
+_PRIVATE = (".localhost", ".local", ".internal", ".test", ".home.arpa")
+
+
 class ClientLeft(Exception):
     """The client closed the connection before it had the whole response."""
 
@@ -68,12 +72,15 @@ def _refusal_of(scope: Scope) -> Response | None:
 
 
 def _is_local_name(host: str) -> bool:
-    """Return whether a host is an address or a name that no site of the web can have: one without a dot."""
+    """Return whether a host is an address or a name that no site of the web can have.
+
+    These are names without a dot, and those of private networks: `host.docker.internal`, `emulator.svc.cluster.local`.
+    """
     name = host[: host.rfind("]") + 1] if host.startswith("[") else host.partition(":")[0]
     with suppress(ValueError):
         ip_address(name.strip("[]"))
         return True
-    return "." not in name or name.lower().endswith(".localhost")
+    return "." not in name or name.lower().endswith(_PRIVATE)
 
 
 def _refused(status: int, message: str) -> Response:

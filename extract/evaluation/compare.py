@@ -14,6 +14,7 @@ from extract.evaluation.pairing import Columns, Pairs, check_meeting, common_fie
 from extract.evaluation.rejected import split_rejected
 from extract.evaluation.tables import aligned, html_table
 from extract.evaluation.verdicts import verdicts
+from extract.io.forks import check_fork
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -136,6 +137,7 @@ def compare(
         >>> city.changed, city.only_a, city.only_b
         (1, 0, 1)
     """
+    check_fork()
     frames = {"a": a, "b": b} | ({} if gold is None else {"gold": gold})
     a, b, *golds = with_equal_keys(frames, on)
     check_meeting({"a": a, "b": b}, on)

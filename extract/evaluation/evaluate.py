@@ -21,6 +21,7 @@ from extract.evaluation.pairing import Pairs, check_meeting, common_fields, pair
 from extract.evaluation.rejected import split_rejected
 from extract.evaluation.scores import Evaluation, FieldKind, FieldScore
 from extract.evaluation.verdicts import Verdicts, verdicts
+from extract.io.forks import check_fork
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -65,6 +66,7 @@ def evaluate(
         >>> evaluate(predicted, gold, on="id")["city"].normalised
         1.0
     """
+    check_fork()
     if resamples < 0:
         raise ConfigError(f"resamples is how often the rows are drawn anew, 0 or more, not {resamples!r}")
     predicted, gold = with_equal_keys({"predicted": predicted, "gold": gold}, on)

@@ -33,6 +33,7 @@ from extract.interactions.decisions import (
 )
 from extract.interactions.http.retrying import is_too_long
 from extract.interactions.usage import Usage
+from extract.io.forks import check_fork
 
 __all__ = ["FieldCheck", "LabelCheck", "check_labels"]
 
@@ -145,6 +146,7 @@ def check_labels(
         >>> check_labels(frame, extractor, client=offline_client(), fields=["value"])["value"].failed
         0
     """
+    check_fork()
     plan = compile_extractor(extractor, client.endpoint).fitted(frame.columns, Roots.of(root))
     questions = _chosen(_questions(plan), fields, plan.schema.name)
     if absent := [name for name in questions if prefix + name not in frame.columns]:

@@ -45,6 +45,7 @@ _TOO_COMPLEX = "too many states"  # the only sign of an over-complex schema, who
 _ABOUT_A_FILE = re.compile(r"\bthe file (?:files/)?[a-z0-9-]+ (?:or it may not exist|is )", re.IGNORECASE)
 _DELAY = re.compile(r"(\d+(?:\.\d+)?)s")
 _DELAY_IN_WORDS = re.compile(r"retry in (\d+(?:\.\d+)?) ?s", re.IGNORECASE)
+_MAX_CODE = 100  # characters: codes are words, and one of a megabyte would stand in the message of every row
 _SPEND_LIMIT = re.compile(r"spend(?:ing)?[ -](?:limit|cap)|prepa(?:id|yment)|out of credit", re.IGNORECASE)
 
 
@@ -122,7 +123,7 @@ def _read(reply: Reply) -> _Refusal:
     reason = code if isinstance(code, str) else str(error.get("status") or _phrase(reply.status)).lower()
     details = error.get("details")
     known = tuple(item for item in details if isinstance(item, dict)) if isinstance(details, list) else ()
-    return _Refusal(reply.status, reason, _one_line(error.get("message")), known)
+    return _Refusal(reply.status, _one_line(reason, _MAX_CODE), _one_line(error.get("message")), known)
 
 
 def _phrase(status: int) -> str:
@@ -132,8 +133,8 @@ def _phrase(status: int) -> str:
         return "unknown"
 
 
-def _one_line(message: Any) -> str:
-    return " ".join(str(message or "no message").split())[:300]
+def _one_line(message: Any, max_characters: int = 300) -> str:
+    return " ".join(str(message or "no message").split())[:max_characters]
 
 
 def _too_many(facts: _Refusal, summary: str, wait: float | None) -> ExtractError:
@@ -208,7 +209,7 @@ def _number(text: str | None, unit: float) -> float | None:
 def _until(text: str | None, now: datetime) -> float | None:
     try:
         when = parsedate_to_datetime(text or "")
-    except ValueError:
+    except (ValueError, OverflowError):  # a year or a zone of twenty digits
         return None
     return max(0.0, (when.replace(tzinfo=when.tzinfo or UTC) - now).total_seconds())
 
@@ -236,10 +237,13 @@ def _unusable(interaction: Interaction) -> AnswerError:
     first = next((error for error in interaction.errors if error.code in _BLOCKS), None)
     if first is not None:
         return Blocked(f"the service blocked the answer ({first.code}: {_one_line(first.message)})", reason=first.code)
-    reported = "; ".join(f"{error.code}: {_one_line(error.message)}" for error in interaction.errors[:2])
-    reason = interaction.errors[0].code if interaction.errors else None
+    reported = "; ".join(
+        f"{_one_line(error.code, _MAX_CODE)}: {_one_line(error.message)}" for error in interaction.errors[:2]
+    )
+    reason = _one_line(interaction.errors[0].code, _MAX_CODE) if interaction.errors else None
+    status, why = interaction.status[:_MAX_CODE], f" ({reported})" if reported else ""
     return Unfinished(
-        f"the interaction ended as {interaction.status!r} without an answer" + (f" ({reported})" if reported else ""),
+        f"the interaction ended as {status!r} without an answer{why}",
         status=interaction.status,
         reason=reason,
     )

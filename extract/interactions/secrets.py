@@ -11,6 +11,7 @@ __all__ = ["holds_secret", "struck_out"]
 _MIN_SECRET = 16  # characters: shorter ones are no keys, and words of every answer
 _STRUCK = "[key]"
 _LEVELS = 4
+_MANY_SIGNS = 100_000
 _CODE = re.compile(rb"\\{1,8}u00([2-7][0-9A-Fa-f])|&#[xX]0{0,6}([2-7][0-9A-Fa-f]);|&#0{0,6}(\d{2,3});")
 
 
@@ -31,6 +32,8 @@ def holds_secret(body: bytes, key: str) -> bool:
         return True
     # Without one of these signs, nothing is escaped that stands in a key. Written out: every answer passes here.
     has_signs = b"u00" in body or b"\\/" in body or b"%" in body or b"&#" in body
+    if has_signs and body.count(b"%") > _MANY_SIGNS:  # taking them all out would hold up all other rows for seconds
+        return _pattern(key).search(body) is not None
     return has_signs and secret in _unescaped(body)
 
 

@@ -15,6 +15,8 @@ from extract.interactions.upload_source import Source, UploadOptions, UploadPlan
 
 __all__ = ["upload"]
 
+_MAX_WORD = 15  # characters: no key is as short
+
 
 def upload(source: Source, options: UploadOptions, url: str, retry: Retry) -> Operation[Order, RemoteFile]:
     """Send a file in chunks to the service that takes uploads at `url`, and return its resource.
@@ -133,7 +135,9 @@ def _status(reply: Reply) -> str:
     if not status:
         raise Unreachable("POST /files: the reply does not say how the upload stands")
     if status not in ("active", "final"):
-        raise BadRequest(f"the upload ended as {status!r}: send the file again", reason=status)
+        # A word only: a service may echo the key there, and in lower case it would not be recognised.
+        word = status if status.isalpha() and len(status) <= _MAX_WORD else "unknown"
+        raise BadRequest(f"the upload ended as {word!r}: send the file again", reason=word)
     return status
 
 
@@ -144,5 +148,5 @@ def _received(reply: Reply, plan: UploadPlan, *, otherwise: int) -> int:
         return otherwise
     received = byte_count(text)
     if received is None or received > plan.size:
-        raise Unreachable(f"POST /files: the service says it has {text[:20]!r} of {plan.size} bytes")
+        raise Unreachable(f"POST /files: the service does not say how many of {plan.size} bytes it has")
     return received

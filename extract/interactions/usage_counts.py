@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, TypeGuard
 
 from extract.interactions.interaction import Interaction
 from extract.interactions.usage import Usage
@@ -47,10 +47,14 @@ def _counts(value: JsonObject) -> dict[str, int]:
     for name, words in _NAMES.items():
         for word in words:
             count = value.get(word)
-            if type(count) is int and 0 <= count < _ABSURD_COUNT:
+            if _is_count(count):
                 counted[name] = count
                 break
     return counted
+
+
+def _is_count(value: Any) -> TypeGuard[int]:
+    return type(value) is int and 0 <= value < _ABSURD_COUNT
 
 
 def _is_plain(usage: JsonObject, counted: dict[str, int]) -> bool:
@@ -72,7 +76,7 @@ def _filled(counted: dict[str, int], missing: list[str], total: Any) -> list[str
 
     A rest that nobody explains counts as thoughts, the dearest kind, before it counts as nothing.
     """
-    rest = total - sum(counted.get(name, 0) for name in _BILLED) if type(total) is int else -1
+    rest = total - sum(counted.get(name, 0) for name in _BILLED) if _is_count(total) else -1
     untold = missing or [name for name in ("thought_tokens", "tool_use_tokens") if name not in counted]
     if rest < 0 or not untold or len(missing) > 1 or untold[0] not in _BILLED:
         return missing

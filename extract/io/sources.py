@@ -21,6 +21,7 @@ from extract.documents.loader import is_document
 from extract.documents.mime import mime_type_of
 from extract.errors import ConfigError, ExtractError
 from extract.io.arrow import read_arrow
+from extract.io.forks import check_fork
 
 __all__ = ["Source", "input_folder", "open_source", "read_table", "take_rows"]
 
@@ -57,6 +58,7 @@ def open_source(data: Any, *, limit: int | None = None) -> Source:
     >>> source.height, source.schema.names()
     (2, ['text'])
     """
+    check_fork()
     source = _opened(data)
     return source if limit is None else take_rows(source, limit)
 

@@ -135,9 +135,12 @@ class RateLimiter:
             self._tokens.take(-tokens, now)
 
     def settle(self, more: int, now: float) -> None:
-        """Take the input tokens that a request had beyond its estimate; a negative number gives back."""
+        """Take the input tokens that a request had beyond its estimate; a negative number gives back.
+
+        At most a minute's worth: the service counts by the minute, and what it reports may be anything.
+        """
         if self._tokens:
-            self._tokens.take(more, now)
+            self._tokens.take(min(more, self._tokens.per_minute), now)
 
     def note(self, sent_at: float, now: float, verdict: Verdict) -> None:
         """Learn from the reply to a request."""

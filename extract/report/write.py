@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 
 from extract.errors import ConfigError, OutputError
+from extract.io.forks import check_fork
 from extract.report.facts import gather
 from extract.report.material import open_material
 from extract.report.page import render
@@ -40,6 +41,7 @@ def write_report(
         >>> write_report(result, "report.html").name
         'report.html'
     """
+    check_fork()
     target = Path(path)
     if (gold is None) != (on is None):
         raise ConfigError("gold answers need the column that names a record in both files: --gold FILE --on COLUMN")

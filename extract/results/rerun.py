@@ -51,7 +51,7 @@ class Rerun:
             raise ConfigError(
                 "the rejected rows are not in the frame of this run: to send them again, run with a cache="
             )
-        return self.run(self.data, self.extractor, **{**self.options, "retry_rejected": True})
+        return self.run(self.data, self.extractor, **{**self.options, **_beside(run), "retry_rejected": True})
 
     @property
     def _is_in_memory(self) -> bool:
@@ -114,6 +114,11 @@ class Rerun:
             source=source,
             spans=spans_of(row.get("_spans"), plan.schema) if self.extractor.grounding else (),
         )
+
+
+def _beside(run: Run) -> dict[str, Any]:
+    """Return the output to replace, for a run that was kept beside a larger one: its own, not that one."""
+    return {"output": run.output, "overwrite": True} if "beside" in run.details.manifest["run"] else {}
 
 
 def _together(before: Totals, again: Totals) -> Totals:

@@ -41,5 +41,5 @@ def _ended(work: Callable[[], T]) -> T:
     """Return the result of `work`; what a future cannot hold, or would take for its own end, is raised as a failure."""
     try:
         return work()
-    except (StopIteration, asyncio.CancelledError) as error:
+    except (StopIteration, GeneratorExit, asyncio.CancelledError) as error:
         raise RuntimeError(in_one_line(error)) from error

@@ -28,6 +28,7 @@ from extract.errors import NotRun, OutputError
 from extract.extractor.extractor import Extractor
 from extract.extractor.plan import compile_extractor
 from extract.io.cache.response_cache import ResponseCache
+from extract.io.forks import check_fork
 from extract.io.sinks.base import Sink
 from extract.results.columns import output_schema
 from extract.results.run import Run
@@ -63,6 +64,7 @@ def lazy_run(source: pl.LazyFrame, extractor: Extractor, **options: Unpack[LazyK
     After Ctrl-C the program ends when the requests in flight are in the cache; a file that Polars was writing stays
     behind unfinished, unlike that of `run(output=...)`.
     """
+    check_fork()
     run_options = RunOptions.of(**options)
     input_schema = source.collect_schema()
     plan = compile_extractor(extractor, NOWHERE).fitted(list(input_schema))

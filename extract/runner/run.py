@@ -17,6 +17,7 @@ from extract.extractor.plan import compile_extractor
 from extract.interactions.client import AsyncClient, Client
 from extract.interactions.requests import ServiceTier
 from extract.io.cache.response_cache import ResponseCache
+from extract.io.forks import note_run
 from extract.io.sinks.base import Sink
 from extract.io.sources import open_source
 from extract.limits.budget import Budget
@@ -30,7 +31,6 @@ from extract.results.progress_bar import shown
 from extract.results.rerun import Rerun
 from extract.results.run import Run
 from extract.runner.assembly import check_extractor, ending_of, make_parts, open_target
-from extract.runner.forks import note_run
 from extract.runner.gc_pause import gc_paused
 from extract.runner.keywords import checks_keywords
 from extract.runner.options import INLINE_BYTES, ROW_OPTIONS, OutputTarget, Root, RunKeywords, RunOptions

@@ -8,10 +8,12 @@ import math
 import subprocess
 import sys
 import threading
+import time
 import tracemalloc
 import zlib
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -341,6 +343,14 @@ def test_an_event_of_a_stream_has_a_bound() -> None:
     assert len(list(many.feed(b"data: x\n\n" * 1000))) == 1000
 
 
+def test_an_error_in_a_million_lines_is_read_as_quickly_as_one_in_one_line() -> None:
+    parser, began = SseParser(), time.process_time()
+    for _ in range(50):
+        assert not list(parser.feed(b"[1\n" + b"1\n" * 10_000))
+    assert len(parser.stray) > 900_000
+    assert time.process_time() - began < 3.0  # it took ten
+
+
 def test_a_stream_may_go_on_for_longer_than_an_answer_may_be_large() -> None:
     clock = Clock()
     emulator = Emulator(answers=["word " * 2000])
@@ -466,6 +476,23 @@ async def test_answers_wait_for_the_oldest_and_all_come_whole(path: str) -> None
             # A connection that had to wait is as good as new.
             answers += await asyncio.wait_for(asyncio.gather(*(client.exchange(call) for _ in range(5))), 20)
     assert [len(answer.body) for answer in answers] == [2_000_000] * 10
+
+
+@pytest.mark.parametrize("path", ["connections", "aiohttp", "httpx_async"])
+async def test_waiting_for_the_room_that_others_take_is_no_time_of_the_request(path: str) -> None:
+    pieces, gate = [b" " * 400_000] * 5, asyncio.Event()
+    call = OVER_AIOHTTP if path == "aiohttp" else CALL
+    own: dict[str, Any] = {"transport": httpx.AsyncHTTPTransport()} if path == "httpx_async" else {}
+    async with gated(pieces, gate) as url:
+        endpoint = Endpoint(api_key=KEY, base_url=url, max_held_bytes=1_700_000, request_timeout=0.7)
+        async with AsyncClient(endpoint=endpoint, **own) as client:
+            oldest = asyncio.create_task(client.exchange(replace(call, total=30.0)))
+            await asyncio.sleep(0.1)
+            others = [asyncio.create_task(client.exchange(call)) for _ in range(2)]
+            await asyncio.sleep(1.0)
+            gate.set()
+            answers = await asyncio.wait_for(asyncio.gather(oldest, *others), 20)
+    assert [len(answer.body) for answer in answers] == [2_000_000] * 3
 
 
 MEMORY = """

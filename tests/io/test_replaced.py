@@ -136,6 +136,23 @@ def test_an_input_of_unknown_length_that_is_smaller_goes_beside_the_output(
     assert covered_rows(output, split_errors=True) == 7
 
 
+@ENDINGS
+def test_rejected_rows_that_are_asked_again_replace_the_output_beside_and_not_the_larger_one(
+    tmp_path: Path, ending: str
+) -> None:
+    output, before = finished(tmp_path, ending)
+    answers = iter(["?"])
+    emulator = Emulator(answers=lambda _: {"value": next(answers, "a")})
+    rows = pl.DataFrame({"text": ["one", "two"]}).lazy()
+    result = ask(rows, output, emulator)
+    beside = tmp_path / f"out.new{ending}"
+    assert (result.output, result.totals.rejected) == (beside, 1)
+    again = result.retry_rejected()
+    assert (again.output, again.totals.valid, again.frame.height) == (beside, 2, 2)
+    assert (output.read_bytes(), (tmp_path / f"out.new2{ending}").exists()) == (before, False)
+    assert again.retry_rejected() is again
+
+
 def test_a_run_that_does_not_reach_its_end_keeps_its_usual_name(tmp_path: Path) -> None:
     output, before = finished(tmp_path, ".parquet")
     more = pl.concat([texts(3), pl.DataFrame({"text": ["new"] * 3})]).lazy()

@@ -8,6 +8,8 @@ from hypothesis import strategies as st
 
 from extract.limits.concurrency import AdaptiveConcurrency
 from extract.limits.daily_quota import Day
+from extract.limits.limits import Limits
+from extract.limits.rate_limiter import RateLimiter
 from extract.limits.token_bucket import TokenBucket
 
 
@@ -32,6 +34,16 @@ def test_slots_stay_between_one_and_the_ceiling(throttles: list[bool], ceiling: 
     limit = AdaptiveConcurrency(ceiling=ceiling)
     for throttled in throttles:
         assert 1 <= limit.after(throttled=throttled) <= ceiling
+
+
+@pytest.mark.parametrize("reported", [10**6, 2**39])
+def test_tokens_that_a_service_makes_up_hold_the_next_row_back_for_a_minute_at_most(reported: int) -> None:
+    rates = RateLimiter(Limits(tpm=60_000))
+    rates.take(1_000, 0.0)
+    rates.settle(reported - 1_000, 0.0)
+    assert 30.0 < rates.delay(0.0) < 61.0
+    rates.settle(-500, 60.0)
+    assert rates.delay(60.0) == 0.0
 
 
 @given(st.floats(1, 10_000), st.lists(st.floats(0, 5), min_size=1, max_size=200))

@@ -74,6 +74,14 @@ def test_a_count_that_is_left_of_the_total_is_known() -> None:
     assert result.cost > 0
 
 
+@pytest.mark.parametrize("total", [2**40, 2**62, 2**63, 10**30])
+def test_nothing_is_left_of_a_total_that_cannot_be(total: int) -> None:
+    told = ask(service({"total_input_tokens": 4000, "total_output_tokens": 3, "total_tokens": total}))
+    assert (told.usage.total, told.totals.unknown_attempts) == (4003, 0)
+    untold = ask(service({"total_input_tokens": 4000, "total_tokens": total}))
+    assert (untold.cost, untold.totals.unknown_attempts) == (None, 1)
+
+
 def test_the_cost_of_the_rows_that_tell_all_is_known_by_row() -> None:
     result = ask(service(WHOLE, ONLY_OUTPUT, WHOLE), 3, limits=Limits(concurrency=1))
     costs = result.frame["_extract"].struct.field("cost_usd").to_list()

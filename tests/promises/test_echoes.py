@@ -8,21 +8,37 @@ import os
 import sqlite3
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote, urlsplit
 
 import httpx
 import polars as pl
 import pytest
 from commands import in_process
+from scripted import reply, serving
 
-from extract import Client, ConfigError, Emulator, Extractor, OutputError, Retry, run, write_report
+from extract import (
+    ApiError,
+    AsyncClient,
+    Client,
+    ConfigError,
+    Emulator,
+    Extractor,
+    OutputError,
+    Request,
+    Retry,
+    Unreachable,
+    run,
+    write_report,
+)
 from extract.emulator import server
-from extract.interactions.secrets import struck_out
+from extract.interactions.secrets import holds_secret, struck_out
 from extract.io.sinks.open import open_sink
 from extract.testing import running_server
 
 KEY = "AIzaSy/D-fake_key-0123456789abcdefGHIJK"
 TOPIC = Extractor(["praise", "complaint"], "{text}")
+LONG = "why\n" * 100_000
 HOSTILE = "\x1b[31m\x1b]0;title\x07\x9b2J\u202egnp.exe"
 
 
@@ -85,11 +101,60 @@ def leaks(text: str) -> bool:
     return any(form in text for form in forms)
 
 
+@pytest.mark.parametrize("before", ["", "xxxxx"])
+async def test_a_key_that_comes_back_in_a_header_is_in_no_message(before: str) -> None:
+    packed = reply(b"{}", "200 OK", f"content-encoding: {before}{KEY}")
+    async with (
+        serving(lambda _: packed) as server,
+        AsyncClient(KEY, base_url=server.url, retry=Retry(failures=1)) as client,
+    ):
+        with pytest.raises(Unreachable) as caught:
+            await client.create(Request(model="m", input="hi"))
+    assert KEY[:9].lower() not in str(caught.value).lower()
+
+
+@pytest.mark.parametrize("name", ["x-goog-upload-status", "x-goog-upload-size-received"])
+def test_a_key_that_comes_back_in_a_header_of_an_upload_is_in_no_message(name: str) -> None:
+    def handle(request: httpx.Request) -> httpx.Response:
+        if request.headers.get("x-goog-upload-command") == "start":
+            return httpx.Response(200, json={}, headers={"x-goog-upload-url": str(request.url.join("?upload_id=1"))})
+        return httpx.Response(200, json={}, headers={"x-goog-upload-status": "active", name: KEY})
+
+    client = Client(KEY, transport=httpx.MockTransport(handle), retry=Retry(failures=2, first_wait=0.001))
+    with pytest.raises(ApiError) as caught:
+        client.files.upload(b"%PDF-1.4", mime_type="application/pdf")
+    assert KEY[:9].lower() not in f"{caught.value} {caught.value.reason}".lower()
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (400, {"error": {"code": LONG, "message": LONG}}),
+        (500, {"error": {"status": LONG, "message": LONG}}),
+        (200, {"status": LONG, "steps": []}),
+        (200, {"status": "failed", "steps": [], "errors": [{"code": LONG, "message": LONG}] * 9}),
+    ],
+    ids=["code", "status", "interaction", "failures"],
+)
+def test_what_a_service_calls_its_refusal_takes_one_line_in_a_row(status: int, body: dict[str, Any]) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(status, json=body))
+    client = Client("key", transport=transport, retry=Retry(failures=1))
+    (message,) = run(["a"], TOPIC, client=client, errors="null").errors["message"].to_list()
+    assert len(message) < 1_000
+    assert "\n" not in message
+
+
 def test_json_stays_json_and_other_words_stay() -> None:
     for echo in ESCAPINGS.values():
         body = struck_out(f'{{"a": "x {echo} y", "b": "\\u002d \\\\ %2D"}}'.encode(), KEY)
         assert json.loads(body) == {"a": "x [key] y", "b": "- \\ %2D"}
     assert struck_out(b"AIzaSy", KEY) == b"AIzaSy"
+
+
+@pytest.mark.parametrize("echo", ESCAPINGS.values(), ids=list(ESCAPINGS))
+def test_a_key_among_many_signs_is_found_too(echo: str) -> None:
+    assert holds_secret(b"%" * 200_000 + echo.encode() + b"%2D" * 1_000, KEY)
+    assert not holds_secret(b"%" * 200_000 + echo.encode()[:-1], KEY)
 
 
 def test_a_short_key_of_a_local_service_takes_no_words_from_answers() -> None:
@@ -270,6 +335,12 @@ def test_the_emulator_takes_no_posts_from_web_pages(monkeypatch: pytest.MonkeyPa
         assert not emulator.faults
         assert emulator.stats()["requests"] == 0
         for headers in ({}, {"Origin": url}, {"Host": "localhost"}, {"Host": "[::1]:80"}, {"Host": "emulator:8787"}):
+            assert posted(url, headers) == 200
+        for host in ("host.docker.internal:8787", "emulator.default.svc.cluster.local", "machine.local:80"):
+            assert posted(url, {"Host": host}) == 200
+        for host in ("evil.localhost.example", "local.example:80", "xinternal.evil"):
+            assert posted(url, {"Host": host}) == 403
+        for headers in ({}, {"Host": "app.localhost"}):
             assert posted(url, headers) == 200
 
 

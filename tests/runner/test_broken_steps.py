@@ -289,7 +289,7 @@ async def test_the_limiter_tells_its_waiters_what_went_wrong() -> None:
     assert (await behind).tokens == 1
 
 
-@pytest.mark.parametrize("failure", [StopIteration(), asyncio.CancelledError()])
+@pytest.mark.parametrize("failure", [StopIteration(), GeneratorExit(), asyncio.CancelledError()])
 async def test_what_no_future_can_hold_comes_back_from_a_thread_as_a_failure(failure: BaseException) -> None:
     def work() -> None:
         raise failure
@@ -352,7 +352,7 @@ async def test_one_value_that_the_cache_cannot_hold_does_not_take_the_others_wit
 
 
 @pytest.mark.parametrize("number", [2**63, 2**64, 2**40, -1, True, 1.5, 1e30, "7", None])
-@pytest.mark.parametrize("name", ["total_input_tokens", "total_output_tokens", "total_thought_tokens"])
+@pytest.mark.parametrize("name", ["total_input_tokens", "total_output_tokens", "total_thought_tokens", "total_tokens"])
 def test_a_count_that_cannot_be_is_an_unknown_one_and_no_run_hangs_on_it(
     name: str, number: Any, tmp_path: Path
 ) -> None:
@@ -369,6 +369,16 @@ def test_a_count_that_cannot_be_is_an_unknown_one_and_no_run_hangs_on_it(
     assert (result.totals.valid, result.stopped) == (30, None)
     again = run(rows(30), ECHO, **options)
     assert (again.totals.valid, again.totals.cached) == (30, 30)
+
+
+def test_a_sink_that_is_a_closed_generator_ends_the_run_in_one_line() -> None:
+    def fail(*_: Any) -> None:
+        raise GeneratorExit
+
+    client = Client("key", transport=Emulator(answers=echo).transport)
+    result = within_a_minute(lambda: run(rows(), ECHO, client=client, limits=LIMITS, **sink_of(write=fail)))
+    assert isinstance(result.stopped, OutputError)
+    assert "GeneratorExit" in str(result.stopped)
 
 
 class BrokenTable(FileTable):

@@ -14,13 +14,22 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system can
 SCRIPT = """
 import asyncio, multiprocessing, os, sys
 import polars as pl
-from extract import ConfigError, Emulator, Client, Extractor, extract_one, run, run_async
+from extract import ConfigError, Emulator, Client, Extractor, check_labels, compare, estimate, evaluate, extract_one
+from extract import lazy_run, open_source, run, run_async, write_report
 
 SORT = Extractor(["a", "b"], "{text}")
+FRAME = pl.DataFrame({"id": [1, 2], "text": ["x", "y"], "value": ["a", "b"]})
 CALLS = {
     "run": lambda client: run(["x"], SORT, client=client).totals.valid,
     "run_async": lambda client: asyncio.run(run_async(["x"], SORT, client=client)).totals.valid,
     "polars": lambda client: pl.DataFrame({"n": [1, 2]}).lazy().select(pl.col("n").sum()).collect().item(),
+    "open_source": lambda client: open_source("in.csv"),
+    "estimate": lambda client: estimate(FRAME, SORT),
+    "evaluate": lambda client: evaluate(FRAME, FRAME, on="id"),
+    "compare": lambda client: compare(FRAME, FRAME, on="id"),
+    "check_labels": lambda client: check_labels(FRAME, SORT, client=client),
+    "lazy_run": lambda client: lazy_run(pl.LazyFrame({"text": ["x"]}), SORT, client=client).collect(),
+    "write_report": lambda client: write_report("out.parquet", "report.html"),
     "extract_one": lambda client: int(extract_one({"text": "x"}, SORT, client=client).ok),
 }
 
@@ -56,7 +65,8 @@ def outputs(folder: Path, *steps: str) -> list[str]:
 
 
 def test_a_run_in_a_child_that_was_forked_after_a_run_says_spawn(tmp_path: Path) -> None:
-    calls = ["run", "run_async", "extract_one"]
+    calls = ["run", "run_async", "extract_one", "open_source", "estimate", "evaluate", "compare", "check_labels"]
+    calls += ["lazy_run", "write_report"]
     printed = outputs(tmp_path, "run", *(f"fork:{call}" for call in calls))
     assert printed == ["run 1", *(f"{call} True" for call in calls)]
 

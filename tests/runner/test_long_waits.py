@@ -94,6 +94,20 @@ def test_a_wait_within_the_patience_is_waited_for(status: int) -> None:
     assert (result.totals.valid, result.totals.retries) == (100, 1)
 
 
+NO_WAITS = [
+    *("Thu, 01 Jan 99999999999999999999 00:00:00 GMT", "Mon, 99999999999 Jan 2026 00:00:00 GMT"),
+    *("Mon, 01 Jan 2026 00:00:00 +99999999999999999999999", "-5", "nan", "soon", "1e309", "Jan 1"),
+]
+
+
+@pytest.mark.parametrize("named", NO_WAITS)
+@pytest.mark.parametrize("status", [429, 503])
+def test_what_names_no_wait_is_a_refusal_like_any_other(status: int, named: str) -> None:
+    refusing = Refusing(Emulator(answers=echo), status, {"retry-after": named}, once=True)
+    result = run(rows(), ECHO, client=AsyncClient("key", transport=refusing), limits=QUICK)
+    assert (result.totals.valid, result.totals.retries, result.stopped) == (100, 1, None)
+
+
 @pytest.mark.parametrize("status", STATUSES)
 def test_the_same_rule_holds_on_the_flex_tier(status: int) -> None:
     emulator = Emulator(answers=echo, keep_requests=False)

@@ -53,12 +53,15 @@ def ran_out(seconds: float) -> AnswerTimeout:
     )
 
 
-async def in_time(seconds: float, exchange: Coroutine[Any, Any, T]) -> T:
-    """Return what an exchange returns. Raises AnswerTimeout where it is not over after `seconds`."""
+async def in_time(seconds: float, exchange: Callable[[asyncio.Timeout], Coroutine[Any, Any, T]]) -> T:
+    """Return what an exchange returns. Raises AnswerTimeout where it is not over after `seconds`.
+
+    The exchange gets the timer, to stop it while it waits for the room that others take.
+    """
     timer = asyncio.timeout(seconds if math.isfinite(seconds) else None)
     try:
         async with timer:
-            return await exchange
+            return await exchange(timer)
     except TimeoutError:
         if timer.expired():
             raise ran_out(seconds) from None
@@ -113,7 +116,8 @@ def _unpacker_for(headers: Mapping[str, str]) -> _Unpacker | None:
     if coding is None or (coding := coding.strip().lower()) in ("identity", ""):
         return None
     if coding not in _CODINGS:
-        raise ValueError(f"an answer compressed as {coding[:40]!r}, which was not requested")
+        # Not which: a service may echo the key there, and lower-case or cut it would not be recognised.
+        raise ValueError("an answer compressed in a way that was not requested")
     return _Unpacker()
 
 
@@ -254,9 +258,17 @@ class Body:
 
 
 async def read_async(
-    status: int, headers: Mapping[str, str], chunks: AsyncIterator[bytes], max_bytes: int, allowance: Allowance
+    status: int,
+    headers: Mapping[str, str],
+    chunks: AsyncIterator[bytes],
+    max_bytes: int,
+    allowance: Allowance,
+    timer: asyncio.Timeout | None = None,
 ) -> Reply:
-    """Return the reply whose bytes come from `chunks`, as they are on the wire. AnswerError for one too large."""
+    """Return the reply whose bytes come from `chunks`, as they are on the wire. AnswerError for one too large.
+
+    The `timer` stands still while other answers take all the room: the service is not slow then.
+    """
     room = asyncio.Event()
     body, wire = Body(allowance, room.clear, room.set), 0
     try:
@@ -266,11 +278,24 @@ async def read_async(
             body.too_large = wire > max_bytes
             body.feed(chunk)
             while body.paused:
-                await room.wait()
+                await _outside(timer, room)
                 body.unpack()
         return _reply(status, headers, body, max_bytes)
     finally:
         body.end()
+
+
+async def _outside(timer: asyncio.Timeout | None, room: asyncio.Event) -> None:
+    """Wait for `room` while the timer stands still."""
+    end = None if timer is None else timer.when()
+    if timer is None or end is None:
+        await room.wait()
+        return
+    loop = asyncio.get_running_loop()
+    left = end - loop.time()
+    timer.reschedule(None)
+    await room.wait()
+    timer.reschedule(loop.time() + left)
 
 
 def read(

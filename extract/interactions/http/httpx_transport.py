@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import httpx
@@ -99,12 +101,12 @@ class AsyncHttpxTransport:
 
     async def send(self, call: Call) -> Reply:
         """Send a call once."""
-        return await in_time(self._wire.bounds(call).seconds, self._exchange(call))
+        return await in_time(self._wire.bounds(call).seconds, partial(self._exchange, call))
 
-    async def _exchange(self, call: Call) -> Reply:
+    async def _exchange(self, call: Call, timer: asyncio.Timeout) -> Reply:
         response = await self._open(call)
         try:
-            return await self._read(response, call)
+            return await self._read(response, call, timer)
         finally:
             await response.aclose()
 
@@ -120,9 +122,9 @@ class AsyncHttpxTransport:
         request = self._client.build_request(**self._wire.httpx_call(call))
         return await self._client.send(request, stream=True, follow_redirects=False)
 
-    async def _read(self, response: httpx.Response, call: Call) -> Reply:
+    async def _read(self, response: httpx.Response, call: Call, timer: asyncio.Timeout | None = None) -> Reply:
         chunks, size = _wire_bytes_async(response), self._wire.bounds(call).size
-        return await read_async(response.status_code, _headers(response), chunks, size, self._allowance)
+        return await read_async(response.status_code, _headers(response), chunks, size, self._allowance, timer)
 
     async def aclose(self) -> None:
         await self._client.aclose()

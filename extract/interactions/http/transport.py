@@ -8,6 +8,7 @@ others, and everything where there is a proxy, through aiohttp.
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass
@@ -81,16 +82,16 @@ class DirectTransport:
             if self._proxy is None:
                 head = (self._heads.get(call.path) or self._head(call.path)) + b"%d\r\n\r\n" % len(call.body)
                 return await connections.send(head, call.body, self._bounds(call))
-        return await in_time(self._bounds(call).seconds, self._exchange(call))
+        return await in_time(self._bounds(call).seconds, partial(self._exchange, call))
 
-    async def _exchange(self, call: Call) -> Reply:
+    async def _exchange(self, call: Call, timer: asyncio.Timeout) -> Reply:
         async with self._request(call) as response:
-            return await self._read(response, call)
+            return await self._read(response, call, timer)
 
-    async def _read(self, response: aiohttp.ClientResponse, call: Call) -> Reply:
+    async def _read(self, response: aiohttp.ClientResponse, call: Call, timer: asyncio.Timeout | None = None) -> Reply:
         chunks = response.content.iter_any().__aiter__()
         size = self._bounds(call).size
-        return await read_async(response.status, response.headers, chunks, size, self._allowance)
+        return await read_async(response.status, response.headers, chunks, size, self._allowance, timer)
 
     async def stream(self, call: Call) -> Incoming:
         """Send a call once and return as soon as its reply begins; raises what the transport raises."""

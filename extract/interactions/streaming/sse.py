@@ -41,8 +41,12 @@ class SseParser:
         self._data: list[bytes] = []
         self._data_bytes = 0
         self._name = self._id = ""
-        self.stray = b""
+        self._stray = bytearray()  # it may come in a million lines: adding to bytes would copy them all each time
         self._straying = False
+
+    @property
+    def stray(self) -> bytes:
+        return bytes(self._stray)
 
     def feed(self, chunk: bytes) -> Iterator[Frame]:
         """Yield the frames that these bytes complete."""
@@ -98,10 +102,10 @@ class SseParser:
         if line.startswith(_FIELDS):  # no line of JSON begins so
             self._straying = False
         elif not self._straying and line[:1] in (b"[", b"{") and not self._data:
-            self._straying, self.stray = True, b""
+            self._straying, self._stray = True, bytearray()
         if self._straying:
-            if len(self.stray) < _MAX_STRAY:
-                self.stray += line + b"\n"
+            if len(self._stray) < _MAX_STRAY:
+                self._stray += line + b"\n"
             return None
         name, _, value = line.partition(b":")
         value = value.removeprefix(b" ")

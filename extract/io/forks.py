@@ -13,7 +13,7 @@ from pathlib import Path
 
 from extract.errors import ConfigError
 
-__all__ = ["note_run"]
+__all__ = ["check_fork", "note_run"]
 
 _POLARS_THREAD = re.compile(r"polars-\d")
 
@@ -50,9 +50,14 @@ if hasattr(os, "register_at_fork"):
 
 def note_run() -> None:
     """Note that a run begins in this process. ConfigError where that would hang."""
+    check_fork()
+    _process.has_run = True
+
+
+def check_fork() -> None:
+    """Raise ConfigError in a process in which Polars would wait for ever."""
     if _process.is_stuck:
         raise ConfigError(
             "this process was forked after a run, or after Polars had computed: that takes threads, which a fork does "
             "not copy; start processes with multiprocessing.get_context('spawn'), or fork before that"
         )
-    _process.has_run = True
