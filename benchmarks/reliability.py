@@ -1,6 +1,6 @@
 """What a run does when things go wrong, measured offline over a loopback socket.
 
-    python benchmarks/reliability.py [matrix kills quota budget duplicates memory interrupts bodies] [--quick]
+    python benchmarks/reliability.py [matrix kills quota budget duplicates memory interrupts bodies processes] [--quick]
 
 Each part prints what it measured beside its bar; the exit status is 1 where a bar was missed.
 """
@@ -18,8 +18,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -28,12 +27,13 @@ import checkout  # noqa: F401 - before extract: the checkout's, not an installed
 import polars as pl
 from hostile_bodies import BODIES, QUICK_BODIES, asked_for
 from pipeline_for_benchmarks import extractor
+from shared_cache import shared_cache
 from workload import TOPICS, messages
+from workplace import command, truth, truth_of, workplace
 
 from extract import Client, Emulator, Extractor, Limits, Retry, estimate, open_source, run
 from extract.testing import running_server
 
-PIPELINE = Path(__file__).with_name("pipeline_for_benchmarks.py").read_text()
 # Each fault of the matrix, and the code of a row for which it came again and again.
 CODES = {
     "500": "overloaded",
@@ -57,41 +57,6 @@ def tell(what: str, figure: object, bar: str, *, ok: bool) -> None:
     print(f"{'ok  ' if ok else 'MISS'}  {what:<58} {figure!s:>28}   bar: {bar}", flush=True)
     if not ok:
         missed.append(what)
-
-
-def truth_of(body: dict[str, Any]) -> str:
-    number = int(str(body["input"][0]["content"][0]["text"]).split("message ")[1].split(":")[0])
-    return json.dumps({"topic": TOPICS[number % 4], "score": number % 11})
-
-
-def truth(count: int) -> list[tuple[int, str, int]]:
-    return [(n, TOPICS[n % 4], n % 11) for n in range(count)]
-
-
-def command(url: str, *more: str) -> list[str]:
-    words = [
-        "run",
-        "pipeline.py",
-        "in.parquet",
-        "-o",
-        "out.parquet",
-        "--base-url",
-        url,
-        "--id",
-        "id",
-        "--json",
-        "--quiet",
-    ]
-    return [sys.executable, "-m", "extract", *words, *more]
-
-
-@contextmanager
-def workplace(count: int) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "pipeline.py").write_text(PIPELINE)
-        messages(count).write_parquet(folder / "in.parquet")
-        yield folder
 
 
 def whole(url: str, folder: Path, *more: str) -> tuple[int, dict[str, Any]]:
@@ -361,8 +326,27 @@ def bodies(quick: bool) -> None:
         tell(body.name, figure, f"< 400 MB, {body.requests} requests, {body.code}", ok=fine)
 
 
+def processes(quick: bool) -> None:
+    """Four processes on one cache: each answer is paid for once, also where one is killed or stopped in the middle."""
+    count, number, slots = (600, 4, 8) if quick else (4_000, 4, 32)
+    # One that was stopped still sends what it had made ready, and others have asked for meanwhile.
+    variants = (
+        ("all go on", None, 0),
+        ("one is killed", signal.SIGKILL, slots),
+        ("one is stopped", signal.SIGSTOP, 2 * slots),
+    )
+    for name, order, most in variants:
+        answered: Counter[str] = Counter()
+        seen = shared_cache(count, number, slots, order, answered)
+        again = answered.total() - len(answered)
+        figure = f"{again} of {len(answered):,} in {seen['seconds']:.0f} s"
+        tell(f"{number} processes, {name}: answers paid twice", figure, f"<= {most}", ok=again <= most)
+        fine = seen["status"] == seen["expected"] and seen["whole"]
+        tell("  exit statuses; tables are whole, no lock is left", seen["status"], str(seen["expected"]), ok=fine)
+
+
 PARTS: dict[str, Callable[[bool], None]] = {
-    part.__name__: part for part in (matrix, kills, quota, budget, duplicates, memory, interrupts, bodies)
+    part.__name__: part for part in (matrix, kills, quota, budget, duplicates, memory, interrupts, bodies, processes)
 }
 
 
