@@ -14,6 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Lock
@@ -23,7 +24,19 @@ import httpx
 import polars as pl
 import pytest
 
-from extract import AsyncClient, Client, Emulator, Extractor, Limits, OutputError, ResponseCache, Run, run, run_async
+from extract import (
+    AsyncClient,
+    Client,
+    ConfigError,
+    Emulator,
+    Extractor,
+    Limits,
+    OutputError,
+    ResponseCache,
+    Run,
+    run,
+    run_async,
+)
 from extract.io import exclusive, locks
 from extract.io.exclusive import Exclusive
 from extract.testing import running_server
@@ -203,6 +216,30 @@ def test_two_runs_of_one_program_with_a_cache_each_on_one_file_ask_once(tmp_path
     assert [result.totals.valid for result in asyncio.run(both(*runs))] == [200] * 3
     assert emulator.stats()["requests"] == 200
     assert [path.name for path in tmp_path.iterdir()] == ["c"]
+
+
+def test_runs_with_one_slot_each_never_wait_for_each_other(tmp_path: Path) -> None:
+    emulator = Emulator(answers=lambda _: {"value": "a"}, latency=0.01)
+    client, limits = Client("a-key", transport=emulator.transport), Limits(concurrency=1)
+    rows = [f"row {n}" for n in range(20)]
+    runs = [
+        run_async(order, SORT, client=client, cache=tmp_path / "c", limits=limits, samples=2)
+        for order in (rows, rows[::-1], rows[10:] + rows[:10])
+    ]
+    assert [result.totals.valid for result in asyncio.run(both(*runs))] == [20] * 3
+    assert emulator.stats()["requests"] == 40
+
+
+def test_a_cache_object_in_two_threads_at_once_is_refused_in_one_line(tmp_path: Path) -> None:
+    emulator = Emulator(answers=lambda _: {"value": "a"}, latency=0.5)
+    client = Client("a-key", transport=emulator.transport)
+    with ResponseCache(tmp_path / "c") as cache, ThreadPoolExecutor() as threads:
+        first = threads.submit(run, ["one"], SORT, client=client, cache=cache)
+        while not emulator.stats()["requests"]:
+            time.sleep(0.01)
+        with pytest.raises(ConfigError, match="give each run the path"):
+            run(["two"], SORT, client=client, cache=cache)
+        assert first.result().totals.valid == 1
 
 
 def test_a_run_that_waits_for_anothers_answers_is_interrupted_at_once(tmp_path: Path) -> None:

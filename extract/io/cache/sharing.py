@@ -8,7 +8,7 @@ from contextlib import ExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any
 
-from extract.errors import ORDERS, ExtractError, unforeseen
+from extract.errors import ORDERS, ConfigError, ExtractError, unforeseen
 from extract.io.cache.claims import Claims
 from extract.io.exclusive import Exclusive
 from extract.io.locks import LocksUnavailable
@@ -54,8 +54,10 @@ class Sharing:
     async def joined(self) -> AsyncIterator[None]:
         """Use the cache while the context lasts, together with other processes and other runs of this event loop.
 
-        OutputError where that cannot be.
+        OutputError where that cannot be, ConfigError where runs of another event loop use this very object.
         """
+        if self._entry is not None and self._entry.get_loop() is not asyncio.get_running_loop():
+            raise ConfigError("a ResponseCache is for one thread at a time: give each run the path of the cache")
         self._users += 1
         try:
             if self._entry is None:
