@@ -23,6 +23,7 @@ from typing import Any
 import httpx
 import polars as pl
 import pytest
+from commands import in_process
 
 from extract import (
     AsyncClient,
@@ -81,7 +82,7 @@ class Service:
 @pytest.fixture
 def service() -> Iterator[Service]:
     this = Service()
-    emulator = Emulator(answers=this.answer, latency=0.3, keep_requests=False)
+    emulator = Emulator(answers=this.answer, latency=0.2, keep_requests=False)
     with running_server(emulator) as this.url:
         yield this
 
@@ -144,7 +145,9 @@ def test_the_answers_of_a_killed_process_are_asked_for_at_once(service: Service,
     assert time.monotonic() - began < 20
 
 
-def test_a_rerun_takes_up_at_once_what_a_killed_process_has_left(service: Service, start: Start) -> None:
+def test_a_rerun_takes_up_at_once_what_a_killed_process_has_left(
+    service: Service, start: Start, tmp_path: Path
+) -> None:
     first = start(40, "out.parquet")
     service.until(12)
     first.kill()
@@ -152,6 +155,7 @@ def test_a_rerun_takes_up_at_once_what_a_killed_process_has_left(service: Servic
     status, counts, err = ended(start(40, "out.parquet"))
     assert (status, counts["valid"], err) == (0, 40, "")
     assert again(service) <= 8
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["answers.cache", "out.parquet"]
 
 
 def test_a_stopped_process_is_waited_for_so_long_and_no_longer(service: Service, start: Start, tmp_path: Path) -> None:
@@ -279,6 +283,23 @@ def test_a_second_run_at_one_output_is_refused_before_anything_is_paid(
     assert (status, counts["valid"], service.asked["other"]) == (0, 40, 0)
     assert pl.read_parquet(tmp_path / "out.parquet").height == 40
     assert sorted(path.name for path in tmp_path.iterdir()) == ["answers.cache", "out.parquet"]
+
+
+def test_the_command_line_refuses_a_second_run_in_one_line_and_exits_with_1(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    extract = in_process(monkeypatch, capfd)
+    extract("init", "classify")
+    Path("in.csv").write_text("text\nI love it\n", encoding="utf-8")
+    words = ("run", "classify.py", "in.csv", "-o", "out.csv", "--offline", "--quiet")
+    with Exclusive(Path("out.csv"), "the output") as name:
+        name.take()
+        refused = extract(*words)
+    assert (refused.returncode, refused.stderr.count("\n")) == (1, 1)
+    assert f"(process {os.getpid()} on {socket.gethostname()}, for " in refused.stderr
+    assert "--wait" in refused.stderr
+    assert extract(*words, "--wait").returncode == 0
 
 
 def test_wait_begins_once_the_output_is_free(service: Service, start: Start, tmp_path: Path, caplog: Any) -> None:
