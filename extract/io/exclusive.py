@@ -17,6 +17,7 @@ __all__ = ["Exclusive", "check_hosts", "lock_path"]
 
 _log = logging.getLogger("extract.io")
 
+_warned: set[tuple[str, Path]] = set()
 _EVERY = 0.2  # seconds between two looks at a name that somebody else holds
 
 
@@ -36,7 +37,6 @@ class Exclusive:
     def __init__(self, path: Path, what: str, *, hint: str = "") -> None:
         self.path, self._what, self._hint = path, what, hint
         self._file: LockFile | None = None
-        self._is_reported = False
 
     def take(self) -> None:
         """Take the name. OutputError with process, machine and age where another one holds it."""
@@ -96,32 +96,32 @@ class Exclusive:
         try:
             if not file.try_lock(0):
                 return file.read(0) or "it has just begun"
-            self._is_reported = check_hosts(file, self.path, self._what, reported=self._is_reported)
+            check_hosts(file, self.path, self._what)
         except LocksUnavailable:
-            if not self._is_reported:
-                self._is_reported = True
-                _log.warning("no locks work where %s lies: a second run with it is refused", self.path)
+            _warn_once(self.path, "no locks work where %s lies: a second run with this output or cache is refused")
             if (holder := file.read(0)) is not None and holder.is_alive:
                 return f"{holder}; if it has ended, delete {file.path}"
         return None
 
 
-def check_hosts(file: LockFile, path: Path, what: str, *, reported: bool = False) -> bool:
-    """Refuse, on a network file system, what another machine uses: no lock and no database is safe between two.
-
-    Returns whether the run has said that it lies on one.
-    """
+def check_hosts(file: LockFile, path: Path, what: str) -> None:
+    """Refuse, on a network file system, what another machine uses: no lock and no database is safe between two."""
     if (kind := network_disk(path)) is None:
-        return reported
+        return
     for number in range(file.records):
         if (holder := file.read(number)) is not None and holder.is_elsewhere:
             message = (
                 f"{what} {path} lies on a network file system ({kind}) and is used from another machine ({holder})"
             )
             raise OutputError(f"{message}; if that run has ended, delete {file.path}")
-    if not reported:
-        _log.warning("%s lies on a network file system (%s): runs of other machines with it are refused", path, kind)
-    return True
+    _warn_once(path, f"%s lies on a network file system ({kind}): runs of other machines with it are refused")
+
+
+def _warn_once(path: Path, message: str) -> None:
+    """Say something about the folder of a path, once for its output and cache and all runs of this process."""
+    if (warning := (message, path.parent.absolute())) not in _warned:
+        _warned.add(warning)
+        _log.warning(message, path)
 
 
 @contextmanager

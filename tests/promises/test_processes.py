@@ -366,11 +366,10 @@ def test_on_a_network_file_system_another_machine_is_refused(
     named: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: Any
 ) -> None:
     monkeypatch.setattr(exclusive, "network_disk", lambda _: "nfs4")
-    path = tmp_path / "t.csv"
-    options: dict[str, Any] = {named: path}
+    options: dict[str, Any] = {"cache": tmp_path / "t.cache", "output": tmp_path / "t.csv", "overwrite": True}
     assert run(["one"], SORT, offline=True, **options).totals.rows == 1
     assert ["network file system (nfs4)" in line for line in caplog.messages] == [True]
-    record(tmp_path / "t.csv.lock")
+    record(tmp_path / f"{options[named].name}.lock")
     with pytest.raises(OutputError, match=r"used from another machine \(process 7 on elsewhere, for 5 min.*delete"):
         run(["two"], SORT, offline=True, **options)
 
