@@ -84,8 +84,13 @@ class Holder:
             return True  # somebody else's
         return True
 
+    @property
+    def name(self) -> str:
+        """The process and its machine, in words."""
+        return f"process {self.pid} on {self.host}"
+
     def __str__(self) -> str:
-        return f"process {self.pid} on {self.host}, for {_age(max(0.0, time.time() - self.since))}"
+        return f"{self.name}, for {_age(max(0.0, time.time() - self.since))}"
 
 
 def _age(seconds: float) -> str:

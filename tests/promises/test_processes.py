@@ -165,7 +165,7 @@ def test_a_stopped_process_is_waited_for_so_long_and_no_longer(service: Service,
     status, counts, err = ended(second)
     assert (status, counts["valid"]) == (0, 40)
     assert err.count("\n") == 1
-    assert f"is stopped (process {first.pid} on {socket.gethostname()}" in err
+    assert f"is stopped (process {first.pid} on {socket.gethostname()}):" in err
     first.send_signal(signal.SIGCONT)
     status, counts, _ = ended(first)
     assert (status, counts["valid"]) == (0, 40)

@@ -180,12 +180,12 @@ class Claims:
         return self._looks - since >= MAX_SILENT
 
     def _tell_stopped(self, slot: int) -> None:
-        if slot not in self._reported:
-            self._reported.add(slot)
-            holder = self._file.read(slot) or "of an unknown number"
-            _log.warning(
-                "a run with %s is stopped (%s): this one asks for what that has in flight", self._cache, holder
-            )
+        if slot in self._reported:
+            return
+        self._reported.add(slot)
+        holder = self._file.read(slot)
+        name = "one that has just begun" if holder is None else holder.name
+        _log.warning("a run with %s is stopped (%s): this one asks for what that has in flight", self._cache, name)
 
     def _refuse_whole(self) -> None:
         locked = self._file.other(_GATE, _MAX_PROCESSES)
