@@ -1,6 +1,8 @@
 """What a run does when things go wrong, measured offline over a loopback socket.
 
-    python benchmarks/reliability.py [matrix kills quota budget duplicates memory interrupts bodies damage] [--quick]
+    python benchmarks/reliability.py [PART ...] [--quick]
+
+Parts: matrix kills quota budget duplicates memory interrupts bodies damage processes.
 
 Each part prints what it measured beside its bar; the exit status is 1 where a bar was missed.
 """
@@ -18,8 +20,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,13 @@ import polars as pl
 from damaged_caches import after_damage, flipped
 from hostile_bodies import BODIES, QUICK_BODIES, asked_for
 from pipeline_for_benchmarks import extractor
+from shared_cache import shared_cache
 from workload import TOPICS, messages
+from workplace import command, truth, truth_of, workplace
 
 from extract import Client, Emulator, Extractor, Limits, Retry, estimate, open_source, run
 from extract.testing import running_server
 
-PIPELINE = Path(__file__).with_name("pipeline_for_benchmarks.py").read_text()
 # Each fault of the matrix, and the code of a row for which it came again and again.
 CODES = {
     "500": "overloaded",
@@ -58,41 +60,6 @@ def tell(what: str, figure: object, bar: str, *, ok: bool) -> None:
     print(f"{'ok  ' if ok else 'MISS'}  {what:<58} {figure!s:>28}   bar: {bar}", flush=True)
     if not ok:
         missed.append(what)
-
-
-def truth_of(body: dict[str, Any]) -> str:
-    number = int(str(body["input"][0]["content"][0]["text"]).split("message ")[1].split(":")[0])
-    return json.dumps({"topic": TOPICS[number % 4], "score": number % 11})
-
-
-def truth(count: int) -> list[tuple[int, str, int]]:
-    return [(n, TOPICS[n % 4], n % 11) for n in range(count)]
-
-
-def command(url: str, *more: str) -> list[str]:
-    words = [
-        "run",
-        "pipeline.py",
-        "in.parquet",
-        "-o",
-        "out.parquet",
-        "--base-url",
-        url,
-        "--id",
-        "id",
-        "--json",
-        "--quiet",
-    ]
-    return [sys.executable, "-m", "extract", *words, *more]
-
-
-@contextmanager
-def workplace(count: int) -> Iterator[Path]:
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "pipeline.py").write_text(PIPELINE)
-        messages(count).write_parquet(folder / "in.parquet")
-        yield folder
 
 
 def whole(url: str, folder: Path, *more: str) -> tuple[int, dict[str, Any]]:
@@ -385,9 +352,27 @@ def damage(quick: bool) -> None:
     tell("  files set aside, rows asked again", f"{seen['set aside']}, {share:.1%}", "< 50 %", ok=share < 0.5)
 
 
-PARTS: dict[str, Callable[[bool], None]] = {
-    part.__name__: part for part in (matrix, kills, quota, budget, duplicates, memory, interrupts, bodies, damage)
-}
+def processes(quick: bool) -> None:
+    """Four processes on one cache: each answer is paid for once, also where one is killed or stopped in the middle."""
+    count, number, slots = (600, 4, 8) if quick else (4_000, 4, 32)
+    # One that was stopped still sends what it had made ready, and others have asked for meanwhile.
+    variants = (
+        ("all go on", None, 0),
+        ("one is killed", signal.SIGKILL, slots),
+        ("one is stopped", signal.SIGSTOP, 2 * slots),
+    )
+    for name, order, most in variants:
+        answered: Counter[str] = Counter()
+        seen = shared_cache(count, number, slots, order, answered)
+        again = answered.total() - len(answered)
+        figure = f"{again} of {len(answered):,} in {seen['seconds']:.0f} s"
+        tell(f"{number} processes, {name}: answers paid twice", figure, f"<= {most}", ok=again <= most)
+        fine = seen["status"] == seen["expected"] and seen["whole"]
+        tell("  exit statuses; tables are whole, no lock is left", seen["status"], str(seen["expected"]), ok=fine)
+
+
+_ALL = (matrix, kills, quota, budget, duplicates, memory, interrupts, bodies, damage, processes)
+PARTS: dict[str, Callable[[bool], None]] = {part.__name__: part for part in _ALL}
 
 
 def main() -> int:

@@ -138,6 +138,7 @@ def run(
     csv_safe: Annotated[
         bool, typer.Option("--csv-safe", help="Quote texts in a .csv that a spreadsheet would run as formulas.")
     ] = False,
+    wait: Annotated[bool, typer.Option("--wait", help="Wait while another run writes OUTPUT, then begin.")] = False,
     engine: Annotated[
         Literal["local", "ray"], typer.Option(help="ray: on a Ray cluster, from Parquet files (docs/cluster.md).")
     ] = "local",

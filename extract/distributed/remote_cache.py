@@ -12,6 +12,7 @@ from extract.distributed.actors import CachedAnswer, as_extract_error
 from extract.errors import ORDERS, ExtractError, OutputError, unforeseen
 from extract.interactions.interaction import Interaction
 from extract.interactions.usage import Attempt
+from extract.io.cache.sharing import Sharing
 
 __all__ = ["RemoteAnswerStore"]
 
@@ -25,6 +26,7 @@ class RemoteAnswerStore:
 
     def __init__(self, worker: str, cache: Any, rungs: dict[bytes, int]) -> None:
         self.flying: dict[bytes, asyncio.Future[Interaction]] = {}
+        self.sharing: Sharing | None = None  # one keeper has the cache, and it has it to itself
         self._worker, self._cache, self._rungs = worker, cache, rungs
         self._ahead: dict[bytes, bytes | None] = {}
         self._lookups: list[set[bytes]] = []

@@ -20,13 +20,14 @@ from extract.errors import ConfigError
 from extract.extractor.extractor import Extractor
 from extract.extractor.plan import compile_extractor
 from extract.interactions.client import Client
+from extract.io.cache.sharing import whole_cache
 from extract.io.sources import input_folder
 from extract.results.columns import output_schema
 from extract.results.ending import Opened, finish
 from extract.results.manifest import manifest_of
 from extract.results.progress import Progress
 from extract.results.run import Run
-from extract.runner.assembly import open_target
+from extract.runner.assembly import held_output_here, open_target
 from extract.runner.options import OutputTarget, RunOptions
 from extract.runner.sync import on_signals
 
@@ -49,6 +50,20 @@ def run_on_ray(
     """
     if target.path is None:
         raise ConfigError("--engine ray needs a file for the rows: -o OUTPUT.parquet")
+    with held_output_here(target):
+        return _run_on_ray(data, extractor, options, target=target, client=client, spec=spec, on_event=on_event)
+
+
+def _run_on_ray(
+    data: str,
+    extractor: Extractor,
+    options: RunOptions,
+    *,
+    target: OutputTarget,
+    client: Client,
+    spec: ClusterSpec,
+    on_event: Callable[[Progress], None] | None,
+) -> Run:
     paths = parquet_files(data)
     input_schema = parquet_schema(paths)
     plan = compile_extractor(extractor, client.endpoint, service_tier=options.service_tier).fitted(list(input_schema))
@@ -82,7 +97,7 @@ def run_on_ray(
         )
         sink.open(schema, manifest)
         try:
-            with on_signals(collector.interrupter(job.actors)):
+            with whole_cache(path), on_signals(collector.interrupter(job.actors)):
                 dataset = _dataset(paths, options.limit, job, _useful_workers(spec.workers, collector.height))
                 collector.collect(dataset, job.actors)
             result = finish(opened, collector.ending(job))

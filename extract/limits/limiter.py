@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import NamedTuple
 
@@ -139,13 +139,21 @@ class Limiter:
         """
         if self._closed.done():
             raise NotRun("the run was stopped")
+        await self._sleep((self._closed,), seconds)
+
+    async def sleep_until(self, done: asyncio.Future[None]) -> None:
+        """Wait for a future in the same way, and raise what it fails with."""
+        await self._sleep((self._closed, done), None)
+        done.result()
+
+    async def _sleep(self, ends: Iterable[asyncio.Future[None]], seconds: float | None) -> None:
         self.asleep += 1
         self.slept.set()
         try:
-            done, _ = await asyncio.wait((self._closed,), timeout=seconds)
+            await asyncio.wait(ends, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self.asleep -= 1
-        if done:
+        if self._closed.done():
             raise NotRun("the run was stopped")
 
     def is_closed(self) -> bool:

@@ -12,6 +12,7 @@ from extract.errors import ORDERS, ExtractError, OutputError, Unreachable, unfor
 from extract.interactions.dialects import decode, encode
 from extract.interactions.interaction import Interaction
 from extract.io.cache.answer_store import AnswerStore
+from extract.io.cache.sharing import Sharing
 from extract.runner.fallbacks import SchemaLadder
 from extract.runner.request import Send, SendMode
 from extract.runner.state import RunState
@@ -37,13 +38,16 @@ class Answers:
     rejected: set[bytes] = field(default_factory=set)
     _flying: dict[bytes, asyncio.Future[Interaction]] = field(default_factory=dict, init=False)
 
+    _sharing: Sharing | None = field(default=None, init=False)
+
     def __post_init__(self) -> None:
         if self.store is not None:
-            self._flying = self.store.flying
+            self._flying, self._sharing = self.store.flying, self.store.sharing
 
     async def prefetch(self, keys: Sequence[bytes]) -> None:
         """Look up together what `get` will be called with soon."""
-        if self.store is not None and keys:
+        # Where others store answers meanwhile, each is looked up when its turn comes.
+        if self.store is not None and keys and not (self._sharing and self._sharing.active):
             with suppress(OutputError):  # the lookup of a single record reports it, and ends the run in good order
                 await self.store.prefetch(keys)
 
@@ -79,16 +83,14 @@ class Answers:
 
     async def _lead(self, key: bytes, turns: Sequence[Turn], mode: SendMode, trace: RecordTrace) -> Interaction:
         """Send on behalf of all records that need this very request."""
-        if mode.kind == "repair" and mode.limit is None:  # a larger limit is one more try of the same
-            trace.repairs += 1
         flying = self._flying[key] = asyncio.get_running_loop().create_future()
+        sharing = self._sharing
         try:
-            try:
-                interaction = await self.send(turns, mode, trace)
-                await self._keep(key, interaction)  # before anybody judges it: it is paid for
-            finally:
-                self.release(trace)  # only now: a kill loses no more answers than there are slots
-            await asyncio.sleep(0)  # who got the slot sends first; this answer is looked into while that one waits
+            interaction: Interaction | None = None
+            if sharing is not None and sharing.active:
+                interaction = await self._claimed(sharing, key, trace)
+            if interaction is None:
+                interaction = await self._sent(key, turns, mode, trace)
         except ENDS_RUN:
             flying.cancel()  # the end of this run is none for a record of another
             raise
@@ -101,7 +103,32 @@ class Answers:
             raise
         finally:
             del self._flying[key]
+            if sharing is not None and sharing.active:
+                sharing.release(key)
         flying.set_result(interaction)
+        return interaction
+
+    async def _claimed(self, sharing: Sharing, key: bytes, trace: RecordTrace) -> Interaction | None:
+        """Claim a request among the processes that share the store, or return what one of them has stored meanwhile.
+
+        While another one asks, this record waits without a slot. Where that one fails or dies, this one asks.
+        """
+        if (claimed := sharing.claim(key)) is not None:
+            await self.state.limiter.sleep_until(claimed)
+        if (stored := await self.stored(key)) is not None:
+            trace.joined = True
+        return stored
+
+    async def _sent(self, key: bytes, turns: Sequence[Turn], mode: SendMode, trace: RecordTrace) -> Interaction:
+        """Send a request and store its answer."""
+        if mode.kind == "repair" and mode.limit is None:  # a larger limit is one more try of the same
+            trace.repairs += 1
+        try:
+            interaction = await self.send(turns, mode, trace)
+            await self._keep(key, interaction)  # before anybody judges it: it is paid for
+        finally:
+            self.release(trace)  # only now: a kill loses no more answers than there are slots
+        await asyncio.sleep(0)  # who got the slot sends first; this answer is looked into while that one waits
         return interaction
 
     async def _keep(self, key: bytes, interaction: Interaction) -> None:

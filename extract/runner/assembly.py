@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from extract.extractor.plan import CompiledExtractor
 from extract.interactions.client import AsyncClient
 from extract.io.cache.answer_store import AnswerStore
 from extract.io.cache.uploaded_files import FileTable
+from extract.io.exclusive import Exclusive
 from extract.io.sinks.base import Sink
 from extract.io.sinks.frame import FrameSink
 from extract.io.sinks.open import check_output, open_sink
@@ -27,13 +30,47 @@ from extract.runner.parts import RunParts, assemble
 from extract.runner.scheduler import Scheduler
 from extract.runner.service import OFFLINE
 
-__all__ = ["check_extractor", "check_terms", "ending_of", "make_parts", "open_target"]
+__all__ = [
+    "check_extractor",
+    "check_terms",
+    "ending_of",
+    "held_output",
+    "held_output_here",
+    "make_parts",
+    "open_target",
+]
 
 
 def check_extractor(extractor: Any) -> None:
     """Raise ConfigError where the second argument of `run` is not an Extractor."""
     if not isinstance(extractor, Extractor):
         raise ConfigError(f"run(data, extractor): the second is an Extractor, not {type(extractor).__name__}")
+
+
+@asynccontextmanager
+async def held_output(target: OutputTarget) -> AsyncIterator[None]:
+    """Hold the name of the output, which no other run may then write to. OutputError where one does already."""
+    with _output_name(target) as name:
+        if name is not None:
+            await name.wait() if target.wait else name.take()
+        yield
+
+
+@contextmanager
+def held_output_here(target: OutputTarget) -> Iterator[None]:
+    """Do the same where there is no event loop."""
+    with _output_name(target) as name:
+        if name is not None:
+            name.wait_here() if target.wait else name.take()
+        yield
+
+
+def _output_name(target: OutputTarget) -> AbstractContextManager[Exclusive | None]:
+    if target.path is None:
+        return nullcontext()
+    open_sink(target.path, csv_safe=target.csv_safe)  # what cannot be an output is refused in words of its own
+    hint = "; --wait (wait=True) begins once that has ended"
+    return Exclusive(target.path, "the output", hint=hint)
 
 
 def open_target(

@@ -115,6 +115,7 @@ class RunKeywords(LazyKeywords, total=False):
     sink: Sink | None
     overwrite: bool
     csv_safe: bool
+    wait: bool
     errors: Literal["split", "null"] | None
     limit: int | None
     pipeline: str | None
@@ -176,7 +177,7 @@ class OutputTarget:
 
     `pipeline` is the name in the output's manifest; None takes that of the schema. `overwrite` lets the output replace
     a file that this pipeline did not write, or that covers more rows. `csv_safe` puts a quote before texts of a csv
-    that look like formulas.
+    that look like formulas. `wait` waits for a run that writes the same output, in place of refusing.
     """
 
     path: Path | None = None
@@ -185,6 +186,7 @@ class OutputTarget:
     pipeline: str | None = None
     overwrite: bool = False
     csv_safe: bool = False
+    wait: bool = False
 
     @classmethod
     def of(cls, **keywords: Unpack[RunKeywords]) -> OutputTarget:
@@ -203,6 +205,7 @@ class OutputTarget:
             pipeline=keywords.get("pipeline"),
             overwrite=keywords.get("overwrite", False),
             csv_safe=keywords.get("csv_safe", False),
+            wait=keywords.get("wait", False),
         )
 
     @property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Mapping
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Unpack, cast
@@ -30,7 +30,7 @@ from extract.results.progress import Progress
 from extract.results.progress_bar import shown
 from extract.results.rerun import Rerun
 from extract.results.run import Run
-from extract.runner.assembly import check_extractor, ending_of, make_parts, open_target
+from extract.runner.assembly import check_extractor, ending_of, held_output, make_parts, open_target
 from extract.runner.gc_pause import gc_paused
 from extract.runner.keywords import checks_keywords
 from extract.runner.options import INLINE_BYTES, ROW_OPTIONS, OutputTarget, Root, RunKeywords, RunOptions
@@ -57,6 +57,7 @@ def run(
     sink: Sink | None = None,
     overwrite: bool = False,
     csv_safe: bool = False,
+    wait: bool = False,
     errors: Literal["split", "null"] | None = None,
     prefix: str = "",
     provenance: bool = False,
@@ -101,6 +102,8 @@ def run(
       this run. Without it, where the number of rows shows at the end only, such a file stays, and the rows go beside
       it, into OUTPUT.new.parquet: see `Run.output`.
     - `csv_safe`: True puts a quote before texts and names in a .csv that a spreadsheet would run as a formula.
+    - `wait`: True waits while another run writes to `output`; without it, that is an OutputError before anything is
+      asked.
     - `pipeline`: the name in the output's footer, by default that of the schema.
     - `note`: your own words for the footer and the report, such as what this run tries.
 
@@ -184,6 +187,7 @@ async def ask_all(
         roots = Roots.joined(options.root, source.folder)
         plan = plan.fitted(list(source.schema), roots)
         pipeline = target.pipeline or plan.schema.name
+        await stack.enter_async_context(held_output(target))
         sink, replaced = open_target(target, pipeline, data, options, source.height)
         cache = stack.enter_context(ResponseCache(target.cache)) if isinstance(target.cache, Path) else target.cache
         parts = make_parts(plan, client, cache, options)
@@ -218,8 +222,9 @@ async def _ask(runner: Scheduler, parts: RunParts, opened: Opened, on_start: Cal
     try:
         with ending_in_one_line("the run broke off"):
             try:
-                with gc_paused():
-                    await runner.run()
+                async with _joined(parts):
+                    with gc_paused():
+                        await runner.run()
             finally:
                 await _delete_uploads(runner, parts)
             result = finish(opened, ending_of(runner, parts))
@@ -228,6 +233,12 @@ async def _ask(runner: Scheduler, parts: RunParts, opened: Opened, on_start: Cal
     except BaseException:
         opened.sink.abandon()
         raise
+
+
+def _joined(parts: RunParts) -> AbstractAsyncContextManager[None]:
+    """Return the context in which other processes may use the cache as well."""
+    store = parts.extractor.answers.store
+    return nullcontext() if store is None or store.sharing is None else store.sharing.joined()
 
 
 async def _delete_uploads(runner: Scheduler, parts: RunParts) -> None:

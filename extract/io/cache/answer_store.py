@@ -8,6 +8,7 @@ from typing import Protocol
 
 from extract.interactions.interaction import Interaction
 from extract.interactions.usage import Attempt
+from extract.io.cache.sharing import Sharing
 
 __all__ = ["AnswerStore"]
 
@@ -16,10 +17,12 @@ class AnswerStore(Protocol):
     """Where a run stores answers: a ResponseCache, or what stands for one that another process holds.
 
     `flying` are the requests in flight by content key: all runs of one event loop that share a store ask each of them
-    once. OutputError where the store cannot be read or written.
+    once. `sharing` does the same between processes, None where only this one uses the store. OutputError where the
+    store cannot be read or written.
     """
 
     flying: dict[bytes, asyncio.Future[Interaction]]
+    sharing: Sharing | None
 
     async def prefetch(self, keys: Sequence[bytes]) -> None:
         """Look up together what `fetch` will be called with soon."""

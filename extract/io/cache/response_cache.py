@@ -16,6 +16,7 @@ from extract.interactions.usage import Attempt
 from extract.io.cache.checksums import is_sound_answer
 from extract.io.cache.database import CacheFile
 from extract.io.cache.ledger import ATTEMPTS, Spending, spendings
+from extract.io.cache.sharing import Sharing
 from extract.io.cache.statistics import CacheStatistics
 from extract.io.cache.uploaded_files import FileTable
 from extract.io.cache.verification import Verification, verify
@@ -29,13 +30,14 @@ _ANSWERS = "SELECT key, interaction, rung, at, checksum FROM answers"
 
 
 class ResponseCache:
-    """Answers by content key. Safe with two processes on one file; to be used from one thread at a time.
+    """Answers by content key. Runs of several processes may share a file; an object is for one thread at a time.
 
         with ResponseCache("answers.cache") as cache:
             run(["I love it"], Extractor(["praise", "complaint"], "{text}"), cache=cache, offline=True)
             print(len(cache))  # 1; a second run would send nothing
 
-    `flying` are the requests in flight by key: runs in one event loop that share a cache ask each of them once.
+    `flying` are the requests in flight by key: runs in one event loop that share a cache ask each of them once, and
+    through `sharing` so do runs of several processes.
     `files` are the uploaded files that it knows of, `statistics` are figures about all runs that used it.
     Raises ConfigError where the file is not a cache of this library, OutputError where it cannot be written. With
     `read_only` the file is not created, changed or migrated, and another process may be writing to it.
@@ -48,6 +50,7 @@ class ResponseCache:
         self._queue = WriteQueue(self._file)
         self._prefetched: dict[bytes, bytes | None] = {}
         self._damage_reported = False
+        self.sharing: Sharing | None = Sharing(self.path, self.flying, self.clear_prefetch)
         self.files = FileTable(self._file.connection, str(self.path), self._file.renewed)
         self._file.on_renewed = self.files.move_to
         self.statistics = CacheStatistics(self._file)
