@@ -1,6 +1,6 @@
 """What a run does when things go wrong, measured offline over a loopback socket.
 
-    python benchmarks/reliability.py [matrix kills quota budget duplicates memory interrupts bodies] [--quick]
+    python benchmarks/reliability.py [matrix kills quota budget duplicates memory interrupts bodies outage] [--quick]
 
 Each part prints what it measured beside its bar; the exit status is 1 where a bar was missed.
 """
@@ -27,6 +27,7 @@ from typing import Any
 import checkout  # noqa: F401 - before extract: the checkout's, not an installed one
 import polars as pl
 from hostile_bodies import BODIES, QUICK_BODIES, asked_for
+from outages import Kind, Service, serving
 from pipeline_for_benchmarks import extractor
 from workload import TOPICS, messages
 
@@ -361,8 +362,30 @@ def bodies(quick: bool) -> None:
         tell(body.name, figure, f"< 400 MB, {body.requests} requests, {body.code}", ok=fine)
 
 
+def outage(quick: bool) -> None:
+    """The service is away for a minute, a third into the run: no row is rejected, and nothing is sent to no purpose."""
+    count, seconds = (2_000, 3.0) if quick else (20_000, 60.0)
+    kinds: tuple[Kind, ...] = ("refused", "502")
+    for kind in kinds:
+        service = Service(kind, count // 3, seconds)
+        with serving(service) as url:
+            result = run(messages(count), extractor, client=Client("key", base_url=url), row_id="id")
+            ended = time.monotonic()
+        twice = service.paid.total() - len(service.paid)
+        late = ended - service.up_again
+        rows = list(result.frame.select("id", "topic", "score").iter_rows())
+        fine = result.complete and result.totals.rejected == 0 and rows == truth(count)
+        figure = f"{result.totals.rejected:,} rejected, {result.seconds:.0f} s"
+        tell(f"{kind} for {seconds:.0f} s in {count:,} rows", figure, "0 rejected, the whole table", ok=fine)
+        tell("  paid twice", twice, f"<= in flight: {service.in_flight}", ok=twice <= service.in_flight)
+        if kind == "502":
+            asked = service.asked_while_down
+            tell("  asked while it was down", asked, "<= 64 in flight, 20 probes", ok=asked <= 84)
+        tell("  from its return to the end of the run", f"{late:.0f} s", "<= 90 s", ok=late <= 90)
+
+
 PARTS: dict[str, Callable[[bool], None]] = {
-    part.__name__: part for part in (matrix, kills, quota, budget, duplicates, memory, interrupts, bodies)
+    part.__name__: part for part in (matrix, kills, quota, budget, duplicates, memory, interrupts, bodies, outage)
 }
 
 

@@ -11,7 +11,10 @@ import pytest
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-@pytest.mark.parametrize("part", ["matrix", "kills", "budget", "duplicates", "memory", "interrupts", "bodies"])
+PARTS = ["matrix", "kills", "budget", "duplicates", "memory", "interrupts", "bodies", "outage"]
+
+
+@pytest.mark.parametrize("part", PARTS)
 def test_no_bar_is_missed(part: str) -> None:
     command = [sys.executable, str(BENCHMARKS / "reliability.py"), part, "--quick"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
