@@ -76,6 +76,8 @@ class Limiter:
     `rate_limit` says when the next may pass, `meter` whether the budget allows it; both may be a worker's share of
     something larger.
 
+    `is_probing` is set by whoever lets one request at a time pass: its refusal says nothing about room for several.
+
     Invariants: `active` is the number of permits given and not yet released. A request passes only while `active` is
     below `slots`. Only the head of the queue is ever tested, so a large request is not overtaken by small ones.
     """
@@ -92,6 +94,7 @@ class Limiter:
         self.active = 0
         self.asleep = 0
         self.slept = asyncio.Event()
+        self.is_probing = False
         self.clock = clock
         self.meter = meter
         self.rate_limit = rate_limit or RateLimiter(limits)
@@ -201,7 +204,7 @@ class Limiter:
         self._replies += 1
         now = self.clock()
         self.rate_limit.note(permit.at, now, verdict_of(error))
-        if isinstance(error, Overloaded) and is_throttle(error):
+        if isinstance(error, Overloaded) and is_throttle(error) and not self.is_probing:
             self._halve(permit, now)
         elif error is None or isinstance(error, Blocked):
             # Other failures say nothing about room for more, and a wrong schema should meet one request at a time.

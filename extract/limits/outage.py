@@ -170,9 +170,8 @@ class OutageWatch:
 
     @property
     def _end(self) -> float:
-        if self.is_silent and self._silent_since is not None:
-            return self._silent_since + _UNANSWERED
-        return self._began + self.retry.patience
+        end = self._began + self.retry.patience
+        return min(end, self._silent_since + _UNANSWERED) if self.is_silent and self._silent_since is not None else end
 
     def _add(self, row: object, now: float) -> None:
         if not self.rows:
@@ -188,7 +187,8 @@ class OutageWatch:
         self._probe = None
         self.probes += 1
         self.silent_probes += self.is_silent
-        self._due = min(now + self._pause(error), max(now, self._end))
+        # The last one was sent as patience ended: whoever learns of its failure stops the run.
+        self._due = math.inf if now >= self._end else min(now + self._pause(error), self._end)
 
     def _pause(self, error: ApiError) -> float:
         """Return how long to wait for the next probe: as long as the service asks for, else twice as long each time."""

@@ -29,6 +29,7 @@ T = TypeVar("T")
 _PAGE_SECONDS = 15.0  # for the model's page, which is some hundred bytes
 _MIN_REPORTED = 5.0  # seconds; a shorter outage without a failed probe was a burst of failures
 _MAX_REPORTED = 100
+_LOOK_AGAIN = 5.0  # seconds
 
 _log = logging.getLogger("extract.runner")
 
@@ -191,6 +192,7 @@ class Outages:
         _log.debug("the service does not answer: %s; rows wait, and one at a time is tried", self._reason())
         self._rate_limit = self._limiter.rate_limit
         self._limiter.rate_limit = _Gate(self._rate_limit, self.watch, self._arm)
+        self._limiter.is_probing = True
         self._state.deadlines.pause()
         self._arm()
 
@@ -199,6 +201,7 @@ class Outages:
             _log.info("the service did not answer for %.1f s: %s", seconds, self._reason())
             self.past = [*self.past, self._outage(seconds)][-_MAX_REPORTED:]
         self._limiter.rate_limit = self._rate_limit
+        self._limiter.is_probing = False
         self._state.deadlines.resume()
         while self._held:
             _wake(self._held.popleft())
@@ -226,7 +229,10 @@ class Outages:
 
     def _on_due(self) -> None:
         self._timer = None
-        if not self.is_on or self._limiter.has_waiting:
+        if not self.is_on:
+            return
+        if self._limiter.has_waiting:  # that request is the probe, unless it is given up just now
+            self._timer = asyncio.get_running_loop().call_later(_LOOK_AGAIN, self._arm)
             return
         while self._held and not _wake(self._held.popleft()):
             pass  # it was cancelled

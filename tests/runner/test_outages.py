@@ -89,6 +89,7 @@ class Service(httpx.AsyncBaseTransport):
         self.fail, self.after, self.seconds, self.bad, self.latency = FAILURES[failure], after, seconds, bad, latency
         self.down_since: float | None = 0.0 if after == 0 else None
         self.answered, self.pages = list[str](), 0
+        self.flying, self.at_once = 0, list[int]()
         self.while_down = list[tuple[float, str]]()
 
     @property
@@ -97,7 +98,9 @@ class Service(httpx.AsyncBaseTransport):
         return self.down_since is not None and self.down_since <= now < self.down_since + self.seconds
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.flying += 1
         await asyncio.sleep(self.latency)
+        self.flying -= 1
         if request.method != "POST" or "interactions" not in request.url.path:
             self.pages += 1
             return self.fail() if self.is_down else await self.emulator.transport.handle_async_request(request)
@@ -108,6 +111,7 @@ class Service(httpx.AsyncBaseTransport):
         if row in self.bad:
             raise httpx.ReadError("reset")
         self.answered.append(row)
+        self.at_once.append(self.flying + 1)
         if len(self.answered) == self.after:
             self.down_since = asyncio.get_running_loop().time()
         return await self.emulator.transport.handle_async_request(request)
@@ -218,6 +222,21 @@ async def test_a_service_that_never_answered_stops_the_run_within_a_minute(failu
         await ask(Service(failure, after=0, seconds=1e6), count)
     assert asyncio.get_running_loop().time() <= 60
     assert exit_status(raised.value) == 1
+
+
+@virtual_time
+async def test_connections_that_take_their_time_to_fail_count_in_that_minute() -> None:
+    with pytest.raises(TooManyFailures):
+        await ask(Service("refused", after=0, seconds=1e6, latency=14.0), limits=Limits(concurrency=64))
+    assert asyncio.get_running_loop().time() <= 60
+
+
+@virtual_time
+async def test_the_room_for_requests_is_as_wide_after_an_outage_of_503_as_it_was() -> None:
+    service = Service("503", seconds=600)
+    result = await ask(service, limits=Limits(concurrency=16))
+    assert result.totals.valid == 400
+    assert max(service.at_once[100:125]) >= 8  # halved once, by those that were in flight as it began
 
 
 @virtual_time
