@@ -2,7 +2,7 @@
 
     python benchmarks/reliability.py [PART ...] [--quick]
 
-Parts: matrix kills quota budget duplicates memory interrupts bodies damage processes.
+Parts: matrix kills quota budget duplicates memory interrupts bodies outage damage processes.
 
 Each part prints what it measured beside its bar; the exit status is 1 where a bar was missed.
 """
@@ -27,12 +27,14 @@ from typing import Any
 
 import checkout  # noqa: F401 - before extract: the checkout's, not an installed one
 import polars as pl
+from bars import missed, tell
 from damaged_caches import after_damage, flipped
 from hostile_bodies import BODIES, QUICK_BODIES, asked_for
+from outages import Kind, Service, serving
 from pipeline_for_benchmarks import extractor
-from shared_cache import shared_cache
+from shared_cache import processes
 from workload import TOPICS, messages
-from workplace import command, truth, truth_of, workplace
+from workplace import command, truth, truth_of, whole, workplace
 
 from extract import Client, Emulator, Extractor, Limits, Retry, estimate, open_source, run
 from extract.testing import running_server
@@ -53,20 +55,6 @@ CODES = {
     "blocked": "blocked",
     "unknown_status": "invalid_answer",
 }
-missed: list[str] = []
-
-
-def tell(what: str, figure: object, bar: str, *, ok: bool) -> None:
-    print(f"{'ok  ' if ok else 'MISS'}  {what:<58} {figure!s:>28}   bar: {bar}", flush=True)
-    if not ok:
-        missed.append(what)
-
-
-def whole(url: str, folder: Path, *more: str) -> tuple[int, dict[str, Any]]:
-    done = subprocess.run(command(url, *more), cwd=folder, capture_output=True, text=True, check=False)
-    if not done.stdout.strip():
-        raise RuntimeError(done.stderr)
-    return done.returncode, json.loads(done.stdout)
 
 
 def matrix(quick: bool) -> None:
@@ -329,6 +317,28 @@ def bodies(quick: bool) -> None:
         tell(body.name, figure, f"< 400 MB, {body.requests} requests, {body.code}", ok=fine)
 
 
+def outage(quick: bool) -> None:
+    """The service is away for a minute, a third into the run: no row is rejected, and nothing is sent to no purpose."""
+    count, seconds = (2_000, 3.0) if quick else (20_000, 60.0)
+    kinds: tuple[Kind, ...] = ("refused", "502")
+    for kind in kinds:
+        service = Service(kind, count // 3, seconds)
+        with serving(service) as url:
+            result = run(messages(count), extractor, client=Client("key", base_url=url), row_id="id")
+            ended = time.monotonic()
+        twice = service.paid.total() - len(service.paid)
+        late = ended - service.up_again
+        rows = list(result.frame.select("id", "topic", "score").iter_rows())
+        fine = result.complete and result.totals.rejected == 0 and rows == truth(count)
+        figure = f"{result.totals.rejected:,} rejected, {result.seconds:.0f} s"
+        tell(f"{kind} for {seconds:.0f} s in {count:,} rows", figure, "0 rejected, the whole table", ok=fine)
+        tell("  paid twice", twice, f"<= in flight: {service.in_flight}", ok=twice <= service.in_flight)
+        if kind == "502":
+            asked = service.asked_while_down
+            tell("  asked while it was down", asked, "<= 64 in flight, 20 probes", ok=asked <= 84)
+        tell("  from its return to the end of the run", f"{late:.0f} s", "<= 90 s", ok=late <= 90)
+
+
 def damage(quick: bool) -> None:
     """Caches with 30 flipped bytes each: what can be read is used, the rest asked again, and no damage is believed."""
     caches, count = (6, 300) if quick else (30, 1_000)
@@ -352,26 +362,7 @@ def damage(quick: bool) -> None:
     tell("  files set aside, rows asked again", f"{seen['set aside']}, {share:.1%}", "< 50 %", ok=share < 0.5)
 
 
-def processes(quick: bool) -> None:
-    """Four processes on one cache: each answer is paid for once, also where one is killed or stopped in the middle."""
-    count, number, slots = (600, 4, 8) if quick else (4_000, 4, 32)
-    # One that was stopped still sends what it had made ready, and others have asked for meanwhile.
-    variants = (
-        ("all go on", None, 0),
-        ("one is killed", signal.SIGKILL, slots),
-        ("one is stopped", signal.SIGSTOP, 2 * slots),
-    )
-    for name, order, most in variants:
-        answered: Counter[str] = Counter()
-        seen = shared_cache(count, number, slots, order, answered)
-        again = answered.total() - len(answered)
-        figure = f"{again} of {len(answered):,} in {seen['seconds']:.0f} s"
-        tell(f"{number} processes, {name}: answers paid twice", figure, f"<= {most}", ok=again <= most)
-        fine = seen["status"] == seen["expected"] and seen["whole"]
-        tell("  exit statuses; tables are whole, no lock is left", seen["status"], str(seen["expected"]), ok=fine)
-
-
-_ALL = (matrix, kills, quota, budget, duplicates, memory, interrupts, bodies, damage, processes)
+_ALL = (matrix, kills, quota, budget, duplicates, memory, interrupts, bodies, outage, damage, processes)
 PARTS: dict[str, Callable[[bool], None]] = {part.__name__: part for part in _ALL}
 
 

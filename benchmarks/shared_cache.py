@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+from bars import tell
 from workplace import command, truth, truth_of, workplace
 
 from extract import Emulator
 from extract.testing import running_server
 
-__all__ = ["shared_cache"]
+__all__ = ["processes", "shared_cache"]
 
 
 def shared_cache(
@@ -63,3 +64,22 @@ def shared_run(url: str, folder: Path, place: int, slots: int) -> subprocess.Pop
     words = command(url, "--cache", "shared.cache", "--concurrency", str(slots))
     words[words.index("out.parquet")] = f"out{place}.parquet"
     return subprocess.Popen(words, cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+
+
+def processes(quick: bool) -> None:
+    """Four processes on one cache: each answer is paid for once, also where one is killed or stopped in the middle."""
+    count, number, slots = (600, 4, 8) if quick else (4_000, 4, 32)
+    # One that was stopped still sends what it had made ready, and others have asked for meanwhile.
+    variants = (
+        ("all go on", None, 0),
+        ("one is killed", signal.SIGKILL, slots),
+        ("one is stopped", signal.SIGSTOP, 2 * slots),
+    )
+    for name, order, most in variants:
+        answered: Counter[str] = Counter()
+        seen = shared_cache(count, number, slots, order, answered)
+        again = answered.total() - len(answered)
+        figure = f"{again} of {len(answered):,} in {seen['seconds']:.0f} s"
+        tell(f"{number} processes, {name}: answers paid twice", figure, f"<= {most}", ok=again <= most)
+        fine = seen["status"] == seen["expected"] and seen["whole"]
+        tell("  exit statuses; tables are whole, no lock is left", seen["status"], str(seen["expected"]), ok=fine)

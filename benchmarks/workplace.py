@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Any
 
 from workload import TOPICS, messages
 
-__all__ = ["command", "truth", "truth_of", "workplace"]
+__all__ = ["command", "truth", "truth_of", "whole", "workplace"]
 
 PIPELINE = Path(__file__).with_name("pipeline_for_benchmarks.py").read_text()
 
@@ -50,3 +51,10 @@ def workplace(count: int) -> Iterator[Path]:
         (folder / "pipeline.py").write_text(PIPELINE)
         messages(count).write_parquet(folder / "in.parquet")
         yield folder
+
+
+def whole(url: str, folder: Path, *more: str) -> tuple[int, dict[str, Any]]:
+    done = subprocess.run(command(url, *more), cwd=folder, capture_output=True, text=True, check=False)
+    if not done.stdout.strip():
+        raise RuntimeError(done.stderr)
+    return done.returncode, json.loads(done.stdout)

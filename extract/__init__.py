@@ -102,6 +102,7 @@ if TYPE_CHECKING:
     from extract.io.sources import open_source as open_source
     from extract.limits.budget import Budget as Budget
     from extract.limits.limits import Limits as Limits
+    from extract.limits.outage import Outage as Outage
     from extract.report.write import write_report as write_report
     from extract.results.estimate import Estimate as Estimate
     from extract.results.outcome import Outcome as Outcome
@@ -155,6 +156,7 @@ _NAMES_OF = {
     "io.sources": "open_source",
     "limits.budget": "Budget",
     "limits.limits": "Limits",
+    "limits.outage": "Outage",
     "report.write": "write_report",
     "results.estimate": "Estimate",
     "results.outcome": "Outcome",

@@ -11,7 +11,7 @@ ExtractError
 │   │   └── SchemaTooComplex
 │   ├── Denied             every request would be refused: key, permission, unknown model
 │   │   ├── QuotaExhausted daily quota or prepaid credit used up
-│   │   └── Unavailable    the service names a wait that is longer than `Retry.patience`
+│   │   └── Unavailable    the service is down, or names a wait, for longer than `Retry.patience`
 │   ├── RateLimited        too fast; `retry_after` in seconds where the service named one
 │   ├── Overloaded         the service failed or is shedding load
 │   └── Unreachable        no whole answer arrived; `maybe_sent` says whether it may be billed
@@ -143,7 +143,7 @@ class QuotaExhausted(Denied):
 
 
 class Unavailable(Denied):
-    """The service failed and asks to come back later than `Retry.patience` allows: run again then."""
+    """The service is down for longer than patience allows, or asks to come back later than that: run again then."""
 
     code = "unavailable"
 
@@ -266,7 +266,7 @@ class BadSignature(ExtractError):
 
 
 class TooManyFailures(ExtractError):
-    """Every row so far has failed: the run stops before it spends more on a wrong set-up."""
+    """Every row so far has failed, or the service has not answered once: the run stops, the set-up seems wrong."""
 
     code = "too_many_failures"
 

@@ -19,7 +19,7 @@ import extract
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference.md"
 CHAPTERS = {
     "Runs": """run run_async extract_one Extractor Example Windows Union Limits Retry Budget ResponseCache Run Totals
-        Progress Outcome Attempt Span Usage""",
+        Outage Progress Outcome Attempt Span Usage""",
     "Schemas": "compile_schema OutputSchema Loss parse",
     "Evaluation": "evaluate Evaluation compare Comparison check_labels LabelCheck",
     "The client": """Client AsyncClient Endpoint Request Generation Turn TextPart MediaPart Clip Pages TextFormat

@@ -126,6 +126,9 @@ def run(
         bool, typer.Option("--keep-files", help="Leave uploaded files on the service (48 h) for the next run.")
     ] = False,
     root: Root = None,
+    patience: Annotated[
+        str | None, typer.Option(help="Stop when the service is down for this long, or asks to. [default: 15m]")
+    ] = None,
     stop_after_failures: Annotated[
         int, typer.Option(min=0, help="Stop when N rows fail before one succeeds; 0: never.")
     ] = 20,

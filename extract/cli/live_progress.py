@@ -95,6 +95,9 @@ class _Latest:
             flying = f"stopping: {progress.in_flight:,} in flight"
             return f"{flying}; Ctrl-C again to stop now" if progress.in_flight else "stopping", "bold yellow"
         waiting = progress.waiting - self.since()
+        if progress.outage:
+            down = f"no answer for {duration(progress.outage + self.since())}"
+            return f"{down}, next try in {duration(max(waiting, 0.0))}", _WARNING
         if waiting >= 1:
             # A rate is a quota; any other limit is a sentence about the service.
             why = f" for quota ({self.limit})" if self.limit.endswith("/min") else f": {self.limit}"

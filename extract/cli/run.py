@@ -73,7 +73,8 @@ def _keywords(typed: Mapping[str, Any]) -> RunKeywords:
     output: Path | None = typed["output"]
     cache = typed["cache"] or (output and output.with_name(output.name + ".cache"))
     limits = {one.name: typed[one.name] for one in fields(Limits) if one.name in typed}
-    limits["deadline"] = _seconds(typed["deadline"], "--deadline") if typed["deadline"] else None
+    for name in ("deadline", "patience"):
+        limits[name] = _seconds(typed[name], f"--{name}") if typed[name] else None
     converted: RunKeywords = {
         "row_id": typed["id_column"],
         "cache": None if typed["no_cache"] else cache,

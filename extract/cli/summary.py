@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from datetime import timedelta
 
 from rich.console import Console
 from rich.text import Text
 
 from extract.cli.terminal import console_for, duration, money, plain, rate, width_of
+from extract.limits.outage import Outage
 from extract.results.run import Run
 
 __all__ = ["say_summary"]
@@ -60,6 +62,8 @@ def _table(run: Run, limit: str) -> Iterator[tuple[str, str]]:
     done = totals.rows - totals.not_run
     speed = f", {rate(done / run.seconds)}" if done and run.seconds >= 1 else ""
     yield "time", _seconds(run.seconds) + speed + (f", held at {limit}" if limit.endswith("/min") else "")
+    for outage in run.outages:
+        yield "outage", _outage(outage)
     if totals.unknown_attempts:
         bound = f", for at most {money(totals.unknown_cost)}" if totals.unknown_cost else ""
         yield "unknown", f"{totals.unknown_attempts:,} requests may have been billed; no answer says how much{bound}"
@@ -72,6 +76,13 @@ def _table(run: Run, limit: str) -> Iterator[tuple[str, str]]:
             "uploads",
             f"{run.files_left:,} could not be deleted: the next run with this cache does it, or the service after 48 h",
         )
+
+
+def _outage(outage: Outage) -> str:
+    began = outage.started.astimezone()
+    ended = began + timedelta(seconds=outage.seconds)
+    times = f"{began:%H:%M:%S} to {ended:%H:%M:%S}, {duration(outage.seconds)}"
+    return f"{times}: the service did not answer ({outage.reason}); no row was rejected for it"
 
 
 def _seconds(seconds: float) -> str:

@@ -37,7 +37,6 @@ from extract.runner.event_loop import new_loop
 from extract.runner.options import RunOptions
 from extract.runner.parts import RunParts
 from extract.runner.scheduler import Scheduler
-from extract.runner.streak import FailureStreak
 
 __all__ = ["Job", "Worker"]
 
@@ -75,8 +74,6 @@ class Worker:
         self._name = uuid.uuid4().hex
         self._loop = new_loop()
         threading.Thread(target=self._loop.run_forever, name="extract-worker", daemon=True).start()
-        self._runners: set[Scheduler] = set()
-        self._has_answers = False
         self._in_loop(self._open())
 
     def __call__(self, block: pa.Table) -> pa.Table:
@@ -127,22 +124,12 @@ class Worker:
         """Return a block with its answers; what ends the run here is reported, and ends it for all workers."""
         sink = FrameSink()
         extractor = replace(self._parts.extractor, plan=self._parts.extractor.plan.fitted(frame.columns))
-        streak = FailureStreak(0 if self._has_answers else self._job.limits.stop_after_failures)
-        runner = Scheduler(open_source(frame), extractor, sink, self._job.options.shape, streak=streak)
+        runner = Scheduler(open_source(frame), extractor, sink, self._job.options.shape)
         schema = runner.check()
         sink.open(schema, {})
-        self._runners.add(runner)
-        try:
-            if frame.height:
-                await runner.run()
-        finally:
-            self._runners.discard(runner)
+        if frame.height:
+            await runner.run()
         if runner.stopped is not None:
             self._quota.stop = self._quota.stop or runner.stopped
-        if runner.totals.valid:
-            # One valid row shows that the set-up is right, for all other blocks as well.
-            self._has_answers = True
-            for other in self._runners:
-                other.streak.switch_off()
         await self._quota_client.flush()
         return with_errors(sink.frame, runner.error_rows())

@@ -1,4 +1,4 @@
-"""The routes beside the Interactions API: files, token counts, decisions."""
+"""The routes beside the Interactions API: files, models, token counts, decisions."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ Admit: TypeAlias = Callable[[int, float], Callable[[WireResponse], WireResponse]
 
 UPLOAD = re.compile(r"/upload/(?P<version>v1(?:beta)?)/files")
 PATH = re.compile(
-    r"/v1(?:beta)?/(?:(?P<files>files)|(?P<file>files/[^/:]+)|models/[^/:]+(?P<count>:countTokens)"
+    r"/v1(?:beta)?/(?:(?P<files>files)|(?P<file>files/[^/:]+)|models/(?P<model>[^/:]+)(?P<count>:countTokens)?"
     r"|(?P<decisions>decisions))"
 )
 PAGE_SIZE, MAX_PAGE_SIZE = 10, 100
@@ -41,7 +41,9 @@ def is_upload(request: WireRequest) -> bool:
 
 
 class OtherRoutes:
-    """Serves files, token counts and decisions. `decisions` answers a decision from its body, else the reader does.
+    """Serves files, models, token counts and decisions.
+
+    `decisions` answers a decision from its body, else the reader does.
 
     `script` names the faults of the chunks of uploads in order, None for nothing; after it `draw` gives them. `note`
     is called with the name of every fault that strikes.
@@ -81,6 +83,8 @@ class OtherRoutes:
             case "DELETE", "file":
                 self._files.delete(place["file"], now)
                 return json_response({})
+            case "GET", "model":
+                return json_response({"name": f"models/{place['model']}", "displayName": place["model"]})
             case "POST", "count":
                 return json_response(counted(parsed(request.body)))
             case "POST", "decisions":

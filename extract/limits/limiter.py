@@ -6,7 +6,7 @@ import asyncio
 import logging
 import math
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import islice
 from typing import NamedTuple
 
@@ -47,11 +47,36 @@ _SILENCE = 1.0  # seconds: a wrong key or schema would have been refused by then
 _TIMER_SLACK = 0.001  # seconds: a timer may fire a moment early by the limiter's clock, and would then spin
 
 
+class _Alarm:
+    """Calls `ring` once, at the earliest of the times that it was set to since."""
+
+    def __init__(self, ring: Callable[[], None]) -> None:
+        self._ring = ring
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, delay: float) -> bool:
+        """Ring in `delay` seconds; never where that is infinite. False where it rings before anyway."""
+        loop = asyncio.get_running_loop()
+        due = loop.time() + delay + _TIMER_SLACK
+        if math.isinf(due) or (self._timer is not None and self._timer.when() <= due):
+            return False
+        if self._timer is not None:  # set for a pause that is over
+            self._timer.cancel()
+        self._timer = loop.call_at(due, self._on_timer)
+        return True
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._ring()
+
+
 class Limiter:
     """Admits requests in the order they came. Nobody polls: a released slot or one timer wakes the next in line.
 
     `rate_limit` says when the next may pass, `meter` whether the budget allows it; both may be a worker's share of
     something larger.
+
+    `is_probing` is set by whoever lets one request at a time pass: its refusal says nothing about room for several.
 
     Invariants: `active` is the number of permits given and not yet released. A request passes only while `active` is
     below `slots`. Only the head of the queue is ever tested, so a large request is not overtaken by small ones.
@@ -69,12 +94,13 @@ class Limiter:
         self.active = 0
         self.asleep = 0
         self.slept = asyncio.Event()
-        self._clock = clock
+        self.is_probing = False
+        self.clock = clock
         self.meter = meter
         self.rate_limit = rate_limit or RateLimiter(limits)
         self._halved_at = -1.0
         self._waiting: deque[tuple[asyncio.Future[Permit], int, Callable[[], Amount]]] = deque()
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarm = _Alarm(self._admit)
         self._opener: asyncio.TimerHandle | None = None
         self._replies = 0
         self._closed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -90,8 +116,9 @@ class Limiter:
         return self.meter is not None
 
     def waiting_for(self) -> float:
-        """Seconds until a quota or a pause lets the next request pass; 0 where only slots decide."""
-        return self.rate_limit.delay(self._clock())
+        """Seconds until a quota or a pause lets the next request pass; 0 where something else decides."""
+        delay = self.rate_limit.delay(self.clock())
+        return delay if math.isfinite(delay) else 0.0
 
     @property
     def rpm(self) -> float | None:
@@ -105,7 +132,7 @@ class Limiter:
 
     def limit_reached(self) -> str:
         """Return the name of the limit that holds the next request back, "" where none does."""
-        return self.rate_limit.reached(self._clock())
+        return self.rate_limit.reached(self.clock())
 
     async def acquire(self, tokens: int, worst: Callable[[], Amount] = _nothing) -> Permit:
         """Wait for a slot, for room in the rates and the budget, and for the end of a pause; return the permit.
@@ -116,7 +143,7 @@ class Limiter:
         """
         if self._closed.done():
             raise NotRun("the run was stopped")
-        now = self._clock()
+        now = self.clock()
         # The short way, without a future: nobody waits, so nobody is overtaken.
         is_free = not self._waiting and self.active < self.slots and self.rate_limit.delay(now) <= 0
         if is_free and self._fits(amount := worst()):
@@ -126,35 +153,38 @@ class Limiter:
         self._admit()
         try:
             return await waiter
-        except asyncio.CancelledError:
+        except asyncio.CancelledError as cancelled:
             # The permit may have been given just before the cancellation arrived: then nobody else releases it.
             if waiter.done() and not waiter.cancelled():
-                self.release(waiter.result(), None, spent=_NOTHING)
+                self.release(waiter.result(), cancelled, spent=_NOTHING)
             raise
 
-    async def sleep(self, seconds: float) -> None:
-        """Wait without a slot. Raises NotRun as soon as the limiter closes.
+    async def sleep(self, seconds: float | None, until: asyncio.Future[None] | None = None) -> None:
+        """Wait without a slot, at most until a future is done. Raises NotRun as soon as the limiter closes.
 
         `asleep` counts the sleepers; `slept` is set by each, so that another record can use the slot.
         """
         if self._closed.done():
             raise NotRun("the run was stopped")
-        await self._sleep((self._closed,), seconds)
-
-    async def sleep_until(self, done: asyncio.Future[None]) -> None:
-        """Wait for a future in the same way, and raise what it fails with."""
-        await self._sleep((self._closed, done), None)
-        done.result()
-
-    async def _sleep(self, ends: Iterable[asyncio.Future[None]], seconds: float | None) -> None:
         self.asleep += 1
         self.slept.set()
         try:
+            ends = (self._closed,) if until is None else (self._closed, until)
             await asyncio.wait(ends, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
         finally:
             self.asleep -= 1
         if self._closed.done():
             raise NotRun("the run was stopped")
+
+    async def sleep_until(self, done: asyncio.Future[None]) -> None:
+        """Wait for a future in the same way, and raise what it fails with."""
+        await self.sleep(None, done)
+        done.result()
+
+    @property
+    def has_waiting(self) -> bool:
+        """True where a request waits for its permit."""
+        return any(not waiter.done() for waiter, *_ in self._waiting)
 
     def is_closed(self) -> bool:
         """True once no more permits are given."""
@@ -177,9 +207,9 @@ class Limiter:
             self.meter.settle(permit.reserved, permit.reserved if spent is None else spent)
         self.active -= 1
         self._replies += 1
-        now = self._clock()
+        now = self.clock()
         self.rate_limit.note(permit.at, now, verdict_of(error))
-        if isinstance(error, Overloaded) and is_throttle(error):
+        if isinstance(error, Overloaded) and is_throttle(error) and not self.is_probing:
             self._halve(permit, now)
         elif error is None or isinstance(error, Blocked):
             # Other failures say nothing about room for more, and a wrong schema should meet one request at a time.
@@ -218,7 +248,7 @@ class Limiter:
     def _admit(self) -> None:
         """Give permits from the head of the queue for as long as slots, rates and budget allow."""
         while self._waiting and self.active < self.slots:
-            now = self._clock()
+            now = self.clock()
             if (delay := self.rate_limit.delay(now)) > 0:
                 self._wake_in(delay, now)
                 return
@@ -252,11 +282,5 @@ class Limiter:
         self._admit()
 
     def _wake_in(self, delay: float, now: float) -> None:
-        if self._timer is None:
-            if delay >= _LOGGED_WAIT:
-                _log.debug("requests wait %.1f s: %s", delay, self.rate_limit.reached(now))
-            self._timer = asyncio.get_running_loop().call_later(delay + _TIMER_SLACK, self._on_timer)
-
-    def _on_timer(self) -> None:
-        self._timer = None
-        self._admit()
+        if self._alarm.set(delay) and delay >= _LOGGED_WAIT:
+            _log.debug("requests wait %.1f s: %s", delay, self.rate_limit.reached(now))

@@ -14,6 +14,7 @@ from extract.io.sinks.open import write_errors
 from extract.io.sinks.replaced import Replaced
 from extract.json_types import JsonObject
 from extract.limits.budget import BudgetMeter
+from extract.limits.outage import Outage
 from extract.results.manifest import course_of
 from extract.results.progress import Totals
 from extract.results.run import Run, RunDetails
@@ -62,6 +63,7 @@ class Ending:
     sink_lost: bool = False
     rung: int = 0
     files_left: int = 0
+    outages: tuple[Outage, ...] = ()
     meter: BudgetMeter | None = None
 
     @property
@@ -108,6 +110,7 @@ def finish(opened: Opened, ending: Ending) -> Run:
         interrupted=ending.interrupted,
         rung=ending.rung,
         files_left=ending.files_left,
+        outages=ending.outages,
         budget=ending.meter,
         output=output,
         errors_file=errors_file,

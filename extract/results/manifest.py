@@ -13,6 +13,7 @@ from extract.errors import ExtractError
 from extract.extractor.plan import CompiledExtractor
 from extract.interactions.endpoint import Endpoint
 from extract.json_types import JsonObject
+from extract.limits.outage import Outage
 from extract.results.columns import OutputShape
 from extract.results.progress import Totals
 from extract.results.timeline import Timeline
@@ -33,6 +34,8 @@ class Course(Protocol):
     def totals(self) -> Totals: ...
     @property
     def timeline(self) -> Timeline: ...
+    @property
+    def outages(self) -> tuple[Outage, ...]: ...
 
 
 def manifest_of(
@@ -77,6 +80,7 @@ def course_of(runner: Course) -> JsonObject:
         "interrupted": runner.interrupted,
         "totals": runner.totals.counts(),
         "errors": dict(sorted(runner.totals.errors.items())),
+        "outages": [outage.as_json() for outage in runner.outages],
         "timeline": [(round(seconds, 3), rows, in_flight) for seconds, rows, in_flight in runner.timeline.samples],
     }
 

@@ -106,6 +106,7 @@ class Progress:
     `waiting` is how many seconds a quota or the service holds the next request back, and `limit` names it in words, ""
     where only slots decide. `rpm` and `tpm` are the requests and input tokens that may pass per minute, given or
     learned, None where that is unknown. `stopping`: no new request is sent. `seconds` is the time since the start.
+    `outage` is for how many seconds the service has been down, 0 while it answers.
 
         >>> def show(progress):
         ...     print(progress.totals.rows, "rows,", progress.in_flight, "in flight")
@@ -123,3 +124,4 @@ class Progress:
     limit: str = ""
     rpm: float | None = None
     tpm: float | None = None
+    outage: float = 0.0

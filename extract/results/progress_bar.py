@@ -56,6 +56,8 @@ def status(progress: Progress, eta: Eta, *, over: bool = False) -> str:
         notes.append(f"{totals.rejected:,} rejected")
     if progress.stopping:
         notes.append("stopped" if over else f"stopping, {progress.in_flight} in flight")
+    elif progress.outage and not over:
+        notes.append(f"no answer for {_duration(progress.outage)}, next try in {_duration(progress.waiting)}")
     elif progress.waiting >= 1 and not over:
         notes.append(f"waiting {_duration(progress.waiting)} for quota")
     return " · ".join(notes)

@@ -18,6 +18,7 @@ from extract.io.sinks.base import Sink
 from extract.io.sinks.open import scan_output
 from extract.json_types import JsonObject
 from extract.limits.budget import BudgetMeter
+from extract.limits.outage import Outage
 from extract.limits.pricing import money
 from extract.results.html import overview
 from extract.results.progress import Totals
@@ -74,8 +75,8 @@ class Run:
     the code `not_run`, and the same call runs them. `output` is the file written, if any. `rung` is how far the schema
     had to be relaxed for the service to accept it; what was dropped is still checked locally. `budget` is how a budget
     was used, None without one. `files_left` counts uploaded files that could not be deleted: the next run with the same
-    cache deletes them, or the service after 48 hours. `report` is the file that notebooks link to, if any. `details` is
-    for this package's own modules.
+    cache deletes them, or the service after 48 hours. `outages` are the times in which the service did not answer.
+    `report` is the file that notebooks link to, if any. `details` is for this package's own modules.
 
     As an Arrow stream (`pyarrow.table(run)`, DuckDB, pandas, narwhals) it is its frame. A pickled Run does not keep its
     client: `sample` and `retry_rejected` need the Run itself.
@@ -96,6 +97,7 @@ class Run:
     rung: int = 0
     budget: BudgetMeter | None = None
     files_left: int = 0
+    outages: tuple[Outage, ...] = ()
     output: Path | None = None
     errors_file: Path | None = None
     report: Path | None = None
@@ -140,6 +142,7 @@ class Run:
             "errors": dict(sorted(self.totals.errors.items())),
             "errors_file": str(self.errors_file) if self.errors_file else None,
             "files_left": self.files_left,
+            "outages": [outage.as_json() for outage in self.outages],
         }
 
     def sample(self, n: int = 5, *, seed: int | None = None) -> SpotCheck:
@@ -186,7 +189,7 @@ class Run:
         return None, state | {"details": replace(self.details, rerun=None, sink=None, frame=frame)}
 
     def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
-        values = dict(state[1])
+        values = {"outages": ()} | state[1]  # earlier versions had none
         earlier = {new: values.pop(old) for old, new in _EARLIER_FIELDS.items() if old in values}
         for name, value in ({"details": RunDetails(**earlier)} | values).items():
             setattr(self, name, value)

@@ -149,5 +149,6 @@ def ending_of(runner: Scheduler, parts: RunParts) -> Ending:
         sink_lost=runner.sink_lost,
         rung=parts.ladder.rung,
         files_left=parts.uploads.left,
+        outages=parts.outages.reported(),
         meter=parts.limiter.meter,
     )

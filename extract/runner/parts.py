@@ -15,13 +15,16 @@ from extract.limits.budget import Forecast
 from extract.limits.daily_quota import Day, day_began
 from extract.limits.limiter import Limiter
 from extract.limits.limits import Limits
+from extract.limits.outage import OutageWatch
 from extract.runner.answers import Answers
 from extract.runner.fallbacks import SchemaLadder, with_files, with_schema_ladder, with_tier
 from extract.runner.options import RunOptions
+from extract.runner.outages import Outages
 from extract.runner.record import RecordExtractor
 from extract.runner.request import RequestSender, Send
 from extract.runner.service import OFFLINE
 from extract.runner.state import RunState
+from extract.runner.streak import FailureStreak
 from extract.runner.uploads import Uploads
 from extract.schema.answer_size import answer_tokens
 
@@ -36,6 +39,7 @@ class RunParts:
     uploads: Uploads
     ladder: SchemaLadder
     limiter: Limiter
+    outages: Outages
 
 
 def assemble(
@@ -53,15 +57,23 @@ def assemble(
     `limits` are those of this process, which may have less than the options say.
     """
     table = files or _files_of(store)
+    watch = OutageWatch(limits.retry, stops_early=limits.stop_after_failures > 0)
+    state = RunState(limiter, FailureStreak(limits.stop_after_failures), watch=watch)
+    outages = Outages(state, client, plan.extractor.model, limits)
     uploads = Uploads(
-        client.files, client.endpoint.service, table, options.uploads, limiter.is_closed, retry=limits.retry
+        client.files,
+        client.endpoint.service,
+        table,
+        options.uploads,
+        limiter.is_closed,
+        retry=limits.retry,
+        through=outages.through,
     )
     ladder = SchemaLadder(plan.schema_key, plan.schema.rungs, store)
-    sender = RequestSender(plan, client, limiter, _billing(plan, client), limits, store, _day(store, limits))
+    sender = RequestSender(plan, client, limiter, _billing(plan, client), limits, outages, store, _day(store, limits))
     send = _with_fallbacks(sender.send, plan, limits, uploads, ladder)
-    state = RunState(limiter)
     answers = Answers(send, sender.release, ladder, state, store)
-    return RunParts(RecordExtractor(plan, answers, options.rules, limits, state), uploads, ladder, limiter)
+    return RunParts(RecordExtractor(plan, answers, options.rules, limits, state), uploads, ladder, limiter, outages)
 
 
 def _with_fallbacks(

@@ -64,7 +64,7 @@ class ProgressReporter:
             self._state.stop(ConfigError(f"on_event raised {in_one_line(error)}"))
 
     def _progress(self) -> Progress:
-        limiter = self._state.limiter
+        limiter, outage = self._state.limiter, self._state.outage
         return Progress(
             total=self._height,
             totals=self.totals,
@@ -72,8 +72,9 @@ class ProgressReporter:
             in_flight=limiter.active,
             slots=limiter.slots,
             waiting=limiter.waiting_for(),
-            limit=limiter.limit_reached(),
+            limit="" if outage else limiter.limit_reached(),
             rpm=limiter.rpm,
             tpm=limiter.tpm,
             stopping=self._state.stopping,
+            outage=outage,
         )

@@ -92,7 +92,8 @@ class RecordExtractor:
                 value, row = await self._value(prepared, trace)
             else:
                 async with timeout:
-                    value, row = await self._value(prepared, trace)
+                    with self.state.deadlines.running(trace.deadline):
+                        value, row = await self._value(prepared, trace)
             return trace.outcome(row_id, value=value, row=row)
         except STOPS as stop:
             error: ExtractError = self._stopped(stop)

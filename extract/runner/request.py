@@ -25,7 +25,7 @@ from extract.interactions.dialects import Envelope
 from extract.interactions.failures import judge
 from extract.interactions.http.calls import Call, once
 from extract.interactions.http.drivers import drive_async
-from extract.interactions.http.retrying import Retry, RetryBudget, is_too_long, retry_async, stop_when_spent
+from extract.interactions.http.retrying import Retry, is_throttle, is_too_long
 from extract.interactions.interaction import Interaction
 from extract.interactions.merging import merge
 from extract.interactions.operations import CREATE_PATH, follow_up
@@ -40,6 +40,8 @@ from extract.limits.daily_quota import Day, day_is_over
 from extract.limits.limiter import Limiter, Permit
 from extract.limits.limits import Limits
 from extract.runner.event_loop import in_thread
+from extract.runner.outages import Outages
+from extract.runner.resender import Resender
 from extract.runner.stops import come_back_later
 from extract.runner.trace import HeldSlot, RecordTrace
 
@@ -87,14 +89,16 @@ class RequestSender:
     limiter: Limiter
     billing: Billing
     limits: Limits
+    outages: Outages
     ledger: Ledger | None = None
     day: Day | None = None
     uniform: Callable[[float, float], float] = random.uniform
     _envelopes: dict[tuple[int, ServiceTier | None, int | None], Envelope] = field(default_factory=dict, init=False)
-    _retries: RetryBudget = field(default_factory=RetryBudget, init=False)
+    _resender: Resender = field(init=False)
     _media: bool = field(init=False)
 
     def __post_init__(self) -> None:
+        self._resender = Resender(self.outages, self.limiter, self.limits.retry, self.uniform)
         self._media = wants_media(self.plan.request)
 
     async def send(self, turns: Sequence[Turn], mode: SendMode, trace: RecordTrace, /) -> Interaction:
@@ -172,20 +176,10 @@ class RequestSender:
         try:
             return await self._attempt(call, tokens, mode, trace)
         except ExtractError as error:
-            first = error
-
-        def count() -> None:
-            trace.retries += 1
-
+            failure = error
         again = mode._replace(kind="retry")
-        return await retry_async(
-            lambda: self._attempt(call, tokens, again, trace),
-            mode.retry or self.limits.retry,
-            failure=first,
-            uniform=self.uniform,
-            sleep=self.limiter.sleep,
-            on_retry=count,
-            stop=stop_when_spent(self._retries),
+        return await self._resender.again(
+            lambda: self._attempt(call, tokens, again, trace), failure, trace, falls_back_after=mode.retry
         )
 
     async def _attempt(self, call: Call, tokens: int, mode: SendMode, trace: RecordTrace) -> Interaction:
@@ -219,17 +213,22 @@ class RequestSender:
         permit = await self._enter(estimate)
         trace.deadline.start()  # only now: a row is not given up for having waited its turn
         trace.attempts += 1
-        self._retries.requests += 1
+        self._resender.budget.requests += 1
         try:
             interaction = await self.client.ask(call)
         except BaseException as error:
             lost = _may_be_billed(error)
             if lost:
                 self._note(self.billing.lost(mode.kind, **estimate), trace)
+            if mode.retry is None or not is_throttle(error):  # there is a fallback for the tier that refuses
+                self.outages.note(error, trace.deadline, permit.at)
             self.limiter.release(permit, error, spent=None if lost else _REFUSED)
             if is_too_long(error, self.limits.retry):
                 raise come_back_later(error) from None
             raise
+        self.outages.watch.answers += 1
+        if self.outages.watch.rows:
+            self.outages.answered()
         attempt = self.billing.whole(mode.kind, interaction, **estimate)
         # The slot stays taken: it is freed only when the answer is committed, by `release`.
         spent = self.billing.spent(attempt, interaction, permit.reserved, tokens=tokens, limit=mode.limit)

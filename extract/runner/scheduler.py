@@ -23,7 +23,6 @@ from extract.runner.pool import WorkerPool
 from extract.runner.progress import ProgressReporter
 from extract.runner.record import PreparedRecord, RecordExtractor
 from extract.runner.rejected import RejectedRows
-from extract.runner.streak import FailureStreak
 from extract.runner.writer import Writer
 
 __all__ = ["Scheduler"]
@@ -47,11 +46,9 @@ class Scheduler:
         shape: OutputShape,
         *,
         on_event: Callable[[Progress], None] | None = None,
-        streak: FailureStreak | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.source, self.extractor, self.shape = source, extractor, shape
-        self.streak = streak or FailureStreak(extractor.limits.stop_after_failures)
         self.state = extractor.state
         self._interrupts = Interrupts(self.state, sink)
         self.writer = Writer(sink, self.state, self._interrupts)
@@ -206,7 +203,7 @@ class Scheduler:
         self.totals.add(outcome)
         if block.unsettled == 0:  # any worker may settle the last row; blocks are put in order by the writer
             self._finish(block)
-        if (reason := self.streak.add(outcome)) is not None:
+        if (reason := self.state.streak.add(outcome)) is not None:
             self.state.stop(reason)
         self._progress.report_if_due()
 

@@ -15,6 +15,7 @@ from extract.errors import (
     RateLimited,
     SchemaError,
     SchemaTooComplex,
+    TooManyFailures,
     Unavailable,
 )
 
@@ -27,6 +28,7 @@ STOPS: tuple[type[ExtractError], ...] = (
     ConfigError,
     SchemaError,
     OutputError,
+    TooManyFailures,
 )
 """What makes every further request useless: the run ends, and a rerun takes the record up again."""
 

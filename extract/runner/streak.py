@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from extract.errors import TooManyFailures
+from extract.errors import ExtractError, TooManyFailures
 from extract.results.outcome import Outcome
 
 __all__ = ["FailureStreak"]
@@ -17,6 +17,7 @@ class FailureStreak:
     def __init__(self, limit: int) -> None:
         self.limit = limit
         self.failures = 0
+        self.probes = 0  # failed ones, while the service is down: their rows wait and have no outcome yet
 
     def switch_off(self) -> None:
         """Never stop the run any more: the set-up is known to work."""
@@ -31,6 +32,15 @@ class FailureStreak:
             self.switch_off()
         elif not outcome.cached and error.code in _SET_UP_CODES:  # an earlier run's answer says nothing about this one
             self.failures += 1
-            if self.failures >= self.limit:
-                return TooManyFailures(f"{self.limit} rows failed and none succeeded; the last error was: {error}")
+            return self._reason(error)
         return None
+
+    def note_probes(self, failed: int, error: ExtractError) -> TooManyFailures | None:
+        """Count the probes that have failed so far; return why the run should stop, None where it should go on."""
+        self.probes = failed
+        return self._reason(error) if self.limit else None
+
+    def _reason(self, error: ExtractError) -> TooManyFailures | None:
+        if self.failures + self.probes < self.limit:
+            return None
+        return TooManyFailures(f"{self.limit} rows failed and none succeeded; the last error was: {error}")

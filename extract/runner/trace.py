@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from operator import attrgetter
 from typing import Any, NamedTuple
@@ -18,7 +19,7 @@ from extract.limits.budget import Amount
 from extract.limits.limiter import Permit
 from extract.results.outcome import Outcome
 
-__all__ = ["Deadline", "HeldSlot", "RecordTrace"]
+__all__ = ["Deadline", "HeldSlot", "RecordTrace", "RunningDeadlines"]
 
 
 class HeldSlot(NamedTuple):
@@ -40,14 +41,35 @@ class Deadline:
     seconds: float | None = None
     timeout: asyncio.Timeout | None = None
     first_sent: float | None = None
+    paused_at: float | None = None
 
     def start(self) -> None:
         """Let the time run from now, unless it runs already."""
         if self.first_sent is not None:
             return
         self.first_sent = self.clock()
-        if self.timeout is not None and self.seconds is not None:
-            self.timeout.reschedule(asyncio.get_running_loop().time() + self.seconds)
+        if self.timeout is not None:
+            self._schedule(self.timeout)
+
+    def pause(self) -> None:
+        """Let no time run for now."""
+        self.paused_at = self.clock()
+        if self.timeout is not None:
+            self._schedule(self.timeout)
+
+    def resume(self) -> None:
+        """Let the time run on; what has passed since the pause began does not count."""
+        if self.first_sent is not None and self.paused_at is not None:
+            self.first_sent += self.clock() - max(self.paused_at, self.first_sent)
+        self.paused_at = None
+        if self.timeout is not None:
+            self._schedule(self.timeout)
+
+    def _schedule(self, timeout: asyncio.Timeout) -> None:
+        if self.first_sent is None or self.seconds is None or timeout.expired():
+            return
+        ends = asyncio.get_running_loop().time() + self.seconds - self.elapsed
+        timeout.reschedule(ends if self.paused_at is None else None)
 
     @property
     def elapsed(self) -> float:
@@ -57,6 +79,37 @@ class Deadline:
     @property
     def has_expired(self) -> bool:
         return self.timeout is not None and self.timeout.expired()
+
+
+@dataclass(slots=True, eq=False)
+class RunningDeadlines:
+    """The deadlines of the records that a run has in hand, so that none runs while the service is down."""
+
+    paused: bool = False
+    _running: dict[int, Deadline] = field(default_factory=dict)
+
+    @contextmanager
+    def running(self, deadline: Deadline) -> Iterator[None]:
+        """Count a deadline among them for the duration of the block."""
+        self._running[id(deadline)] = deadline
+        if self.paused:
+            deadline.pause()
+        try:
+            yield
+        finally:
+            del self._running[id(deadline)]
+
+    def pause(self) -> None:
+        """Let none of them run."""
+        self.paused = True
+        for deadline in self._running.values():
+            deadline.pause()
+
+    def resume(self) -> None:
+        """Let all run on."""
+        self.paused = False
+        for deadline in self._running.values():
+            deadline.resume()
 
 
 @dataclass(slots=True)

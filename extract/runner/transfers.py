@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import math
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from functools import partial
+from typing import TypeAlias
 
 from extract.documents.files import printable
 from extract.documents.parts import MediaPart
@@ -18,12 +20,20 @@ from extract.io.cache.uploaded_files import FileRow, FileTable
 from extract.runner.inline_files import Content
 from extract.runner.stops import come_back_later
 
-__all__ = ["StoredFile", "Transfers"]
+__all__ = ["StoredFile", "Through", "Transfers", "straight_through"]
+
+Through: TypeAlias = Callable[[Callable[[], Awaitable[str]], object], Awaitable[str]]
+"""Returns what the first argument returns, also through an outage; the second stands for what is sent."""
 
 _AT_ONCE = 8
 # By this machine's clock, from the start of the upload: the service's calendar may differ. The longest time that a
 # request takes is left out, so that no file expires under way.
 _LIFE_SECONDS, _MARGIN_SECONDS = 48 * 3600.0, 3600.0
+
+
+async def straight_through(attempt: Callable[[], Awaitable[str]], _: object) -> str:
+    """Return what `attempt` returns: for uploads of which nobody holds any back."""
+    return await attempt()
 
 
 @dataclass(slots=True, eq=False)
@@ -55,9 +65,10 @@ class Transfers:
         is_closed: Callable[[], bool],
         clock: Callable[[], float],
         retry: Retry,
+        through: Through,
     ) -> None:
         self._files, self._service, self._table, self._retry = files, service, table, retry
-        self._is_closed, self._clock = is_closed, clock
+        self._is_closed, self._clock, self._through = is_closed, clock, through
         self._sending = asyncio.Semaphore(_AT_ONCE)
 
     def expires_soon(self, file: StoredFile) -> bool:
@@ -93,7 +104,7 @@ class Transfers:
     async def _arrival(self, file: StoredFile, content: Content, part: MediaPart) -> str:
         try:
             with ending_in_one_line("a file cannot be uploaded"):
-                return await self._arrive(file, content, part)
+                return await self._through(partial(self._arrive, file, content, part), file)
         except RateLimited as error:
             raise come_back_later(error) if is_too_long(error, self._retry) else error from None
 

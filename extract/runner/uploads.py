@@ -18,7 +18,7 @@ from extract.runner.event_loop import in_thread
 from extract.runner.inline_files import MAX_INLINE_BYTES, Content, contents, large_files, size_of, with_uris
 from extract.runner.options import UploadPolicy
 from extract.runner.removals import GONE, Removals
-from extract.runner.transfers import StoredFile, Transfers
+from extract.runner.transfers import StoredFile, Through, Transfers, straight_through
 
 __all__ = ["LostFile", "Uploads"]
 
@@ -47,6 +47,7 @@ class Uploads:
     max_inline_bytes: int = MAX_INLINE_BYTES
     clock: Callable[[], float] = time.time
     retry: Retry = Retry()
+    through: Through = straight_through
     _transfers: Transfers = field(init=False)
     _removals: Removals = field(init=False)
     _stored: dict[Content, StoredFile] = field(default_factory=dict, init=False)  # the least recently used first
@@ -57,7 +58,9 @@ class Uploads:
     def __post_init__(self) -> None:
         if self.policy.inline_limit < 0:
             raise ConfigError(f"inline_limit must be 0 or more bytes, not {self.policy.inline_limit}")
-        self._transfers = Transfers(self.files, self.service, self.table, self.is_closed, self.clock, self.retry)
+        self._transfers = Transfers(
+            self.files, self.service, self.table, self.is_closed, self.clock, self.retry, self.through
+        )
         self._removals = Removals(self.files, self.table)
 
     @property

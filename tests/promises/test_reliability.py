@@ -11,7 +11,9 @@ import pytest
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
-PARTS = ["matrix", "kills", "budget", "duplicates", "memory", "interrupts", "bodies", "damage", "processes"]
+PARTS = [
+    "matrix", "kills", "budget", "duplicates", "memory", "interrupts", "bodies", "outage", "damage", "processes",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("part", PARTS)

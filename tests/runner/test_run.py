@@ -610,12 +610,13 @@ def test_a_transport_of_the_users_own_serves_many_runs() -> None:
             assert run(texts(5), SPAM, client=client, limits=Limits(concurrency=4)).totals.valid == 5
 
 
-def test_whatever_a_users_transport_raises_is_a_row_not_a_crash() -> None:
+def test_whatever_a_users_transport_raises_is_no_crash() -> None:
     def broken(_: httpx.Request) -> httpx.Response:
         raise LookupError("mine")
 
     client = AsyncClient("key", transport=httpx.MockTransport(broken))
-    assert run(texts(2), SPAM, client=client, limits=QUICK).errors["code"].to_list() == ["unreachable"] * 2
+    with pytest.raises(TooManyFailures, match="LookupError mine"):
+        run(texts(2), SPAM, client=client, limits=QUICK)
 
 
 def test_a_listener_that_raises_stops_the_run_and_keeps_its_rows() -> None:

@@ -193,7 +193,7 @@ def unreachable(call: Call, error: Exception, *, secret: str, answered: bool) ->
     Classes are not relied on: some transports raise a connect error for a reset after the request was read, and a
     user's own transport may raise anything. Only a connection that was never made is known to have sent nothing.
     """
-    if isinstance(error, AnswerError):
+    if isinstance(error, AnswerError | ConfigError):  # of the second kind: scripted answers that are used up
         return error
     if isinstance(error, MemoryError):
         return AnswerError(f"{call.method} {call.path}: there is not enough memory for the answer")
