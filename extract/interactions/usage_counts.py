@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, TypeGuard
 
 from extract.interactions.interaction import Interaction
@@ -30,15 +31,35 @@ def usage_of(value: Any) -> Usage | None:
     """
     if not isinstance(value, dict):
         return None
-    counted = _counts(value)
-    usage = Usage(**counted)
-    # The everyday answer: all that it was billed for is told, and adds up to the total.
-    if usage.total and usage.total == value.get("total_tokens") and _is_plain(value, counted):
+    if (usage := _everyday(value)) is not None:
         return usage
+    counted = _counts(value)
     missing = [name for name in _NAMES if name not in counted and _is_owed(name, value)]
     if (total := value.get("total_tokens")) is not None:
         missing = _filled(counted, missing, total)
     return None if missing else Usage(**counted)
+
+
+def _everyday(value: JsonObject) -> Usage | None:
+    """Return the usage of an answer that tells its input and output, and whose counts add up to its total, else None.
+
+    Counts that stand nowhere are 0 then. Any answer passes here, nearly all end here.
+    """
+    read: Callable[[str], Any] = value.get
+    inputs, outputs = read("total_input_tokens"), read("total_output_tokens")
+    thoughts, tools, cached = read("total_thought_tokens"), read("total_tool_use_tokens"), read("total_cached_tokens")
+    if thoughts is None:
+        thoughts = read("total_reasoning_tokens") or 0
+    tools, cached = 0 if tools is None else tools, 0 if cached is None else cached
+    if not type(inputs) is type(outputs) is type(thoughts) is type(cached) is type(tools) is int:
+        return None
+    total = inputs + outputs + thoughts + tools
+    if (
+        0 < total == read("total_tokens") < _ABSURD_COUNT > cached
+        and min(inputs, outputs, thoughts, cached, tools) >= 0
+    ):
+        return Usage(inputs, outputs, thoughts, cached, tools)
+    return None
 
 
 def _counts(value: JsonObject) -> dict[str, int]:
@@ -55,15 +76,6 @@ def _counts(value: JsonObject) -> dict[str, int]:
 
 def _is_count(value: Any) -> TypeGuard[int]:
     return type(value) is int and 0 <= value < _ABSURD_COUNT
-
-
-def _is_plain(usage: JsonObject, counted: dict[str, int]) -> bool:
-    """True where input and output are told and nothing stands there as what is no count."""
-    if "input_tokens" not in counted or "output_tokens" not in counted:
-        return False
-    return len(counted) == len(_NAMES) or not any(
-        word in usage for name, words in _NAMES.items() if name not in counted for word in words
-    )
 
 
 def _is_owed(name: str, usage: JsonObject) -> bool:

@@ -86,11 +86,17 @@ class Answers:
         flying = self._flying[key] = asyncio.get_running_loop().create_future()
         sharing = self._sharing
         try:
-            interaction: Interaction | None = None
-            if sharing is not None and sharing.active:
-                interaction = await self._claimed(sharing, key, trace)
+            others = sharing if sharing is not None and sharing.active else None
+            interaction = None if others is None else await self._claimed(others, key, trace)
             if interaction is None:
-                interaction = await self._sent(key, turns, mode, trace)
+                if mode.kind == "repair" and mode.limit is None:  # a larger limit is one more try of the same
+                    trace.repairs += 1
+                try:
+                    interaction = await self.send(turns, mode, trace)
+                    await self._keep(key, interaction)  # before anybody judges it: it is paid for
+                finally:
+                    self.release(trace)  # only now: a kill loses no more answers than there are slots
+                await asyncio.sleep(0)  # who got the slot sends first; this answer is looked into while that one waits
         except ENDS_RUN:
             flying.cancel()  # the end of this run is none for a record of another
             raise
@@ -118,18 +124,6 @@ class Answers:
         if (stored := await self.stored(key)) is not None:
             trace.joined = True
         return stored
-
-    async def _sent(self, key: bytes, turns: Sequence[Turn], mode: SendMode, trace: RecordTrace) -> Interaction:
-        """Send a request and store its answer."""
-        if mode.kind == "repair" and mode.limit is None:  # a larger limit is one more try of the same
-            trace.repairs += 1
-        try:
-            interaction = await self.send(turns, mode, trace)
-            await self._keep(key, interaction)  # before anybody judges it: it is paid for
-        finally:
-            self.release(trace)  # only now: a kill loses no more answers than there are slots
-        await asyncio.sleep(0)  # who got the slot sends first; this answer is looked into while that one waits
-        return interaction
 
     async def _keep(self, key: bytes, interaction: Interaction) -> None:
         if self.store is None:

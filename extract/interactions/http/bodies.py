@@ -180,7 +180,7 @@ class Body:
         """Begin with the body after this head. ValueError where nobody can unpack it."""
         self._size, self._max_bytes = 0, max_bytes
         self.too_large = _announced(headers) > max_bytes
-        self._unpacker = _unpacker_for(headers)
+        self._unpacker = _unpacker_for(headers) if "content-encoding" in headers else None
 
     def feed(self, data: bytes) -> None:
         """Take bytes from the wire, and unpack as much of them as there is room for."""
@@ -232,9 +232,7 @@ class Body:
         if self._unpacker is not None:
             self._unpacker.close()
         self._sweep()
-        if len(self._pieces) == 1:
-            return bytes(self._pieces[0])  # no copy of what are bytes
-        return b"".join(self._pieces)
+        return bytes(self._pieces[0]) if len(self._pieces) == 1 else b"".join(self._pieces)  # bytes are not copied
 
     def end(self) -> None:
         """Hold nothing any more."""
@@ -242,8 +240,8 @@ class Body:
         if self._crumbs:
             self._crumbs = bytearray()
         self._unpacker = None
-        self.paused = False
         if self._size > _SMALL:  # smaller ones took nothing
+            self.paused = False
             self._allowance.give_back(self)
 
     def pause(self) -> None:

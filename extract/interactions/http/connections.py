@@ -192,8 +192,15 @@ class _Connection(asyncio.Protocol):
         self._in_head = False
         has_end = self._headers.keys() & {"content-length", "transfer-encoding"}
         self._ends_with_connection = not has_end
-        if not self._is_over():
+        waiter = self._waiter
+        if waiter is None or waiter.done():
+            return
+        if "content-encoding" in self._headers:
             self._attempt(self._body.begin, self._headers, self.bounds.size)
+        else:
+            self._body.begin(self._headers, self.bounds.size)
+            if self._body.too_large:
+                self._refuse()
 
     def on_body(self, body: bytes) -> None:
         waiter, reading = self._waiter, self._body
@@ -239,10 +246,11 @@ class _Connection(asyncio.Protocol):
 
     def _finish(self) -> None:
         self._is_whole = True
-        if self._is_over() or self._body.pending:
+        waiter, reading = self._waiter, self._body
+        if waiter is None or waiter.done() or reading.pending:
             return
-        if self._body.is_plain and not self._body.too_large:
-            self._hand_over()
+        if reading.is_plain and not reading.too_large:
+            self._answer(reading.whole())
         else:
             self._attempt(self._hand_over)
 
@@ -252,7 +260,8 @@ class _Connection(asyncio.Protocol):
     def _answer(self, body: bytes) -> None:
         assert self._waiter is not None, "called in an exchange"
         self._waiter.set_result(Reply(self._parser.get_status_code(), self._headers, body))
-        self._resume()  # the answer came early: nothing more is to be written
+        if self._writable is not None:
+            self._resume()  # the answer came early: nothing more is to be written
 
 
 class Connections:

@@ -70,6 +70,7 @@ class DirectTransport:
         self._root = httpx.URL(root)
         self._headers = CIMultiDict(headers)  # the form that aiohttp would make of them for every call
         self._bounds, self._allowance = bounds, allowance or Allowance()
+        self._bounds_of: dict[tuple[float | None, float | None, bool], Bounds] = {}
         self._heads: dict[str, bytes] = {}
         self._proxy: httpx.Proxy | None = None
         self._connections: Connections | None = None
@@ -81,7 +82,9 @@ class DirectTransport:
             connections = self._connections or self._connect()
             if self._proxy is None:
                 head = (self._heads.get(call.path) or self._head(call.path)) + b"%d\r\n\r\n" % len(call.body)
-                return await connections.send(head, call.body, self._bounds(call))
+                kind = (call.timeout, call.total, call.media)  # all that bounds depend on: those of a run are alike
+                bounds = self._bounds_of.get(kind) or self._bounds_of.setdefault(kind, self._bounds(call))
+                return await connections.send(head, call.body, bounds)
         return await in_time(self._bounds(call).seconds, partial(self._exchange, call))
 
     async def _exchange(self, call: Call, timer: asyncio.Timeout) -> Reply:

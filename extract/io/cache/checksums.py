@@ -9,6 +9,7 @@ from zlib import crc32
 
 __all__ = ["answer_checksum", "entry_checksum", "is_sound_answer"]
 
+_ENTRY = "%s\0" * 11 + "%r"  # texts, numbers, and the time to its last digit
 _RUNG_AND_TIME = struct.Struct("<qd")
 
 
@@ -29,4 +30,4 @@ def is_sound_answer(key: Any, interaction: Any, rung: Any, at: Any, checksum: An
 
 def entry_checksum(values: Sequence[Any]) -> int:
     """Return the checksum of one entry of the ledger, a tuple as SQLite returns it."""
-    return crc32(repr(values).encode())
+    return crc32((_ENTRY % tuple(values)).encode())

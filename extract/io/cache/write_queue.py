@@ -26,6 +26,7 @@ _IS_NEW = (
 )
 
 _LAST_WAIT_SECONDS = 5.0
+_LOOK_SECONDS = 0.1  # between two looks whether the file is still in its place
 
 
 class _Batch(NamedTuple):
@@ -66,6 +67,7 @@ class WriteQueue:
         self._scheduled: asyncio.AbstractEventLoop | None = None
         self._is_refused = False  # True while the file takes nothing
         self._untold: ExtractError | None = None
+        self._look_again = 0.0
 
     def add_answer(self, key: bytes, interaction: bytes, rung: int) -> asyncio.Future[None]:
         """Queue an answer and return what is done once it is committed."""
@@ -119,11 +121,16 @@ class WriteQueue:
         if self._is_refused and any(self._queued):
             self._file.wait_for_others(_LAST_WAIT_SECONDS)
         self.commit()
+        if not self._file.read_only:
+            self._file.follow()
         left, self._queued = self._queued, _Batch([], [], [])
         self._write_singly(left)  # where there is no room for all, there may be for some
 
     def _write(self, batch: _Batch) -> None:
-        self._file.follow()
+        # Not with each commit, of which there are thousands a second: what is written meanwhile is copied, too.
+        if (now := self._now()) >= self._look_again or now < self._look_again - _LOOK_SECONDS:
+            self._look_again = now + _LOOK_SECONDS
+            self._file.follow()
         try:
             self._insert(batch)
         except sqlite3.DatabaseError as error:
