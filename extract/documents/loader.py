@@ -121,7 +121,7 @@ def _from_path(path: Path, roots: Roots | None) -> tuple[Part, ...]:
 def _inline(data: bytes, declared: str | None, where: str, charset: str | None = None) -> tuple[Part, ...]:
     mime_type = type_of(data, declared, where, divisible=True)
     if is_text(mime_type):
-        return (TextPart(decode_text(data, where, charset)),)
+        return (TextPart(*decode_text(data, where, charset)),)
     kind = kind_of(mime_type) or "document"
     pieces = _split(data, where) if mime_type == "application/pdf" else (data,)
     return tuple(MediaPart(kind=kind, mime_type=mime_type, data=piece) for piece in pieces)

@@ -205,7 +205,7 @@ def test_content_goes_before_the_ending(tmp_path: Path, name: str, data: bytes, 
         ("a.mkv", b"\x1a\x45\xdf\xa3\0", "takes no files of type video/x-matroska; save it as MP4"),
         ("a.txt", b"\x7fELF\0\0", "binary data, not text; give it the ending|binary data, not text"),
         ("a.txt", "\ufeff \n\u200b".encode(), "nothing but blanks"),
-        ("a.csv", b"\x80\x81\x8d\x90", "neither UTF-8 nor Windows-1252; save it as UTF-8"),
+        ("a.csv", b"\x80\x81\x8d\x90", "its bytes do not tell which it is; save it as UTF-8"),
     ],
 )
 def test_what_a_file_is_not_is_said_in_one_line(tmp_path: Path, name: str, data: bytes, message: str) -> None:

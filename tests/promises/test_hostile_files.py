@@ -89,7 +89,8 @@ def contents() -> Iterator[tuple[str, bytes, str | None]]:
     yield "many.pdf", assembled([b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[3 0 R]/Count 2000000000>>"]), ""
     yield "drawing.svg", b"<svg/>", "save it as PNG"
     yield "letter.rtf", b"{\\rtf1 hello}", "save it as docx or PDF"
-    yield "shift.txt", "請求書、合計".encode("shift_jis"), "save it as UTF-8"
+    yield "shift.txt", "請求書、合計".encode("shift_jis"), None
+    yield "short.txt", "東京".encode("shift_jis"), "save it as UTF-8"
     yield "wide.txt", b"\xff\xfe\x00\xd8\x00\xd8ab", "damaged"
     yield "two\nlines.pdf", b"x", r"two\\nlines\.pdf: "
     yield "tab\tand 'quote'.txt", b"\0", "binary data"
