@@ -1,4 +1,4 @@
-"""Sentences of everyday letters in many languages, written for `text_encodings.py`. Two halves, which share no sentence."""
+"""Sentences of everyday letters in many languages, for `text_encodings.py`. Two halves, which share no sentence."""
 
 from __future__ import annotations
 

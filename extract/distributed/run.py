@@ -49,6 +49,7 @@ def run_on_ray(
     """
     if target.path is None:
         raise ConfigError("--engine ray needs a file for the rows: -o OUTPUT.parquet")
+    options.reading.check_for("the Parquet files of --engine ray")
     paths = parquet_files(data)
     input_schema = parquet_schema(paths)
     plan = compile_extractor(extractor, client.endpoint, service_tier=options.service_tier).fitted(list(input_schema))

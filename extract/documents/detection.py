@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import pairwise
 from unicodedata import category, name
 
 import chardet
@@ -20,7 +21,7 @@ _MAX_SAMPLE_BYTES = 200_000
 _ALPHABETS = frozenset({"LATIN", "CYRILLIC", "GREEK", "HEBREW", "ARABIC", "THAI", "ARMENIAN", "GEORGIAN"})
 _IMPOSSIBLE = frozenset({"Cc", "Cn", "Co", "Cs"})
 _SYMBOLS = frozenset({"So", "Sm", "Sk", "No"})
-_SYMBOLS_IN_WORDS = frozenset("°²³½¼¾®™©±×÷№´`¨")  # kg/m², Acme®, O´Neill
+_SYMBOLS_IN_WORDS = frozenset("°²³½¼¾®™©±×÷№´`¨")  # as in kg/m² and Acme®
 _MARKS_BETWEEN_WORDS = frozenset("¿¡‰†‡•¦§¶·¸¤¥„‚")
 # What the Latin pages of Windows, Western, Central European and Turkish, and ISO 8859-1 read alike, or have as a mark:
 # too few letters for any statistics, and the same text in all of them.
@@ -89,8 +90,7 @@ def _is_odd(word: str) -> bool:
         return True
     if len({_alphabet(letter) for letter in word} & _ALPHABETS) > 1:
         return True
-    pairs = zip(word, word[1:], strict=False)
-    if any(a.islower() and b.isupper() and not (a + b).isascii() for a, b in pairs):
+    if any(a.islower() and b.isupper() and not (a + b).isascii() for a, b in pairwise(word)):
         return True
     inner = range(1, len(word) - 1)
     return any(_parts_words(word[i], kinds[i]) and kinds[i - 1][0] == kinds[i + 1][0] == "L" for i in inner)
