@@ -16,25 +16,16 @@ from urllib.request import url2pathname
 
 from extract.documents.decoding import decode_text
 from extract.documents.files import printable, read_file, stored_file, type_of
-from extract.documents.mime import is_document_type, is_text, kind_of, mime_type_of
+from extract.documents.mime import is_text, kind_of, mime_type_of
 from extract.documents.parts import MediaPart, Part, TextPart
 from extract.documents.pdf import MAX_PDF_BYTES, has_pdfium, split_pdf
 from extract.documents.roots import Roots
 from extract.errors import BadRecord
 
-__all__ = ["is_document", "load_parts"]
+__all__ = ["load_parts"]
 
 _REMOTE = ("https://", "http://", "gs://")
 _MAX_SHOWN_CHARACTERS = 80  # of a data: URI in a message
-
-
-def is_document(path: Path) -> bool:
-    """True for a file that people call a document, by its ending; never for hidden files.
-
-    Some cannot be sent (rtf, svg): they become records with an error rather than files skipped silently.
-    """
-    kind = mime_type_of(path.name)
-    return not path.name.startswith(".") and kind is not None and is_document_type(kind)
 
 
 def load_parts(value: Any, column: str, roots: Roots | None = None) -> tuple[Part, ...]:

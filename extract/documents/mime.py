@@ -12,7 +12,6 @@ __all__ = [
     "WORD",
     "MediaKind",
     "has_signature",
-    "is_document_type",
     "is_supported",
     "is_text",
     "kind_of",
@@ -96,8 +95,6 @@ _DOCUMENTS = frozenset(
         *(_OFFICE + name for name in ("spreadsheetml.sheet", "presentationml.presentation")),
     }
 )
-# Documents to people, but not to the API: in a folder they become rows with an error, they are not skipped.
-_UNSUPPORTED_DOCUMENTS = frozenset({"application/rtf", "application/epub+zip", "application/vnd.ms-outlook"})
 _SIGNATURES = (
     (b"%PDF-", "application/pdf"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -172,11 +169,6 @@ def kind_of(mime_type: str) -> MediaKind | None:
 def is_supported(mime_type: str) -> bool:
     """True for a type on the API's list of file types."""
     return mime_type in _SUPPORTED_MEDIA or mime_type in _DOCUMENTS
-
-
-def is_document_type(mime_type: str) -> bool:
-    """True for what people call a document, picture or recording, whether the API accepts it or not."""
-    return is_text(mime_type) or kind_of(mime_type) is not None or mime_type in _UNSUPPORTED_DOCUMENTS
 
 
 def has_signature(mime_type: str) -> bool:

@@ -22,7 +22,7 @@ class Source:
 
     `once`: the rows come from an iterator, which can be read only once and may have no end. `folder` is the folder of
     the files that the rows come from, None for rows that a program made: what paths in them name is its own choice.
-    `notes` say what was found out or left out, to be said once.
+    `notes` say what was found out or left out, to be said once; `hint` what a user may have meant who misses columns.
     """
 
     schema: pl.Schema
@@ -31,6 +31,17 @@ class Source:
     once: bool = False
     folder: Path | None = None
     notes: tuple[str, ...] = ()
+    hint: str = ""
+
+    @contextmanager
+    def explained(self) -> Iterator[None]:
+        """Add the hint to a ConfigError about the columns of this input."""
+        try:
+            yield
+        except ConfigError as error:
+            if not self.hint:
+                raise
+            raise ConfigError(f"{error}; {self.hint}") from None
 
 
 def take_rows(source: Source, limit: int) -> Source:

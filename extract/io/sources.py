@@ -10,17 +10,14 @@ from glob import glob, has_magic
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Unpack
-from urllib.parse import quote
 
 import polars as pl
 from polars.selectors import by_name
 
-from extract.documents.files import printable
-from extract.documents.loader import is_document
-from extract.documents.mime import mime_type_of
 from extract.errors import ConfigError
 from extract.io.arrow import frame_of_rows, read_arrow
 from extract.io.csv_tables import broken_row, open_csv, plain_dialect
+from extract.io.folders import documents_in, documents_of, one_document
 from extract.io.iterators import TEXTS, are_texts, from_iterator
 from extract.io.read_options import ReadKeywords, ReadOptions
 from extract.io.source import Source, checked_batches, from_frame, read_errors, take_rows
@@ -115,46 +112,19 @@ def _from_address(address: str, how: ReadOptions) -> Source:
         matches = sorted(glob(address, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
         if not matches:
             raise ConfigError(f"no file matches {address!r}")
-        return open_table(address, how) if is_table(address) else _from_documents(map(Path, matches), address)
+        if is_table(address):
+            return open_table(address, how)
+        how.check_for("a glob of documents")
+        return documents_of(map(Path, matches), address)
     if path.is_dir():
         how.check_for("a folder")
-        return _from_documents(_files_in(path), address)
+        documents, tables = documents_in(path, address)
+        return documents or open_table(tables, how)
     if not path.is_file():
         raise ConfigError(f"there is no file {address!r}")
     if is_table(address):
         if path.stat().st_size == 0:
             raise ConfigError(f"{address} is empty")
         return open_table(address, how)
-    return _from_documents([path], address)
-
-
-def _files_in(folder: Path) -> list[Path]:
-    """Return all but folders, in order: a broken link or a pipe becomes a record that is rejected with a reason."""
-
-    def refuse(error: OSError) -> None:
-        raise ConfigError(f"the folder {printable(error.filename)} cannot be read: {error.strerror}")
-
-    walked = os.walk(folder, onerror=refuse)  # links to folders are not followed: they may form a loop
-    return sorted(Path(where, name) for where, _, names in walked for name in names)
-
-
-def _from_documents(paths: Iterable[Path], address: str) -> Source:
-    """Return a source with one record per file: `path`, `name`, `mime_type`."""
-    documents = [path for path in paths if is_document(path)]
-    if not documents:
-        raise ConfigError(f"{address!r} holds no documents: text, pdf, images, audio, video or office files")
-    columns = {
-        "path": [_as_cell(path) for path in documents],
-        "name": [printable(path.name) for path in documents],
-        "mime_type": [mime_type_of(path.name) for path in documents],
-    }
-    return from_frame(pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)))
-
-
-def _as_cell(path: Path) -> str:
-    """Return a path as text that can be stored: as a file: URI where its name is not valid Unicode."""
-    try:
-        str(path).encode()
-    except UnicodeEncodeError:
-        return "file://" + quote(os.fsencode(path.absolute()))
-    return str(path)
+    how.check_for("a document")
+    return one_document(path)

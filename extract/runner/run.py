@@ -192,7 +192,8 @@ async def ask_all(
         for note in source.notes:
             _log.warning("%s", note)
         roots = Roots.joined(options.root, source.folder)
-        plan = plan.fitted(list(source.schema), roots)
+        with source.explained():
+            plan = plan.fitted(list(source.schema), roots)
         pipeline = target.pipeline or plan.schema.name
         sink, replaced = open_target(target, pipeline, data, options, source.height)
         cache = stack.enter_context(ResponseCache(target.cache)) if isinstance(target.cache, Path) else target.cache
