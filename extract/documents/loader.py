@@ -16,7 +16,8 @@ from urllib.request import url2pathname
 
 from extract.documents.decoding import decode_text
 from extract.documents.files import printable, read_file, stored_file, type_of
-from extract.documents.mime import is_text, kind_of, mime_type_of
+from extract.documents.mail import read_mail
+from extract.documents.mime import MAIL, is_text, kind_of, mime_type_of
 from extract.documents.parts import MediaPart, Part, TextPart
 from extract.documents.pdf import MAX_PDF_BYTES, has_pdfium, split_pdf
 from extract.documents.roots import Roots
@@ -111,11 +112,18 @@ def _from_path(path: Path, roots: Roots | None) -> tuple[Part, ...]:
 
 def _inline(data: bytes, declared: str | None, where: str, charset: str | None = None) -> tuple[Part, ...]:
     mime_type = type_of(data, declared, where, divisible=True)
+    if mime_type == MAIL and (mail := read_mail(data, where, _attached)):
+        return mail
     if is_text(mime_type):
         return (TextPart(*decode_text(data, where, charset)),)
     kind = kind_of(mime_type) or "document"
     pieces = _split(data, where) if mime_type == "application/pdf" else (data,)
     return tuple(MediaPart(kind=kind, mime_type=mime_type, data=piece) for piece in pieces)
+
+
+def _attached(data: bytes, declared: str | None, name: str) -> tuple[Part, ...]:
+    """Return the parts of a file in an e-mail. An e-mail in a file there stays text: each within another has no end."""
+    return _inline(data, "text/plain" if declared == MAIL else declared, name)
 
 
 def _split(data: bytes, where: str) -> tuple[bytes, ...]:

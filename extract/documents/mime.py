@@ -8,6 +8,7 @@ from typing import Literal, TypeAlias, cast
 
 __all__ = [
     "EXCEL",
+    "MAIL",
     "POWERPOINT",
     "WORD",
     "MediaKind",
@@ -34,7 +35,7 @@ _TYPES_BY_ENDING = {
     ".yaml": "text/plain",
     ".yml": "text/plain",
     ".log": "text/plain",
-    ".eml": "text/plain",
+    ".eml": "message/rfc822",
     ".webp": "image/webp",
     ".heic": "image/heic",
     ".heif": "image/heif",
@@ -73,7 +74,8 @@ _TYPES_BY_ENDING = {
 }
 # Python's built-in table, without the machine's own files: the type must not depend on where the file is read.
 _STANDARD_TYPES = mimetypes.MimeTypes().types_map[True]
-_TEXT_TYPES = frozenset({"application/json", "application/xml", "application/xhtml+xml", "application/x-yaml"})
+MAIL = "message/rfc822"
+_TEXT_TYPES = frozenset({MAIL, "application/json", "application/xml", "application/xhtml+xml", "application/x-yaml"})
 # The types on the API's list (2026). The list is open, but other types are better converted than tried.
 _SUPPORTED_MEDIA = frozenset(
     f"{kind}/{name}"
