@@ -19,7 +19,6 @@ from extract.io.read_options import ReadOptions
 __all__ = ["Dialect", "dialect_of", "long_cells", "rows_of", "text_lines"]
 
 _SEPARATORS = (";", "\t", "|", ",")
-_ESCAPED = re.compile(r'\\([\\"])')
 _NAMED = re.compile(r'"?sep=(.)"?\s*', re.IGNORECASE)  # the first line of a file that Excel is to open
 _SHOWN = {"\t": "tab"}
 
@@ -131,9 +130,13 @@ def _candidates(path: Path, known: Dialect, how: ReadOptions) -> Iterator[Dialec
     marks = {mark for line in text_lines(path, known) for mark in ('\\"', "'", '"') if mark in line}
     for separator in (known.separator, *([] if how.separator else others)):
         doubled = replace(known, separator=separator)
+        # In a file that doubles its quotes, a quote after a backslash ends its cell or is doubled.
+        has_escapes = '\\"' in marks and _finds(path, known, rf'\\"(?!["{re.escape(separator)}\r\n]|$)')
+        if how.csv_quote is None and has_escapes:
+            yield replace(doubled, escaped=True)
         if separator != known.separator:
             yield doubled
-        if how.csv_quote is None and '\\"' in marks:
+        if how.csv_quote is None and '\\"' in marks and not has_escapes:
             yield replace(doubled, escaped=True)
         if how.csv_quote is None and '"' in marks:
             yield replace(doubled, quote=None)
@@ -146,8 +149,12 @@ def _is_quoted_so(path: Path, dialect: Dialect) -> bool:
     if dialect.quote == '"':
         return True
     quote, separator = dialect.quote or '"', re.escape(dialect.separator)
-    cell = re.compile(rf"(?:^|{separator}){quote}[^{quote}]*{quote}(?:{separator}|[\r\n]*$)")
-    return any(map(cell.search, text_lines(path, dialect))) == (dialect.quote is not None)
+    cell = rf"(?:^|{separator}){quote}[^{quote}]*{quote}(?:{separator}|[\r\n]*$)"
+    return _finds(path, dialect, cell) == (dialect.quote is not None)
+
+
+def _finds(path: Path, dialect: Dialect, pattern: str) -> bool:
+    return any(map(re.compile(pattern).search, text_lines(path, dialect)))
 
 
 def _shape(path: Path, dialect: Dialect) -> _Shape:
@@ -172,11 +179,13 @@ def rows_of(path: Path, dialect: Dialect, lines: Iterator[str] | None = None) ->
     source = text_lines(path, dialect) if lines is None else lines
     if dialect.quote is None:
         return csv.reader(source, delimiter=dialect.separator, quoting=csv.QUOTE_NONE, strict=True)
-    return csv.reader(source, delimiter=dialect.separator, quotechar=dialect.quote, strict=True)
+    escape = "\\" if dialect.escaped else None
+    return csv.reader(source, delimiter=dialect.separator, quotechar=dialect.quote, escapechar=escape, strict=True)
 
 
 def text_lines(path: Path, dialect: Dialect) -> Iterator[str]:
-    """Yield the lines of a file with their ends, escaped quotes doubled."""
+    """Yield the lines of a file with their ends; backslashes that escape nothing are doubled where others do."""
+    others = re.compile(rf"\\([\\\"{re.escape(dialect.separator)}])|\\")
     # Documents in damaged UTF-8 are read with marks in place of what is wrong; so are tables.
     errors = "replace" if dialect.encoding == "utf-8" else "strict"
     encoding = "utf-8-sig" if dialect.encoding == "utf-8" else dialect.encoding
@@ -184,11 +193,11 @@ def text_lines(path: Path, dialect: Dialect) -> Iterator[str]:
         for _ in range(dialect.skipped):
             next(file, "")
         for line in file:
-            yield _ESCAPED.sub(_doubled, line) if dialect.escaped else line
+            yield others.sub(_escaped, line) if dialect.escaped else line
 
 
-def _doubled(match: re.Match[str]) -> str:
-    return match[1] if match[1] == "\\" else '""'
+def _escaped(match: re.Match[str]) -> str:
+    return match[0] if match[1] else r"\\"
 
 
 def _open_quote(path: Path, dialect: Dialect) -> int:

@@ -148,6 +148,8 @@ TWO = [(1, "one, with a comma"), (2, "two")]
         ('id,text\r1,"one, with a comma"\r2,two\r', TWO),
         ('id,text\n1,"he said \\"hi\\", ok"\n2,b\n', [(1, 'he said "hi", ok'), (2, "b")]),
         ('id;text\n1;"he said \\"hi\\"; ok"\n2;b\n', [(1, 'he said "hi"; ok'), (2, "b")]),
+        ('id;text\n1;5\\" pipe at C:\\new\n2;"a; \\"b\\""\n', [(1, '5" pipe at C:\\new'), (2, 'a; "b"')]),
+        ('id;text\n1;"C:\\dir\\"\n2;b\n', [(1, "C:\\dir\\"), (2, "b")]),
         ('id,text\n1,5" pipe\n2,6" pipe\n', [(1, '5" pipe'), (2, '6" pipe')]),
         ('id,text\n1,"open\n2,b\n', [(1, '"open'), (2, "b")]),
         ("id,text\n\n1,a\n\n   \n2,b\n\n\n", [(1, "a"), (2, "b")]),
