@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Any, TypeAlias
+from uuid import UUID
 
 import polars as pl
 
@@ -130,6 +131,8 @@ def _arrow_column(column: Any, name: str) -> pl.Series:
     extension = _extension(column.type)
     if extension == _UUID:
         return _series(column.cast(column.type.storage_type), name).to_frame(name).select(uuids_as_text(name))[name]
+    if extension is None and _holds_uuids(column.type):
+        return pl.Series(name, [_written_out(value) for value in column.to_pylist()])
     if extension is not None:
         column = column.cast(column.type.storage_type)
     if not _is_taken(column.type):
@@ -144,6 +147,20 @@ def _extension(dtype: Any) -> str | None:
     """Return the name of an extension type, None for any other."""
     name = getattr(dtype, "extension_name", None)
     return name if isinstance(name, str) else None
+
+
+def _holds_uuids(dtype: Any) -> bool:
+    inner = (dtype.field(place).type for place in range(dtype.num_fields))
+    return any(_extension(one) == _UUID or _holds_uuids(one) for one in inner)
+
+
+def _written_out(value: Any) -> Any:
+    """Return a value with the UUIDs in it as text."""
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, list):
+        return [_written_out(one) for one in value]
+    return {name: _written_out(one) for name, one in value.items()} if isinstance(value, dict) else value
 
 
 def _is_taken(dtype: Any) -> bool:

@@ -174,9 +174,14 @@ def _lines_of_rows(path: Path, dialect: Dialect) -> Iterator[str]:
             lines.append(line)
             yield line
 
+    end = ""
     for row in rows_of(path, dialect, noted()):
         if not _is_blank(row):
             yield from lines
+            end = lines[-1][-1:]
+        elif end == "\r":  # the end of the row before it, where some program has written \r\r\n
+            yield "\n"
+            end = ""
         lines.clear()
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
 from glob import glob
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from extract.errors import ORDERS, ConfigError
 from extract.io.arrow import read_parquet, uuids_as_text, uuids_of_parquet
 from extract.io.csv_tables import open_csv, plain_dialect
 from extract.io.excel import read_sheet
-from extract.io.json_lines import scan_json_lines
+from extract.io.json_lines import scan_as_text, scan_json_lines
 from extract.io.read_options import ReadOptions
 from extract.io.source import Source, checked_batches
 
@@ -25,13 +26,13 @@ __all__ = ["is_table", "open_table"]
 class _Table:
     """A table that was opened: its rows, what to say of it once, and what must live as long as the rows are read.
 
-    `instead` are the Parquet files to be read by other means where Polars fails at one of their columns.
+    `instead` reads it by other means where Polars fails at one of its columns, if anything can.
     """
 
     rows: pl.LazyFrame
     notes: tuple[str, ...] = ()
     source: object = None
-    instead: Sequence[str] = ()
+    instead: Callable[[], _Table | None] = lambda: None
 
 
 def _read_csv(address: str, how: ReadOptions) -> _Table:
@@ -41,7 +42,11 @@ def _read_csv(address: str, how: ReadOptions) -> _Table:
 
 def _read_json_lines(address: str, _: ReadOptions) -> _Table:
     rows, source = scan_json_lines(address)
-    return _Table(rows, source=source)
+    return _Table(rows, source=source, instead=partial(_with_texts, address))
+
+
+def _with_texts(address: str) -> _Table | None:
+    return None if "://" in address or (read := scan_as_text(address)) is None else _Table(*read)
 
 
 def _read_parquet(address: str, _: ReadOptions) -> _Table:
@@ -51,7 +56,9 @@ def _read_parquet(address: str, _: ReadOptions) -> _Table:
     try:
         table = pl.scan_parquet(address, glob=not Path(address).exists())
         uuids = [name for name in uuids_of_parquet(paths[0]) if table.collect_schema().get(name) == pl.Binary]
-        return _Table(table.with_columns(map(uuids_as_text, uuids)) if uuids else table, instead=paths)
+        plain = [pl.col(name).ext.storage() for name, dtype in table.collect_schema().items() if _is_extension(dtype)]
+        rows = table.with_columns(*map(uuids_as_text, uuids), *plain) if uuids or plain else table
+        return _Table(rows, instead=partial(_without_broken, rows, paths))
     except ORDERS:
         raise
     except BaseException:  # a panic is no Exception
@@ -96,10 +103,9 @@ def open_table(address: str, how: ReadOptions) -> Source:
     except ORDERS:
         raise
     except BaseException:  # a panic is no Exception
-        if not table.instead:
+        if (other := table.instead()) is None:
             raise
-        rows, notes = _without_broken(table)
-        table, height = replace(table, rows=rows, notes=notes), _height(rows)
+        table, height = other, _height(other.rows)
     if height == 0:
         raise ConfigError(f"{address} holds no rows")
 
@@ -116,14 +122,17 @@ def open_table(address: str, how: ReadOptions) -> Source:
     return Source(table.rows.collect_schema(), height, batches, notes=table.notes)
 
 
-def _without_broken(table: _Table) -> tuple[pl.LazyFrame, tuple[str, ...]]:
-    """Return the rows of Parquet files with a column that Polars does not read: by pyarrow, else without the column."""
-    if (read := read_parquet([*table.instead])) is not None:
-        return read[0].lazy(), read[1]
-    broken = [name for name in table.rows.collect_schema() if not _is_readable(table.rows.select(by_name(name)))]
-    return table.rows.drop(by_name(*broken)), tuple(
-        f"the column {name!r} is left out: it cannot be read" for name in broken
-    )
+def _without_broken(table: pl.LazyFrame, paths: list[str]) -> _Table:
+    """Return Parquet files with a column that Polars does not read: by pyarrow, else without the column."""
+    if (read := read_parquet(paths)) is not None:
+        return _Table(read[0].lazy(), read[1])
+    broken = [name for name in table.collect_schema() if not _is_readable(table.select(by_name(name)))]
+    notes = tuple(f"the column {name!r} is left out: it cannot be read" for name in broken)
+    return _Table(table.drop(by_name(*broken)), notes)
+
+
+def _is_extension(dtype: pl.DataType) -> bool:
+    return isinstance(dtype, pl.BaseExtension)
 
 
 def _is_readable(column: pl.LazyFrame) -> bool:

@@ -154,6 +154,7 @@ TWO = [(1, "one, with a comma"), (2, "two")]
         ('id,text\n1,"open\n2,b\n', [(1, '"open'), (2, "b")]),
         ("id,text\n\n1,a\n\n   \n2,b\n\n\n", [(1, "a"), (2, "b")]),
         ('id,text\n\n1,"a\n\nb"\n2,""\n3,\n', [(1, "a\n\nb"), (2, ""), (3, None)]),
+        ("id,text\r\r\n1,a\r\r\n2,b\r\r\n", [(1, "a"), (2, "b")]),
         ("text\n\nred; blue\n\ngreen\n", [("red; blue",), ("green",)]),
         ("\ufeffid;text\n1;a\n", [(1, "a")]),
     ],

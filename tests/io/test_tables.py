@@ -44,6 +44,24 @@ def test_json_lines_are_read_as_programs_write_them(tmp_path: Path, raw: bytes, 
     assert frame(str(tmp_path / "*.jsonl")).to_dict(as_series=False) == expected
 
 
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (["1", '{"b":1}', "null"], ["1", '{"b": 1}', None]),
+        (["[1]", "1.5", '"s"'], ["[1]", "1.5", "s"]),
+        (["1e400", "1.5"], ["1e400", "1.5"]),
+        (["9" * 60, "1"], ["9" * 60, "1"]),
+    ],
+)
+def test_values_that_share_no_type_are_text_and_refuse_no_run(
+    tmp_path: Path, values: list[str], expected: list[Any]
+) -> None:
+    lines = (f'{{"text":"t","x":{value}}}\n' for value in values)
+    (tmp_path / "in.jsonl").write_text("".join(lines))
+    assert frame(tmp_path / "in.jsonl")["x"].to_list() == expected
+    assert run(tmp_path / "in.jsonl", PROMPT, offline=True).totals.valid == len(values)
+
+
 @pytest.fixture
 def workbook(tmp_path: Path) -> Path:
     import xlsxwriter
@@ -102,6 +120,8 @@ def test_uuids_are_text_wherever_they_come_from(tmp_path: Path) -> None:
     for data in (table, pd.DataFrame({"uid": [UID, None], "text": ["a", "b"]}), tmp_path / "in.parquet"):
         assert frame(data)["uid"].to_list() == [str(UID), None]
     assert frame([{"uid": UID, "text": "a"}])["uid"].to_list() == [str(UID)]
+    lists = pa.ListArray.from_arrays([0, 1, 1], pa.array([UID.bytes], pa.uuid()))
+    assert frame(pa.table({"uids": lists, "text": ["a", "b"]}))["uids"].to_list() == [[str(UID)], []]
 
 
 def odd_columns() -> dict[str, Any]:
@@ -136,6 +156,16 @@ def test_nor_does_it_in_a_parquet_file(tmp_path: Path, kind: str, caplog: pytest
     result = run(tmp_path / "in.parquet", PROMPT, offline=True)
     assert result.totals.valid == 1
     assert "x" in result.frame.columns or "column 'x'" in caplog.text
+
+
+def test_a_type_of_an_extension_is_that_of_its_values_in_every_output(tmp_path: Path) -> None:
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    table = pa.table({"text": ["a"], "x": pa.array(['{"a":1}'], pa.json_())})
+    pq.write_table(table, tmp_path / "in.parquet")
+    for data in (table, tmp_path / "in.parquet"):
+        for ending in ("csv", "jsonl", "parquet"):
+            result = run(data, PROMPT, offline=True, output=tmp_path / f"out.{ending}", overwrite=True)
+            assert result.frame["x"].to_list() == ['{"a":1}']
 
 
 def test_a_prompt_that_reads_such_a_column_is_refused_with_its_name() -> None:
