@@ -6,7 +6,7 @@ import codecs
 import re
 from typing import NamedTuple
 
-from extract.documents.detection import detect_encoding
+from extract.documents.detection import detect_encoding, has_words
 from extract.errors import BadRecord
 
 __all__ = ["DecodedText", "decode_text", "looks_like_text", "read_encoded"]
@@ -30,12 +30,16 @@ _NOT_FOR_FILES = frozenset({"utf-7", "idna", "punycode", "undefined", "unicode_e
 _CONTROL_BYTES = bytes(set(range(32)) - set(b"\t\n\v\f\r\b\x1a\x1b\x1c\x1d\x1e\x1f\x01")) + b"\x7f"
 _MAX_CONTROL_SHARE = 0.02  # of the bytes; old exports have a few
 _UTF16_ZERO_SHARE = 0.7  # of every second byte: 0 in UTF-16 of Western text
+_CONTROLS = re.compile("[\0-\x08\x0e-\x1f\x7f-\x9f]")
 _VISIBLE = re.compile("[^\\s\ufeff\u200b\u2060\0]")
 # Encodings of seven bits, which are valid UTF-8: they say themselves where their letters begin.
 _ESCAPES = (
-    (re.compile(rb"\x1b\$\)C"), "iso2022_kr"),
-    (re.compile(rb"\x1b(?:\$[@AB]|\$\([A-Z]|\([IJ])"), "iso2022_jp_2"),
-    (re.compile(rb"~\{(?:[\x21-\x7d][\x21-\x7e])+~\}"), "hz"),
+    (re.compile(rb"\x1b\$\)C"), ("iso2022_kr",)),
+    (
+        re.compile(rb"\x1b(?:\$[@AB]|\$\([A-Z]|\([IJ])"),
+        ("iso2022_jp_2", "iso2022_jp_ext", "iso2022_jp_2004", "iso2022_jp_3"),
+    ),
+    (re.compile(rb"~\{(?:[\x21-\x7d][\x21-\x7e])+~\}"), ("hz",)),
 )
 
 
@@ -76,7 +80,7 @@ def read_encoded(data: bytes, charset: str | None = None) -> DecodedText:
     )
     if marked:
         return DecodedText(_decode_marked(data, marked), marked)
-    if escaped := _decode_escapes(data):
+    if escaped := _decode_escapes(data) or _decode_wide(data):
         return escaped
     if b"\0" in data or len(data) - len(data.translate(None, _CONTROL_BYTES)) > _MAX_CONTROL_SHARE * len(data):
         raise ValueError("binary data, not text; give the file the ending of what it is")
@@ -86,16 +90,32 @@ def read_encoded(data: bytes, charset: str | None = None) -> DecodedText:
         return _decode_legacy(data, charset)
 
 
+def _decode_wide(data: bytes) -> DecodedText | None:
+    """Return text of two or four bytes a letter without a mark, None for any other: zeros stand in one place only."""
+    if b"\0" not in data[:_HEAD_BYTES] or len(data) % 2:
+        return None
+    for encoding, width, high in (("utf-32-le", 4, 3), ("utf-32-be", 4, 0), ("utf-16-le", 2, 1), ("utf-16-be", 2, 0)):
+        others = (data[place::width].count(0) for place in range(width) if place != high)
+        if len(data) % width or not data[high::width].count(0) or (width == 2 and any(others)):
+            continue
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if not _CONTROLS.search(text) and has_words(text):
+            return DecodedText(text, encoding)
+    return None
+
+
 def _decode_escapes(data: bytes) -> DecodedText | None:
     """Return text in an encoding of seven bits that switches its letters on and off, None for any other."""
     if b"\x1b" not in data and b"~{" not in data:
         return None
-    for escape, encoding in _ESCAPES:
-        if escape.search(data):
-            try:
-                return DecodedText(data.decode(encoding), encoding)
-            except UnicodeDecodeError:
-                continue
+    for encoding in (one for escape, encodings in _ESCAPES if escape.search(data) for one in encodings):
+        try:
+            return DecodedText(data.decode(encoding), encoding)
+        except UnicodeDecodeError:
+            continue
     return None
 
 

@@ -10,7 +10,7 @@ from unicodedata import category, name
 
 import chardet
 
-__all__ = ["detect_encoding"]
+__all__ = ["detect_encoding", "has_words"]
 
 # Chosen on one half of benchmarks/text_encodings.py, proved on the other. The confidence of a short text is low however
 # right it is, so a bound alone refuses too much: the reading must also lead all that read differently, and have words.
@@ -21,8 +21,13 @@ _MAX_SAMPLE_BYTES = 200_000
 _ALPHABETS = frozenset({"LATIN", "CYRILLIC", "GREEK", "HEBREW", "ARABIC", "THAI", "ARMENIAN", "GEORGIAN"})
 _IMPOSSIBLE = frozenset({"Cc", "Cn", "Co", "Cs"})
 _SYMBOLS = frozenset({"So", "Sm", "Sk", "No"})
-_SYMBOLS_IN_WORDS = frozenset("°²³½¼¾®™©±×÷№´`¨")  # as in kg/m² and Acme®
-_MARKS_BETWEEN_WORDS = frozenset("¿¡‰†‡•¦§¶·¸¤¥„‚")
+_SYMBOLS_IN_WORDS = frozenset("´`¨·")
+_MARKS_BETWEEN_WORDS = frozenset("¿¡‰†‡•¦§¶¸¤¥„‚‘“”…‹›«»")
+_WORD = re.compile(r"[^\s!-&(-/:-@\[-_{-~]+")  # cells and attributes end at the signs of ASCII
+_CONTROLS = re.compile(r"[\x80-\x9f]")  # "\x85" is a blank to Python
+_GAP = re.compile(r"(?<=[^\W\d_])[\W\d_]+(?=[^\W\d_])")
+# No reading of these is sure: their pages differ in a few letters, and in the marks of programs.
+_OF_MAINFRAMES = re.compile(r"cp(?:037|273|424|500|875|1026|1140)")
 # What the Latin pages of Windows, Western, Central European and Turkish, and ISO 8859-1 read alike, or have as a mark:
 # too few letters for any statistics, and the same text in all of them.
 _SAME_LETTERS = frozenset("äöüßéóáíúëçÄÖÜÉÁ")
@@ -35,6 +40,8 @@ def detect_encoding(data: bytes) -> tuple[str, str] | None:
     readings = [(lead, encoding) for lead, encoding, _ in _readings(sample)]
     if readings and readings[0][0] >= _MIN_CONFIDENCE and not _is_close(readings):
         encoding = readings[0][1]
+        if _OF_MAINFRAMES.fullmatch(encoding):
+            return None
     elif _is_plainly_western(sample):
         encoding = "cp1252"
     else:
@@ -54,13 +61,15 @@ def _sample(data: bytes) -> bytes:
 def _readings(sample: bytes) -> list[tuple[float, str, str]]:
     """Return the texts that the bytes may stand for, the likeliest first: confidence, encoding, text."""
     best: dict[str, tuple[float, str]] = {}
-    for candidate in chardet.detect_all(sample, ignore_threshold=True, compat_names=False):
+    for candidate in chardet.detect_all(
+        sample, ignore_threshold=True, compat_names=False, exclude_encodings=["hp-roman8"]
+    ):
         encoding = candidate["encoding"]
         text = None if encoding is None else _decoded(sample, encoding)
         if encoding is not None and text is not None and text not in best:
             best[text] = (candidate["confidence"], encoding)
     likely = ((lead, encoding, text) for text, (lead, encoding) in best.items() if lead * 2 >= _MIN_CONFIDENCE)
-    return sorted((one for one in likely if _has_words(one[2])), reverse=True)
+    return sorted((one for one in likely if has_words(one[2])), reverse=True)
 
 
 def _is_close(readings: list[tuple[float, str]]) -> bool:
@@ -74,30 +83,35 @@ def _decoded(data: bytes, encoding: str) -> str | None:
         return None
 
 
-def _has_words(text: str) -> bool:
+def has_words(text: str) -> bool:
     """True where words look like words. Letters of two alphabets in one, or a sign between two letters, do not."""
     words = list(_foreign_words(text))
+    if _CONTROLS.search(text) or any(category(letter) in _IMPOSSIBLE for word in words for letter in word):
+        return False
     return sum(map(_is_odd, words)) <= _MAX_ODD_WORDS * len(words)
 
 
 def _foreign_words(text: str) -> Iterator[str]:
-    return (word for word in text.split() if not word.isascii())
+    return (word for word in _WORD.findall(text) if not word.isascii())
 
 
 def _is_odd(word: str) -> bool:
-    kinds = [category(letter) for letter in word]
-    if not _IMPOSSIBLE.isdisjoint(kinds):
-        return True
     if len({_alphabet(letter) for letter in word} & _ALPHABETS) > 1:
         return True
-    if any(a.islower() and b.isupper() and not (a + b).isascii() for a, b in pairwise(word)):
+    pairs = list(pairwise(word))
+    if any(a.islower() and b.isupper() and not (a + b).isascii() for a, b in pairs):
         return True
-    inner = range(1, len(word) - 1)
-    return any(_parts_words(word[i], kinds[i]) and kinds[i - 1][0] == kinds[i + 1][0] == "L" for i in inner)
+    if any(_is_foreign_latin(a) and b.isdecimal() for a, b in pairs):
+        return True
+    return any(_parts_words(letter) for gap in _GAP.findall(word) for letter in gap)
 
 
-def _parts_words(letter: str, kind: str) -> bool:
-    return letter in _MARKS_BETWEEN_WORDS or (kind in _SYMBOLS and letter not in _SYMBOLS_IN_WORDS)
+def _is_foreign_latin(letter: str) -> bool:
+    return not letter.isascii() and _alphabet(letter) == "LATIN"
+
+
+def _parts_words(letter: str) -> bool:
+    return letter in _MARKS_BETWEEN_WORDS or (category(letter) in _SYMBOLS and letter not in _SYMBOLS_IN_WORDS)
 
 
 @lru_cache(maxsize=4096)
