@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -96,8 +97,10 @@ def frame_of_rows(rows: list[Any]) -> pl.DataFrame:
     except (pl.exceptions.PolarsError, OverflowError, TypeError, ValueError):
         names = dict.fromkeys(name for row in rows for name in row)
         frame = pl.DataFrame({name: _of_values([row.get(name) for row in rows]) for name in names})
-    objects = [name for name, dtype in frame.schema.items() if dtype == pl.Object]
-    return frame.with_columns(_as_text(frame[name].to_list()).alias(name) for name in objects)
+    objects = [column for column in frame.get_columns() if column.dtype == pl.Object]
+    with suppress(TypeError):
+        return frame.with_columns(_as_text(column.to_list()).alias(column.name) for column in objects)
+    return frame
 
 
 def _pyarrow() -> Any:
@@ -188,14 +191,23 @@ def _text_of(values: Callable[[], Iterable[Any]], name: str, dtype: Any) -> pl.S
 
 
 def _as_text(values: Iterable[Any]) -> pl.Series:
-    return pl.Series([None if value is None else str(value) for value in values], dtype=pl.String)
+    """Return values as they print. TypeError for one that prints nothing but where it lies in memory."""
+    return pl.Series([None if value is None else _printed(value) for value in values], dtype=pl.String)
+
+
+def _printed(value: Any) -> str:
+    if all(getattr(type(value), name) is getattr(object, name) for name in ("__str__", "__repr__")):
+        raise TypeError(f"a {type(value).__name__} has no text")
+    return str(value)
 
 
 def _of_values(values: list[Any]) -> pl.Series:
     try:
         return pl.Series(values)
     except (pl.exceptions.PolarsError, OverflowError, TypeError, ValueError):
-        return _as_text(values)
+        with suppress(TypeError):
+            return _as_text(values)
+        return pl.Series(values, dtype=pl.Object)
 
 
 class _Stream:

@@ -55,7 +55,9 @@ def documents_of(paths: Iterable[Path], pattern: str) -> Source:
 
 def one_document(path: Path) -> Source:
     """Return one record for a file that is named itself, whatever it is."""
-    return _source([path], str(path), Counter())
+    source = _source([path], str(path), Counter())
+    hint = f"{printable(path)} is one document; tables end in {', '.join(TABLES)}"
+    return Source(source.schema, source.height, source.batches, hint=hint)
 
 
 def _walked(folder: Path, left_out: Counter[str]) -> Iterator[Path]:

@@ -188,6 +188,14 @@ def test_a_column_of_mixed_values_is_text_and_refuses_nothing() -> None:
     assert frame([{"text": "a", "x": 10**50}])["x"].to_list() == [str(10**50)]
 
 
+def test_an_object_without_a_text_is_left_out_and_refuses_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    pd = pytest.importorskip("pandas")
+    result = run(pd.DataFrame({"text": ["a"], "x": [object()]}), PROMPT, offline=True)
+    assert result.frame.columns == ["text", "value"]
+    assert "the column 'x' is of the type object, which cannot be read: it is left out" in caplog.text
+    assert run([{"text": "a", "x": object()}], PROMPT, offline=True).totals.valid == 1
+
+
 def test_a_file_that_loses_rows_while_it_is_read_is_told(tmp_path: Path) -> None:
     path = tmp_path / "in.jsonl"
     path.write_text('{"text":"a"}\n' * 5)
