@@ -49,6 +49,18 @@ Root = Annotated[
         show_default=False,
     ),
 ]
+Separator = Annotated[
+    str | None,
+    typer.Option("--csv-separator", help="Character between the cells of a csv, or tab.", show_default=False),
+]
+Quote = Annotated[
+    str | None,
+    typer.Option("--csv-quote", help='Character around its cells; \\" with backslashes; none.', show_default=False),
+]
+Encoding = Annotated[
+    str | None, typer.Option("--csv-encoding", help="What it is written in, such as cp1251.", show_default=False)
+]
+Sheet = Annotated[str | None, typer.Option(help="Sheet of a workbook, by name or number. [default: the first]")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
@@ -103,6 +115,10 @@ def run(
         int | None, typer.Option(min=1, metavar="BYTES", help="Refuse larger answers. [default: 16 MiB, media 256 MiB]")
     ] = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N rows.")] = None,
+    csv_separator: Separator = None,
+    csv_quote: Quote = None,
+    csv_encoding: Encoding = None,
+    sheet: Sheet = None,
     show: Annotated[
         bool,
         typer.Option("--show", help="Print the first --limit rows, or 20, with their answers; works without -o."),
@@ -192,6 +208,10 @@ def estimate(
     data: Input,
     model: Model = None,
     limit: Annotated[int | None, typer.Option(min=1, help="Only the first N rows.")] = None,
+    csv_separator: Separator = None,
+    csv_quote: Quote = None,
+    csv_encoding: Encoding = None,
+    sheet: Sheet = None,
     cache: Annotated[Path | None, typer.Option(help="The cache of the run: answers in it cost nothing.")] = None,
     paid_sample: Annotated[
         int | None, typer.Option(min=2, metavar="N", help="Ask and pay for N rows to measure their tokens.")
@@ -217,6 +237,12 @@ def estimate(
         base_url=base_url,
         samples=samples,
         root=root,
+        reading={
+            "csv_separator": csv_separator,
+            "csv_quote": csv_quote,
+            "csv_encoding": csv_encoding,
+            "sheet": sheet,
+        },
         quota=Quota(rpm=rpm, tpm=tpm, rpd=rpd),
         as_json=as_json,
     )

@@ -17,6 +17,7 @@ from extract.extractor.extractor import Extractor
 from extract.interactions.client import Client
 from extract.interactions.endpoint import GOOGLE_URL, Endpoint
 from extract.io.cache.response_cache import ResponseCache
+from extract.io.read_options import ReadKeywords
 from extract.io.sources import Source, open_source
 from extract.json_types import JsonObject
 from extract.limits.pricing import money
@@ -53,6 +54,7 @@ def estimate_command(
     base_url: str | None,
     samples: int,
     root: Root,
+    reading: ReadKeywords,
     quota: Quota,
     as_json: bool,
 ) -> None:
@@ -60,7 +62,7 @@ def estimate_command(
     extractor = load_pipeline(pipeline)
     if model:
         extractor = replace(extractor, model=model)
-    source = open_source(data, limit=limit)
+    source = open_source(data, limit=limit, **reading)
     paid = None if paid_sample is None else _pay(source, extractor, paid_sample, cache, base_url, root)
     with ResponseCache(cache, read_only=True) if cache is not None and cache.exists() else nullcontext() as answers:
         result = estimate(

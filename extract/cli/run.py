@@ -21,6 +21,7 @@ from extract.documents.roots import Roots
 from extract.errors import ConfigError
 from extract.extractor.extractor import Extractor
 from extract.interactions.client import Client
+from extract.io.read_options import ReadOptions
 from extract.io.sources import open_source
 from extract.limits.budget import Budget
 from extract.limits.limits import Limits
@@ -121,7 +122,7 @@ def _check(typed: Mapping[str, Any]) -> None:
 
 def _show(result: Run, data: str, extractor: Extractor, keywords: RunKeywords) -> None:
     limit = keywords.get("limit")
-    source = open_source(data, limit=limit)
+    source = open_source(data, limit=limit, **ReadOptions.of(keywords).keywords)
     rows = limit or _SHOWN
     roots = Roots.joined(Roots.of(keywords.get("root")), source.folder)
     prefix, row_id = keywords.get("prefix", ""), keywords.get("row_id")

@@ -1,13 +1,15 @@
-"""Decodes the bytes of a text file: by byte order mark, as UTF-8, by the declared encoding, else as Windows-1252."""
+"""Decodes the bytes of a text file: by its marks, as UTF-8, by the declared encoding, else by what a detector tells."""
 
 from __future__ import annotations
 
 import codecs
 import re
+from typing import NamedTuple
 
+from extract.documents.detection import detect_encoding, has_words
 from extract.errors import BadRecord
 
-__all__ = ["decode_text", "looks_like_text"]
+__all__ = ["DecodedText", "decode_text", "looks_like_text", "read_encoded"]
 
 # Longer marks first: the little-endian mark of UTF-32 begins with that of UTF-16.
 _BYTE_ORDER_MARKS = (
@@ -28,45 +30,93 @@ _NOT_FOR_FILES = frozenset({"utf-7", "idna", "punycode", "undefined", "unicode_e
 _CONTROL_BYTES = bytes(set(range(32)) - set(b"\t\n\v\f\r\b\x1a\x1b\x1c\x1d\x1e\x1f\x01")) + b"\x7f"
 _MAX_CONTROL_SHARE = 0.02  # of the bytes; old exports have a few
 _UTF16_ZERO_SHARE = 0.7  # of every second byte: 0 in UTF-16 of Western text
+_CONTROLS = re.compile("[\0-\x08\x0e-\x1f\x7f-\x9f]")
 _VISIBLE = re.compile("[^\\s\ufeff\u200b\u2060\0]")
+# Encodings of seven bits, which are valid UTF-8: they say themselves where their letters begin.
+_ESCAPES = (
+    (re.compile(rb"\x1b\$\)C"), ("iso2022_kr",)),
+    (
+        re.compile(rb"\x1b(?:\$[@AB]|\$\([A-Z]|\([IJ])"),
+        ("iso2022_jp_2", "iso2022_jp_ext", "iso2022_jp_2004", "iso2022_jp_3"),
+    ),
+    (re.compile(rb"~\{(?:[\x21-\x7d][\x21-\x7e])+~\}"), ("hz",)),
+)
+
+
+class DecodedText(NamedTuple):
+    """A text and the encoding that it was read from, by Python's name."""
+
+    text: str
+    encoding: str
 
 
 def looks_like_text(data: bytes) -> bool:
     """True for bytes that `decode_text` can read as text."""
     try:
-        _text_of(data, None)
+        read_encoded(data)
     except ValueError:
         return False
     return True
 
 
-def decode_text(data: bytes, where: str, charset: str | None = None) -> str:
+def decode_text(data: bytes, where: str, charset: str | None = None) -> DecodedText:
     """Return the text in `data`; `charset` is the encoding that was declared with it, as in a data: URI.
 
-    Raises BadRecord for binary data, for an unknown encoding, and for text of blanks only.
+    Raises BadRecord for binary data, for an encoding that cannot be told, and for text of blanks only.
     """
     try:
-        text = _text_of(data, charset)
+        decoded = read_encoded(data, charset)
     except ValueError as error:
         raise BadRecord(f"{where}: {error}") from None
-    if not _VISIBLE.search(text):
+    if not _VISIBLE.search(decoded.text):
         raise BadRecord(f"{where}: it holds nothing but blanks")
-    return text
+    return decoded
 
 
-def _text_of(data: bytes, charset: str | None) -> str:
-    """Return the text; ValueError says why there is none."""
+def read_encoded(data: bytes, charset: str | None = None) -> DecodedText:
+    """Return the text and its encoding; ValueError says why there is none."""
     marked = next((encoding for mark, encoding in _BYTE_ORDER_MARKS if data.startswith(mark)), None) or _unmarked_utf16(
         data
     )
     if marked:
-        return _decode_marked(data, marked)
+        return DecodedText(_decode_marked(data, marked), marked)
+    if escaped := _decode_escapes(data) or _decode_wide(data):
+        return escaped
     if b"\0" in data or len(data) - len(data.translate(None, _CONTROL_BYTES)) > _MAX_CONTROL_SHARE * len(data):
         raise ValueError("binary data, not text; give the file the ending of what it is")
     try:
-        return data.decode("utf-8")
+        return DecodedText(data.decode("utf-8"), "utf-8")
     except UnicodeDecodeError:
         return _decode_legacy(data, charset)
+
+
+def _decode_wide(data: bytes) -> DecodedText | None:
+    """Return text of two or four bytes a letter without a mark, None for any other: zeros stand in one place only."""
+    if b"\0" not in data[:_HEAD_BYTES] or len(data) % 2:
+        return None
+    for encoding, width, high in (("utf-32-le", 4, 3), ("utf-32-be", 4, 0), ("utf-16-le", 2, 1), ("utf-16-be", 2, 0)):
+        others = (data[place::width].count(0) for place in range(width) if place != high)
+        if len(data) % width or not data[high::width].count(0) or (width == 2 and any(others)):
+            continue
+        try:
+            text = data.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+        if not _CONTROLS.search(text) and has_words(text):
+            return DecodedText(text, encoding)
+    return None
+
+
+def _decode_escapes(data: bytes) -> DecodedText | None:
+    """Return text in an encoding of seven bits that switches its letters on and off, None for any other."""
+    if b"\x1b" not in data and b"~{" not in data:
+        return None
+    for encoding in (one for escape, encodings in _ESCAPES if escape.search(data) for one in encodings):
+        try:
+            return DecodedText(data.decode(encoding), encoding)
+        except UnicodeDecodeError:
+            continue
+    return None
 
 
 def _decode_marked(data: bytes, encoding: str) -> str:
@@ -89,22 +139,22 @@ def _unmarked_utf16(data: bytes) -> str | None:
     return "utf-16-be" if zeros[0] else "utf-16-le"
 
 
-def _decode_legacy(data: bytes, charset: str | None) -> str:
-    """Return text that is not valid UTF-8: as declared; as UTF-8 where only a few bytes are wrong; as Windows-1252."""
+def _decode_legacy(data: bytes, charset: str | None) -> DecodedText:
+    """Return text that is not valid UTF-8: as declared; as UTF-8 where only a few bytes are wrong; as detected."""
     for name in (charset, _declared(data)):
         if (encoding := _encoding(name)) is not None:
             try:
-                return data.decode(encoding)
+                return DecodedText(data.decode(encoding), encoding)
             except (UnicodeDecodeError, LookupError):
                 continue
     text = data.decode("utf-8", errors="replace")
     characters = len(text) - len(text.encode("ascii", "ignore"))
     if characters > 4 * text.count("\ufffd"):  # text in another encoding is hardly ever valid UTF-8 by chance
-        return text
-    try:
-        return data.decode("cp1252")
-    except UnicodeDecodeError:
-        raise ValueError("its encoding is neither UTF-8 nor Windows-1252; save it as UTF-8") from None
+        return DecodedText(text, "utf-8")
+    detected = detect_encoding(data)
+    if detected is None:
+        raise ValueError("its encoding is not UTF-8, and its bytes do not tell which it is; save it as UTF-8")
+    return DecodedText(detected[1], detected[0])
 
 
 def _declared(data: bytes) -> str | None:

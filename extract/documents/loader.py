@@ -16,25 +16,17 @@ from urllib.request import url2pathname
 
 from extract.documents.decoding import decode_text
 from extract.documents.files import printable, read_file, stored_file, type_of
-from extract.documents.mime import is_document_type, is_text, kind_of, mime_type_of
+from extract.documents.mail import read_mail
+from extract.documents.mime import MAIL, is_text, kind_of, mime_type_of
 from extract.documents.parts import MediaPart, Part, TextPart
 from extract.documents.pdf import MAX_PDF_BYTES, has_pdfium, split_pdf
 from extract.documents.roots import Roots
 from extract.errors import BadRecord
 
-__all__ = ["is_document", "load_parts"]
+__all__ = ["load_parts"]
 
 _REMOTE = ("https://", "http://", "gs://")
 _MAX_SHOWN_CHARACTERS = 80  # of a data: URI in a message
-
-
-def is_document(path: Path) -> bool:
-    """True for a file that people call a document, by its ending; never for hidden files.
-
-    Some cannot be sent (rtf, svg): they become records with an error rather than files skipped silently.
-    """
-    kind = mime_type_of(path.name)
-    return not path.name.startswith(".") and kind is not None and is_document_type(kind)
 
 
 def load_parts(value: Any, column: str, roots: Roots | None = None) -> tuple[Part, ...]:
@@ -120,11 +112,18 @@ def _from_path(path: Path, roots: Roots | None) -> tuple[Part, ...]:
 
 def _inline(data: bytes, declared: str | None, where: str, charset: str | None = None) -> tuple[Part, ...]:
     mime_type = type_of(data, declared, where, divisible=True)
+    if mime_type == MAIL and (mail := read_mail(data, where, _attached)):
+        return mail
     if is_text(mime_type):
-        return (TextPart(decode_text(data, where, charset)),)
+        return (TextPart(*decode_text(data, where, charset)),)
     kind = kind_of(mime_type) or "document"
     pieces = _split(data, where) if mime_type == "application/pdf" else (data,)
     return tuple(MediaPart(kind=kind, mime_type=mime_type, data=piece) for piece in pieces)
+
+
+def _attached(data: bytes, declared: str | None, name: str) -> tuple[Part, ...]:
+    """Return the parts of a file in an e-mail. An e-mail in a file there stays text: each within another has no end."""
+    return _inline(data, "text/plain" if declared == MAIL else declared, name)
 
 
 def _split(data: bytes, where: str) -> tuple[bytes, ...]:

@@ -8,11 +8,11 @@ from typing import Literal, TypeAlias, cast
 
 __all__ = [
     "EXCEL",
+    "MAIL",
     "POWERPOINT",
     "WORD",
     "MediaKind",
     "has_signature",
-    "is_document_type",
     "is_supported",
     "is_text",
     "kind_of",
@@ -35,7 +35,7 @@ _TYPES_BY_ENDING = {
     ".yaml": "text/plain",
     ".yml": "text/plain",
     ".log": "text/plain",
-    ".eml": "text/plain",
+    ".eml": "message/rfc822",
     ".webp": "image/webp",
     ".heic": "image/heic",
     ".heif": "image/heif",
@@ -74,7 +74,8 @@ _TYPES_BY_ENDING = {
 }
 # Python's built-in table, without the machine's own files: the type must not depend on where the file is read.
 _STANDARD_TYPES = mimetypes.MimeTypes().types_map[True]
-_TEXT_TYPES = frozenset({"application/json", "application/xml", "application/xhtml+xml", "application/x-yaml"})
+MAIL = "message/rfc822"
+_TEXT_TYPES = frozenset({MAIL, "application/json", "application/xml", "application/xhtml+xml", "application/x-yaml"})
 # The types on the API's list (2026). The list is open, but other types are better converted than tried.
 _SUPPORTED_MEDIA = frozenset(
     f"{kind}/{name}"
@@ -96,8 +97,6 @@ _DOCUMENTS = frozenset(
         *(_OFFICE + name for name in ("spreadsheetml.sheet", "presentationml.presentation")),
     }
 )
-# Documents to people, but not to the API: in a folder they become rows with an error, they are not skipped.
-_UNSUPPORTED_DOCUMENTS = frozenset({"application/rtf", "application/epub+zip", "application/vnd.ms-outlook"})
 _SIGNATURES = (
     (b"%PDF-", "application/pdf"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -172,11 +171,6 @@ def kind_of(mime_type: str) -> MediaKind | None:
 def is_supported(mime_type: str) -> bool:
     """True for a type on the API's list of file types."""
     return mime_type in _SUPPORTED_MEDIA or mime_type in _DOCUMENTS
-
-
-def is_document_type(mime_type: str) -> bool:
-    """True for what people call a document, picture or recording, whether the API accepts it or not."""
-    return is_text(mime_type) or kind_of(mime_type) is not None or mime_type in _UNSUPPORTED_DOCUMENTS
 
 
 def has_signature(mime_type: str) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
@@ -14,20 +14,21 @@ from extract.documents.mime import MediaKind, kind_of, mime_type_of
 from extract.errors import BadRecord, ConfigError
 from extract.json_types import JsonObject
 
-__all__ = ["Clip", "MediaPart", "Pages", "Part", "TextPart", "Turn"]
+__all__ = ["Clip", "MediaPart", "Pages", "Part", "TextPart", "Turn", "encodings_of"]
 
 Resolution: TypeAlias = Literal["low", "medium", "high", "ultra_high"]
 
 
 @dataclass(frozen=True, slots=True)
 class TextPart:
-    """A piece of text.
+    """A piece of text; `encoding` is what the file was written in that it comes from, None without a file.
 
     >>> TextPart("Total: 12.50 EUR").text
     'Total: 12.50 EUR'
     """
 
     text: str
+    encoding: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -184,6 +185,12 @@ class MediaPart:
 
 
 Part: TypeAlias = TextPart | MediaPart
+
+
+def encodings_of(parts: Iterable[Part]) -> str | None:
+    """Return the encodings of the files among the parts, None where no text comes from a file."""
+    names = dict.fromkeys(part.encoding for part in parts if isinstance(part, TextPart) and part.encoding)
+    return ", ".join(names) or None
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,16 +32,32 @@ class QuotableText:
 def source_text(parts: Sequence[Part], *, whole: bool = False) -> SourceText | None:
     """Return the text of a cell: a text as it is, a PDF's text layer, joined where the PDF comes in several parts.
 
-    None where there is no text; with `whole`, also where any page of a PDF is a picture. Raises ConfigError for a PDF
-    if pdfium is not installed.
+    An e-mail has its own text and that of its attachments. None where there is no text; with `whole`, also where any
+    page of a PDF, or another part, is a picture. Raises ConfigError for a PDF if pdfium is not installed.
     """
-    if len(parts) == 1 and isinstance(parts[0], TextPart):
-        return SourceText(parts[0].text) if parts[0].text.strip() else None
+    if whole and any(not isinstance(part, TextPart) and not _is_pdf(part) for part in parts):
+        return None
+    if any(isinstance(part, TextPart) for part in parts):
+        return _joined(parts, whole=whole)
     texts = [read_pdf(part.data) for part in parts if isinstance(part, MediaPart) and part.data and _is_pdf(part)]
     if whole and any(text.pictures for text in texts):
         return None
     document = PdfText(tuple(page for text in texts for page in text.pages))
     return SourceText(document.text, page_starts=document.page_starts) if document.has_text_layer else None
+
+
+def _joined(parts: Sequence[Part], *, whole: bool) -> SourceText | None:
+    """Return texts, and the text layers of the PDFs among them, as one; its places are on no page."""
+    texts: list[str] = []
+    for part in parts:
+        if isinstance(part, TextPart):
+            texts.append(part.text)
+        elif (layer := source_text((part,), whole=whole)) is not None:
+            texts.append(layer.text)
+        elif whole:
+            return None
+    text = "\n\n".join(texts)
+    return SourceText(text) if text.strip() else None
 
 
 def _is_pdf(part: Part) -> bool:

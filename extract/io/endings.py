@@ -4,5 +4,5 @@ from __future__ import annotations
 
 __all__ = ["TABLES"]
 
-#: Every ending here has a reader in `sources.py`; a test holds the two together.
+#: Every ending here has a reader in `tables.py`; a test holds the two together.
 TABLES = (".csv", ".tsv", ".jsonl", ".ndjson", ".parquet", ".xlsx")

@@ -79,6 +79,7 @@ _PROVENANCE = pl.Struct(
         "citations": pl.List(_CITATION),
         "windows": pl.Int64,
         "conflicts": pl.List(_CONFLICT),
+        "encoding": pl.String,
         "ledger": pl.List(_ATTEMPT),
     }
 )
@@ -146,6 +147,7 @@ def provenance_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
             "citations": [_citation_row(citation) for citation in outcome.citations],
             "windows": outcome.windows,
             "conflicts": [_conflict_row(conflict) for conflict in outcome.conflicts],
+            "encoding": outcome.encoding,
             "ledger": [_attempt_row(attempt) for attempt in outcome.ledger],
         }
         for outcome in outcomes

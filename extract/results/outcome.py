@@ -28,7 +28,8 @@ class Outcome:
     those of the answer; `grounded` says whether it names a source, None where no tool was to look anything up. `spans`
     locate the values in the record's text, None without grounding and without a text. `windows` is the number of parts
     that a long text was split into, None where it was not; `conflicts` are where their answers differ. `agreement` is
-    the share of a record's samples that give each column's value, None for a single sample.
+    the share of a record's samples that give each column's value, None for a single sample. `encoding` is what its text
+    files were written in, None without one.
 
         >>> outcome = extract_one({"text": "It works"}, Extractor(["good", "bad"], "{text}"), offline=True)
         >>> outcome.ok, outcome.attempts
@@ -59,6 +60,7 @@ class Outcome:
     windows: int | None = None
     conflicts: tuple[Conflict, ...] = ()
     agreement: Mapping[str, float] | None = None
+    encoding: str | None = None
 
     @property
     def ok(self) -> bool:

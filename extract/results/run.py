@@ -13,7 +13,7 @@ import polars as pl
 
 from extract.errors import ConfigError, ExtractError, OutputError
 from extract.interactions.usage import Usage
-from extract.io.arrow import INDEX
+from extract.io.arrow import INDEX, exported
 from extract.io.sinks.base import Sink
 from extract.io.sinks.open import scan_output
 from extract.json_types import JsonObject
@@ -168,17 +168,17 @@ class Run:
         ConfigError where pandas or pyarrow is missing.
         """
         with _needs("pandas pyarrow"):
-            frame = self.frame.to_pandas()
+            frame = exported(self.frame).to_pandas()
         levels = [name for name in frame.columns if name in map(INDEX.format, range(frame.shape[1]))]
         return frame.set_index(levels).rename_axis(index=[None] * len(levels)) if levels else frame
 
     def to_arrow(self) -> Any:
         """Return the frame as a pyarrow Table. ConfigError where pyarrow is missing."""
         with _needs("pyarrow"):
-            return self.frame.to_arrow()
+            return exported(self.frame).to_arrow()
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        return self.frame.__arrow_c_stream__(requested_schema)
+        return exported(self.frame).__arrow_c_stream__(requested_schema)
 
     def __getstate__(self) -> tuple[None, dict[str, Any]]:
         # `rerun` holds a client, and with it an API key; a sink may hold what no other process can use.

@@ -158,7 +158,8 @@ def pay_sample(
 
 def _plan(source: Source, extractor: Extractor, endpoint: Endpoint | None, root: Roots | None) -> CompiledExtractor:
     plan = compile_extractor(extractor, endpoint or Endpoint(api_key="estimate", base_url=GOOGLE_URL))
-    return plan.fitted(list(source.schema), Roots.joined(root, source.folder))
+    with source.explained():
+        return plan.fitted(list(source.schema), Roots.joined(root, source.folder))
 
 
 def _different(source: Source, plan: CompiledExtractor) -> _Rows:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from pydantic_core import from_json, to_json
 
-from extract.documents.parts import Part, TextPart
+from extract.documents.parts import Part, TextPart, encodings_of
 from extract.documents.text_layer import QuotableText, source_text
 from extract.documents.windows import Merged, Window, Windows, cut, merge
 from extract.errors import Blocked, ExtractError, Incomplete, InvalidAnswer, NotRun, ending_in_one_line
@@ -37,6 +37,11 @@ class LongText:
     parts: Mapping[str, tuple[Part, ...]]
     column: str
     windows: Sequence[Window]
+
+    @property
+    def encoding(self) -> str | None:
+        """What the text files of the record were written in, None without one."""
+        return encodings_of(part for parts in self.parts.values() for part in parts)
 
     def quoted(self) -> QuotableText | None:
         """Return the text in which the values of the whole answer are to be found again, if that is wanted."""

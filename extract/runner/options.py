@@ -21,6 +21,7 @@ from extract.errors import ConfigError
 from extract.interactions.client import AsyncClient, Client
 from extract.interactions.requests import Generation, ServiceTier
 from extract.io.cache.response_cache import ResponseCache
+from extract.io.read_options import ReadOptions
 from extract.io.sinks.base import Sink
 from extract.limits.budget import Budget
 from extract.limits.limits import Limits
@@ -118,6 +119,10 @@ class RunKeywords(LazyKeywords, total=False):
     wait: bool
     errors: Literal["split", "null"] | None
     limit: int | None
+    csv_separator: str | None
+    csv_quote: str | None
+    csv_encoding: str | None
+    sheet: str | int | None
     pipeline: str | None
     note: str | None
 
@@ -131,7 +136,8 @@ class RunOptions:
     """The options of a run, besides data, extractor, client and output. The workers of a cluster get the same value.
 
     `limits` is None for those of the client. `limit` is the number of rows to stop after, None for all. `root` are the
-    folders that the files named in records must lie under, None where the input alone decides.
+    folders that the files named in records must lie under, None where the input alone decides. `reading` is how a file
+    of the input is to be read.
     """
 
     shape: OutputShape = OutputShape()
@@ -142,6 +148,7 @@ class RunOptions:
     service_tier: ServiceTier | None = None
     limit: int | None = None
     root: Roots | None = None
+    reading: ReadOptions = ReadOptions()
 
     @classmethod
     def of(cls, **keywords: Unpack[RunKeywords]) -> RunOptions:
@@ -164,6 +171,7 @@ class RunOptions:
             service_tier=keywords.get("service_tier"),
             limit=keywords.get("limit"),
             root=Roots.of(keywords.get("root")),
+            reading=ReadOptions.of(keywords),
         )
 
 

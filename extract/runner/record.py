@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any, TypeAlias
 
+from extract.documents.parts import encodings_of
 from extract.documents.text_layer import QuotableText
 from extract.errors import ORDERS, AnswerTimeout, ExtractError, NotRun, ending_in_one_line, unforeseen
 from extract.extractor.plan import CompiledExtractor
@@ -122,10 +123,12 @@ class RecordExtractor:
         if self.plan.extractor.windows is not None:
             text = await in_thread(partial(long_text, self.plan, prepared.record))
         if text is not None:
-            quoted = text.quoted()
+            quoted, trace.encoding = text.quoted(), text.encoding
             await self._repairs.check_source(quoted)
             return await self._voted(partial(self._merged, text, quoted), quoted, trace)
         question = prepared.question or await self._question(prepared)
+        if self.plan.extractor.media:
+            trace.encoding = encodings_of(question.turns[0].parts)
         if question.quoted is not None:
             await self._repairs.check_source(question.quoted)
         if self.rules.samples == 1:

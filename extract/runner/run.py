@@ -62,6 +62,10 @@ def run(
     prefix: str = "",
     provenance: bool = False,
     limit: int | None = None,
+    csv_separator: str | None = None,
+    csv_quote: str | None = None,
+    csv_encoding: str | None = None,
+    sheet: str | int | None = None,
     limits: Limits | None = None,
     budget: Budget | Decimal | float | None = None,
     service_tier: ServiceTier | None = None,
@@ -89,6 +93,10 @@ def run(
     - `client`: a Client or AsyncClient; by default one from the environment.
     - `offline`: True asks the built-in emulator: no key, no cost, and no language model.
     - `limit`: only the first `limit` rows.
+    - `csv_separator`, `csv_quote`, `csv_encoding`: how a csv file is written, where it is not found out: one
+      character or "tab" between cells; one character, `\\"` (a backslash before a quote within) or "none" around them;
+      a name such as "cp1251".
+    - `sheet`: the name of a sheet of a workbook, or its number from 1; by default the first.
     - `root`: a folder, or several, that files named in the rows must lie under, through all links. Where `data` is a
       path, its folder and the current one are allowed too, and without `root` only these. Rows that are made in Python
       may name any file without `root`, and only files under it with.
@@ -183,9 +191,12 @@ async def ask_all(
         )
         client = await stack.enter_async_context(service)
         plan = compile_extractor(extractor, client.endpoint, service_tier=options.service_tier)
-        source = open_source(data, limit=options.limit)
+        source = open_source(data, limit=options.limit, **options.reading.keywords)
+        for note in source.notes:
+            _log.warning("%s", note)
         roots = Roots.joined(options.root, source.folder)
-        plan = plan.fitted(list(source.schema), roots)
+        with source.explained():
+            plan = plan.fitted(list(source.schema), roots)
         pipeline = target.pipeline or plan.schema.name
         await stack.enter_async_context(held_output(target))
         sink, replaced = open_target(target, pipeline, data, options, source.height)

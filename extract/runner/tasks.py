@@ -15,6 +15,7 @@ from extract.errors import ConfigError
 from extract.extractor.extractor import Extractor
 from extract.extractor.prompts import Example, Template
 from extract.io.arrow import INDEX
+from extract.io.read_options import ReadOptions
 from extract.io.sources import open_source
 from extract.results.run import Run
 from extract.runner.keywords import checks_keywords
@@ -164,7 +165,7 @@ class _Task:
 
 def _run(data: Any, task: _Task, options: RunKeywords) -> Run:
     # `run` gets a path as it is, so that it can refuse an output inside of the input; all else is opened once, here.
-    source = open_source(data)
+    source = open_source(data, **ReadOptions.of(options).keywords)
     return run(data if isinstance(data, str | os.PathLike) else source, task.extractor(source.schema), **options)
 
 

@@ -139,6 +139,7 @@ class RecordTrace:
     windows: int | None = None
     conflicts: tuple[Conflict, ...] = ()
     agreement: Mapping[str, float] | None = None
+    encoding: str | None = None
     ledger: tuple[Attempt, ...] = ()
     shed: bool = False
     held: HeldSlot | None = None

@@ -19,7 +19,7 @@ from polars.testing import assert_frame_equal
 
 from extract import ConfigError, ExtractError, Extractor, OutputError, Run, Sink, run
 from extract.cli.completion import inputs, outputs
-from extract.io import sources
+from extract.io import tables
 from extract.io.endings import TABLES
 from extract.io.sinks.formats import SINKS, one_of
 from extract.io.sinks.frame import FrameSink
@@ -406,7 +406,7 @@ def test_every_ending_that_can_be_written_can_be_read_and_is_offered(tmp_path: P
 
 
 def test_the_endings_that_are_offered_are_those_that_have_a_reader() -> None:
-    assert set(TABLES) == set(sources._READERS)
+    assert set(TABLES) == set(tables._READERS)
 
 
 def test_people_are_told_every_ending() -> None:

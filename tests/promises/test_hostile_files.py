@@ -89,7 +89,8 @@ def contents() -> Iterator[tuple[str, bytes, str | None]]:
     yield "many.pdf", assembled([b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[3 0 R]/Count 2000000000>>"]), ""
     yield "drawing.svg", b"<svg/>", "save it as PNG"
     yield "letter.rtf", b"{\\rtf1 hello}", "save it as docx or PDF"
-    yield "shift.txt", "請求書、合計".encode("shift_jis"), "save it as UTF-8"
+    yield "shift.txt", "請求書、合計".encode("shift_jis"), None
+    yield "short.txt", "東京".encode("shift_jis"), "save it as UTF-8"
     yield "wide.txt", b"\xff\xfe\x00\xd8\x00\xd8ab", "damaged"
     yield "two\nlines.pdf", b"x", r"two\\nlines\.pdf: "
     yield "tab\tand 'quote'.txt", b"\0", "binary data"
@@ -185,7 +186,7 @@ def test_a_folder_of_them_is_run_to_the_end(tmp_path: Path, environment: dict[st
     program = [sys.executable, "-c", textwrap.dedent(PROGRAM), str(folder), str(tmp_path / "rows.parquet")]
     environment |= {"PYTHONPATH": os.pathsep.join(sys.path)}
     done = subprocess.run(program, env=environment, capture_output=True, text=True, timeout=100, check=False)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, done.stderr) == (0, "left out of the input: links to folders (1)\n")
     assert int(done.stdout) < MAX_MEGABYTES, done.stdout
     rows = {row["name"]: row for row in pl.read_parquet(tmp_path / "rows.parquet").to_dicts()}
     assert len(rows) == len(expected) + 1  # and the one whose name is no Unicode, which is read

@@ -28,6 +28,7 @@ from extract import (
     run_async,
 )
 from extract.cli.app import app
+from extract.io.read_options import ReadOptions
 from extract.results.columns import OutputShape
 from extract.runner.options import (
     ROW_OPTIONS,
@@ -56,8 +57,10 @@ def keywords_of(function: Any) -> set[str]:
 def test_run_its_keywords_and_the_options_are_one_list() -> None:
     named = RunKeywords.__annotations__.keys()
     assert keywords_of(run) == named
-    in_values = {one.name for kind in (OutputShape, AnswerRules, UploadPolicy, OutputTarget) for one in fields(kind)}
-    in_options = {one.name for one in fields(RunOptions)} - {"shape", "rules", "uploads"}
+    in_values = {
+        one.name for kind in (OutputShape, AnswerRules, UploadPolicy, OutputTarget, ReadOptions) for one in fields(kind)
+    }
+    in_options = {one.name for one in fields(RunOptions)} - {"shape", "rules", "uploads", "reading"}
     where = {"client", "offline", "output", "progress", "on_event"}  # who is asked, and what is shown meanwhile
     assert (in_values - {"path"}) | in_options | where == named
 
