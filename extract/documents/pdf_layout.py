@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 __all__ = ["GAP", "Layout", "Order", "Word", "laid_out", "lay_out", "orders_in", "read_words"]
 
@@ -23,7 +23,7 @@ GAP = "   "
 _COLUMN_GAP = 1.7  # average character widths, about three blanks: a wider gap separates columns
 _BASELINE_TOLERANCE = 0.25  # of a character's height: baselines this close are one line
 _MAX_LINE_GAP = 3  # character heights between two lines of one column
-_HYPHENS = (0x02, 0xFFFE)  # pdfium's marks for a hyphen at the end of a line
+_HYPHENS = ("\x02", "\ufffe")  # pdfium's marks for a hyphen at the end of a line
 _RIGHT_TO_LEFT = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 
 # Two columns of running text are read one after the other; the cells of a table are shorter.
@@ -232,60 +232,74 @@ def read_words(text_page: Any, bounds: Sequence[float]) -> list[Word] | None:
 
 
 def _read_words(text_page: Any) -> list[Word] | None:
+    raw = import_module("pypdfium2.raw")
+    page, box = text_page.raw, raw.FS_RECTF()
+    box_of = raw.FPDFText_GetLooseCharBox
     words: list[Word] = []
     run: list[_Glyph] = []
-    for glyph in _glyphs(text_page):
-        if glyph is None:
-            return None
-        if run and (not glyph.text.strip() or run[-1].ends or run[-1].is_far_from(glyph)):
-            words.append(_word(run))
-            run = []
-        if glyph.text.strip():
-            run.append(glyph)
-    return words + ([_word(run)] if run else [])
-
-
-@dataclass(slots=True)
-class _Glyph:
-    text: str
-    left: float = 0.0
-    right: float = 0.0
-    base: float = 0.0
-    height: float = 0.0
-    ends: bool = False
-    upright: bool = True
-
-    def is_far_from(self, after: _Glyph) -> bool:
-        """True where the next character is far off on the same line: pdfium adds no blank where text goes backwards."""
-        return abs(after.left - self.right) > self.height >= abs(after.base - self.base)
-
-
-def _glyphs(text_page: Any) -> Iterator[_Glyph | None]:
-    """Yield each character, None for one whose position pdfium does not know."""
-    raw = import_module("pypdfium2.raw")
-    page, box, x, base = text_page.raw, raw.FS_RECTF(), ctypes.c_double(), ctypes.c_double()
-    code_of, box_of, origin_of = raw.FPDFText_GetUnicode, raw.FPDFText_GetLooseCharBox, raw.FPDFText_GetCharOrigin
-    is_new = upright = True
-    for index in range(text_page.count_chars()):
-        code = code_of(page, index)
-        text = chr(code)
-        if code in (0, 32) or text.isspace():
-            yield _Glyph(" ")
-            is_new = True
+    begins, upright = True, True
+    for index, char in enumerate(_characters(text_page)):
+        if char == "\0" or char.isspace():
+            if run:
+                words.append(_word(page, run, upright=upright))
+                run = []
+            begins = True
             continue
-        if not (box_of(page, index, box) and origin_of(page, index, x, base) and box.top > box.bottom):
-            yield None
-            return
-        if is_new:
-            upright = abs(raw.FPDFText_GetCharAngle(page, index)) < 0.1
-        ends = code in _HYPHENS
-        yield _Glyph(text, box.left, box.right, base.value, box.top - box.bottom, ends, upright)
-        is_new = False
+        # The position of each character costs more than all the rest: no other call is made for most of them.
+        if not box_of(page, index, box) or box.top <= box.bottom:
+            return None
+        glyph = _Glyph(index, char, box.left, box.right, box.top - box.bottom)
+        if run and (run[-1].text in _HYPHENS or _are_apart(page, run[-1], glyph)):
+            words.append(_word(page, run, upright=upright))
+            run = []
+        if begins:
+            begins, upright = False, abs(raw.FPDFText_GetCharAngle(page, index)) < 0.1
+        run.append(glyph)
+    return words + ([_word(page, run, upright=upright)] if run else [])
 
 
-def _word(run: Sequence[_Glyph]) -> Word:
+class _Glyph(NamedTuple):
+    place: int
+    text: str
+    left: float
+    right: float
+    height: float
+
+
+def _characters(text_page: Any) -> str:
+    """Return the characters of a page, one for each of pdfium's: all at once where their numbers agree."""
+    raw = import_module("pypdfium2.raw")
+    count = text_page.count_chars()
+    buffer = (ctypes.c_ushort * (count + 1))()
+    raw.FPDFText_GetText(text_page.raw, 0, count, buffer)
+    text = bytes(buffer).decode("utf-16-le", "surrogatepass")[:-1]
+    if len(text) == count and raw.FPDFText_GetTextIndexFromCharIndex(text_page.raw, count - 1) == count - 1:
+        return text
+    return "".join(chr(raw.FPDFText_GetUnicode(text_page.raw, index)) for index in range(count))
+
+
+def _are_apart(page: Any, before: _Glyph, after: _Glyph) -> bool:
+    """True where the next character is far off on the same line: pdfium adds no blank where text goes backwards."""
+    if abs(after.left - before.right) <= before.height:
+        return False
+    return before.height >= abs(_baseline(page, after.place) - _baseline(page, before.place))
+
+
+def _baseline(page: Any, index: int) -> float:
+    raw = import_module("pypdfium2.raw")
+    x, base = ctypes.c_double(), ctypes.c_double()
+    raw.FPDFText_GetCharOrigin(page, index, x, base)
+    return base.value
+
+
+def _word(page: Any, run: Sequence[_Glyph], *, upright: bool) -> Word:
     first, last = run[0], run[-1]
-    level = abs(last.base - first.base) <= first.height / 2 and last.left >= first.left
-    text = "".join("-" if glyph.ends else glyph.text for glyph in run)
-    right = max(glyph.right for glyph in run)
-    return Word(text, first.left, right, first.base, first.height, first.upright and level)
+    base = _baseline(page, first.place)
+    is_level = last.left >= first.left and (
+        first is last or abs(_baseline(page, last.place) - base) <= first.height / 2
+    )
+    text = "".join([glyph.text for glyph in run])
+    if last.text in _HYPHENS:
+        text = f"{text[:-1]}-"
+    right = max([glyph.right for glyph in run])
+    return Word(text, first.left, right, base, first.height, upright and is_level)
