@@ -3,8 +3,9 @@
     python benchmarks/grounding.py [--quick] [--peer PYTHON] [--write]
 
 Planted values in many scripts, with the aligner of langextract on the same cases where its environment was made by
-peers.py (or `--peer` names an interpreter that has it); real receipts (SROIE) where the shared data is beside this
-repository; and a source of a million characters. Each figure stands beside its bar; the exit status is 1 where one was
+peers.py (or `--peer` names an interpreter that has it); values made up from planted ones by a letter, sign or digit;
+the cells of PDF tables whose text wraps; real receipts (SROIE) where the shared data is beside this repository; and a
+source of a million characters. Each figure stands beside its bar; the exit status is 1 where one was
 missed.
 """
 
@@ -22,11 +23,15 @@ from pathlib import Path
 from typing import Any
 
 import checkout  # noqa: F401 - before extract: the checkout's, not an installed one
+from inventions import CHANGES, INVENTED_SCRIPTS, inventions
 from peers.environments import CACHE
 from planted import DRESSES, SCRIPTS, Planted, plant, slips
 from results import write_section
+from wrapped_tables import ORDERS, wrapped_tables
 
 from extract.documents.grounding import SourceText, ground
+from extract.documents.parts import MediaPart
+from extract.documents.text_layer import source_text
 
 Place = tuple[int, int] | None
 
@@ -149,6 +154,40 @@ def squeezed(text: str) -> str:
     return re.sub(r"[\W_]+", "", text.casefold())
 
 
+def measure_inventions(count: int) -> None:
+    """Count the values that stand nowhere, each made from one that stands in its text, and are found all the same."""
+    table("script", *CHANGES, "believed", "bar", "the values themselves: found")
+    for script in INVENTED_SCRIPTS:
+        cases = [case for change in CHANGES for case in inventions(script, change, count=count)]
+        believed = Counter(case.change for case in cases if located(case.invented, case.text))
+        share = believed.total() / len(cases)
+        true = sum(located(case.value, case.text) is not None for case in cases)
+        figure = judged(f"inventions {script}", f"{share:.1%}", ok=share <= 0.01)
+        found = judged(f"values {script}", f"{true} of {len(cases)}", ok=true == len(cases))
+        row(script, *(f"{believed[change]} of {count}" for change in CHANGES), figure, "≤ 1%", found)
+
+
+def measure_wrapped(count: int) -> None:
+    """Count the cells of several lines that are found again in PDFs of tables, drawn in several orders."""
+    table("table", "cells that wrap", "found", "bar", "all cells", "found", "ms per page")
+    for order in ORDERS:
+        found, took = Counter[tuple[bool, bool]](), 0.0
+        for drawn in wrapped_tables(order, count=count):
+            source = source_text([MediaPart(kind="document", mime_type="application/pdf", data=drawn.data)])
+            assert source is not None
+            began = time.perf_counter()
+            spans = {span.path: span.status for span in ground({"rows": drawn.rows}, source)}
+            took += time.perf_counter() - began
+            for number, cells in enumerate(drawn.rows):
+                for name in cells:
+                    hit = spans[f"$.rows[{number}].{name}"] in ("exact", "normalised")
+                    found[(number, name) in drawn.wrapped, hit] += 1
+        wrapped, hits = found[True, True] + found[True, False], found[True, True]
+        figure = judged(f"wrapped cells, {order}", f"{hits / wrapped:.1%}", ok=hits >= 0.95 * wrapped)
+        everything, all_hits = found.total(), hits + found[False, True]
+        row(order, wrapped, figure, "≥ 95%", everything, f"{all_hits / everything:.1%}", f"{took / count * 1_000:.1f}")
+
+
 def measure_receipts() -> None:
     if not RECEIPTS.exists():
         say("\nThe receipts (shared data) are not beside this repository.")
@@ -225,6 +264,8 @@ def main() -> None:
     chosen = parser.parse_args()
     own = CACHE / "langextract" / "bin" / "python"
     measure_planted(4 if chosen.quick else 40, chosen.peer or (own if own.exists() else None))
+    measure_inventions(20 if chosen.quick else 100)
+    measure_wrapped(2 if chosen.quick else 10)
     measure_receipts()
     measure_long_source()
     if chosen.write:

@@ -166,6 +166,42 @@ def table(page: Page, invoice: Invoice, items: Sequence[Item], y: float, right: 
         page.flush_right(right, y, invoice.money(item.amount))
 
 
+DRAWN: dict[str, Callable[[Sequence[int]], tuple[int, ...]]] = {
+    # From (row, line, column) of a piece of text to its place in the order in which it is drawn.
+    "cell by cell": lambda place: (place[0], place[2], place[1]),
+    "line by line": lambda place: (place[0], place[1], place[2]),
+    "column by column": lambda place: (place[2], place[0], place[1]),
+}
+
+
+def wrapped_cells(
+    page: Page,
+    rows: Sequence[Sequence[Sequence[str]]],
+    lefts: Sequence[float],
+    y: float,
+    *,
+    order: str = "cell by cell",
+    middle: bool = False,
+    size: int = 9,
+) -> float:
+    """Draw rows whose cells have several lines each, in one of the orders of DRAWN; return where the next row begins.
+
+    With `middle`, shorter cells stand in the middle of their row, between the lines of the longest.
+    """
+    pieces: list[tuple[tuple[int, int, int], float, float, str]] = []
+    for number, row in enumerate(rows):
+        height = max(map(len, row))
+        for column, cell in enumerate(row):
+            down = (height - len(cell)) / 2 if middle else 0
+            for line, text in enumerate(cell):
+                at = y - (down + line) * (size + 2)
+                pieces.append(((number, line, column), lefts[column], at, text))
+        y -= height * (size + 2) + 6
+    for _, x, at, text in sorted(pieces, key=lambda piece: DRAWN[order](piece[0])):
+        page.text(x, at, text, size=size)
+    return y
+
+
 def sums(page: Page, invoice: Invoice, y: float, x: float = 330, right: float = 535) -> None:
     for word, amount in invoice.sums:
         is_last = word == invoice.words[8]

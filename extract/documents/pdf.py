@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
@@ -17,7 +17,7 @@ from itertools import accumulate
 from threading import Lock
 from typing import Any, Literal, TypeAlias
 
-from extract.documents.pdf_layout import laid_out, read_words
+from extract.documents.pdf_layout import Layout, Order, lay_out, orders_in, read_words
 from extract.errors import BadRecord, ConfigError
 
 __all__ = [
@@ -67,11 +67,21 @@ _CHARACTER_FIXES = str.maketrans({"\x02": "-", "\ufffe": "-", "\f": "\n", "\x00"
 class PdfText:
     """The text layer of a PDF by page: lines in their visual layout, three blanks between columns.
 
-    `pictures` are the pages, from 1, that show something but hold no text: only a model can read them.
+    `pictures` are the pages, from 1, that show something but hold no text: only a model can read them. `orders` are, by
+    page, the other orders in which its text can be read (`pdf_layout.Layout`); () where none are known.
     """
 
     pages: tuple[str, ...]
     pictures: tuple[int, ...] = ()
+    orders: tuple[tuple[Order, ...], ...] = ()
+
+    @staticmethod
+    def joined(texts: Sequence[PdfText]) -> PdfText:
+        """Return the text of a PDF that comes in several parts."""
+        return PdfText(
+            tuple(page for text in texts for page in text.pages),
+            orders=tuple(orders for text in texts for orders in text.orders or ((),) * len(text.pages)),
+        )
 
     @property
     def text(self) -> str:
@@ -82,6 +92,12 @@ class PdfText:
     def page_starts(self) -> tuple[int, ...]:
         """The offset in `text` at which each page begins."""
         return tuple(accumulate((len(page) + 1 for page in self.pages[:-1]), initial=0))
+
+    @property
+    def readings(self) -> Iterator[Order]:
+        """The other orders in which the pages can be read, as spans of `text`."""
+        for start, orders in zip(self.page_starts, self.orders, strict=False):
+            yield from (tuple((start + low, start + high) for low, high in order) for order in orders)
 
     @property
     def has_text_layer(self) -> bool:
@@ -133,9 +149,11 @@ def read_pdf(data: bytes, where: str = "the PDF") -> PdfText:
         if _is_bomb(data):
             raise _UnreadablePdf("a bomb")
         with _open_pdf(data) as document:
-            pages = tuple(_page_text(document, number) for number in range(len(document)))
+            layouts = [_page_layout(document, number) for number in range(len(document))]
+            pages = tuple(layout.text for layout in layouts)
             blank = (number for number, page in enumerate(pages) if not page.strip())
-            return PdfText(pages, tuple(number + 1 for number in blank if _has_objects(document, number)))
+            pictures = tuple(number + 1 for number in blank if _has_objects(document, number))
+            return PdfText(pages, pictures, tuple(layout.orders for layout in layouts))
 
 
 def split_pdf(
@@ -212,14 +230,15 @@ def _open_pdf(data: bytes) -> Iterator[Any]:
             raise _UnreadablePdf("encrypted" if error.err_code == _NEEDS_PASSWORD else "damaged") from None
 
 
-def _page_text(document: Any, number: int) -> str:
+def _page_layout(document: Any, number: int) -> Layout:
     """Return the text of a page in its visual layout, or in pdfium's order where that is better."""
     with closing(document.get_page(number)) as page, closing(page.get_textpage()) as text:
         words = read_words(text, page.get_bbox())
-        layout_text: str | None = None if words is None else laid_out(words)
-        if layout_text is None:
-            layout_text = text.get_text_bounded()
-    return layout_text.replace("\r\n", "\n").replace("\r", "\n").translate(_CHARACTER_FIXES)
+        layout = None if words is None else lay_out(words)
+        if layout is not None:
+            return layout
+        own = text.get_text_bounded().replace("\r\n", "\n").replace("\r", "\n").translate(_CHARACTER_FIXES)
+        return Layout(own, () if words is None else orders_in(own, words))
 
 
 def _has_objects(document: Any, number: int) -> bool:

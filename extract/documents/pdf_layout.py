@@ -7,19 +7,23 @@ from __future__ import annotations
 
 import ctypes
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
-__all__ = ["GAP", "Word", "laid_out", "read_words"]
+__all__ = ["GAP", "Layout", "Order", "Word", "laid_out", "lay_out", "orders_in", "read_words"]
+
+Span: TypeAlias = tuple[int, int]
+Order: TypeAlias = tuple[Span, ...]
 
 GAP = "   "
 """What stands between two columns."""
 
 _COLUMN_GAP = 1.7  # average character widths, about three blanks: a wider gap separates columns
 _BASELINE_TOLERANCE = 0.25  # of a character's height: baselines this close are one line
-_HYPHENS = (0x02, 0xFFFE)  # pdfium's marks for a hyphen at the end of a line
+_MAX_LINE_GAP = 3  # character heights between two lines of one column
+_HYPHENS = ("\x02", "\ufffe")  # pdfium's marks for a hyphen at the end of a line
 _RIGHT_TO_LEFT = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 
 # Two columns of running text are read one after the other; the cells of a table are shorter.
@@ -41,21 +45,146 @@ class Word:
     upright: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """The text of a page, and other orders in which it can be read.
+
+    Each order is a row of spans of the text, read one after the other: words in pdfium's own order, as far as it goes
+    on in the text, and the lines of each column from top to bottom. The lines of a cell whose text wraps follow each
+    other in one of them only.
+    """
+
+    text: str
+    orders: tuple[Order, ...] = ()
+
+
 def laid_out(words: Sequence[Word]) -> str | None:
     """Return the lines of a page from top to bottom, GAP between columns; words that are not upright come last.
 
     None where pdfium's own order is better: columns of running text, a rotated page, right-to-left scripts.
     """
+    layout = lay_out(words)
+    return None if layout is None else layout.text
+
+
+def lay_out(words: Sequence[Word]) -> Layout | None:
+    """Return the text that `laid_out` returns with the other orders in which it can be read."""
     upright = [word for word in words if word.upright]
     if len(upright) < len(words) / 2 or any(_RIGHT_TO_LEFT.search(word.text) for word in words):
         return None
     lines = [_columns(row) for row in _rows(upright)]
     if _is_prose(lines):
         return None
-    aside = " ".join(word.text for word in words if not word.upright)
-    text = "\n".join([*(GAP.join(line) for line in lines), *filter(None, [aside])])
+    aside = [word for word in words if not word.upright]
+    text, places = _written([*lines, *([[aside]] if aside else [])])
+    orders = [*_read_on([places[id(word)] for word in words]), *_read_down(lines, places)]
+    return Layout(text, tuple(tuple(order) for order in orders if len(order) > 1))
+
+
+def orders_in(text: str, words: Sequence[Word]) -> tuple[Order, ...]:
+    """Return the columns of a page as spans of its text in pdfium's order, which `lay_out` has found to be better.
+
+    The words stand in it one after the other. () for scripts from right to left, and where one of them does not.
+    """
+    if any(_RIGHT_TO_LEFT.search(word.text) for word in words):
+        return ()
+    places: dict[int, Span] = {}
+    at = 0
+    for word in words:
+        at = text.find(word.text, at)
+        if at < 0:
+            return ()
+        places[id(word)] = (at, at + len(word.text))
+        at += len(word.text)
+    orders = _read_down([_columns(row) for row in _rows(word for word in words if word.upright)], places)
+    return tuple(tuple(order) for order in orders if len(order) > 1)
+
+
+def _written(lines: Sequence[Sequence[Sequence[Word]]]) -> tuple[str, dict[int, Span]]:
+    """Return the text of all lines, and the span of each word in it, by the word's id."""
+    pieces: list[str] = []
+    places: dict[int, Span] = {}
+    at = 0
+    for line in lines:
+        for column in line:
+            for word in column:
+                text = _without_halves(word.text)
+                places[id(word)] = (at, at + len(text))
+                pieces += [text, " "]
+                at += len(text) + 1
+            pieces[-1] = GAP
+            at += len(GAP) - 1
+        pieces[-1] = "\n"
+        at += 1 - len(GAP)
+    return "".join(pieces[:-1]), places
+
+
+def _without_halves(text: str) -> str:
     # Some builds of pdfium return UTF-16 units: surrogate pairs are joined, a surrogate alone is dropped.
     return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "ignore")
+
+
+def _read_on(spans: Sequence[Span]) -> list[list[Span]]:
+    """Return spans in pdfium's order, apart where it goes back in the text: the next cell or column begins there."""
+    if list(spans) == sorted(spans):
+        return []
+    cells: list[list[Span]] = []
+    for span in spans:
+        if cells and span > cells[-1][-1]:
+            cells[-1].append(span)
+        else:
+            cells.append([span])
+    return [_merged(cell) for cell in cells]
+
+
+def _merged(spans: Iterable[Span]) -> list[Span]:
+    """Return spans with those that follow each other, one blank between, as one."""
+    merged: list[Span] = []
+    for start, end in spans:
+        if merged and merged[-1][1] + 1 == start:
+            merged[-1] = (merged[-1][0], end)
+        else:
+            merged.append((start, end))
+    return merged
+
+
+@dataclass(slots=True)
+class _Column:
+    """The lines of one column so far; `left`, `right` and `base` are those of the last line."""
+
+    spans: list[Span]
+    left: float
+    right: float
+    base: float
+
+    def overlap(self, left: float, right: float) -> float:
+        return min(right, self.right) - max(left, self.left)
+
+
+def _read_down(lines: Sequence[Sequence[Sequence[Word]]], places: Mapping[int, Span]) -> list[list[Span]]:
+    """Return the lines of each column, as far as they stand below each other."""
+    columns: list[_Column] = []
+    open_columns: list[_Column] = []
+    for line in lines:
+        base, reach = line[0][0].base, _MAX_LINE_GAP * max(words[0].height for words in line)
+        open_columns = [column for column in open_columns if column.base - base <= reach]
+        for words in line:
+            left, right = words[0].left, max(word.right for word in words)
+            column = _column_above(open_columns, left, right, base)
+            if column is None:
+                column = _Column([], left, right, base)
+                columns.append(column)
+                open_columns.append(column)
+            column.spans += _merged(places[id(word)] for word in words)
+            column.left, column.right, column.base = left, right, base
+    return [column.spans for column in columns]
+
+
+def _column_above(columns: Iterable[_Column], left: float, right: float, base: float) -> _Column | None:
+    """Return the column that a part of a line continues: the one whose last line is above most of it."""
+    overlaps = [(column.overlap(left, right), column) for column in columns if column.base != base]
+    overlap, column = max(overlaps, key=lambda pair: pair[0], default=(0.0, None))
+    return column if overlap > 0 else None
 
 
 def _rows(words: Iterable[Word]) -> Iterator[list[Word]]:
@@ -70,23 +199,23 @@ def _rows(words: Iterable[Word]) -> Iterator[list[Word]]:
         yield sorted(row, key=lambda word: word.left)
 
 
-def _columns(row: Sequence[Word]) -> list[str]:
-    """Return the words of one line joined into columns."""
+def _columns(row: Sequence[Word]) -> list[list[Word]]:
+    """Return the words of one line by column."""
     wide = _COLUMN_GAP * sum(word.right - word.left for word in row) / sum(len(word.text) for word in row)
-    columns = [row[0].text]
+    columns = [[row[0]]]
     reach = row[0].right
     for word in row[1:]:
         if word.left - reach > wide:
-            columns.append(word.text)
+            columns.append([word])
         else:
-            columns[-1] += f" {word.text}"
+            columns[-1].append(word)
         reach = max(reach, word.right)
     return columns
 
 
-def _is_prose(lines: Sequence[Sequence[str]]) -> bool:
+def _is_prose(lines: Sequence[Sequence[Sequence[Word]]]) -> bool:
     """True where many lines hold running text in two columns."""
-    count = sum(sum(column.count(" ") + 1 >= _PROSE_WORDS for column in line) > 1 for line in lines)
+    count = sum(sum(len(column) >= _PROSE_WORDS for column in line) > 1 for line in lines)
     return count >= max(_PROSE_LINES, _PROSE_SHARE * len(lines))
 
 
@@ -103,60 +232,74 @@ def read_words(text_page: Any, bounds: Sequence[float]) -> list[Word] | None:
 
 
 def _read_words(text_page: Any) -> list[Word] | None:
+    raw = import_module("pypdfium2.raw")
+    page, box = text_page.raw, raw.FS_RECTF()
+    box_of = raw.FPDFText_GetLooseCharBox
     words: list[Word] = []
     run: list[_Glyph] = []
-    for glyph in _glyphs(text_page):
-        if glyph is None:
-            return None
-        if run and (not glyph.text.strip() or run[-1].ends or run[-1].is_far_from(glyph)):
-            words.append(_word(run))
-            run = []
-        if glyph.text.strip():
-            run.append(glyph)
-    return words + ([_word(run)] if run else [])
-
-
-@dataclass(slots=True)
-class _Glyph:
-    text: str
-    left: float = 0.0
-    right: float = 0.0
-    base: float = 0.0
-    height: float = 0.0
-    ends: bool = False
-    upright: bool = True
-
-    def is_far_from(self, after: _Glyph) -> bool:
-        """True where the next character is far off on the same line: pdfium adds no blank where text goes backwards."""
-        return abs(after.left - self.right) > self.height >= abs(after.base - self.base)
-
-
-def _glyphs(text_page: Any) -> Iterator[_Glyph | None]:
-    """Yield each character, None for one whose position pdfium does not know."""
-    raw = import_module("pypdfium2.raw")
-    page, box, x, base = text_page.raw, raw.FS_RECTF(), ctypes.c_double(), ctypes.c_double()
-    code_of, box_of, origin_of = raw.FPDFText_GetUnicode, raw.FPDFText_GetLooseCharBox, raw.FPDFText_GetCharOrigin
-    is_new = upright = True
-    for index in range(text_page.count_chars()):
-        code = code_of(page, index)
-        text = chr(code)
-        if code in (0, 32) or text.isspace():
-            yield _Glyph(" ")
-            is_new = True
+    begins, upright = True, True
+    for index, char in enumerate(_characters(text_page)):
+        if char == "\0" or char.isspace():
+            if run:
+                words.append(_word(page, run, upright=upright))
+                run = []
+            begins = True
             continue
-        if not (box_of(page, index, box) and origin_of(page, index, x, base) and box.top > box.bottom):
-            yield None
-            return
-        if is_new:
-            upright = abs(raw.FPDFText_GetCharAngle(page, index)) < 0.1
-        ends = code in _HYPHENS
-        yield _Glyph(text, box.left, box.right, base.value, box.top - box.bottom, ends, upright)
-        is_new = False
+        # The position of each character costs more than all the rest: no other call is made for most of them.
+        if not box_of(page, index, box) or box.top <= box.bottom:
+            return None
+        glyph = _Glyph(index, char, box.left, box.right, box.top - box.bottom)
+        if run and (run[-1].text in _HYPHENS or _are_apart(page, run[-1], glyph)):
+            words.append(_word(page, run, upright=upright))
+            run = []
+        if begins:
+            begins, upright = False, abs(raw.FPDFText_GetCharAngle(page, index)) < 0.1
+        run.append(glyph)
+    return words + ([_word(page, run, upright=upright)] if run else [])
 
 
-def _word(run: Sequence[_Glyph]) -> Word:
+class _Glyph(NamedTuple):
+    place: int
+    text: str
+    left: float
+    right: float
+    height: float
+
+
+def _characters(text_page: Any) -> str:
+    """Return the characters of a page, one for each of pdfium's: all at once where their numbers agree."""
+    raw = import_module("pypdfium2.raw")
+    count = text_page.count_chars()
+    buffer = (ctypes.c_ushort * (count + 1))()
+    raw.FPDFText_GetText(text_page.raw, 0, count, buffer)
+    text = bytes(buffer).decode("utf-16-le", "surrogatepass")[:-1]
+    if len(text) == count and raw.FPDFText_GetTextIndexFromCharIndex(text_page.raw, count - 1) == count - 1:
+        return text
+    return "".join(chr(raw.FPDFText_GetUnicode(text_page.raw, index)) for index in range(count))
+
+
+def _are_apart(page: Any, before: _Glyph, after: _Glyph) -> bool:
+    """True where the next character is far off on the same line: pdfium adds no blank where text goes backwards."""
+    if abs(after.left - before.right) <= before.height:
+        return False
+    return before.height >= abs(_baseline(page, after.place) - _baseline(page, before.place))
+
+
+def _baseline(page: Any, index: int) -> float:
+    raw = import_module("pypdfium2.raw")
+    x, base = ctypes.c_double(), ctypes.c_double()
+    raw.FPDFText_GetCharOrigin(page, index, x, base)
+    return base.value
+
+
+def _word(page: Any, run: Sequence[_Glyph], *, upright: bool) -> Word:
     first, last = run[0], run[-1]
-    level = abs(last.base - first.base) <= first.height / 2 and last.left >= first.left
-    text = "".join(glyph.text for glyph in run)
-    right = max(glyph.right for glyph in run)
-    return Word(text, first.left, right, first.base, first.height, first.upright and level)
+    base = _baseline(page, first.place)
+    is_level = last.left >= first.left and (
+        first is last or abs(_baseline(page, last.place) - base) <= first.height / 2
+    )
+    text = "".join([glyph.text for glyph in run])
+    if last.text in _HYPHENS:
+        text = f"{text[:-1]}-"
+    right = max([glyph.right for glyph in run])
+    return Word(text, first.left, right, base, first.height, upright and is_level)

@@ -42,8 +42,10 @@ def source_text(parts: Sequence[Part], *, whole: bool = False) -> SourceText | N
     texts = [read_pdf(part.data) for part in parts if isinstance(part, MediaPart) and part.data and _is_pdf(part)]
     if whole and any(text.pictures for text in texts):
         return None
-    document = PdfText(tuple(page for text in texts for page in text.pages))
-    return SourceText(document.text, page_starts=document.page_starts) if document.has_text_layer else None
+    document = PdfText.joined(texts)
+    if not document.has_text_layer:
+        return None
+    return SourceText(document.text, page_starts=document.page_starts, readings=tuple(document.readings))
 
 
 def _joined(parts: Sequence[Part], *, whole: bool) -> SourceText | None:

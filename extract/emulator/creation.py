@@ -20,7 +20,7 @@ from extract.emulator.conversation import (
 )
 from extract.emulator.faults import KINDS, NO_FAULT, Fault, FaultKind
 from extract.emulator.messages import WireResponse, timestamp
-from extract.emulator.pdf_text import with_pdfs_read
+from extract.emulator.pdf_text import with_files_read
 from extract.emulator.responses import Reply, build_interaction, fit_limit, in_progress, render, split_text
 from extract.emulator.state import Counters
 from extract.emulator.stored import InteractionStore, PendingContinuation, StoredInteraction
@@ -68,7 +68,7 @@ class InteractionCreator:
         if fault.response is not None:
             return fault.response
         if answer is None and rest is None:
-            request = with_pdfs_read(request, with_texts, self._files.pdf_at, history)
+            request = with_files_read(request, with_texts, self._files.pdf_at, history)
         reply, later = self._reply(request, answer, fault, rest, context)
         interaction = build_interaction(reply, request, body, identity=self._new_id("v1_"), now=timestamp(at))
         stored = self._store(interaction, reply, later, body, parent, at)

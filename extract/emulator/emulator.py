@@ -35,6 +35,7 @@ __all__ = ["Emulator"]
 
 PATH = re.compile(r"/v1(?:beta)?/interactions(?:/(?P<id>[^/]+)(?P<cancel>/cancel)?)?")
 LEGACY_REVISION, CURRENT_REVISION = "2026-05-07", "2026-05-20"
+_LONG_BODY = 16_000  # bytes; with neither a file nor a reference, the reader needs some milliseconds for less
 BAD_KEY = rpc_response(
     HTTPStatus.BAD_REQUEST,
     "INVALID_ARGUMENT",
@@ -116,6 +117,7 @@ class Emulator:
         }
         self._delays = value_or_shorthands(Delays, delays, seconds)
         self._legacy, self._api_key, self._clock = dialect == "outputs", api_key, clock
+        self._reads = answers is None
         reader = reader or RuleReader()
         self._counters = Counters(
             keep_requests=keep_requests, count_distinct=keep_requests if count_distinct is None else count_distinct
@@ -145,7 +147,7 @@ class Emulator:
             seed=seed,
         )
         self.faults = faults or ""
-        self.transport = EmulatorTransport(self.exchange)
+        self.transport = EmulatorTransport(self.exchange, takes_long=self._takes_long)
 
     @property
     def requests(self) -> list[SeenRequest]:
@@ -169,6 +171,12 @@ class Emulator:
         """Return the response to `request`, counted as delivered."""
         with self.exchange(request) as response:
             return response
+
+    def _takes_long(self, request: WireRequest) -> bool:
+        """Return whether the reader may need so long for a request that an event loop must not wait for it."""
+        body = request.body
+        is_long = len(body) > _LONG_BODY or b'"uri"' in body or b'"$ref"' in body
+        return self._reads and is_long and PATH.fullmatch(request.path) is not None
 
     @contextmanager
     def exchange(self, request: WireRequest) -> Iterator[WireResponse]:

@@ -26,6 +26,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from extract.emulator.emulator import Emulator
 from extract.emulator.faults import FAULTS
+from extract.emulator.in_thread import entered_in_thread
 from extract.emulator.messages import WireRequest, WireResponse, error_response
 from extract.errors import ConfigError, ExtractError
 
@@ -104,8 +105,12 @@ def build_app(emulator: Emulator) -> ASGIApp:
             await _refused(413, f"a body has at most {MAX_BODY_BYTES:,} bytes")(scope, receive, send)
             return
         try:
-            with emulator.exchange(request) as response:
-                await deliver(response, receive, send)
+            if emulator.transport.takes_long(request):
+                async with entered_in_thread(emulator.exchange(request)) as response:
+                    await deliver(response, receive, send)
+            else:
+                with emulator.exchange(request) as response:
+                    await deliver(response, receive, send)
         except ClientLeft:
             return
         except ExtractError as error:

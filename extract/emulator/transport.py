@@ -9,6 +9,7 @@ from contextlib import AbstractContextManager
 
 import httpx
 
+from extract.emulator.in_thread import entered_in_thread
 from extract.emulator.messages import WireRequest, WireResponse
 
 __all__ = ["EmulatorTransport"]
@@ -18,26 +19,36 @@ class EmulatorTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
     """Answers httpx requests from `exchange`, whose context lasts as long as the delivery.
 
     A reset is raised as `httpx.ReadError`, a cut body as `httpx.RemoteProtocolError` while the body is read. Delays
-    are slept with `sleep` for async clients, with `wait` for sync ones.
+    are slept with `sleep` for async clients, with `wait` for sync ones. What `takes_long` to answer is answered in a
+    thread for async clients, so that their loop goes on.
     """
 
     def __init__(
         self,
         exchange: Callable[[WireRequest], AbstractContextManager[WireResponse]],
         *,
+        takes_long: Callable[[WireRequest], bool] = lambda _: False,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
         wait: Callable[[float], None] = time.sleep,
     ) -> None:
         self._exchange = exchange
+        self.takes_long = takes_long
         self._sleep = sleep
         self._wait = wait
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await request.aread()
-        with self._exchange(wire_request(request)) as response:
-            if delay := response.latency + response.stall:
-                await self._sleep(delay)
-            return http_response(response, request)
+        received = wire_request(request)
+        if self.takes_long(received):
+            async with entered_in_thread(self._exchange(received)) as response:
+                return await self._delivered(response, request)
+        with self._exchange(received) as response:
+            return await self._delivered(response, request)
+
+    async def _delivered(self, response: WireResponse, request: httpx.Request) -> httpx.Response:
+        if delay := response.latency + response.stall:
+            await self._sleep(delay)
+        return http_response(response, request)
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.read()

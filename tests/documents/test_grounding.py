@@ -18,6 +18,7 @@ import pytest
 from clocks import cpu_bound
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from inventions import CHANGES, INVENTED_SCRIPTS, inventions
 from planted import DRESSES, SCRIPTS, plant, slips
 from pydantic import BaseModel
 
@@ -130,6 +131,110 @@ def test_what_stands_nowhere_is_missing(value: str, text: str) -> None:
     assert span == Span(path="$.v", status="missing")
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        ("AB4711", "Order 4711"),
+        ("INV-4711", "Order 4711"),
+        ("-4711", "Order 4711"),
+        ("-4711", "Order INV-4711"),
+        ("+4711", "Order 4711"),
+        ("#4711", "Order 4711"),
+        ("4711-", "Order 4711"),
+        ("$4711", "Order 4711"),
+        ("B12", "Room 12"),
+        ("12g", "12 boxes"),
+        ("15%", "Room 15"),
+        ("C#", "the C language"),
+        ("@acme", "Acme"),
+        ("380", "Total 380,00 EUR"),
+        ("38", "Total 380,00 EUR"),
+        ("007", "7 pieces"),
+        ("4711", "Order AB4711"),
+        ("4711", "Order 4711A"),
+        ("4711", "Order -4711"),
+        (",813.75", "3,813.75"),
+        ("-5", "Order (5)"),
+        ("-12.50", "Room (12.50)"),
+        ("EUR 9.00", "USD 9.00"),
+        ("EUR 380", "Room 380"),
+        ("+5.00", "Total 5.00"),
+        ("9.000", "9.0"),
+        ("Order number A4711", "the order number 4711 of"),
+        ("Invoice number 4712", "Invoice number 4711 of"),
+        ("Temperature of -40 degrees", "a temperature of 40 degrees"),
+        ("An international treaties", "an international treatie"),
+        ("ب٤٧١١", "رقم ٤٧١١"),
+        ("Ж4711", "номер 4711"),
+    ],
+)
+def test_a_value_with_a_letter_sign_or_digit_more_or_less_is_missing(value: str, text: str) -> None:
+    pytest.importorskip("rapidfuzz")
+    assert status_and_text({"v": value}, text) == ("missing", None)
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "expected"),
+    [
+        ("380 EUR", "Total 380,00 EUR", "380,00"),
+        ("€ 380", "380,00 €", "380,00"),
+        ("USD 1,234", "US$ 1234", "1234"),
+        ("-12.50", "Total (12.50) EUR", "(12.50)"),
+        ("-12.50", "Total 12.50-", "12.50-"),
+        ("12 kg", "Weight in kg: 12,0", "12,0"),
+        ("4711", "No4711", "4711"),
+        ("4711", "INV-4711", "4711"),
+        ("12", "10-12", "12"),
+        ("12", "pages 10 -12", "12"),
+        ("5", "the 5th floor", "5"),
+        ("1234567", "phone +1234567", "1234567"),
+        ("C#", "C# and F#", "C#"),
+        ("4711", "제4711호", "4711"),
+        ("4711", "第4711号", "4711"),
+    ],
+)
+def test_what_people_write_beside_a_value_is_no_part_of_it(value: str, text: str, expected: str) -> None:
+    assert only({"v": value}, text).text == expected
+
+
+@pytest.mark.parametrize("name", ["total", "unitPrice", "Gesamtbetrag", "net_amounts", "数量", "Einzelpreis"])
+def test_digits_under_the_name_of_an_amount_are_an_amount(name: str) -> None:
+    assert status_and_text({name: "380"}, "Total 380,00 EUR") == ("normalised", "380,00")
+    assert status_and_text({name: "5.59"}, "Discount -5.59") == ("exact", "5.59")
+
+
+@pytest.mark.parametrize("name", ["order", "tax_id", "vatNumber", "payee", "summary", "due_date", "network"])
+def test_digits_under_another_name_are_a_code(name: str) -> None:
+    assert only({name: "380"}, "Total 380,00 EUR").status == "missing"
+
+
+def test_digits_in_a_field_whose_type_is_a_number_are_an_amount() -> None:
+    class Priced(BaseModel):
+        v: Decimal
+        code: str
+
+    labels = Labels(compile_schema(Priced).full)
+    spans = ground({"v": "380", "code": "380"}, SourceText("Total 380,00 EUR"), labels=labels)
+    assert [span.status for span in spans] == ["normalised", "missing"]
+
+
+@pytest.mark.parametrize(
+    ("value", "text", "status"),
+    [
+        ("1" * 3_000, "1 " * 6_000, "normalised"),
+        ("12" * 1_500, "12 " * 3_000, "normalised"),
+        ("1" * 3_000, "1" * 6_000, "missing"),
+        ("a" * 3_000, "a" * 6_000, "missing"),
+        ("1 2 3 4 " * 800, "1,2.3,4." * 1_600, "missing"),
+        ("1" * 30_000, "1" * 29_999 + " " + "1" * 30_001, "missing"),
+    ],
+)
+def test_long_rows_of_equal_letters_and_digits_take_no_time(value: str, text: str, status: str) -> None:
+    pytest.importorskip("rapidfuzz")
+    with cpu_bound(5):  # a tenth of a second; comparing them at each place takes minutes
+        assert only({"v": value}, text).status == status
+
+
 # Numbers --------------------------------------------------------------------------------------------------------------
 
 
@@ -213,6 +318,76 @@ def test_dates_are_found_in_their_written_forms(value: Any, written: str) -> Non
 @pytest.mark.parametrize("value", [DAY, "2026-03-18"])
 def test_an_iso_date_is_exact(value: Any) -> None:
     assert status_and_text({"v": value}, "on 2026-03-18.") == ("exact", "2026-03-18")
+
+
+FORMAL_DAYS = """
+the 5th day of November, 2004
+5th day of the month of November in the year 2004
+the fifth day of November, 2004
+November the 5th, 2004
+the 5th of November, A.D. 2004
+5th day of November, in the year of 2004
+am 5. Tag des Monats November 2004
+am 5. Tage im November 2004
+5. November des Jahres 2004
+den 5ten November 2004
+le 5e jour de novembre 2004
+ce 5ème jour du mois de novembre 2004
+le 5 novembre de l'an 2004
+a los 5 días del mes de noviembre de 2004
+el día 5 de noviembre del año 2004
+il giorno 5 del mese di novembre 2004
+5 novembre dell'anno 2004
+aos 5 dias do mês de novembro de 2004
+5 de novembro do ano de 2004
+de 5e dag van november 2004
+de 5de dag van de maand november 2004
+den 5. dag i november 2004
+den 5:e dagen i november 2004
+5. päivä marraskuuta 2004
+5 dnia listopada 2004 roku
+5. den měsíce listopadu 2004
+«5» ноября 2004 г.
+5-й день ноября 2004 года
+5 числа ноября месяца 2004 года
+«5» листопада 2004 року
+5-го дня листопада місяця 2004 року
+5η ημέρα του Νοεμβρίου 2004
+5η Νοεμβρίου του έτους 2004
+2004 yılı Kasım ayının 5. günü
+a 5-a zi a lunii noiembrie 2004
+5 noiembrie anul 2004
+2004. év november hó 5. napján
+2004. november 5-én
+5 bulan November tahun 2004
+5 haribulan November 2004
+5 من شهر نوفمبر سنة 2004
+٥ من نوفمبر عام ٢٠٠٤
+5 לחודש נובמבר 2004
+5 בנובמבר שנת 2004
+5 माह नवंबर वर्ष 2004
+5वीं नवंबर 2004
+২০০৪ সালের ৫ই নভেম্বর
+৫ই নভেম্বর, ২০০৪
+2004 ஆம் ஆண்டு நவம்பர் 5 ஆம் தேதி
+5 நவம்பர் 2004
+วันที่ 5 เดือน พฤศจิกายน พ.ศ. 2547
+5 พฤศจิกายน พ.ศ. 2547
+5 November 2004
+"""
+
+
+@pytest.mark.parametrize("written", FORMAL_DAYS.strip().splitlines())
+def test_dates_are_found_in_formal_writing(written: str) -> None:
+    status, text = status_and_text({"v": date(2004, 11, 5)}, f"Made on {written}; signed.")
+    assert status == "normalised"
+    assert text is not None
+    assert any(year in text for year in ("2004", "٢٠٠٤", "২০০৪", "2547"))
+
+
+@pytest.mark.parametrize("text", ["5 days of work in November 2004", "5th day of Novembre", "fifth November of 204"])
+def test_words_between_numbers_make_no_date(text: str) -> None:
+    assert only({"v": date(2004, 11, 5)}, text).status == "missing"
 
 
 def test_the_order_of_day_and_month_is_that_of_the_other_dates() -> None:
@@ -539,6 +714,15 @@ def test_slips_of_one_letter_are_found(script: str) -> None:
     cases = list(slips(script, count=20))
     hits = sum(only({"v": case.value}, case.text).start == (case.span or (None,))[0] for case in cases)
     assert hits >= 0.9 * len(cases)
+
+
+@pytest.mark.parametrize("script", INVENTED_SCRIPTS)
+def test_values_made_from_those_of_the_text_are_not_believed(script: str) -> None:
+    pytest.importorskip("rapidfuzz")
+    cases = [case for change in CHANGES for case in inventions(script, change, count=25)]
+    assert [case for case in cases if only({"v": case.value}, case.text).status == "missing"] == []
+    believed = [case for case in cases if only({"v": case.invented}, case.text).status != "missing"]
+    assert len(believed) <= 0.01 * len(cases), believed
 
 
 FIELDS = {"company": 613, "date": 623, "address": 590, "total": 625}  # the ceilings of shared/data/README.md

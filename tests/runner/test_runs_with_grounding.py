@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import polars as pl
 import pytest
+from pdfs import placed_pdf
 from pydantic import BaseModel
 
 from extract import Client, ConfigError, Emulator, Extractor, run
@@ -69,6 +70,33 @@ def test_a_value_that_stands_nowhere_is_asked_again_and_then_rejected_where_that
     assert (error["code"], error["path"]) == ("invalid_answer", "$.vendor")
     assert "does not stand in the document" in error["message"]
     assert rejected.frame["_spans"].to_list() == [None]
+
+
+@pytest.mark.parametrize("invented", ["AB4711", "INV-4711", "-4711", "#4711", "47110", "471", "380"])
+def test_a_value_that_was_made_up_from_one_of_the_document_is_rejected(invented: str) -> None:
+    class Order(BaseModel):
+        number: str
+
+    asked = Extractor(Order, "{text}", grounding=("text",), repairs=0)
+    text = "Order 4711\nTotal: 380,00 EUR\n"
+    rejected = run([text], asked, client=served({"number": invented}), require_grounding=True)
+    assert rejected.errors["path"].to_list() == ["$.number"]
+    assert run([text], asked, client=served({"number": "4711"}), require_grounding=True).totals.valid == 1
+
+
+def test_a_cell_of_a_pdf_that_wraps_passes_where_values_must_stand_in_it(tmp_path: Path) -> None:
+    pytest.importorskip("pypdfium2", reason="the extra `documents` is not installed")
+    cells = ((60, 700, "Bench of beech,"), (300, 700, "for the"), (60, 688, "oiled"), (300, 688, "third floor"))
+    (tmp_path / "a.pdf").write_bytes(placed_pdf(*cells))
+
+    class Line(BaseModel):
+        what: str
+        where: str
+
+    answer = {"what": "Bench of beech, oiled", "where": "for the third floor"}
+    asked = Extractor(Line, "Read it.", media=("path",), grounding=("path",))
+    result = run(tmp_path, asked, client=served(answer), require_grounding=True)
+    assert [span["status"] for span in spans_of(result.frame).values()] == ["normalised"] * 2
 
 
 def test_values_of_a_pdf_show_their_page() -> None:

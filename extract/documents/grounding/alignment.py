@@ -7,14 +7,18 @@ long text only both ends are aligned, and what lies between a pair of them is co
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterator
 from itertools import product
+from operator import ne
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from extract.documents.grounding.boundaries import begins_word, ends_word, with_silent_marks
-from extract.documents.grounding.folding import BARE, fold
+from extract.documents.grounding.folding import BARE, LIGHT, fold
+from extract.documents.grounding.signs import edges_of, stands_signed
 from extract.documents.grounding.source import SourceText
+from extract.documents.grounding.text_search import digits_agree
 from extract.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -39,6 +43,10 @@ _MAX_ONE_PIECE: Final = 400  # the work of an alignment grows with the square of
 _END_LENGTH: Final = 200  # length of the two ends by which a longer text is located
 _MAX_END_PLACES: Final = 4  # places that are tried for each end
 _MAX_LENGTH: Final = 30_000  # a longer text is not a quotation
+_MAX_JUDGED: Final = 16  # of similar places, this many are compared number by number
+_CODE: Final = re.compile(
+    r"(?:(?<![^\W_])(?<!\d )[-+])?(?<![^\W_])(?<![^\W_][-/])(?:[^\W\d_]+[-/])*[^\W\d_]*\d[^\W_]*(?:[-/][^\W_]+)*%?"
+)
 _MAX_EDIT_STEPS: Final = 4_000  # length up to which single edits are listed
 
 
@@ -77,8 +85,50 @@ def align(source: SourceText, text: str) -> Alignment | None:
         if len(needle) <= _MAX_ONE_PIECE
         else _alignments_by_ends(library, source, needle)
     )
-    best = max(alignments, key=lambda alignment: (alignment.score, -alignment.start), default=None)
-    return best if best is not None and best.score >= required else None
+    similar = {alignment for alignment in alignments if alignment.score >= required}
+    best = sorted(similar, key=lambda alignment: (-alignment.score, alignment.start, alignment.end))[:_MAX_JUDGED]
+    return next(
+        (
+            alignment
+            for alignment in best
+            if not _is_longer(needle, source.text[alignment.start : alignment.end])
+            and _says_the_same_numbers(source, alignment, text)
+        ),
+        None,
+    )
+
+
+def _is_longer(needle: str, place: str) -> bool:
+    """Return whether a bare text is a place with letters added before or behind it: these stand nowhere.
+
+    Letters that the place has beyond the text do no harm: many languages join their prepositions to a name.
+    """
+    bare = fold(place, BARE).text
+    return bare != needle and bare in needle
+
+
+def _says_the_same_numbers(source: SourceText, alignment: Alignment, text: str) -> bool:
+    """Return whether a place has the numbers and codes of the text, and the signs at its edges: they are never similar.
+
+    A letter of a word may be wrong, but A4711 is not 4711.
+    """
+    words, place = text.split(), source.text[alignment.start : alignment.end].split()
+    expected, actual = fold(" ".join(words), LIGHT).text, fold(" ".join(place), LIGHT).text
+    edges = edges_of(expected)._replace(inside="")  # a sign inside may be the slip
+    if not stands_signed(source.text, alignment.start, alignment.end, edges, amount=False):
+        return False
+    if not any(map(str.isdecimal, expected + actual)):
+        return True
+    codes, other = _codes(expected), _codes(actual)
+    if codes == other:
+        return digits_agree(expected, actual)
+    # A long text, such as an address, may have one digit misread: neither added nor left out.
+    return len(expected) >= _LONG_LENGTH and len(codes) == len(other) and sum(map(ne, codes, other)) == 1
+
+
+def _codes(light: str) -> str:
+    """Return the numbers of a light text with the letters and the sign that are joined to them, hyphens left out."""
+    return re.sub("[-/]", "", "".join(_CODE.findall(light)))
 
 
 def _alignments(library: ModuleType, source: SourceText, needle: str) -> list[Alignment]:

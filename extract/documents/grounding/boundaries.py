@@ -12,8 +12,9 @@ import unicodedata
 from typing import Final, Literal
 
 from extract.documents.grounding.folding import is_silent
+from extract.documents.grounding.money import touches_after, touches_before
 
-__all__ = ["begins_word", "continues", "ends_word", "extends", "stands_alone", "with_silent_marks"]
+__all__ = ["begins_word", "continues", "ends_word", "extends", "kind_of", "stands_alone", "with_silent_marks"]
 
 _Kind = Literal["letter", "digit", "free", ""]
 
@@ -30,8 +31,7 @@ _ZERO_WIDTH_JOINER: Final = "\u200d"
 _NUMBER_MARKS: Final = ".,'’٫٬"
 _DIGITS_AND_MARKS: Final = re.compile(r"\d+(?:[.,'’٫٬]\d+)*")
 _WHOLE_NUMBER: Final = re.compile(r"\d+(?:[.,٫]\d+)?|\d{1,3}(?:[.,'’٬]\d{2,3})*[.,'’٬]\d{3}(?:[.,٫]\d+)?")
-# "RM9.00", "12kg", "8PM": a unit or currency may touch a number; a longer word and its number are one name.
-_MAX_UNIT_LENGTH: Final = 3
+_MAX_TOUCHING: Final = 10  # letters read beside a number: no unit or currency has more
 # Code points read on each side of a span: with a row of a million digits, the work per span must stay constant.
 _MAX_NUMBER_REACH: Final = 40
 _MAX_FLAGS: Final = 40  # regional indicators counted backwards, for the same reason
@@ -123,10 +123,11 @@ def _is_joined(text: str, place: int, *, leading: bool) -> bool:
     if kinds == ("letter", "letter"):
         # Korean writes particles behind a name without a blank: a Hangul word may end before more Hangul.
         return leading or not _is_hangul(text[left]) or not _is_hangul(text[right])
+    # "RM9.00", "12kg", "8PM": a unit or currency may touch a number; other letters and their number are one name.
     if kinds == ("letter", "digit"):
-        return _letters_before(text, left) > _MAX_UNIT_LENGTH
+        return not (_is_hangul(text[left]) or touches_before(_letters_before(text, left)))
     if kinds == ("digit", "letter"):
-        return _letters_after(text, right) > _MAX_UNIT_LENGTH
+        return not (_is_hangul(text[right]) or touches_after(_letters_after(text, right)))
     return kinds == ("digit", "digit")
 
 
@@ -147,22 +148,24 @@ def _is_hangul(char: str) -> bool:
     return any(ord(char) in block for block in _HANGUL)
 
 
-def _letters_before(text: str, place: int) -> int:
-    count = 0
-    while count <= _MAX_UNIT_LENGTH and place - count >= 0 and kind_of(text[place - count]) == "letter":
-        count += 1
-    return count
+def _letters_before(text: str, place: int) -> str:
+    start = place
+    while start > 0 and place - start < _MAX_TOUCHING and kind_of(text[start - 1]) == "letter":
+        start -= 1
+    return text[start : place + 1]
 
 
-def _letters_after(text: str, place: int) -> int:
-    count = 0
-    while count <= _MAX_UNIT_LENGTH and place + count < len(text) and kind_of(text[place + count]) == "letter":
-        count += 1
-    return count
+def _letters_after(text: str, place: int) -> str:
+    end = place + 1
+    while end < len(text) and end - place <= _MAX_TOUCHING and kind_of(text[end]) == "letter":
+        end += 1
+    return text[place:end]
 
 
 def _inside_number(text: str, start: int, end: int) -> bool:
     """Return whether a span cuts a number at a decimal or grouping mark: "9.00" of "1,239.00" or of "9.00.1"."""
+    if _is_mark_in_number(text, start) or _is_mark_in_number(text, end - 1):
+        return True  # ",813.75" of "3,813.75"
     # Each argument triple is (mark, digit beyond it, last code point of the span on that side).
     before = _touches_number(text, start - 1, start - 2, start)
     after = _touches_number(text, end, end + 1, end - 1)
@@ -178,6 +181,11 @@ def _inside_number(text: str, start: int, end: int) -> bool:
     # "53,55,57" is not a number, so each of its members stands alone; but a span with a mark in it, such as "12.05" of
     # "12.05.2024", is a part of a date or code.
     return cuts_number or not text[start:end].isdecimal()
+
+
+def _is_mark_in_number(text: str, place: int) -> bool:
+    around = text[place - 1 : place + 2] if place > 0 else ""
+    return len(around) == 3 and around[1] in _NUMBER_MARKS and around[0].isdecimal() and around[2].isdecimal()
 
 
 def _touches_number(text: str, mark: int, digit: int, inner: int) -> bool:

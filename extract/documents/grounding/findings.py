@@ -6,31 +6,27 @@ last by similarity. The first step that finds a place decides the status.
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Final
-from unicodedata import category
 
 from extract.documents.grounding.alignment import align
+from extract.documents.grounding.amounts import amount_places
 from extract.documents.grounding.currencies import currency_places
-from extract.documents.grounding.folding import LIGHT, Folded, fold
+from extract.documents.grounding.folding import LIGHT, fold
 from extract.documents.grounding.leaves import Quotable
 from extract.documents.grounding.moments import Clock, index_dates
-from extract.documents.grounding.numbers import index_numbers
 from extract.documents.grounding.places import CLEAR, DOUBTFUL, Place, in_order
+from extract.documents.grounding.readings import readings_of
 from extract.documents.grounding.source import SourceText
 from extract.documents.grounding.span import Status
 from extract.documents.grounding.text_search import exact_places, folded_places
 
 __all__ = ["Finding", "find"]
 
-_WORD: Final = re.compile(r"[^\W\d_]+")
-_POINT: Final = re.compile(r"\d[.,٫]\d")
-_MONEY_BEFORE: Final = re.compile(r"(?:[$¢£¤¥֏৳฿៛₠-₿﷼]|(?<![^\W\d_])(?:rm|rs\.?|kr\.?|[a-z]{3})) ?$", re.IGNORECASE)
-_MAX_CURRENCY_LENGTH: Final = 3
 _MAX_VALUE_LENGTH: Final = 40  # code points; a longer text is more than a date or a number
+_MIN_WRAPPED_DIGITS: Final = 9  # of an identifier that may wrap in its cell
 _MAX_TIME_GAP: Final = 16  # code points between a date and its time
 
 
@@ -46,18 +42,43 @@ class Finding:
 _MISSING: Final = Finding("missing", [], None)
 
 
-def find(source: SourceText, value: Quotable, *, fuzzy: bool) -> Finding:
-    """Return where a value may stand. The source caches the findings."""
-    key = (type(value), value, fuzzy)  # with the type, as 1, 1.0 and True are equal
+def find(source: SourceText, value: Quotable, *, fuzzy: bool, amount: bool = False) -> Finding:
+    """Return where a value may stand. The source caches the findings.
+
+    `amount` is True where the field asks for one: a text of digits is a code elsewhere.
+    """
+    key = (type(value), value, fuzzy, amount)  # with the type, as 1, 1.0 and True are equal
     if key not in source.known:
-        source.known[key] = _find(source, value, fuzzy=fuzzy)
-    finding: Finding = source.known[key]
-    return finding
+        finding = _find(source, value, fuzzy=fuzzy, amount=amount)
+        if finding.status in ("missing", "fuzzy"):
+            finding = _find_in_readings(source, value, finding, fuzzy=fuzzy)
+        source.known[key] = finding
+    stored: Finding = source.known[key]
+    return stored
 
 
-def _find(source: SourceText, value: Quotable, *, fuzzy: bool) -> Finding:
+def _find_in_readings(source: SourceText, value: Quotable, finding: Finding, *, fuzzy: bool) -> Finding:
+    """Return where a value stands in another order of the source, if it stands better there than `finding` says.
+
+    Numbers do not wrap: two that stand below each other are not one.
+    """
+    readings = readings_of(source) if _may_wrap(value) else None
+    if readings is None:
+        return finding
+    other = find(readings.source, value, fuzzy=fuzzy and finding.status == "missing")
+    places = in_order(filter(None, map(readings.place_in_source, other.places)))
+    return Finding("fuzzy" if other.status == "fuzzy" else "normalised", places, other.score) if places else finding
+
+
+def _may_wrap(value: Quotable) -> bool:
     if isinstance(value, str):
-        return _find_text(source, value.strip(), fuzzy=fuzzy)
+        return any(map(str.isalpha, value)) or sum(map(str.isdecimal, value)) >= _MIN_WRAPPED_DIGITS
+    return isinstance(value, date)
+
+
+def _find(source: SourceText, value: Quotable, *, fuzzy: bool, amount: bool) -> Finding:
+    if isinstance(value, str):
+        return _find_text(source, value.strip(), fuzzy=fuzzy, amount=amount)
     if isinstance(value, datetime):
         return _normalised(_moment_places(source, value))
     if isinstance(value, date):
@@ -71,14 +92,14 @@ def _normalised(places: list[Place]) -> Finding:
     return Finding("normalised", places) if places else _MISSING
 
 
-def _find_text(source: SourceText, words: str, *, fuzzy: bool) -> Finding:
-    if places := exact_places(source, words):
+def _find_text(source: SourceText, words: str, *, fuzzy: bool, amount: bool) -> Finding:
+    if places := exact_places(source, words, amount=amount):
         return Finding("exact", places)
-    if places := folded_places(source, words):
+    if places := folded_places(source, words, amount=amount):
         return Finding("normalised", places)
     if places := currency_places(source, words):
         return Finding("normalised", places)
-    other_forms = _value_places(source, words)
+    other_forms = _value_places(source, words, amount=amount)
     if other_forms is not None:
         return _normalised(other_forms)
     similar = align(source, words) if fuzzy else None
@@ -87,7 +108,7 @@ def _find_text(source: SourceText, words: str, *, fuzzy: bool) -> Finding:
     return Finding("fuzzy", [Place(similar.start, similar.end)], similar.score)
 
 
-def _value_places(source: SourceText, words: str) -> list[Place] | None:
+def _value_places(source: SourceText, words: str, *, amount: bool) -> list[Place] | None:
     """Return where a text that is a number, a date or a time stands in another form; None for any other text.
 
     [] means that it is such a value and stands nowhere: similar digits would be another value, so no fuzzy search.
@@ -102,7 +123,7 @@ def _value_places(source: SourceText, words: str) -> list[Place] | None:
     dates = index_dates(light)
     if any(place.start == 0 and place.end == len(words) for place in dates.places):
         return in_order(place for day in dates.days for place in source.dates.days.get(day, ()))
-    return _number_places(source, light)
+    return amount_places(source, light, requested=amount)
 
 
 def _as_moment(words: str) -> date | time | None:
@@ -113,37 +134,6 @@ def _as_moment(words: str) -> date | time | None:
             except ValueError:
                 continue
     return None
-
-
-def _number_places(source: SourceText, light: Folded) -> list[Place] | None:
-    """Return the places of the one number in a text, alone or with a currency or unit; None for any other text."""
-    if sum(map(len, _WORD.findall(light.text))) > _MAX_CURRENCY_LENGTH or any(
-        category(sign) == "So" for sign in light.text
-    ):
-        return None
-    numbers = index_numbers(light, ())
-    # "1 234" is read as 1234, 1 and 234: only the outermost readings count, and there must be exactly one.
-    spans = {place[:2] for places in numbers.values() for place in places}
-    outer = [span for span in spans if not any(_within(span, other) for other in spans)]
-    if len(outer) != 1:
-        return None
-    values = [value for value, places in numbers.items() if outer[0] in {place[:2] for place in places}]
-    places = in_order(place for value in values for place in source.numbers.get(value, ()))
-    # "9.00" is not the 9 of "9 pieces", but may be the 9 of "$9".
-    cents = any(value.as_tuple().exponent != 0 for value in values)
-    return [place for place in places if _has_cents(source.text, place)] if cents else places
-
-
-def _has_cents(text: str, place: Place) -> bool:
-    words = text[place.start : place.end]
-    return (
-        _POINT.search(words) is not None
-        or _MONEY_BEFORE.search(text[max(0, place.start - 5) : place.start]) is not None
-    )
-
-
-def _within(span: tuple[int, int], other: tuple[int, int]) -> bool:
-    return span != other and other[0] <= span[0] and span[1] <= other[1]
 
 
 def _place(clock: Clock) -> Place:

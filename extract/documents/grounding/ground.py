@@ -27,7 +27,7 @@ def ground(value: Any, source: SourceText, *, labels: Labels = _NO_LABELS, fuzzy
     """
     groups = groups_of(value, labels)
     leaves = sorted((leaf for group in groups for leaf in group.leaves), key=lambda leaf: leaf.order)
-    findings = {leaf.order: find(source, leaf.value, fuzzy=fuzzy) for leaf in leaves}
+    findings = {leaf.order: find(source, leaf.value, fuzzy=fuzzy, amount=leaf.amount) for leaf in leaves}
     chosen = choose(source, groups, findings)
     return tuple(_span(source, leaf, findings[leaf.order], chosen.get(leaf.order)) for leaf in leaves)
 

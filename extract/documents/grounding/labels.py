@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 from extract.json_types import JsonObject
 from extract.schema.keywords import element
 
-__all__ = ["Labels", "Node", "is_label", "is_machine_written"]
+__all__ = ["Labels", "Node", "is_label", "is_machine_written", "is_number"]
 
 _MACHINE_FORMATS = frozenset({"duration", "binary", "base64url"})
+_NUMBERS = frozenset({"number", "integer"})
 
 
 class Node(NamedTuple):
@@ -52,6 +53,19 @@ def is_label(value: Any, nodes: tuple[Node, ...]) -> bool:
 def is_machine_written(nodes: tuple[Node, ...]) -> bool:
     """Return whether one of the schemas demands a form that people do not write: base64, or "P3D" for three days."""
     return any(node.schema.get("format") in _MACHINE_FORMATS or "contentEncoding" in node.schema for node in nodes)
+
+
+def is_number(nodes: tuple[Node, ...]) -> bool:
+    """Return whether one of the schemas asks for a number; that of a decimal allows a text beside it."""
+    return any(not _NUMBERS.isdisjoint(_types(node.schema.get("type"))) for node in nodes)
+
+
+def _types(declared: Any) -> Iterable[str]:
+    return (declared,) if isinstance(declared, str) else filter(_is_text, declared or ())
+
+
+def _is_text(one: Any) -> bool:
+    return isinstance(one, str)
 
 
 def _is_uniform(nodes: tuple[Node, ...]) -> bool:

@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
-from extract.documents.grounding.labels import Labels, Node, is_label, is_machine_written
+from extract.documents.grounding.amount_names import names_amount
+from extract.documents.grounding.labels import Labels, Node, is_label, is_machine_written, is_number
 from extract.schema.keywords import element, member
 
 __all__ = ["Group", "Leaf", "Quotable", "groups_of"]
@@ -24,12 +25,16 @@ Quotable: TypeAlias = str | int | float | Decimal | date | time
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """A value that a text can contain; `name` is the field's, "" at the root, `order` the index among all leaves."""
+    """A value that a text can contain; `name` is the field's, "" at the root, `order` the index among all leaves.
+
+    It is an `amount` where the field's type or name asks for a number, whatever the value is written as.
+    """
 
     path: str
     name: str
     value: Quotable
     order: int
+    amount: bool = False
 
 
 @dataclass(slots=True, eq=False)
@@ -71,7 +76,8 @@ class _Walk:
         elif isinstance(value, list | tuple):
             self.visit_elements(value, path, name, nodes, group)
         elif _can_stand(value) and not is_label(value, nodes) and not is_machine_written(nodes):
-            group.leaves.append(Leaf(path, name, value, self.count))
+            amount = is_number(nodes) or names_amount(name)
+            group.leaves.append(Leaf(path, name, value, self.count, amount))
             self.count += 1
 
     def visit_members(self, value: Mapping[Any, Any], path: str, nodes: tuple[Node, ...], group: Group) -> None:

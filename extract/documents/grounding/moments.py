@@ -10,6 +10,7 @@ from datetime import date, time
 from typing import Final, NamedTuple
 from unicodedata import normalize
 
+from extract.documents.grounding.date_words import DAY_LINKS, ORDINAL_DAYS, YEAR_LINKS, ordinal_day
 from extract.documents.grounding.folding import Folded
 from extract.documents.grounding.months import month_of
 from extract.documents.grounding.places import DOUBTFUL, Place, in_order
@@ -17,27 +18,62 @@ from extract.documents.grounding.places import DOUBTFUL, Place, in_order
 __all__ = ["Clock", "Dates", "index_dates", "read_clocks"]
 
 _WORD: Final = r"(?P<month>[^\W\d_][^\s\d,;:/()'\"-]{1,14}?)"
-_ORDINAL: Final = r"(?: ?(?:(?:st|nd|rd|th|er|eme|o|a|-?го|-?e)(?![^\W\d_])|\.))?"
-_JOINT: Final = r"[ .,/-]{0,3}(?:(?:de|del|of|do|di|van) )?"
+_ORDINALS: Final = (
+    "st|nd|rd|th|er|eme|ème|ere|ère|ste|de|te|ten|o|a|-?го|-?ого|-?й|-?я|-?е|-?e|:e|-a|-?η|'?inci|'?ıncı|'?uncu|'?üncü"
+    "|ই|লা|রা|ঠা|শে|वीं|वें|वा|ஆம்|ம்"
+)
+_ORDINAL: Final = rf"(?: ?(?:(?:{_ORDINALS})(?![^\W\d_])|\.))?\"?"
 _YEAR: Final = r"(?P<year>\d{4}|'?\d{2})"
 _DAY: Final = r"(?P<day>\d{1,2})"
 _NO_DIGIT: Final = r"(?![\d]|[.,/-]\d)"
 _FIRST: Final = r"(?<!\d)(?<!\d[./-])"
+_TO_MONTH: Final = rf"[ .,/-]{{0,3}}(?:(?:{DAY_LINKS})[ .,]{{1,2}}){{0,5}}"
+_TO_YEAR: Final = rf"[ .,/-]{{0,3}}(?:(?:{YEAR_LINKS})[ .,]{{1,2}}){{0,4}}"
+_NO_MARK: Final = r"(?!\d|[.,:/-]\d)"
+_QUOTED: Final = r"(?=[\"\d])(?:\"(?=\d{1,2} ?\"))?"
 # In this order: East Asian with year, month and day signs; year first; eight digits; numeric with the year last; day,
-# month name, year; month name, day, year; year, month name, day.
+# month name, year; the same with the day in words; month name, day, year; year, month name, day; year, day, month name.
+# A form is searched only in a text that has one of its words, where it has any: most texts have none.
 _FORMS: Final = tuple(
-    re.compile(normalize("NFKD", form))  # a light text is decomposed, Korean syllables too
-    for form in (
+    # A light text is decomposed, Korean syllables too.
+    (tuple(normalize("NFKD", words).split()), re.compile(normalize("NFKD", form)))
+    for words, form in (
         (
-            r"(?<!\d)(?P<era>令和|平成|昭和|民國|民国)?"
-            r"(?P<year>\d{1,4}) ?(?:年|년) ?(?P<number>\d{1,2}) ?(?:月|월) ?(?P<day>\d{1,2})(?: ?(?:日|号|號|일))?"
+            "年 년",
+            (
+                r"(?<!\d)(?P<era>令和|平成|昭和|民國|民国)?"
+                r"(?P<year>\d{1,4}) ?(?:年|년) ?(?P<number>\d{1,2}) ?(?:月|월) ?(?P<day>\d{1,2})(?: ?(?:日|号|號|일))?"
+            ),
         ),
-        rf"{_FIRST}(?P<year>\d{{4}}) ?(?P<mark>[-/.]) ?(?P<number>\d{{1,2}}) ?(?P=mark) ?(?P<day>\d{{1,2}})(?!\d)",
-        r"(?<![\d.,])(?P<year>(?:19|20)\d\d)(?P<number>[01]\d)(?P<day>[0-3]\d)(?!\d|[.,]\d)",
-        rf"{_FIRST}(?P<one>\d{{1,2}}) ?(?P<mark>[-/. ]) ?(?P<two>\d{{1,2}}) ?(?P=mark) ?{_YEAR}(?!\d)",
-        rf"(?<![\d.,]){_DAY}{_ORDINAL}{_JOINT}{_WORD}{_JOINT}{_YEAR}{_NO_DIGIT}",
-        rf"(?<![^\W\d_]){_WORD}[ .-]{{0,2}}{_DAY}{_ORDINAL}[ .,-]{{1,3}}{_YEAR}{_NO_DIGIT}",
-        rf"(?<!\d)(?P<year>\d{{4}})[ .-]{{1,3}}(?:m\. )?{_WORD}[ .-]{{1,2}}{_DAY}(?!\d)",
+        (
+            "",
+            rf"{_FIRST}(?P<year>\d{{4}}) ?(?P<mark>[-/.]) ?(?P<number>\d{{1,2}}) ?(?P=mark) ?(?P<day>\d{{1,2}})(?!\d)",
+        ),
+        ("", r"(?<![\d.,])(?P<year>(?:19|20)\d\d)(?P<number>[01]\d)(?P<day>[0-3]\d)(?!\d|[.,]\d)"),
+        ("", rf"{_FIRST}(?P<one>\d{{1,2}}) ?(?P<mark>[-/. ]) ?(?P<two>\d{{1,2}}) ?(?P=mark) ?{_YEAR}(?!\d)"),
+        (
+            "",
+            rf"(?<![\d.,]){_QUOTED}{_DAY}{_NO_MARK}{_ORDINAL}{_TO_MONTH}(?=[^\W\d_]){_WORD}{_TO_YEAR}{_YEAR}{_NO_DIGIT}",
+        ),
+        (
+            "first second third fourth fifth sixth seventh eighth ninth tenth eleventh twelfth teenth tieth prim prem",
+            rf"(?<![^\W_])(?P<ordinal>{ORDINAL_DAYS}){_TO_MONTH}{_WORD}{_TO_YEAR}{_YEAR}{_NO_DIGIT}",
+        ),
+        (
+            "",
+            (
+                rf"(?<![^\W\d_]){_WORD}[ .-]{{0,2}}(?:the )?{_DAY}{_NO_MARK}{_ORDINAL}"
+                rf"(?:[ .,-]{{1,3}}|{_TO_YEAR}){_YEAR}{_NO_DIGIT}"
+            ),
+        ),
+        (
+            "",
+            (
+                rf"(?<!\d)(?P<year>\d{{4}})[ .-]{{1,3}}(?:(?:m\.|{YEAR_LINKS}) ){{0,2}}{_WORD}[ .-]{{1,2}}"
+                rf"(?:(?:{DAY_LINKS}) )?{_DAY}(?!\d)"
+            ),
+        ),
+        ("সাল", rf"(?<!\d)(?P<year>\d{{4}}) (?:{YEAR_LINKS}) {_DAY}{_ORDINAL} {_WORD}(?=[\s,.;)]|$)"),
     )
 )
 _ERAS: Final = {"令和": 2018, "平成": 1988, "昭和": 1925, "民國": 1911, "民国": 1911, "": 0}
@@ -75,7 +111,8 @@ def index_dates(light: Folded) -> Dates:
 
     Where day and month can be read in either order, the order of the text's unambiguous dates ranks first.
     """
-    matches = [(match, light.span(*match.span())) for form in _FORMS for match in form.finditer(light.text)]
+    forms = (form for words, form in _FORMS if not words or any(word in light.text for word in words))
+    matches = [(match, light.span(*match.span())) for form in forms for match in form.finditer(light.text)]
     readings = [(match, span, _readings(match)) for match, span in matches if span is not None]
     day_first = _day_first([match for match, _, days in readings if len(days) == 1])
     places_by_day: defaultdict[date, list[Place]] = defaultdict(list)
@@ -91,9 +128,10 @@ def _readings(match: re.Match[str]) -> list[date]:
     parts = match.groupdict()
     if "one" in parts:
         return _numeric(parts)
+    day = ordinal_day(parts["ordinal"]) if "ordinal" in parts else int(parts["day"])
     month = month_of(parts["month"]) if "month" in parts else int(parts["number"])
     year = _year(parts["year"], _ERAS[parts.get("era") or ""])
-    return list(_possible((year, month, int(parts["day"])))) if month else []
+    return list(_possible((year, month, day))) if month else []
 
 
 def _numeric(parts: dict[str, str]) -> list[date]:

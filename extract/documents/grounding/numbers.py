@@ -15,7 +15,7 @@ from extract.documents.grounding.folding import Folded
 from extract.documents.grounding.places import CLEAR, DOUBTFUL, UNLIKELY, Place, in_order
 from extract.schema.notation import written_numbers
 
-__all__ = ["NumberIndex", "index_numbers"]
+__all__ = ["NumberIndex", "end_of_scale", "index_numbers"]
 
 NumberIndex = dict[Decimal, list[Place]]
 
@@ -86,6 +86,12 @@ def _meanings(text: str, start: int, end: int) -> Iterator[tuple[Decimal, int, i
     if scale is not None and scale.lastgroup is not None:
         factor = _SCALES[scale.lastgroup]
         yield from ((value * factor, start, scale.end(), DOUBTFUL) for value in readings)
+
+
+def end_of_scale(text: str, end: int) -> int:
+    """Return where the word of scale behind a number ends ("1.5 million"); `end`, that of the number, without any."""
+    scale = _SCALED.match(text, end, end + _SCALE_REACH)
+    return end if scale is None else scale.end()
 
 
 @lru_cache(maxsize=4096)

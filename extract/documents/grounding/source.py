@@ -3,29 +3,35 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
-from typing import Any
+from typing import Any, Final
 
 from extract.documents.grounding.boundaries import begins_word
 from extract.documents.grounding.folding import BARE, LIGHT, Folded, fold
 from extract.documents.grounding.moments import Clock, Dates, index_dates, read_clocks
 from extract.documents.grounding.numbers import NumberIndex, index_numbers
 
-__all__ = ["SourceText"]
+__all__ = ["LONG", "SourceText", "occurrences"]
+
+LONG: Final = 64  # code points; below, a search that begins one further on costs next to nothing
 
 
 class SourceText:
     """A text in which values are searched; what is computed for one value is cached for the next.
 
     `page_starts` are the offsets, in code points, at which the pages of a document begin, 0 included; () for a text
-    without pages.
+    without pages. `readings` are other orders in which parts of the text can be read, each as a row of its spans: down
+    the columns of a table, say.
     """
 
-    def __init__(self, text: str, *, page_starts: Sequence[int] = ()) -> None:
+    def __init__(
+        self, text: str, *, page_starts: Sequence[int] = (), readings: Sequence[Sequence[tuple[int, int]]] = ()
+    ) -> None:
         self.text = text
         self.page_starts = tuple(page_starts)
+        self.readings = readings
         # Findings and seed places: answers repeat values, and the windows and samples of a record share their source.
         self.known: dict[Any, Any] = {}
         self._names: dict[str, list[int]] = {}
@@ -61,7 +67,8 @@ class SourceText:
 
     def bare_spans(self, needle: str) -> Iterator[tuple[int, int]]:
         """Yield the spans of the original at which a bare text stands, of whole code points only."""
-        for start in occurrences(self.bare.text, needle):
+        origins = self.bare.origins
+        for start in occurrences(self.bare.text, needle, lambda place: begins_word(self.text, origins[place])):
             span = self.bare.span(start, start + len(needle))
             if span is not None:
                 yield span
@@ -91,9 +98,15 @@ class SourceText:
         return []
 
 
-def occurrences(text: str, needle: str) -> Iterator[int]:
-    """Yield where a text begins in another, overlapping occurrences included."""
+def occurrences(text: str, needle: str, begins: Callable[[int], bool] | None = None) -> Iterator[int]:
+    """Yield where a text begins in another, overlapping occurrences included.
+
+    Of a long needle only the places at which a word `begins`: a row of equal digits would begin at each of them.
+    """
     start = text.find(needle)
     while start >= 0:
         yield start
-        start = text.find(needle, start + 1)
+        start += 1
+        if begins is not None and len(needle) > LONG:
+            start = next((place for place in range(start, len(text)) if begins(place)), len(text))
+        start = text.find(needle, start)

@@ -11,12 +11,13 @@ from pydantic_core import from_json
 
 from extract.emulator.reader.field_spec import FieldSpec
 from extract.emulator.reader.labels import ExampleClassifier
-from extract.emulator.reader.record import Record, is_prompt, shared_frame, without_instruction
+from extract.emulator.reader.markup import plain_json, plain_markup
+from extract.emulator.reader.record import Record, beside_files, is_prompt, shared_frame, without_instruction
 from extract.emulator.reader.schema_graph import SchemaGraph, Unsatisfiable
 from extract.emulator.reader.schema_walk import SchemaWalk
 from extract.json_types import JsonObject
 
-__all__ = ["RuleReader", "is_prompt"]
+__all__ = ["RuleReader", "beside_files", "is_prompt"]
 
 NO_SCHEMA = "This is the offline rule reader, not a language model: it only answers requests that carry a JSON schema."
 
@@ -39,8 +40,8 @@ class RuleReader:
         """
         if schema is None:
             return NO_SCHEMA
-        text = text.encode("utf-8", "replace").decode()
-        pairs = tuple(examples)
+        text = plain_markup(text.encode("utf-8", "replace").decode())
+        pairs = tuple((plain_markup(user), answer) for user, answer in examples)
         opening, ending = shared_frame([text, *(user for user, _ in pairs)]) if pairs else ("", "")
         record = Record(cut(text, opening, ending))
         classifier = self._classifier(pairs, opening, ending) if pairs else None
@@ -57,8 +58,11 @@ def read_schema(schema: str) -> SchemaGraph:
 
 
 def cut(text: str, opening: str, ending: str) -> str:
-    """Return the record in `text`, without the prompt's beginning and end, or without an instruction before it."""
-    return without_instruction(text[len(opening) : len(text) - len(ending)])
+    """Return the record in `text`, without the prompt's beginning and end, or without an instruction before it.
+
+    JSON is read as the lines that it stands for, as are HTML and XML before they are cut.
+    """
+    return plain_json(without_instruction(text[len(opening) : len(text) - len(ending)]))
 
 
 def learn(examples: tuple[tuple[str, str], ...], opening: str, ending: str) -> ExampleClassifier:

@@ -12,7 +12,7 @@ from typing import Any
 from extract.emulator.reader.record import Record
 from extract.emulator.reader.words import content, cues, features, split_name
 
-__all__ = ["ExampleClassifier", "Lexicon", "decide", "lexicon_of", "polarity", "wording"]
+__all__ = ["ExampleClassifier", "Lexicon", "decide", "lexicon_of", "polarity", "reach", "wording"]
 
 SHARPNESS = 0.75  # calibrates the probability of a decision to how often such decisions are right
 PRIOR = 0.05  # weight of every feature under every label, seen or not
@@ -80,9 +80,16 @@ class ExampleClassifier:
         self._features = [features(text) for text in texts]
         self._answers = answers
         self._models: dict[Hashable, NaiveBayes | None] = {}
+        self._reached: dict[tuple[str, ...], bool] = {}
 
     def __len__(self) -> int:
         return len(self._answers)
+
+    def reaches(self, path: tuple[str, ...]) -> bool:
+        """Return whether an example's answer has a value at a path."""
+        if path not in self._reached:
+            self._reached[path] = any(reach(answer, path) is not None for answer in self._answers)
+        return self._reached[path]
 
     def vote(
         self,
@@ -103,6 +110,13 @@ class ExampleClassifier:
             self._models[key] = NaiveBayes(training + from_names) if training else None
         model = self._models[key]
         return {} if model is None else model.scores(record_features)
+
+
+def reach(answer: Any, path: tuple[str, ...]) -> Any:
+    """Return the value at `path` in an example's answer, or None."""
+    for name in path:
+        answer = answer.get(name) if isinstance(answer, dict) else None
+    return answer
 
 
 class NaiveBayes:

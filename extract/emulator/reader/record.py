@@ -12,7 +12,7 @@ from extract.emulator.reader.lexicon import ORDERS, SYNONYMS
 from extract.emulator.reader.values import CENTS, CODE, CURRENCY, DATE, NUMBER, currency, numbers
 from extract.emulator.reader.words import fold, folded_tokens, is_negation, stem, terms, tokens
 
-__all__ = ["Entry", "Record", "is_prompt", "shared_frame", "without_instruction"]
+__all__ = ["Entry", "Record", "beside_files", "is_prompt", "shared_frame", "without_instruction"]
 
 FENCE = re.compile(r"^[ \t]{0,9}(?:```\w{0,20}|\"{3}|'{3}|</?[\w-]{1,30}>|-{3,}|={3,})[ \t]{0,9}$", re.MULTILINE)
 LABELLED = re.compile(r"\W{0,4}([^\W\d][^:=\n]{0,47}?)\s{0,3}(?:[:：=]|\.{3,})(?!//)\s{0,40}(.*)", re.DOTALL)
@@ -71,6 +71,15 @@ def without_instruction(text: str) -> str:
 def is_prompt(text: str) -> bool:
     """True for a text that is only an instruction: one paragraph, without a label."""
     return "\n" not in text.strip() and LABELLED.match(text) is None
+
+
+def beside_files(prompt: str) -> str:
+    """Return what a prompt beside the text of a file tells of the record: all but an instruction, up to a blank line.
+
+    The words of an instruction ("Vendor: the name of the seller") are no values.
+    """
+    is_order = not ORDERS.isdisjoint(tokens(prompt[:200])[:4])
+    return prompt.partition("\n\n")[2] if is_order else prompt
 
 
 class Record:

@@ -7,6 +7,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from datetime import date, datetime, time
 from functools import cached_property
+from itertools import islice, product, starmap
 from typing import Any
 from urllib.parse import unquote
 
@@ -22,6 +23,7 @@ IMPLIED = {
     **dict.fromkeys(("minimum", "maximum"), "number"),
 }
 PLAIN_TEXT = {"date": "1970-01-01", "date-time": "1970-01-01T00:00:00Z", "time": "00:00:00Z"}
+MAX_COMBINATIONS = 256  # of the branches of several unions that must all fit
 DEPTHS = (4, 12, 36)  # tried in turn, so that a plain value is no deeper than needed
 
 
@@ -66,7 +68,8 @@ MERGERS: dict[str, Callable[[Any, Any], Any]] = {
     "minItems": max,
     "maximum": min,
     "maxItems": min,
-    "anyOf": lambda first, second: [both(one, other) for one in first for other in second],
+    # Of very many combinations the first are read: what fits one of them fits each of the unions.
+    "anyOf": lambda first, second: list(islice(starmap(both, product(first, second)), MAX_COMBINATIONS)),
 }
 
 

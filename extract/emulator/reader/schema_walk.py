@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator
 from functools import lru_cache
 from typing import Any
 
 from extract.emulator.reader.field_spec import FieldSpec
-from extract.emulator.reader.labels import ExampleClassifier, Lexicon, decide, lexicon_of, polarity, wording
+from extract.emulator.reader.labels import ExampleClassifier, Lexicon, decide, lexicon_of, polarity, reach, wording
 from extract.emulator.reader.lexicon import STOP, UNDECIDED
 from extract.emulator.reader.lists import blocks, read_bill, read_series
 from extract.emulator.reader.record import Record
@@ -34,6 +34,8 @@ __all__ = ["SchemaWalk"]
 WORDING_WEIGHT = 2.0  # weight of a label's wording beside the vote of many examples
 MAX_COMPARED_CHARACTERS = 2000  # of a record, with the examples
 ROLES_READ_LAST = ("snippet", "confidence")  # they depend on the other fields
+MAX_STEPS = 20_000  # fields read in one record; what is left then gets a plain value
+MAX_TRIALS = 2  # of branches, one within the other
 MIN_BLOCK_SCORE = 0.4  # of a paragraph that is an element of a list
 
 
@@ -48,8 +50,12 @@ class SchemaWalk:
         self._system = system
         self._record_features = features(record.text[:MAX_COMPARED_CHARACTERS]) if examples else {}
         self._open: set[int] = above._open if above else set()  # places being read: recursion ends there
+        self._steps: list[int] = above._steps if above else [0]  # fields read, of all walks of this record
         self._evidence: set[str] = set()
         self._margins: list[float] = []
+        self._trials = 0  # trials of branches that are being made, one within the other
+        self._cuts = 0  # how often recursion has ended a reading
+        self._supports: dict[Hashable, float] = {}
 
     def answer(self, schema: Subschema, spec: FieldSpec) -> ScoredValue:
         """Return a value that fits: from the record, else null, else plain. Raises Unsatisfiable where nothing does."""
@@ -65,8 +71,12 @@ class SchemaWalk:
         if schema.members is not None:
             return self._label(schema, spec) if schema.labels else self._member(schema.members, spec)
         best = NOTHING
+        self._steps[0] += 1
+        if id(schema) in self._open or self._steps[0] > MAX_STEPS:
+            self._cuts += 1
+            return best
         # A later kind wins with a better score, or where none has a value yet: null is tried first, text last.
-        for kind in schema.kinds if id(schema) not in self._open else ():
+        for kind in schema.kinds:
             try:
                 result = self._find_kind(kind, schema, spec)
             except Unsatisfiable:
@@ -162,7 +172,7 @@ class SchemaWalk:
         self, spec: FieldSpec, labels_in: Callable[[Any], list[str]], names: tuple[str, ...] = ()
     ) -> dict[str, float]:
         """Return the examples' votes for the field at `spec.path`."""
-        if self._examples is None:
+        if self._examples is None or not self._examples.reaches(spec.path):
             return {}
         key = (spec.path, names)
         return self._examples.vote(
@@ -199,11 +209,36 @@ class SchemaWalk:
         return value, max(score, *support, 0.3 if votes else 0.0)
 
     def _support(self, branch: Subschema, spec: FieldSpec) -> float:
-        """Return how much the record supports a branch; margins and evidence of this trial are discarded."""
-        margins, evidence = list(self._margins), set(self._evidence)
-        support = support_of(self.record, branch) + self.find(branch, spec)[1]
-        self._margins, self._evidence = margins, evidence
+        """Return how much the record supports a branch, by its words and by a trial.
+
+        Each branch is tried once for each field, and within a trial one more level of unions is tried, so that the work
+        grows with the size of the schema, not with the number of ways through it.
+        """
+        if self._trials >= MAX_TRIALS:
+            return support_of(self.record, branch)
+        key = (id(branch), self._trials, self._key(spec))
+        if key in self._supports:
+            return self._supports[key]
+        cuts = self._cuts
+        support = support_of(self.record, branch) + self._trial(branch, spec)
+        if cuts == self._cuts:  # where recursion has ended the trial, another one may go further
+            self._supports[key] = support
         return support
+
+    def _trial(self, branch: Subschema, spec: FieldSpec) -> float:
+        """Return the score of a branch; margins and evidence of this trial are discarded."""
+        margins, evidence = list(self._margins), set(self._evidence)
+        self._trials += 1
+        try:
+            return self.find(branch, spec)[1]
+        finally:
+            self._trials -= 1
+            self._margins, self._evidence = margins, evidence
+
+    def _key(self, spec: FieldSpec) -> Hashable:
+        """Return what the reading of a field depends on: not on the whole path to it, unless examples vote on it."""
+        whole = self._examples is not None and self._examples.reaches(spec.path)
+        return spec.words, spec.stems, spec.role, spec.description, spec.path if whole else spec.path[-1:]
 
     # Objects and lists
 
@@ -289,13 +324,6 @@ def named_label(record: Record, spec: FieldSpec, labels: Iterable[str]) -> str:
 def is_undecided(label: str) -> bool:
     """True for the name of a label for texts that fit no other."""
     return not UNDECIDED.isdisjoint(tokens(split_name(label)))
-
-
-def reach(answer: Any, path: tuple[str, ...]) -> Any:
-    """Return the value at `path` in an example's answer, or None."""
-    for name in path:
-        answer = answer.get(name) if isinstance(answer, dict) else None
-    return answer
 
 
 @lru_cache(maxsize=1024)
