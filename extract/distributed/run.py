@@ -78,6 +78,7 @@ def run_on_ray(
             input_columns=len(input_schema),
             manifest=manifest,
             losses=plan.schema.losses,
+            answers=plan.schema,
             replaced=replaced,
         )
         sink.open(schema, manifest)

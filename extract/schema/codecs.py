@@ -10,11 +10,13 @@ from __future__ import annotations
 import base64
 import json
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from pathlib import PurePath
 from typing import Any, TypeAlias
 
 import polars as pl
@@ -22,6 +24,7 @@ from pydantic import RootModel, SecretBytes, SecretStr
 from pydantic_core import to_jsonable_python
 
 from extract.json_types import json_text
+from extract.schema.unnamed import Unnamed
 
 __all__ = [
     "BOOLEAN",
@@ -71,7 +74,8 @@ class Codec:
     """The dtype of a schema node and its three conversions.
 
     `cell`: validated value -> value for Polars; `plain`: validated value -> JSON value with wire keys; `restore`: cell,
-    as Polars returns it -> JSON value. `is_json` is True for a text column whose texts are JSON.
+    as Polars returns it -> JSON value. `is_json` is True for a text column whose texts are JSON. `unnamed` are the
+    members of a JSON value that the cell leaves out, None where there can be none.
     """
 
     dtype: pl.DataType
@@ -79,6 +83,7 @@ class Codec:
     plain: Convert
     restore: Convert
     is_json: bool = False
+    unnamed: Unnamed | None = None
 
 
 def unwrapped(value: Any) -> Any:
@@ -94,9 +99,16 @@ def plain_json(value: Any) -> Any:
     """Return any Python value as JSON, aliases included. Raises Unfit where it has no JSON form."""
     value = unwrapped(value)
     try:
-        return to_jsonable_python(value, by_alias=True)
-    except ValueError as error:
+        return to_jsonable_python(value, by_alias=True, fallback=_path_text)
+    except (ValueError, TypeError) as error:
         raise ConversionError(f"no JSON form: {error}") from None
+
+
+def _path_text(value: Any) -> str:
+    """Return a path of another system, which Pydantic reads but does not write."""
+    if isinstance(value, PurePath):
+        return str(value)
+    raise TypeError(f"Unable to serialize unknown type: {type(value)}")
 
 
 def _same(value: Any) -> Any:
@@ -325,6 +337,8 @@ def binary(format_: str) -> Codec:
         inner = unwrapped(value)
         if inner is None or isinstance(inner, bytes):
             return inner
+        if isinstance(inner, PurePath):  # `os.PathLike[bytes]`
+            return os.fsencode(inner)
         raise _conversion_error(value, "bytes")
 
     def plain(value: Any) -> str | None:

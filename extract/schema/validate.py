@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from jsonschema.exceptions import ValidationError as SchemaViolation
 from jsonschema.exceptions import best_match
@@ -18,8 +18,9 @@ from pydantic_core import ErrorDetails, from_json
 
 from extract.errors import InvalidAnswer, Issue
 from extract.json_types import JsonObject, json_text
-from extract.schema.keywords import element, member
-from extract.schema.normalise import LATEST_FORMATS, META_SCHEMAS, Dialect
+from extract.schema.keywords import element, map_subschemas, member
+from extract.schema.multiples import in_decimal
+from extract.schema.normalise import LATEST_FORMATS, META_SCHEMAS, Dialect, declared_dialect, resolver_of
 from extract.schema.regex import linear
 
 __all__ = [
@@ -131,7 +132,24 @@ def _violated(violation: SchemaViolation) -> Iterator[Place]:
 def schema_validator(schema: JsonObject | bool, dialect: Dialect, *, assert_formats: bool) -> Validator:
     """Return a validator that only resolves references into `schema` and the meta-schemas."""
     formats = LATEST_FORMATS if assert_formats else None
-    return linear(dialect.validator)(schema, registry=META_SCHEMAS, format_checker=formats)
+    validator: Any = in_decimal(linear(dialect.validator))
+    schema = _undeclared(schema, dialect)
+    resolver = resolver_of(schema, dialect)
+    return cast("Validator", validator(schema, registry=META_SCHEMAS, format_checker=formats, _resolver=resolver))
+
+
+def _undeclared(schema: Any, dialect: Dialect) -> Any:
+    """Return a schema without the `$schema` of its own dialect, at every depth.
+
+    The validator takes a subschema that names a dialect, such as the root behind `"$ref": "#"`, to one of its own
+    classes, which gives patterns to Python's `re`.
+    """
+    if not isinstance(schema, dict):
+        return schema
+    node = map_subschemas(schema, lambda item, _keyword, _name: _undeclared(item, dialect))
+    if isinstance(name := node.get("$schema"), str) and declared_dialect(name) is dialect:
+        del node["$schema"]
+    return node
 
 
 def schema_reader(validator: Validator, *, inside: str | None = None) -> Callable[[str], Any]:
