@@ -20,8 +20,10 @@ from extract.schema.keywords import member
 from extract.schema.lenient import Mender
 from extract.schema.losses import Loss
 from extract.schema.marks import MarkedJsonSchema, member_names, without_marks
-from extract.schema.normalise import LATEST, LATEST_FORMATS, Dialect, Document, allow_null, dialect_of, normalise
+from extract.schema.normalise import LATEST, LATEST_FORMATS, Dialect, Document, dialect_of, normalise
+from extract.schema.nullable import allow_null
 from extract.schema.provider_subset import to_wire
+from extract.schema.quick import QuickCheck
 from extract.schema.relaxation import ladder
 from extract.schema.simplify import simplify
 from extract.schema.validate import python_places, python_reader, schema_places, schema_reader, schema_validator
@@ -288,7 +290,8 @@ def _compile_json(schema: JsonObject | bool, name: str | None, *, assert_formats
     dropped = () if built.unnamed is None else built.unnamed.paths
     validator = schema_validator(full, dialect, assert_formats=assert_formats)
     inside = VALUE if wrapped else None
-    read = schema_reader(validator, inside=inside)
+    accepts = QuickCheck(full, dialect, assert_formats=assert_formats)
+    read = schema_reader(validator, accepts, inside=inside)
     title = schema.get("title") if isinstance(schema, dict) else None
     return OutputSchema(
         name=name or (title if isinstance(title, str) and title else _DEFAULT_NAME),
@@ -326,6 +329,8 @@ def _branch_check(document: Document, *, assert_formats: bool) -> Fits:
 
     def check(node: JsonObject) -> Callable[[Any], bool]:
         schema = {**without_marks(node), "$defs": definitions}
-        return schema_validator(schema, LATEST, assert_formats=assert_formats).is_valid
+        accepts = QuickCheck(schema, LATEST, assert_formats=assert_formats)
+        judge = schema_validator(schema, LATEST, assert_formats=assert_formats).is_valid
+        return lambda value: accepts(value) or judge(value)
 
     return check

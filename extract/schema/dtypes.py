@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,6 +13,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 from extract.errors import SchemaError
 from extract.json_types import JsonObject
 from extract.schema import codecs
+from extract.schema.binary_codec import binary
 from extract.schema.codecs import Codec, Convert, plain_json
 from extract.schema.container_codecs import (
     EXTRA,
@@ -27,12 +28,12 @@ from extract.schema.container_codecs import (
     union_codec,
 )
 from extract.schema.disjoint import disjoint
-from extract.schema.keywords import LOST, MARK, types_of
+from extract.schema.keywords import MARK, types_of
 from extract.schema.marks import Mark, MarkedJsonSchema
 from extract.schema.normalise import LATEST, Document, child_path, normalise
 from extract.schema.simplify import simplify
-from extract.schema.unions import common_codec, merged_fields, with_unique_names
-from extract.schema.unnamed import Unnamed
+from extract.schema.unions import common_codec, free_name, merged_fields, with_unique_names
+from extract.schema.unnamed import Unnamed, is_closed
 
 __all__ = ["VALUE", "Layout", "layout"]
 
@@ -259,7 +260,7 @@ class _Builder:
         )
         computed = self._computed(mark)
         rest = node.get("additionalProperties")
-        silent = not self._python and rest is None and not _is_closed(node)
+        silent = not self._python and rest is None and not is_closed(node)
         extra = (silent and self._keep_unnamed) or (rest is not None and rest.get("not") != {})
         if extra and any(field.name == EXTRA for field in (*fields, *computed)):
             raise SchemaError(
@@ -318,7 +319,7 @@ class _Builder:
         columns = merged_fields([branch.record for branch in branches])
         # JSON values are told apart again by their constraints; Python classes need a tag column, unless a member of
         # fixed values does the same.
-        tag = _free_name(_TAG, columns) if self._python and not self._tells_apart(node, options) else None
+        tag = free_name(_TAG, columns) if self._python and not self._tells_apart(node, options) else None
         return union_codec(with_unique_names(branches), columns, tag)
 
     def _tells_apart(self, node: JsonObject, options: list[JsonObject]) -> bool:
@@ -333,19 +334,6 @@ class _Builder:
             all("enum" in literal for literal in each) and disjoint([{"enum": x["enum"]} for x in each], _same)
             for each in literals
         )
-
-
-def _is_closed(node: JsonObject) -> bool:
-    """Whether `unevaluatedProperties` forbids all members that the node itself does not name."""
-    judged_elsewhere = any(keyword in node for keyword in (LOST, "if", "dependentSchemas"))
-    return node.get("unevaluatedProperties") == {"not": {}} and not judged_elsewhere
-
-
-def _free_name(name: str, used: Collection[str]) -> str:
-    """Return a name that is not used: `type`, or `_type` where the classes have a field `type` themselves."""
-    while name in used:
-        name = f"_{name}"
-    return name
 
 
 def _codec_of(kind: Any, computing: tuple[type | None, ...]) -> Codec:
@@ -376,11 +364,7 @@ def _decimal(_builder: _Builder, _node: JsonObject, mark: Mark, _path: str) -> C
 
 
 def _bytes(_builder: _Builder, node: JsonObject, _mark: Mark, _path: str) -> Codec:
-    return codecs.binary(node.get("format", "binary"))
-
-
-def _embedded(_builder: _Builder, _node: JsonObject, _mark: Mark, _path: str) -> Codec:
-    return codecs.embedded_json(plain_json)
+    return binary(node.get("format", "binary"))
 
 
 def _named_tuple(builder: _Builder, node: JsonObject, mark: Mark, path: str) -> Codec:
@@ -398,7 +382,7 @@ _MARKED: dict[str, Callable[[_Builder, JsonObject, Mark, str], Codec]] = {
     "date": _always(codecs.DATE),
     "decimal": _decimal,
     "duration": _always(codecs.DURATION),
-    "json": _embedded,
+    "json": _always(codecs.embedded_json(plain_json)),
     "local_datetime": _always(codecs.LOCAL_DATETIME),
     "local_time": _always(codecs.LOCAL_TIME),
     "named_tuple": _named_tuple,

@@ -37,7 +37,6 @@ __all__ = [
     "META_SCHEMAS",
     "Dialect",
     "Document",
-    "allow_null",
     "child_path",
     "declared_dialect",
     "dialect_of",
@@ -184,22 +183,6 @@ def _instance_path(steps: Iterable[str | int]) -> str:
         name = next(rest, None) if keyword in ("properties", "patternProperties", "prefixItems") else None
         path = path if keyword == "properties" and name is None else child_path(path, str(keyword), name)
     return path
-
-
-def allow_null(schema: Any) -> Any:
-    """Return `schema` with OpenAPI's `nullable: true` spelled in JSON Schema, at every depth."""
-    if not isinstance(schema, dict):
-        return schema
-    node = map_subschemas(schema, lambda item, _keyword, _name: allow_null(item))
-    if node.pop("nullable", False) is not True:
-        return node
-    if "$ref" in node or "type" not in node:  # no list of types to add null to
-        return {"anyOf": [node, {"type": "null"}]}
-    types = [node["type"]] if isinstance(node["type"], str) else list(node["type"])
-    node["type"] = types if "null" in types else [*types, "null"]
-    if "enum" in node and None not in node["enum"]:
-        node["enum"] = [*node["enum"], None]
-    return node
 
 
 def normalise(schema: JsonObject | bool, dialect: Dialect, *, patterns_here: bool = True) -> Document:

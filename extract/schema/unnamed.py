@@ -6,7 +6,10 @@ from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Unnamed", "in_any", "in_items", "in_members", "in_parts", "in_record"]
+from extract.json_types import JsonObject
+from extract.schema.keywords import LOST
+
+__all__ = ["Unnamed", "in_any", "in_items", "in_members", "in_parts", "in_record", "is_closed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,12 @@ def in_parts(parts: Sequence[Unnamed | None]) -> Unnamed | None:
     checks = [(place, part.found_in) for place, part in enumerate(parts) if part is not None]
     paths = _joined(*(part.paths for part in parts if part is not None))
     return Unnamed(paths, lambda value: isinstance(value, list) and any(check(value[place]) for place, check in checks))
+
+
+def is_closed(node: JsonObject) -> bool:
+    """Whether `unevaluatedProperties` forbids all members that the node itself does not name."""
+    judged_elsewhere = any(keyword in node for keyword in (LOST, "if", "dependentSchemas"))
+    return node.get("unevaluatedProperties") == {"not": {}} and not judged_elsewhere
 
 
 def _joined(*paths: Sequence[str]) -> tuple[str, ...]:

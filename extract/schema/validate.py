@@ -152,16 +152,21 @@ def _undeclared(schema: Any, dialect: Dialect) -> Any:
     return node
 
 
-def schema_reader(validator: Validator, *, inside: str | None = None) -> Callable[[str], Any]:
+def schema_reader(
+    validator: Validator, accepts: Callable[[Any], bool], *, inside: str | None = None
+) -> Callable[[str], Any]:
     """Return the function from text to a JSON value that fits the validator's schema. It raises InvalidAnswer.
 
-    With `inside`, the answer is an object whose only member, of that name, holds the value.
+    What `accepts` says yes to is not given to the validator. With `inside`, the answer is an object whose only member,
+    of that name, holds the value.
     """
     root = "$" if inside is None else member("$", inside)
 
     def read(text: str) -> Any:
         answer = parse(text)
         value = answer if inside is None else _only_member(answer, inside)
+        if accepts(value):
+            return value
         try:
             violations = list(islice(validator.iter_errors(value), _MAX_ISSUES))
         except RecursionError:
