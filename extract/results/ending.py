@@ -41,7 +41,7 @@ class Opened:
     input_columns: int
     manifest: JsonObject
     losses: tuple[Loss, ...]
-    answers: OutputSchema
+    answers: OutputSchema | None = None
     replaced: Replaced | None = None
 
 

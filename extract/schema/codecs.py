@@ -16,6 +16,7 @@ from decimal import Decimal
 from enum import Enum
 from pathlib import PurePath
 from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo
 
 import polars as pl
 from pydantic import RootModel, SecretBytes, SecretStr
@@ -97,14 +98,14 @@ def plain_json(value: Any) -> Any:
     """Return any Python value as JSON, aliases included. Raises Unfit where it has no JSON form."""
     value = unwrapped(value)
     try:
-        return to_jsonable_python(value, by_alias=True, fallback=_path_text)
+        return to_jsonable_python(value, by_alias=True, fallback=_as_text)
     except (ValueError, TypeError) as error:
         raise ConversionError(f"no JSON form: {error}") from None
 
 
-def _path_text(value: Any) -> str:
-    """Return a path of another system, which Pydantic reads but does not write."""
-    if isinstance(value, PurePath):
+def _as_text(value: Any) -> str:
+    """Return the text of a path of another system, or of a time zone, which Pydantic reads but does not write."""
+    if isinstance(value, PurePath | ZoneInfo):
         return str(value)
     raise TypeError(f"Unable to serialize unknown type: {type(value)}")
 

@@ -191,6 +191,7 @@ def compile_schema(
             raise SchemaError("extra='keep' comes too late for a compiled schema: say it to compile_schema")
         return source
     if isinstance(source, dict | bool):
+        _check_json(source)
         return _compile_json(source, name, assert_formats=assert_formats, extra=extra)
     if extra == "keep":
         raise SchemaError(
@@ -201,11 +202,24 @@ def compile_schema(
     return _compile_python(source, name or _name_of(source))
 
 
+def _check_json(value: Any) -> None:
+    """Raise SchemaError for what cannot be written as JSON: nothing could be asked with it."""
+    try:
+        json_text(value).encode()
+    except RecursionError:
+        return  # compiling says where
+    except UnicodeEncodeError:
+        raise SchemaError("the schema holds half a character (a lone surrogate) in a name, a label or a text") from None
+    except (TypeError, ValueError) as error:
+        raise SchemaError(f"the schema holds what JSON does not have: {error}") from None
+
+
 def _labels(source: Sequence[Any]) -> Any:
     """Return the type of one label, with the descriptions in its own. Raises SchemaError for other lists."""
     pairs = [item if isinstance(item, list | tuple) else (item, None) for item in source]
     if not pairs or not all(_is_label(*pair) for pair in pairs):
         raise SchemaError("a list of labels must hold at least one, and only strings or pairs (label, description)")
+    _check_json(pairs)
     labels = [label for label, _ in pairs]
     if len(set(labels)) < len(labels):
         twice = next(label for label in labels if labels.count(label) > 1)
@@ -238,9 +252,11 @@ def _compile_python(source: Any, name: str) -> OutputSchema:
     read = (lambda text: getattr(read_answer(text), VALUE)) if wrapped else read_answer
     wire, losses = to_wire(document, asserted_formats=None)
     built = layout(document, wrapped=wrapped, python=True)
+    full = without_marks(marked)
+    _check_json(full)
     return OutputSchema(
         name=name,
-        full=without_marks(marked),
+        full=full,
         wire=wire,
         losses=losses,
         dtypes=built.columns,

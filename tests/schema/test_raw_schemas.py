@@ -6,10 +6,12 @@ import json
 import os
 import sys
 from collections.abc import Callable
+from datetime import date
 from decimal import Decimal
 from functools import partial
 from pathlib import Path, PurePath, PurePosixPath, PureWindowsPath
 from typing import Any, Literal
+from zoneinfo import ZoneInfo
 
 import polars as pl
 import pytest
@@ -184,6 +186,22 @@ def test_a_property_of_any_name_has_a_column(name: str, ending: str | None, tmp_
     assert list(result.models()) == [answer]
 
 
+@pytest.mark.parametrize(
+    ("source", "words"),
+    [
+        ({"type": "object", "properties": {"\ud800": {}}}, "half a character"),
+        ({"type": "object", "properties": {"a": {"enum": ["\udc00"]}}}, "half a character"),
+        ({"type": "object", "description": "\ud800", "properties": {"a": {}}}, "half a character"),
+        (["a", "\ud800"], "half a character"),
+        ({"type": "object", "properties": {"a": {"default": float("nan")}}}, "JSON does not have"),
+        ({"type": "object", "properties": {"a": {"default": date(2024, 5, 1)}}}, "JSON does not have"),
+    ],
+)
+def test_a_schema_that_cannot_be_sent_is_refused_as_one(source: Any, words: str) -> None:
+    with pytest.raises(SchemaError, match=words):
+        compile_schema(source)
+
+
 class Sides(BaseModel):
     sender: str = Field(validation_alias=AliasChoices("party", "from"))
     receiver: str = Field(validation_alias=AliasChoices("party", "to"))
@@ -271,6 +289,13 @@ def test_classes_with_a_field_named_type_are_told_apart_by_another_column() -> N
 def test_every_kind_of_path_is_a_column_and_comes_back(kind: Any) -> None:
     schema = compile_schema(create_model("File", path=(kind, ...), more=(list[kind], [])))
     value = schema.validate('{"path": "a/b", "more": ["c"]}')
+    assert back(schema, value) == [value]
+
+
+def test_a_time_zone_is_a_column_and_comes_back() -> None:
+    schema = compile_schema(create_model("Place", zone=(ZoneInfo, ...)))
+    value = schema.validate('{"zone": "Europe/Berlin"}')
+    assert schema.row(value) == ("Europe/Berlin",)
     assert back(schema, value) == [value]
 
 
