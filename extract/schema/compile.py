@@ -26,7 +26,14 @@ from extract.schema.provider_subset import to_wire
 from extract.schema.quick import QuickCheck
 from extract.schema.relaxation import ladder
 from extract.schema.simplify import simplify
-from extract.schema.validate import python_places, python_reader, schema_places, schema_reader, schema_validator
+from extract.schema.validate import (
+    pointer_validator,
+    python_places,
+    python_reader,
+    schema_places,
+    schema_reader,
+    schema_validator,
+)
 
 __all__ = ["OutputSchema", "compile_schema"]
 
@@ -340,13 +347,35 @@ def _wrapped(schema: JsonObject | bool, dialect: Dialect) -> JsonObject:
 
 
 def _branch_check(document: Document, *, assert_formats: bool) -> Fits:
-    """Return a function from a node to the check whether a JSON value fits it, to choose among alternatives."""
-    definitions = without_marks(document.definitions)
+    """Return a function from a node to the check whether a JSON value fits it, to choose among alternatives.
+
+    A check is made at its first value, and once for a node: an alternative may stand in hundreds of places.
+    """
+    checks: dict[int, Callable[[Any], bool]] = {}
+
+    def made(node: JsonObject) -> Callable[[Any], bool]:
+        if id(node) not in checks:
+            schema = without_marks({**node, "$defs": _reached(document, node)})
+            accepts = QuickCheck(schema, LATEST, assert_formats=assert_formats)
+            judge = pointer_validator(schema, assert_formats=assert_formats).is_valid
+            checks[id(node)] = lambda value: accepts(value) or judge(value)
+        return checks[id(node)]
 
     def check(node: JsonObject) -> Callable[[Any], bool]:
-        schema = {**without_marks(node), "$defs": definitions}
-        accepts = QuickCheck(schema, LATEST, assert_formats=assert_formats)
-        judge = schema_validator(schema, LATEST, assert_formats=assert_formats).is_valid
-        return lambda value: accepts(value) or judge(value)
+        def fits(value: Any) -> bool:
+            return made(node)(value)
+
+        return fits
 
     return check
+
+
+def _reached(document: Document, node: JsonObject) -> dict[str, JsonObject]:
+    """Return the definitions that a node refers to, directly or through others."""
+    reached: dict[str, JsonObject] = {}
+    pending = list(document.references(node))
+    while pending:
+        if (name := pending.pop()) not in reached:
+            reached[name] = document.definitions[name]
+            pending += document.references(reached[name])
+    return reached

@@ -77,9 +77,11 @@ def _check_of(schema: JsonObject | bool, dialect: Dialect, assert_formats: bool)
     plain = {key: value for key, value in schema.items() if key not in _ROOT_ONLY}
     written = _with_our_formats(plain, formats, assert_formats=assert_formats)
     validator = getattr(_rust(), _VALIDATORS[dialect.name])
-    check: Callable[[Any], bool] = validator(
-        _exact(written), formats=formats, validate_formats=True, offline=True
-    ).is_valid
+    try:
+        made = validator(_exact(written), formats=formats, validate_formats=True, offline=True)
+    except Exception:  # Rust refuses the schema, as in `$defs` of a draft whose meta-schema does not look there
+        return _never
+    check: Callable[[Any], bool] = made.is_valid
     return check
 
 

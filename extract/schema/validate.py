@@ -20,13 +20,14 @@ from extract.errors import InvalidAnswer, Issue
 from extract.json_types import JsonObject, json_text
 from extract.schema.keywords import element, map_subschemas, member
 from extract.schema.multiples import in_decimal
-from extract.schema.normalise import LATEST_FORMATS, META_SCHEMAS, Dialect, declared_dialect, resolver_of
+from extract.schema.normalise import LATEST, LATEST_FORMATS, META_SCHEMAS, Dialect, declared_dialect, resolver_of
 from extract.schema.regex import linear
 
 __all__ = [
     "Place",
     "issue_of",
     "parse",
+    "pointer_validator",
     "python_places",
     "python_reader",
     "schema_places",
@@ -131,11 +132,19 @@ def _violated(violation: SchemaViolation) -> Iterator[Place]:
 
 def schema_validator(schema: JsonObject | bool, dialect: Dialect, *, assert_formats: bool) -> Validator:
     """Return a validator that only resolves references into `schema` and the meta-schemas."""
-    formats = LATEST_FORMATS if assert_formats else None
-    validator: Any = in_decimal(linear(dialect.validator))
     schema = _undeclared(schema, dialect)
-    resolver = resolver_of(schema, dialect)
-    return cast("Validator", validator(schema, registry=META_SCHEMAS, format_checker=formats, _resolver=resolver))
+    return _validator(schema, dialect, assert_formats, _resolver=resolver_of(schema, dialect))
+
+
+def pointer_validator(schema: JsonObject, *, assert_formats: bool) -> Validator:
+    """Return a validator of a schema in normal form: of the latest draft, with nothing but pointers for references."""
+    return _validator(schema, LATEST, assert_formats)
+
+
+def _validator(schema: JsonObject | bool, dialect: Dialect, assert_formats: bool, **options: Any) -> Validator:
+    validator: Any = in_decimal(linear(dialect.validator))
+    formats = LATEST_FORMATS if assert_formats else None
+    return cast("Validator", validator(schema, registry=META_SCHEMAS, format_checker=formats, **options))
 
 
 def _undeclared(schema: Any, dialect: Dialect) -> Any:

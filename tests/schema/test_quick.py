@@ -206,6 +206,11 @@ def test_whatever_is_not_proven_is_left_to_the_judge(keyword: dict[str, Any]) ->
         assert not QuickCheck(source, LATEST, assert_formats=True)([])
 
 
+def test_a_schema_that_rust_refuses_is_left_to_the_judge() -> None:
+    flag = {"$ref": "#/$defs/q", "$defs": {"q": {"additionalProperties": {"exclusiveMinimum": False}}}}
+    assert not QuickCheck(flag, DIALECTS["http://json-schema.org/draft-07/schema"], assert_formats=True)({})
+
+
 def test_large_integers_are_left_to_the_judge_where_numbers_are_compared() -> None:
     compared = QuickCheck({"properties": {"n": {"maximum": 2**53 - 1}}}, LATEST, assert_formats=True)
     assert compared({"n": 2**53 - 1, "m": [1]})

@@ -382,6 +382,12 @@ def with_descriptions(count: int) -> Any:
     return {"type": "object", "properties": properties, "$defs": {"large": large}}
 
 
+def with_unions(count: int) -> Any:
+    kinds = {f"D{n}": {"type": "object", "properties": {f"v{n}": {"type": "string"}}} for n in range(8)}
+    union = {"anyOf": [{"$ref": f"#/$defs/D{n}"} for n in range(8)]}
+    return {"type": "object", "properties": {f"p{n}": union for n in range(count)}, "$defs": kinds}
+
+
 def calls_of(work: Callable[[], object]) -> int:
     """Return how many functions were called: a measure of work that no other program on the machine changes."""
     calls = 0
@@ -401,7 +407,7 @@ def calls_of(work: Callable[[], object]) -> int:
 @pytest.mark.parametrize(
     "grown",
     [with_anchors, with_identifiers, with_one_of_constants, with_one_of_objects, with_one_stem, with_circles,
-     with_descriptions],
+     with_descriptions, with_unions],
 )  # fmt: skip
 def test_the_work_of_compiling_grows_with_the_schema_and_not_with_its_square(grown: Callable[[int], Any]) -> None:
     compile_schema(grown(10))  # what is loaded or stored once
