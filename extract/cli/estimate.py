@@ -68,7 +68,7 @@ def estimate_command(
         result = estimate(
             source, extractor, endpoint=_endpoint(base_url), cache=answers, paid=paid, samples=samples, root=root
         )
-    schema = compile_schema(extractor.schema)
+    schema = compile_schema(extractor.schema, extra=extractor.extra)
     if as_json:
         summary = result.as_json() | {"minutes_at_quota": quota.minutes(result)} | _schema_json(schema)
         sys.stdout.write(json.dumps(summary, default=str) + "\n")
@@ -142,7 +142,7 @@ def _duration(minutes: float) -> str:
 
 def _loss_lines(schema: OutputSchema) -> Iterator[str]:
     """Yield the rules that the service does not enforce. An answer that breaks one is requested, and paid, again."""
-    losses = schema.losses
+    losses = [loss for loss in schema.losses if not loss.drops_unnamed]
     if not losses:
         yield "the service enforces the whole schema"
         return

@@ -53,7 +53,7 @@ class EvalOptions:
 def evaluate_command(pipeline: str, predicted: str, gold: str | None, options: EvalOptions) -> None:
     """Print one line per field of the pipeline's schema that the files have, and what the options add."""
     extractor = load_pipeline(pipeline)
-    dtypes = compile_schema(extractor.schema).dtypes
+    dtypes = compile_schema(extractor.schema, extra=extractor.extra).dtypes
     if gold is None:
         _check_goldless(options)
     output = read_output(predicted, dtypes, on=options.on, prefix=options.prefix)

@@ -95,7 +95,7 @@ def run_command(pipeline: str, data: str, **typed: Any) -> int:
         extractor = replace(extractor, model=command.model)
     quiet = command.quiet or command.as_json
     if not quiet:
-        say_warnings(compile_schema(extractor.schema))
+        say_warnings(compile_schema(extractor.schema, extra=extractor.extra))
     try:
         with watched(quiet=quiet) as watcher, _client(command) as client:
             keywords = cast("RunKeywords", {**command.keywords, "pipeline": pipeline_name(pipeline)})

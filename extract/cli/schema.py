@@ -19,12 +19,14 @@ from extract.schema import OutputSchema, compile_schema
 
 __all__ = ["schema_command"]
 
+_MAX_PATHS = 5
 _MAX_DEPTH = 6  # of the table, as a recursive schema has no end
 
 
 def schema_command(pipeline: str, *, as_json: bool) -> None:
     """Print the forms, as a table for people or as one JSON object."""
-    schema = compile_schema(load_pipeline(pipeline).schema)
+    extractor = load_pipeline(pipeline)
+    schema = compile_schema(extractor.schema, extra=extractor.extra)
     if as_json:
         sys.stdout.write(json_line(_described(schema)) + "\n")
         return
@@ -50,6 +52,10 @@ def _notes(schema: OutputSchema) -> Iterator[str]:
     yield f"Complexity {schema.complexity.cost:,}" + ("" if schema.complexity.warnings else ", no warnings.")
     for warning in schema.complexity.warnings:
         yield f"  {warning}"
+    if dropped := [loss.path for loss in schema.losses if loss.drops_unnamed]:
+        more = "" if len(dropped) <= _MAX_PATHS else f" and {len(dropped) - _MAX_PATHS:,} more (--json)"
+        yield f"Allowed without a name, and in no column: other members of {', '.join(dropped[:_MAX_PATHS])}{more}."
+        yield '  Extractor(extra="keep") keeps them in _extra; "additionalProperties": false forbids them.'
     if schema.rungs > 1:
         simpler = "one simpler form is tried" if schema.rungs == 2 else f"{schema.rungs - 1} simpler forms are tried"
         yield f"If the service finds it too complex, {simpler}."
@@ -62,7 +68,8 @@ def _table(schema: OutputSchema, console: Console) -> Table:
         table.add_column(heading, overflow="fold")
     losses: dict[str, list[str]] = {}
     for loss in schema.losses:
-        losses.setdefault(loss.path, []).append(f"{loss.keyword} {_brief(loss.value)}")
+        if not loss.drops_unnamed:
+            losses.setdefault(loss.path, []).append(f"{loss.keyword} {_brief(loss.value)}")
     dtypes = dict(_columns(schema.dtypes.items(), "$"))
     for path, depth, name, node in _fields(schema.wire, schema.wire, "$", 0):
         column = _dtype(dtypes.get(path))

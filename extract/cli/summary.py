@@ -15,6 +15,7 @@ from extract.results.run import Run
 
 __all__ = ["say_summary"]
 
+_UNNAMED = 'no column holds them; Extractor(extra="keep") does'
 _LABEL_WIDTH = 10  # with the gap behind it
 
 
@@ -71,6 +72,8 @@ def _table(run: Run, limit: str) -> Iterator[tuple[str, str]]:
         yield "schema", f"too complex for the service: sent {run.rung} rungs simpler, and checked here in full"
     if totals.mended:
         yield "mended", f"{totals.mended:,} answers, without asking again (fences, commas, numbers as text)"
+    if totals.unnamed:
+        yield "unnamed", f"{totals.unnamed:,} answers have members that the schema does not name: {_UNNAMED}"
     if run.files_left:
         yield (
             "uploads",

@@ -42,5 +42,6 @@ def add_counts(totals: Totals, frame: pl.DataFrame) -> None:
     totals.cached += int(entries.struct.field("cached").sum())
     totals.repairs += int(entries.struct.field("repairs").sum())
     totals.mended += int((entries.struct.field("mended").list.len() > 0).sum())
+    totals.unnamed += int(entries.struct.field("unnamed").sum())
     kinds = entries.struct.field("ledger").list.eval(pl.element().struct.field("kind") == "retry").list.sum()
     totals.retries += int(kinds.sum() or 0)

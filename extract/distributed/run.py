@@ -94,6 +94,7 @@ def _run_on_ray(
             input_columns=len(input_schema),
             manifest=manifest,
             losses=plan.schema.losses,
+            answers=plan.schema,
             replaced=replaced,
         )
         sink.open(schema, manifest)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, Unpack, overload
+
+from typing_extensions import TypeVar
 
 from extract.documents.grounding import load_rapidfuzz
 from extract.documents.windows import Windows, load_splitter
@@ -16,9 +18,28 @@ from extract.interactions.tools.functions import Function, function_tool, functi
 
 __all__ = ["Extractor"]
 
+ModelT = TypeVar("ModelT", default=Any)
+
+
+class ExtractorOptions(TypedDict, total=False):
+    """The keywords of `Extractor`, for type checkers."""
+
+    model: str
+    system: str | None
+    media: Sequence[str]
+    optional: Sequence[str]
+    examples: Sequence[Example]
+    generation: Generation
+    grounding: Sequence[str]
+    windows: Windows | None
+    repairs: int
+    tools: Sequence[Any]
+    tool_rounds: int
+    extra: Literal["drop", "keep"]
+
 
 @dataclass(frozen=True, slots=True)
-class Extractor:
+class Extractor(Generic[ModelT]):
     """What to extract from each record: schema, prompt, model and how to check the answers.
 
     `schema` is a Pydantic model, TypedDict, dataclass, any type that Pydantic accepts, a list of labels, a JSON Schema,
@@ -28,7 +49,9 @@ class Extractor:
     record the first one with text counts (a scan has none). `windows` cuts texts that are too long for one request and
     merges the answers; a PDF longer than a window is sent as its text, unless one of its pages is a picture. `repairs`
     is how often an invalid answer is sent back with its errors. `tools` are typed tools, raw objects for the service's
-    own tools, and Python functions, which run here; their results are sent back up to `tool_rounds` times.
+    own tools, and Python functions, which run here; their results are sent back up to `tool_rounds` times. `extra` says
+    what becomes of members that a JSON Schema allows without naming them: "drop" counts them and leaves them out,
+    "keep" puts them, as JSON, into columns `_extra`. Nothing that is sent depends on it, nor does the cache.
 
     >>> extractor = Extractor(["bug", "praise"], "Classify this review: {text}")
     >>> extractor.prompt, extractor.repairs
@@ -49,6 +72,20 @@ class Extractor:
     repairs: int = 2
     tools: tuple[Any, ...] = ()
     tool_rounds: int = 8
+    extra: Literal["drop", "keep"] = "drop"
+
+    if TYPE_CHECKING:  # what a dataclass cannot say: a class as the schema is the type of what a run gives back
+
+        @overload
+        def __init__(self, schema: type[ModelT], prompt: str, **options: Unpack[ExtractorOptions]) -> None: ...
+        @overload
+        def __init__(self: Extractor[Any], schema: Any, prompt: str, **options: Unpack[ExtractorOptions]) -> None: ...
+        def __init__(self, schema: Any, prompt: str, **options: Unpack[ExtractorOptions]) -> None: ...
+
+    else:  # an alias of `typing` cannot be called, as it wants to set an attribute of what it makes
+
+        def __class_getitem__(cls, _):
+            return cls
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "tools", _declared(self.tools))
@@ -62,6 +99,8 @@ class Extractor:
         object.__setattr__(self, "examples", tuple(self.examples))
         if not self.model or not isinstance(self.model, str):
             raise ConfigError("an extractor needs the name of a model")
+        if self.extra not in ("drop", "keep"):
+            raise ConfigError(f"extra is 'drop' or 'keep', not {self.extra!r}")
         if self.repairs < 0:
             raise ConfigError(f"repairs must be 0 or more, not {self.repairs}")
         if not isinstance(self.prompt, str):

@@ -164,7 +164,7 @@ def compile_extractor(
     Raises SchemaError or ConfigError; nothing is sent.
     """
     template = Template.parse(extractor.prompt)
-    schema = compile_schema(extractor.schema)
+    schema = compile_schema(extractor.schema, extra=extractor.extra)
     examples = tuple(_example_turns(extractor.examples, template, schema))
     if extractor.windows is not None:
         check_rules(extractor.windows.merge, schema)

@@ -17,7 +17,7 @@ def quoted(frame: pl.DataFrame) -> pl.DataFrame:
     """Return a frame with a quote before each text, and each name of a column, that begins like a formula."""
     columns = [_quoted(column) for column in frame.get_columns()]
     names = quoted_names(frame.columns)
-    return pl.DataFrame([column.alias(name) for column, name in zip(columns, names, strict=True)])
+    return pl.DataFrame(dict(zip(names, columns, strict=True)))
 
 
 def quoted_names(names: Iterable[str]) -> list[str]:

@@ -26,7 +26,10 @@ def scan_text(path: Path, schema: Mapping[str, Any], *, csv_safe: bool = False) 
     written = {name: _written(dtype, nested=path.suffix.lower() != ".csv") for name, dtype in schema.items()}
     if path.suffix.lower() == ".csv":
         names = dict(zip(quoted_names(written) if csv_safe else written, written, strict=True))
-        texts = pl.scan_csv(path, glob=False, schema={name: written[own] for name, own in names.items()})
+        # Polars does not undo the doubled quotes of a name: such a header is passed over, and the order of names holds.
+        has_header = not any('"' in name for name in names)
+        columns = {name: written[own] for name, own in names.items()}
+        texts = pl.scan_csv(path, glob=False, schema=columns, has_header=has_header, skip_rows=0 if has_header else 1)
         if csv_safe:
             texts = texts.map_batches(partial(_unquoted, names=names), schema=pl.Schema(written), streamable=True)
     else:
@@ -37,7 +40,7 @@ def scan_text(path: Path, schema: Mapping[str, Any], *, csv_safe: bool = False) 
 def _unquoted(frame: pl.DataFrame, names: Mapping[str, str]) -> pl.DataFrame:
     """Return the frame without the quotes before formulas, in cells and names."""
     columns = (column if column.dtype != pl.String else unquoted(column) for column in frame.get_columns())
-    return pl.DataFrame([column.alias(names[column.name]) for column in columns])
+    return pl.DataFrame({names[column.name]: column for column in columns})
 
 
 def _typed(frame: pl.DataFrame, schema: Mapping[str, Any]) -> pl.DataFrame:
@@ -47,7 +50,9 @@ def _typed(frame: pl.DataFrame, schema: Mapping[str, Any]) -> pl.DataFrame:
 
 def _cast(frame: pl.DataFrame, dtypes: Mapping[str, Any]) -> pl.DataFrame:
     """Return the frame cast column by column: `DataFrame.cast` would take a name such as `^a$` as a pattern."""
-    return pl.DataFrame([column.cast(dtypes.get(column.name, column.dtype)) for column in frame.get_columns()])
+    return pl.DataFrame(
+        {column.name: column.cast(dtypes.get(column.name, column.dtype)) for column in frame.get_columns()}
+    )
 
 
 def _written(dtype: Any, *, nested: bool) -> Any:

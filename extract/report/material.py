@@ -127,7 +127,7 @@ def _schema_of(manifest: JsonObject) -> OutputSchema | None:
     if not isinstance(manifest.get("schema"), dict):
         return None
     try:
-        return compile_schema(manifest["schema"])
+        return compile_schema(manifest["schema"], extra="keep" if manifest.get("extra") == "keep" else "drop")
     except (ExtractError, RecursionError):
         return None  # a footer may say anything
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import cache
@@ -20,6 +20,7 @@ from extract.report import plots
 from extract.report.distributions import Bar
 from extract.report.facts import Facts
 from extract.report.timeline import Ledger
+from extract.schema.losses import Loss
 
 __all__ = ["embedded_json", "render"]
 
@@ -45,8 +46,13 @@ def render(facts: Facts) -> str:
         subtitle=_subtitle(facts.manifest),
         manifest=list(_manifest(facts.manifest)),
         text=_texts(facts.manifest),
-        losses=None if facts.losses is None else [(one.path, one.keyword, _brief(one.value)) for one in facts.losses],
+        losses=None if facts.losses is None else _rules(facts.losses),
     )
+
+
+def _rules(losses: Iterable[Loss]) -> list[tuple[str, str, str]]:
+    """Return what is checked here only; a schema that came from a class also says nothing of unnamed members."""
+    return [(one.path, one.keyword, _brief(one.value)) for one in losses if not one.drops_unnamed]
 
 
 @cache

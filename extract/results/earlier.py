@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
 from functools import partial
 from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-__all__ = ["earlier_class"]
+__all__ = ["earlier_class", "set_state"]
 
 _NOW_AT = {
     "extract.results": {"Run": "extract.results.run.Run", "Totals": "extract.results.progress.Totals"},
@@ -19,6 +21,15 @@ _NOW_AT = {
         "Purse": "extract.limits.budget.BudgetMeter",
     },
 }
+
+
+def set_state(instance: Any, state: Mapping[str, Any]) -> None:
+    """Set the fields of a dataclass from its pickle; those that have come since get their defaults."""
+    for one in fields(instance):
+        if one.name in state:
+            setattr(instance, one.name, state[one.name])
+        else:
+            setattr(instance, one.name, one.default if one.default_factory is MISSING else one.default_factory())
 
 
 def earlier_class(module: str, name: str) -> Any:

@@ -19,6 +19,7 @@ from extract.results.manifest import course_of
 from extract.results.progress import Totals
 from extract.results.run import Run, RunDetails
 from extract.results.timeline import Timeline
+from extract.schema import OutputSchema
 from extract.schema.losses import Loss
 
 __all__ = ["Ending", "Opened", "finish"]
@@ -31,8 +32,8 @@ class Opened:
     """What is known before the first request: where rows go, and what the output looks like.
 
     `output` is the path that the user named, None where rows stay in memory or go to the user's own sink. The first
-    `input_columns` columns of the schema are those of the input. `replaced` is the output that stays where the run,
-    whose number of rows is unknown, turns out to cover fewer.
+    `input_columns` columns of the schema are those of the input; `answers` is what the others hold. `replaced` is the
+    output that stays where the run, whose number of rows is unknown, turns out to cover fewer.
     """
 
     sink: Sink
@@ -41,6 +42,7 @@ class Opened:
     input_columns: int
     manifest: JsonObject
     losses: tuple[Loss, ...]
+    answers: OutputSchema | None = None
     replaced: Replaced | None = None
 
 
@@ -120,6 +122,7 @@ def finish(opened: Opened, ending: Ending) -> Run:
             failed_places=ending.failed_places,
             manifest=manifest,
             sink=opened.sink,
+            answers=opened.answers,
         ),
     )
 

@@ -53,6 +53,7 @@ def manifest_of(
         "fields": list(plan.schema.dtypes),
         "keys": {name: key for name, key in plan.schema.keys.items() if name != key},
         "names": plan.schema.names,
+        "extra": plan.schema.extra,
         "service": endpoint.service,
         "dialect": endpoint.dialect,
         "service_tier": plan.request.service_tier,

@@ -20,11 +20,12 @@ __all__ = ["Outcome"]
 class Outcome:
     """The outcome of one record: a value or an error, and what it took to get there.
 
-    `row` is the value as one cell per output column. `attempts` counts the requests sent for this record in this run:
-    0 where the answer came from the cache, and then `cached` is True; `reused` is True where at least a part of it did.
-    `unknown_attempts` are those that may have been billed without an answer that says how much. `mended` names what
-    was repaired in the answer without another request. `usage` and `cost` (US dollars, None where a price or a part of
-    the usage is unknown) are what this run has spent on the record, `ledger` is the same by attempt. `citations` are
+    `row` is the value as one cell per output column. `attempts` counts the requests sent for this record in this run: 0
+    where the answer came from the cache, and then `cached` is True; `reused` is True where at least a part of it did.
+    `unknown_attempts` are those that may have been billed without an answer that says how much. `mended` names what was
+    repaired in the answer without another request. `unnamed` is True where an answer has members that the JSON Schema
+    allows without naming them, and that no column holds. `usage` and `cost` (US dollars, None where a price or a part
+    of the usage is unknown) are what this run has spent on the record, `ledger` is the same by attempt. `citations` are
     those of the answer; `grounded` says whether it names a source, None where no tool was to look anything up. `spans`
     locate the values in the record's text, None without grounding and without a text. `windows` is the number of parts
     that a long text was split into, None where it was not; `conflicts` are where their answers differ. `agreement` is
@@ -53,6 +54,7 @@ class Outcome:
     model: str | None = None
     service_tier: str | None = None
     mended: tuple[str, ...] = ()
+    unnamed: bool = False
     ledger: tuple[Attempt, ...] = ()
     citations: tuple[Citation, ...] = ()
     grounded: bool | None = None

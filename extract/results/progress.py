@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 from decimal import Decimal
+from typing import Any
 
 from extract.interactions.usage import AttemptKind, Usage
 from extract.json_types import JsonObject
+from extract.results.earlier import set_state
 from extract.results.outcome import Outcome
 
 __all__ = ["Progress", "Totals"]
@@ -19,7 +21,9 @@ class Totals:
     what one of them used, is unknown.
 
     `unknown_attempts` are requests that may have been billed without an answer that says how much; `unknown_cost` is
-    the most that they can have cost. `by_kind` is the usage of first requests, retries, repairs and continuations.
+    the most that they can have cost. `unnamed` counts rows whose answers have members that the JSON Schema allows
+    without naming them, and that no column holds. `by_kind` is the usage of first requests, retries, repairs and
+    continuations.
 
         >>> run(["It works", "It broke"], Extractor(["good", "bad"], "{text}"), offline=True).totals.valid
         2
@@ -34,11 +38,15 @@ class Totals:
     retries: int = 0
     repairs: int = 0
     mended: int = 0
+    unnamed: int = 0
     unknown_attempts: int = 0
     cost: Decimal | None = Decimal(0)
     unknown_cost: Decimal | None = Decimal(0)
     by_kind: dict[AttemptKind, Usage] = field(default_factory=dict)
     errors: Counter[str] = field(default_factory=Counter)
+
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        set_state(self, state[1])
 
     @property
     def usage(self) -> Usage:
@@ -67,6 +75,7 @@ class Totals:
         self.retries += outcome.retries
         self.repairs += outcome.repairs
         self.mended += bool(outcome.mended)
+        self.unnamed += outcome.unnamed
         self.unknown_attempts += outcome.unknown_attempts
         if outcome.attempts:
             self.cost = None if self.cost is None or outcome.cost is None else self.cost + outcome.cost
@@ -93,6 +102,7 @@ class Totals:
             "thought_tokens": usage.thought_tokens,
             "cached_tokens": usage.cached_tokens,
             "tool_use_tokens": usage.tool_use_tokens,
+            "unnamed": self.unnamed,
             "unknown_attempts": self.unknown_attempts,
             "unknown_cost_usd": None if self.unknown_cost is None else float(self.unknown_cost),
             "cost_usd": None if self.cost is None else float(self.cost),

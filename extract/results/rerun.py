@@ -123,7 +123,13 @@ def _beside(run: Run) -> dict[str, Any]:
 
 def _together(before: Totals, again: Totals) -> Totals:
     """Return the counts of all rows; those that were valid before count as cached, since they cost nothing now."""
-    return replace(again, rows=before.rows, valid=before.valid + again.valid, cached=before.valid + again.cached)
+    return replace(
+        again,
+        rows=before.rows,
+        valid=before.valid + again.valid,
+        cached=before.valid + again.cached,
+        unnamed=before.unnamed + again.unnamed,
+    )
 
 
 def _reasons(run: Run, positions: Collection[int]) -> dict[int, str]:

@@ -7,9 +7,10 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol
 
 import polars as pl
+from typing_extensions import TypeVar
 
 from extract.errors import ConfigError, ExtractError, OutputError
 from extract.interactions.usage import Usage
@@ -20,12 +21,17 @@ from extract.json_types import JsonObject
 from extract.limits.budget import BudgetMeter
 from extract.limits.outage import Outage
 from extract.limits.pricing import money
+from extract.results.earlier import set_state
 from extract.results.html import overview
+from extract.results.models import models_of
 from extract.results.progress import Totals
 from extract.results.spot_check import SpotCheck
+from extract.schema import OutputSchema
 from extract.schema.losses import Loss
 
 __all__ = ["Repeatable", "Run", "RunDetails"]
+
+ModelT = TypeVar("ModelT", default=Any)
 
 _FIRST_ROWS = 5  # of the HTML
 
@@ -43,8 +49,8 @@ class RunDetails:
 
     `schema` is that of the output, whose first `input_columns` columns are the input's. `frame` holds the rows where
     they are in memory, `sink` is what took them. `failed_places` says for each row of `Run.errors` where it stood in
-    the input, counted from 0. `manifest` is what the footer of an output says. `sink` and `rerun` are None in a Run
-    that came from a pickle.
+    the input, counted from 0. `manifest` is what the footer of an output says, `answers` the schema of the answers.
+    `sink`, `answers` and `rerun` are None in a Run that came from a pickle.
     """
 
     schema: pl.Schema = field(default_factory=pl.Schema)
@@ -53,7 +59,11 @@ class RunDetails:
     failed_places: pl.Series = field(default_factory=lambda: pl.Series(dtype=pl.Int64))
     manifest: JsonObject = field(default_factory=dict)
     sink: Sink | None = None
+    answers: OutputSchema | None = None
     rerun: Repeatable | None = None
+
+    def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
+        set_state(self, state[1])
 
 
 # The fields of a Run in pickles of earlier versions, and what they are called in its details.
@@ -68,7 +78,7 @@ _EARLIER_FIELDS = {
 
 
 @dataclass(slots=True, kw_only=True)
-class Run:
+class Run(Generic[ModelT]):
     """The result of a run: `frame` for what was extracted, `errors` for what was not.
 
     `stopped` is the error that ended the run early, `interrupted` is True after Ctrl-C; the rows not reached then have
@@ -77,6 +87,8 @@ class Run:
     was used, None without one. `files_left` counts uploaded files that could not be deleted: the next run with the same
     cache deletes them, or the service after 48 hours. `outages` are the times in which the service did not answer.
     `report` is the file that notebooks link to, if any. `details` is for this package's own modules.
+
+    `Run[Invoice]` is the run of an Extractor whose schema is the class Invoice; `models` gives these objects back.
 
     As an Arrow stream (`pyarrow.table(run)`, DuckDB, pandas, narwhals) it is its frame. A pickled Run does not keep its
     client: `sample` and `retry_rejected` need the Run itself.
@@ -149,7 +161,30 @@ class Run:
         """Return `n` rows drawn at random, with prompt, answer and spans side by side; a seed draws the same again."""
         return self._rerun().sample(self, n, seed)
 
-    def retry_rejected(self) -> Run:
+    def models(self) -> Iterator[ModelT | None]:
+        """Return an iterator over the validated objects of the frame's rows, in order, None for a rejected row.
+
+        They are instances of the Extractor's schema, or JSON values where that is a JSON Schema, made anew from the
+        columns as they are asked for: of a file, only a part is in memory. Each equals the object that was validated
+        where its validators give the same for what they have already changed. Of a JSON Schema, times are in UTC, and
+        a member that may be absent is absent where it was null. Raises ConfigError for a Run that came from a pickle,
+        and InvalidAnswer at a row that was changed since.
+
+            >>> result = run(["It works", "It broke"], Extractor(["good", "bad"], "{text}"), offline=True)
+            >>> len(list(result.models()))
+            2
+        """
+        details = self.details
+        if details.answers is None:
+            raise ConfigError(
+                "this Run came from a pickle, which keeps no classes: compile_schema(Model).models(run.frame) does it"
+            )
+        # Where rejected rows are in the frame, it has a row for each of the input, so that their places are the same.
+        is_kept = details.manifest.get("rejected_rows") == "null"
+        rejected = frozenset(details.failed_places) if is_kept else frozenset[int]()
+        return models_of(self.scan(), details.answers, details.manifest.get("prefix", ""), rejected)
+
+    def retry_rejected(self) -> Run[ModelT]:
         """Send the rows in `errors` again, with the same extractor and options, and return a Run of all rows.
 
         Its `cost` is that of the new requests. Raises ConfigError where the rejected rows are not available: a run that
@@ -186,7 +221,7 @@ class Run:
         frame = self.details.frame
         if frame is None and self.output is None and (rows := self._rows_of_sink()) is not None:
             frame = rows.collect()
-        return None, state | {"details": replace(self.details, rerun=None, sink=None, frame=frame)}
+        return None, state | {"details": replace(self.details, rerun=None, sink=None, answers=None, frame=frame)}
 
     def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
         values = {"outages": ()} | state[1]  # earlier versions had none

@@ -72,6 +72,7 @@ class Repairs:
             try:
                 value, trace.mended = self._plan.schema.read(text)
                 row = self._plan.schema.row(value)
+                trace.unnamed = self._plan.schema.has_unnamed(value)
                 await self.ground(value, question.quoted, trace)
                 return value, row
             except InvalidAnswer as error:

@@ -10,6 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Unpack, cast
 
+from typing_extensions import TypeVar
+
 from extract.documents.roots import Roots
 from extract.errors import ORDERS, ending_in_one_line, unforeseen
 from extract.extractor.extractor import Extractor
@@ -41,13 +43,15 @@ from extract.runner.sync import in_own_thread
 
 __all__ = ["ask_all", "extract_one", "run", "run_async"]
 
+ModelT = TypeVar("ModelT", default=Any)
+
 _log = logging.getLogger("extract.runner")
 
 
 @checks_keywords()
 def run(
     data: Any,
-    extractor: Extractor,
+    extractor: Extractor[ModelT],
     *,
     client: Client | AsyncClient | None = None,
     offline: bool = False,
@@ -79,7 +83,7 @@ def run(
     note: str | None = None,
     progress: bool | None = None,
     on_event: Callable[[Progress], None] | None = None,
-) -> Run:
+) -> Run[ModelT]:
     """Ask `extractor` of every row of `data` and return the Run, from a script, a thread or a notebook.
 
         >>> from extract import Extractor, run
@@ -160,7 +164,7 @@ def run(
 
 
 @checks_keywords(RunKeywords, as_in=run)
-async def run_async(data: Any, extractor: Extractor, **keywords: Unpack[RunKeywords]) -> Run:
+async def run_async(data: Any, extractor: Extractor[ModelT], **keywords: Unpack[RunKeywords]) -> Run[ModelT]:
     """Ask `extractor` of every row of `data` and return the Run: `run` for an event loop of your own.
 
         from extract import Extractor, run_async
@@ -176,10 +180,10 @@ async def run_async(data: Any, extractor: Extractor, **keywords: Unpack[RunKeywo
 
 async def ask_all(
     data: Any,
-    extractor: Extractor,
+    extractor: Extractor[ModelT],
     keywords: RunKeywords,
     on_start: Callable[[Scheduler], None] = lambda _: None,
-) -> Run:
+) -> Run[ModelT]:
     """Return the Run for the keywords of `run`. `on_start` is called with the runner before the first request."""
     check_extractor(extractor)
     note_run()
@@ -211,6 +215,7 @@ async def ask_all(
             input_columns=len(source.schema),
             manifest=manifest_of(pipeline, plan, client.endpoint, options.shape, data, samples=options.rules.samples),
             losses=plan.schema.losses,
+            answers=plan.schema,
             replaced=replaced,
         )
         result = await _ask(runner, parts, opened, on_start)

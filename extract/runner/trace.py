@@ -133,6 +133,7 @@ class RecordTrace:
     model: str | None = None
     service_tier: str | None = None
     mended: tuple[str, ...] = ()
+    unnamed: bool = False
     citations: tuple[Citation, ...] = ()
     grounded: bool | None = None
     spans: tuple[Span, ...] | None = None
@@ -158,6 +159,7 @@ class RecordTrace:
         self.joined |= part.joined
         self.reused |= part.reused
         self.mended = tuple(dict.fromkeys((*self.mended, *part.mended)))
+        self.unnamed |= part.unnamed
         # Their places count characters of an answer that is merged into another.
         self.citations += tuple(replace(one, start=None, end=None) for one in part.citations)
         if part.grounded is not None:

@@ -7,21 +7,23 @@ and `restore(cell(value))` is JSON that validates to an equal value.
 
 from __future__ import annotations
 
-import base64
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from pathlib import PurePath
 from typing import Any, TypeAlias
+from zoneinfo import ZoneInfo
 
 import polars as pl
 from pydantic import RootModel, SecretBytes, SecretStr
 from pydantic_core import to_jsonable_python
 
 from extract.json_types import json_text
+from extract.schema.unnamed import Unnamed
 
 __all__ = [
     "BOOLEAN",
@@ -37,7 +39,7 @@ __all__ = [
     "ConversionError",
     "Convert",
     "alternatives",
-    "binary",
+    "conversion_error",
     "decimal",
     "embedded_json",
     "finite_json",
@@ -71,7 +73,8 @@ class Codec:
     """The dtype of a schema node and its three conversions.
 
     `cell`: validated value -> value for Polars; `plain`: validated value -> JSON value with wire keys; `restore`: cell,
-    as Polars returns it -> JSON value. `is_json` is True for a text column whose texts are JSON.
+    as Polars returns it -> JSON value. `is_json` is True for a text column whose texts are JSON. `unnamed` are the
+    members of a JSON value that the cell leaves out, None where there can be none.
     """
 
     dtype: pl.DataType
@@ -79,6 +82,7 @@ class Codec:
     plain: Convert
     restore: Convert
     is_json: bool = False
+    unnamed: Unnamed | None = None
 
 
 def unwrapped(value: Any) -> Any:
@@ -94,16 +98,24 @@ def plain_json(value: Any) -> Any:
     """Return any Python value as JSON, aliases included. Raises Unfit where it has no JSON form."""
     value = unwrapped(value)
     try:
-        return to_jsonable_python(value, by_alias=True)
-    except ValueError as error:
+        return to_jsonable_python(value, by_alias=True, fallback=_as_text)
+    except (ValueError, TypeError) as error:
         raise ConversionError(f"no JSON form: {error}") from None
+
+
+def _as_text(value: Any) -> str:
+    """Return the text of a path of another system, or of a time zone, which Pydantic reads but does not write."""
+    if isinstance(value, PurePath | ZoneInfo):
+        return str(value)
+    raise TypeError(f"Unable to serialize unknown type: {type(value)}")
 
 
 def _same(value: Any) -> Any:
     return value
 
 
-def _conversion_error(value: Any, expected: str) -> ConversionError:
+def conversion_error(value: Any, expected: str) -> ConversionError:
+    """Return the error of a value that is not what was expected, which it quotes if it is short."""
     text = str(value) if isinstance(value, date | time | timedelta | Decimal) else repr(value)
     return ConversionError(f"{expected} expected, got {text if len(text) <= 60 else type(value).__name__}")
 
@@ -114,7 +126,7 @@ def _text(value: Any) -> str | None:
     plain = plain_json(value)  # a UUID, URL, path or the like, which JSON holds as a string
     if type(plain) is str:
         return plain
-    raise _conversion_error(value, "text")
+    raise conversion_error(value, "text")
 
 
 # Each of these checks the exact type first: most values have it, and `unwrapped` costs several times as much.
@@ -131,7 +143,7 @@ def _integer(value: Any) -> int | None:
         return _integer(int(inner))
     if inner is not value or (isinstance(inner, int) and not isinstance(inner, bool)):
         return _integer(int(inner) if isinstance(inner, int) else inner)
-    raise _conversion_error(value, "an integer")
+    raise conversion_error(value, "an integer")
 
 
 def _float(value: Any) -> float | None:
@@ -146,7 +158,7 @@ def _float(value: Any) -> float | None:
         return _exact_float(inner)
     if isinstance(inner, float):
         return _float(float(inner))
-    raise _conversion_error(value, "a number")
+    raise conversion_error(value, "a number")
 
 
 def _exact_float(value: int) -> float:
@@ -166,7 +178,7 @@ def _boolean(value: Any) -> bool | None:
     inner = unwrapped(value)
     if type(inner) is bool:
         return inner
-    raise _conversion_error(value, "true or false")
+    raise conversion_error(value, "true or false")
 
 
 def _date(value: Any) -> date | None:
@@ -180,7 +192,7 @@ def _date(value: Any) -> date | None:
         pass
     if type(inner) is date:
         return inner
-    raise _conversion_error(value, "a date")
+    raise conversion_error(value, "a date")
 
 
 def _utc_datetime(value: Any) -> datetime | None:
@@ -194,7 +206,7 @@ def _utc_datetime(value: Any) -> datetime | None:
             return inner.astimezone(UTC)
     except (ValueError, OverflowError):  # overflow: in UTC it may lie before year 1 or after 9999
         pass
-    raise _conversion_error(value, "a date and time with a zone")
+    raise conversion_error(value, "a date and time with a zone")
 
 
 def _parsed_datetime(text: str) -> datetime:
@@ -212,7 +224,7 @@ def _local_datetime(value: Any) -> datetime | None:
     inner = unwrapped(value)
     if isinstance(inner, datetime) and inner.tzinfo is None:
         return inner
-    raise _conversion_error(value, "a local date and time without a zone")
+    raise conversion_error(value, "a local date and time without a zone")
 
 
 def _local_time(value: Any) -> time | None:
@@ -221,7 +233,7 @@ def _local_time(value: Any) -> time | None:
     inner = unwrapped(value)
     if isinstance(inner, time) and inner.tzinfo is None:
         return inner
-    raise _conversion_error(value, "a local time of day without a zone")
+    raise conversion_error(value, "a local time of day without a zone")
 
 
 def _duration(value: Any) -> timedelta | None:
@@ -232,7 +244,7 @@ def _duration(value: Any) -> timedelta | None:
         if -_INT64 <= inner // timedelta(microseconds=1) < _INT64:
             return inner
         raise ConversionError("a duration of at most 292,000 years expected")
-    raise _conversion_error(value, "a duration")
+    raise conversion_error(value, "a duration")
 
 
 def _isoformat(value: Any) -> str | None:
@@ -269,7 +281,7 @@ def labels(categories: Sequence[str]) -> Codec:
         label = _text(value)
         if label is None or label in known:
             return label
-        raise _conversion_error(label, "one of the schema's labels")
+        raise conversion_error(label, "one of the schema's labels")
 
     return Codec(pl.Enum(categories), cell, cell, _same)
 
@@ -283,7 +295,7 @@ def decimal(scale: int) -> Codec:
             return None
         inner = unwrapped(value)
         if not isinstance(inner, Decimal):
-            raise _conversion_error(value, "a decimal number")
+            raise conversion_error(value, "a decimal number")
         if not inner.is_finite() or abs(inner) >= limit:
             raise ConversionError(f"a decimal number of at most {38 - scale} digits before the point expected")
         if _places(inner) > scale:
@@ -296,7 +308,7 @@ def decimal(scale: int) -> Codec:
             return None
         if isinstance(inner, Decimal) and inner.is_finite():
             return _digits(inner)  # as text, since a JSON number would pass through a float
-        raise _conversion_error(value, "a decimal number")
+        raise conversion_error(value, "a decimal number")
 
     return Codec(pl.Decimal(38, scale), cell, plain, plain)
 
@@ -315,35 +327,6 @@ def _digits(value: Decimal) -> str:
     """Return a decimal without exponent and without trailing zeros after the point."""
     text = format(value, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def binary(format_: str) -> Codec:
-    """Return the codec of bytes, which JSON holds as UTF-8 text, Base64 or hexadecimal digits."""
-    encode = _BYTES_ENCODERS.get(format_, bytes.decode)
-
-    def cell(value: Any) -> bytes | None:
-        inner = unwrapped(value)
-        if inner is None or isinstance(inner, bytes):
-            return inner
-        raise _conversion_error(value, "bytes")
-
-    def plain(value: Any) -> str | None:
-        inner = cell(value)
-        try:
-            return None if inner is None else encode(inner)
-        except UnicodeDecodeError:
-            raise ConversionError(
-                "bytes that are UTF-8 text expected; set val_json_bytes to base64 for others"
-            ) from None
-
-    return Codec(pl.Binary(), cell, plain, plain)
-
-
-_BYTES_ENCODERS: Mapping[str, Callable[[bytes], str]] = {
-    "base64": lambda value: base64.b64encode(value).decode(),
-    "base64url": lambda value: base64.urlsafe_b64encode(value).decode(),
-    "hex": bytes.hex,
-}
 
 
 def json_column(plain: Convert) -> Codec:

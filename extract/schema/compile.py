@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Annotated, Any, Literal, TypeAlias, get_origin
 
@@ -20,15 +20,25 @@ from extract.schema.keywords import member
 from extract.schema.lenient import Mender
 from extract.schema.losses import Loss
 from extract.schema.marks import MarkedJsonSchema, member_names, without_marks
-from extract.schema.normalise import LATEST, LATEST_FORMATS, Dialect, Document, allow_null, dialect_of, normalise
+from extract.schema.normalise import LATEST, LATEST_FORMATS, Dialect, Document, dialect_of, normalise
+from extract.schema.nullable import allow_null
 from extract.schema.provider_subset import to_wire
+from extract.schema.quick import QuickCheck
 from extract.schema.relaxation import ladder
 from extract.schema.simplify import simplify
-from extract.schema.validate import python_places, python_reader, schema_places, schema_reader, schema_validator
+from extract.schema.validate import (
+    pointer_validator,
+    python_places,
+    python_reader,
+    schema_places,
+    schema_reader,
+    schema_validator,
+)
 
 __all__ = ["OutputSchema", "compile_schema"]
 
 Row: TypeAlias = tuple[Any, ...]
+Extra: TypeAlias = Literal["drop", "keep"]
 
 _DEFAULT_NAME = "Answer"
 _PYDANTIC_ERRORS = (PydanticInvalidForJsonSchema, PydanticUserError, ImportError, NameError, TypeError)
@@ -47,7 +57,8 @@ class OutputSchema:
     `full` is the whole JSON Schema, `wire` the part of it that the service reads, `losses` the difference. `dtypes` are
     the columns in order; `keys` maps them to the answer's members (computed columns have none), `names` maps wire keys
     of deeper members to field names that differ from them. `wrapped` is True where the root is not an object: the
-    answer is then sent as `{"value": ...}`, and methods take and return values without that wrapper.
+    answer is then sent as `{"value": ...}`, and methods take and return values without that wrapper. `extra` says what
+    becomes of members that a JSON Schema allows without naming them: "drop", or "keep" in columns `_extra`.
 
     >>> schema = compile_schema({"type": "object", "properties": {"total": {"type": "number"}}, "required": ["total"]})
     >>> schema.dtypes
@@ -64,6 +75,7 @@ class OutputSchema:
     keys: dict[str, str]
     names: dict[str, str]
     wrapped: bool
+    extra: Extra
     _read: Callable[[str], Any] = field(repr=False)
     _mender: Mender = field(repr=False)
     _layout: Layout = field(repr=False)
@@ -121,13 +133,19 @@ class OutputSchema:
         except ConversionError as error:
             raise self._invalid_answer(error) from None
 
+    def has_unnamed(self, value: Any) -> bool:
+        """Return whether a validated value has members that the schema does not name and that no column holds."""
+        unnamed = self._layout.unnamed
+        return unnamed is not None and unnamed.found_in(value)
+
     def frame(self, rows: Sequence[Row | None]) -> pl.DataFrame:
         """Return a typed frame of what `row` returned; None becomes a row of nulls."""
         empty = (None,) * len(self.dtypes)
         filled = [empty if row is None else row for row in rows]
         columns = zip(*filled, strict=True) if filled else [()] * len(empty)
         typed = zip(self.dtypes.items(), columns, strict=True)
-        return pl.DataFrame([pl.Series(name, cells, dtype=dtype, strict=True) for (name, dtype), cells in typed])
+        # By name: of series Polars takes "" for no name, and makes one up.
+        return pl.DataFrame({name: pl.Series(name, cells, dtype=dtype, strict=True) for (name, dtype), cells in typed})
 
     def models(self, frame: pl.DataFrame) -> list[Any]:
         """Return the validated values of a frame's rows, None for a row whose columns are all null.
@@ -135,10 +153,11 @@ class OutputSchema:
         Raises InvalidAnswer for a row that does not fit the schema any more.
         """
         rows = frame.select(list(self.dtypes)).iter_rows(named=True)
-        return [
-            None if all(cell is None for cell in row.values()) else self._read(json_text(self._layout.restore(row)))
-            for row in rows
-        ]
+        return [None if all(cell is None for cell in row.values()) else self.restored(row) for row in rows]
+
+    def restored(self, row: Mapping[str, Any]) -> Any:
+        """Return the validated value of one row of a frame, by column. Raises InvalidAnswer as `models` does."""
+        return self._read(json_text(self._layout.restore(row)))
 
     def to_json(self, value: Any) -> str:
         """Return a validated value as the JSON text that `validate` accepts, keys as on the wire."""
@@ -154,13 +173,17 @@ class OutputSchema:
         return InvalidAnswer((Issue(root + error.path, error.message),))
 
 
-def compile_schema(source: Any, *, name: str | None = None, assert_formats: bool = True) -> OutputSchema:
+def compile_schema(
+    source: Any, *, name: str | None = None, assert_formats: bool = True, extra: Extra = "drop"
+) -> OutputSchema:
     """Return the `OutputSchema` of a model class, any type that pydantic understands, labels, or a JSON Schema.
 
     A list or tuple of strings is a set of labels, each alone or with a description: `["bug", ("billing", "money")]`; a
     dict (or a bool) is a JSON Schema of draft 4 to 2020-12. With `assert_formats=False` the formats of a JSON Schema
-    are annotations, neither checked nor typed. An `OutputSchema` is returned unchanged. Raises SchemaError, with the
-    JSON path where there is one, for a source that cannot be compiled; nothing is ever fetched.
+    are annotations, neither checked nor typed. Members that a JSON Schema allows without naming them, as it does where
+    it has no `additionalProperties`, are dropped from the columns, which is a Loss; `extra="keep"` keeps them, as JSON,
+    in columns `_extra`. An `OutputSchema` is returned unchanged. Raises SchemaError, with the JSON path where there is
+    one, for a source that cannot be compiled; nothing is ever fetched.
 
     >>> schema = compile_schema(["bug", ("billing", "money or invoices")])
     >>> schema.wire["properties"]["value"]["enum"]
@@ -168,13 +191,34 @@ def compile_schema(source: Any, *, name: str | None = None, assert_formats: bool
     >>> schema.validate('{"value": "bug"}')
     'bug'
     """
+    if extra not in ("drop", "keep"):
+        raise SchemaError(f"extra is 'drop' or 'keep', not {extra!r}")
     if isinstance(source, OutputSchema):
+        if extra == "keep" != source.extra:
+            raise SchemaError("extra='keep' comes too late for a compiled schema: say it to compile_schema")
         return source
     if isinstance(source, dict | bool):
-        return _compile_json(source, name, assert_formats=assert_formats)
+        _check_json(source)
+        return _compile_json(source, name, assert_formats=assert_formats, extra=extra)
+    if extra == "keep":
+        raise SchemaError(
+            "extra='keep' is about JSON Schemas; a class says it itself: model_config = ConfigDict(extra='allow')"
+        )
     if isinstance(source, list | tuple):
         return _compile_python(_labels(source), name or "Label")
     return _compile_python(source, name or _name_of(source))
+
+
+def _check_json(value: Any) -> None:
+    """Raise SchemaError for what cannot be written as JSON: nothing could be asked with it."""
+    try:
+        json_text(value).encode()
+    except RecursionError:
+        return  # compiling says where
+    except UnicodeEncodeError:
+        raise SchemaError("the schema holds half a character (a lone surrogate) in a name, a label or a text") from None
+    except (TypeError, ValueError) as error:
+        raise SchemaError(f"the schema holds what JSON does not have: {error}") from None
 
 
 def _labels(source: Sequence[Any]) -> Any:
@@ -182,6 +226,7 @@ def _labels(source: Sequence[Any]) -> Any:
     pairs = [item if isinstance(item, list | tuple) else (item, None) for item in source]
     if not pairs or not all(_is_label(*pair) for pair in pairs):
         raise SchemaError("a list of labels must hold at least one, and only strings or pairs (label, description)")
+    _check_json(pairs)
     labels = [label for label, _ in pairs]
     if len(set(labels)) < len(labels):
         twice = next(label for label in labels if labels.count(label) > 1)
@@ -214,15 +259,18 @@ def _compile_python(source: Any, name: str) -> OutputSchema:
     read = (lambda text: getattr(read_answer(text), VALUE)) if wrapped else read_answer
     wire, losses = to_wire(document, asserted_formats=None)
     built = layout(document, wrapped=wrapped, python=True)
+    full = without_marks(marked)
+    _check_json(full)
     return OutputSchema(
         name=name,
-        full=without_marks(marked),
+        full=full,
         wire=wire,
         losses=losses,
         dtypes=built.columns,
         keys=built.keys,
         names=member_names(marked),
         wrapped=wrapped,
+        extra="drop",
         _read=read,
         _mender=Mender(document, read, python_places(adapter), wrapper=VALUE, wrapped=wrapped),
         _layout=built,
@@ -250,7 +298,7 @@ def _refused_path(source: Any, path: str = "$") -> str:
     return path
 
 
-def _compile_json(schema: JsonObject | bool, name: str | None, *, assert_formats: bool) -> OutputSchema:
+def _compile_json(schema: JsonObject | bool, name: str | None, *, assert_formats: bool, extra: Extra) -> OutputSchema:
     dialect = dialect_of(schema)
     full = allow_null(copy.deepcopy(schema))
     document = simplify(normalise(full, dialect))
@@ -260,20 +308,24 @@ def _compile_json(schema: JsonObject | bool, name: str | None, *, assert_formats
     formats = frozenset(LATEST_FORMATS.checkers) if assert_formats else frozenset[str]()
     wire, losses = to_wire(document, asserted_formats=formats)
     fits = _branch_check(document, assert_formats=assert_formats)
-    built = layout(document, wrapped=wrapped, python=False, formats=formats, fits=fits)
+    keep = extra == "keep"
+    built = layout(document, wrapped=wrapped, python=False, formats=formats, fits=fits, keep_unnamed=keep)
+    dropped = () if built.unnamed is None else built.unnamed.paths
     validator = schema_validator(full, dialect, assert_formats=assert_formats)
     inside = VALUE if wrapped else None
-    read = schema_reader(validator, inside=inside)
+    accepts = QuickCheck(full, dialect, assert_formats=assert_formats)
+    read = schema_reader(validator, accepts, inside=inside)
     title = schema.get("title") if isinstance(schema, dict) else None
     return OutputSchema(
         name=name or (title if isinstance(title, str) and title else _DEFAULT_NAME),
         full=_wrapped(full, dialect) if wrapped else full,
         wire=wire,
-        losses=losses,
+        losses=(*losses, *(Loss(path, "additionalProperties", None) for path in dropped)),
         dtypes=built.columns,
         keys=built.keys,
         names={},
         wrapped=wrapped,
+        extra=extra,
         _read=read,
         _mender=Mender(document, read, schema_places(validator, inside=inside), wrapper=VALUE, wrapped=wrapped),
         _layout=built,
@@ -295,11 +347,35 @@ def _wrapped(schema: JsonObject | bool, dialect: Dialect) -> JsonObject:
 
 
 def _branch_check(document: Document, *, assert_formats: bool) -> Fits:
-    """Return a function from a node to the check whether a JSON value fits it, to choose among alternatives."""
-    definitions = without_marks(document.definitions)
+    """Return a function from a node to the check whether a JSON value fits it, to choose among alternatives.
+
+    A check is made at its first value, and once for a node: an alternative may stand in hundreds of places.
+    """
+    checks: dict[int, Callable[[Any], bool]] = {}
+
+    def made(node: JsonObject) -> Callable[[Any], bool]:
+        if id(node) not in checks:
+            schema = without_marks({**node, "$defs": _reached(document, node)})
+            accepts = QuickCheck(schema, LATEST, assert_formats=assert_formats)
+            judge = pointer_validator(schema, assert_formats=assert_formats).is_valid
+            checks[id(node)] = lambda value: accepts(value) or judge(value)
+        return checks[id(node)]
 
     def check(node: JsonObject) -> Callable[[Any], bool]:
-        schema = {**without_marks(node), "$defs": definitions}
-        return schema_validator(schema, LATEST, assert_formats=assert_formats).is_valid
+        def fits(value: Any) -> bool:
+            return made(node)(value)
+
+        return fits
 
     return check
+
+
+def _reached(document: Document, node: JsonObject) -> dict[str, JsonObject]:
+    """Return the definitions that a node refers to, directly or through others."""
+    reached: dict[str, JsonObject] = {}
+    pending = list(document.references(node))
+    while pending:
+        if (name := pending.pop()) not in reached:
+            reached[name] = document.definitions[name]
+            pending += document.references(reached[name])
+    return reached

@@ -11,6 +11,7 @@ import polars as pl
 
 from extract.schema.codecs import Codec, ConversionError, Convert, finite_json, json_column, plain_json, unwrapped
 from extract.schema.keywords import element, member
+from extract.schema.unnamed import Unnamed, in_any, in_items, in_members, in_parts, in_record
 
 __all__ = [
     "EXTRA",
@@ -42,7 +43,7 @@ def sequence(item: Codec) -> Codec:
     def restore(cell: Any) -> list[Any] | None:
         return None if cell is None else [item.restore(inner) for inner in cell]
 
-    return Codec(pl.List(item.dtype), cell, plain, restore)
+    return Codec(pl.List(item.dtype), cell, plain, restore, unnamed=in_items(item.unnamed))
 
 
 def _ordered(value: Any, plain: Convert) -> list[Any]:
@@ -96,6 +97,7 @@ class Record:
 
     With `extra`, members beyond the declared ones are kept, as JSON, in the column `_extra`. `as_is` is True where
     validated values are JSON already. `computed` are columns that instances compute, which are not in the JSON.
+    `drops_at` is the JSON path of objects whose further members are allowed, and left out; None where there are none.
     """
 
     fields: tuple[Field, ...]
@@ -104,6 +106,15 @@ class Record:
     extra: bool = False
     as_is: bool = False
     computed: tuple[Field, ...] = ()
+    drops_at: str | None = None
+
+    @property
+    def unnamed(self) -> Unnamed | None:
+        """The members of a JSON value that the columns leave out."""
+        if self.access == "index":
+            return in_parts([field.codec.unnamed for field in self.fields])
+        members = [(field.key, field.codec.unnamed) for field in self.fields]
+        return in_record([key for key, _ in members], members, self.drops_at)
 
     @property
     def columns(self) -> dict[str, pl.DataType]:
@@ -244,7 +255,8 @@ def record_codec(record: Record) -> Codec:
     def cell(value: Any) -> dict[str, Any] | None:
         return None if value is None else dict(zip(names, cells(value), strict=True))
 
-    return Codec(pl.Struct(record.columns), cell, plain, lambda cell: None if cell is None else restore(cell))
+    dtype = pl.Struct(record.columns)
+    return Codec(dtype, cell, plain, lambda cell: None if cell is None else restore(cell), unnamed=record.unnamed)
 
 
 def tuple_record(fields: tuple[Field, ...]) -> Codec:
@@ -254,7 +266,7 @@ def tuple_record(fields: tuple[Field, ...]) -> Codec:
     def restore(cell: Any) -> list[Any] | None:
         return None if cell is None else [field.codec.restore(cell[field.name]) for field in fields]
 
-    return Codec(codec.dtype, codec.cell, codec.plain, restore)
+    return replace(codec, restore=restore)
 
 
 def mapping(value_codec: Codec) -> Codec:
@@ -282,7 +294,7 @@ def mapping(value_codec: Codec) -> Codec:
         return None if cell is None else {pair["key"]: value_codec.restore(pair["value"]) for pair in cell}
 
     dtype = pl.List(pl.Struct({"key": pl.String(), "value": value_codec.dtype}))
-    return Codec(dtype, cell, plain, restore)
+    return Codec(dtype, cell, plain, restore, unnamed=in_members(value_codec.unnamed))
 
 
 @dataclass(frozen=True, slots=True)
@@ -319,13 +331,13 @@ def union_codec(branches: Sequence[Branch], columns: Mapping[str, Codec | None],
             return None
         if tag is not None:
             return next(back for branch, back in zip(branches, restores, strict=True) if branch.name == cell[tag])(cell)
-        # Without a tag the cell does not say which alternative it is: the first whose constraints hold is restored.
-        options = [back(cell) for back in restores]
-        return next(
-            (option for option, branch in zip(options, branches, strict=True) if branch.fits(option)), options[0]
-        )
+        # Without a tag the cell does not say which alternative it is. Of those whose constraints hold it is the first
+        # that has a member for every cell, as the value was put into the alternative that declares most of it.
+        filled = {name for name, part in cell.items() if part is not None}
+        order = sorted(range(len(records)), key=lambda i: len(filled - records[i].columns.keys()))
+        return next((value for i in order if branches[i].fits(value := restores[i](cell))), restores[order[0]](cell))
 
-    return Codec(pl.Struct(dtypes), cell, plain, restore)
+    return Codec(pl.Struct(dtypes), cell, plain, restore, unnamed=in_any([one.unnamed for one in records], choose))
 
 
 def _merged(record: Record, columns: Mapping[str, Codec | None]) -> Record:

@@ -13,6 +13,7 @@ from pydantic.errors import PydanticInvalidForJsonSchema, PydanticUserError
 from extract.errors import SchemaError
 from extract.json_types import JsonObject
 from extract.schema import codecs
+from extract.schema.binary_codec import binary
 from extract.schema.codecs import Codec, Convert, plain_json
 from extract.schema.container_codecs import (
     EXTRA,
@@ -26,11 +27,13 @@ from extract.schema.container_codecs import (
     tuple_record,
     union_codec,
 )
+from extract.schema.disjoint import disjoint
 from extract.schema.keywords import MARK, types_of
 from extract.schema.marks import Mark, MarkedJsonSchema
 from extract.schema.normalise import LATEST, Document, child_path, normalise
-from extract.schema.simplify import disjoint, simplify
-from extract.schema.unions import common_codec, merged_fields, with_unique_names
+from extract.schema.simplify import simplify
+from extract.schema.unions import common_codec, free_name, merged_fields, with_unique_names
+from extract.schema.unnamed import Unnamed, is_closed
 
 __all__ = ["VALUE", "Layout", "layout"]
 
@@ -48,7 +51,8 @@ Fits = Callable[[JsonObject], Callable[[Any], bool]]
 class Layout:
     """The columns of an answer: `cells` makes a row, `plain` the answer's JSON, `restore` JSON from a row.
 
-    `keys` maps columns to the members of the answer; a computed column has none.
+    `keys` maps columns to the members of the answer; a computed column has none. `unnamed` are members of an answer
+    that no column holds, None where there can be none.
     """
 
     columns: dict[str, pl.DataType]
@@ -56,19 +60,28 @@ class Layout:
     cells: Callable[[Any], list[Any]]
     plain: Convert
     restore: Callable[[Mapping[str, Any]], Any]
+    unnamed: Unnamed | None = None
 
 
 def layout(
-    document: Document, *, wrapped: bool, python: bool, formats: frozenset[str] = frozenset(), fits: Fits | None = None
+    document: Document,
+    *,
+    wrapped: bool,
+    python: bool,
+    formats: frozenset[str] = frozenset(),
+    fits: Fits | None = None,
+    keep_unnamed: bool = False,
 ) -> Layout:
     """Return the columns of a document in normal form whose root is an object with declared members.
 
     With `wrapped`, values come without the wrapper object. With `python`, values are Python objects described by marks;
     otherwise they are JSON, and a string whose format is in `formats` is typed by it. `fits` makes the check that
-    chooses among alternatives of JSON values. Raises SchemaError, with the JSON path, where column names clash.
+    chooses among alternatives of JSON values. With `keep_unnamed` members that a JSON Schema allows without a word are
+    kept as those are that it allows by `additionalProperties`. Raises SchemaError, with the JSON path, where column
+    names clash.
     """
     try:
-        return _Builder(document, python, formats, fits).layout(wrapped)
+        return _Builder(document, python, formats, fits, keep_unnamed=keep_unnamed).layout(wrapped)
     except RecursionError:
         raise SchemaError("nested too deeply to be laid out as columns") from None
 
@@ -81,7 +94,10 @@ class _Builder:
         formats: frozenset[str],
         fits: Fits | None,
         computing: tuple[type | None, ...] = (),
+        *,
+        keep_unnamed: bool = False,
     ) -> None:
+        self._keep_unnamed = keep_unnamed
         self._computing = computing
         self._document = document
         self._python = python
@@ -103,10 +119,11 @@ class _Builder:
                 lambda answer: [value.cell(answer)],
                 lambda answer: {VALUE: value.plain(answer)},
                 lambda row: {VALUE: value.restore(row[VALUE])},
+                value.unnamed,
             )
         else:
             keys = {field.name: field.key for field in record.fields}
-            built = Layout(record.columns, keys, record.cells(), record.plain(), record.restore)
+            built = Layout(record.columns, keys, record.cells(), record.plain(), record.restore, record.unnamed)
         self._build_unwritten()
         return built
 
@@ -229,9 +246,9 @@ class _Builder:
         mark = node.get(MARK)
         mark = mark if isinstance(mark, Mark) else Mark("mapping")
         names = dict(mark.names)
-        properties = node.get("properties", {})
+        properties = node.get("properties", {}) | self._unlisted(node)
         # A null cell of an optional member: in Python its value is None, in JSON it may be null or absent.
-        sure = properties if self._python else node.get("required", ())
+        sure = properties if self._python else frozenset(node.get("required", ()))
         fields = tuple(
             Field(
                 key,
@@ -243,13 +260,21 @@ class _Builder:
         )
         computed = self._computed(mark)
         rest = node.get("additionalProperties")
-        extra = rest is not None and rest.get("not") != {}
+        silent = not self._python and rest is None and not is_closed(node)
+        extra = (silent and self._keep_unnamed) or (rest is not None and rest.get("not") != {})
         if extra and any(field.name == EXTRA for field in (*fields, *computed)):
             raise SchemaError(
                 f"a field named {EXTRA!r} clashes with the column for further members; rename it", path=path
             )
         access: Access = "attribute" if mark.kind == "object" else "item"
-        return Record(fields, access, mark.cls, extra=extra, as_is=not self._python, computed=computed)
+        drops_at = path if silent and not extra else None
+        return Record(fields, access, mark.cls, extra, as_is=not self._python, computed=computed, drops_at=drops_at)
+
+    def _unlisted(self, node: JsonObject) -> JsonObject:
+        """Return the members that a JSON Schema requires and says nothing else of: they may be anything."""
+        if self._python or "additionalProperties" in node:
+            return {}
+        return {name: {} for name in node.get("required", ()) if name not in node.get("properties", {})}
 
     def _computed(self, mark: Mark) -> tuple[Field, ...]:
         """Return the computed fields of a class; none inside a computed field of the same class, which never ends."""
@@ -294,15 +319,7 @@ class _Builder:
         columns = merged_fields([branch.record for branch in branches])
         # JSON values are told apart again by their constraints; Python classes need a tag column, unless a member of
         # fixed values does the same.
-        tag = None
-        if self._python and not self._tells_apart(node, options):
-            tag = _TAG
-            if tag in columns:
-                raise SchemaError(
-                    f"a field named {tag!r} clashes with the column that tells the union's classes apart; "
-                    "add a discriminator",
-                    path=path,
-                )
+        tag = free_name(_TAG, columns) if self._python and not self._tells_apart(node, options) else None
         return union_codec(with_unique_names(branches), columns, tag)
 
     def _tells_apart(self, node: JsonObject, options: list[JsonObject]) -> bool:
@@ -347,11 +364,7 @@ def _decimal(_builder: _Builder, _node: JsonObject, mark: Mark, _path: str) -> C
 
 
 def _bytes(_builder: _Builder, node: JsonObject, _mark: Mark, _path: str) -> Codec:
-    return codecs.binary(node.get("format", "binary"))
-
-
-def _embedded(_builder: _Builder, _node: JsonObject, _mark: Mark, _path: str) -> Codec:
-    return codecs.embedded_json(plain_json)
+    return binary(node.get("format", "binary"))
 
 
 def _named_tuple(builder: _Builder, node: JsonObject, mark: Mark, path: str) -> Codec:
@@ -369,7 +382,7 @@ _MARKED: dict[str, Callable[[_Builder, JsonObject, Mark, str], Codec]] = {
     "date": _always(codecs.DATE),
     "decimal": _decimal,
     "duration": _always(codecs.DURATION),
-    "json": _embedded,
+    "json": _always(codecs.embedded_json(plain_json)),
     "local_datetime": _always(codecs.LOCAL_DATETIME),
     "local_time": _always(codecs.LOCAL_TIME),
     "named_tuple": _named_tuple,

@@ -12,7 +12,7 @@ from typing import Any
 
 from extract.json_types import JsonObject
 
-__all__ = ["LOST", "MARK", "element", "map_subschemas", "member", "subschemas", "types_of"]
+__all__ = ["LOST", "MARK", "element", "map_subschemas", "member", "nodes", "subschemas", "types_of"]
 
 #: Key of a node's `Mark`: what a JSON Schema cannot say about the Python value.
 MARK = "x-extract"
@@ -53,9 +53,27 @@ def map_subschemas(node: JsonObject, change: Callable[[Any, str, str | int | Non
 
 def subschemas(node: JsonObject) -> Iterator[Any]:
     """Yield the direct subschemas of `node`, definitions included."""
-    children: list[Any] = []
-    map_subschemas(node, lambda item, _keyword, _name: children.append(item))
-    return iter(children)
+    for keyword, value in node.items():
+        if keyword in _NAMED_SCHEMAS and isinstance(value, dict):
+            yield from (item for item in value.values() if isinstance(item, dict | bool))
+        elif keyword in _MANY_SCHEMAS and isinstance(value, list):
+            yield from value
+        elif keyword in _ONE_SCHEMA and isinstance(value, dict | bool):
+            yield value
+
+
+def nodes(schema: Any) -> Iterator[JsonObject]:
+    """Yield every node of a schema that is an object, the root first; only as far as it is asked."""
+    pending: list[Iterator[Any]] = [iter((schema,))]
+    while pending:
+        try:
+            node = next(pending[-1])
+        except StopIteration:
+            pending.pop()
+            continue
+        if isinstance(node, dict):
+            yield node
+            pending.append(subschemas(node))
 
 
 def types_of(node: JsonObject) -> tuple[str, ...]:

@@ -10,9 +10,9 @@ from pydantic.errors import PydanticInvalidForJsonSchema
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue, JsonSchemaWarningKind
 from pydantic_core import core_schema
 
-from extract.errors import SchemaError
 from extract.json_types import JsonObject
 from extract.schema.keywords import LOST, MARK
+from extract.schema.wire_keys import wire_key, with_own_keys
 
 __all__ = ["Mark", "MarkedJsonSchema", "without_marks"]
 
@@ -125,17 +125,20 @@ class MarkedJsonSchema(GenerateJsonSchema):
         return generated if schema.get("root_model") else _with_computed(_with_class(generated, schema["cls"]))
 
     def model_fields_schema(self, schema: core_schema.ModelFieldsSchema) -> JsonSchemaValue:
-        return _with_names(super().model_fields_schema(schema), "object", schema["fields"].items())
+        fields: Any = dict(with_own_keys(schema["fields"].items()))
+        return _with_names(super().model_fields_schema({**schema, "fields": fields}), "object", fields.items())
 
     def dataclass_schema(self, schema: core_schema.DataclassSchema) -> JsonSchemaValue:
         return _with_class(super().dataclass_schema(schema), schema["cls"])
 
     def dataclass_args_schema(self, schema: core_schema.DataclassArgsSchema) -> JsonSchemaValue:
-        fields = ((field["name"], field) for field in schema["fields"])
-        return _with_names(super().dataclass_args_schema(schema), "object", fields)
+        fields: Any = with_own_keys((field["name"], field) for field in schema["fields"])
+        changed: Any = {**schema, "fields": [field for _, field in fields]}
+        return _with_names(super().dataclass_args_schema(changed), "object", fields)
 
     def typed_dict_schema(self, schema: core_schema.TypedDictSchema) -> JsonSchemaValue:
-        generated = _with_names(super().typed_dict_schema(schema), "mapping", schema["fields"].items())
+        fields: Any = dict(with_own_keys(schema["fields"].items()))
+        generated = _with_names(super().typed_dict_schema({**schema, "fields": fields}), "mapping", fields.items())
         return _with_class(generated, schema.get("cls"))
 
     def named_tuple_schema(self, schema: Any) -> JsonSchemaValue:
@@ -172,17 +175,6 @@ def _with_computed(generated: JsonObject) -> JsonObject:
 
 def _with_names(generated: JsonObject, kind: Kind, fields: Iterable[tuple[str, Any]]) -> JsonObject:
     present = generated.get("properties", {})
-    pairs = ((_wire_key(name, field.get("validation_alias", name)), name) for name, field in fields)
+    pairs = ((wire_key(name, field.get("validation_alias", name)), name) for name, field in fields)
     names = tuple((key if key in present else name, name) for key, name in pairs)
     return generated | {MARK: Mark(kind, names=tuple(pair for pair in names if pair[0] in present))}
-
-
-def _wire_key(name: str, alias: str | list[Any]) -> str:
-    """Return the wire key of a field. Raises SchemaError for an alias that only reaches into nested objects."""
-    if isinstance(alias, str):
-        return alias
-    paths = alias if alias and isinstance(alias[0], list) else [alias]
-    for path in paths:
-        if len(path) == 1 and isinstance(path[0], str):
-            return path[0]
-    raise SchemaError(f"field {name!r} has only an AliasPath, which cannot be asked for; give it a plain alias")

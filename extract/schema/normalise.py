@@ -26,7 +26,8 @@ from referencing.jsonschema import DRAFT4, DRAFT6, DRAFT7, DRAFT201909, DRAFT202
 
 from extract.errors import SchemaError
 from extract.json_types import JsonObject
-from extract.schema.keywords import LOST, MARK, element, map_subschemas, member, subschemas
+from extract.schema.circles import on_circles
+from extract.schema.keywords import LOST, MARK, element, map_subschemas, member, nodes, subschemas
 from extract.schema.regex import fault_of
 
 __all__ = [
@@ -36,10 +37,11 @@ __all__ = [
     "META_SCHEMAS",
     "Dialect",
     "Document",
-    "allow_null",
     "child_path",
+    "declared_dialect",
     "dialect_of",
     "normalise",
+    "resolver_of",
 ]
 
 
@@ -118,18 +120,7 @@ class Document:
 
     def recursive(self) -> frozenset[str]:
         """Return the definitions that reach themselves."""
-        direct = {name: set(self.references(node)) for name, node in self.definitions.items()}
-        recursive_names = set()
-        for name, direct_targets in direct.items():
-            reached: set[str] = set()
-            pending = list(direct_targets)
-            while pending:
-                if (target := pending.pop()) not in reached:
-                    reached.add(target)
-                    pending += direct[target]
-            if name in reached:
-                recursive_names.add(name)
-        return frozenset(recursive_names)
+        return on_circles({name: set(self.references(node)) for name, node in self.definitions.items()})
 
     def wrapped(self, key: str) -> Document:
         """Return the document of an object whose only member, `key`, is the root of this one."""
@@ -150,7 +141,7 @@ def dialect_of(schema: JsonObject | bool) -> Dialect:
     """
     declared = schema.get("$schema") if isinstance(schema, dict) else None
     if declared is not None:
-        dialect = _declared(declared)
+        dialect = declared_dialect(declared)
         if violation := _violation(schema, dialect):
             raise violation
         return dialect
@@ -162,7 +153,8 @@ def dialect_of(schema: JsonObject | bool) -> Dialect:
     raise errors[0]
 
 
-def _declared(uri: Any) -> Dialect:
+def declared_dialect(uri: Any) -> Dialect:
+    """Return the dialect that a `$schema` names. SchemaError for one that is unknown here."""
     name = str(uri).rstrip("#").strip()
     if name in _LATEST_ALIASES:
         return LATEST
@@ -193,22 +185,6 @@ def _instance_path(steps: Iterable[str | int]) -> str:
     return path
 
 
-def allow_null(schema: Any) -> Any:
-    """Return `schema` with OpenAPI's `nullable: true` spelled in JSON Schema, at every depth."""
-    if not isinstance(schema, dict):
-        return schema
-    node = map_subschemas(schema, lambda item, _keyword, _name: allow_null(item))
-    if node.pop("nullable", False) is not True:
-        return node
-    if "$ref" in node or "type" not in node:  # no list of types to add null to
-        return {"anyOf": [node, {"type": "null"}]}
-    types = [node["type"]] if isinstance(node["type"], str) else list(node["type"])
-    node["type"] = types if "null" in types else [*types, "null"]
-    if "enum" in node and None not in node["enum"]:
-        node["enum"] = [*node["enum"], None]
-    return node
-
-
 def normalise(schema: JsonObject | bool, dialect: Dialect, *, patterns_here: bool = True) -> Document:
     """Return `schema` as a flat 2020-12 document with the definitions that it reaches.
 
@@ -231,7 +207,7 @@ class _Scope:
     path: str
 
     def inside(self, node: JsonObject) -> _Scope:
-        dialect = _declared(node["$schema"]) if isinstance(node.get("$schema"), str) else self.dialect
+        dialect = declared_dialect(node["$schema"]) if isinstance(node.get("$schema"), str) else self.dialect
         resolver = self.resolver.in_subresource(dialect.specification.create_resource(node))
         return _Scope(resolver, dialect, self.path)
 
@@ -242,12 +218,12 @@ class _Scope:
 class _Normaliser:
     def __init__(self, schema: JsonObject | bool, dialect: Dialect, *, patterns_here: bool) -> None:
         self._patterns_here = patterns_here
-        resource = dialect.specification.create_resource(schema)
-        registry: Registry[Any] = META_SCHEMAS.with_resource("", resource)
         self._schema = schema
-        self._scope = _Scope(registry.resolver_with_root(resource), dialect, "$")
+        self._scope = _Scope(resolver_of(schema, dialect), dialect, "$")
         # By identity of the target: two references to one target share a definition, whatever form they have.
         self._names: dict[int, str] = {}
+        self._used_names: dict[str, int] = {}
+        self._known = set(map(id, nodes(schema)))
         self._definitions: dict[str, JsonObject] = {}
         self._pending: deque[tuple[str, JsonObject, _Scope]] = deque()
 
@@ -288,11 +264,24 @@ class _Normaliser:
                 f"$ref {reference!r} leads out of this schema or nowhere; nothing is fetched: put its target in $defs",
                 path=scope.path,
             ) from error
+        except (AttributeError, TypeError):  # on its way there is an `id` that is no text, or a step into true or false
+            raise _no_schema(reference, scope) from None
         if isinstance(resolved.contents, bool):
             return {} if resolved.contents else {"not": {}}
         if not isinstance(resolved.contents, dict):
-            raise SchemaError(f"$ref {reference!r} does not lead to a schema", path=scope.path)
+            raise _no_schema(reference, scope)
+        self._check_target(reference, resolved.contents, scope)
         return {"$ref": f"#/$defs/{self._name(reference, resolved, scope)}"}
+
+    def _check_target(self, reference: str, target: JsonObject, scope: _Scope) -> None:
+        """Raise SchemaError for a target where the meta-schema expects no schema, and which is none."""
+        if id(target) in self._known:
+            return
+        # An `id`, or what else is only an annotation, does no harm there.
+        asserted = {key: target[key] for key in target.keys() & (scope.dialect.keywords - {"title"} | {"$schema"})}
+        if _violation(asserted, scope.dialect):
+            raise _no_schema(reference, scope)
+        self._known.update(map(id, nodes(target)))
 
     def _name(self, reference: str, resolved: Any, scope: _Scope) -> str:
         name = self._names.get(id(resolved.contents))
@@ -305,8 +294,27 @@ class _Normaliser:
     def _free_name(self, reference: str, contents: JsonObject) -> str:
         last = re.split(r"[/#]", unquote(reference))[-1] or str(contents.get("title") or "Root")
         stem = re.sub(r"[^A-Za-z0-9_.-]+", "_", last) or "Definition"
-        used_names = set(self._names.values())
-        return next(name for name in _numbered(stem) if name not in used_names)
+        number = self._used_names.get(stem, 0)
+        while (name := stem if not number else f"{stem}_{number + 1}") in self._used_names:
+            number += 1
+        self._used_names[stem] = number + 1  # where the next search for this stem begins
+        self._used_names.setdefault(name, 0)
+        return name
+
+
+def resolver_of(schema: JsonObject | bool, dialect: Dialect) -> Any:
+    """Return the resolver of a root schema's references.
+
+    Its registry has looked at the whole schema: one that has not does so at every reference to an `$id` or `$anchor`.
+    """
+    resource = dialect.specification.create_resource(schema)
+    registry: Registry[Any] = META_SCHEMAS.with_resource("", resource)
+    resolver: Any = registry.resolver_with_root(resource)
+    try:
+        crawled = resolver._registry.crawl()
+    except (AttributeError, TypeError, ValueError):  # something is no schema: only a reference through it is a fault
+        return resolver
+    return resolver._evolve(base_uri=resolver._base_uri, registry=crawled)
 
 
 def child_path(path: str, keyword: str, name: str | int | None) -> str:
@@ -322,12 +330,8 @@ def child_path(path: str, keyword: str, name: str | int | None) -> str:
     return path
 
 
-def _numbered(stem: str) -> Iterator[str]:
-    yield stem
-    number = 2
-    while True:
-        yield f"{stem}_{number}"
-        number += 1
+def _no_schema(reference: str, scope: _Scope) -> SchemaError:
+    return SchemaError(f"$ref {reference!r} does not lead to a schema", path=scope.path)
 
 
 def _check_patterns(node: JsonObject, path: str) -> None:

@@ -114,6 +114,7 @@ class _DepthCutter:
         self._definitions: dict[str, JsonObject] = wire.get("$defs", {})
         self._circles: set[tuple[str, str]] = set()
         self._depths: dict[str, int] = {}
+        self._described: dict[int, JsonObject] = {}
 
     def wire(self) -> JsonObject:
         # Three passes: which references are recursive, how deep each definition stands at most, then the cut itself,
@@ -152,7 +153,13 @@ class _DepthCutter:
 
     def _shallow(self, node: JsonObject, depth: int) -> JsonObject:
         """Return what stays of a node at a depth. Its other subschemas, such as alternatives, may hold references."""
-        return _with_type_only(node) if _is_object(node) and depth >= MAX_OBJECT_DEPTH else node
+        return self._with_type_only(node) if _is_object(node) and depth >= MAX_OBJECT_DEPTH else node
+
+    def _with_type_only(self, node: JsonObject) -> JsonObject:
+        # By identity: the nodes of the wire form stay, and a definition may be cut at every reference to it.
+        if id(node) not in self._described:
+            self._described[id(node)] = _with_type_only(node)
+        return self._described[id(node)]
 
     def _is_cut(self, body: JsonObject, owner: str, name: str, depth: int) -> bool:
         return (owner, name) in self._circles or (_is_object(body) and depth >= MAX_OBJECT_DEPTH)
@@ -161,7 +168,7 @@ class _DepthCutter:
         name = _target(node)
         if name is not None:
             body = self._definitions[name]
-            return _with_type_only(body) if self._is_cut(body, owner, name, depth) else node
+            return self._with_type_only(body) if self._is_cut(body, owner, name, depth) else node
         below = min(depth + _is_object(node), MAX_OBJECT_DEPTH)
         return map_subschemas(
             self._shallow(node, depth),

@@ -13,15 +13,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations
+from itertools import islice
 from typing import Any
 
 from extract.errors import SchemaError
 from extract.json_types import JsonObject
-from extract.schema.keywords import LOST, MARK, map_subschemas, subschemas, types_of
+from extract.schema.disjoint import disjoint, member_node
+from extract.schema.keywords import LOST, MARK, map_subschemas, nodes, types_of
 from extract.schema.normalise import Document
 
-__all__ = ["disjoint", "simplify"]
+__all__ = ["simplify"]
 
 #: Accepts nothing.
 _NEVER: JsonObject = {"not": {}}
@@ -89,7 +90,7 @@ class _Simplifier:
         if target is None:  # inside its own definition: merging the siblings in would never end
             dropped = [(key, value) for key, value in rest.items() if key not in _ANNOTATIONS | {LOST, MARK}]
             return _with_losses(reference, dropped + rest.get(LOST, []))
-        if rest.keys() <= _ANNOTATIONS and _node_count(target) > _MAX_INLINED_NODES:
+        if rest.keys() <= _ANNOTATIONS and _is_large(target):
             return {**rest, "anyOf": [reference]}
         return self.merged(self._combined(rest), target)
 
@@ -184,11 +185,17 @@ class _Simplifier:
         merged.pop(LOST, None)
         return _with_losses(merged, sorted(lost, key=lambda pair: pair[0]))
 
+    def _merged_members(self, first: JsonObject, second: JsonObject) -> JsonObject:
+        one, two = first.get("properties", {}), second.get("properties", {})
+        if "additionalProperties" in first or "additionalProperties" in second:
+            names = dict.fromkeys([*one, *two])
+            return {name: self.merged(member_node(first, name), member_node(second, name)) for name in names}
+        return {**one, **two, **{name: self.merged(one[name], two[name]) for name in one.keys() & two.keys()}}
+
     def _merge_shapes(self, merged: JsonObject, first: JsonObject, second: JsonObject) -> None:
         """Merge the keywords that hold subschemas: members of an object, elements of an array."""
         if "properties" in merged or "additionalProperties" in merged:
-            names = [*first.get("properties", {}), *second.get("properties", {})]
-            both = {name: self.merged(_member(first, name), _member(second, name)) for name in dict.fromkeys(names)}
+            both = self._merged_members(first, second)
             if both or "properties" in merged:
                 merged["properties"] = _possible(both, merged.get("required", ()))
             rest = [node["additionalProperties"] for node in (first, second) if "additionalProperties" in node]
@@ -231,8 +238,8 @@ def _in_place(document: Document, node: JsonObject) -> Iterator[str]:
         yield from _in_place(document, branch)
 
 
-def _node_count(node: JsonObject) -> int:
-    return 1 + sum(map(_node_count, (inner for inner in subschemas(node) if isinstance(inner, dict))))
+def _is_large(node: JsonObject) -> bool:
+    return next(islice(nodes(node), _MAX_INLINED_NODES, None), None) is not None
 
 
 def _describes(branch: JsonObject, base: JsonObject) -> bool:
@@ -244,16 +251,9 @@ def _is_never(node: JsonObject) -> bool:
     return node.get("not") == {}
 
 
-def _member(node: JsonObject, name: str) -> JsonObject:
-    """Return the node that applies to the member `name`, declared or additional."""
-    declared = node.get("properties", {}).get(name)
-    member: JsonObject = node.get("additionalProperties", {}) if declared is None else declared
-    return member
-
-
 def _possible(members: JsonObject, required: Sequence[str]) -> JsonObject:
     """Return the members that can occur; an impossible one that is required stays, as then no object fits."""
-    return {name: node for name, node in members.items() if name in required or not _is_never(node)}
+    return {name: node for name, node in members.items() if not _is_never(node) or name in required}
 
 
 def _constraints(node: JsonObject) -> list[tuple[str, Any]]:
@@ -323,25 +323,6 @@ def _without_impossible(node: JsonObject) -> JsonObject:
     if isinstance(node.get("type"), list) and len(node["type"]) == 1:
         node["type"] = node["type"][0]
     return node
-
-
-def disjoint(branches: Sequence[JsonObject], resolve: Callable[[JsonObject], JsonObject | None]) -> bool:
-    """Whether it is certain that no value fits two of the branches; False where that is not easy to see."""
-    nodes = [resolve(branch) for branch in branches]
-    return all(a is not None and b is not None and _are_disjoint(a, b) for a, b in combinations(nodes, 2))
-
-
-def _are_disjoint(first: JsonObject, second: JsonObject) -> bool:
-    # 5 and 5.0 are one value in JSON: integer and number overlap.
-    types = [{"number" if name == "integer" else name for name in types_of(node)} for node in (first, second)]
-    if all(types) and not types[0] & types[1]:
-        return True
-    if types[0] != {"object"} or types[1] != {"object"}:
-        return "enum" in first and "enum" in second and not any(value in second["enum"] for value in first["enum"])
-    # Objects are apart if some required member has different fixed values in each, as a discriminator has.
-    needed = set(first.get("required", ())) & set(second.get("required", ()))
-    pairs = ((_member(first, name).get("enum"), _member(second, name).get("enum")) for name in needed)
-    return any(one and two and not any(value in two for value in one) for one, two in pairs)
 
 
 def _join_types(first: Any, second: Any) -> Any:

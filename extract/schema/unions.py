@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import polars as pl
 
@@ -10,7 +10,7 @@ from extract.schema import codecs
 from extract.schema.codecs import Codec, plain_json
 from extract.schema.container_codecs import EXTRA, Branch, Record
 
-__all__ = ["common_codec", "merged_fields", "with_unique_names"]
+__all__ = ["common_codec", "free_name", "merged_fields", "with_unique_names"]
 
 _SIMPLE = (codecs.TEXT, codecs.INTEGER, codecs.FLOAT, codecs.BOOLEAN, codecs.DATE, codecs.UTC_DATETIME,
            codecs.LOCAL_DATETIME, codecs.LOCAL_TIME, codecs.DURATION)  # fmt: skip
@@ -62,3 +62,10 @@ def with_unique_names(branches: Sequence[Branch]) -> list[Branch]:
         count = sum(name == branch.name for name in names)
         names.append(f"{branch.name}_{count + 1}" if count else branch.name)
     return [Branch(name, branch.record, branch.fits) for name, branch in zip(names, branches, strict=True)]
+
+
+def free_name(name: str, used: Collection[str]) -> str:
+    """Return a name that is not used: `type`, or `_type` where the classes have a field `type` themselves."""
+    while name in used:
+        name = f"_{name}"
+    return name

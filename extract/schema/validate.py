@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from jsonschema.exceptions import ValidationError as SchemaViolation
 from jsonschema.exceptions import best_match
@@ -18,14 +18,16 @@ from pydantic_core import ErrorDetails, from_json
 
 from extract.errors import InvalidAnswer, Issue
 from extract.json_types import JsonObject, json_text
-from extract.schema.keywords import element, member
-from extract.schema.normalise import LATEST_FORMATS, META_SCHEMAS, Dialect
+from extract.schema.keywords import element, map_subschemas, member
+from extract.schema.multiples import in_decimal
+from extract.schema.normalise import LATEST, LATEST_FORMATS, META_SCHEMAS, Dialect, declared_dialect, resolver_of
 from extract.schema.regex import linear
 
 __all__ = [
     "Place",
     "issue_of",
     "parse",
+    "pointer_validator",
     "python_places",
     "python_reader",
     "schema_places",
@@ -130,20 +132,50 @@ def _violated(violation: SchemaViolation) -> Iterator[Place]:
 
 def schema_validator(schema: JsonObject | bool, dialect: Dialect, *, assert_formats: bool) -> Validator:
     """Return a validator that only resolves references into `schema` and the meta-schemas."""
+    schema = _undeclared(schema, dialect)
+    return _validator(schema, dialect, assert_formats, _resolver=resolver_of(schema, dialect))
+
+
+def pointer_validator(schema: JsonObject, *, assert_formats: bool) -> Validator:
+    """Return a validator of a schema in normal form: of the latest draft, with nothing but pointers for references."""
+    return _validator(schema, LATEST, assert_formats)
+
+
+def _validator(schema: JsonObject | bool, dialect: Dialect, assert_formats: bool, **options: Any) -> Validator:
+    validator: Any = in_decimal(linear(dialect.validator))
     formats = LATEST_FORMATS if assert_formats else None
-    return linear(dialect.validator)(schema, registry=META_SCHEMAS, format_checker=formats)
+    return cast("Validator", validator(schema, registry=META_SCHEMAS, format_checker=formats, **options))
 
 
-def schema_reader(validator: Validator, *, inside: str | None = None) -> Callable[[str], Any]:
+def _undeclared(schema: Any, dialect: Dialect) -> Any:
+    """Return a schema without the `$schema` of its own dialect, at every depth.
+
+    The validator takes a subschema that names a dialect, such as the root behind `"$ref": "#"`, to one of its own
+    classes, which gives patterns to Python's `re`.
+    """
+    if not isinstance(schema, dict):
+        return schema
+    node = map_subschemas(schema, lambda item, _keyword, _name: _undeclared(item, dialect))
+    if isinstance(name := node.get("$schema"), str) and declared_dialect(name) is dialect:
+        del node["$schema"]
+    return node
+
+
+def schema_reader(
+    validator: Validator, accepts: Callable[[Any], bool], *, inside: str | None = None
+) -> Callable[[str], Any]:
     """Return the function from text to a JSON value that fits the validator's schema. It raises InvalidAnswer.
 
-    With `inside`, the answer is an object whose only member, of that name, holds the value.
+    What `accepts` says yes to is not given to the validator. With `inside`, the answer is an object whose only member,
+    of that name, holds the value.
     """
     root = "$" if inside is None else member("$", inside)
 
     def read(text: str) -> Any:
         answer = parse(text)
         value = answer if inside is None else _only_member(answer, inside)
+        if accepts(value):
+            return value
         try:
             violations = list(islice(validator.iter_errors(value), _MAX_ISSUES))
         except RecursionError:

@@ -296,6 +296,39 @@ def test_schema_shows_all_three_forms(extract: Extract) -> None:
     assert "Int64" in text
 
 
+OPEN_PIPELINE = """
+from extract import Extractor
+
+address = {"type": "object", "properties": {"town": {"type": "string"}}}
+contact = {"type": "object", "properties": {"name": {"type": "string"}, "address": address}}
+extractor = Extractor(contact, "{body}")
+"""
+
+
+def test_members_that_no_column_holds_are_shown_before_a_run_and_counted_after_it(
+    folder: Path, extract: Extract
+) -> None:
+    (folder / "open.py").write_text(OPEN_PIPELINE)
+    text = extract("schema", "open.py").stdout
+    assert "in no column: other members of $, $.address." in " ".join(text.split())
+    assert "additionalProperties" not in text.split("Allowed without a name")[0]
+    losses = json.loads(extract("schema", "open.py", "--json").stdout)["losses"]
+    assert losses == [{"path": path, "keyword": "additionalProperties", "value": None} for path in ("$", "$.address")]
+    answer = '{"name": "Ada", "address": {"town": "Ulm", "street": "Lange Str."}}'
+    with running_server(Emulator(answers=lambda _: answer)) as url:
+        done = extract("run", "open.py", "in.csv", "-o", "out.parquet", "--base-url", url)
+        assert "30 answers have members that the schema does not name" in " ".join(done.stderr.split())
+        kept = folder / "kept.py"
+        kept.write_text(OPEN_PIPELINE.replace('"{body}")', '"{body}", extra="keep")'))
+        done = extract("run", "kept.py", "in.csv", "-o", "kept.parquet", "--base-url", url)
+    assert "does not name" not in done.stderr
+    assert pl.read_parquet(folder / "kept.parquet")["address"][0] == {
+        "town": "Ulm",
+        "_extra": '{"street":"Lange Str."}',
+    }
+    assert "in no column" not in extract("schema", "kept.py").stdout
+
+
 def test_eval_scores_an_output_against_gold(folder: Path, extract: Extract) -> None:
     pl.DataFrame({"id": [1, 2], "label": ["spam", "ham"], "score": [1, 2]}).write_parquet(folder / "out.parquet")
     pl.DataFrame({"id": [1, 2], "label": ["spam", "spam"], "score": [1, 2]}).write_csv(folder / "gold.csv")

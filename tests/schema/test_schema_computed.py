@@ -12,7 +12,7 @@ import polars as pl
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, computed_field
 
-from extract.errors import InvalidAnswer, SchemaError
+from extract.errors import InvalidAnswer
 from extract.schema import OutputSchema, compile_schema
 
 
@@ -172,7 +172,7 @@ def test_further_members_stand_after_computed_fields() -> None:
     assert schema.models(schema.frame([schema.row(value)])) == [value]
 
 
-def test_a_computed_field_may_not_take_the_name_of_the_unions_tag() -> None:
+def test_a_computed_field_named_type_leaves_the_unions_tag_another_name() -> None:
     class First(BaseModel):
         a: int
 
@@ -187,8 +187,12 @@ def test_a_computed_field_may_not_take_the_name_of_the_unions_tag() -> None:
     class Either(BaseModel):
         one: First | Second
 
-    with pytest.raises(SchemaError, match="'type' clashes"):
-        compile_schema(Either)
+    schema = compile_schema(Either)
+    values = [Either(one=First(a=1)), Either(one=Second(b=2))]
+    frame = schema.frame([schema.row(value) for value in values])
+    assert frame["one"].struct.field("_type").to_list() == ["First", "Second"]
+    assert frame["one"].struct.field("type").to_list() == ["first", None]
+    assert schema.models(frame) == values
 
 
 @pytest.mark.parametrize("extra", ["forbid", "allow"])

@@ -84,7 +84,8 @@ def test_no_keyword_is_forgotten_in_this_comparison() -> None:
 
 
 def test_a_copied_keyword_needs_one_row_on_our_side(monkeypatch: pytest.MonkeyPatch) -> None:
-    source = {"type": "object", "properties": {"code": {"type": "string", "pattern": "^[A-Z]+$"}}}
+    code = {"type": "string", "pattern": "^[A-Z]+$"}
+    source = {"type": "object", "properties": {"code": code}, "additionalProperties": False}
     assert [loss.keyword for loss in compile_schema(source).losses] == ["pattern"]
     table = {**PROVIDER_KEYWORDS, "pattern": ProviderKeyword(copied=True)}
     monkeypatch.setattr(provider_subset, "PROVIDER_KEYWORDS", table)

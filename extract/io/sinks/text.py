@@ -89,7 +89,7 @@ class TextSink(FileSink):
 
 def _flat(frame: pl.DataFrame) -> pl.DataFrame:
     """Return a frame that csv can hold."""
-    return pl.DataFrame([_flat_column(column) for column in frame.get_columns()])
+    return pl.DataFrame({column.name: _flat_column(column) for column in frame.get_columns()})
 
 
 def _flat_column(column: pl.Series) -> pl.Series:
