@@ -7,20 +7,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib import import_module
 from itertools import islice
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
-from jsonschema.exceptions import ValidationError as SchemaViolation
-from jsonschema.exceptions import best_match
-from jsonschema.protocols import Validator
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
 from extract.errors import InvalidAnswer, Issue
 from extract.json_types import JsonObject, json_text
 from extract.schema.keywords import element, member
-from extract.schema.normalise import LATEST_FORMATS, META_SCHEMAS, Dialect
+from extract.schema.normalise import META_SCHEMAS, Dialect, latest_formats
 from extract.schema.regex import linear
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError as SchemaViolation
+    from jsonschema.protocols import Validator
 
 __all__ = [
     "Place",
@@ -130,7 +132,7 @@ def _violated(violation: SchemaViolation) -> Iterator[Place]:
 
 def schema_validator(schema: JsonObject | bool, dialect: Dialect, *, assert_formats: bool) -> Validator:
     """Return a validator that only resolves references into `schema` and the meta-schemas."""
-    formats = LATEST_FORMATS if assert_formats else None
+    formats = latest_formats() if assert_formats else None
     return linear(dialect.validator)(schema, registry=META_SCHEMAS, format_checker=formats)
 
 
@@ -204,7 +206,7 @@ def _path(place: Iterable[str | int], root: str = "$") -> str:
 
 def issue_of(violation: SchemaViolation, root: str = "$") -> Issue:
     """Return a violation as an issue, at the deepest place that explains it."""
-    cause = best_match([violation]) or violation
+    cause = import_module("jsonschema.exceptions").best_match([violation]) or violation
     path = _path(cause.absolute_path, root)
     write = _MESSAGES.get(str(cause.validator))
     return Issue(path, _shortened(write(cause.validator_value) if write else cause.message))
