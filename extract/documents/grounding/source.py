@@ -25,7 +25,7 @@ class SourceText:
 
     def __init__(self, text: str, *, page_starts: Sequence[int] = ()) -> None:
         self.text = text
-        self.page_starts = tuple(page_starts)
+        self.page_starts: tuple[int, ...] = tuple(page_starts)
         # Findings and seed places: answers repeat values, and the windows and samples of a record share their source.
         self.known: dict[Any, Any] = {}
         self._names: dict[str, list[int]] = {}
