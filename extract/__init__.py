@@ -87,6 +87,7 @@ if TYPE_CHECKING:
     from extract.interactions.tools.builtin import GoogleMaps as GoogleMaps
     from extract.interactions.tools.builtin import GoogleSearch as GoogleSearch
     from extract.interactions.tools.builtin import McpServer as McpServer
+    from extract.interactions.tools.builtin import ToolSearch as ToolSearch
     from extract.interactions.tools.builtin import UrlContext as UrlContext
     from extract.interactions.tools.builtin import evidence_of as evidence_of
     from extract.interactions.tools.functions import Function as Function
@@ -146,7 +147,7 @@ _NAMES_OF = {
     "interactions.remote_file": "RemoteFile",
     "interactions.requests": "AudioFormat Generation ImageFormat Request SafetySetting TextFormat",
     "interactions.tools.builtin": """CodeExecution ComputerUse Evidence FileSearch GoogleMaps GoogleSearch McpServer
-        UrlContext evidence_of""",
+        ToolSearch UrlContext evidence_of""",
     "interactions.tools.functions": "Function FunctionResult function_tool",
     "interactions.tools.loop": "ToolRun",
     "interactions.usage": "Attempt Usage",
@@ -173,7 +174,8 @@ _NAMES_OF = {
 }
 _MODULE_OF = {name: f"extract.{module}" for module, names in _NAMES_OF.items() for name in names.split()}
 
-__all__ = sorted(_MODULE_OF)  # noqa: PLE0605 - derived from the table, and tested to equal the imports for types
+# `from extract import *` takes no name away that a program has from elsewhere: `Union` is imported by name alone.
+__all__ = sorted(_MODULE_OF.keys() - {"Union"})  # noqa: PLE0605 - derived from the table, which is tested
 
 
 def __getattr__(name: str) -> Any:
@@ -185,7 +187,7 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted(_MODULE_OF)
 
 
 def _register_namespace() -> None:

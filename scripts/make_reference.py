@@ -25,7 +25,7 @@ CHAPTERS = {
     "The client": """Client AsyncClient Endpoint Request Generation Turn TextPart MediaPart Clip Pages TextFormat
         ImageFormat AudioFormat SafetySetting Interaction Citation Conversation RemoteFile""",
     "Tools": """Function FunctionResult function_tool ToolRun GoogleSearch GoogleMaps UrlContext CodeExecution
-        FileSearch ComputerUse McpServer Evidence evidence_of""",
+        FileSearch ComputerUse McpServer ToolSearch Evidence evidence_of""",
     "Decisions": """Decisions BooleanQuestion BooleanAnswer ChoiceQuestion ChoiceAnswer ScoreQuestion ScoreAnswer""",
     "Webhooks": "verify_webhook WebhookEvent",
     "Offline": "offline_client Emulator",

@@ -10,7 +10,7 @@ import typer
 from extract.cli.completion import inputs, outputs, pipelines
 from extract.io.sinks.formats import one_of
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="extract",
     no_args_is_help=True,
     add_completion=True,
@@ -363,7 +363,7 @@ def emulate(
     )
 
 
-cache_commands = typer.Typer(no_args_is_help=True, help="Inspect a cache of answers.")
+cache_commands: typer.Typer = typer.Typer(no_args_is_help=True, help="Inspect a cache of answers.")
 app.add_typer(cache_commands, name="cache")
 CachePath = Annotated[Path, typer.Argument(help="The cache, as in OUTPUT.cache.", show_default=False)]
 

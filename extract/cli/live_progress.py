@@ -54,7 +54,7 @@ class _Latest:
     """The latest progress of a run, with its estimated end and the limit that held it back a moment ago."""
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self.limit = ""
+        self.limit: str = ""
         self.progress: Progress | None = None
         self.eta: Eta | None = None
         self._clock = clock

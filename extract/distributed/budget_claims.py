@@ -53,7 +53,7 @@ class BudgetClaims:
     """Divides a budget among workers. `peak` is the most that was granted and not yet spent, in US dollars."""
 
     def __init__(self, budget: Budget | None) -> None:
-        self.peak = Decimal(0)
+        self.peak: Decimal = Decimal(0)
         self._budget = budget or Budget()
         self._accounts: dict[str, _Account] = {}
 
@@ -109,7 +109,7 @@ class ClaimedBudgetMeter(BudgetMeter):
 
     def __init__(self, budget: Budget, on_report_due: Callable[[], None]) -> None:
         super().__init__(budget)
-        self.allowance = Amount()
+        self.allowance: Amount = Amount()
         self._is_final = False
         self._needs_more = False
         self._worst = Amount()

@@ -103,8 +103,8 @@ class ClusterQuota:
     """
 
     def __init__(self, limits: Limits, budget: Budget | None = None, *, day: Day | None = None) -> None:
-        self.rates = RateLimiter(limits, saved=_BURST)
-        self.claims = BudgetClaims(budget)
+        self.rates: RateLimiter = RateLimiter(limits, saved=_BURST)
+        self.claims: BudgetClaims = BudgetClaims(budget)
         self.stopped: ExtractError | None = None
         self._daily, self._day = limits.rpd, day or Day(0, math.inf)
         self._workers: dict[str, _Worker] = {}

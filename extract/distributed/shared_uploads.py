@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Sequence
 from typing import Any
 
 from ray.exceptions import RayError
 
 from extract.distributed.actors import as_extract_error
-from extract.io.cache.uploaded_files import CREATE_FILES, FileRow, FileTable
+from extract.io.cache.uploaded_files import FileRow, FileTable
 
 __all__ = ["SharedFileTable"]
 
@@ -21,9 +20,7 @@ class SharedFileTable(FileTable):
     """
 
     def __init__(self, cache: Any, known: Sequence[FileRow]) -> None:
-        database = sqlite3.connect(":memory:", check_same_thread=False)
-        database.execute(CREATE_FILES)
-        super().__init__(database)
+        super().__init__()
         for row in known:
             super().add(row)
         self._foreign = {row.name for row in known}

@@ -52,12 +52,12 @@ class GrantedRateLimit:
 
     def __init__(self, limits: Limits, on_report_due: Callable[[], None]) -> None:
         self.permits: deque[int] = deque()
-        self.is_open = False
-        self.sent = 0
-        self.tokens = 0
-        self.replies_reported = 0
+        self.is_open: bool = False
+        self.sent: int = 0
+        self.tokens: int = 0
+        self.replies_reported: int = 0
         self.replies: list[tuple[float, Verdict]] = []
-        self.paused_until = 0.0
+        self.paused_until: float = 0.0
         self._on_report_due = on_report_due
         self._patience = limits.retry.patience
         self._fallback: _FallbackRateLimit | None = None

@@ -17,6 +17,7 @@ from extract.emulator.tool_use import (
     ToolContext,
     annotations_for,
     choose_functions,
+    load_functions,
     tool_steps,
     without_gaps,
 )
@@ -70,7 +71,8 @@ class Answers:
             return scripted(answer)
         calls = answer.calls if isinstance(answer, Calls) else self._calls(request, context) if answer is None else ()
         if calls:
-            steps = tuple(
+            loaded = tuple(load_functions(context, (name for name, _ in calls), make_id))
+            steps = loaded + tuple(
                 {"type": "function_call", "id": make_id("call_"), "name": name, "arguments": arguments}
                 for name, arguments in calls
             )

@@ -14,7 +14,7 @@ from typing import Any, TypeAlias
 from extract.emulator.messages import refusal
 from extract.json_types import JsonObject
 
-__all__ = ["check_create", "is_plain"]
+__all__ = ["Check", "check_create", "is_plain"]
 
 Check: TypeAlias = Callable[[Any, str], None]
 
@@ -96,9 +96,12 @@ def tagged(variants: Mapping[str, Check]) -> Check:
     return check
 
 
-string, number = kind("a string", str), kind("a number", int, float)
-integer, boolean = kind("an integer", int), kind("a boolean", bool)
-array, an_object = kind("an array", list), kind("an object", dict)
+string: Check = kind("a string", str)
+number: Check = kind("a number", int, float)
+integer: Check = kind("an integer", int)
+boolean: Check = kind("a boolean", bool)
+array: Check = kind("an array", list)
+an_object: Check = kind("an object", dict)
 
 
 def base64_text(value: Any, path: str) -> None:
@@ -153,22 +156,23 @@ TOOL_STEPS: dict[str, Check] = {
     "mcp_server_tool_call": step(*CALL_ARGUMENTS, "name", "server_name"),
     "mcp_server_tool_result": step(*RESULT_FIELDS, "name", "server_name"),
     "google_search_call": step(*CALL_ARGUMENTS, "search_type"),
+    "retrieval_call": step(*CALL_ARGUMENTS, "retrieval_type"),
 }
 BUILT_IN = ("code_execution", "url_context", "google_search", "google_maps", "file_search", "retrieval", "processing")
 for _name in (*BUILT_IN, "tool_search"):
     TOOL_STEPS.setdefault(f"{_name}_call", step(*CALL_ARGUMENTS))
     TOOL_STEPS.setdefault(f"{_name}_result", step(*RESULT_FIELDS))
 
-content = tagged(CONTENTS)
-parts = many(content)
+content: Check = tagged(CONTENTS)
+parts: Check = many(content)
 STEPS: dict[str, Check] = TOOL_STEPS | {
     "user_input": record({"type": string, "content": parts}),
     "model_output": record({"type": string, "content": parts, "error": an_object}),
 }
-a_step = tagged(STEPS)
-legacy_content = tagged(CONTENTS | TOOL_STEPS)
-turn_content = either(string, many(legacy_content), when=str)
-turn = record({"role": word("user", "model"), "content": turn_content}, "role", "content")
+a_step: Check = tagged(STEPS)
+legacy_content: Check = tagged(CONTENTS | TOOL_STEPS)
+turn_content: Check = either(string, many(legacy_content), when=str)
+turn: Check = record({"role": word("user", "model"), "content": turn_content}, "role", "content")
 
 FORMATS: dict[str, Check] = {
     "text": record({"type": string, "mime_type": string, "schema": an_object}),
@@ -176,7 +180,7 @@ FORMATS: dict[str, Check] = {
     "audio": step("mime_type", "delivery", "sample_rate", "bit_rate"),
     "video": step("mime_type", "aspect_ratio", "delivery", "duration", "gcs_uri", "resolution"),
 }
-response_format = either(many(tagged(FORMATS)), tagged(FORMATS), when=list)
+response_format: Check = either(many(tagged(FORMATS)), tagged(FORMATS), when=list)
 GENERATION: dict[str, Check] = {
     "max_output_tokens": integer,
     "seed": integer,
@@ -197,6 +201,24 @@ def function_name(value: Any, path: str) -> None:
     string(value, path)
     if not NAME.fullmatch(value):
         raise refusal(f"Invalid value at {path!r}: {value!r} is not the name of a function.")
+
+
+SEARCH = record(
+    {
+        "type": string,
+        "execution": word("server", "client"),
+        "name": function_name,
+        "description": string,
+        "parameters": an_object,
+    }
+)
+
+
+def tool_search(value: Any, path: str) -> None:
+    """Check a `tool_search`: only one that the client executes is called by a name."""
+    SEARCH(value, path)
+    if value.get("execution") != "client" and value.keys() & {"name", "description", "parameters"}:
+        raise refusal(f"Invalid value at {path!r}: 'name', 'description' and 'parameters' go with 'client' execution.")
 
 
 TOOLS: dict[str, Check] = {
@@ -225,15 +247,16 @@ TOOLS: dict[str, Check] = {
             "url": string,
             "headers": an_object,
             "allowed_tools": many(record({"mode": string, "tools": many(string)})),
+            "defer_loading": boolean,
         },
         "url",
     ),
     "computer_use": anything,
     "retrieval": anything,
-    "tool_search": anything,
+    "tool_search": tool_search,
 }
-tool = tagged(TOOLS)
-safety = record({"type": string, "threshold": string, "method": string}, "type", "threshold")
+tool: Check = tagged(TOOLS)
+safety: Check = record({"type": string, "threshold": string, "method": string}, "type", "threshold")
 
 
 CONTENT_TYPES = tuple(CONTENTS)

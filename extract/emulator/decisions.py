@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from extract.emulator.answers import Reader
-from extract.emulator.checks import content, either, parts, record, string, tagged
+from extract.emulator.checks import Check, content, either, parts, record, string, tagged
 from extract.emulator.conversation import MEDIA_TOKENS, count_tokens
 from extract.emulator.messages import refusal
 from extract.json_types import JsonObject
@@ -76,7 +76,7 @@ def questions(value: Any, path: str) -> None:
         QUESTION(question, f"{path}.{name}")
 
 
-given = either(string, either(parts, content, when=list), when=str)
+given: Check = either(string, either(parts, content, when=list), when=str)
 REQUEST = record({"model": string, "input": given, "questions": questions}, "model", "input", "questions")
 
 

@@ -146,8 +146,8 @@ class Emulator:
             strict=strict,
             seed=seed,
         )
-        self.faults = faults or ""
-        self.transport = EmulatorTransport(self.exchange, takes_long=self._takes_long)
+        self.faults: str = faults or ""
+        self.transport: EmulatorTransport = EmulatorTransport(self.exchange, takes_long=self._takes_long)
 
     @property
     def requests(self) -> list[SeenRequest]:
@@ -228,7 +228,7 @@ class Emulator:
         try:
             if not is_upload(request):
                 self._authorise(request)
-            if place is None:
+            if place is None or place["id"] == "live":
                 return self._other_routes.serve(request, self._clock(), self._admission.admit_decision)
             legacy = self._is_legacy(request)
             match request.method, place["id"], bool(place["cancel"]):

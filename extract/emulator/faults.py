@@ -6,9 +6,9 @@ import json
 import random
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from importlib import import_module
 from typing import Any, TypeAlias
 
-from jsonschema import Draft202012Validator
 from pydantic_core import from_json
 
 from extract.emulator.messages import WireResponse, error_response, json_response, rpc_response
@@ -88,7 +88,7 @@ def make_mismatch(reply: Reply, schema: JsonObject | None) -> Reply:
     """Return the reply with JSON that breaks `schema`; unchanged where nothing breaks it."""
     if schema is None or not parses(reply.text):
         return reply
-    validator = Draft202012Validator(schema)
+    validator = import_module("jsonschema").Draft202012Validator(schema)
     for wrong in wrong_answers(from_json(reply.text)):
         if not validator.is_valid(wrong):
             return replace(reply, text=json.dumps(wrong))

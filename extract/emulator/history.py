@@ -103,11 +103,12 @@ def check_history(steps: Sequence[JsonObject], waiting: dict[str, JsonObject]) -
 
 
 def calls_after(steps: Sequence[JsonObject], place: int) -> Iterator[JsonObject]:
-    """Yield the function calls that follow a thought at once."""
+    """Yield the function calls that follow a thought at once, or after a search for their declarations."""
     for step in steps[place + 1 :]:
-        if step.get("type") != "function_call":
+        if step.get("type") == "function_call":
+            yield step
+        elif step.get("type") not in ("tool_search_call", "tool_search_result"):
             return
-        yield step
 
 
 def follows_thought(steps: Sequence[JsonObject], place: int) -> bool:

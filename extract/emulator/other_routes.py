@@ -15,6 +15,7 @@ from extract.emulator.answers import Reader
 from extract.emulator.decisions import check_decision, decide, decision_tokens
 from extract.emulator.faults import UPLOAD_FAULTS
 from extract.emulator.messages import WireRequest, WireResponse, json_response, refusal
+from extract.emulator.models import model, models, nothing_there
 from extract.emulator.resumable import Uploads
 from extract.emulator.stored_files import FileStore, file_refusal
 from extract.emulator.tokens import counted
@@ -28,8 +29,8 @@ Admit: TypeAlias = Callable[[int, float], Callable[[WireResponse], WireResponse]
 
 UPLOAD = re.compile(r"/upload/(?P<version>v1(?:beta)?)/files")
 PATH = re.compile(
-    r"/v1(?:beta)?/(?:(?P<files>files)|(?P<file>files/[^/:]+)|models/(?P<model>[^/:]+)(?P<count>:countTokens)?"
-    r"|(?P<decisions>decisions))"
+    r"/v1(?:beta)?/(?:(?P<files>files)|(?P<file>files/[^/:]+)|models/[^/:]+(?P<count>:countTokens)"
+    r"|(?P<models>models)|models/(?P<model>[^/:]+)|(?P<decisions>decisions))"
 )
 PAGE_SIZE, MAX_PAGE_SIZE = 10, 100
 FILE_MARK = b"/files/"
@@ -41,9 +42,7 @@ def is_upload(request: WireRequest) -> bool:
 
 
 class OtherRoutes:
-    """Serves files, models, token counts and decisions.
-
-    `decisions` answers a decision from its body, else the reader does.
+    """Serves files, models, token counts and decisions. `decisions` answers these from the body, else the reader does.
 
     `script` names the faults of the chunks of uploads in order, None for nothing; after it `draw` gives them. `note`
     is called with the name of every fault that strikes.
@@ -74,7 +73,7 @@ class OtherRoutes:
             return self._upload(request, upload["version"], now)
         place = PATH.fullmatch(request.path)
         if place is None:
-            raise refusal(f"Path not found: {request.path}", status=HTTPStatus.NOT_FOUND, code="not_found")
+            raise nothing_there(request.path)
         match request.method, place.lastgroup:
             case "GET", "files":
                 return json_response(self._page(request, now))
@@ -83,8 +82,10 @@ class OtherRoutes:
             case "DELETE", "file":
                 self._files.delete(place["file"], now)
                 return json_response({})
+            case "GET", "models":
+                return json_response(models())
             case "GET", "model":
-                return json_response({"name": f"models/{place['model']}", "displayName": place["model"]})
+                return json_response(model(place["model"]))
             case "POST", "count":
                 return json_response(counted(parsed(request.body)))
             case "POST", "decisions":

@@ -23,6 +23,7 @@ __all__ = [
     "ToolContext",
     "annotations_for",
     "choose_functions",
+    "load_functions",
     "read_tool_context",
     "tool_steps",
     "without_gaps",
@@ -96,7 +97,7 @@ class Steps:
 
     def __init__(self, *steps: JsonObject, status: str | None = None) -> None:
         self.steps = steps
-        self.status = status or ("requires_action" if open_calls(steps) else "completed")
+        self.status: str = status or ("requires_action" if open_calls(steps) else "completed")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -217,6 +218,18 @@ def choose_functions(context: ToolContext) -> tuple[JsonObject, ...]:
     requested = words(context.newest)
     chosen = tuple(tool for tool in context.functions if fits(requested, tool))
     return chosen or (context.functions[:1] if context.forced else ())
+
+
+def load_functions(context: ToolContext, called: Iterable[str], make_id: MakeId) -> Iterator[JsonObject]:
+    """Yield the search for those of the called functions whose loading was deferred, and its result."""
+    searched = any(tool.get("type") == "tool_search" and tool.get("execution") != "client" for tool in context.tools)
+    wanted = set(called)
+    deferred = [tool for tool in context.functions if tool.get("defer_loading") and tool.get("name") in wanted]
+    if searched and deferred:
+        identity = make_id("call_")
+        names = {"function_names": [tool["name"] for tool in deferred]}
+        yield {"type": "tool_search_call", "id": identity, "arguments": names}
+        yield {"type": "tool_search_result", "call_id": identity, "result": deferred}
 
 
 def fits(requested: frozenset[str], tool: JsonObject) -> bool:

@@ -19,6 +19,7 @@ from extract.emulator.conversation import (
 )
 from extract.emulator.history import check_history, open_calls, steps_given
 from extract.emulator.messages import refusal
+from extract.emulator.models import check_known
 from extract.emulator.schema_gate import SchemaGate
 from extract.emulator.state import Counters, LruCache
 from extract.emulator.stored import StoredInteraction
@@ -70,6 +71,9 @@ class RequestValidator:
         if not steps and not body.keys() & FIELDS_WITH_TOOLS:
             return NO_TOOLS
         context = read_tool_context(body, steps or steps_given(split_input(body.get("input"))[1]), waiting)
+        if any(tool.get("execution") == "client" for tool in context.tools):
+            message = "The emulator has no 'tool_search' that the client executes; it has the one of the server."
+            raise refusal(message, status=HTTPStatus.NOT_IMPLEMENTED, code="unimplemented")
         for tool in context.functions:
             self._gate.check(mapping(tool.get("parameters")), f"parameters of {tool.get('name')}")
         return context
@@ -93,8 +97,9 @@ def ends_in_words(given: Any) -> bool:
 
 def check_model(body: JsonObject) -> None:
     """Raise Refusal where model or agent does not exist. There is no list of them: any name of the right form does."""
-    name = str(body.get("model", body.get("agent")))
-    missing = "unknown" in name or "no-such" in name
-    if missing or ("model" in body and not name.startswith(("gemini-", "gemma-"))):
-        code = "model_not_found" if "model" in body else "not_found"
-        raise refusal(f"{name!r} is not found or not supported.", status=HTTPStatus.NOT_FOUND, code=code)
+    if "model" in body:
+        check_known(str(body["model"]))
+        return
+    name = str(body.get("agent"))
+    if "unknown" in name or "no-such" in name:
+        raise refusal(f"{name!r} is not found or not supported.", status=HTTPStatus.NOT_FOUND, code="not_found")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import TYPE_CHECKING, Any, Generic, Literal, TypedDict, Unpack, overload
 
@@ -13,8 +13,9 @@ from extract.documents.windows import Windows, load_splitter
 from extract.errors import ConfigError
 from extract.extractor.prompts import Example, Template
 from extract.interactions.dialects import tool_object
-from extract.interactions.requests import Generation, Tool
-from extract.interactions.tools.functions import Function, function_tool, functions_of
+from extract.interactions.requests import Generation, Tool, checked_generation
+from extract.interactions.tools.declared import declared
+from extract.interactions.tools.functions import Function, functions_of
 
 __all__ = ["Extractor"]
 
@@ -88,7 +89,8 @@ class Extractor(Generic[ModelT]):
             return cls
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "tools", _declared(self.tools))
+        object.__setattr__(self, "tools", _answerable(self.tools))
+        checked_generation(self.generation)
         for name in ("media", "optional", "grounding"):
             columns: Any = getattr(self, name)
             if isinstance(columns, str):
@@ -131,16 +133,15 @@ class Extractor(Generic[ModelT]):
             raise ConfigError(f"windows: the column {windows.column!r} is neither in the prompt nor in media")
 
 
-def _declared(tools: Any) -> tuple[Tool, ...]:
-    """Return tools with plain functions wrapped. ConfigError for a tool whose calls a run could not answer."""
-    if isinstance(tools, str | Mapping) or callable(tools):
-        raise ConfigError("tools takes a tuple of tools: tools=(GoogleSearch(),)")
-    declared: list[Tool] = []
+def _answerable(given: Any) -> tuple[Tool, ...]:
+    """Return tools with plain functions declared. ConfigError for a tool whose calls a run could not answer."""
+    tools: tuple[Tool, ...] = declared(given)
     for tool in tools:
-        known = tool if isinstance(tool, Mapping) or hasattr(tool, "as_wire") else function_tool(tool)
-        kind = tool_object(known, "steps").get("type")
-        if (kind == "function" and not isinstance(known, Function)) or kind == "computer_use":
+        wire = tool_object(tool, "steps")
+        kind = wire.get("type")
+        if (kind == "function" and not isinstance(tool, Function)) or kind == "computer_use":
             raise ConfigError(f"a run cannot answer the calls of a {kind!r} tool: give the Python function itself")
-        declared.append(known)
-    functions_of(tool for tool in declared if isinstance(tool, Function))
-    return tuple(declared)
+        if kind == "tool_search" and wire.get("execution") == "client":
+            raise ConfigError("a run cannot search tools for the model: write ToolSearch(), which the service does")
+    functions_of(tool for tool in tools if isinstance(tool, Function))
+    return tools

@@ -34,8 +34,8 @@ class BaseClient:
         endpoint: Endpoint | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.endpoint = _endpoint_of(api_key, base_url, dialect, endpoint)
-        self.retry = retry or Retry()
+        self.endpoint: Endpoint = _endpoint_of(api_key, base_url, dialect, endpoint)
+        self.retry: Retry = retry or Retry()
         self._clock = clock
         self._answered = False  # whether the service has ever answered: see `unreachable`
 
@@ -45,10 +45,12 @@ class BaseClient:
         return cls(endpoint=Endpoint.from_env(base_url=base_url, dialect=dialect))
 
     def _create(self, request: Request) -> Operation[Order, Interaction]:
+        _check_request(request)
         call = self.endpoint.create_call(request, self.endpoint.wire.encode(request))
         return create(call, self.retry, parent=request.previous_interaction_id)
 
     def _stream(self, request: Request) -> tuple[Streaming, StreamState]:
+        _check_request(request)
         state = StreamState(self.endpoint.scrub)
         streaming = stream(
             self.endpoint.wire.encode(request, stream=True),
@@ -71,13 +73,22 @@ class BaseClient:
         return f"{type(self).__name__}({self.endpoint!r})"
 
 
+def _check_request(request: object) -> None:
+    """Raise ConfigError, with what to write, where something else is given for a request."""
+    if not isinstance(request, Request):
+        given = f"{request!r:.40}" if isinstance(request, str) else "..."
+        raise ConfigError(f"a client takes Request(model=..., input={given}), not a {type(request).__name__}")
+
+
 def _endpoint_of(
     api_key: str | None, base_url: str | None, dialect: DialectName | None, endpoint: Endpoint | None
 ) -> Endpoint:
     """Return the endpoint that a client's options name. ConfigError where two of them say the same thing."""
     if endpoint is None:
+        if api_key is None:
+            raise ConfigError("a client needs a key: Client('key'), or Client.from_env(), which reads GEMINI_API_KEY")
         return Endpoint(
-            api_key=api_key or "",
+            api_key=api_key,
             base_url=GOOGLE_URL if base_url is None else base_url,
             dialect="steps" if dialect is None else dialect,
         )

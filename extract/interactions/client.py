@@ -11,7 +11,6 @@ from typing import Self, TypeVar
 import httpx
 
 from extract.documents.parts import Part
-from extract.errors import ConfigError
 from extract.interactions.base_client import BaseClient
 from extract.interactions.decisions import DECISION_MODEL, Decisions, Question, decide
 from extract.interactions.dialects import DialectName, decode
@@ -21,6 +20,7 @@ from extract.interactions.http.calls import Call, Operation, Order, Reply, Sleep
 from extract.interactions.http.drivers import drive, drive_async
 from extract.interactions.http.httpx_transport import AsyncHttpxTransport, HttpxTransport, SyncIncoming
 from extract.interactions.http.origins import check_origin, is_loopback
+from extract.interactions.http.own_httpx import check_asynchronous, check_choice, check_httpx, check_synchronous
 from extract.interactions.http.retrying import Retry
 from extract.interactions.http.transport import DirectTransport, Incoming
 from extract.interactions.interaction import Interaction
@@ -36,11 +36,6 @@ __all__ = ["AsyncClient", "Client"]
 T = TypeVar("T")
 
 
-def _check_choice(transport: object, http_client: object) -> None:
-    if transport is not None and http_client is not None:
-        raise ConfigError("http_client= brings its own transport: leave out transport=, or http_client=")
-
-
 class Client(BaseClient):
     """The API for scripts: every method returns when the answer is there.
 
@@ -52,6 +47,9 @@ class Client(BaseClient):
         ...     client.create(Request(model="gemini-3.8-flash", input="Name a river.")).text
         'The Rhine.'
     """
+
+    http_client: httpx.Client | None
+    transport: httpx.BaseTransport | None
 
     def __init__(
         self,
@@ -67,7 +65,9 @@ class Client(BaseClient):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(api_key, dialect=dialect, base_url=base_url, retry=retry, endpoint=endpoint, clock=clock)
-        _check_choice(transport, http_client)
+        check_choice(transport, http_client)
+        check_httpx("transport", transport)
+        check_httpx("http_client", http_client)
         self.transport, self.http_client = transport, http_client
         self._sleep = sleep
         self._calls = HttpxTransport(self._open_http, self.endpoint, clock)
@@ -137,8 +137,11 @@ class Client(BaseClient):
         """Ask typed questions about one input. Raises ApiError, or Blocked for a refused input."""
         return self._drive(decide(given, questions, model, self.retry))
 
-    def run_tools(self, request: Request, functions: Iterable[AnyFunction], *, most_rounds: int = 8) -> ToolRun:
-        """Ask with Python functions as tools, and call them until the model answers, for up to `most_rounds` rounds."""
+    def run_tools(self, request: Request, functions: Iterable[AnyFunction] = (), *, most_rounds: int = 8) -> ToolRun:
+        """Ask with Python functions as tools, and call them until the model answers, for up to `most_rounds` rounds.
+
+        The functions are those given, and those in `Request.tools`.
+        """
         return run_tools(self, request, functions, max_rounds=most_rounds)
 
     def ask(self, call: Call) -> Interaction:
@@ -185,6 +188,8 @@ class Client(BaseClient):
             raise self._unreachable(call, error) from None
 
     def _open_http(self) -> httpx.Client:
+        check_synchronous("transport", self.transport)
+        check_synchronous("http_client", self.http_client)
         if self.http_client is not None:
             return self.http_client
         proxies = not is_loopback(httpx.URL(self.endpoint.base_url).host)
@@ -216,6 +221,9 @@ class AsyncClient(BaseClient):
         'The Rhine.'
     """
 
+    http_client: httpx.AsyncClient | None
+    transport: httpx.AsyncBaseTransport | None
+
     def __init__(
         self,
         api_key: str | None = None,
@@ -230,7 +238,9 @@ class AsyncClient(BaseClient):
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         super().__init__(api_key, dialect=dialect, base_url=base_url, retry=retry, endpoint=endpoint, clock=clock)
-        _check_choice(transport, http_client)
+        check_choice(transport, http_client)
+        check_asynchronous("transport", transport, whose="an AsyncClient")
+        check_asynchronous("http_client", http_client, whose="an AsyncClient")
         self.transport, self.http_client = transport, http_client
         self._sleep = sleep
         http = http_client or (httpx.AsyncClient(transport=transport) if transport is not None else None)
@@ -306,8 +316,13 @@ class AsyncClient(BaseClient):
         """Ask typed questions about one input. Raises ApiError, or Blocked for a refused input."""
         return await self._drive(decide(given, questions, model, self.retry))
 
-    async def run_tools(self, request: Request, functions: Iterable[AnyFunction], *, most_rounds: int = 8) -> ToolRun:
-        """Ask with Python functions as tools, and call them until the model answers, for up to `most_rounds` rounds."""
+    async def run_tools(
+        self, request: Request, functions: Iterable[AnyFunction] = (), *, most_rounds: int = 8
+    ) -> ToolRun:
+        """Ask with Python functions as tools, and call them until the model answers, for up to `most_rounds` rounds.
+
+        The functions are those given, and those in `Request.tools`.
+        """
         return await run_tools_async(self, request, functions, max_rounds=most_rounds)
 
     async def ask(self, call: Call) -> Interaction:

@@ -71,7 +71,7 @@ class Dialect:
         if request.system:
             shared["system_instruction"] = request.system
         if request.tools:
-            shared["tools"] = [tool_object(tool, self.name) for tool in request.tools]
+            shared["tools"] = [tool_object(tool, self.name) for tool in request.declared]
         if request.background:
             shared["background"] = True
         if stream:

@@ -39,7 +39,7 @@ MAX_HOPS = 64  # against a service that hands out tokens for ever
 FINISHED = frozenset(
     {
         *("completed", "incomplete", "failed", "cancelled", "budget_exceeded"),
-        *("requires_action", "requires_continuation"),  # the next move is the caller's
+        *("requires_action", "requires_continuation", "idle"),  # the next move is the caller's
     }
 )
 """The statuses that do not change by themselves. An unknown one may: only a deadline ends waiting for it."""
@@ -90,7 +90,18 @@ def get(interaction_id: str, retry: Retry, *, include_input: bool = False) -> Op
 
 def cancel(interaction_id: str, retry: Retry) -> Operation[Order, Interaction]:
     """Stop an interaction that runs in the background. Raises BadRequest for an id that is unknown or not running."""
-    return _known(_ask(_about(interaction_id, "/cancel", method="POST"), retry), interaction_id)
+    try:
+        return (yield from _known(_ask(_about(interaction_id, "/cancel", method="POST"), retry), interaction_id))
+    except Denied as error:
+        if error.reason != "failed_precondition":
+            raise
+        # Elsewhere the project may not do this; here the interaction is in no state to be cancelled.
+        raise BadRequest(
+            f"the interaction {interaction_id!r} cannot be cancelled: it has ended, or does not run in the background "
+            f"({error.status} {error.reason})",
+            status=error.status,
+            reason=error.reason,
+        ) from None
 
 
 def delete(interaction_id: str, retry: Retry) -> Operation[Order, None]:
@@ -148,7 +159,9 @@ def _ask(call: Call, retry: Retry, deadline: Deadline | None = None) -> Operatio
 
 def identity_of(interaction: Interaction | str) -> str:
     """Return an interaction's id. ConfigError where it has none: what is not stored cannot be named later."""
-    identity = interaction if isinstance(interaction, str) else interaction.id
+    identity: str | None = interaction if isinstance(interaction, str) else getattr(interaction, "id", None)
+    if identity is None:
+        raise ConfigError(f"an interaction or its id is needed, not a {type(interaction).__name__}")
     if not identity:
         raise ConfigError("the interaction has no id: ask with store=True to name it later")
     return identity

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from extract.errors import ConfigError
 from extract.interactions.failures import judge
 from extract.interactions.interaction import Interaction
 from extract.schema import OutputSchema, compile_schema
@@ -21,6 +22,8 @@ def parse(interaction: Interaction, schema: Any) -> Any:
         >>> parse(Interaction(status="completed", steps=(step,)), ["bug", "praise"])
         'bug'
     """
+    if not isinstance(interaction, Interaction):
+        raise ConfigError("parse takes the interaction; compile_schema(Model).validate(text) reads a text")
     compiled = schema if isinstance(schema, OutputSchema) else compile_schema(schema)
     value, _ = compiled.read(judge(interaction))
     return value

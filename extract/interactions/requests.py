@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Protocol, TypeAlias, cast
 
 from extract.documents.parts import MediaPart, Part, TextPart, Turn
 from extract.errors import ConfigError
+from extract.interactions.sdk_words import GENERATION_WORDS, REQUEST_WORDS, unknown_field, with_hints
+from extract.interactions.tools.declared import declared
 from extract.json_types import JsonObject
+from extract.schema import compile_schema
 
 __all__ = [
     "AudioFormat",
@@ -22,6 +25,7 @@ __all__ = [
     "TextFormat",
     "Tool",
     "TypedTool",
+    "checked_generation",
     "wants_media",
 ]
 
@@ -46,6 +50,7 @@ def _check_extra(extra: Mapping[str, Any], known: Iterable[str], where: str) -> 
         raise ConfigError(f"{where}: extra must not hold {', '.join(clash)}; these have their own arguments")
 
 
+@with_hints(GENERATION_WORDS)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Generation:
     """How the model generates; None leaves a choice to the API. Part of the content key.
@@ -73,6 +78,11 @@ class Generation:
     extra: Mapping[str, Any] = field(default_factory=dict, hash=False)
 
     def __post_init__(self) -> None:
+        for name in ("stop_sequences", "speech_config"):
+            value: Any = getattr(self, name)
+            if isinstance(value, str | Mapping):
+                raise ConfigError(f"{name} takes a tuple: {name}=({value!r},)")
+            object.__setattr__(self, name, tuple(value))
         if self.if_cut is not None and not (self.max_output_tokens and self.if_cut > self.max_output_tokens):
             raise ConfigError(
                 f"if_cut is a larger limit for answers cut at max_output_tokens; {self.if_cut} is not larger than "
@@ -84,6 +94,22 @@ class Generation:
     def as_wire(self) -> JsonObject:
         """Return only what was chosen, under the API's own names."""
         return _chosen(self, without=("if_cut", "extra")) | dict(self.extra)
+
+
+def checked_generation(given: object) -> None:
+    """Raise ConfigError, with what to write, where a generation is none: other SDKs take an object here."""
+    if isinstance(given, Generation):
+        return
+    if not isinstance(given, Mapping):
+        raise ConfigError(f"generation takes a Generation: generation=Generation(...), not {given!r}")
+    known = {item.name for item in fields(Generation)}
+    if unknown := [name for name in given if name not in known]:
+        raise ConfigError(
+            f"generation takes a Generation(...). {unknown_field(Generation, str(unknown[0]), GENERATION_WORDS)}; what "
+            f"this library does not know goes into extra={{{unknown[0]!r}: ...}}"
+        )
+    written = ", ".join(f"{name}={value!r}" for name, value in given.items())
+    raise ConfigError(f"generation takes a Generation: write generation=Generation({written})")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +199,7 @@ _KNOWN = frozenset(
 )
 
 
+@with_hints(REQUEST_WORDS)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One create call, in either dialect. Private by default: `store` is False.
@@ -180,10 +207,12 @@ class Request:
     - `model` or `agent`: exactly one. `agent_config` and `environment` go with an agent, `generation` with a model.
     - `input`: text, a part, a turn, a step of an answer as it came, or a sequence of these; neighbouring texts and
       parts make one turn of the user. `turns` is the same in one form.
-    - `schema`: the JSON Schema of the answer in its wire form: `compile_schema(Model).wire`.
+    - `schema`: what the answer must fit: a Pydantic model, a type, labels, or what `compile_schema` returned; a dict
+      is a JSON Schema, which is sent as it is. `parse(answer, Model)` reads the answer.
     - `formats`: what else the answer may hold: `ImageFormat()`, `AudioFormat()`, or objects as the API defines them.
-    - `tools`: `GoogleSearch()` and its like, functions, or objects as the API defines them. An interaction that names a
-      `previous_interaction_id` inherits neither tools nor `system` nor formats.
+    - `tools`: `GoogleSearch()` and its like, Python functions, or objects as the API defines them. `run_tools` calls
+      the functions; `create` returns their calls. An interaction that names a `previous_interaction_id` inherits
+      neither tools nor `system` nor formats.
     - `background`, `previous_interaction_id` and agents need `store=True`; `webhook_config` needs `background`.
     - `extra`: fields that this library does not know, as they go on the wire.
 
@@ -196,10 +225,10 @@ class Request:
     agent: str | None = None
     input: Input = ()
     system: str | None = None
-    schema: JsonObject | None = None
+    schema: Any = None
     formats: tuple[ResponseFormat, ...] = ()
     generation: Generation = Generation()
-    tools: tuple[Tool, ...] = ()
+    tools: tuple[Tool | Callable[..., Any], ...] = ()
     safety_settings: tuple[SafetySetting | Mapping[str, Any], ...] = ()
     service_tier: ServiceTier | None = None
     labels: Mapping[str, str] | None = None
@@ -214,17 +243,23 @@ class Request:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "input", tuple(_items(self.input)))
-        for name in ("formats", "tools", "safety_settings"):
-            value: Any = getattr(self, name)
-            if isinstance(value, Mapping | str) or not isinstance(value, Iterable):
-                raise ConfigError(f"{name} takes a tuple: {name}=({value!r},)")
-            object.__setattr__(self, name, tuple(value))
+        object.__setattr__(self, "tools", declared(self.tools))
+        if self.schema is not None and not isinstance(self.schema, dict):
+            object.__setattr__(self, "schema", compile_schema(self.schema).wire)
+        for name, example in (("formats", "ImageFormat()"), ("safety_settings", "SafetySetting(...)")):
+            object.__setattr__(self, name, _each_an_object(name, getattr(self, name), example))
+        checked_generation(self.generation)
         if bool(self.model) == bool(self.agent):
             raise ConfigError("a request names either a model or an agent" + (", not both" * bool(self.agent)))
         self._check_agent()
         self._check_store()
         if self.extra:
             _check_extra(self.extra, _KNOWN, "request")
+
+    @property
+    def declared(self) -> tuple[Tool, ...]:
+        """The tools in one form: functions as their declarations."""
+        return cast("tuple[Tool, ...]", self.tools)
 
     @property
     def turns(self) -> tuple[Turn | JsonObject, ...]:
@@ -247,6 +282,20 @@ class Request:
             raise ConfigError(f"{' and '.join(named)} needs store=True: the service must store the interaction for it")
         if self.webhook_config is not None and not self.background:
             raise ConfigError("webhook_config needs background=True: other requests answer by themselves")
+
+
+def _each_an_object(name: str, given: Any, example: str) -> tuple[Any, ...]:
+    """Return objects of one kind as a tuple. ConfigError, with what to write, for anything else."""
+    if isinstance(given, Mapping | str) or not isinstance(given, Iterable):
+        shown = f"{given.__name__}()" if isinstance(given, type) else repr(given)
+        raise ConfigError(f"{name} takes a tuple: {name}=({shown},)")
+    items = tuple(given)
+    for item in items:
+        if isinstance(item, type):
+            raise ConfigError(f"{name}: {item.__name__} is a class; write {item.__name__}(...)")
+        if not isinstance(item, Mapping) and not hasattr(item, "as_wire"):
+            raise ConfigError(f"{name} takes {example} or objects as the API defines them, not {item!r}")
+    return items
 
 
 def wants_media(request: Request) -> bool:

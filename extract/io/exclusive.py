@@ -35,7 +35,8 @@ class Exclusive:
     """
 
     def __init__(self, path: Path, what: str, *, hint: str = "") -> None:
-        self.path, self._what, self._hint = path, what, hint
+        self.path: Path = path
+        self._what, self._hint = what, hint
         self._file: LockFile | None = None
 
     def take(self) -> None:

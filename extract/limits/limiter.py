@@ -90,14 +90,14 @@ class Limiter:
         *,
         rate_limit: RateLimit | None = None,
     ) -> None:
-        self.concurrency = AdaptiveConcurrency(ceiling=max(1, limits.concurrency))
-        self.active = 0
-        self.asleep = 0
-        self.slept = asyncio.Event()
-        self.is_probing = False
+        self.concurrency: AdaptiveConcurrency = AdaptiveConcurrency(ceiling=max(1, limits.concurrency))
+        self.active: int = 0
+        self.asleep: int = 0
+        self.slept: asyncio.Event = asyncio.Event()
+        self.is_probing: bool = False
         self.clock = clock
         self.meter = meter
-        self.rate_limit = rate_limit or RateLimiter(limits)
+        self.rate_limit: RateLimit = rate_limit or RateLimiter(limits)
         self._halved_at = -1.0
         self._waiting: deque[tuple[asyncio.Future[Permit], int, Callable[[], Amount]]] = deque()
         self._alarm = _Alarm(self._admit)

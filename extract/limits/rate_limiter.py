@@ -76,7 +76,7 @@ class RateLimiter:
     """The rates of one run, given or learned. `saved`: seconds' worth of requests that may be saved up."""
 
     def __init__(self, limits: Limits, *, saved: float = _REQUESTS_SAVED) -> None:
-        self.paused_until = 0.0
+        self.paused_until: float = 0.0
         self._paused_by = ""
         self._requests = TokenBucket(limits.rpm, burst=saved) if limits.rpm else None
         self._tokens = TokenBucket(limits.tpm, burst=_TOKENS_SAVED) if limits.tpm else None

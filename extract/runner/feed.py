@@ -52,6 +52,9 @@ class Feed:
     read only once, nothing more: it may never end. `opened` and `rows` count what has come so far.
     """
 
+    opened: int
+    rows: int
+
     def __init__(
         self, source: Source, extractor: RecordExtractor, interrupts: Interrupts, *, row_id: str | None = None
     ) -> None:

@@ -1,4 +1,7 @@
-"""`df.extract`: the functions of this library as methods of frames. Registered with Polars by `import extract`."""
+"""`df.extract`: the functions of this library as methods of frames. Registered with Polars by `import extract`.
+
+Type checkers do not see what is registered at run time; for them there are `run`, `classify`, `moderate`, `lazy_run`.
+"""
 
 from __future__ import annotations
 

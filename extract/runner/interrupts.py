@@ -28,7 +28,7 @@ class Interrupts:
 
     def __init__(self, state: RunState, sink: Sink, *, sleep: Callable[[float], None] = time.sleep) -> None:
         self.cancellable: set[asyncio.Task[None]] = set()
-        self.sink_lost = False
+        self.sink_lost: bool = False
         self._state, self._sink, self._sleep = state, sink, sleep
         self._main = threading.main_thread()
 

@@ -44,7 +44,7 @@ class Outages:
     """
 
     def __init__(self, state: RunState, client: AsyncClient, model: str, limits: Limits) -> None:
-        self.watch = state.watch
+        self.watch: OutageWatch = state.watch
         self.past: list[Outage] = []
         self._state, self._limiter, self._client = state, state.limiter, client
         self._page = Call(

@@ -96,7 +96,7 @@ def _billing(plan: CompiledExtractor, client: AsyncClient) -> Billing:
 
 
 def _files_of(store: AnswerStore | None) -> FileTable:
-    return store.files if isinstance(store, ResponseCache) else FileTable.in_memory()
+    return store.files if isinstance(store, ResponseCache) else FileTable()
 
 
 def _day(store: AnswerStore | None, limits: Limits) -> Day | None:

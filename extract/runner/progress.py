@@ -27,8 +27,8 @@ class ProgressReporter:
         on_event: Callable[[Progress], None] | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.totals = Totals()
-        self.timeline = Timeline()
+        self.totals: Totals = Totals()
+        self.timeline: Timeline = Timeline()
         self._state, self._height, self._on_event, self._clock = state, height, on_event, clock
         self._started = self._reported = clock()
 

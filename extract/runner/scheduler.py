@@ -15,7 +15,7 @@ from extract.io.sinks.base import Sink
 from extract.io.sources import Source
 from extract.results.columns import OutputShape, block_columns, not_run_columns, output_schema
 from extract.results.outcome import Outcome
-from extract.results.progress import Progress
+from extract.results.progress import Progress, Totals
 from extract.results.timeline import Timeline
 from extract.runner.feed import Block, Feed
 from extract.runner.interrupts import Interrupts
@@ -23,6 +23,7 @@ from extract.runner.pool import WorkerPool
 from extract.runner.progress import ProgressReporter
 from extract.runner.record import PreparedRecord, RecordExtractor
 from extract.runner.rejected import RejectedRows
+from extract.runner.state import RunState
 from extract.runner.writer import Writer
 
 __all__ = ["Scheduler"]
@@ -38,6 +39,10 @@ class Scheduler:
     record that takes a quarter of an hour holds back neither the others nor memory.
     """
 
+    extractor: RecordExtractor
+    shape: OutputShape
+    source: Source
+
     def __init__(
         self,
         source: Source,
@@ -49,13 +54,13 @@ class Scheduler:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.source, self.extractor, self.shape = source, extractor, shape
-        self.state = extractor.state
+        self.state: RunState = extractor.state
         self._interrupts = Interrupts(self.state, sink)
-        self.writer = Writer(sink, self.state, self._interrupts)
+        self.writer: Writer = Writer(sink, self.state, self._interrupts)
         self._feed = Feed(source, extractor, self._interrupts, row_id=shape.row_id)
         self._rejected = RejectedRows()
         self._progress = ProgressReporter(self.state, source.height, on_event, clock)
-        self.totals = self._progress.totals
+        self.totals: Totals = self._progress.totals
         self._schema = pl.Schema()
         self._pool = WorkerPool(self._work, self.state, extractor.limits.concurrency)
         self._block: Block | None = None

@@ -7,13 +7,12 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from typing import Any
 
-import httpx
-
 from extract.emulator import Emulator
 from extract.errors import ConfigError
 from extract.interactions.client import AsyncClient, Client
 from extract.interactions.dialects import DialectName
 from extract.interactions.endpoint import Endpoint
+from extract.interactions.http.own_httpx import check_asynchronous
 from extract.interactions.http.transport import read_timeout, total_timeout
 from extract.interactions.requests import ServiceTier
 
@@ -50,6 +49,13 @@ def endpoint_of(given: Client | AsyncClient | None, service_tier: ServiceTier | 
     )
 
 
+def _check_client(client: object) -> None:
+    """Raise ConfigError, with what to pass, for a client of another library."""
+    if not isinstance(client, Client | AsyncClient | None):
+        kind = f"{type(client).__module__.partition('.')[0]}.{type(client).__name__}"
+        raise ConfigError(f"client takes extract.Client(KEY) or extract.AsyncClient(KEY), not {kind}")
+
+
 @asynccontextmanager
 async def open_client(
     client: Client | AsyncClient | None, *, offline: bool, service_tier: ServiceTier | None
@@ -57,13 +63,12 @@ async def open_client(
     """Yield the client of a run: with the user's transport, or a new default one for the event loop of the run."""
     if offline and client is not None:
         raise ConfigError("offline=True brings its own service; leave out client=")
+    _check_client(client)
     given = offline_client() if offline else client
     endpoint = endpoint_of(given, service_tier)
-    own: dict[str, Any] = {}
-    for name, kind in (("transport", httpx.AsyncBaseTransport), ("http_client", httpx.AsyncClient)):
-        own[name] = getattr(given, name, None)
-        if not isinstance(own[name], kind | None):
-            raise ConfigError(f"a run needs an asynchronous {name}; {type(own[name]).__name__} is not one")
+    own: dict[str, Any] = {name: getattr(given, name, None) for name in ("transport", "http_client")}
+    for name, brought in own.items():
+        check_asynchronous(name, brought, whose="a run")
     # Closed with the run, even the user's transport: connections belong to the event loop in which they were opened.
     opened = AsyncClient(endpoint=endpoint, retry=given.retry if given else None, **own)
     try:

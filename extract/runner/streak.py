@@ -15,9 +15,9 @@ class FailureStreak:
     """Counts failures that point to a wrong set-up, until one record has succeeded. A `limit` of 0 never stops."""
 
     def __init__(self, limit: int) -> None:
-        self.limit = limit
-        self.failures = 0
-        self.probes = 0  # failed ones, while the service is down: their rows wait and have no outcome yet
+        self.limit: int = limit
+        self.failures: int = 0
+        self.probes: int = 0  # failed ones, while the service is down: their rows wait and have no outcome yet
 
     def switch_off(self) -> None:
         """Never stop the run any more: the set-up is known to work."""

@@ -40,7 +40,7 @@ class Uploads:
 
     files: AsyncFiles
     service: str
-    table: FileTable = field(default_factory=FileTable.in_memory)
+    table: FileTable = field(default_factory=FileTable)
     policy: UploadPolicy = UploadPolicy()
     is_closed: Callable[[], bool] = lambda: False
     max_bytes: int = _PROJECT_BYTES

@@ -29,7 +29,7 @@ class Writer:
 
     def __init__(self, sink: Sink, state: RunState, interrupts: Interrupts) -> None:
         self._sink, self._state, self._interrupts = sink, state, interrupts
-        self.failed = False
+        self.failed: bool = False
         self._finished = SpillBuffer()
         self._written = 0
         self._writing = False  # True for what has left the buffer, but the sink is not done with

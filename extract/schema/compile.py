@@ -20,7 +20,7 @@ from extract.schema.keywords import member
 from extract.schema.lenient import Mender
 from extract.schema.losses import Loss
 from extract.schema.marks import MarkedJsonSchema, member_names, without_marks
-from extract.schema.normalise import LATEST, LATEST_FORMATS, Dialect, Document, dialect_of, normalise
+from extract.schema.normalise import LATEST, Dialect, Document, dialect_of, latest_formats, normalise
 from extract.schema.nullable import allow_null
 from extract.schema.provider_subset import to_wire
 from extract.schema.quick import QuickCheck
@@ -305,7 +305,7 @@ def _compile_json(schema: JsonObject | bool, name: str | None, *, assert_formats
     wrapped = not document.has_columns
     if wrapped:
         document = document.wrapped(VALUE)
-    formats = frozenset(LATEST_FORMATS.checkers) if assert_formats else frozenset[str]()
+    formats = frozenset(latest_formats().checkers) if assert_formats else frozenset[str]()
     wire, losses = to_wire(document, asserted_formats=formats)
     fits = _branch_check(document, assert_formats=assert_formats)
     keep = extra == "keep"

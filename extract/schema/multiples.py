@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import cache
-from typing import Any, cast
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
 
-from jsonschema.exceptions import ValidationError
-from jsonschema.protocols import Validator
-from jsonschema.validators import extend
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+    from jsonschema.protocols import Validator
 
 __all__ = ["in_decimal", "is_multiple"]
 
@@ -24,9 +25,11 @@ def is_multiple(number: float, divisor: float) -> bool:
 @cache
 def in_decimal(validator: type[Validator]) -> type[Validator]:
     """Return a validator class like `validator` that reads `multipleOf` with `is_multiple`."""
-    return cast("type[Validator]", cast(Any, extend)(validator, {"multipleOf": _multiple_of}))
+    extend = import_module("jsonschema.validators").extend
+    return cast("type[Validator]", extend(validator, {"multipleOf": _multiple_of}))
 
 
 def _multiple_of(validator: Any, divisor: Any, instance: Any, _: Any) -> Iterator[ValidationError]:
     if validator.is_type(instance, "number") and not is_multiple(instance, divisor):
-        yield ValidationError(f"{instance!r} is not a multiple of {divisor}")
+        error = import_module("jsonschema.exceptions").ValidationError
+        yield error(f"{instance!r} is not a multiple of {divisor}")

@@ -6,19 +6,11 @@ import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, cast
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import unquote
 
-from jsonschema import (
-    Draft4Validator,
-    Draft6Validator,
-    Draft7Validator,
-    Draft201909Validator,
-    Draft202012Validator,
-    FormatChecker,
-)
-from jsonschema.exceptions import SchemaError as InvalidSchema
-from jsonschema.protocols import Validator
 from jsonschema_specifications import REGISTRY as META_SCHEMAS  # type: ignore[import-untyped]  # it ships no types
 from referencing import Registry, Specification
 from referencing.exceptions import Unresolvable
@@ -30,19 +22,28 @@ from extract.schema.circles import on_circles
 from extract.schema.keywords import LOST, MARK, element, map_subschemas, member, nodes, subschemas
 from extract.schema.regex import fault_of
 
+if TYPE_CHECKING:
+    from jsonschema import FormatChecker
+    from jsonschema.protocols import Validator
+
 __all__ = [
     "DIALECTS",
     "LATEST",
-    "LATEST_FORMATS",
     "META_SCHEMAS",
     "Dialect",
     "Document",
     "child_path",
     "declared_dialect",
     "dialect_of",
+    "latest_formats",
     "normalise",
     "resolver_of",
 ]
+
+_LATEST_KEYWORDS = """$dynamicRef $ref additionalProperties allOf anyOf const contains dependentRequired
+    dependentSchemas enum exclusiveMaximum exclusiveMinimum format if items maxItems maxLength maxProperties maximum
+    minItems minLength minProperties minimum multipleOf not oneOf pattern patternProperties prefixItems properties
+    propertyNames required type unevaluatedItems unevaluatedProperties uniqueItems"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +51,14 @@ class Dialect:
     """One draft of JSON Schema: its validator and its rules for identifiers."""
 
     name: str
-    validator: type[Validator]
     specification: Specification[Any]
+    asserted: frozenset[str] | None = None  # else those of the validator
+
+    @property
+    def validator(self) -> type[Validator]:
+        """The validator of jsonschema, imported here since where Jupyter is installed that takes two seconds."""
+        name = "".join(self.name.removeprefix("draft-").split("-"))
+        return cast("type[Validator]", getattr(import_module("jsonschema"), f"Draft{name}Validator"))
 
     @property
     def siblings_count(self) -> bool:
@@ -61,7 +68,8 @@ class Dialect:
     @property
     def keywords(self) -> frozenset[str]:
         """The keywords that this draft asserts; all others are only annotations."""
-        asserted = set(self.validator.VALIDATORS) | {"exclusiveMinimum", "exclusiveMaximum"}  # flags in draft 4
+        asserted = set(self.asserted or self.validator.VALIDATORS)
+        asserted |= {"exclusiveMinimum", "exclusiveMaximum"}  # flags in draft 4
         if "if" in asserted:
             asserted |= {"then", "else"}
         if self.siblings_count:
@@ -70,11 +78,13 @@ class Dialect:
 
 
 DIALECTS = {
-    "http://json-schema.org/draft-04/schema": Dialect("draft-4", Draft4Validator, DRAFT4),
-    "http://json-schema.org/draft-06/schema": Dialect("draft-6", Draft6Validator, DRAFT6),
-    "http://json-schema.org/draft-07/schema": Dialect("draft-7", Draft7Validator, DRAFT7),
-    "https://json-schema.org/draft/2019-09/schema": Dialect("2019-09", Draft201909Validator, DRAFT201909),
-    "https://json-schema.org/draft/2020-12/schema": Dialect("2020-12", Draft202012Validator, DRAFT202012),
+    "http://json-schema.org/draft-04/schema": Dialect("draft-4", DRAFT4),
+    "http://json-schema.org/draft-06/schema": Dialect("draft-6", DRAFT6),
+    "http://json-schema.org/draft-07/schema": Dialect("draft-7", DRAFT7),
+    "https://json-schema.org/draft/2019-09/schema": Dialect("2019-09", DRAFT201909),
+    "https://json-schema.org/draft/2020-12/schema": Dialect(
+        "2020-12", DRAFT202012, frozenset(_LATEST_KEYWORDS.split())
+    ),
 }
 LATEST = DIALECTS["https://json-schema.org/draft/2020-12/schema"]
 #: Tried in this order for a schema without `$schema`; the first one whose meta-schema accepts it is used.
@@ -83,12 +93,6 @@ _ASSUMED_DIALECTS = [
     DIALECTS["http://json-schema.org/draft-07/schema"],
     DIALECTS["http://json-schema.org/draft-04/schema"],
 ]
-#: Formats have the meaning of the latest draft in all drafts, so that `date` in draft 4 is a date.
-LATEST_FORMATS = FormatChecker(())
-LATEST_FORMATS.checkers = {
-    **Draft202012Validator.FORMAT_CHECKER.checkers,
-    "regex": (Draft202012Validator.FORMAT_CHECKER.checkers["regex"][0], (re.error, OverflowError, RecursionError)),
-}
 _LATEST_ALIASES = {"http://json-schema.org/schema", "https://json-schema.org/schema"}
 
 
@@ -134,6 +138,19 @@ class Document:
         return root.get("type") == "object" and bool(root.get("properties"))
 
 
+@cache
+def latest_formats() -> FormatChecker:
+    """Return the formats of the latest draft, which count in all drafts, so that `date` in draft 4 is a date."""
+    checkers = LATEST.validator.FORMAT_CHECKER.checkers
+    formats = _no_formats()
+    formats.checkers = {**checkers, "regex": (checkers["regex"][0], (re.error, OverflowError, RecursionError))}
+    return formats
+
+
+def _no_formats() -> FormatChecker:
+    return cast("FormatChecker", import_module("jsonschema").FormatChecker(()))
+
+
 def dialect_of(schema: JsonObject | bool) -> Dialect:
     """Return the dialect of a root schema, having checked the schema against it.
 
@@ -167,8 +184,8 @@ def declared_dialect(uri: Any) -> Dialect:
 def _violation(schema: JsonObject | bool, dialect: Dialect) -> SchemaError | None:
     try:
         # Without formats: those of a pattern are not Python's, and `normalise` checks them.
-        cast(Any, dialect.validator).check_schema(schema, format_checker=FormatChecker(()))
-    except InvalidSchema as error:
+        cast(Any, dialect.validator).check_schema(schema, format_checker=_no_formats())
+    except import_module("jsonschema.exceptions").SchemaError as error:
         message = f"not a valid {dialect.name} JSON Schema: {error.message[:200]}"
         return SchemaError(message, path=_instance_path(error.absolute_path))
     except RecursionError:

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from extract.json_types import JsonObject
 from extract.schema.keywords import map_subschemas, nodes
-from extract.schema.normalise import LATEST_FORMATS, Dialect
+from extract.schema.normalise import Dialect, latest_formats
 from extract.schema.regex import search
 
 __all__ = ["PROVEN", "QuickCheck"]
@@ -135,13 +135,14 @@ def _with_our_formats(
 
     node = map_subschemas(node, changed)
     pattern, name = node.pop("pattern", None), node.pop("format", None)
-    if name not in LATEST_FORMATS.checkers or not assert_formats:
+    ours = latest_formats()
+    if name not in ours.checkers or not assert_formats:
         name = None
     if pattern is None and name is None:
         return node
 
     def accepts(text: str) -> bool:
-        return (pattern is None or search(pattern, text)) and (name is None or LATEST_FORMATS.conforms(text, name))
+        return (pattern is None or search(pattern, text)) and (name is None or ours.conforms(text, name))
 
     own = f"x-extract-{len(formats)}"
     formats[own] = accepts

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from functools import cache, lru_cache
-from typing import Any, cast
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, cast
 
-from jsonschema.exceptions import ValidationError
-from jsonschema.protocols import Validator
-from jsonschema.validators import extend
 from pydantic_core import SchemaError as InvalidPattern
 from pydantic_core import SchemaValidator, core_schema
 
 from extract.errors import SchemaError
 from extract.schema.evaluated import evaluated_names
 from extract.schema.patterns import conditions, in_rust
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError
+    from jsonschema.protocols import Validator
 
 __all__ = ["fault_of", "linear", "search"]
 
@@ -81,12 +83,16 @@ def linear(validator: type[Validator]) -> type[Validator]:
     changed = {"pattern": _pattern, "patternProperties": _pattern_properties, "additionalProperties": additional}
     if "unevaluatedProperties" in validator.VALIDATORS:
         changed["unevaluatedProperties"] = _unevaluated
-    return cast("type[Validator]", cast(Any, extend)(validator, changed))
+    return cast("type[Validator]", import_module("jsonschema.validators").extend(validator, changed))
+
+
+def _violation(message: str) -> ValidationError:
+    return cast("ValidationError", import_module("jsonschema.exceptions").ValidationError(message))
 
 
 def _pattern(validator: Any, pattern: str, instance: Any, _: Any) -> Iterator[ValidationError]:
     if validator.is_type(instance, "string") and not search(pattern, instance):
-        yield ValidationError(f"{instance!r} does not match {pattern!r}")
+        yield _violation(f"{instance!r} does not match {pattern!r}")
 
 
 def _pattern_properties(validator: Any, patterns: Any, instance: Any, _: Any) -> Iterator[ValidationError]:
@@ -106,4 +112,4 @@ def _unevaluated(validator: Any, allowed: Any, instance: Any, schema: Any) -> It
     invalid = [name for name in left if next(validator.descend(instance[name], allowed), None) is not None]
     if invalid:
         names = ", ".join(map(repr, sorted(invalid)))
-        yield ValidationError(f"Unevaluated properties are not allowed ({names} unexpected)")
+        yield _violation(f"Unevaluated properties are not allowed ({names} unexpected)")

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from importlib import import_module
 from itertools import islice
-from typing import Any, TypeAlias, cast
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
-from jsonschema.exceptions import ValidationError as SchemaViolation
-from jsonschema.exceptions import best_match
-from jsonschema.protocols import Validator
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails, from_json
 
@@ -20,8 +18,12 @@ from extract.errors import InvalidAnswer, Issue
 from extract.json_types import JsonObject, json_text
 from extract.schema.keywords import element, map_subschemas, member
 from extract.schema.multiples import in_decimal
-from extract.schema.normalise import LATEST, LATEST_FORMATS, META_SCHEMAS, Dialect, declared_dialect, resolver_of
+from extract.schema.normalise import LATEST, META_SCHEMAS, Dialect, declared_dialect, latest_formats, resolver_of
 from extract.schema.regex import linear
+
+if TYPE_CHECKING:
+    from jsonschema.exceptions import ValidationError as SchemaViolation
+    from jsonschema.protocols import Validator
 
 __all__ = [
     "Place",
@@ -143,7 +145,7 @@ def pointer_validator(schema: JsonObject, *, assert_formats: bool) -> Validator:
 
 def _validator(schema: JsonObject | bool, dialect: Dialect, assert_formats: bool, **options: Any) -> Validator:
     validator: Any = in_decimal(linear(dialect.validator))
-    formats = LATEST_FORMATS if assert_formats else None
+    formats = latest_formats() if assert_formats else None
     return cast("Validator", validator(schema, registry=META_SCHEMAS, format_checker=formats, **options))
 
 
@@ -236,7 +238,7 @@ def _path(place: Iterable[str | int], root: str = "$") -> str:
 
 def issue_of(violation: SchemaViolation, root: str = "$") -> Issue:
     """Return a violation as an issue, at the deepest place that explains it."""
-    cause = best_match([violation]) or violation
+    cause = import_module("jsonschema.exceptions").best_match([violation]) or violation
     path = _path(cause.absolute_path, root)
     write = _MESSAGES.get(str(cause.validator))
     return Issue(path, _shortened(write(cause.validator_value) if write else cause.message))

@@ -179,6 +179,10 @@ def uploaded_file(client: genai.Client) -> None:
     answered(ask(client, [picture, {"type": "text", "text": "What do you see?"}]))
 
 
+def models(client: genai.Client) -> None:
+    assert f"models/{MODEL}" in [one.name for one in client.models.list()]
+
+
 CASES: dict[str, Callable[[genai.Client], None]] = {
     "text": text,
     "turns with server state": turns_with_state,
@@ -204,6 +208,7 @@ CASES: dict[str, Callable[[genai.Client], None]] = {
     "generation config": generation,
     "remote file": remote_file,
     "uploaded file": uploaded_file,
+    "models": models,
 }
 
 

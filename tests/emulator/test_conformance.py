@@ -1,4 +1,4 @@
-"""The official SDK tells the examples of the API's page to the emulator. Its first release: `scripts/conformance`."""
+"""The official SDK tells the examples of the API's page to the emulator. Others: `test_sdks.py`."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from extract.interactions.interaction import FunctionCall
 
 NAMES = sorted(name for name, module in extract._MODULE_OF.items() if module.startswith("extract.interactions."))
 AVAILABLE: dict[str, Any] = {
-    **{name: getattr(extract, name) for name in extract.__all__},
+    **{name: getattr(extract, name) for name in dir(extract)},
     "Decimal": Decimal,
     "FunctionCall": FunctionCall,
     "asyncio": asyncio,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -132,6 +133,51 @@ async def test_a_status_that_is_not_known_is_waited_out(kind: str) -> None:
 
 
 @BOTH
+async def test_an_interaction_that_waits_for_its_client_is_not_waited_for(kind: str) -> None:
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, json={"id": "v", "status": "idle"}))
+    clock = Clock()
+    hands = Hands(kind, transport, clock=clock)
+    assert (await hands.do("wait", "v")).status == "idle"
+    assert clock.now == 0
+
+
+class NeverEnding(httpx.SyncByteStream, httpx.AsyncByteStream):
+    """Events up to `idle`; whoever reads on waits for ever, which here is a failure."""
+
+    def __iter__(self) -> Iterator[bytes]:
+        for event in (
+            {"event_type": "interaction.created", "interaction": {"id": "v", "status": "in_progress"}},
+            {"event_type": "step.start", "index": 0, "step": {"type": "model_output"}},
+            {"event_type": "step.delta", "index": 0, "delta": {"type": "text", "text": "Go on."}},
+            {"event_type": "interaction.status_update", "interaction_id": "v", "status": "idle"},
+        ):
+            yield b"data: " + json.dumps(event).encode() + b"\n\n"
+        raise AssertionError("the stream is read beyond its end")
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for chunk in self:
+            yield chunk
+
+
+@BOTH
+@pytest.mark.parametrize("how", ["stream", "follow"])
+async def test_a_stream_ends_where_the_interaction_waits_for_its_client(kind: str, how: str) -> None:
+    headers = {"content-type": "text/event-stream"}
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, headers=headers, stream=NeverEnding()))
+    stream = getattr(Hands(kind, transport).client, how)("v" if how == "follow" else STORED)
+    ended = stream.finish() if kind == "sync" else await stream.finish()
+    assert (ended.status, ended.text) == ("idle", "Go on.")
+
+
+@BOTH
+async def test_a_project_that_may_not_cancel_is_told_that(kind: str) -> None:
+    error = {"error": {"code": "permission_denied", "message": "no"}}
+    transport = httpx.MockTransport(lambda _: httpx.Response(403, json=error))
+    with pytest.raises(Denied, match="the project may not do this"):
+        await Hands(kind, transport).do("cancel", "v")
+
+
+@BOTH
 async def test_waiting_outlives_a_lost_connection(kind: str) -> None:
     replies: list[Any] = [httpx.ConnectError("down"), httpx.Response(503), {"status": "in_progress"}]
     replies += [httpx.ReadError("reset"), {"status": "completed", "id": "v"}]
@@ -156,7 +202,7 @@ async def test_a_running_job_is_cancelled_and_a_finished_one_is_not(kind: str) -
     assert (await hands.do("cancel", job)).status == "cancelled"
     assert (await hands.do("wait", job)).status == "cancelled"
     finished = await hands.do("wait", await hands.do("create", JOB))
-    with pytest.raises((BadRequest, Denied), match="not running"):
+    with pytest.raises(BadRequest, match="cannot be cancelled: it has ended"):
         await hands.do("cancel", finished)
 
 

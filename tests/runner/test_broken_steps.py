@@ -410,7 +410,7 @@ def test_nobody_waits_for_the_room_of_a_file_that_could_not_be_entered() -> None
 
     async def work() -> list[str]:
         async with AsyncClient("key", transport=service.transport) as client:
-            table = BrokenTable(BrokenTable.in_memory()._database)
+            table = BrokenTable()
             uploads = Uploads(client.files, "test", table, UploadPolicy(inline_limit=0), max_bytes=2_500)
             ended = await asyncio.gather(*(use(uploads, number, number + 1) for number in (1, 3, 5)))
             await uploads.close()

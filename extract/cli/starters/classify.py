@@ -32,7 +32,7 @@ class Message(BaseModel):
     reason: str = Field(description="One short sentence: what in the message decided the topic.")
 
 
-extractor = Extractor(
+extractor: Extractor = Extractor(
     Message,
     # What is asked for each row. {text} is a column; name others in the same way.
     "{text}",

@@ -40,7 +40,7 @@ class Invoice(BaseModel):
     positions: list[Position] = Field(description="All lines in printed order; no sums, no tax.")
 
 
-extractor = Extractor(
+extractor: Extractor = Extractor(
     Invoice,
     "Read this document.",
     # The column whose files are sent along. A folder as input has one row per file, with the column `path`.

@@ -32,7 +32,7 @@ class Verdict(BaseModel):
     reason: str = Field(description="One short sentence that a moderator can check.")
 
 
-extractor = Extractor(
+extractor: Extractor = Extractor(
     Verdict,
     # What is asked for each row. {text} is a column; name others in the same way, such as "{title}\n\n{text}".
     "{text}",

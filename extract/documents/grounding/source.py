@@ -30,8 +30,8 @@ class SourceText:
         self, text: str, *, page_starts: Sequence[int] = (), readings: Sequence[Sequence[tuple[int, int]]] = ()
     ) -> None:
         self.text = text
-        self.page_starts = tuple(page_starts)
-        self.readings = readings
+        self.page_starts: tuple[int, ...] = tuple(page_starts)
+        self.readings: Sequence[Sequence[tuple[int, int]]] = readings
         # Findings and seed places: answers repeat values, and the windows and samples of a record share their source.
         self.known: dict[Any, Any] = {}
         self._names: dict[str, list[int]] = {}

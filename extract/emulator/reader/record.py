@@ -87,8 +87,8 @@ class Record:
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.early = text[:EARLY]
-        self.lines = [line.strip() for line in text.splitlines() if line.strip()]
+        self.early: str = text[:EARLY]
+        self.lines: list[str] = [line.strip() for line in text.splitlines() if line.strip()]
 
     @cached_property
     def columns(self) -> list[list[str]]:

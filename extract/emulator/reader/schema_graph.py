@@ -104,7 +104,7 @@ class SchemaGraph:
         self._schema = schema
         self._subschemas: dict[str, Subschema] = {}
         self._known: dict[int, tuple[Any, Subschema | None]] = {}
-        self.root = self.subschema(schema)
+        self.root: Subschema | None = self.subschema(schema)
 
     def subschema(self, raw: Any) -> Subschema | None:
         """Return `raw` as a subschema, or None where nothing is allowed."""
@@ -152,13 +152,13 @@ class Subschema:
         self._graph = graph
         self._schema = schema
         self._plain: dict[int, Any] = {}
-        self.title = str(schema.get("title", ""))
-        self.description = str(schema.get("description", ""))
-        self.format = str(schema.get("format", ""))
+        self.title: str = str(schema.get("title", ""))
+        self.description: str = str(schema.get("description", ""))
+        self.format: str = str(schema.get("format", ""))
         self.required: tuple[str, ...] = tuple(schema.get("required", ()))
         self.minimum: float = schema.get("minimum", -math.inf)
         self.maximum: float = schema.get("maximum", math.inf)
-        self.min_items = int(schema.get("minItems", 0))
+        self.min_items: int = int(schema.get("minItems", 0))
         self.max_items: float = schema.get("maxItems", math.inf)
 
     @cached_property

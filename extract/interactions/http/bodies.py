@@ -163,6 +163,9 @@ class Body:
     `on_pause` and `on_resume` are called then.
     """
 
+    paused: bool
+    too_large: bool
+
     def __init__(
         self,
         allowance: Allowance,

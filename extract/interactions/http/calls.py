@@ -87,7 +87,7 @@ class Base64:
     __slots__ = ("data",)
 
     def __init__(self, data: bytes) -> None:
-        self.data = data
+        self.data: bytes = data
 
     def pieces(self) -> Iterator[bytes]:
         """Yield the text in pieces, so that other threads get their turn while a large file is encoded."""

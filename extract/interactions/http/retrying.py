@@ -110,6 +110,10 @@ class wait_retry_after(wait_base):  # noqa: N801 - as above
 class wait_equal_jitter(wait_base):  # noqa: N801 - as above
     """Exponential, half of it fixed and half random, so that clients retry neither at once nor in step."""
 
+    first: float
+    longest: float
+    uniform: Uniform
+
     def __init__(self, first: float, longest: float, uniform: Uniform) -> None:
         self.first, self.longest, self.uniform = first, longest, uniform
 
@@ -127,8 +131,8 @@ class stop_after_failures(stop_base):  # noqa: N801 - as above
 
     def __init__(self, retry: Retry) -> None:
         self.retry = retry
-        self.failures = 0
-        self.ran_out = False
+        self.failures: int = 0
+        self.ran_out: bool = False
 
     def __call__(self, retry_state: RetryCallState) -> bool:
         failure = _failure(retry_state)

@@ -188,7 +188,8 @@ def total_timeout(service_tier: str | None) -> float:
 def unreachable(call: Call, error: Exception, *, secret: str, answered: bool) -> ExtractError:
     """Return the error of our tree for whatever a transport raised, with `secret` struck out of its message.
 
-    An answer that came and passed its bounds is no matter of the connection, and a repeat would pass them again.
+    An answer that came and passed its bounds is no matter of the connection, and a repeat would pass them again; nor is
+    a client that was set up wrongly.
 
     A certificate that is not trusted is a matter of the set-up, which waiting does not mend; once the service has
     `answered`, it is one bad machine among several, and worth a retry.

@@ -49,7 +49,7 @@ class Accumulator:
     """Adds events up to the interaction that a plain call would return, as far as it has come."""
 
     def __init__(self) -> None:
-        self.completed = False
+        self.completed: bool = False
         self.checkpoint: str | None = None
         """A token to go on from after a cut, while nothing has come since."""
         self._head: JsonObject = {}  # all fields but the steps

@@ -21,7 +21,7 @@ from extract.interactions.http.calls import Call, Operation, Sleep, once
 from extract.interactions.http.retrying import Backoff, Retry, with_retries
 from extract.interactions.interaction import Interaction
 from extract.interactions.operations import CREATE_PATH, FINISHED, MAX_HOPS, interaction_path, next_hop, unknown
-from extract.interactions.streaming.events import Completed, ErrorEvent, Event, read_event
+from extract.interactions.streaming.events import Completed, ErrorEvent, Event, StatusChanged, read_event
 from extract.interactions.streaming.sse import SseParser
 from extract.interactions.streaming.state import StreamState
 from extract.json_types import JsonObject
@@ -200,9 +200,13 @@ def _connection(state: StreamState) -> Operation[StreamOrder | Event, None]:
 
 
 def _frames(parser: SseParser, state: StreamState) -> Operation[StreamOrder | Event, bool]:
-    """Read the events of a connection to its end, and return whether that was marked."""
+    """Read the events of a connection to its end, and return whether that was marked.
+
+    An interaction that is idle waits for its client: its connection may stay open for ever.
+    """
     seen: str | None = state.last_event_id  # a service may repeat the event that the stream goes on after
-    while True:
+    idle = False
+    while not idle:
         chunk: bytes | None = yield Read()
         for frame in parser.feed(chunk) if chunk is not None else parser.close():
             if frame.data.strip() == b"[DONE]":
@@ -213,8 +217,10 @@ def _frames(parser: SseParser, state: StreamState) -> Operation[StreamOrder | Ev
             if not event.id or event.id != seen:
                 yield from state.add(event)
             seen = None  # only the first event can be that repetition
+            idle = isinstance(event, StatusChanged) and event.status == "idle"
         if chunk is None:
-            return False
+            return idle
+    return True
 
 
 def _whole(body: bytes, state: StreamState) -> Completed:

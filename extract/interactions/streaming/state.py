@@ -34,10 +34,10 @@ class StreamState:
     """What has come of a stream so far, over all its connections and hops. `scrub` strikes the key out of errors."""
 
     def __init__(self, scrub: Callable[[bytes], bytes]) -> None:
-        self.events = 0
-        self.last_event_id = ""
-        self.hop = Accumulator()
-        self.hops = 0
+        self.events: int = 0
+        self.last_event_id: str = ""
+        self.hop: Accumulator = Accumulator()
+        self.hops: int = 0
         """How many were begun after the first."""
         self.token: str | None = None
         """The continuation token that the present hop was begun with."""

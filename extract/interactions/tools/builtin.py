@@ -23,6 +23,7 @@ __all__ = [
     "GoogleMaps",
     "GoogleSearch",
     "McpServer",
+    "ToolSearch",
     "UrlContext",
     "evidence_of",
     "looks_up",
@@ -122,6 +123,8 @@ class GoogleMaps(_BuiltIn):
 class McpServer(_BuiltIn):
     """Let the service call the tools of a remote MCP server. `headers` may hold secrets and are not shown.
 
+    With `defer_loading` the model loads them when it needs them: see `ToolSearch`.
+
     >>> McpServer(url="https://example.com/mcp", headers={"authorization": "Bearer secret"})
     McpServer(url='https://example.com/mcp', name=None)
     """
@@ -132,6 +135,7 @@ class McpServer(_BuiltIn):
     name: str | None = None
     headers: Mapping[str, str] | None = None
     allowed_tools: tuple[Mapping[str, Any], ...] = ()
+    defer_loading: bool | None = None
 
     def __repr__(self) -> str:
         return f"McpServer(url={self.url!r}, name={self.name!r})"
@@ -149,7 +153,38 @@ class ComputerUse(_BuiltIn):
     FIRST_FORM: ClassVar[frozenset[str] | None] = frozenset({"environment"})
     environment: Literal["browser", "mobile", "desktop"] | str = "browser"
     excluded_predefined_functions: tuple[str, ...] = ()
+    disabled_safety_policies: tuple[str, ...] = ()
     enable_prompt_injection_detection: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolSearch(_BuiltIn):
+    """Let the model load the tools with `defer_loading` when it needs them: the fewer parameters are sent, the cheaper.
+
+    By default the service does it within the request. With `execution="client"` the model calls a function of this
+    `name`, and you answer with the declarations of those it may use; then `name` is needed, and the request goes
+    through `create`.
+
+    >>> def get_weather(city: str) -> str:
+    ...     return "sunny"
+    >>> tools = (function_tool(get_weather, defer_loading=True), ToolSearch())
+    >>> request = Request(model="gemini-4-argon", input="Get the weather in Bonn.", tools=tools)
+    >>> [step["type"] for step in offline_client().create(request).steps]
+    ['thought', 'tool_search_call', 'tool_search_result', 'function_call']
+    """
+
+    TYPE: ClassVar[str] = "tool_search"
+    FIRST_FORM: ClassVar[frozenset[str] | None] = None
+    execution: Literal["server", "client"] | None = None
+    name: str | None = None
+    description: str | None = None
+    parameters: Mapping[str, Any] | None = None
+
+    def __post_init__(self) -> None:
+        if self.execution == "client" and not self.name:
+            raise ConfigError("ToolSearch(execution='client') needs a name: the model calls it like a function")
+        if self.execution != "client" and (self.name or self.description or self.parameters):
+            raise ConfigError("name, description and parameters go with ToolSearch(execution='client')")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

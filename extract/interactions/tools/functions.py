@@ -35,6 +35,9 @@ _HEADINGS = ("args", "arguments", "parameters", "params")
 class Function:
     """A Python function that the model may call. `parameters` is the wire form of its arguments' JSON Schema.
 
+    With `defer_loading` the model sees only name and description, or `short_description`, until it asks for the rest:
+    the request then needs a `ToolSearch()`, which spares input tokens where there are many functions.
+
     >>> def get_weather(city: str) -> str:
     ...     return "sunny"
     >>> function_tool(get_weather).bind({"city": "Bonn"})
@@ -45,11 +48,18 @@ class Function:
     name: str
     description: str
     parameters: JsonObject = field(repr=False, hash=False)
+    defer_loading: bool = False
+    short_description: str = ""
 
-    def as_wire(self, _: str = "steps", /) -> JsonObject:
-        """Return the declaration, the same in both dialects."""
+    def as_wire(self, dialect: str = "steps", /) -> JsonObject:
+        """Return the declaration. ConfigError where it is deferred and the dialect knows of no such thing."""
+        deferred: JsonObject = {"defer_loading": True} if self.defer_loading else {}
+        if self.short_description:
+            deferred["short_description"] = self.short_description
+        if deferred and dialect == "outputs":
+            raise ConfigError(f"the outputs dialect has no {' and no '.join(deferred)}: use dialect 'steps'")
         described = {"description": self.description} if self.description else {}
-        return {"type": "function", "name": self.name} | described | {"parameters": self.parameters}
+        return {"type": "function", "name": self.name} | described | {"parameters": self.parameters} | deferred
 
     @property
     def is_async(self) -> bool:
@@ -88,11 +98,19 @@ class FunctionResult:
         return result | ({"is_error": True} if self.is_error else {})
 
 
-def function_tool(call: Callable[..., Any], *, name: str | None = None, description: str | None = None) -> Function:
+def function_tool(
+    call: Callable[..., Any],
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    defer_loading: bool = False,
+    short_description: str = "",
+) -> Function:
     """Return the declaration of a function: types from its signature, words from its docstring.
 
     The docstring's first paragraph describes it, and its lines on parameters (Google, NumPy or Sphinx style) these. A
-    parameter without a type takes any value. Raises ConfigError or SchemaError for what cannot be declared.
+    parameter without a type takes any value. `defer_loading` and `short_description`: see `Function`. Raises
+    ConfigError or SchemaError for what cannot be declared.
 
         >>> def get_weather(city: str) -> str:
         ...     "Return the weather of a city."
@@ -104,13 +122,17 @@ def function_tool(call: Callable[..., Any], *, name: str | None = None, descript
         raise ConfigError(f"{named or call!r} is no name for a function: give one, function_tool(..., name='look_up')")
     first = inspect.cleandoc(call.__doc__ or "").partition("\n\n")[0]
     words: str = " ".join(first.split()) if description is None else description
-    return Function(call, named, words, _parameters(call))
+    return Function(call, named, words, _parameters(call), defer_loading, short_description)
 
 
 def functions_of(given: Iterable[AnyFunction]) -> dict[str, Function]:
     """Return functions by name, plain ones as declarations. Raises ConfigError where two have the same name."""
     functions: dict[str, Function] = {}
+    if callable(given) or isinstance(given, Function):
+        raise ConfigError(f"functions come in a list: [{getattr(given, 'name', getattr(given, '__name__', given))}]")
     for one in given:
+        if not isinstance(one, Function) and not callable(one):
+            raise ConfigError(f"{one!r} is no Python function; tools of the service go into Request(tools=(...,))")
         function = one if isinstance(one, Function) else function_tool(one)
         if function.name in functions:
             raise ConfigError(f"two functions are called {function.name!r}; give one another name with function_tool")

@@ -112,7 +112,7 @@ class _CreatesAsync(Protocol):
 
 def run_tools(client: _Creates, request: Request, functions: Iterable[AnyFunction], *, max_rounds: int = 8) -> ToolRun:
     """Ask with `functions` among the tools, and call them until the model answers. Raises as `tool_loop`."""
-    known = functions_of(functions)
+    known = _known(request, functions)
 
     def perform(order: Request | CallFunctions) -> Interaction | tuple[FunctionResult, ...]:
         return client.create(order) if isinstance(order, Request) else call_functions(order.calls, known)
@@ -124,7 +124,7 @@ async def run_tools_async(
     client: _CreatesAsync, request: Request, functions: Iterable[AnyFunction], *, max_rounds: int = 8
 ) -> ToolRun:
     """`run_tools` for an AsyncClient: the calls of one round run at once."""
-    known = functions_of(functions)
+    known = _known(request, functions)
 
     async def perform(order: Request | CallFunctions) -> Interaction | tuple[FunctionResult, ...]:
         if isinstance(order, Request):
@@ -134,11 +134,19 @@ async def run_tools_async(
     return await drive_async(tool_loop(_with_functions(request, known), max_rounds=max_rounds), perform)
 
 
+def _known(request: Request, functions: Iterable[AnyFunction]) -> dict[str, Function]:
+    """Return the functions that can be called: those given, and those among the request's own tools."""
+    given = functions_of(functions)
+    own = [tool for tool in request.declared if isinstance(tool, Function) and tool.name not in given]
+    return functions_of(own) | given
+
+
 def _with_functions(request: Request, functions: dict[str, Function]) -> Request:
     """Return the request with the functions among its tools; those it has already stay where they are."""
     if request.background:
         raise ConfigError(
             "functions are called while the client waits: a request with functions takes no background=True"
         )
-    declared = [tool.name for tool in request.tools if isinstance(tool, Function)]
-    return replace(request, tools=(*request.tools, *(one for name, one in functions.items() if name not in declared)))
+    declared = [tool.name for tool in request.declared if isinstance(tool, Function)]
+    added = [one for name, one in functions.items() if name not in declared]
+    return replace(request, tools=(*request.declared, *added))

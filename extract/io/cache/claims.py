@@ -41,7 +41,7 @@ class Claims:
     """
 
     def __init__(self, cache: Path) -> None:
-        self.alone = True
+        self.alone: bool = True
         self.held: dict[bytes, int] = {}
         self._cache = cache
         self._at_gate = False

@@ -91,11 +91,12 @@ class CacheFile:
     """
 
     def __init__(self, path: Path, *, read_only: bool = False) -> None:
-        self.path, self.read_only = path, read_only
+        self.path: Path = path
+        self.read_only: bool = read_only
         self.on_renewed: Callable[[sqlite3.Connection], None] = lambda _: None
         self._renewals = 0
         try:
-            self.connection = _open_read_only(path) if read_only else _open_sound(path)
+            self.connection: sqlite3.Connection = _open_read_only(path) if read_only else _open_sound(path)
         except sqlite3.OperationalError as error:
             raise OutputError(f"the cache {path} cannot be opened: {reason(error)}") from None
         except sqlite3.DatabaseError as error:

@@ -44,16 +44,16 @@ class ResponseCache:
     """
 
     def __init__(self, path: str | os.PathLike[str], *, read_only: bool = False) -> None:
-        self.path = Path(path)
+        self.path: Path = Path(path)
         self.flying: dict[bytes, asyncio.Future[Interaction]] = {}
         self._file = CacheFile(self.path, read_only=read_only)
         self._queue = WriteQueue(self._file)
         self._prefetched: dict[bytes, bytes | None] = {}
         self._damage_reported = False
         self.sharing: Sharing | None = Sharing(self.path, self.flying, self.clear_prefetch)
-        self.files = FileTable(self._file.connection, str(self.path), self._file.renewed)
+        self.files: FileTable = FileTable(self._file.connection, str(self.path), self._file.renewed)
         self._file.on_renewed = self.files.move_to
-        self.statistics = CacheStatistics(self._file)
+        self.statistics: CacheStatistics = CacheStatistics(self._file)
 
     def get(self, key: bytes) -> bytes | None:
         """Return the JSON text of the interaction stored under `key`, or None."""

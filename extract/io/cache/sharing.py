@@ -40,7 +40,7 @@ class Sharing:
     """
 
     def __init__(self, cache: Path, in_flight: Mapping[bytes, Any], on_active: Callable[[], None]) -> None:
-        self.active = False
+        self.active: bool = False
         self._cache, self._in_flight, self._on_active = cache, in_flight, on_active
         self._claims: Claims | None = None
         self._exclusive: Exclusive | None = None

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import weakref
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 from extract.errors import OutputError
 
@@ -57,28 +58,28 @@ class FileTable:
     """The table `files` of a cache, in one commit per change. OutputError where it cannot be read or written.
 
     `held` counts the runs of this process that use a file, by name: none of them deletes what another one needs, nor
-    what another process on this machine uses.
+    what another process on this machine uses. Without a `database` the table is in memory, and closed with its last
+    user.
     """
 
     def __init__(
         self,
-        database: sqlite3.Connection,
+        database: sqlite3.Connection | None = None,
         where: str = "memory",
         renewed: Callable[[sqlite3.Error], bool] = lambda _: False,
     ) -> None:
         self.held: Counter[str] = Counter()
-        self._database, self._where, self._renewed = database, where, renewed
+        self._database, self._where, self._renewed = database or self._in_memory(), where, renewed
 
     def move_to(self, database: sqlite3.Connection) -> None:
         """Go on with another file: `renewed` is what says, of an error, that one has taken the place of the first."""
         self._database = database
 
-    @classmethod
-    def in_memory(cls) -> Self:
-        """Return a table for a run without a cache."""
+    def _in_memory(self) -> sqlite3.Connection:
         database = sqlite3.connect(":memory:", check_same_thread=False)
+        weakref.finalize(self, database.close)  # from 3.13 on Python warns of a connection that nobody closes
         database.execute(CREATE_FILES)
-        return cls(database)
+        return database
 
     def add(self, row: FileRow) -> None:
         """Enter a file whose upload begins now; an existing entry stays as it is."""

@@ -101,9 +101,9 @@ class Destination:
     """
 
     def __init__(self, path: Path) -> None:
-        self.path = path
-        self.temporary = path.with_name(f"{path.name}.{os.getpid()}.part")
-        self.partial = path.with_name(f"{path.stem}.partial{path.suffix}")
+        self.path: Path = path
+        self.temporary: Path = path.with_name(f"{path.name}.{os.getpid()}.part")
+        self.partial: Path = path.with_name(f"{path.stem}.partial{path.suffix}")
 
     def claim(self) -> None:
         """Make the temporary file, empty: a link that somebody has put in its place is removed, never followed.
