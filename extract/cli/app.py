@@ -245,6 +245,9 @@ def evaluate(
     confusion: Annotated[
         str | None, typer.Option(metavar="FIELD", help="Show each label of a field, and what was answered instead.")
     ] = None,
+    mistakes: Annotated[
+        int, typer.Option(metavar="N", min=0, help="List the first N wrong values, and N that differ in --against.")
+    ] = 0,
     key: Annotated[
         list[str] | None, typer.Option(metavar="LIST=FIELD,...", help="Fields that identify the members of a list.")
     ] = None,
@@ -269,6 +272,7 @@ def evaluate(
         day_first=day_first,
         against=against,
         confusion=confusion,
+        mistakes=mistakes,
         key=key or (),
         decide=[name for names in decide or () for name in names.split(",")],
         offline=offline,

@@ -74,7 +74,7 @@ class Facts:
         return dict(self.codes).get("not_run", 0)
 
 
-def gather(material: Material, *, gold: str | None = None, on: str | None = None, max_records: int = 2_000) -> Facts:
+def gather(material: Material, *, gold: Any = None, on: str | None = None, max_records: int = 2_000) -> Facts:
     """Read everything that the report says. Raises ConfigError for a gold file that cannot be compared."""
     columns = Columns.of(material)
     valid = valid_rows(material, columns)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from extract.errors import ConfigError
 from extract.evaluation import Evaluation, evaluate
@@ -54,22 +55,23 @@ class Judgement:
     confusions: dict[str, ConfusionExcerpt]
 
 
-def judge(material: Material, columns: Columns, gold: str, *, on: str) -> Judgement:
-    """Compare an output with the gold answers in a file, row by row where `on` is equal.
+def judge(material: Material, columns: Columns, gold: Any, *, on: str) -> Judgement:
+    """Compare an output with gold answers, row by row where `on` is equal.
 
-    Raises ConfigError for a gold file that cannot be read, a column that is not there and keys that repeat.
+    Raises ConfigError for gold answers that cannot be read, a column that is not there and keys that repeat.
     """
     schema = material.rows.collect_schema()
     dtypes = {field: schema[column] for column, field in columns.answer.items()}
-    right = read_table(gold, texts=text_fields(dtypes.items()))
     if on not in schema:
         raise ConfigError(f"{material.name} has no column {on!r} to join on; it has {list(schema)!r}")
+    right = read_table(gold, texts=text_fields([(on, schema[on]), *dtypes.items()]))
     in_gold = {name.partition(".")[0] for name in right.columns}
     fields = {
         column: field for column, field in columns.answer.items() if field in in_gold and on not in (column, field)
     }
     if not fields:
-        raise ConfigError(f"{gold} has none of the output's fields {list(columns.answer.values())!r}")
+        side = os.fspath(gold) if isinstance(gold, str | os.PathLike) else "gold"
+        raise ConfigError(f"{side} has none of the output's fields {list(columns.answer.values())!r}")
     read = (on, *fields, *([PROVENANCE] if columns.provenance else []))
     # Provenance says which rows were rejected, and what they cost: so rejected rows stay in, as wrong ones.
     has_codes = columns.provenance and "code" in inner_names(schema, PROVENANCE)
