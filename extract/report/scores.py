@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+
+import polars as pl
 
 from extract.errors import ConfigError
 from extract.evaluation import Evaluation, evaluate
@@ -18,7 +20,7 @@ from extract.report.material import PROVENANCE, Columns, Material
 from extract.report.row_status import valid_rows
 from extract.results.manifest import whole_cost
 
-__all__ = ["Cell", "ConfusionExcerpt", "Judgement", "judge"]
+__all__ = ["Cell", "ConfusionExcerpt", "Judgement", "WrongRows", "judge"]
 
 NO_PREDICTION = "(no prediction)"
 _MAX_LABELS = 24
@@ -48,11 +50,20 @@ class ConfusionExcerpt:
 
 
 @dataclass(frozen=True, slots=True)
+class WrongRows:
+    """By the text of the column `on`: the fields of a row that are wrong, each with its gold value as text."""
+
+    on: str
+    gold: Mapping[str, Mapping[str, str | None]]
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
-    """Scores, and a confusion matrix for each field that holds labels."""
+    """Scores, a confusion matrix for each field that holds labels, and which values of which rows are wrong."""
 
     evaluation: Evaluation
     confusions: dict[str, ConfusionExcerpt]
+    wrong: WrongRows
 
 
 def judge(material: Material, columns: Columns, gold: Any, *, on: str) -> Judgement:
@@ -83,7 +94,17 @@ def judge(material: Material, columns: Columns, gold: Any, *, on: str) -> Judgem
     evaluation = evaluate(left, right, on=on, fields=names, labels=labels, spent=spent)
     scores = {score.name: score.confusion for score in evaluation.fields}
     confusions = {name: _excerpt(confusion) for name, confusion in scores.items() if confusion is not None}
-    return Judgement(evaluation, confusions)
+    return Judgement(evaluation, confusions, _wrong_rows(evaluation, on, schema[on]))
+
+
+def _wrong_rows(evaluation: Evaluation, on: str, dtype: pl.DataType) -> WrongRows:
+    wrong = evaluation.mistakes().filter(~pl.col("missing"))
+    # Keys of two types were compared as one: back to that of the output, whose rows are looked up.
+    keys = wrong.to_series().cast(dtype, strict=False).cast(pl.String)
+    gold: dict[str, dict[str, str | None]] = {}
+    for key, field, right in zip(keys, wrong["field"], wrong["gold"], strict=True):
+        gold.setdefault(key, {})[field] = right
+    return WrongRows(on, gold)
 
 
 def _excerpt(confusion: Confusion) -> ConfusionExcerpt:
