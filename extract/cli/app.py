@@ -148,7 +148,13 @@ def run(
         int | None, typer.Option(min=1, help="Ray actors that send requests, --concurrency each. [default: 2]")
     ] = None,
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
+    log: Annotated[
+        Literal["auto", "plain", "json"],
+        typer.Option(help="Progress and summary on stderr; json: one JSON object per line, each half minute."),
+    ] = "auto",
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress, no summary; of a run that is stopped, only why.")
+    ] = False,
 ) -> None:
     """Ask the pipeline of every row of INPUT and write a typed table.
 

@@ -16,6 +16,7 @@ from extract.cli.terminal import plain
 from extract.documents.roots import Roots
 from extract.errors import ConfigError
 from extract.evaluation import Comparison, Evaluation, compare, evaluate
+from extract.evaluation.costs import whole_cost
 from extract.evaluation.labels import label_fields, text_fields
 from extract.evaluation.pairing import with_equal_keys
 from extract.evaluation.second_opinion import LabelCheck, check_labels
@@ -23,7 +24,6 @@ from extract.evaluation.tables import aligned, share
 from extract.extractor.extractor import Extractor
 from extract.interactions.client import Client
 from extract.io.sources import input_folder, read_table
-from extract.results.manifest import whole_cost
 from extract.runner.options import Root
 from extract.runner.service import offline_client
 from extract.schema import compile_schema

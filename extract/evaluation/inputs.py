@@ -5,22 +5,35 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import polars as pl
 
+from extract.evaluation.costs import whole_cost
 from extract.evaluation.labels import label_fields, text_fields
 from extract.evaluation.pairing import ABOUT_ANSWERS
 from extract.evaluation.rejected import PROVENANCE, inner_names
 from extract.io.sinks.open import read_manifest
 from extract.io.sources import read_table
 from extract.json_types import JsonObject
-from extract.results.manifest import whole_cost
-from extract.results.run import Run
 
 __all__ = ["frames_of", "named_by_schema", "spent_by"]
 
 _UNTYPED = (".csv", ".tsv")
+
+
+class _Details(Protocol):
+    manifest: JsonObject
+    failed_places: pl.Series
+
+
+class _Run(Protocol):
+    """What is read of a Run, whose class stands on the same floor."""
+
+    details: _Details
+
+    @property
+    def frame(self) -> pl.DataFrame: ...
 
 
 def frames_of(sides: Mapping[str, Any], on: str, *, inputs: bool) -> list[pl.DataFrame]:
@@ -33,7 +46,8 @@ def frames_of(sides: Mapping[str, Any], on: str, *, inputs: bool) -> list[pl.Dat
     frames: dict[str, pl.DataFrame] = {}
     for side, data in sorted(sides.items(), key=lambda item: _is_untyped(item[1])):
         texts = {name for frame in frames.values() for name in _texts(frame)} if _is_untyped(data) else ()
-        rows = _valid_rows(data) if isinstance(data, Run) else read_table(data, texts=texts)
+        run = _as_run(data)
+        rows = read_table(data, texts=texts) if run is None else _valid_rows(run)
         manifest = _manifest_of(data)
         frames[side] = _answers(rows, manifest, on, inputs=inputs) if manifest.get("fields") else rows
     return [frames[side] for side in sides]
@@ -59,12 +73,16 @@ def _texts(frame: pl.DataFrame) -> list[str]:
 
 
 def _manifest_of(data: Any) -> JsonObject:
-    if isinstance(data, Run):
-        return data.details.manifest
+    if (run := _as_run(data)) is not None:
+        return run.details.manifest
     return read_manifest(Path(data)) if isinstance(data, str | os.PathLike) else {}
 
 
-def _valid_rows(run: Run) -> pl.DataFrame:
+def _as_run(data: Any) -> _Run | None:
+    return data if hasattr(getattr(data, "details", None), "failed_places") else None
+
+
+def _valid_rows(run: _Run) -> pl.DataFrame:
     """Return the rows of a run without those that were rejected, which may stand in its frame with nulls."""
     rows, failed = run.frame, run.details.failed_places
     if "code" in inner_names(rows.schema, PROVENANCE):  # then the rows say themselves, and what they cost

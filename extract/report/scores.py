@@ -13,12 +13,12 @@ import polars as pl
 from extract.errors import ConfigError
 from extract.evaluation import Evaluation, evaluate
 from extract.evaluation.confusion import Confusion, shown_label
+from extract.evaluation.costs import whole_cost
 from extract.evaluation.labels import label_fields, text_fields
 from extract.evaluation.rejected import inner_names
 from extract.io.sources import read_table
 from extract.report.material import PROVENANCE, Columns, Material
 from extract.report.row_status import valid_rows
-from extract.results.manifest import whole_cost
 
 __all__ = ["Cell", "ConfusionExcerpt", "Judgement", "WrongRows", "judge"]
 

@@ -105,7 +105,8 @@ class Progress:
 
     `waiting` is how many seconds a quota or the service holds the next request back, and `limit` names it in words, ""
     where only slots decide. `rpm` and `tpm` are the requests and input tokens that may pass per minute, given or
-    learned, None where that is unknown. `stopping`: no new request is sent. `seconds` is the time since the start.
+    learned, None where that is unknown. `stopping`: no new request is sent; `interrupted`: because of Ctrl-C. `seconds`
+    is the time since the start.
 
         >>> def show(progress):
         ...     print(progress.totals.rows, "rows,", progress.in_flight, "in flight")
@@ -120,6 +121,7 @@ class Progress:
     slots: int
     waiting: float
     stopping: bool = False
+    interrupted: bool = False
     limit: str = ""
     rpm: float | None = None
     tpm: float | None = None

@@ -76,4 +76,5 @@ class ProgressReporter:
             rpm=limiter.rpm,
             tpm=limiter.tpm,
             stopping=self._state.stopping,
+            interrupted=self._state.interrupted,
         )
