@@ -168,7 +168,13 @@ def run(
         int | None, typer.Option(min=1, help="Ray actors that send requests, --concurrency each. [default: 2]")
     ] = None,
     as_json: AsJson = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no summary.")] = False,
+    log: Annotated[
+        Literal["auto", "plain", "json"],
+        typer.Option(help="Progress and summary on stderr; json: one JSON object per line, each half minute."),
+    ] = "auto",
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="No progress, no summary; of a run that is stopped, only why.")
+    ] = False,
 ) -> None:
     """Ask the pipeline of every row of INPUT and write a typed table.
 
@@ -275,6 +281,9 @@ def evaluate(
     confusion: Annotated[
         str | None, typer.Option(metavar="FIELD", help="Show each label of a field, and what was answered instead.")
     ] = None,
+    mistakes: Annotated[
+        int, typer.Option(metavar="N", min=0, help="List the first N wrong values, and N that differ in --against.")
+    ] = 0,
     key: Annotated[
         list[str] | None, typer.Option(metavar="LIST=FIELD,...", help="Fields that identify the members of a list.")
     ] = None,
@@ -299,6 +308,7 @@ def evaluate(
         day_first=day_first,
         against=against,
         confusion=confusion,
+        mistakes=mistakes,
         key=key or (),
         decide=[name for names in decide or () for name in names.split(",")],
         offline=offline,

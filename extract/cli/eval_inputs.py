@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from extract.errors import ConfigError
+from extract.evaluation.inputs import named_by_schema
 from extract.evaluation.rejected import PROVENANCE, without_rejected
 from extract.io.retyping import retyped
 from extract.io.sinks.open import read_manifest
@@ -36,8 +37,7 @@ class Output:
     @property
     def answers(self) -> pl.DataFrame:
         """The same rows with fields under their names in the schema; an input column of that name is dropped."""
-        shadowed = [field for column, field in self.fields.items() if column != field and field in self.rows.columns]
-        return self.rows.drop(shadowed).rename(self.fields)
+        return named_by_schema(self.rows, self.fields)
 
 
 def read_output(address: str, dtypes: Mapping[str, Any], *, on: str, prefix: str | None) -> Output:

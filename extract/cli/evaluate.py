@@ -16,6 +16,7 @@ from extract.cli.terminal import plain
 from extract.documents.roots import Roots
 from extract.errors import ConfigError
 from extract.evaluation import Comparison, Evaluation, compare, evaluate
+from extract.evaluation.costs import whole_cost
 from extract.evaluation.labels import label_fields, text_fields
 from extract.evaluation.pairing import with_equal_keys
 from extract.evaluation.second_opinion import LabelCheck, check_labels
@@ -23,13 +24,13 @@ from extract.evaluation.tables import aligned, share
 from extract.extractor.extractor import Extractor
 from extract.interactions.client import Client
 from extract.io.sources import input_folder, read_table
-from extract.results.manifest import whole_cost
 from extract.runner.options import Root
 from extract.runner.service import offline_client
 from extract.schema import compile_schema
 
 __all__ = ["EvalOptions", "evaluate_command"]
 
+_MAX_CELL = 60  # characters of a value in a table
 _RIGHT = ("right against gold", "where both agree", "where they differ")
 
 
@@ -42,6 +43,7 @@ class EvalOptions:
     day_first: bool
     against: str | None
     confusion: str | None
+    mistakes: int
     key: Sequence[str]
     decide: Sequence[str]
     offline: bool
@@ -63,7 +65,8 @@ def evaluate_command(pipeline: str, predicted: str, gold: str | None, options: E
         parts.append(_against_gold(output, gold_rows, str(gold), dtypes, options))
     if options.against is not None:
         comparison = _compared(output.answers, gold_rows, dtypes, options)
-        parts.append(({"against": comparison.to_dict()}, [f"a: {predicted}, b: {options.against}", str(comparison)]))
+        lines = [f"a: {predicted}, b: {options.against}", str(comparison)]
+        parts.append(({"against": comparison.to_dict()}, [*lines, *_listed(comparison.changes, options.mistakes)]))
     if options.decide:
         roots = Roots.joined(Roots.of(options.root), input_folder(predicted))
         parts.append(_second_opinion(output, gold_rows, extractor, options, roots))
@@ -99,7 +102,25 @@ def _against_gold(
         day_first=options.day_first,
         spent=whole_cost(output.manifest, gold.height),
     )
-    return result.to_dict(), [str(result), *_confusion(result, options.confusion)]
+    wrong = result.mistakes()
+    lines = [str(result), *_listed(wrong, options.mistakes), *_confusion(result, options.confusion)]
+    listed = {"mistakes": wrong.head(options.mistakes).to_dicts()} if options.mistakes else {}
+    return result.to_dict() | listed, lines
+
+
+def _listed(values: pl.DataFrame, rows: int) -> Iterator[str]:
+    """Yield a table of the first rows, long texts cut."""
+    if rows == 0 or values.is_empty():
+        return
+    shown = [[_cell(value) for value in row] for row in values.head(rows).iter_rows()]
+    yield from ("", *aligned(values.columns, shown, words=values.width))
+    if values.height > rows:
+        yield f"and {values.height - rows:,} more"
+
+
+def _cell(value: Any) -> str:
+    text = "(null)" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return text if len(text) <= _MAX_CELL else text[: _MAX_CELL - 1] + "…"
 
 
 def _shared(answers: Sequence[str], table: pl.DataFrame, address: str) -> list[str]:

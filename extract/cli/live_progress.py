@@ -6,7 +6,8 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import Protocol, TextIO
+from datetime import datetime
+from typing import Literal, Protocol, TextIO, TypeAlias
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderResult
@@ -14,11 +15,14 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.text import Text
 
+from extract.cli.json_log import JsonLog
 from extract.cli.terminal import console_for, duration, is_live, money, rate, signs_for
 from extract.results.eta import Eta
 from extract.results.progress import Progress
 
-__all__ = ["Log", "Status", "Watcher", "watched"]
+__all__ = ["Log", "LogForm", "Status", "Watcher", "watched"]
+
+LogForm: TypeAlias = Literal["auto", "plain", "json"]
 
 LOG_EVERY = 30.0  # seconds between two lines of a log
 _HELD_FOR = 3.0  # seconds for which a limit stays on display: it is reached for moments only, between requests
@@ -36,10 +40,17 @@ class Watcher(Protocol):
 
 
 @contextmanager
-def watched(*, quiet: bool) -> Iterator[Watcher | None]:
-    """Yield the listener that shows a run on stderr; None where `quiet`."""
-    if quiet:
+def watched(*, quiet: bool, log: LogForm = "auto") -> Iterator[Watcher | None]:
+    """Yield the listener that shows a run on stderr; None where `quiet`.
+
+    `log` is "json" for lines that programs read, quiet or not, and "plain" for those of a log on a terminal, too.
+    """
+    if log == "json":
+        yield JsonLog(sys.stderr, LOG_EVERY)
+    elif quiet:
         yield None
+    elif log == "plain":
+        yield Log(sys.stderr)
     elif is_live(sys.stderr):
         status = Status()
         console = console_for(sys.stderr)
@@ -93,7 +104,8 @@ class _Latest:
     def _state(self, progress: Progress) -> tuple[str, str]:
         if progress.stopping:
             flying = f"stopping: {progress.in_flight:,} in flight"
-            return f"{flying}; Ctrl-C again to stop now" if progress.in_flight else "stopping", "bold yellow"
+            again = "; Ctrl-C again to stop now" if progress.interrupted else ""
+            return flying + again if progress.in_flight else "stopping", "bold yellow"
         waiting = progress.waiting - self.since()
         if progress.outage:
             down = f"no answer for {duration(progress.outage + self.since())}"
@@ -158,10 +170,20 @@ def _packed(notes: Iterable[tuple[str, str]], dot: str, width: int) -> Iterator[
 
 
 class Log(_Latest):
-    """Writes one plain line every half minute, so that a log shows life; nothing for a shorter run."""
+    """Writes one plain line every half minute, with the local time, so that a log shows life; none for a shorter run.
 
-    def __init__(self, file: TextIO, every: float = LOG_EVERY, clock: Callable[[], float] = time.monotonic) -> None:
+    `now` gives the time of the day.
+    """
+
+    def __init__(
+        self,
+        file: TextIO,
+        every: float = LOG_EVERY,
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = datetime.now,
+    ) -> None:
         super().__init__(clock)
+        self._now = now
         self._file: TextIO | None = file
         self._every, self._next = every, every
         self._stopping = False
@@ -181,7 +203,7 @@ class Log(_Latest):
         rows = f"{done:,} of {total:,} rows ({done / total:.0%})" if total else f"{done:,} rows"
         notes = [f"{rows} in {duration(progress.seconds)}", *(n for n, _ in self.notes(progress, self.eta))]
         try:
-            self._file.write(", ".join(notes) + "\n")
+            self._file.write(f"{self._now():%Y-%m-%d %H:%M:%S}  {', '.join(notes)}\n")
             self._file.flush()
         except (OSError, ValueError):  # nobody reads the log any more; the run must go on
             self._file = None

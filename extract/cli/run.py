@@ -12,13 +12,14 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from extract.cli.live_progress import watched
+from extract.cli.json_log import JsonLog
+from extract.cli.live_progress import LogForm, Watcher, watched
 from extract.cli.pipelines import load_pipeline, pipeline_name
 from extract.cli.show_rows import show_rows
 from extract.cli.summary import say_summary
-from extract.cli.terminal import INTERRUPTED, exit_status, say_warnings
+from extract.cli.terminal import INTERRUPTED, exit_status, say_error, say_warnings
 from extract.documents.roots import Roots
-from extract.errors import ConfigError
+from extract.errors import ConfigError, ExtractError, SchemaError
 from extract.extractor.extractor import Extractor
 from extract.interactions.client import Client
 from extract.io.read_options import ReadOptions
@@ -26,7 +27,7 @@ from extract.io.sources import open_source
 from extract.limits.budget import Budget
 from extract.limits.limits import Limits
 from extract.results.progress import Progress
-from extract.results.run import Run
+from extract.results.run import Run, ending_of
 from extract.runner.options import OutputTarget, RunKeywords, RunOptions
 from extract.runner.run import run
 from extract.runner.service import offline_client
@@ -53,6 +54,7 @@ class Command:
     address: str | None
     workers: int | None
     as_json: bool
+    log: LogForm
     quiet: bool
     show: bool
 
@@ -94,22 +96,41 @@ def run_command(pipeline: str, data: str, **typed: Any) -> int:
     if command.model:
         extractor = replace(extractor, model=command.model)
     quiet = command.quiet or command.as_json
-    if not quiet:
+    if not quiet and command.log != "json":
         say_warnings(compile_schema(extractor.schema, extra=extractor.extra))
+    keywords = cast("RunKeywords", {**command.keywords, "pipeline": pipeline_name(pipeline)})
+    watcher: Watcher | None = None
     try:
-        with watched(quiet=quiet) as watcher, _client(command) as client:
-            keywords = cast("RunKeywords", {**command.keywords, "pipeline": pipeline_name(pipeline)})
+        with watched(quiet=quiet, log=command.log) as watcher, _client(command) as client:
             result = _run(data, extractor, command, keywords, client=client, on_event=watcher)
     except KeyboardInterrupt:
         sys.stderr.write("interrupted before anything was sent\n")
         return INTERRUPTED
+    except ExtractError as error:
+        _say_stopped(command, watcher, error)
+        raise
     if command.show:
         _show(result, data, extractor, keywords)
     if command.as_json:
         sys.stdout.write(json.dumps(result.summary()) + "\n")
-    if result.stopped is not None or not quiet:
+    if isinstance(watcher, JsonLog):
+        watcher.end(result.summary())
+    elif not quiet:
         say_summary(result, limit=watcher.limit if watcher else "", cached=keywords.get("cache") is not None)
+    elif result.stopped is not None and not command.as_json:
+        say_error(result.stopped)
     return exit_status(result)
+
+
+def _say_stopped(command: Command, watcher: Watcher | None, error: ExtractError) -> None:
+    """Tell programs what ended a run before any row had an answer; wrong usage is no run."""
+    if isinstance(error, ConfigError | SchemaError):
+        return
+    ended = {"stopped": ending_of(error), "interrupted": False}
+    if command.as_json:
+        sys.stdout.write(json.dumps(ended) + "\n")
+    if isinstance(watcher, JsonLog):
+        watcher.end(ended)
 
 
 def _check(typed: Mapping[str, Any]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Final
@@ -10,9 +9,10 @@ from typing import TYPE_CHECKING, Any, Final
 import polars as pl
 
 from extract.evaluation.agreement import same_exactly
+from extract.evaluation.inputs import frames_of
 from extract.evaluation.pairing import Columns, Pairs, check_meeting, common_fields, paired, with_equal_keys
 from extract.evaluation.rejected import split_rejected
-from extract.evaluation.tables import aligned, html_table
+from extract.evaluation.tables import aligned, as_text, html_table
 from extract.evaluation.verdicts import verdicts
 from extract.io.forks import check_fork
 
@@ -117,15 +117,17 @@ def _p(value: float | None) -> str:
 
 
 def compare(
-    a: pl.DataFrame,
-    b: pl.DataFrame,
-    gold: pl.DataFrame | None = None,
+    a: Any,
+    b: Any,
+    gold: Any = None,
     *,
     on: str,
     fields: Sequence[str] | None = None,
     day_first: bool = True,
 ) -> Comparison:
     """Return what changed from `a` to `b`, row by row where the column `on` has the same value.
+
+    All three are what `evaluate` takes: a Run, frames, rows or paths.
 
     `fields` names what is compared, by default all that both have; structs as in `evaluate`. With `gold` also which of
     the two is right, for the fields that gold has. Rows that were rejected, according to `_extract`, count as absent.
@@ -139,11 +141,12 @@ def compare(
     """
     check_fork()
     frames = {"a": a, "b": b} | ({} if gold is None else {"gold": gold})
+    frames = dict(zip(frames, frames_of(frames, on, inputs=fields is not None), strict=True))
     a, b, *golds = with_equal_keys(frames, on)
     check_meeting({"a": a, "b": b}, on)
     (a, _), (b, _) = split_rejected(a, on), split_rejected(b, on)
     columns = common_fields(a, b, on, fields)
-    keys, pairs = paired(b, a, on, [(in_b, in_a) for in_a, in_b in columns.values()])
+    keys, _, pairs = paired(b, a, on, [(in_b, in_a) for in_a, in_b in columns.values()])
     truth = _Truth.of(golds[0], a, b, on, columns, day_first=day_first) if golds else None
     compared = [_compared(name, keys.to_list(), pair, truth) for name, pair in zip(columns, pairs, strict=True)]
     changes = [row for _, rows in compared for row in rows]
@@ -167,7 +170,7 @@ def _compared(
     """Return how two runs differ in one field, and the rows of `changes`."""
     # Both ways, since structs are compared by the names of the second one only.
     changed = [
-        (key, name, _shown(before), _shown(after))
+        (key, name, as_text(before), as_text(after))
         for key, (after, before) in zip(keys, pairs.both(), strict=True)
         if not (same_exactly(after, before) and same_exactly(before, after))
     ]
@@ -201,7 +204,7 @@ class _Truth:
         texts: dict[str, dict[Hashable, str | None]] = {}
         for frame in (a, b):
             read = {name: column for name, column in common_fields(frame, gold, on, None).items() if name in names}
-            keys, pairs = paired(frame, gold, on, list(read.values()))
+            keys, _, pairs = paired(frame, gold, on, list(read.values()))
             judged = [verdicts(pair, day_first=day_first).normalised for pair in pairs]
             sides.append(
                 {
@@ -211,7 +214,7 @@ class _Truth:
             )
             for name, (_, in_gold) in read.items():
                 values = gold.select(key=pl.col(on), value=in_gold)
-                texts[name] = {key: _shown(value) for key, value in values.iter_rows()}
+                texts[name] = {key: as_text(value) for key, value in values.iter_rows()}
         return cls(set(gold[on].to_list()), (sides[0], sides[1]), texts)
 
     def split(self, name: str) -> dict[str, Any]:
@@ -230,12 +233,6 @@ class _Truth:
 
     def text(self, name: str, key: Hashable) -> str | None:
         return self.texts.get(name, {}).get(key)
-
-
-def _shown(value: Any) -> str | None:
-    if value is None or isinstance(value, str):
-        return value
-    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else str(value)
 
 
 def mcnemar(only_a: int, only_b: int) -> float:

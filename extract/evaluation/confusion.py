@@ -98,6 +98,9 @@ class Confusion:
         ]
         return sorted(wrong, key=lambda one: -one[2])[:limit]
 
+    def __repr__(self) -> str:
+        return f"Confusion({len(self.labels):,} labels, {self.n:,} rows, {self.hits:,} right)"
+
     def __str__(self) -> str:
         """Return the matrix, gold labels down and predicted ones across; for many labels the pairs most confused."""
         return "\n".join(self._matrix() if len(self.labels) <= _MAX_MATRIX else self._worst())

@@ -10,8 +10,9 @@ import polars as pl
 
 from extract.evaluation.intervals import Bootstrap, Interval
 from extract.evaluation.rejected import PROVENANCE, inner_names
+from extract.json_types import JsonObject
 
-__all__ = ["CostScore", "cost_column", "cost_score"]
+__all__ = ["CostScore", "cost_column", "cost_score", "whole_cost"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,3 +97,17 @@ def _figures(draws: pl.DataFrame, table: pl.DataFrame) -> pl.DataFrame:
     sums = [(pl.col("times") * pl.col(name)).sort().sum().alias(name) for name in ("cost", "right")]
     whole = draws.join(table, on="row").group_by("draw").agg(*sums)
     return whole.select("draw", per_correct=pl.when(pl.col("right") > 0).then(pl.col("cost") / pl.col("right")))
+
+
+def whole_cost(manifest: JsonObject, rows: int) -> float | None:
+    """Return the US dollars that a finished run over exactly `rows` rows cost, from the footer of its output.
+
+    None where that is unknown, for example where an earlier run paid for some of them.
+    """
+    course = manifest.get("run")
+    totals = course.get("totals") if isinstance(course, dict) else None
+    if not isinstance(totals, dict):
+        return None
+    cost = totals.get("cost_usd")
+    is_whole = all(totals.get(name) == count for name, count in (("rows", rows), ("cached", 0), ("not_run", 0)))
+    return cost if is_whole and isinstance(cost, float) else None

@@ -14,9 +14,11 @@ import polars as pl
 from extract.errors import ConfigError
 from extract.evaluation.confusion import Confusion, confusion_of
 from extract.evaluation.costs import CostScore, cost_column, cost_score
+from extract.evaluation.inputs import frames_of, spent_by
 from extract.evaluation.intervals import Interval, share_interval
 from extract.evaluation.labels import averages, label_intervals, label_scores
 from extract.evaluation.members import check_member_keys, member_score
+from extract.evaluation.mistakes import mistakes_of
 from extract.evaluation.pairing import Pairs, check_meeting, common_fields, paired, with_equal_keys
 from extract.evaluation.rejected import split_rejected
 from extract.evaluation.scores import Evaluation, FieldKind, FieldScore
@@ -34,8 +36,8 @@ _MAX_LABELS: Final = 200
 
 
 def evaluate(
-    predicted: pl.DataFrame,
-    gold: pl.DataFrame,
+    predicted: Any,
+    gold: Any,
     *,
     on: str,
     fields: Sequence[str] | None = None,
@@ -49,6 +51,9 @@ def evaluate(
 ) -> Evaluation:
     """Return how well `predicted` agrees with `gold`, row by row where the column `on` has the same value.
 
+    Both are a Run or anything that `run` reads: frames of Polars, pandas or Arrow, rows, a path. Of a Run and of its
+    Parquet file the columns of the answer are judged, those of the input only where `fields` names them.
+
     `fields` names what is judged, by default all that both frames have. A struct is judged whole and by its fields,
     `outer.inner`, which may also be named alone; names that only the prediction has are never judged.
     `labels` names fields to score as labels although they do not look like it: texts with many labels, or few rows.
@@ -57,9 +62,9 @@ def evaluate(
     `rejected` holds the keys of rows that were rejected and stand in `predicted` with nulls: they count as missing, as
     if they were left out. Where `predicted` has the column `_extract`, that says it.
     `spent` is what the whole run cost in US dollars, where its rows are those of gold: so the cost of rejected rows
-    counts too. Intervals of shares are Wilson's; those of F1, kappa and cost are a BCa bootstrap of `resamples` (0:
-    none) from `seed`. Raises ConfigError for a missing, null or repeated key, no key in common, an unknown field, and
-    nothing to judge.
+    counts too. A Run knows it. Intervals of shares are Wilson's; those of F1, kappa and cost are a BCa bootstrap of
+    `resamples` (0: none) from `seed`. Raises ConfigError for a missing, null or repeated key, no key in common, an
+    unknown field, and nothing to judge.
 
         >>> predicted = pl.DataFrame({"id": [1, 2], "city": ["Bonn", "köln"]})
         >>> gold = pl.DataFrame({"id": [1, 2], "city": ["Bonn", "Köln"]})
@@ -69,19 +74,22 @@ def evaluate(
     check_fork()
     if resamples < 0:
         raise ConfigError(f"resamples is how often the rows are drawn anew, 0 or more, not {resamples!r}")
-    predicted, gold = with_equal_keys({"predicted": predicted, "gold": gold}, on)
+    answers, gold = frames_of({"predicted": predicted, "gold": gold}, on, inputs=fields is not None)
+    spent = spent_by(predicted, gold.height) if spent is None else spent
+    predicted, gold = with_equal_keys({"predicted": answers, "gold": gold}, on)
     check_meeting({"predicted": predicted, "gold": gold}, on)
     columns = common_fields(predicted, gold, on, fields)
     by_key = check_member_keys(keys or {}, columns, predicted)
     answered, failed = split_rejected(predicted, on, rejected)
-    matched, pairs = paired(answered, gold, on, list(columns.values()))
+    matched, unanswered, pairs = paired(answered, gold, on, list(columns.values()))
     judged = [verdicts(pair, day_first=day_first) for pair in pairs]
     options = _Options(labels, by_key, day_first, resamples, seed)
     scores = tuple(_score(*one, options) for one in zip(columns, pairs, judged, strict=True))
     right = [all(row) for row in zip(*(one.normalised for one in judged), strict=True)]
     missing, extra = gold.height - len(matched), answered.height - len(matched)
     spend = _spend(answered, failed, gold, on, right, None if extra else spent, options)
-    return Evaluation(gold.height, missing, extra, scores, sum(right), spend)
+    wrong = mistakes_of(on, matched, unanswered, dict(zip(columns, zip(pairs, judged, strict=True), strict=True)))
+    return Evaluation(gold.height, missing, extra, scores, sum(right), spend, wrong)
 
 
 def _spend(
@@ -135,7 +143,7 @@ def _score(name: str, pairs: Pairs, judged: Verdicts, options: _Options) -> Fiel
         intervals=_share_intervals(hits, n),
     )
     if kind == "label" and n:
-        return _with_labels(score, confusion_of(pairs), options)
+        return _with_labels(score, confusion_of(pairs), pairs.predicted.dtype, options)
     return _with_members(score, pairs, options) if kind == "list" and n else score
 
 
@@ -160,7 +168,16 @@ def _kind(pairs: Pairs, *, keyed: bool, labelled: bool) -> FieldKind:
     return "label" if 0 < texts.n_unique() <= min(_MAX_LABELS, len(texts) // 2) else "text"
 
 
-def _with_labels(score: FieldScore, confusion: Confusion, options: _Options) -> FieldScore:
+def _outside(confusion: Confusion, dtype: pl.DataType) -> dict[str, int]:
+    """Return the gold labels that the schema does not have, so that no answer can be right, with their rows."""
+    if not isinstance(dtype, pl.Enum):
+        return {}
+    known = {None, *dtype.categories.to_list()}
+    counted = zip(confusion.labels, confusion.supports, strict=True)
+    return {label: rows for label, rows in counted if label is not None and label not in known and rows}
+
+
+def _with_labels(score: FieldScore, confusion: Confusion, dtype: pl.DataType, options: _Options) -> FieldScore:
     labels = label_scores(confusion)
     micro, macro, weighted = averages(confusion, labels)
     drawn = label_intervals(confusion, macro.f1, resamples=options.resamples, seed=options.seed)
@@ -173,6 +190,7 @@ def _with_labels(score: FieldScore, confusion: Confusion, options: _Options) -> 
         kappa=confusion.kappa,
         matthews=confusion.matthews,
         labels=labels,
+        outside=_outside(confusion, dtype),
         confusion=confusion,
         intervals={**score.intervals, **_share_intervals({"accuracy": confusion.hits}, score.n), **drawn},
     )

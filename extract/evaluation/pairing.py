@@ -10,9 +10,18 @@ import polars as pl
 
 from extract.errors import ConfigError
 
-__all__ = ["Columns", "Pairs", "check_keys", "check_meeting", "common_fields", "paired", "with_equal_keys"]
+__all__ = [
+    "ABOUT_ANSWERS",
+    "Columns",
+    "Pairs",
+    "check_keys",
+    "check_meeting",
+    "common_fields",
+    "paired",
+    "with_equal_keys",
+]
 
-_NOT_ANSWERS: Final = ("_extract", "_spans", "_agreement")
+ABOUT_ANSWERS: Final = ("_extract", "_spans", "_agreement")
 """Columns about the answers, not answers: judged only where they are named."""
 
 Columns: TypeAlias = tuple[pl.Expr, pl.Expr]
@@ -89,7 +98,7 @@ def _inner_paths(path: str, expr: pl.Expr, dtype: Any) -> Iterator[tuple[str, pl
 
 
 def _chosen(fields: Sequence[str] | None, known: list[str]) -> list[str]:
-    answers = [name for name in known if name.partition(".")[0] not in _NOT_ANSWERS]
+    answers = [name for name in known if name.partition(".")[0] not in ABOUT_ANSWERS]
     if not (answers or fields):
         raise ConfigError("the predicted and the gold frame have no field in common besides the key")
     if fields is None:
@@ -120,8 +129,8 @@ class Pairs:
 
 def paired(
     predicted: pl.DataFrame, gold: pl.DataFrame, on: str, columns: Sequence[Columns]
-) -> tuple[pl.Series, list[Pairs]]:
-    """Return the keys of gold rows that have a prediction, and the pairs of each column in the order of these keys."""
+) -> tuple[pl.Series, pl.Series, list[Pairs]]:
+    """Return the keys of gold rows with and without a prediction, and the pairs of each column in their order."""
     key = pl.col(on).alias("key")
     # Both sides may have a column of one name, and expressions of structs have none: so all get names of their own.
     left = gold.select(key, *(column.alias(f"gold {i}") for i, (_, column) in enumerate(columns)))
@@ -132,7 +141,7 @@ def paired(
     for i in range(len(columns)):
         pair = _equally_precise(both[f"predicted {i}"], both[f"gold {i}"])
         pairs.append(Pairs(*pair, unanswered[f"gold {i}"]))
-    return both["key"], pairs
+    return both["key"], unanswered["key"], pairs
 
 
 def _equally_precise(predicted: pl.Series, gold: pl.Series) -> tuple[pl.Series, pl.Series]:

@@ -30,6 +30,8 @@ _FIGURES: Final = {
 _SHOWN: Final = ("exact", "normalised", "f1", "kappa")  # in tables, from left to right
 _HEADER: Final = ("field", "kind", "n", *(_FIGURES[name][0] for name in _SHOWN))
 
+_MAX_OUTSIDE: Final = 5  # labels that one line names
+
 FieldKind: TypeAlias = Literal["label", "text", "value", "list", "nested"]
 
 
@@ -38,8 +40,9 @@ class FieldScore:
     """The scores of one field over `n` gold rows. Shares lie in 0..1 and are None where `n` is 0.
 
     For labels only: `accuracy`, the averages over every label that gold or the prediction uses, Cohen's `kappa`,
-    `matthews` (both -1..1, None where undefined), `labels` and `confusion`. For lists only: `members`. `intervals`
-    holds 95 % confidence intervals by the figure's name: exact, normalised, accuracy, macro_f1, kappa, member_f1.
+    `matthews` (both -1..1, None where undefined), `labels` and `confusion`; `outside` counts the rows of gold labels
+    that the schema does not have. For lists only: `members`. `intervals` holds 95 % confidence intervals by the
+    figure's name: exact, normalised, accuracy, macro_f1, kappa, member_f1.
     """
 
     name: str
@@ -56,6 +59,7 @@ class FieldScore:
     labels: tuple[LabelScore, ...] = ()
     confusion: Confusion | None = None
     members: MemberScore | None = None
+    outside: Mapping[str, int] = field(default_factory=dict, compare=False)
     # Not compared: they follow from the rest and the seed.
     intervals: Mapping[str, Interval] = field(default_factory=dict, compare=False)
 
@@ -84,18 +88,28 @@ class FieldScore:
         by_name = {one.name: one for one in self.figures}
         return tuple(by_name[name] for name in _SHOWN)
 
+    def __repr__(self) -> str:
+        shown = ", ".join(f"{one.heading} {one}" for one in self.shown if one.value is not None)
+        return f"FieldScore({self.name!r}, {self.kind}, n={self.n:,}{shown and ': '}{shown})"
+
+    def _repr_html_(self) -> str:
+        return html_table(self.name, *self._table())
+
     def __str__(self) -> str:
         """Return the figures of each label and their averages; for a field without labels one line."""
+        return "\n".join(aligned(*self._table(), words=1 if self.labels else 2))
+
+    def _table(self) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
         if not self.labels:
-            return "\n".join(aligned(_HEADER, [self.cells()], words=2))
-        rows = [
+            return _HEADER, [self.cells()]
+        rows: list[tuple[str, ...]] = [
             (shown_label(one.label), share(one.precision), share(one.recall), figure(one.f1), f"{one.support:,}")
             for one in self.labels
         ]
         for name, mean in (("(micro)", self.micro), ("(macro)", self.macro), ("(weighted)", self.weighted)):
             if mean is not None:
                 rows.append((name, share(mean.precision), share(mean.recall), figure(mean.f1), f"{self.n:,}"))
-        return "\n".join(aligned((self.name, "precision", "recall", "F1", "n"), rows, words=1))
+        return (self.name, "precision", "recall", "F1", "n"), rows
 
     def cells(self) -> tuple[str, ...]:
         """Return one text per column of `Evaluation`'s table."""
@@ -132,6 +146,17 @@ class Evaluation:
     fields: tuple[FieldScore, ...]
     correct: int = 0
     cost: CostScore | None = field(default=None, compare=False)
+    _mistakes: pl.DataFrame = field(default_factory=pl.DataFrame, compare=False)
+
+    def mistakes(self, *fields: str) -> pl.DataFrame:
+        """Return a row per wrong value of these fields, by default of all; rows that are missing come last.
+
+        The columns are the key (called `key` where it has one of the other names), `field`, `predicted` and `gold` as
+        text, null where there is none, and `missing`, True where the row has no prediction. KeyError for a field that
+        was not judged.
+        """
+        judged = [self[name].name for name in fields] or [score.name for score in self.fields]
+        return self._mistakes.filter(pl.col("field").is_in(judged)) if self._mistakes.height else self._mistakes
 
     def __getitem__(self, name: str) -> FieldScore:
         """Return the score of the field `name`; raise KeyError where it was not judged."""
@@ -157,17 +182,31 @@ class Evaluation:
         counts = {"rows": self.rows, "missing": self.missing, "extra": self.extra, "correct": self.correct}
         return counts | {"cost": cost, "fields": [item.to_dict() for item in self.fields]}
 
+    def __repr__(self) -> str:
+        names = ", ".join(item.name for item in self.fields)
+        return f"Evaluation({self._counts()}; fields: {names})"
+
     def __str__(self) -> str:
         lines = [self._counts(), *aligned(_HEADER, [item.cells() for item in self.fields], words=2)]
-        return "\n".join([*lines, *self._cost_lines()])
+        return "\n".join([*lines, *self._notes(), *self._cost_lines()])
 
     def _repr_html_(self) -> str:
-        caption = " ".join([self._counts(), *self._cost_lines()])
+        caption = " ".join([self._counts(), *self._notes(), *self._cost_lines()])
         return html_table(caption, _HEADER, [item.cells() for item in self.fields])
 
     def _counts(self) -> str:
         correct = share(self.correct / self.rows, share_interval(self.correct, self.rows)) if self.rows else "-"
         return f"{self.rows:,} rows, {self.missing:,} missing, {self.extra:,} extra; right in every field: {correct}"
+
+    def _notes(self) -> list[str]:
+        """Say which gold labels no answer can have."""
+        return [
+            f"{item.name}: {sum(item.outside.values()):,} gold rows have labels that the schema lacks: "
+            + ", ".join(f"{label!r} ({rows:,})" for label, rows in list(item.outside.items())[:_MAX_OUTSIDE])
+            + (", ..." if len(item.outside) > _MAX_OUTSIDE else "")
+            for item in self.fields
+            if item.outside
+        ]
 
     def _cost_lines(self) -> list[str]:
         if self.cost is None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
+from typing import Any
 
 from extract.evaluation.intervals import Interval
 
-__all__ = ["Figure", "aligned", "figure", "html_table", "share"]
+__all__ = ["Figure", "aligned", "as_text", "figure", "html_table", "share"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,13 @@ def html_table(caption: str, header: Sequence[str], body: Iterable[Sequence[str]
     head = "".join(f"<th>{escape(cell)}</th>" for cell in header)
     rows = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>" for cells in body)
     return f"<table><caption>{escape(caption)}</caption><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def as_text(value: Any) -> str | None:
+    """Return a value as text, lists and structs as JSON; null stays None."""
+    if value is None or isinstance(value, str):
+        return value
+    return json.dumps(value, ensure_ascii=False, default=str) if isinstance(value, list | dict) else str(value)
 
 
 def share(value: float | None, interval: Interval | None = None) -> str:

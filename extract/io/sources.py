@@ -75,13 +75,18 @@ def _opened(data: Any, how: ReadOptions) -> Source:
     )
 
 
-def read_table(address: str, *, texts: Iterable[str] = ()) -> pl.DataFrame:
-    """Return all rows of a file at once. Raises ConfigError as `open_source` does.
+def read_table(data: Any, *, texts: Iterable[str] = ()) -> pl.DataFrame:
+    """Return all rows of an input at once. Raises ConfigError as `open_source` does.
 
-    `texts` names columns to be read from csv as they are written, even where they look like numbers.
+    `texts` names columns to be read from a csv file as they are written, even where they look like numbers.
     """
-    source = open_source(address)
+    if isinstance(data, pl.DataFrame):
+        return data
+    source = open_source(data)
     table = pl.concat([source.schema.to_frame(), *source.batches(_TABLE_ROWS)])
+    if not isinstance(data, str | os.PathLike):
+        return table
+    address = os.fspath(data)
     guessed = [name for name in texts if source.schema.get(name, pl.String) != pl.String]
     if plain_dialect(address) is None or not guessed:
         return table

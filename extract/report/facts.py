@@ -74,11 +74,12 @@ class Facts:
         return dict(self.codes).get("not_run", 0)
 
 
-def gather(material: Material, *, gold: str | None = None, on: str | None = None, max_records: int = 2_000) -> Facts:
+def gather(material: Material, *, gold: Any = None, on: str | None = None, max_records: int = 2_000) -> Facts:
     """Read everything that the report says. Raises ConfigError for a gold file that cannot be compared."""
     columns = Columns.of(material)
     valid = valid_rows(material, columns)
     spread, more = distributions(valid, list(columns.answer))
+    judgement = None if gold is None or on is None else judge(material, columns, gold, on=on)
     return Facts(
         name=material.name,
         manifest=material.manifest,
@@ -92,9 +93,9 @@ def gather(material: Material, *, gold: str | None = None, on: str | None = None
         distributions=tuple(spread),
         more_fields=more,
         placements=tuple(placements(material.rows, columns)) if columns.spans else (),
-        judgement=None if gold is None or on is None else judge(material, columns, gold, on=on),
+        judgement=judgement,
         losses=None if columns.schema is None else columns.schema.losses,
-        records=shown_records(material, columns, max_records),
+        records=shown_records(material, columns, max_records, None if judgement is None else judgement.wrong),
     )
 
 

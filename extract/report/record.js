@@ -211,6 +211,13 @@ function answerSide(record) {
     el("h4", {}, "Answer"),
     definitions(data.answer.map((name, i) => [name, value(name, i)])),
   );
+  if (record.wrong) {
+    const right = Object.entries(record.wrong).map(([name, gold]) => [
+      name,
+      gold === null ? el("span", { class: "null" }, "null") : el("span", { class: "gold" }, gold),
+    ]);
+    side.append(el("h4", {}, "Gold, where it differs"), definitions(right));
+  }
   const others = [...spans.values()].filter((span) => !context.shown.has(span.path));
   if (others.length) {
     const places = others.map((span) => [span.path, placedValue(span.text || "–", span, inSource(span))]);

@@ -13,6 +13,7 @@ from extract.documents.grounding.span import column_path
 from extract.json_types import JsonObject
 from extract.report.material import AGREEMENT, PROVENANCE, SPANS, Columns, Material
 from extract.report.row_status import PLACE, check_source, find_sources, id_column, valid_rows
+from extract.report.scores import WrongRows
 from extract.report.truncation import Cutter, shortened, without_secrets
 from extract.results.columns import error_schema, places_in_input
 
@@ -23,7 +24,7 @@ _MIN_SOURCE, _MAX_SOURCE = 400, 20_000  # characters of source text of one recor
 _MAX_COLUMNS = 12  # of the input
 _MAX_NOT_RUN = 100  # rows that the run did not reach: there is little to see in them
 _MAX_SPANS = 300  # of one record
-_TURN, _LENGTH = "_turn_in_report", "_length_of_{}"
+_TURN, _LENGTH, _KEY = "_turn_in_report", "_length_of_{}", "_key_in_gold"
 _ORIGIN = {
     "model": "model",
     "service_tier": "service tier",
@@ -58,8 +59,10 @@ class Shown:
         return self.valid + self.rejected
 
 
-def shown_records(material: Material, columns: Columns, limit: int) -> Shown:
+def shown_records(material: Material, columns: Columns, limit: int, wrong: WrongRows | None = None) -> Shown:
     """Choose up to `limit` records, evenly spaced: rejected rows first, which get half of the room if they need it.
+
+    Of the rest of the room, `wrong` rows get half, if they need it.
 
     Raises ConfigError for a source that is not the input of the run.
     """
@@ -69,7 +72,7 @@ def shown_records(material: Material, columns: Columns, limit: int) -> Shown:
     bad = _bad_rows(material, max(limit // 2, limit - valid))
     names = [*dict.fromkeys((*_read_first(material, columns), *columns.source))]
     shown, more = names[:_MAX_COLUMNS], len(names[_MAX_COLUMNS:])
-    chosen = _evenly(_cut_short(rows, shown), valid, limit - bad.height)
+    chosen = _chosen(_cut_short(rows, shown), valid, limit - bad.height, wrong)
     places = _places(material, chosen[PLACE].to_list())
     sources = find_sources(material, columns, bad, shown)
     check_source(material, places, chosen, shown)
@@ -81,7 +84,10 @@ def shown_records(material: Material, columns: Columns, limit: int) -> Shown:
     column = id_column(material)
     for place, row in zip(places, chosen.iter_rows(named=True), strict=True):
         row_id = place if column is None else row[column]
-        records.append({"id": cutter.plain(row_id), **_valid(row, shown, columns, cutter)})
+        record = {"id": cutter.plain(row_id), **_valid(row, shown, columns, cutter)}
+        if wrong is not None and (gold := wrong.gold.get(str(row[_KEY]))):
+            record["wrong"] = {name: value and shortened(value) for name, value in gold.items()}
+        records.append(record)
     data = {"source": shown, "more": more, "answer": list(columns.answer), "fields": list(columns.answer.values())}
     sourceless = sum("source" not in record for record in records)
     return Shown({**data, "records": records}, len(records), valid, rejected, sourceless)
@@ -97,6 +103,18 @@ def _evenly(rows: pl.LazyFrame, height: int, wanted: int) -> pl.DataFrame:
         return rows.collect(engine="streaming")
     turns = [i * height // wanted for i in range(wanted)]
     return rows.with_row_index(_TURN).filter(pl.col(_TURN).is_in(turns)).drop(_TURN).collect(engine="streaming")
+
+
+def _chosen(rows: pl.LazyFrame, height: int, room: int, wrong: WrongRows | None) -> pl.DataFrame:
+    """Return valid rows at equal distances, in order; wrong ones may take half of the room."""
+    if wrong is None:
+        return _evenly(rows, height, room)
+    keyed = rows.with_columns(pl.col(wrong.on).cast(pl.String).alias(_KEY))
+    is_wrong = pl.col(_KEY).is_in(list(wrong.gold))
+    bad, good = keyed.filter(is_wrong), keyed.filter(~is_wrong)
+    count = _height(bad)
+    first = _evenly(bad, count, max(room // 2, room - (height - count)))
+    return pl.concat([first, _evenly(good, height - count, room - first.height)]).sort(PLACE)
 
 
 def _bad_rows(material: Material, limit: int) -> pl.DataFrame:

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+import polars as pl
 
 from extract.errors import ConfigError
 from extract.evaluation import Evaluation, evaluate
 from extract.evaluation.confusion import Confusion, shown_label
+from extract.evaluation.costs import whole_cost
 from extract.evaluation.labels import label_fields, text_fields
 from extract.evaluation.rejected import inner_names
 from extract.io.sources import read_table
 from extract.report.material import PROVENANCE, Columns, Material
 from extract.report.row_status import valid_rows
-from extract.results.manifest import whole_cost
 
-__all__ = ["Cell", "ConfusionExcerpt", "Judgement", "judge"]
+__all__ = ["Cell", "ConfusionExcerpt", "Judgement", "WrongRows", "judge"]
 
 NO_PREDICTION = "(no prediction)"
 _MAX_LABELS = 24
@@ -47,29 +50,39 @@ class ConfusionExcerpt:
 
 
 @dataclass(frozen=True, slots=True)
+class WrongRows:
+    """By the text of the column `on`: the fields of a row that are wrong, each with its gold value as text."""
+
+    on: str
+    gold: Mapping[str, Mapping[str, str | None]]
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
-    """Scores, and a confusion matrix for each field that holds labels."""
+    """Scores, a confusion matrix for each field that holds labels, and which values of which rows are wrong."""
 
     evaluation: Evaluation
     confusions: dict[str, ConfusionExcerpt]
+    wrong: WrongRows
 
 
-def judge(material: Material, columns: Columns, gold: str, *, on: str) -> Judgement:
-    """Compare an output with the gold answers in a file, row by row where `on` is equal.
+def judge(material: Material, columns: Columns, gold: Any, *, on: str) -> Judgement:
+    """Compare an output with gold answers, row by row where `on` is equal.
 
-    Raises ConfigError for a gold file that cannot be read, a column that is not there and keys that repeat.
+    Raises ConfigError for gold answers that cannot be read, a column that is not there and keys that repeat.
     """
     schema = material.rows.collect_schema()
     dtypes = {field: schema[column] for column, field in columns.answer.items()}
-    right = read_table(gold, texts=text_fields(dtypes.items()))
     if on not in schema:
         raise ConfigError(f"{material.name} has no column {on!r} to join on; it has {list(schema)!r}")
+    right = read_table(gold, texts=text_fields([(on, schema[on]), *dtypes.items()]))
     in_gold = {name.partition(".")[0] for name in right.columns}
     fields = {
         column: field for column, field in columns.answer.items() if field in in_gold and on not in (column, field)
     }
     if not fields:
-        raise ConfigError(f"{gold} has none of the output's fields {list(columns.answer.values())!r}")
+        side = os.fspath(gold) if isinstance(gold, str | os.PathLike) else "gold"
+        raise ConfigError(f"{side} has none of the output's fields {list(columns.answer.values())!r}")
     read = (on, *fields, *([PROVENANCE] if columns.provenance else []))
     # Provenance says which rows were rejected, and what they cost: so rejected rows stay in, as wrong ones.
     has_codes = columns.provenance and "code" in inner_names(schema, PROVENANCE)
@@ -81,7 +94,17 @@ def judge(material: Material, columns: Columns, gold: str, *, on: str) -> Judgem
     evaluation = evaluate(left, right, on=on, fields=names, labels=labels, spent=spent)
     scores = {score.name: score.confusion for score in evaluation.fields}
     confusions = {name: _excerpt(confusion) for name, confusion in scores.items() if confusion is not None}
-    return Judgement(evaluation, confusions)
+    return Judgement(evaluation, confusions, _wrong_rows(evaluation, on, schema[on]))
+
+
+def _wrong_rows(evaluation: Evaluation, on: str, dtype: pl.DataType) -> WrongRows:
+    wrong = evaluation.mistakes().filter(~pl.col("missing"))
+    # Keys of two types were compared as one: back to that of the output, whose rows are looked up.
+    keys = wrong.to_series().cast(dtype, strict=False).cast(pl.String)
+    gold: dict[str, dict[str, str | None]] = {}
+    for key, field, right in zip(keys, wrong["field"], wrong["gold"], strict=True):
+        gold.setdefault(key, {})[field] = right
+    return WrongRows(on, gold)
 
 
 def _excerpt(confusion: Confusion) -> ConfusionExcerpt:

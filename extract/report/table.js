@@ -17,7 +17,9 @@ function previewCell(record, i) {
   const name = previewed[i];
   if (value === null) return el("td", { role: "cell", "data-label": name }, el("span", { class: "null" }, "null"));
   const isLong = Array.isArray(value) && value.length && value.every(isObject);
-  return cell(name, isLong ? `${value.length} items` : plain(value).slice(0, EXCERPT));
+  const isWrong = Boolean(record.wrong) && Object.keys(record.wrong).some((path) => path.split(".")[0] === data.fields[i]);
+  const text = isLong ? `${value.length} items` : plain(value).slice(0, EXCERPT);
+  return cell(name, text, isWrong ? { class: "wrong" } : {});
 }
 
 function recordRow(record) {
@@ -62,6 +64,7 @@ const KINDS = {
   all: ["all records", () => true],
   valid: ["with an answer", (record) => !record.error],
   rejected: ["without an answer", (record) => Boolean(record.error)],
+  wrong: ["wrong against gold", (record) => Boolean(record.wrong)],
   missing: ["with a value not found", (record) => (record.spans ?? []).some((span) => span[1] === "missing")],
 };
 const searched = new WeakMap();
@@ -72,6 +75,7 @@ function haystack(record) {
       record.id,
       ...(record.source ?? []).map(textOf),
       ...(record.values ?? []),
+      ...Object.values(record.wrong ?? {}),
       ...Object.values(record.error ?? {}),
     ];
     searched.set(record, parts.map(plain).join("\n").toLowerCase());

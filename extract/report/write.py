@@ -22,7 +22,7 @@ def write_report(
     output: Run | str | os.PathLike[str],
     path: str | os.PathLike[str],
     *,
-    gold: str | None = None,
+    gold: Any = None,
     on: str | None = None,
     rows: int = 2_000,
     cache: str | os.PathLike[str] | None = None,
@@ -30,10 +30,10 @@ def write_report(
 ) -> Path:
     """Write a report on a Run or on its Parquet output: one HTML file that loads nothing else. Return its path.
 
-    `gold` is a file of gold answers, joined where the column `on` is equal; `rows` is the maximum of records shown,
-    `cache` the run's cache, by default the one beside the output, and `source` its input, for the texts of rejected
-    rows that were left out of the output. Memory and the file's size are bounded by `rows`, whatever the output's size.
-    From then on a Run links to its report.
+    `gold` holds gold answers, a file or anything that `run` reads, joined where the column `on` is equal; `rows` is the
+    maximum of records shown, `cache` the run's cache, by default the one beside the output, and `source` its input, for
+    the texts of rejected rows that were left out of the output. Memory and the file's size are bounded by `rows`,
+    whatever the output's size. From then on a Run links to its report.
     Raises ConfigError for files that do not belong together, and without the extra `report`; OutputError where the file
     cannot be written.
 

@@ -18,7 +18,7 @@ from extract.results.columns import OutputShape
 from extract.results.progress import Totals
 from extract.results.timeline import Timeline
 
-__all__ = ["course_of", "manifest_of", "whole_cost"]
+__all__ = ["course_of", "manifest_of"]
 
 
 class Course(Protocol):
@@ -84,20 +84,6 @@ def course_of(runner: Course) -> JsonObject:
         "outages": [outage.as_json() for outage in runner.outages],
         "timeline": [(round(seconds, 3), rows, in_flight) for seconds, rows, in_flight in runner.timeline.samples],
     }
-
-
-def whole_cost(manifest: JsonObject, rows: int) -> float | None:
-    """Return the US dollars that a finished run over exactly `rows` rows cost, from the footer of its output.
-
-    None where that is unknown, for example where an earlier run paid for some of them.
-    """
-    course = manifest.get("run")
-    totals = course.get("totals") if isinstance(course, dict) else None
-    if not isinstance(totals, dict):
-        return None
-    cost = totals.get("cost_usd")
-    is_whole = all(totals.get(name) == count for name, count in (("rows", rows), ("cached", 0), ("not_run", 0)))
-    return cost if is_whole and isinstance(cost, float) else None
 
 
 def _name_of(data: Any) -> str | None:

@@ -115,8 +115,8 @@ class Progress:
 
     `waiting` is how many seconds a quota or the service holds the next request back, and `limit` names it in words, ""
     where only slots decide. `rpm` and `tpm` are the requests and input tokens that may pass per minute, given or
-    learned, None where that is unknown. `stopping`: no new request is sent. `seconds` is the time since the start.
-    `outage` is for how many seconds the service has been down, 0 while it answers.
+    learned, None where that is unknown. `stopping`: no new request is sent; `interrupted`: because of Ctrl-C. `seconds`
+    is the time since the start, `outage` for how many of them the service has been down now, 0 while it answers.
 
         >>> def show(progress):
         ...     print(progress.totals.rows, "rows,", progress.in_flight, "in flight")
@@ -131,6 +131,7 @@ class Progress:
     slots: int
     waiting: float
     stopping: bool = False
+    interrupted: bool = False
     limit: str = ""
     rpm: float | None = None
     tpm: float | None = None

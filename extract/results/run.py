@@ -29,11 +29,16 @@ from extract.results.spot_check import SpotCheck
 from extract.schema import OutputSchema
 from extract.schema.losses import Loss
 
-__all__ = ["Repeatable", "Run", "RunDetails"]
+__all__ = ["Repeatable", "Run", "RunDetails", "ending_of"]
 
 ModelT = TypeVar("ModelT", default=Any)
 
 _FIRST_ROWS = 5  # of the HTML
+
+
+def ending_of(error: ExtractError | None) -> JsonObject | None:
+    """Return what stopped a run as JSON: its code and message; None where nothing did."""
+    return None if error is None else {"code": error.code, "message": str(error)}
 
 
 class Repeatable(Protocol):
@@ -81,12 +86,13 @@ _EARLIER_FIELDS = {
 class Run(Generic[ModelT]):
     """The result of a run: `frame` for what was extracted, `errors` for what was not.
 
-    `stopped` is the error that ended the run early, `interrupted` is True after Ctrl-C; the rows not reached then have
-    the code `not_run`, and the same call runs them. `output` is the file written, if any. `rung` is how far the schema
-    had to be relaxed for the service to accept it; what was dropped is still checked locally. `budget` is how a budget
-    was used, None without one. `files_left` counts uploaded files that could not be deleted: the next run with the same
-    cache deletes them, or the service after 48 hours. `outages` are the times in which the service did not answer.
-    `report` is the file that notebooks link to, if any. `details` is for this package's own modules.
+    `seconds` is the time from the call to its end. `stopped` is the error that ended the run early, `interrupted` is
+    True after Ctrl-C; the rows not reached then have the code `not_run`, and the same call runs them. `output` is the
+    file written, if any. `rung` is how far the schema had to be relaxed for the service to accept it; what was dropped
+    is still checked locally. `budget` is how a budget was used, None without one. `files_left` counts uploaded files
+    that could not be deleted: the next run with the same cache deletes them, or the service after 48 hours. `outages`
+    are the times in which the service did not answer. `report` is the file that notebooks link to, if any. `details` is
+    for this package's own modules.
 
     `Run[Invoice]` is the run of an Extractor whose schema is the class Invoice; `models` gives these objects back.
 
@@ -145,11 +151,13 @@ class Run(Generic[ModelT]):
         return self.stopped is None and not self.interrupted
 
     def summary(self) -> JsonObject:
-        """Return the counts as one flat JSON object."""
+        """Return the counts, and what ended the run early if anything did, as one JSON object."""
         return {
             **self.totals.counts(),
             "reserved_usd": None if self.budget is None else float(self.budget.peak),
             "seconds": round(self.seconds, 3),
+            "stopped": ending_of(self.stopped),
+            "interrupted": self.interrupted,
             "output": str(self.output) if self.output else None,
             "errors": dict(sorted(self.totals.errors.items())),
             "errors_file": str(self.errors_file) if self.errors_file else None,

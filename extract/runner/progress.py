@@ -77,4 +77,5 @@ class ProgressReporter:
             tpm=limiter.tpm,
             stopping=self._state.stopping,
             outage=outage,
+            interrupted=self._state.interrupted,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from decimal import Decimal
@@ -185,6 +186,7 @@ async def ask_all(
     on_start: Callable[[Scheduler], None] = lambda _: None,
 ) -> Run[ModelT]:
     """Return the Run for the keywords of `run`. `on_start` is called with the runner before the first request."""
+    started = time.monotonic()
     check_extractor(extractor)
     note_run()
     options, target = RunOptions.of(**keywords), OutputTarget.of(**keywords)
@@ -224,6 +226,7 @@ async def ask_all(
     # The rows of a file may come back as those of a frame: they are still held to the roots of the file.
     again = {**keywords, "root": roots}
     result.details.rerun = Rerun(rerun_data, extractor, again, run, ROW_OPTIONS)
+    result.seconds = time.monotonic() - started
     return result
 
 

@@ -104,6 +104,27 @@ def test_members_are_matched_by_the_fields_of_the_key_option() -> None:
     assert "no field 'name'" in refused("one.parquet", "gold.parquet", "--key", "items=name")
 
 
+def test_wrong_values_are_listed_with_gold_beside_them() -> None:
+    lines = typed("one.parquet", "gold.parquet", "--mistakes", "2").splitlines()
+    start = lines.index(next(line for line in lines if line.startswith("id  field")))
+    assert [line.split()[:3] for line in lines[start : start + 3]] == [
+        ["id", "field", "predicted"],
+        ["1", "items", '[{"sku":'],
+        ["2", "topic", "a"],
+    ]
+    assert lines[start + 3] == "and 3 more"
+    listed = json.loads(typed("one.parquet", "gold.parquet", "--mistakes", "9", "--json"))["mistakes"]
+    assert {"id": 2, "field": "topic", "predicted": "a", "gold": "b", "missing": False} in listed
+    assert {"id": 4, "field": "topic", "predicted": None, "gold": "c", "missing": True} in listed
+
+
+def test_rows_that_differ_between_two_runs_are_listed_with_gold_beside_them() -> None:
+    lines = typed("one.parquet", "gold.parquet", "--against", "two.parquet", "--mistakes", "5").splitlines()
+    header = next(line for line in lines if line.startswith("id  field  a"))
+    assert header.split() == ["id", "field", "a", "b", "gold"]
+    assert ["2", "topic", "a", "b", "b"] in [line.split() for line in lines]
+
+
 def test_another_run_is_compared_with_and_without_gold() -> None:
     lines = typed("one.parquet", "--against", "two.parquet").splitlines()
     assert lines[0] == "a: one.parquet, b: two.parquet"

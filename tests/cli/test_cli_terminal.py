@@ -12,6 +12,7 @@ import struct
 import subprocess
 import sys
 import termios
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
@@ -67,6 +68,7 @@ def glance(
     waiting: float = 0.0,
     limit: str = "",
     stopping: bool = False,
+    interrupted: bool = False,
     in_flight: int = 64,
 ) -> Progress:
     totals = Totals(rows=rows, valid=max(0, rows - 2), rejected=min(2, rows), requests=rows, cost=Decimal("0.12"))
@@ -79,6 +81,7 @@ def glance(
         waiting=waiting,
         limit=limit,
         stopping=stopping,
+        interrupted=interrupted,
     )
 
 
@@ -111,7 +114,7 @@ def test_the_status_shows_which_quota_a_run_waits_for_and_how_long() -> None:
 
 
 def test_the_status_shows_how_to_stop_at_once() -> None:
-    status = " ".join(drawn(glance(stopping=True)))
+    status = " ".join(drawn(glance(stopping=True, interrupted=True)))
     assert "stopping: 64 in flight; Ctrl-C again to stop now" in status
     assert "of about" not in status
 
@@ -137,14 +140,14 @@ def test_the_status_of_an_ascii_terminal_is_ascii() -> None:
 
 def test_a_log_shows_life_every_half_minute_and_nothing_of_a_short_run() -> None:
     file = io.StringIO()
-    log = Log(file)
+    log = Log(file, now=lambda: datetime(2026, 11, 28, 12))
     for tenth in range(1, 299):
         log(glance(tenth, seconds=tenth / 10))
     assert file.getvalue() == ""
     for tenth in range(299, 1_000):
         log(glance(tenth, seconds=tenth / 10))
     lines = file.getvalue().splitlines()
-    assert [line.partition(",")[0] for line in lines] == [f"{rows} of 3" for rows in (300, 600, 900)]
+    assert [line.partition(",")[0] for line in lines] == [f"2026-11-28 12:00:00  {n} of 3" for n in (300, 600, 900)]
     assert "$0.1200 of about" in lines[0]
     assert "\x1b" not in file.getvalue()
 
@@ -156,6 +159,12 @@ def test_a_log_says_at_once_that_a_run_stops() -> None:
     for _ in range(3):
         log(glance(seconds=4.0, stopping=True, in_flight=5))
     assert file.getvalue().count("\n") == 1
+    assert "stopping: 5 in flight\n" in file.getvalue()
+
+
+def test_a_second_ctrl_c_is_offered_only_after_a_first_one() -> None:
+    file = io.StringIO()
+    Log(file)(glance(seconds=4.0, stopping=True, interrupted=True, in_flight=5))
     assert "stopping: 5 in flight; Ctrl-C again to stop now" in file.getvalue()
 
 

@@ -388,6 +388,25 @@ def test_gold_answers_are_scored_and_confused_labels_counted(letters: Path, tmp_
     assert "other (no prediction) 1" in section
 
 
+def test_records_that_are_wrong_show_their_gold_values(letters: Path, tmp_path: Path) -> None:
+    gold = pl.DataFrame({"page": range(12), "kind": ["complaint"] * 8 + ["other"] * 4})
+    page = report_of(letters, gold=gold, on="page")
+    wrong = {record["source"][0]: record["wrong"] for record in page.records if "wrong" in record}
+    assert len(wrong) == 3
+    assert set(map(str, wrong.values())) == {"{'kind': 'other'}"}
+
+
+def test_wrong_records_are_shown_though_they_are_few(tmp_path: Path) -> None:
+    rows = 5_000
+    labels = pl.DataFrame({"id": range(rows), "label": ["a", "b"] * (rows // 2)})
+    labels.write_parquet(tmp_path / "out.parquet")
+    gold = labels.with_columns(pl.when(pl.col("id") == 3_333).then(pl.lit("a")).otherwise("label").alias("label"))
+    records = report_of(tmp_path / "out.parquet", gold=gold, on="id", rows=20).records
+    assert len(records) == 20
+    assert [record["wrong"] for record in records if "wrong" in record] == [{"label": "a"}]
+    assert [record["id"] for record in records] == sorted(record["id"] for record in records)
+
+
 def test_labels_that_are_called_as_our_own_words_are_confused_like_others(tmp_path: Path) -> None:
     labels = ["(null)", None, "(no prediction)", "a", "a", "(null)"] * 3
     pl.DataFrame({"id": range(17), "label": labels[1:]}).write_parquet(tmp_path / "out.parquet")

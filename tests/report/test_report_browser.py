@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from reports import HOSTILE_ROW, run_of_letters
 
@@ -168,3 +169,20 @@ def contrast(page: Any, selector: str) -> float:
 def luminance(colour: list[float]) -> float:
     linear = [c / 255 / 12.92 if c / 255 <= 0.04045 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in colour]
     return sum(share * value for share, value in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def test_wrong_records_are_filtered_and_show_gold(browser: Any, tmp_path: Path) -> None:
+    output = tmp_path / "letters.parquet"
+    run_of_letters(output, rows=30)
+    gold = pl.read_parquet(output).select(
+        "page", kind=pl.when(pl.col("page") == 7).then(pl.lit("x")).otherwise(pl.col("kind").cast(pl.String))
+    )
+    written = write_report(output, tmp_path / "report.html", gold=gold, on="page")
+    page = browser.new_context(viewport=WIDE).new_page()
+    page.goto(written.as_uri())
+    page.locator("#kind").select_option("wrong")
+    assert page.locator("#found").inner_text() == "1 record"
+    assert page.locator("td.wrong").count() == 1
+    page.locator(".opener").click()
+    assert page.locator(".gold").inner_text() == "x"
+    page.context.close()

@@ -1,0 +1,99 @@
+"""What is to be scored, as frames: frames of any library, rows, a Run or a file."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import polars as pl
+
+from extract.evaluation.costs import whole_cost
+from extract.evaluation.labels import label_fields, text_fields
+from extract.evaluation.pairing import ABOUT_ANSWERS
+from extract.evaluation.rejected import PROVENANCE, inner_names
+from extract.io.sinks.open import read_manifest
+from extract.io.sources import read_table
+from extract.json_types import JsonObject
+
+__all__ = ["frames_of", "named_by_schema", "spent_by"]
+
+_UNTYPED = (".csv", ".tsv")
+
+
+class _Details(Protocol):
+    manifest: JsonObject
+    failed_places: pl.Series
+
+
+class _Run(Protocol):
+    """What is read of a Run, whose class stands on the same floor."""
+
+    details: _Details
+
+    @property
+    def frame(self) -> pl.DataFrame: ...
+
+
+def frames_of(sides: Mapping[str, Any], on: str, *, inputs: bool) -> list[pl.DataFrame]:
+    """Return each side as a frame, in order. ConfigError for what `run` would not read either.
+
+    A Run and its Parquet file are the valid rows, with fields under their names in the schema; the columns of the input
+    are left out, but for the key `on`, unless `inputs`. A csv file is read last: what is text on another side is read
+    as it is written, so that `007` there does not meet a 7 here.
+    """
+    frames: dict[str, pl.DataFrame] = {}
+    for side, data in sorted(sides.items(), key=lambda item: _is_untyped(item[1])):
+        texts = {name for frame in frames.values() for name in _texts(frame)} if _is_untyped(data) else ()
+        run = _as_run(data)
+        rows = read_table(data, texts=texts) if run is None else _valid_rows(run)
+        manifest = _manifest_of(data)
+        frames[side] = _answers(rows, manifest, on, inputs=inputs) if manifest.get("fields") else rows
+    return [frames[side] for side in sides]
+
+
+def spent_by(predicted: Any, rows: int) -> float | None:
+    """Return what a run cost in US dollars, where `rows` are all of its rows; None where nothing says so."""
+    return whole_cost(_manifest_of(predicted), rows)
+
+
+def named_by_schema(rows: pl.DataFrame, fields: Mapping[str, str]) -> pl.DataFrame:
+    """Return rows with the columns `fields` under their names in the schema, in place of input columns of that name."""
+    shadowed = [field for column, field in fields.items() if column != field and field in rows.columns]
+    return rows.drop(shadowed).rename(fields)
+
+
+def _is_untyped(data: Any) -> bool:
+    return isinstance(data, str | os.PathLike) and Path(data).suffix.lower() in _UNTYPED
+
+
+def _texts(frame: pl.DataFrame) -> list[str]:
+    return [*text_fields(frame.schema.items()), *label_fields(frame.schema.items())]
+
+
+def _manifest_of(data: Any) -> JsonObject:
+    if (run := _as_run(data)) is not None:
+        return run.details.manifest
+    return read_manifest(Path(data)) if isinstance(data, str | os.PathLike) else {}
+
+
+def _as_run(data: Any) -> _Run | None:
+    return data if hasattr(getattr(data, "details", None), "failed_places") else None
+
+
+def _valid_rows(run: _Run) -> pl.DataFrame:
+    """Return the rows of a run without those that were rejected, which may stand in its frame with nulls."""
+    rows, failed = run.frame, run.details.failed_places
+    if "code" in inner_names(rows.schema, PROVENANCE):  # then the rows say themselves, and what they cost
+        return rows
+    if run.details.manifest.get("rejected_rows") != "null" or failed.is_empty():
+        return rows
+    return rows.filter(~pl.int_range(pl.len()).is_in(failed.implode()))
+
+
+def _answers(rows: pl.DataFrame, manifest: JsonObject, on: str, *, inputs: bool) -> pl.DataFrame:
+    prefix = str(manifest.get("prefix") or "")
+    columns = {prefix + name: name for name in manifest["fields"] if prefix + name in rows.columns}
+    chosen = [name for name in rows.columns if name in columns or name == on or name in ABOUT_ANSWERS]
+    return named_by_schema(rows if inputs else rows.select(chosen), columns)
