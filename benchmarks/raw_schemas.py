@@ -20,7 +20,7 @@ import checkout  # noqa: F401 - before extract: the checkout's, not an installed
 from pydantic import BaseModel, Field
 
 from extract import OutputSchema, compile_schema
-from extract.schema.normalise import LATEST
+from extract.schema.drafts import LATEST
 from extract.schema.validate import schema_reader, schema_validator
 
 PASSES = 41

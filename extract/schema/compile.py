@@ -15,12 +15,13 @@ from extract.errors import InvalidAnswer, Issue, SchemaError
 from extract.json_types import JsonObject, json_text
 from extract.schema.codecs import ConversionError
 from extract.schema.complexity import Complexity, measure
+from extract.schema.drafts import LATEST, Dialect, dialect_of, latest_formats
 from extract.schema.dtypes import VALUE, Fits, Layout, layout
 from extract.schema.keywords import member
 from extract.schema.lenient import Mender
 from extract.schema.losses import Loss
 from extract.schema.marks import MarkedJsonSchema, member_names, without_marks
-from extract.schema.normalise import LATEST, Dialect, Document, dialect_of, latest_formats, normalise
+from extract.schema.normalise import Document, normalise
 from extract.schema.nullable import allow_null
 from extract.schema.provider_subset import to_wire
 from extract.schema.quick import QuickCheck

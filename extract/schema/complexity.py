@@ -21,7 +21,7 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from extract.json_types import JsonObject
-from extract.schema.normalise import child_path
+from extract.schema.keywords import child_path
 from extract.schema.provider_subset import PROVIDER_KEYWORDS
 
 __all__ = ["MAX_ENUM_LETTERS", "MAX_LABELS", "Complexity", "enum_letters", "is_large_enum", "measure"]

@@ -28,9 +28,10 @@ from extract.schema.container_codecs import (
     union_codec,
 )
 from extract.schema.disjoint import disjoint
-from extract.schema.keywords import MARK, types_of
+from extract.schema.drafts import LATEST
+from extract.schema.keywords import MARK, child_path, types_of
 from extract.schema.marks import Mark, MarkedJsonSchema
-from extract.schema.normalise import LATEST, Document, child_path, normalise
+from extract.schema.normalise import Document, normalise
 from extract.schema.simplify import simplify
 from extract.schema.unions import common_codec, free_name, merged_fields, with_unique_names
 from extract.schema.unnamed import Unnamed, is_closed

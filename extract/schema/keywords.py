@@ -8,11 +8,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 from extract.json_types import JsonObject
 
-__all__ = ["LOST", "MARK", "element", "map_subschemas", "member", "nodes", "subschemas", "types_of"]
+__all__ = ["LOST", "MARK", "child_path", "element", "map_subschemas", "member", "nodes", "subschemas", "types_of"]
 
 #: Key of a node's `Mark`: what a JSON Schema cannot say about the Python value.
 MARK = "x-extract"
@@ -90,3 +90,16 @@ def member(path: str, name: str) -> str:
 def element(path: str, index: int | None = None) -> str:
     """Return the JSON path of one element, or of every element where `index` is None."""
     return f"{path}[{'' if index is None else index}]"
+
+
+def child_path(path: str, keyword: str, name: str | int | None) -> str:
+    """Return the JSON path of the values that the subschema under `keyword` applies to."""
+    if keyword == "properties":
+        return member(path, cast(str, name))
+    if keyword == "prefixItems":
+        return element(path, cast(int, name))
+    if keyword in ("items", "additionalItems", "contains", "unevaluatedItems"):
+        return element(path)
+    if keyword in ("additionalProperties", "patternProperties", "unevaluatedProperties"):
+        return f"{path}.*"
+    return path

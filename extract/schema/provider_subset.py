@@ -12,10 +12,10 @@ from typing import Any, Final
 
 from extract.json_types import JsonObject
 from extract.schema.descriptions import constraint_sentence, with_sentences
-from extract.schema.keywords import LOST, MARK, types_of
+from extract.schema.keywords import LOST, MARK, child_path, types_of
 from extract.schema.losses import Loss
 from extract.schema.marks import Mark, without_marks
-from extract.schema.normalise import Document, child_path
+from extract.schema.normalise import Document
 
 __all__ = ["PROVIDER_FORMATS", "PROVIDER_KEYWORDS", "ProviderKeyword", "to_wire"]
 

@@ -13,8 +13,8 @@ from types import ModuleType
 from typing import Any, Final
 
 from extract.json_types import JsonObject
+from extract.schema.drafts import Dialect, latest_formats
 from extract.schema.keywords import map_subschemas, nodes
-from extract.schema.normalise import Dialect, latest_formats
 from extract.schema.regex import search
 
 __all__ = ["PROVEN", "QuickCheck"]

@@ -16,9 +16,10 @@ from pydantic_core import ErrorDetails, from_json
 
 from extract.errors import InvalidAnswer, Issue
 from extract.json_types import JsonObject, json_text
+from extract.schema.drafts import LATEST, META_SCHEMAS, Dialect, declared_dialect, latest_formats
 from extract.schema.keywords import element, map_subschemas, member
 from extract.schema.multiples import in_decimal
-from extract.schema.normalise import LATEST, META_SCHEMAS, Dialect, declared_dialect, latest_formats, resolver_of
+from extract.schema.normalise import resolver_of
 from extract.schema.regex import linear
 
 if TYPE_CHECKING:

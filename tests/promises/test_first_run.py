@@ -21,7 +21,7 @@ from jsonschema import Draft202012Validator
 
 import extract
 from extract import Extractor, classify, extract_one, run
-from extract.schema.normalise import LATEST
+from extract.schema.drafts import LATEST
 
 CLASSIFY = "from extract import classify; classify(['Great!'], ['praise', 'complaint'], offline=True)"
 MODEL = """

@@ -16,7 +16,7 @@ from jsonschema.exceptions import SchemaError as InvalidSchema
 
 from extract.errors import InvalidAnswer, SchemaError
 from extract.schema import compile_schema
-from extract.schema.normalise import DIALECTS, LATEST, Dialect, dialect_of
+from extract.schema.drafts import DIALECTS, LATEST, Dialect, dialect_of
 from extract.schema.nullable import allow_null
 from extract.schema.quick import PROVEN, QuickCheck
 from extract.schema.validate import schema_validator

@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 
 from extract.emulator.schema_gate import SchemaGate
 from extract.schema import compile_schema, provider_subset
+from extract.schema.drafts import LATEST
 from extract.schema.keywords import subschemas
-from extract.schema.normalise import LATEST
 from extract.schema.provider_subset import PROVIDER_FORMATS, PROVIDER_KEYWORDS, ProviderKeyword
 
 #: Read by the service, never sent: titles cost tokens, and oneOf is sent as anyOf.
