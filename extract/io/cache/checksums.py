@@ -30,4 +30,4 @@ def is_sound_answer(key: Any, interaction: Any, rung: Any, at: Any, checksum: An
 
 def entry_checksum(values: Sequence[Any]) -> int:
     """Return the checksum of one entry of the ledger, a tuple as SQLite returns it."""
-    return crc32((_ENTRY % tuple(values)).encode())
+    return crc32((_ENTRY % tuple(values)).encode("utf-8", "surrogatepass"))
