@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 
-from extract.errors import ORDERS, ConfigError, ExtractError
+from extract.errors import ORDERS, ConfigError, ExtractError, in_one_line
 
 __all__ = ["Source", "checked_batches", "from_frame", "read_errors", "take_rows"]
 
@@ -88,4 +88,6 @@ def read_errors(what: str, where: Callable[[str], str] = lambda _: "") -> Iterat
         raise
     except BaseException as error:  # readers raise many classes, or panic; the user's functions in a lazy frame any
         reason = next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+        if not isinstance(error, Exception):  # its text alone may be a number
+            reason = in_one_line(error)
         raise ConfigError(f"{what!r} cannot be read: {reason[:300]}{where(what)}") from None
