@@ -11,7 +11,7 @@ import polars as pl
 
 from extract.errors import ORDERS, ConfigError, ExtractError, in_one_line
 
-__all__ = ["Source", "checked_batches", "from_frame", "read_errors", "take_rows"]
+__all__ = ["Source", "checked_batches", "from_frame", "read_errors", "take_rows", "whole_batches"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +63,28 @@ def take_rows(source: Source, limit: int) -> Source:
 def from_frame(frame: pl.DataFrame) -> Source:
     """Return the source for a frame."""
     return Source(frame.schema, frame.height, frame.iter_slices)
+
+
+_END = "\0end"
+
+
+def whole_batches(table: pl.LazyFrame, rows: int, what: str) -> Iterator[pl.DataFrame]:
+    """Yield the rows of a lazy frame as `checked_batches` does. ConfigError where they end before the frame does.
+
+    A panic in a thread of Polars ends them without an error: so the frame is read with one more row behind its last.
+    """
+    schema = table.collect_schema()
+    if not schema:
+        return  # no columns, no rows: a marker would be one
+    end = pl.DataFrame({name: [None] for name in schema}, schema=schema).lazy().with_columns(pl.lit(True).alias(_END))
+    marked = pl.concat([table.with_columns(pl.lit(False).alias(_END)), end])
+    is_whole = False
+    for frame in checked_batches(marked, rows, what):
+        is_whole = frame.height > 0 and frame[_END][-1]
+        if (height := frame.height - is_whole) > 0:
+            yield frame.drop(_END).head(height)
+    if not is_whole:
+        raise ConfigError(f"{what} ended before its last row: Polars has reported the reason above")
 
 
 def checked_batches(table: pl.LazyFrame, rows: int, what: str) -> Iterator[pl.DataFrame]:

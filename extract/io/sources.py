@@ -21,7 +21,7 @@ from extract.io.folders import documents_in, documents_of, one_document
 from extract.io.forks import check_fork
 from extract.io.iterators import TEXTS, are_texts, from_iterator
 from extract.io.read_options import ReadKeywords, ReadOptions
-from extract.io.source import Source, checked_batches, from_frame, read_errors, take_rows
+from extract.io.source import Source, from_frame, read_errors, take_rows, whole_batches
 from extract.io.tables import is_table, open_table
 
 __all__ = ["Source", "input_folder", "open_source", "read_table", "take_rows"]
@@ -56,7 +56,7 @@ def _opened(data: Any, how: ReadOptions) -> Source:
         return from_frame(data)
     if isinstance(data, pl.LazyFrame):
         with read_errors("the lazy frame"):
-            return Source(data.collect_schema(), None, lambda rows: checked_batches(data, rows, "the lazy frame"))
+            return Source(data.collect_schema(), None, lambda rows: whole_batches(data, rows, "the lazy frame"))
     if isinstance(data, pl.Series):
         return from_frame(data.to_frame(data.name or "text"))
     if isinstance(data, Sequence) and are_texts(data):

@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from extract import ConfigError
+from extract import ConfigError, Extractor, run
 from extract.io.sources import Source, open_source, take_rows
 
 FRAME = pl.DataFrame({"id": range(10), "text": [f"row {number}" for number in range(10)]})
@@ -207,3 +208,37 @@ def test_a_later_row_of_another_type_is_named_and_what_came_before_it_is_kept() 
 def test_an_iterator_of_anything_else_is_refused(items: list[object]) -> None:
     with pytest.raises(ConfigError):
         open_source(iter(items))
+
+
+def test_rows_that_a_panic_in_a_thread_of_polars_takes_away_end_the_run() -> None:
+    def fails(frame: pl.DataFrame) -> pl.DataFrame:
+        if frame["id"].max() == 5_999:
+            raise pl.exceptions.PanicException("a bug in a plug-in")
+        return frame
+
+    table = pl.LazyFrame({"id": range(6_000), "text": ["a bug"] * 6_000})
+    failing = table.map_batches(fails, streamable=True, schema=table.collect_schema())
+    result = run(failing, Extractor(["bug", "bill"], "{text}"), offline=True)
+    assert result.totals.rows < 6_000
+    assert "the lazy frame ended before its last row" in str(result.stopped)
+
+
+def test_a_lazy_frame_of_every_type_is_read_whole() -> None:
+    table = pl.LazyFrame(
+        {
+            "label": pl.Series(["u", None], dtype=pl.Enum(["u", "v"])),
+            "kind": pl.Series(["u", "v"], dtype=pl.Categorical),
+            "record": [{"q": 1}, None],
+            "list": [[1], []],
+            "amount": [Decimal("1.10"), None],
+            "nothing": [None, None],
+            "bytes": [b"x", b"y"],
+            "^a$": [1, 2],
+            "pair": pl.Series([[1, 2], [3, 4]], dtype=pl.Array(pl.Int64, 2)),
+        }
+    )
+    source = open_source(table)
+    read = pl.concat(source.batches(1))
+    assert read.equals(table.collect())
+    assert read.schema == source.schema
+    assert list(open_source(pl.LazyFrame()).batches(1)) == []
