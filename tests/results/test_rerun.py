@@ -162,7 +162,9 @@ def test_whatever_fails_a_retry_gives_the_frame_of_a_run_that_saw_the_last_answe
     wrong: set[int], still: set[int], named: bool
 ) -> None:
     model = Moody(wrong.__contains__)
-    first = run(rows(40), LABEL, client=model.client, prefix="x_", provenance=True, row_id="id" if named else None)
+    options: dict[str, Any] = {"prefix": "x_", "provenance": True, "row_id": "id" if named else None}
+    options["limits"] = Limits(stop_after_failures=0)  # whatever fails: however many in a row
+    first = run(rows(40), LABEL, client=model.client, **options)
     model.wrong = still.__contains__
     second = first.retry_rejected()
     left = sorted(wrong & still)
