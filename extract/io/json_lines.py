@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable
-from glob import escape, glob
+from glob import escape
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import polars as pl
 
 from extract.io.csv_tables import remove_later
 from extract.io.file_encoding import encoding_of, has_old_line_ends
+from extract.io.globs import matches
 
 __all__ = ["scan_as_text", "scan_json_lines"]
 
@@ -53,9 +54,7 @@ def scan_as_text(address: str) -> tuple[pl.LazyFrame, tuple[str, ...], object] |
 
 
 def _paths(address: str) -> list[Path]:
-    if Path(address).exists():
-        return [Path(address)]
-    return [Path(path) for path in sorted(glob(address, recursive=True))]  # noqa: PTH207 - a pattern may be absolute
+    return [Path(address)] if Path(address).exists() else matches(address)
 
 
 def _kinds(paths: Iterable[Path]) -> dict[str, set[str]]:

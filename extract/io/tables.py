@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from glob import glob
 from pathlib import Path
 
 import polars as pl
@@ -15,6 +14,7 @@ from extract.errors import ORDERS, ConfigError
 from extract.io.arrow import read_parquet, uuids_as_text, uuids_of_parquet
 from extract.io.csv_tables import open_csv, plain_dialect
 from extract.io.excel import read_sheet
+from extract.io.globs import ending_of, matches
 from extract.io.json_lines import scan_as_text, scan_json_lines
 from extract.io.read_options import ReadOptions
 from extract.io.source import Source, checked_batches
@@ -52,7 +52,7 @@ def _with_texts(address: str) -> _Table | None:
 def _read_parquet(address: str, _: ReadOptions) -> _Table:
     if "://" in address:
         return _Table(pl.scan_parquet(address))
-    paths = [address] if Path(address).exists() else sorted(glob(address, recursive=True))  # noqa: PTH207
+    paths = [address] if Path(address).exists() else list(map(str, matches(address)))
     try:
         table = pl.scan_parquet(address, glob=not Path(address).exists())
         uuids = [name for name in uuids_of_parquet(paths[0]) if table.collect_schema().get(name) == pl.Binary]
@@ -81,21 +81,17 @@ _READERS: dict[str, Callable[[str, ReadOptions], _Table]] = {
 }
 
 
-def _ending(address: str) -> str:
-    return Path(address.partition("?")[0]).suffix.lower()
-
-
 def is_table(address: str) -> bool:
     """True for a file that is read as a table, by its ending."""
-    return _ending(address) in _READERS
+    return ending_of(address) in _READERS
 
 
 def open_table(address: str, how: ReadOptions) -> Source:
     """Return the source for a table in a file, in all files of a glob, or at an address. Raises whatever readers do."""
-    reader = _READERS.get(_ending(address))
+    reader = _READERS.get(ending_of(address))
     if reader is None:
         raise ConfigError(f"{address!r} ends in none of {', '.join(_READERS)}")
-    ending = _ending(address)
+    ending = ending_of(address)
     how.check_for(f"a file that ends in {ending}", csv=plain_dialect(address) is not None, excel=ending == ".xlsx")
     table = reader(address, how)
     try:
