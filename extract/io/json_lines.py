@@ -44,7 +44,7 @@ def scan_as_text(address: str) -> tuple[pl.LazyFrame, tuple[str, ...], object] |
     try:
         mended = [_Mended(path) for path in _paths(address)]
         kinds = _kinds(one.path for one in mended)
-        texts = {name for name, of_values in kinds.items() if "nested" in of_values}
+        texts = {name for name, of_values in kinds.items() if "nested" in of_values or len(of_values) > 1}
         for one in mended:
             one.write_texts(texts)
     except (ValueError, AttributeError):
@@ -58,15 +58,19 @@ def _paths(address: str) -> list[Path]:
 
 
 def _kinds(paths: Iterable[Path]) -> dict[str, set[str]]:
-    """Return what kinds of values each column has: nested or plain."""
+    """Return what kinds of values each column has: nested, truth or plain."""
     kinds: dict[str, set[str]] = {}
     for path in paths:
         with path.open(encoding="utf-8") as lines:
             for line in filter(str.strip, lines):
                 for name, value in _loads(line).items():
                     if value is not None:
-                        kinds.setdefault(name, set()).add("nested" if isinstance(value, dict | list) else "plain")
+                        kinds.setdefault(name, set()).add(_kind(value))
     return kinds
+
+
+def _kind(value: Any) -> str:
+    return "nested" if isinstance(value, dict | list) else "truth" if isinstance(value, bool) else "plain"
 
 
 def _is_to_be_mended(path: Path) -> bool:

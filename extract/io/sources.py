@@ -61,7 +61,8 @@ def _opened(data: Any, how: ReadOptions) -> Source:
     if isinstance(data, pl.Series):
         return from_frame(data.to_frame(data.name or "text"))
     if isinstance(data, Sequence) and are_texts(data):
-        return from_frame(pl.DataFrame({"text": list(data)}, schema=TEXTS))
+        with read_errors("the texts"):
+            return from_frame(pl.DataFrame({"text": list(data)}, schema=TEXTS))
     if isinstance(data, Sequence) and all(isinstance(row, Mapping) for row in data):
         with read_errors("the rows"):
             return from_frame(frame_of_rows(list(data)))

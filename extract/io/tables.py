@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any, Final
 
 import polars as pl
 from polars.selectors import by_name
@@ -20,6 +21,8 @@ from extract.io.read_options import ReadOptions
 from extract.io.source import Source, checked_batches
 
 __all__ = ["is_table", "open_table"]
+
+_DECIMAL_DIGITS: Final = 38
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +61,8 @@ def _read_parquet(address: str, _: ReadOptions) -> _Table:
         uuids = [name for name in uuids_of_parquet(paths[0]) if table.collect_schema().get(name) == pl.Binary]
         plain = [pl.col(name).ext.storage() for name, dtype in table.collect_schema().items() if _is_extension(dtype)]
         rows = table.with_columns(*map(uuids_as_text, uuids), *plain) if uuids or plain else table
+        if any(map(_is_too_precise, table.collect_schema().values())):
+            return _without_broken(rows, paths)
         return _Table(rows, instead=partial(_without_broken, rows, paths))
     except ORDERS:
         raise
@@ -131,7 +136,18 @@ def _is_extension(dtype: pl.DataType) -> bool:
     return isinstance(dtype, pl.BaseExtension)
 
 
+def _is_too_precise(dtype: Any) -> bool:
+    """True for decimals of more digits than Polars computes with, wherever they are within a type."""
+    if isinstance(dtype, pl.List | pl.Array):
+        return _is_too_precise(dtype.inner)
+    if isinstance(dtype, pl.Struct):
+        return any(_is_too_precise(field.dtype) for field in dtype.fields)
+    return isinstance(dtype, pl.Decimal) and dtype.precision > _DECIMAL_DIGITS
+
+
 def _is_readable(column: pl.LazyFrame) -> bool:
+    if any(map(_is_too_precise, column.collect_schema().values())):
+        return False
     try:
         _height(column)
     except ORDERS:
