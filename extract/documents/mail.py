@@ -53,9 +53,13 @@ class _Mail:
                 self.add_message(inner, depth + 1)
         elif part.get_content_type() == "multipart/alternative":
             self.add_best(_inner(part), depth)
+        elif part.get_content_type() == "message/delivery-status":
+            self.texts += ["\n".join(_fields(inner)) for inner in _inner(part)]
         elif part.is_multipart():
             for inner in _inner(part):
                 self.add(inner, depth + 1)
+        elif part.get_content_maintype() == "multipart":  # which no line parts: all of it is text
+            self.add_text(part)
         elif part.get_content_maintype() == "text" and not _is_attached(part):
             self.add_text(part)
         else:
@@ -151,6 +155,11 @@ def _filename(part: Message) -> str | None:
     except (ValueError, LookupError):  # an encoding that is none
         return None
     return _decoded(name) if name else None
+
+
+def _fields(message: Message) -> Iterator[str]:
+    """Yield all headers, as of a report on a mail that did not arrive."""
+    yield from (f"{name}: {_decoded(str(value))[:_MAX_HEADER]}" for name, value in message.raw_items())
 
 
 def _headers(message: Message) -> Iterator[str]:
