@@ -17,6 +17,7 @@ from polars.selectors import by_name
 
 from extract.errors import ConfigError
 from extract.io.csv_dialects import Dialect, dialect_of, long_cells, rows_of, text_lines
+from extract.io.file_encoding import is_compressed
 from extract.io.globs import ending_of, matches
 from extract.io.read_options import ReadOptions
 
@@ -122,7 +123,7 @@ def _rewritten(paths: list[Path], dialects: list[Dialect], notes: tuple[str, ...
 
 def _is_read(table: CsvTable, paths: list[Path]) -> bool:
     """True where Polars reads a file with quotes, or it is not even: then its own message says where."""
-    if not any(_has_quotes(path) for path in paths):
+    if any(map(is_compressed, paths)) or not any(_has_quotes(path) for path in paths):
         return True
     try:
         table.texts().select(pl.all().null_count()).collect(engine="streaming")

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from extract.io.csv_tables import remove_later
-from extract.io.file_encoding import encoding_of, has_old_line_ends
+from extract.io.file_encoding import encoding_of, has_old_line_ends, is_compressed
 from extract.io.globs import matches
 
 __all__ = ["scan_as_text", "scan_json_lines"]
@@ -74,6 +74,8 @@ def _kind(value: Any) -> str:
 
 
 def _is_to_be_mended(path: Path) -> bool:
+    if is_compressed(path):
+        return False
     with path.open("rb") as lines:
         if lines.read(len(_UTF8_MARK)) == _UTF8_MARK or encoding_of(path) != ("utf-8", False):
             return True

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import uuid
 import zipfile
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -238,3 +241,24 @@ def test_integers_of_128_bits_come_back_wherever_they_are(tmp_path: Path, ending
     assert_frame_equal(result.frame.select("u", "l", "s"), data.select("u", "l", "s"))
     assert result.to_arrow()["l"].to_pylist() == [[str(signed)], None]
     assert result.to_pandas()["s"].to_list()[0] == {"x": str(wide)}
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
+@pytest.mark.parametrize(
+    ("name", "raw"),
+    [
+        ("in.csv", b'text,x\n"a, b",007\n'),
+        ("in.tsv", b"text\tx\na, b\t007\n"),
+        ("in.jsonl", b'{"text":"a, b","x":"007"}\n'),
+    ],
+)
+def test_tables_that_are_packed_are_read_as_ever(
+    tmp_path: Path, name: str, raw: bytes, pack: Callable[[bytes], bytes]
+) -> None:
+    (tmp_path / name).write_bytes(pack(raw))
+    assert frame(tmp_path / name).to_dict(as_series=False) == {"text": ["a, b"], "x": ["007"]}
+
+
+def test_letters_that_look_like_a_packed_file_are_letters(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes("xЪезд,текст\nподъезд,Москва и область\nсъезд,Новгород\n".encode("cp1251"))
+    assert frame(tmp_path / "in.csv", csv_encoding="cp1251").columns == ["xЪезд", "текст"]
