@@ -58,9 +58,7 @@ class _Mail:
         elif part.is_multipart():
             for inner in _inner(part):
                 self.add(inner, depth + 1)
-        elif part.get_content_maintype() == "multipart":  # which no line parts: all of it is text
-            self.add_text(part)
-        elif part.get_content_maintype() == "text" and not _is_attached(part):
+        elif _is_text(part):
             self.add_text(part)
         else:
             self.add_attachment(part)
@@ -143,6 +141,12 @@ def _inner(part: Message) -> list[Message]:
 def _bytes_of(part: Message) -> bytes:
     payload = part.get_payload(decode=True)
     return payload if isinstance(payload, bytes) else b""
+
+
+def _is_text(part: Message) -> bool:
+    """True for what is shown; of several parts that no line divides, all is."""
+    kind = part.get_content_maintype()
+    return kind == "multipart" or (kind == "text" and not _is_attached(part))
 
 
 def _is_attached(part: Message) -> bool:
