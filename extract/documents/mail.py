@@ -53,10 +53,12 @@ class _Mail:
                 self.add_message(inner, depth + 1)
         elif part.get_content_type() == "multipart/alternative":
             self.add_best(_inner(part), depth)
+        elif part.get_content_type() == "message/delivery-status":
+            self.texts += ["\n".join(_fields(inner)) for inner in _inner(part)]
         elif part.is_multipart():
             for inner in _inner(part):
                 self.add(inner, depth + 1)
-        elif part.get_content_maintype() == "text" and not _is_attached(part):
+        elif _is_text(part):
             self.add_text(part)
         else:
             self.add_attachment(part)
@@ -141,6 +143,12 @@ def _bytes_of(part: Message) -> bytes:
     return payload if isinstance(payload, bytes) else b""
 
 
+def _is_text(part: Message) -> bool:
+    """True for what is shown; of several parts that no line divides, all is."""
+    kind = part.get_content_maintype()
+    return kind == "multipart" or (kind == "text" and not _is_attached(part))
+
+
 def _is_attached(part: Message) -> bool:
     return part.get_content_disposition() == "attachment" or _filename(part) is not None
 
@@ -151,6 +159,11 @@ def _filename(part: Message) -> str | None:
     except (ValueError, LookupError):  # an encoding that is none
         return None
     return _decoded(name) if name else None
+
+
+def _fields(message: Message) -> Iterator[str]:
+    """Yield all headers, as of a report on a mail that did not arrive."""
+    yield from (f"{name}: {_decoded(str(value))[:_MAX_HEADER]}" for name, value in message.raw_items())
 
 
 def _headers(message: Message) -> Iterator[str]:

@@ -79,12 +79,36 @@ def uuids_as_text(name: str) -> pl.Expr:
 
 
 def exported(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return a frame that other libraries read: Arrow has no integers of 128 bits, so these are decimals, or text."""
-    wide = [one for one in frame.get_columns() if one.dtype in (pl.Int128, pl.UInt128)]
+    """Return a frame that other libraries read: Arrow has no integers of 128 bits, so these are decimals, or text.
+
+    Those in lists and structs are text.
+    """
+    wide = [one for one in frame.get_columns() if _is_wide(one.dtype)]
     return frame.with_columns(map(_narrowed, wide)) if wide else frame
 
 
+def _is_wide(dtype: Any) -> bool:
+    if isinstance(dtype, pl.List | pl.Array):
+        return _is_wide(dtype.inner)
+    if isinstance(dtype, pl.Struct):
+        return any(_is_wide(field.dtype) for field in dtype.fields)
+    return dtype in (pl.Int128, pl.UInt128)
+
+
+def _as_texts(dtype: Any) -> Any:
+    """Return a type with text in place of the integers of 128 bits in it."""
+    if isinstance(dtype, pl.List):
+        return pl.List(_as_texts(dtype.inner))
+    if isinstance(dtype, pl.Array):
+        return pl.Array(_as_texts(dtype.inner), dtype.size)
+    if isinstance(dtype, pl.Struct):
+        return pl.Struct({field.name: _as_texts(field.dtype) for field in dtype.fields})
+    return pl.String() if _is_wide(dtype) else dtype
+
+
 def _narrowed(column: pl.Series) -> pl.Series:
+    if column.dtype.is_nested():
+        return column.cast(_as_texts(column.dtype))
     texts = column.cast(pl.String)
     fits = (texts.str.strip_prefix("-").str.len_bytes() <= _DECIMAL_DIGITS).all()
     return texts.cast(pl.Decimal(_DECIMAL_DIGITS, 0)) if fits else texts

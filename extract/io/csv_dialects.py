@@ -13,7 +13,7 @@ from pathlib import Path
 
 from extract.documents.files import printable
 from extract.errors import ConfigError
-from extract.io.file_encoding import encoding_of, has_old_line_ends
+from extract.io.file_encoding import encoding_of, has_old_line_ends, is_compressed
 from extract.io.read_options import ReadOptions
 
 __all__ = ["Dialect", "dialect_of", "long_cells", "rows_of", "text_lines"]
@@ -83,8 +83,12 @@ class _Shape:
 def dialect_of(path: Path, plain: Dialect, how: ReadOptions) -> Dialect:
     """Return how a file is written: as given, else `plain` where that reads it evenly, else what does.
 
+    A compressed file is not looked into.
+
     Raises ConfigError, with the option to give, where the encoding cannot be told or a quote is never closed.
     """
+    if is_compressed(path):
+        return _given(plain, how)
     known = _named(path, _given(_with_encoding(path, plain, how), how), how)
     with long_cells():
         shape = _shape(path, known)

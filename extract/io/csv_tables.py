@@ -7,7 +7,6 @@ import os
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
-from glob import glob
 from pathlib import Path
 from tempfile import mkstemp
 from typing import Any
@@ -18,6 +17,8 @@ from polars.selectors import by_name
 
 from extract.errors import ConfigError
 from extract.io.csv_dialects import Dialect, dialect_of, long_cells, rows_of, text_lines
+from extract.io.file_encoding import is_compressed
+from extract.io.globs import ending_of, matches
 from extract.io.read_options import ReadOptions
 
 __all__ = ["CsvTable", "broken_row", "open_csv", "plain_dialect", "remove_later"]
@@ -69,7 +70,7 @@ class CsvTable:
 
 def plain_dialect(address: str) -> Dialect | None:
     """Return how a file of this name is written unless it says otherwise, None for what is no csv."""
-    separator = _SEPARATORS.get(Path(address.partition("?")[0]).suffix.lower())
+    separator = _SEPARATORS.get(ending_of(address))
     return None if separator is None else Dialect(separator=separator)
 
 
@@ -80,7 +81,7 @@ def open_csv(address: str, how: ReadOptions) -> CsvTable:
         dialect = Dialect(how.separator or plain.separator, how.quote if how.csv_quote else plain.quote)
         return CsvTable(address, dialect, is_glob=True)
     is_one = Path(address).exists()
-    paths = [Path(address)] if is_one else [Path(path) for path in sorted(glob(address, recursive=True))]  # noqa: PTH207
+    paths = [Path(address)] if is_one else matches(address)
     paths = [path for path in paths if path.stat().st_size] or paths
     dialects = [dialect_of(path, plain, how) for path in paths]
     notes = tuple(dict.fromkeys(f"csv is read {text}" for one in dialects if (text := one.as_text(plain))))
@@ -122,7 +123,7 @@ def _rewritten(paths: list[Path], dialects: list[Dialect], notes: tuple[str, ...
 
 def _is_read(table: CsvTable, paths: list[Path]) -> bool:
     """True where Polars reads a file with quotes, or it is not even: then its own message says where."""
-    if not any(_has_quotes(path) for path in paths):
+    if any(map(is_compressed, paths)) or not any(_has_quotes(path) for path in paths):
         return True
     try:
         table.texts().select(pl.all().null_count()).collect(engine="streaming")

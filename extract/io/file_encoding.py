@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import codecs
+import zlib
 from pathlib import Path
 from typing import BinaryIO
 
 from extract.documents.decoding import read_encoded
 
-__all__ = ["encoding_of", "has_old_line_ends"]
+__all__ = ["encoding_of", "has_old_line_ends", "is_compressed"]
 
 _CHUNK_BYTES = 1 << 20
 _HEAD_BYTES = 65_536
+_GZIP, _ZSTD, _ZLIB = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", (b"\x78\x01", b"\x78\x9c", b"\x78\xda")
 _MAX_SAMPLE_BYTES = 200_000  # of the letters that tell an encoding
 
 
@@ -28,6 +30,18 @@ def encoding_of(path: Path) -> tuple[str, bool]:
             return "utf-8", False
         encoding = read_encoded(_sample(file)).encoding
         return encoding, encoding == "utf-8"
+
+
+def is_compressed(path: Path) -> bool:
+    """True for a file that Polars unpacks while it reads it, whatever its name."""
+    with path.open("rb") as file:
+        head = file.read(_HEAD_BYTES)
+    if not head.startswith(_ZLIB):
+        return head.startswith((_GZIP, _ZSTD))
+    try:  # these two bytes are letters in some encodings
+        return bool(zlib.decompressobj().decompress(head))
+    except zlib.error:
+        return False
 
 
 def has_old_line_ends(path: Path) -> bool:

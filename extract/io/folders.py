@@ -42,13 +42,23 @@ def documents_in(folder: Path, address: str) -> tuple[Source | None, str]:
         nested = any(path.parent != folder for path in paths)
         if left_out[_RUNS]:
             raise ConfigError(f"{address!r} holds tables, and outputs of runs beside them: name the tables with a glob")
-        return None, os.path.join(escape(str(folder)), *["**"] * nested, "*.parquet")  # noqa: PTH118 - a pattern
+        return None, os.path.join(escape(str(folder)), *["**"] * nested, _name_pattern(paths))  # noqa: PTH118 - a pattern
     return _source(paths, address, left_out), ""
 
 
-def documents_of(paths: Iterable[Path], pattern: str) -> Source:
-    """Return one record for each file that matches a glob; hidden ones only where the pattern names them."""
-    left_out: Counter[str] = Counter()
+def _name_pattern(tables: list[Path]) -> str:
+    """Return the glob of these tables' names: .PARQUET is an ending like .parquet."""
+    if all(path.suffix == ".parquet" for path in tables):
+        return "*.parquet"
+    return "*." + "".join(f"[{letter}{letter.upper()}]" for letter in "parquet")
+
+
+def documents_of(paths: Iterable[Path], pattern: str, links: int = 0) -> Source:
+    """Return one record for each file that matches a glob; hidden ones only where the pattern names them.
+
+    `links` counts those that were not followed.
+    """
+    left_out: Counter[str] = Counter({_LINKS: links})
     files = (path for path in paths if not path.is_dir())
     return _source(_sifted(files, left_out, hidden=Path(pattern).name.startswith(".")), pattern, left_out)
 

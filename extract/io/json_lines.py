@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Collection, Iterable
-from glob import escape, glob
+from glob import escape
 from math import isfinite
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,8 @@ from typing import Any
 import polars as pl
 
 from extract.io.csv_tables import remove_later
-from extract.io.file_encoding import encoding_of, has_old_line_ends
+from extract.io.file_encoding import encoding_of, has_old_line_ends, is_compressed
+from extract.io.globs import matches
 
 __all__ = ["scan_as_text", "scan_json_lines"]
 
@@ -43,7 +44,7 @@ def scan_as_text(address: str) -> tuple[pl.LazyFrame, tuple[str, ...], object] |
     try:
         mended = [_Mended(path) for path in _paths(address)]
         kinds = _kinds(one.path for one in mended)
-        texts = {name for name, of_values in kinds.items() if "nested" in of_values}
+        texts = {name for name, of_values in kinds.items() if "nested" in of_values or len(of_values) > 1}
         for one in mended:
             one.write_texts(texts)
     except (ValueError, AttributeError):
@@ -53,24 +54,28 @@ def scan_as_text(address: str) -> tuple[pl.LazyFrame, tuple[str, ...], object] |
 
 
 def _paths(address: str) -> list[Path]:
-    if Path(address).exists():
-        return [Path(address)]
-    return [Path(path) for path in sorted(glob(address, recursive=True))]  # noqa: PTH207 - a pattern may be absolute
+    return [Path(address)] if Path(address).exists() else matches(address)
 
 
 def _kinds(paths: Iterable[Path]) -> dict[str, set[str]]:
-    """Return what kinds of values each column has: nested or plain."""
+    """Return what kinds of values each column has: nested, truth or plain."""
     kinds: dict[str, set[str]] = {}
     for path in paths:
         with path.open(encoding="utf-8") as lines:
             for line in filter(str.strip, lines):
                 for name, value in _loads(line).items():
                     if value is not None:
-                        kinds.setdefault(name, set()).add("nested" if isinstance(value, dict | list) else "plain")
+                        kinds.setdefault(name, set()).add(_kind(value))
     return kinds
 
 
+def _kind(value: Any) -> str:
+    return "nested" if isinstance(value, dict | list) else "truth" if isinstance(value, bool) else "plain"
+
+
 def _is_to_be_mended(path: Path) -> bool:
+    if is_compressed(path):
+        return False
     with path.open("rb") as lines:
         if lines.read(len(_UTF8_MARK)) == _UTF8_MARK or encoding_of(path) != ("utf-8", False):
             return True

@@ -63,6 +63,8 @@ def _written(dtype: Any, *, nested: bool) -> Any:
         return pl.Struct({field.name: _written(field.dtype, nested=True) for field in dtype.fields})
     # The reader of jsonl has no narrow numbers; wide ones are cast down afterwards.
     if dtype.is_integer():
-        return dtype if dtype in (pl.UInt64, pl.Int128, pl.UInt128) else pl.Int64()
+        if dtype == pl.UInt128:  # which no reader of text parses beyond those with a sign
+            return pl.String()
+        return dtype if dtype in (pl.UInt64, pl.Int128) else pl.Int64()
     is_plain = dtype in (pl.Float64, pl.Boolean)
     return dtype if is_plain else pl.Float64() if dtype.is_float() else pl.String()

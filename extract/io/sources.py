@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from glob import glob, has_magic
+from glob import has_magic
 from itertools import takewhile
 from pathlib import Path
 from typing import Any, Unpack
@@ -19,6 +19,7 @@ from extract.io.arrow import frame_of_rows, read_arrow
 from extract.io.csv_tables import broken_row, open_csv, plain_dialect
 from extract.io.folders import documents_in, documents_of, one_document
 from extract.io.forks import check_fork
+from extract.io.globs import matches_once
 from extract.io.iterators import TEXTS, are_texts, from_iterator
 from extract.io.read_options import ReadKeywords, ReadOptions
 from extract.io.source import Source, from_frame, read_errors, take_rows, whole_batches
@@ -60,7 +61,8 @@ def _opened(data: Any, how: ReadOptions) -> Source:
     if isinstance(data, pl.Series):
         return from_frame(data.to_frame(data.name or "text"))
     if isinstance(data, Sequence) and are_texts(data):
-        return from_frame(pl.DataFrame({"text": list(data)}, schema=TEXTS))
+        with read_errors("the texts"):
+            return from_frame(pl.DataFrame({"text": list(data)}, schema=TEXTS))
     if isinstance(data, Sequence) and all(isinstance(row, Mapping) for row in data):
         with read_errors("the rows"):
             return from_frame(frame_of_rows(list(data)))
@@ -116,13 +118,13 @@ def _from_address(address: str, how: ReadOptions) -> Source:
         return open_table(address, how)
     path = Path(address)
     if has_magic(address) and not path.exists():
-        matches = sorted(glob(address, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
-        if not matches:
+        paths, loops = matches_once(address)
+        if not paths:
             raise ConfigError(f"no file matches {address!r}")
         if is_table(address):
             return open_table(address, how)
         how.check_for("a glob of documents")
-        return documents_of(map(Path, matches), address)
+        return documents_of(paths, address, loops)
     if path.is_dir():
         how.check_for("a folder")
         documents, tables = documents_in(path, address)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
-from glob import glob
 from pathlib import Path
+from typing import Any, Final
 
 import polars as pl
 from polars.selectors import by_name
@@ -15,11 +15,14 @@ from extract.errors import ORDERS, ConfigError
 from extract.io.arrow import read_parquet, uuids_as_text, uuids_of_parquet
 from extract.io.csv_tables import open_csv, plain_dialect
 from extract.io.excel import read_sheet
+from extract.io.globs import ending_of, matches
 from extract.io.json_lines import scan_as_text, scan_json_lines
 from extract.io.read_options import ReadOptions
 from extract.io.source import Source, checked_batches
 
 __all__ = ["is_table", "open_table"]
+
+_DECIMAL_DIGITS: Final = 38
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +55,14 @@ def _with_texts(address: str) -> _Table | None:
 def _read_parquet(address: str, _: ReadOptions) -> _Table:
     if "://" in address:
         return _Table(pl.scan_parquet(address))
-    paths = [address] if Path(address).exists() else sorted(glob(address, recursive=True))  # noqa: PTH207
+    paths = [address] if Path(address).exists() else list(map(str, matches(address)))
     try:
         table = pl.scan_parquet(address, glob=not Path(address).exists())
         uuids = [name for name in uuids_of_parquet(paths[0]) if table.collect_schema().get(name) == pl.Binary]
         plain = [pl.col(name).ext.storage() for name, dtype in table.collect_schema().items() if _is_extension(dtype)]
         rows = table.with_columns(*map(uuids_as_text, uuids), *plain) if uuids or plain else table
+        if any(map(_is_too_precise, table.collect_schema().values())):
+            return _without_broken(rows, paths)
         return _Table(rows, instead=partial(_without_broken, rows, paths))
     except ORDERS:
         raise
@@ -81,21 +86,17 @@ _READERS: dict[str, Callable[[str, ReadOptions], _Table]] = {
 }
 
 
-def _ending(address: str) -> str:
-    return Path(address.partition("?")[0]).suffix.lower()
-
-
 def is_table(address: str) -> bool:
     """True for a file that is read as a table, by its ending."""
-    return _ending(address) in _READERS
+    return ending_of(address) in _READERS
 
 
 def open_table(address: str, how: ReadOptions) -> Source:
     """Return the source for a table in a file, in all files of a glob, or at an address. Raises whatever readers do."""
-    reader = _READERS.get(_ending(address))
+    reader = _READERS.get(ending_of(address))
     if reader is None:
         raise ConfigError(f"{address!r} ends in none of {', '.join(_READERS)}")
-    ending = _ending(address)
+    ending = ending_of(address)
     how.check_for(f"a file that ends in {ending}", csv=plain_dialect(address) is not None, excel=ending == ".xlsx")
     table = reader(address, how)
     try:
@@ -135,7 +136,18 @@ def _is_extension(dtype: pl.DataType) -> bool:
     return isinstance(dtype, pl.BaseExtension)
 
 
+def _is_too_precise(dtype: Any) -> bool:
+    """True for decimals of more digits than Polars computes with, wherever they are within a type."""
+    if isinstance(dtype, pl.List | pl.Array):
+        return _is_too_precise(dtype.inner)
+    if isinstance(dtype, pl.Struct):
+        return any(_is_too_precise(field.dtype) for field in dtype.fields)
+    return isinstance(dtype, pl.Decimal) and dtype.precision > _DECIMAL_DIGITS
+
+
 def _is_readable(column: pl.LazyFrame) -> bool:
+    if any(map(_is_too_precise, column.collect_schema().values())):
+        return False
     try:
         _height(column)
     except ORDERS:

@@ -17,7 +17,7 @@ from extract.schema.codecs import ConversionError
 from extract.schema.complexity import Complexity, measure
 from extract.schema.drafts import LATEST, Dialect, dialect_of, latest_formats
 from extract.schema.dtypes import VALUE, Fits, Layout, layout
-from extract.schema.keywords import member
+from extract.schema.keywords import member, nodes
 from extract.schema.lenient import Mender
 from extract.schema.losses import Loss
 from extract.schema.marks import MarkedJsonSchema, member_names, without_marks
@@ -27,7 +27,9 @@ from extract.schema.provider_subset import to_wire
 from extract.schema.quick import QuickCheck
 from extract.schema.relaxation import ladder
 from extract.schema.simplify import simplify
+from extract.schema.unnamed import COUNTS_MEMBERS
 from extract.schema.validate import (
+    parse,
     pointer_validator,
     python_places,
     python_reader,
@@ -157,8 +159,19 @@ class OutputSchema:
         return [None if all(cell is None for cell in row.values()) else self.restored(row) for row in rows]
 
     def restored(self, row: Mapping[str, Any]) -> Any:
-        """Return the validated value of one row of a frame, by column. Raises InvalidAnswer as `models` does."""
-        return self._read(json_text(self._layout.restore(row)))
+        """Return the validated value of one row of a frame, by column. Raises InvalidAnswer as `models` does.
+
+        Where the schema asks for members that it does not name, as `dependentRequired` does, and that no column holds,
+        the value is what is left without them.
+        """
+        text = json_text(self._layout.restore(row))
+        try:
+            return self._read(text)
+        except InvalidAnswer:
+            if self._layout.unnamed is None or not any(COUNTS_MEMBERS & node.keys() for node in nodes(self.full)):
+                raise
+            value = parse(text)
+            return value[VALUE] if self.wrapped else value
 
     def to_json(self, value: Any) -> str:
         """Return a validated value as the JSON text that `validate` accepts, keys as on the wire."""

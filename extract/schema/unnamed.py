@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from extract.json_types import JsonObject
 from extract.schema.keywords import LOST
 
-__all__ = ["Unnamed", "in_any", "in_items", "in_members", "in_parts", "in_record", "is_closed"]
+__all__ = ["COUNTS_MEMBERS", "Unnamed", "in_any", "in_items", "in_members", "in_parts", "in_record", "is_closed"]
+
+#: Keywords by which members that are not named may make a value valid; without them it may not be.
+COUNTS_MEMBERS: Final = frozenset({
+    "anyOf", "oneOf", "not", "if", "dependencies", "dependentRequired", "dependentSchemas", "minProperties",
+})  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

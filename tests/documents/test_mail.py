@@ -161,6 +161,24 @@ def test_what_is_odd_in_a_mail_hides_nothing_else(tmp_path: Path, data: bytes) -
     assert "Subject: " in text.text
 
 
+def test_the_reason_why_a_mail_did_not_arrive_is_in_its_text(tmp_path: Path) -> None:
+    raw = (
+        b"From: daemon@example.com\nSubject: Undelivered\nContent-Type: multipart/report; boundary=B\n\n"
+        b"--B\nContent-Type: text/plain\n\nSorry.\n--B\nContent-Type: message/delivery-status\n\n"
+        b"Reporting-MTA: dns; mx.example.com\n\nFinal-Recipient: rfc822; a@example.com\nStatus: 5.1.1\n\n--B--\n"
+    )
+    (part,) = parts_of(tmp_path, raw)
+    assert isinstance(part, TextPart)
+    assert part.text.endswith(
+        "Sorry.\n\nReporting-MTA: dns; mx.example.com\n\nFinal-Recipient: rfc822; a@example.com\nStatus: 5.1.1"
+    )
+
+
+def test_parts_that_nothing_divides_are_text(tmp_path: Path) -> None:
+    raw = b"From: a@example.com\nContent-Type: multipart/mixed\n\nThe total is 12.50\n"
+    assert parts_of(tmp_path, raw) == (TextPart("From: a@example.com\n\nThe total is 12.50", "utf-8"),)
+
+
 def test_text_that_is_no_mail_stays_text(tmp_path: Path) -> None:
     assert parts_of(tmp_path, b"just words") == (TextPart("just words"),)
     assert parts_of(tmp_path, b"Subject: a note\n\nwords", "a.txt") == (TextPart("Subject: a note\n\nwords"),)

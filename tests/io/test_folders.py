@@ -99,3 +99,34 @@ def test_a_folder_of_which_all_is_left_out_says_what(tmp_path: Path) -> None:
     (tmp_path / ".hidden").write_text("words")
     with pytest.raises(ConfigError, match=r"holds no documents: all is left out \(hidden \(1\)\)"):
         open_source(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "ending"), [("part-?.csv", "csv"), ("part-?.jsonl", "jsonl"), ("?art-*.[cC]sv", "csv")]
+)
+def test_a_glob_with_a_question_mark_is_read_as_the_tables_that_it_matches(
+    tmp_path: Path, pattern: str, ending: str
+) -> None:
+    lines = {"csv": 'text\n"row {}"\n', "jsonl": '{{"text":"row {}"}}\n'}[ending]
+    for number in range(2):
+        (tmp_path / f"part-{number}.{ending}").write_text(lines.format(number))
+    (batch,) = open_source(tmp_path / pattern).batches(9)
+    assert batch.to_dict(as_series=False) == {"text": ["row 0", "row 1"]}
+
+
+def test_a_link_to_a_folder_above_does_not_send_files_again(tmp_path: Path) -> None:
+    inner = tmp_path / "inner"
+    inner.mkdir()
+    (inner / "a.txt").write_text("words")
+    (inner / "latin.csv").write_bytes("text;n\nGrüße aus Köln;1\n".encode("cp1252"))
+    (inner / "loop").symlink_to("..", target_is_directory=True)
+    source = open_source(tmp_path / "**" / "*.txt")
+    assert names(source) == ["a.txt"]
+    assert source.notes == ("left out of the input: links to folders (1)",)
+    assert open_source(tmp_path / "**" / "*.csv").height == 1
+
+
+def test_a_folder_of_parquet_in_capitals_is_a_table(tmp_path: Path) -> None:
+    pl.DataFrame({"text": ["one"]}).write_parquet(tmp_path / "A.PARQUET")
+    pl.DataFrame({"text": ["two"]}).write_parquet(tmp_path / "b.parquet")
+    assert open_source(tmp_path).height == 2

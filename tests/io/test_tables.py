@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
 import uuid
 import zipfile
+import zlib
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +135,7 @@ def odd_columns() -> dict[str, Any]:
         "interval": pa.array([(1, 2, 3)], pa.month_day_nano_interval()),
         "union": pa.UnionArray.from_sparse(pa.array([0], pa.int8()), [one, two]),
         "decimal256": pa.array([1], pa.decimal256(50, 2)),
+        "lists of decimal256": pa.ListArray.from_arrays([0, 1], pa.array([1], pa.decimal256(50, 2))),
         "list view": pa.array([[1]], pa.list_view(pa.int64())),
         "run ends": pa.RunEndEncodedArray.from_arrays([1], ["a"]),
         "no such zone": pa.array([1], pa.timestamp("s", "Nowhere/X")),
@@ -149,7 +153,7 @@ def test_a_type_that_polars_lacks_never_refuses_a_run_that_does_not_read_it(
     assert "x" in result.frame.columns or "column 'x'" in caplog.text
 
 
-@pytest.mark.parametrize("kind", ["decimal256", "list view", "no such zone", "lists of nothing"])
+@pytest.mark.parametrize("kind", ["decimal256", "lists of decimal256", "list view", "no such zone", "lists of nothing"])
 def test_nor_does_it_in_a_parquet_file(tmp_path: Path, kind: str, caplog: pytest.LogCaptureFixture) -> None:
     pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
     pq.write_table(pa.table({"text": ["a"], "x": odd_columns()[kind]}), tmp_path / "in.parquet")
@@ -212,3 +216,49 @@ def test_frames_of_other_libraries_are_read_as_before() -> None:
     assert_frame_equal(frame(plain.to_pandas(use_pyarrow_extension_array=True)), plain)
     assert frame(pd.Series(["a", "b"], name="text")).to_dict(as_series=False) == {"text": ["a", "b"]}
     assert frame(pa.chunked_array([["a"]])).to_dict(as_series=False) == {"text": ["a"]}
+
+
+def test_truths_beside_numbers_are_json_text_in_json_lines(tmp_path: Path) -> None:
+    (tmp_path / "in.jsonl").write_text('{"text":"a","x":true}\n{"text":"b","x":1}\n{"text":"c","x":null}\n')
+    assert frame(tmp_path / "in.jsonl")["x"].to_list() == ["true", "1", None]
+
+
+@pytest.mark.parametrize("data", [["a", "half \ud83d"], [{"text": "half \ud83d"}], iter(["half \ud83d"])])
+def test_half_a_character_in_a_program_s_texts_is_a_config_error(data: Any) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        run(data, PROMPT, offline=True)
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_integers_of_128_bits_come_back_wherever_they_are(tmp_path: Path, ending: str) -> None:
+    pytest.importorskip("pandas")
+    wide, signed = 2**127 + 5, -(2**100)
+    data = pl.DataFrame(
+        {"text": ["a", "b"], "u": [wide, None], "l": [[signed], None], "s": [{"x": wide}, None]},
+        schema={"text": pl.String, "u": pl.UInt128, "l": pl.List(pl.Int128), "s": pl.Struct({"x": pl.UInt128})},
+    )
+    result = run(data, PROMPT, offline=True, output=tmp_path / f"out.{ending}")
+    assert_frame_equal(result.frame.select("u", "l", "s"), data.select("u", "l", "s"))
+    assert result.to_arrow()["l"].to_pylist() == [[str(signed)], None]
+    assert result.to_pandas()["s"].to_list()[0] == {"x": str(wide)}
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zlib.compress])
+@pytest.mark.parametrize(
+    ("name", "raw"),
+    [
+        ("in.csv", b'text,x\n"a, b",007\n'),
+        ("in.tsv", b"text\tx\na, b\t007\n"),
+        ("in.jsonl", b'{"text":"a, b","x":"007"}\n'),
+    ],
+)
+def test_tables_that_are_packed_are_read_as_ever(
+    tmp_path: Path, name: str, raw: bytes, pack: Callable[[bytes], bytes]
+) -> None:
+    (tmp_path / name).write_bytes(pack(raw))
+    assert frame(tmp_path / name).to_dict(as_series=False) == {"text": ["a, b"], "x": ["007"]}
+
+
+def test_letters_that_look_like_a_packed_file_are_letters(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes("xЪезд,текст\nподъезд,Москва и область\nсъезд,Новгород\n".encode("cp1251"))
+    assert frame(tmp_path / "in.csv", csv_encoding="cp1251").columns == ["xЪезд", "текст"]

@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, computed_field
 
-from extract import Client, ConfigError, Emulator, Extractor, Run, compile_schema, run
+from extract import Client, ConfigError, Emulator, Extractor, InvalidAnswer, Run, compile_schema, run
 from extract.extractor.extractor import ExtractorOptions
 from extract.results import models
 
@@ -128,6 +128,31 @@ def test_a_json_schema_gives_back_json_values() -> None:
     result = asked(schema, ['{"at": "2024-05-01T09:30:00+02:00", "n": [1]}', "{}"])
     assert list(result.models()) == [{"at": "2024-05-01T07:30:00Z", "n": [1]}, {}]
     assert result.frame["at"].to_list() == [datetime(2024, 5, 1, 7, 30, tzinfo=UTC), None]
+
+
+@pytest.mark.parametrize(
+    ("keywords", "text"),
+    [
+        ({"dependentRequired": {"a": ["z"]}}, '{"a": "x", "z": 1}'),
+        ({"anyOf": [{"required": ["z"]}, {"required": ["y"]}]}, '{"a": "x", "z": 1}'),
+        ({"minProperties": 2}, '{"a": "x", "z": 1}'),
+        ({"if": {"required": ["a"]}, "then": {"required": ["z"]}}, '{"a": "x", "z": 1}'),
+    ],
+)
+@pytest.mark.parametrize("extra", ["drop", "keep"])
+def test_a_schema_that_asks_for_members_without_naming_them_gives_back_what_columns_hold(
+    keywords: dict[str, Any], text: str, extra: Literal["drop", "keep"]
+) -> None:
+    schema = compile_schema({"type": "object", "properties": {"a": {"type": "string"}}, **keywords}, extra=extra)
+    result = asked(schema, [text, text])
+    assert result.totals.valid == 2
+    assert list(result.models()) == [{"a": "x"} if extra == "drop" else json.loads(text)] * 2
+
+
+def test_a_row_that_was_changed_is_no_object_any_more() -> None:
+    schema = compile_schema({"type": "object", "properties": {"a": {"type": "string", "maxLength": 2}}})
+    with pytest.raises(InvalidAnswer, match="at most 2 characters"):
+        schema.models(pl.DataFrame({"a": ["xyz"]}))
 
 
 def test_a_run_from_a_pickle_says_how_its_objects_are_made() -> None:
