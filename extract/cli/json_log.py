@@ -21,7 +21,7 @@ class JsonLog:
     """
 
     def __init__(self, file: TextIO, every: float, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
-        self.limit = ""
+        self.limit: str = ""
         self._file: TextIO | None = file
         self._every, self._next, self._now = every, 0.0, now
         self._stopping = False

@@ -24,7 +24,7 @@ class Readings:
 
     def __init__(self, source: SourceText) -> None:
         pieces: list[str] = []
-        self._origins = array("q")
+        self._origins: array[int] = array("q")
         for order in source.readings:
             for start, end in order:
                 pieces += [source.text[start:end], "\n"]
@@ -32,7 +32,7 @@ class Readings:
                 self._origins.append(end - 1)
             pieces.append(_WALL)
             self._origins.extend([_NOWHERE] * len(_WALL))
-        self.source = SourceText("".join(pieces))
+        self.source: SourceText = SourceText("".join(pieces))
 
     def place_in_source(self, place: Place) -> Place | None:
         """Return the span of the source from the first to the last letter of a place; None for one in no order."""

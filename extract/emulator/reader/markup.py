@@ -84,8 +84,8 @@ class Page:
 
     def __init__(self) -> None:
         self.pieces: list[str] = []
-        self.hidden = ""  # the outermost element that is not shown
-        self.in_row = False
+        self.hidden: str = ""  # the outermost element that is not shown
+        self.in_row: bool = False
 
     def add_text(self, text: str) -> None:
         if not self.hidden:
