@@ -44,5 +44,5 @@ def matches_once(pattern: str) -> tuple[list[Path], int]:
             return True
         return False
 
-    kept = [path for path in paths if not is_behind_a_loop(path.parent)]
-    return kept, len(loops)
+    chosen = [path for path in paths if not is_behind_a_loop(path.parent)]
+    return chosen, len(loops)
