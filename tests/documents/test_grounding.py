@@ -140,6 +140,8 @@ def test_what_stands_nowhere_is_missing(value: str, text: str) -> None:
         ("-4711", "Order INV-4711"),
         ("+4711", "Order 4711"),
         ("#4711", "Order 4711"),
+        (".12", "Room 12"),
+        (",5 mm", "5 mm"),
         ("4711-", "Order 4711"),
         ("$4711", "Order 4711"),
         ("B12", "Room 12"),

@@ -71,7 +71,7 @@ def amount_places(source: SourceText, light: Folded, *, requested: bool) -> list
 def _read(light: Folded, *, requested: bool) -> _Amount | None:
     """Return a text as an amount; None where it has other letters or signs than those of an amount, or two numbers."""
     shape = _SHAPE.fullmatch(light.text)
-    if shape is None:
+    if shape is None or shape["before"].endswith(","):  # ",5" is half of one
         return None
     before = _WORDS.findall(shape["before"])
     after = _WORDS.findall(light.text[end_of_scale(light.text, shape.end("number")) :])

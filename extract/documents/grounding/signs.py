@@ -14,6 +14,7 @@ __all__ = ["Edges", "edges_of", "is_signed", "stands_signed"]
 
 _MEANT: Final = frozenset("#@%‰*&§\\")
 _JOINING: Final = frozenset("&@*\\")  # between two words they are punctuation
+_POINTS: Final = (".", ",", "٫")
 _MINUS, _PLUS = "-", "+"
 _NUMBER: Final = re.compile(r"(?:[^\W\d_]{1,3}\.?)?\d")
 _INNER_MINUS: Final = re.compile(r"(?<=\s)(?<!\d\s)-(?=\d)")
@@ -28,7 +29,7 @@ class Edges(NamedTuple):
     """The signs of a light text before its first letter or digit, those after its last, those between, and currencies.
 
     `minuses` counts the numbers below zero after its first word, `number` is True where it begins with a number,
-    `digits` is their count where it holds nothing but digits.
+    `digits` is their count where it holds nothing but digits, `point` is True for one like ".12".
     """
 
     before: str
@@ -38,6 +39,7 @@ class Edges(NamedTuple):
     minuses: int
     number: bool
     digits: int
+    point: bool
 
 
 @lru_cache(maxsize=256)
@@ -45,7 +47,7 @@ def edges_of(light: str) -> Edges:
     """Return the signs of a light text that change what it says; hyphens, quotes and brackets do not."""
     spoken = [index for index, char in enumerate(light) if BARE[ord(char)]]
     if not spoken:
-        return Edges("", "", "", "", 0, number=False, digits=0)
+        return Edges("", "", "", "", 0, number=False, digits=0, point=False)
     first, last = spoken[0], spoken[-1]
     number = _NUMBER.match(light, first) is not None
     before = "".join(char for char in light[:first] if _is_meant(char) or (number and char == _MINUS))
@@ -54,7 +56,9 @@ def edges_of(light: str) -> Edges:
     inside = "".join(char for char in light[first:last] if _is_meant(char) and char not in _JOINING)
     money = "".join(filter(_is_money, light[:first] + light[last + 1 :]))
     minuses = len(_INNER_MINUS.findall(light, first, last))
-    return Edges(before, after, inside, money, minuses, number, len(light) if light.isdecimal() else 0)
+    digits = len(light) if light.isdecimal() else 0
+    point = light[first].isdecimal() and light[:first].strip("-+").endswith(_POINTS)
+    return Edges(before, after, inside, money, minuses, number, digits, point)
 
 
 def stands_signed(text: str, start: int, end: int, edges: Edges, *, amount: bool) -> bool:
@@ -63,6 +67,8 @@ def stands_signed(text: str, start: int, end: int, edges: Edges, *, amount: bool
     `start` and `end` are the first and last letter or digit. A currency's sign may stand on either side.
     """
     if not (_stand(text, start, -1, reversed(edges.before)) and _stand(text, end, 1, edges.after)):
+        return False
+    if edges.point and text[start - 1 : start] not in _POINTS:
         return False
     beside = text[max(0, start - _MONEY_REACH) : start] + text[end : end + _MONEY_REACH]
     if not all(sign in map(_light, beside) for sign in edges.money):
