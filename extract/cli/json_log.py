@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -16,8 +18,8 @@ __all__ = ["JsonLog"]
 class JsonLog:
     """Writes a line when the run starts to answer, then every `every` seconds, and `end` with the summary.
 
-    Every line has `time` (UTC, ISO 8601) and `event`: progress, stopping or end. Amounts are numbers in US dollars,
-    null where they are unknown; `rpm` and `tpm` are the requests and input tokens that may pass per minute.
+    Every line has `time` (UTC, ISO 8601) and `event`: progress, warning, stopping or end. Amounts are numbers in US
+    dollars, null where they are unknown; `rpm` and `tpm` are the requests and input tokens that may pass per minute.
     """
 
     def __init__(self, file: TextIO, every: float, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -34,6 +36,20 @@ class JsonLog:
             self._stopping = progress.stopping
             self._write("stopping" if just_stopped else "progress", _line_of(progress))
 
+    @contextmanager
+    def listening(self) -> Iterator[JsonLog]:
+        """Write what the library warns of as lines, too, while this is open."""
+        logger, handler = logging.getLogger("extract"), _Warnings(self)
+        logger.addHandler(handler)
+        try:
+            yield self
+        finally:
+            logger.removeHandler(handler)
+
+    def warn(self, message: str) -> None:
+        """Write a warning."""
+        self._write("warning", {"message": message})
+
     def end(self, summary: JsonObject) -> None:
         """Write the last line."""
         self._write("end", summary)
@@ -47,6 +63,17 @@ class JsonLog:
             self._file.flush()
         except (OSError, ValueError):  # nobody reads the log any more; the run must go on
             self._file = None
+
+
+class _Warnings(logging.Handler):
+    """Hands warnings to a log of JSON lines; without it, Python would print them as plain text."""
+
+    def __init__(self, log: JsonLog) -> None:
+        super().__init__(logging.WARNING)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._log.warn(record.getMessage())
 
 
 def _line_of(progress: Progress) -> dict[str, Any]:

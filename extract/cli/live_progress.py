@@ -46,7 +46,8 @@ def watched(*, quiet: bool, log: LogForm = "auto") -> Iterator[Watcher | None]:
     `log` is "json" for lines that programs read, quiet or not, and "plain" for those of a log on a terminal, too.
     """
     if log == "json":
-        yield JsonLog(sys.stderr, LOG_EVERY)
+        with JsonLog(sys.stderr, LOG_EVERY).listening() as lines:
+            yield lines
     elif quiet:
         yield None
     elif log == "plain":

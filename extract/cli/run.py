@@ -107,30 +107,41 @@ def run_command(pipeline: str, data: str, **typed: Any) -> int:
         sys.stderr.write("interrupted before anything was sent\n")
         return INTERRUPTED
     except ExtractError as error:
-        _say_stopped(command, watcher, error)
-        raise
+        if not _say_stopped(command, watcher, error):
+            raise
+        return exit_status(error)
     if command.show:
         _show(result, data, extractor, keywords)
+    _say_result(command, watcher, result)
+    return exit_status(result)
+
+
+def _say_result(command: Command, watcher: Watcher | None, result: Run) -> None:
+    """Print the summary: as JSON, in the log, for people, or of a quiet run only what stopped it."""
     if command.as_json:
         sys.stdout.write(json.dumps(result.summary()) + "\n")
     if isinstance(watcher, JsonLog):
         watcher.end(result.summary())
-    elif not quiet:
-        say_summary(result, limit=watcher.limit if watcher else "", cached=keywords.get("cache") is not None)
+    elif not (command.quiet or command.as_json):
+        is_cached = command.keywords.get("cache") is not None
+        say_summary(result, limit=watcher.limit if watcher else "", cached=is_cached)
     elif result.stopped is not None and not command.as_json:
         say_error(result.stopped)
-    return exit_status(result)
 
 
-def _say_stopped(command: Command, watcher: Watcher | None, error: ExtractError) -> None:
-    """Tell programs what ended a run before any row had an answer; wrong usage is no run."""
+def _say_stopped(command: Command, watcher: Watcher | None, error: ExtractError) -> bool:
+    """Tell programs what ended a run before any row had an answer; wrong usage is no run.
+
+    True where the log says it, in its last line.
+    """
     if isinstance(error, ConfigError | SchemaError):
-        return
+        return False
     ended = {"stopped": ending_of(error), "interrupted": False}
     if command.as_json:
         sys.stdout.write(json.dumps(ended) + "\n")
     if isinstance(watcher, JsonLog):
         watcher.end(ended)
+    return isinstance(watcher, JsonLog)
 
 
 def _check(typed: Mapping[str, Any]) -> None:

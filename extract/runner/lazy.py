@@ -24,7 +24,7 @@ from typing import Any, Unpack, cast
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from extract.errors import NotRun, OutputError
+from extract.errors import ConfigError, NotRun, OutputError
 from extract.extractor.extractor import Extractor
 from extract.extractor.plan import compile_extractor
 from extract.io.cache.response_cache import ResponseCache
@@ -65,6 +65,8 @@ def lazy_run(source: pl.LazyFrame, extractor: Extractor, **options: Unpack[LazyK
     behind unfinished, unlike that of `run(output=...)`.
     """
     check_fork()
+    if not isinstance(source, pl.LazyFrame):
+        raise ConfigError(f"lazy_run takes a LazyFrame, as of pl.scan_csv, not a {type(source).__name__}; or call run")
     run_options = RunOptions.of(**options)
     input_schema = source.collect_schema()
     plan = compile_extractor(extractor, NOWHERE).fitted(list(input_schema))

@@ -73,6 +73,18 @@ def test_a_json_log_ends_with_the_summary(extract: Extract) -> None:
     assert all(datetime.fromisoformat(line["time"]).tzinfo for line in lines)
 
 
+def test_a_json_log_has_nothing_but_json_lines(extract: Extract) -> None:
+    Path("semi.csv").write_text("body;n\none;1\ntwo;2\n")
+    done = extract("run", "p.py", "semi.csv", "-o", "semi.parquet", "--log", "json", "--offline")
+    warning, *_, end = [json.loads(line) for line in done.stderr.splitlines()]
+    assert (warning["event"], warning["message"]) == ("warning", "csv is read with ; between cells")
+    assert end["event"] == "end"
+    with running_server(Emulator(api_key="another-key-than-the-one-of-tests")) as url:
+        done = extract(*RUN, "--log", "json", "--base-url", url)
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert (done.returncode, lines[-1]["event"], lines[-1]["stopped"]["code"]) == (1, "end", "denied")
+
+
 def test_a_json_log_has_a_line_each_half_minute_and_one_where_the_run_stops() -> None:
     file = io.StringIO()
     log = JsonLog(file, 30.0, lambda: datetime(2026, 11, 28, 12, tzinfo=UTC))

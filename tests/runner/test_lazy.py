@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from extract import Client, ConfigError, Emulator, Extractor
+from extract import Client, ConfigError, Emulator, Extractor, lazy_run
 
 ENGINES: tuple[Literal["in-memory", "streaming"], ...] = ("in-memory", "streaming")
 SHOUT = Extractor(["spam", "ham"], "{text}")
@@ -134,3 +134,9 @@ def test_a_column_of_the_output_in_the_input_is_refused_before_anything_is_colle
     taken = pl.LazyFrame({"text": ["a"], "_extract": [1]})
     with pytest.raises(ConfigError, match="_extract"):
         taken.extract.run(SHOUT, offline=True, **options)
+
+
+def test_what_is_no_lazy_frame_is_refused_with_what_to_give() -> None:
+    for source in ("in.csv", pl.DataFrame({"text": ["a"]})):
+        with pytest.raises(ConfigError, match=r"lazy_run takes a LazyFrame, as of pl\.scan_csv"):
+            lazy_run(source, Extractor(["a", "b"], "{text}"), offline=True)  # type: ignore[arg-type]  # what users do
