@@ -11,7 +11,7 @@ import pytest
 
 __all__ = ["done", "node_with", "python_with"]
 
-MAX_SECONDS = 600
+MAX_SECONDS = 50  # of one command: pytest ends a test that takes 120, and a registry may not even refuse
 
 
 def done(*command: str | Path) -> subprocess.CompletedProcess[str]:
