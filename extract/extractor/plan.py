@@ -108,14 +108,14 @@ class CompiledExtractor:
         A blank record raises it too, as a model that gets no text makes up an answer. With `grounded` False the
         question has no text to search the values in.
         """
-        record = {**dict.fromkeys(self.absent), **record}
+        record = {**dict.fromkeys(self.absent), **record} if self.absent else record
         media: list[Part] = [part for name in self.extractor.media for part in parts[name]]
         if not media and all(_is_blank(record[name]) for name in self.template.columns):
             raise BadRecord(f"there is nothing to ask about: no text in {' or '.join(map(repr, self.columns))}")
         text = self.template.render(record)
         turn = Turn("user", (*media, TextPart(text)) if text or not media else tuple(media))
         try:
-            return replace(Question.of((turn,)), quoted=self.quoted(record, parts) if grounded else None)
+            return Question.of((turn,), quoted=self.quoted(record, parts) if grounded else None)
         except UnicodeError as error:
             raise BadRecord(f"the record holds text that is no Unicode: {error}") from None
 

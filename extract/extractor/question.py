@@ -28,14 +28,14 @@ class Question:
     sample: int = 0
 
     @classmethod
-    def of(cls, turns: tuple[Turn, ...]) -> Question:
+    def of(cls, turns: tuple[Turn, ...], *, quoted: QuotableText | None = None) -> Question:
         """Return the question with these turns. Raises UnicodeEncodeError for text that holds half a character."""
         identities = [turn_identity(turn) for turn in turns]
         try:
             # For lists of texts and numbers this gives the same bytes as `canonical`, in a quarter of the time.
-            return cls(turns, to_json(identities))
+            return cls(turns, to_json(identities), quoted)
         except ValueError:
-            return cls(turns, canonical(identities))
+            return cls(turns, canonical(identities), quoted)
 
     def sampled(self, number: int) -> Question:
         """Return the same question with the number of a sample; 0 is the question itself."""

@@ -64,6 +64,7 @@ class Interaction:
     service_tier: str | None = None
     raw: JsonObject = field(default_factory=dict, repr=False)
     body: bytes = field(default=b"", repr=False, compare=False)
+    _text: str | None = field(default=None, init=False, repr=False, compare=False)
 
     @property
     def answer(self) -> tuple[JsonObject, ...]:
@@ -78,7 +79,10 @@ class Interaction:
         The rule is the official SDK's `output_text` (google-genai 3.4): the last unbroken run of text over
         neighbouring `model_output` steps; thoughts do not break it, text before a tool call is left out.
         """
-        return "".join([str(content.get("text") or "") for content in _last_run(self.steps)])
+        if (text := self._text) is None:  # put together once: it is judged first, and read then
+            text = "".join([str(content.get("text") or "") for content in _last_run(self.steps)])
+            object.__setattr__(self, "_text", text)
+        return text
 
     @property
     def citations(self) -> tuple[Citation, ...]:

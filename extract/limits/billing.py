@@ -23,10 +23,6 @@ class Billing:
     free: bool = False
     _prices: dict[tuple[str, str | None], Price | None] = field(default_factory=dict)
 
-    def is_priced(self, tier: str | None) -> bool:
-        """True where the model's price on a tier is known."""
-        return self.free or self._price(self.model, tier) is not None
-
     def worst(self, tokens: int, tier: str | None, limit: int | None) -> Amount:
         """Return the most that one request is expected to take; dollars are 0 where the price is unknown.
 
