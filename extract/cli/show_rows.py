@@ -19,6 +19,7 @@ from extract.extractor.extractor import Extractor
 from extract.extractor.plan import CompiledExtractor, compile_extractor
 from extract.extractor.prompts import value_text
 from extract.interactions.endpoint import Endpoint
+from extract.io.source import records_of
 from extract.io.sources import Source
 from extract.results.html import decimal_text
 from extract.results.run import Run
@@ -60,7 +61,7 @@ def _outcomes(
     reasons = dict(zip(run.details.failed_places, run.errors.select("code", "message").iter_rows(), strict=True))
     answers: Iterator[dict[str, Any]] = iter(())
     if run.totals.valid:
-        answers = run.scan().head(rows).collect().iter_rows(named=True)
+        answers = iter(records_of(run.scan().head(rows).collect()))
     for number, row in enumerate(islice(_rows_of(source), rows)):
         if (reason := reasons.get(number)) is None:
             yield (number, row), next(answers, None), None
@@ -70,7 +71,7 @@ def _outcomes(
 
 def _rows_of(source: Source) -> Iterator[dict[str, Any]]:
     for frame in source.batches(128):
-        yield from frame.iter_rows(named=True)
+        yield from records_of(frame)
 
 
 def _checked(

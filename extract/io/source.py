@@ -6,12 +6,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
+from polars.selectors import temporal
 
 from extract.errors import ORDERS, ConfigError, ExtractError, in_one_line
 
-__all__ = ["Source", "checked_batches", "from_frame", "read_errors", "take_rows", "whole_batches"]
+__all__ = ["Source", "checked_batches", "from_frame", "read_errors", "records_of", "take_rows", "whole_batches"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,21 @@ def take_rows(source: Source, limit: int) -> Source:
 def from_frame(frame: pl.DataFrame) -> Source:
     """Return the source for a frame."""
     return Source(frame.schema, frame.height, frame.iter_slices)
+
+
+def records_of(frame: pl.DataFrame) -> list[dict[str, Any]]:
+    """Return rows as dicts. A time that Python cannot hold, as one in the year 82269, is text as Polars writes it."""
+    try:
+        return frame.to_dicts()
+    except (ValueError, OverflowError):
+        return [record for row in frame.iter_slices(1) for record in _record_of(row)]
+
+
+def _record_of(row: pl.DataFrame) -> list[dict[str, Any]]:
+    try:
+        return row.to_dicts()
+    except (ValueError, OverflowError):
+        return row.with_columns(temporal().dt.to_string("iso")).to_dicts()
 
 
 _END = "\0end"

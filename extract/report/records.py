@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from extract.documents.grounding.span import column_path
+from extract.io.source import records_of
 from extract.json_types import JsonObject
 from extract.report.material import AGREEMENT, PROVENANCE, SPANS, Columns, Material
 from extract.report.row_status import PLACE, check_source, find_sources, id_column, valid_rows
@@ -82,7 +83,7 @@ def shown_records(material: Material, columns: Columns, limit: int, wrong: Wrong
     )
     records = [_rejected(error, source, cutter) for error, source in zip(bad.to_dicts(), sources, strict=True)]
     column = id_column(material)
-    for place, row in zip(places, chosen.iter_rows(named=True), strict=True):
+    for place, row in zip(places, records_of(chosen), strict=True):
         row_id = place if column is None else row[column]
         record = {"id": cutter.plain(row_id), **_valid(row, shown, columns, cutter)}
         if wrong is not None and (gold := wrong.gold.get(str(row[_KEY]))):

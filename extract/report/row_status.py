@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 
 from extract.errors import ConfigError
+from extract.io.source import records_of
 from extract.io.sources import Source
 from extract.report.material import Columns, Material
 from extract.report.timeline import course_of
@@ -72,7 +73,7 @@ def find_sources(
 
 def _rows(frame: pl.DataFrame, key: pl.Series, wanted: pl.Series) -> tuple[list[str], list[dict[str, Any]]]:
     is_wanted = key.is_in(wanted.implode())
-    return key.filter(is_wanted).to_list(), frame.filter(is_wanted).to_dicts()
+    return key.filter(is_wanted).to_list(), records_of(frame.filter(is_wanted))
 
 
 def _input_rows(material: Material, columns: Columns) -> Iterator[pl.DataFrame]:

@@ -16,6 +16,7 @@ from extract.extractor.extractor import Extractor
 from extract.extractor.plan import CompiledExtractor, compile_extractor
 from extract.extractor.question import Question
 from extract.interactions.endpoint import Endpoint
+from extract.io.source import records_of
 from extract.results.columns import places_in_input
 from extract.results.progress import Totals
 from extract.results.run import Run
@@ -99,7 +100,7 @@ class Rerun:
         keeps_rejected = run.details.manifest.get("rejected_rows") == "null"
         reasons = _reasons(run, drawn) if keeps_rejected else {}
         places = drawn if keeps_rejected else places_in_input(drawn, run.details.failed_places)
-        placed = [{**row, _POSITION: place} for place, row in zip(places, chosen.iter_rows(named=True), strict=True)]
+        placed = [{**row, _POSITION: place} for place, row in zip(places, records_of(chosen), strict=True)]
         return SpotCheck(tuple(self._checked(plan, row, reasons) for row in placed))
 
     def _checked(self, plan: CompiledExtractor, row: Mapping[str, Any], reasons: Mapping[int, str]) -> CheckedRow:

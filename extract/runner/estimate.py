@@ -24,6 +24,7 @@ from extract.interactions.dialects import decode
 from extract.interactions.endpoint import GOOGLE_URL, Endpoint
 from extract.interactions.usage import Usage
 from extract.io.cache.response_cache import ResponseCache
+from extract.io.source import records_of
 from extract.io.sources import Source, open_source
 from extract.limits.pricing import PRICE_SOURCE, find_price
 from extract.results.estimate import Estimate, PaidSample
@@ -189,7 +190,7 @@ def _survey(
     drawn = every if _is_counted(plan, rows) else _drawn(every, _SAMPLE_ROWS)
     chosen = [rows.firsts[place] for place in drawn]
     survey = _Survey(whole=len(drawn) == len(every), different=len(drawn))
-    records = (record for frame in _picked(source, plan, chosen) for record in frame.to_dicts())
+    records = (record for frame in _picked(source, plan, chosen) for record in records_of(frame))
     for place, row, record in zip(drawn, chosen, records, strict=True):
         survey.rows += (times := rows.times[place])
         try:
@@ -261,7 +262,7 @@ def _picked(source: Source, plan: CompiledExtractor, chosen: Sequence[int]) -> I
 
 def _usages(result: Run, frame: pl.DataFrame, plan: CompiledExtractor, cache: ResponseCache) -> Iterator[Usage]:
     """Yield the usage of each row, with its repairs; for a row from the cache, that of its first answers."""
-    records = frame.to_dicts()
+    records = records_of(frame)
     for record, provenance in zip(records, result.frame["_extract"].to_list(), strict=True):
         if provenance["input_tokens"]:
             counts = ("input_tokens", "output_tokens", "thought_tokens", "cached_tokens")

@@ -12,6 +12,7 @@ import polars as pl
 from polars.selectors import by_name
 
 from extract.errors import ORDERS, NotRun, unforeseen
+from extract.io.source import records_of
 from extract.io.sources import Source
 from extract.results.outcome import Outcome
 from extract.runner.event_loop import in_thread
@@ -138,7 +139,7 @@ class Feed:
 
     def _records(self, frame: pl.DataFrame) -> list[PreparedRecord | None]:
         columns = list(self._extractor.plan.columns)
-        records = frame.select(by_name(*columns)).to_dicts() if columns else [{}] * frame.height
+        records = records_of(frame.select(by_name(*columns))) if columns else [{}] * frame.height
         # Questions are as large again as their records: long texts are written when it is their turn.
         if frame.estimated_size() > _PREPARED_BYTES:
             return [PreparedRecord(record) for record in records]

@@ -242,3 +242,18 @@ def test_a_lazy_frame_of_every_type_is_read_whole() -> None:
     assert read.equals(table.collect())
     assert read.schema == source.schema
     assert list(open_source(pl.LazyFrame()).batches(1)) == []
+
+
+@pytest.mark.parametrize(
+    ("cells", "written"),
+    [
+        (pl.Series([0, 2_534_023_008_000_000_000], dtype=pl.Int64).cast(pl.Datetime("us")), "82269"),
+        (pl.Series([0, 20_000_000], dtype=pl.Int32).cast(pl.Date), "56728"),
+        (pl.Series([0, 2**62], dtype=pl.Int64).cast(pl.Duration("ms")), "P"),
+    ],
+    ids=["datetime", "date", "duration"],
+)
+def test_a_time_that_python_cannot_hold_is_text_and_stops_no_run(cells: pl.Series, written: str) -> None:
+    result = run(pl.DataFrame({"at": cells}), Extractor(["a", "b"], "When: {at}"), offline=True)
+    assert (result.totals.valid, result.complete) == (2, True)
+    assert written in result.sample(2).rows[1].prompt
