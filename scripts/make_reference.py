@@ -10,7 +10,7 @@ import inspect
 import re
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,8 @@ def is_error(value: Any) -> bool:
 
 def entry(name: str, value: Any) -> str:
     lines = [f"### {name}\n"]
+    if isinstance(value, Mapping):
+        return "\n".join([*lines, *(f"- `{key}`: {meaning}" for key, meaning in value.items())]) + "\n"
     if not is_error(value):
         lines.append(f"```text\n{name}{signature(value)}\n```\n")
     lines.append(f"{text_of(value)}\n")

@@ -157,6 +157,14 @@ def run(
     csv_safe: Annotated[
         bool, typer.Option("--csv-safe", help="Quote texts in a .csv that a spreadsheet would run as formulas.")
     ] = False,
+    explode: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN",
+            help="Also write OUTPUT.COLUMN.ENDING: a row for each member of this list. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
     wait: Annotated[bool, typer.Option("--wait", help="Wait while another run writes OUTPUT, then begin.")] = False,
     engine: Annotated[
         Literal["local", "ray"], typer.Option(help="ray: on a Ray cluster, from Parquet files (docs/cluster.md).")

@@ -104,6 +104,8 @@ def _written(run: Run) -> Iterator[tuple[str, str]]:
         yield str(run.output), ""
     if run.errors_file is not None:
         yield str(run.errors_file), ": the rows without an answer, and why"
+    for path in run.member_files:
+        yield str(path), ": a row for each member"
 
 
 def _reasons(run: Run) -> str:

@@ -27,7 +27,7 @@ from extract.results.ending import Opened, finish
 from extract.results.manifest import manifest_of
 from extract.results.progress import Progress
 from extract.results.run import Run
-from extract.runner.assembly import held_output_here, open_target
+from extract.runner.assembly import check_members, held_output_here, open_target
 from extract.runner.options import OutputTarget, RunOptions
 from extract.runner.sync import on_signals
 
@@ -77,6 +77,7 @@ def _run_on_ray(
     # Far away a limit is taken for the height, which may be less.
     sink, replaced = open_target(target, pipeline, data, options, None if "://" in paths[0] else height)
     schema = output_schema(input_schema, plan, shape, sampled=options.rules.samples > 1)
+    check_members(target, schema)
     collector = Collector(schema, shape.row_id, sink, on_event, height)
     # Workers name rows by their place in a block. The summary is counted from the provenance; the output has that
     # column only where it was requested.
@@ -90,6 +91,8 @@ def _run_on_ray(
         opened = Opened(
             sink=sink,
             output=target.path,
+            explode=target.explode,
+            csv_safe=target.csv_safe,
             schema=schema,
             input_columns=len(input_schema),
             manifest=manifest,

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 from xml.etree import ElementTree
 
 import polars as pl
 
 from extract.errors import ConfigError
+from extract.io.readback import typed
 
-__all__ = ["read_sheet"]
+__all__ = ["count_sheet", "read_sheet", "scan_sheet"]
 
 _MAIN = "{http://schemas.openxmlformats.org/spreadsheetml/2006/main}"
 _RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships}id"
@@ -40,6 +41,44 @@ def read_sheet(address: str, sheet: str | int | None) -> tuple[pl.LazyFrame, tup
             "spreadsheet program and save it"
         )
     return pl.read_excel(address, sheet_name=name).lazy(), tuple(notes)
+
+
+def scan_sheet(path: Path, schema: Mapping[str, Any], rows: int = 0) -> pl.LazyFrame:
+    """Return the first sheet of a workbook that a run wrote, with the columns and types of `schema`.
+
+    It is read when the rows are, and as a whole: workbooks have no parts. `rows` is how many there are, where that is
+    known: a sheet does not hold empty rows at its end.
+    """
+
+    def read(_: pl.DataFrame) -> pl.DataFrame:
+        texts = _texts(path, list(schema))
+        texts = pl.concat([texts, texts.clear(max(0, rows - texts.height))])
+        moments = [_moment(pl.col(name), dtype).alias(name) for name, dtype in schema.items() if dtype.is_temporal()]
+        truths = [(pl.col(name) == "true").alias(name) for name, dtype in schema.items() if dtype == pl.Boolean]
+        return typed(texts.with_columns(*moments, *truths), schema)
+
+    return pl.LazyFrame().map_batches(read, schema=pl.Schema(schema))
+
+
+def count_sheet(path: Path) -> int:
+    """Return how many rows stand under the header of a workbook's first sheet."""
+    return _texts(path, None).height
+
+
+def _texts(path: Path, names: list[str] | None) -> pl.DataFrame:
+    import fastexcel  # noqa: PLC0415 - an optional extra
+
+    reader = fastexcel.read_excel(path)
+    if names is None:
+        return reader.load_sheet(0, dtypes="string").to_polars()
+    return reader.load_sheet(0, header_row=None, skip_rows=1, column_names=names, dtypes="string").to_polars()
+
+
+def _moment(text: pl.Expr, dtype: Any) -> pl.Expr:
+    """Return dates and times as in ISO 8601: in a sheet each has both."""
+    if dtype == pl.Date:
+        return text.str.slice(0, 10)
+    return text.str.split(" ").list.last() if dtype == pl.Time else text.str.replace(" ", "T", literal=True)
 
 
 def _name_of(sheet: str | int | None, names: list[str], address: str) -> str:

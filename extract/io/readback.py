@@ -13,7 +13,7 @@ import polars as pl
 from extract.io.formulas import quoted_names, unquoted
 from extract.io.retyping import retyped
 
-__all__ = ["scan_text"]
+__all__ = ["scan_text", "typed"]
 
 
 def scan_text(path: Path, schema: Mapping[str, Any], *, csv_safe: bool = False) -> pl.LazyFrame:
@@ -34,7 +34,7 @@ def scan_text(path: Path, schema: Mapping[str, Any], *, csv_safe: bool = False) 
             texts = texts.map_batches(partial(_unquoted, names=names), schema=pl.Schema(written), streamable=True)
     else:
         texts = pl.scan_ndjson(escape(str(path)), schema=written)
-    return texts.map_batches(partial(_typed, schema=schema), schema=pl.Schema(schema), streamable=True)
+    return texts.map_batches(partial(typed, schema=schema), schema=pl.Schema(schema), streamable=True)
 
 
 def _unquoted(frame: pl.DataFrame, names: Mapping[str, str]) -> pl.DataFrame:
@@ -43,7 +43,8 @@ def _unquoted(frame: pl.DataFrame, names: Mapping[str, str]) -> pl.DataFrame:
     return pl.DataFrame({names[column.name]: column for column in columns})
 
 
-def _typed(frame: pl.DataFrame, schema: Mapping[str, Any]) -> pl.DataFrame:
+def typed(frame: pl.DataFrame, schema: Mapping[str, Any]) -> pl.DataFrame:
+    """Return a frame of texts, numbers and booleans with the types of `schema`."""
     labels = {name: dtype for name, dtype in schema.items() if isinstance(dtype, pl.Enum)}
     return _cast(retyped(_cast(frame, labels), schema), schema)
 

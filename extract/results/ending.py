@@ -15,6 +15,7 @@ from extract.io.sinks.replaced import Replaced
 from extract.json_types import JsonObject
 from extract.limits.budget import BudgetMeter
 from extract.limits.outage import Outage
+from extract.results.exploded import write_exploded
 from extract.results.manifest import course_of
 from extract.results.progress import Totals
 from extract.results.run import Run, RunDetails
@@ -32,12 +33,15 @@ class Opened:
     """What is known before the first request: where rows go, and what the output looks like.
 
     `output` is the path that the user named, None where rows stay in memory or go to the user's own sink. The first
-    `input_columns` columns of the schema are those of the input; `answers` is what the others hold. `replaced` is the
-    output that stays where the run, whose number of rows is unknown, turns out to cover fewer.
+    `input_columns` columns of the schema are those of the input; `answers` is what the others hold. `explode` are
+    the columns whose members get tables of their own, beside a whole output. `replaced` is the output that stays where
+    the run, whose number of rows is unknown, turns out to cover fewer.
     """
 
     sink: Sink
     output: Path | None
+    explode: tuple[str, ...] = ()
+    csv_safe: bool = False
     schema: pl.Schema
     input_columns: int
     manifest: JsonObject
@@ -85,6 +89,7 @@ def finish(opened: Opened, ending: Ending) -> Run:
     stopped, manifest = ending.stopped, opened.manifest | {"run": course_of(ending)}
     output: Path | None = None
     errors_file: Path | None = None
+    member_files: tuple[Path, ...] = ()
     if (larger := _larger(opened, ending)) is not None:
         manifest["run"]["beside"] = larger.path.name
         larger.keep()
@@ -96,6 +101,8 @@ def finish(opened: Opened, ending: Ending) -> Run:
         if opened.output is not None:
             named = opened.output if larger is None or output is None else output
             errors_file = write_errors(ending.errors, named, whole=ending.whole, rows=ending.totals.rows)
+        if output is not None and ending.whole:
+            member_files = _write_members(opened, output)
     except ORDERS:
         raise
     except BaseException as error:  # a sink is a user's code, and Polars panics as a BaseException
@@ -116,6 +123,7 @@ def finish(opened: Opened, ending: Ending) -> Run:
         budget=ending.meter,
         output=output,
         errors_file=errors_file,
+        member_files=member_files,
         details=RunDetails(
             schema=opened.schema,
             input_columns=opened.input_columns,
@@ -131,6 +139,14 @@ def _larger(opened: Opened, ending: Ending) -> Replaced | None:
     """Return the finished output that covers more rows than the run, None where there is none."""
     replaced = opened.replaced
     return replaced if replaced is not None and ending.whole and ending.totals.rows < replaced.rows else None
+
+
+def _write_members(opened: Opened, output: Path) -> tuple[Path, ...]:
+    """Write a table for each column to explode, and return their paths."""
+    rows = opened.sink.scan(opened.schema) if opened.explode else None
+    if rows is None:
+        return ()
+    return tuple(write_exploded(rows, output, column, csv_safe=opened.csv_safe) for column in opened.explode)
 
 
 def _is_worthless(opened: Opened, ending: Ending) -> bool:

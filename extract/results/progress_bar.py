@@ -121,29 +121,60 @@ class _Drawn:
 
 
 def _line() -> _Line:
-    if find_spec("tqdm") is not None and (not in_kernel() or find_spec("ipywidgets") is not None):
-        return _Bar()
-    return _CellLine() if in_kernel() else _TerminalLine()
+    has_tqdm = find_spec("tqdm") is not None
+    if in_kernel():
+        return _Widget() if has_tqdm and find_spec("ipywidgets") is not None else _CellLine()
+    return _Bar() if has_tqdm else _TerminalLine()
 
 
 class _Bar:
-    """tqdm's bar: a widget in notebooks, text on stderr elsewhere."""
+    """tqdm's bar, as text on stderr."""
 
     def __init__(self) -> None:
         self._bar: Any = None
 
     def draw(self, progress: Progress, text: str) -> None:
         if self._bar is None:
-            bar_format = "{percentage:3.0f}% {bar} {n_fmt}/{total_fmt} rows{postfix}"
-            self._bar = import_module("tqdm.auto").tqdm(
-                total=progress.total, bar_format=bar_format if progress.total else "{n_fmt} rows{postfix}"
-            )
+            self._bar = self._new(progress.total)
         self._bar.n = _done(progress)
         self._bar.set_postfix_str(text, refresh=True)
 
     def close(self) -> None:
         if self._bar is not None:
             self._bar.close()
+
+    def _new(self, total: int | None) -> Any:
+        return import_module("tqdm").tqdm(total=total, bar_format=_bar_format(total))
+
+
+class _Widget(_Bar):
+    """tqdm's bar as a widget of a notebook, which at the end becomes an output that a saved notebook keeps.
+
+    Of a widget a notebook saves the text that it had when it was shown: 0 %.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._shown: Any = None
+        self._last: tuple[Progress, str] | None = None
+
+    def draw(self, progress: Progress, text: str) -> None:
+        super().draw(progress, text)
+        self._last = (progress, text)
+
+    def close(self) -> None:
+        super().close()
+        if self._shown is not None and self._last is not None:
+            self._shown.update(_output(*self._last), raw=True)
+
+    def _new(self, total: int | None) -> Any:
+        bar = import_module("tqdm.notebook").tqdm(total=total, bar_format=_bar_format(total), display=False)
+        self._shown = import_module("IPython.display").display(bar.container, display_id=True)
+        return bar
+
+
+def _bar_format(total: int | None) -> str:
+    return "{percentage:3.0f}% {bar} {n_fmt}/{total_fmt} rows{postfix}" if total else "{n_fmt} rows{postfix}"
 
 
 class _CellLine:
@@ -153,11 +184,7 @@ class _CellLine:
         self._shown: Any = None
 
     def draw(self, progress: Progress, text: str) -> None:
-        line = _counted(progress, text)
-        data = {"text/plain": line}
-        if progress.total:
-            bar = f'<progress value="{_done(progress)}" max="{progress.total}"></progress>'
-            data["text/html"] = f"<div>{bar} {line}</div>"
+        data = _output(progress, text)
         if self._shown is None:
             self._shown = import_module("IPython.display").display(data, raw=True, display_id=True)
         else:
@@ -182,6 +209,16 @@ class _TerminalLine:
     def close(self) -> None:
         if self._line:
             sys.stderr.write("\n" if sys.stderr.isatty() else f"{self._line}\n")
+
+
+def _output(progress: Progress, text: str) -> dict[str, str]:
+    """Return how far a run is as an output of a cell: text, and a bar where the number of rows is known."""
+    line = _counted(progress, text)
+    if not progress.total:
+        return {"text/plain": line}
+    share = f"{100 * _done(progress) // progress.total}% "
+    bar = f'<progress value="{_done(progress)}" max="{progress.total}"></progress>'
+    return {"text/plain": share + line, "text/html": f"<div>{share}{bar} {line}</div>"}
 
 
 def _done(progress: Progress) -> int:

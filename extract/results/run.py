@@ -22,6 +22,7 @@ from extract.limits.budget import BudgetMeter
 from extract.limits.outage import Outage
 from extract.limits.pricing import money
 from extract.results.earlier import set_state
+from extract.results.exploded import exploded
 from extract.results.html import overview
 from extract.results.models import models_of
 from extract.results.progress import Totals
@@ -91,8 +92,8 @@ class Run(Generic[ModelT]):
     file written, if any. `rung` is how far the schema had to be relaxed for the service to accept it; what was dropped
     is still checked locally. `budget` is how a budget was used, None without one. `files_left` counts uploaded files
     that could not be deleted: the next run with the same cache deletes them, or the service after 48 hours. `outages`
-    are the times in which the service did not answer. `report` is the file that notebooks link to, if any. `details` is
-    for this package's own modules.
+    are the times in which the service did not answer. `member_files` are the tables of `explode`. `report` is the file
+    that notebooks link to, if any. `details` is for this package's own modules.
 
     `Run[Invoice]` is the run of an Extractor whose schema is the class Invoice; `models` gives these objects back.
 
@@ -118,6 +119,7 @@ class Run(Generic[ModelT]):
     outages: tuple[Outage, ...] = ()
     output: Path | None = None
     errors_file: Path | None = None
+    member_files: tuple[Path, ...] = ()
     report: Path | None = None
     details: RunDetails = field(default_factory=RunDetails, repr=False)
 
@@ -161,9 +163,19 @@ class Run(Generic[ModelT]):
             "output": str(self.output) if self.output else None,
             "errors": dict(sorted(self.totals.errors.items())),
             "errors_file": str(self.errors_file) if self.errors_file else None,
+            "member_files": [str(path) for path in self.member_files],
             "files_left": self.files_left,
             "outages": [outage.as_json() for outage in self.outages],
         }
+
+    def explode(self, column: str) -> pl.DataFrame:
+        """Return one row per member of a column of lists, beside the other columns of its row.
+
+        The members of objects become columns; where such a name is taken, that of the list stands before it
+        (`items_total`). `items_number` counts from 1. A row without members has one of nulls. ConfigError where the
+        column holds no lists.
+        """
+        return exploded(self.scan(), column).collect()
 
     def sample(self, n: int = 5, *, seed: int | None = None) -> SpotCheck:
         """Return `n` rows drawn at random, with prompt, answer and spans side by side; a seed draws the same again."""
@@ -232,7 +244,7 @@ class Run(Generic[ModelT]):
         return None, state | {"details": replace(self.details, rerun=None, sink=None, answers=None, frame=frame)}
 
     def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
-        values = {"outages": ()} | state[1]  # earlier versions had none
+        values = {"outages": (), "member_files": ()} | state[1]  # earlier versions had none
         earlier = {new: values.pop(old) for old, new in _EARLIER_FIELDS.items() if old in values}
         for name, value in ({"details": RunDetails(**earlier)} | values).items():
             setattr(self, name, value)

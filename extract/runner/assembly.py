@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from extract.errors import ConfigError
 from extract.extractor.extractor import Extractor
 from extract.extractor.plan import CompiledExtractor
@@ -25,6 +27,7 @@ from extract.limits.limiter import Limiter
 from extract.limits.limits import Limits
 from extract.limits.pricing import find_price
 from extract.results.ending import Ending
+from extract.results.exploded import check_exploded
 from extract.runner.options import OutputTarget, RunOptions
 from extract.runner.parts import RunParts, assemble
 from extract.runner.scheduler import Scheduler
@@ -32,6 +35,7 @@ from extract.runner.service import OFFLINE
 
 __all__ = [
     "check_extractor",
+    "check_members",
     "check_terms",
     "ending_of",
     "held_output",
@@ -92,11 +96,19 @@ def open_target(
         if source == path.resolve() or (source.is_dir() and source in path.resolve().parents):
             raise ConfigError(f"{path} would become part of the input {source.name!r}; write it somewhere else")
     sink = open_sink(path, csv_safe=target.csv_safe)
+    if sink.max_rows is not None and (height or 0) > sink.max_rows:
+        raise ConfigError(f"{path} holds at most {sink.max_rows:,} rows, and the input has {height:,}; write .parquet")
     check_output(path, pipeline=pipeline, cache=cache, overwrite=target.overwrite)
     if target.overwrite:
         return sink, None
     split = options.shape.split_errors
     return sink, replaced_by(sink, path, height=height, limit=options.limit, split_errors=split)
+
+
+def check_members(target: OutputTarget, schema: pl.Schema) -> None:
+    """Raise ConfigError where a column to explode holds no lists, or its table would replace somebody's file."""
+    if target.path is not None:
+        check_exploded(target.path, target.explode, schema, overwrite=target.overwrite)
 
 
 def check_terms(plan: CompiledExtractor, budget: Budget | None, *, free: bool, require_grounding: bool) -> None:

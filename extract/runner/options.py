@@ -116,6 +116,7 @@ class RunKeywords(LazyKeywords, total=False):
     sink: Sink | None
     overwrite: bool
     csv_safe: bool
+    explode: str | Iterable[str] | None
     wait: bool
     errors: Literal["split", "null"] | None
     limit: int | None
@@ -185,7 +186,8 @@ class OutputTarget:
 
     `pipeline` is the name in the output's manifest; None takes that of the schema. `overwrite` lets the output replace
     a file that this pipeline did not write, or that covers more rows. `csv_safe` puts a quote before texts of a csv
-    that look like formulas. `wait` waits for a run that writes the same output, in place of refusing.
+    that look like formulas. `explode` names columns of lists, each written to a table of its own as well. `wait` waits
+    for a run that writes the same output, in place of refusing.
     """
 
     path: Path | None = None
@@ -194,6 +196,7 @@ class OutputTarget:
     pipeline: str | None = None
     overwrite: bool = False
     csv_safe: bool = False
+    explode: tuple[str, ...] = ()
     wait: bool = False
 
     @classmethod
@@ -206,6 +209,9 @@ class OutputTarget:
             _check_sink(sink)
         if keywords.get("csv_safe") and output is None:
             raise ConfigError("csv_safe (--csv-safe) is about an output that ends in .csv: name one with output=")
+        explode = keywords.get("explode") or ()
+        if explode and output is None:
+            raise ConfigError("explode (--explode) writes a table beside the output: name one with output=")
         return cls(
             path=None if output is None else Path(output),
             sink=sink,
@@ -213,6 +219,7 @@ class OutputTarget:
             pipeline=keywords.get("pipeline"),
             overwrite=keywords.get("overwrite", False),
             csv_safe=keywords.get("csv_safe", False),
+            explode=(explode,) if isinstance(explode, str) else tuple(dict.fromkeys(explode)),
             wait=keywords.get("wait", False),
         )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from decimal import Decimal
 from pathlib import Path
@@ -33,7 +33,7 @@ from extract.results.progress import Progress
 from extract.results.progress_bar import shown
 from extract.results.rerun import Rerun
 from extract.results.run import Run
-from extract.runner.assembly import check_extractor, ending_of, held_output, make_parts, open_target
+from extract.runner.assembly import check_extractor, check_members, ending_of, held_output, make_parts, open_target
 from extract.runner.gc_pause import gc_paused
 from extract.runner.keywords import checks_keywords
 from extract.runner.options import INLINE_BYTES, ROW_OPTIONS, OutputTarget, Root, RunKeywords, RunOptions
@@ -62,6 +62,7 @@ def run(
     sink: Sink | None = None,
     overwrite: bool = False,
     csv_safe: bool = False,
+    explode: str | Iterable[str] | None = None,
     wait: bool = False,
     errors: Literal["split", "null"] | None = None,
     prefix: str = "",
@@ -108,13 +109,15 @@ def run(
 
     Where rows and answers go:
 
-    - `output`: a .parquet, .csv, .jsonl or .ndjson path to stream to; without it the rows come back in `Run.frame`.
+    - `output`: a .parquet, .csv, .jsonl, .ndjson or .xlsx path to stream to; without it the rows come back in
+      `Run.frame`.
     - `sink`: a Sink that takes the frames in place of memory or a file.
     - `cache`: a path or ResponseCache; answers in it are not asked again.
     - `overwrite`: True lets `output` replace a file that this pipeline did not write, or one that covers more rows than
       this run. Without it, where the number of rows shows at the end only, such a file stays, and the rows go beside
       it, into OUTPUT.new.parquet: see `Run.output`.
     - `csv_safe`: True puts a quote before texts and names in a .csv that a spreadsheet would run as a formula.
+    - `explode`: a column of lists, or several: beside OUTPUT.xlsx, OUTPUT.items.xlsx has a row for each of its members.
     - `wait`: True waits while another run writes to `output`; without it, that is an OutputError before anything is
       asked.
     - `pipeline`: the name in the output's footer, by default that of the schema.
@@ -210,10 +213,14 @@ async def ask_all(
         parts = make_parts(plan, client, cache, options)
         listener = stack.enter_context(shown(keywords.get("progress"), keywords.get("on_event")))
         runner = Scheduler(source, parts.extractor, sink, options.shape, on_event=listener)
+        schema = runner.check()
+        check_members(target, schema)
         opened = Opened(
             sink=sink,
             output=target.path,
-            schema=runner.check(),
+            explode=target.explode,
+            csv_safe=target.csv_safe,
+            schema=schema,
             input_columns=len(source.schema),
             manifest=manifest_of(pipeline, plan, client.endpoint, options.shape, data, samples=options.rules.samples),
             losses=plan.schema.losses,

@@ -36,12 +36,13 @@ from extract.schema.simplify import simplify
 from extract.schema.unions import common_codec, free_name, merged_fields, with_unique_names
 from extract.schema.unnamed import Unnamed, is_closed
 
-__all__ = ["VALUE", "Layout", "layout"]
+__all__ = ["DEFAULT_SCALE", "VALUE", "Layout", "layout"]
 
 #: The only column of a root that is not an object, and its key on the wire.
 VALUE = "value"
 _TAG = "type"
-_DEFAULT_SCALE = 9
+#: The places of a Decimal that does not declare them.
+DEFAULT_SCALE = 9
 #: How many recursive definitions may be nested as Structs; deeper ones become JSON, as a dtype must be finite.
 _MAX_RECURSION_DEPTH = 3
 
@@ -361,7 +362,7 @@ def _fits_shape(node: JsonObject) -> Callable[[Any], bool]:
 
 
 def _decimal(_builder: _Builder, _node: JsonObject, mark: Mark, _path: str) -> Codec:
-    return codecs.decimal(_DEFAULT_SCALE if mark.scale is None else min(mark.scale, 38))
+    return codecs.decimal(DEFAULT_SCALE if mark.scale is None else min(mark.scale, 38))
 
 
 def _bytes(_builder: _Builder, node: JsonObject, _mark: Mark, _path: str) -> Codec:

@@ -8,6 +8,7 @@ import json
 import os
 import pty
 import re
+import shlex
 import struct
 import subprocess
 import sys
@@ -403,6 +404,23 @@ def test_other_shells_are_answered_in_their_own_form(extract: Extract, shell: st
 # --- pipelines to start from
 
 INPUTS = {"classify": "texts.csv", "moderate": "texts.csv", "documents": str(SAMPLES / "invoices")}
+
+
+@pytest.mark.parametrize("kind", list(INPUTS))
+def test_the_command_that_init_names_works_as_it_stands(folder: Path, extract: Extract, kind: str) -> None:
+    done = extract("init", kind)
+    (named,) = [line for line in done.stderr.splitlines() if line.startswith("try it: ")]
+    tried = extract(*shlex.split(named.removeprefix("try it: extract ")))
+    assert tried.returncode == 0
+    assert "rows valid" in tried.stderr
+
+
+def test_a_sample_never_replaces_what_is_there(folder: Path, extract: Extract) -> None:
+    (folder / "messages.csv").write_text("text\nmine\n")
+    done = extract("init", "classify")
+    assert "messages.csv: a small sample" not in done.stderr
+    assert "extract run classify.py messages.csv" in done.stderr
+    assert (folder / "messages.csv").read_text() == "text\nmine\n"
 
 
 @pytest.mark.parametrize("kind", list(INPUTS))

@@ -92,8 +92,9 @@ def test_no_rows_still_make_a_readable_file(tmp_path: Path, ending: str) -> None
     path = write(tmp_path / f"o.{ending}")
     if ending == "parquet":
         assert pl.read_parquet(path).schema == SCHEMA
-    elif ending == "csv":
-        assert pl.read_csv(path).columns == list(SCHEMA)
+    elif ending in ("csv", "xlsx"):
+        read = pl.read_csv(path) if ending == "csv" else pl.read_excel(path, raise_if_empty=False)
+        assert read.columns == list(SCHEMA)
     else:
         assert path.read_bytes() == b""
 
@@ -106,6 +107,38 @@ def test_csv_holds_nested_values_as_json_text(tmp_path: Path) -> None:
     assert json.loads(first["box"]) == {"x": 0.5, "tags": ["ü"]}
     assert (first["data"], first["lasts"], first["day"]) == ("AP8=", "PT90S", "2026-01-02")
     assert set(frame.row(1, named=True).values()) == {2, None}
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl"])
+def test_text_has_no_zeros_that_only_a_type_adds(tmp_path: Path, ending: str) -> None:
+    undeclared = pl.Decimal(38, 9)
+    schema: dict[str, Any] = {
+        "^a$": undeclared,
+        "cents": pl.Decimal(38, 2),
+        "parts": pl.List(pl.Struct({"x": undeclared, "y": pl.List(undeclared)})),
+        "pair": pl.Array(undeclared, 2),
+        "box": pl.Struct({"x": undeclared}),
+    }
+    whole, half = Decimal(1200), Decimal("0.5")
+    row = {
+        "^a$": half,
+        "cents": half,
+        "parts": [{"x": whole, "y": [half, None]}, None],
+        "pair": [whole, half],
+        "box": {"x": whole},
+    }
+    frame = pl.DataFrame([row, dict.fromkeys(row)], schema=schema)
+    sink = open_sink(tmp_path / f"o.{ending}")
+    sink.open(frame.schema, {})
+    sink.write(frame)
+    sink.close(whole=True, manifest={})
+    text = (tmp_path / f"o.{ending}").read_text(encoding="utf-8")
+    assert "0.50" in text  # two places were declared
+    assert not re.search(r"\.\d*0{3}", text)
+    assert re.search(r"\b1200\b", text)
+    read = sink.scan(frame.schema)
+    assert read is not None
+    assert_frame_equal(read.collect(), frame)
 
 
 def test_jsonl_holds_one_object_a_row(tmp_path: Path) -> None:

@@ -73,6 +73,9 @@ class FileSink(Sink, Protocol):
     #: True where the file itself says which run wrote it; without, the cache beside it must.
     keeps_manifest: ClassVar[bool] = False
 
+    #: The most rows that such a file holds, None for as many as there are.
+    max_rows: ClassVar[int | None] = None
+
     def __init__(self, path: Path) -> None: ...
 
     def keep_beside(self) -> None:

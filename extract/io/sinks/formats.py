@@ -11,10 +11,11 @@ SINKS = {
     ".csv": "extract.io.sinks.text:TextSink",
     ".jsonl": "extract.io.sinks.text:TextSink",
     ".ndjson": "extract.io.sinks.text:TextSink",
+    ".xlsx": "extract.io.sinks.excel:ExcelSink",
 }
 
 
 def one_of(endings: tuple[str, ...] = tuple(SINKS)) -> str:
-    """Return the endings as a person says them: `.parquet, .csv, .jsonl or .ndjson`."""
+    """Return the endings as a person says them: `.parquet, .csv, .jsonl, .ndjson or .xlsx`."""
     *others, last = endings
     return f"{', '.join(others)} or {last}" if others else last

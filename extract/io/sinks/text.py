@@ -9,6 +9,8 @@ from typing import IO, Any
 
 import polars as pl
 
+from extract.io.decimals import unpadded
+from extract.io.flat import flat
 from extract.io.formulas import quoted
 from extract.io.readback import scan_text
 from extract.io.sinks.base import Destination, FileSink, check_types, unwritable
@@ -19,6 +21,7 @@ __all__ = ["TextSink"]
 
 class TextSink(FileSink):
     """One csv or jsonl file. Csv has no nesting: lists and structs become JSON text, bytes base64.
+    Decimals of undeclared places have no zeros at their end.
 
     With `csv_safe` a quote stands before each text of a csv that a spreadsheet would run as a formula.
     """
@@ -47,10 +50,10 @@ class TextSink(FileSink):
         assert self._file is not None, "opened before written"
         try:
             if self._is_csv:
-                flat = _flat(frame)
-                (quoted(flat) if self._csv_safe else flat).write_csv(self._file, include_header=header)
+                cells = flat(frame)
+                (quoted(cells) if self._csv_safe else cells).write_csv(self._file, include_header=header)
             else:
-                frame.with_columns(pl.selectors.binary().bin.encode("base64")).write_ndjson(self._file)
+                unpadded(frame).with_columns(pl.selectors.binary().bin.encode("base64")).write_ndjson(self._file)
         except (OSError, pl.exceptions.PolarsError) as error:
             raise unwritable(self._destination.path, error) from None
 
@@ -85,22 +88,3 @@ class TextSink(FileSink):
             with suppress(OSError):  # what is still to be written has no room either
                 self._file.close()
         self._destination.drop()
-
-
-def _flat(frame: pl.DataFrame) -> pl.DataFrame:
-    """Return a frame that csv can hold."""
-    return pl.DataFrame({column.name: _flat_column(column) for column in frame.get_columns()})
-
-
-def _flat_column(column: pl.Series) -> pl.Series:
-    if isinstance(column.dtype, pl.Binary):
-        return column.bin.encode("base64")
-    is_duration = isinstance(column.dtype, pl.Duration)
-    if not is_duration and not column.dtype.is_nested():
-        return column
-    # Polars encodes structs only: the value stands between `{"v":` and `}`; a duration also has quotes.
-    quotes = 1 if is_duration else 0
-    text = pl.struct("v").struct.json_encode()
-    value = text.str.slice(5 + quotes, text.str.len_chars() - 6 - 2 * quotes)
-    encoded = column.alias("v").to_frame().select(pl.when(pl.col("v").is_null()).then(None).otherwise(value))
-    return encoded.to_series().alias(column.name)
