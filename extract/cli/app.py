@@ -61,6 +61,12 @@ Encoding = Annotated[
     str | None, typer.Option("--csv-encoding", help="What it is written in, such as cp1251.", show_default=False)
 ]
 Sheet = Annotated[str | None, typer.Option(help="Sheet of a workbook, by name or number. [default: the first]")]
+Pack = Annotated[
+    str | None,
+    typer.Option(
+        metavar="N|auto|1", help="Ask N rows in one request; auto: as many as a trial allows.", show_default=False
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
@@ -131,6 +137,7 @@ def run(
     samples: Annotated[
         int, typer.Option(min=1, help="Ask each row N times and vote per field; _agreement has the shares.")
     ] = 1,
+    pack: Pack = None,
     provenance: Annotated[
         bool, typer.Option("--provenance", help="Add the column _extract: model, tokens, cost and more of each row.")
     ] = False,
@@ -232,6 +239,7 @@ def estimate(
     ] = None,
     base_url: Annotated[str | None, typer.Option(help="Another address of the API.")] = None,
     samples: Annotated[int, typer.Option(min=1, help="As in the run: ask each row N times.")] = 1,
+    pack: Pack = None,
     rpm: Annotated[float | None, typer.Option(min=1, help="Your quota, requests a minute, for the time.")] = None,
     tpm: Annotated[float | None, typer.Option(min=1, help="Your quota, input tokens a minute.")] = None,
     rpd: Annotated[float | None, typer.Option(min=1, help="Your quota, requests a day.")] = None,
@@ -250,6 +258,7 @@ def estimate(
         paid_sample=paid_sample,
         base_url=base_url,
         samples=samples,
+        pack=pack,
         root=root,
         reading={
             "csv_separator": csv_separator,

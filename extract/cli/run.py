@@ -21,6 +21,7 @@ from extract.cli.terminal import INTERRUPTED, exit_status, say_error, say_warnin
 from extract.documents.roots import Roots
 from extract.errors import ConfigError, ExtractError, SchemaError
 from extract.extractor.extractor import Extractor
+from extract.extractor.pack import Pack
 from extract.interactions.client import Client
 from extract.io.read_options import ReadOptions
 from extract.io.sources import open_source
@@ -46,6 +47,7 @@ class Command:
 
     keywords: RunKeywords
     model: str | None
+    pack: str | None
     base_url: str | None
     dialect: Literal["steps", "outputs"]
     request_timeout: str | None
@@ -95,6 +97,8 @@ def run_command(pipeline: str, data: str, **typed: Any) -> int:
     extractor = load_pipeline(pipeline)
     if command.model:
         extractor = replace(extractor, model=command.model)
+    if command.pack is not None:
+        extractor = replace(extractor, pack=Pack.of(command.pack))
     quiet = command.quiet or command.as_json
     if not quiet and command.log != "json":
         say_warnings(compile_schema(extractor.schema, extra=extractor.extra))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from itertools import islice
 from typing import Any
@@ -47,7 +48,7 @@ def show_rows(
 ) -> None:
     """Print the first `rows` rows of a run over `source`, each with its answer, or why it was rejected."""
     console = console_for(sys.stdout)
-    plan = compile_extractor(extractor, _NOWHERE).fitted(list(source.schema), roots)
+    plan = compile_extractor(replace(extractor, pack=None), _NOWHERE).fitted(list(source.schema), roots)
     for record, answer, error in _outcomes(run, source, rows):
         number, row = record
         _print_row(console, plan, row, _checked(plan, row, answer, error, prefix, row[row_id] if row_id else number))

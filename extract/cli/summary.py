@@ -58,6 +58,8 @@ def _table(run: Run, limit: str) -> Iterator[tuple[str, str]]:
         f"{count:,} {name}" for count, name in ((totals.retries, "retries"), (totals.repairs, "repairs")) if count
     ]
     yield "requests", f"{totals.requests:,}" + (f", of these {', '.join(repeated)}" if repeated else "")
+    if (packed := _packed(run)) is not None:
+        yield "pack", packed
     yield "tokens", f"{usage.input_tokens:,} in, {usage.output_tokens + usage.thought_tokens:,} out"
     yield "cost", money(totals.cost) + _budgeted(run)
     done = totals.rows - totals.not_run
@@ -79,6 +81,18 @@ def _table(run: Run, limit: str) -> Iterator[tuple[str, str]]:
             "uploads",
             f"{run.files_left:,} could not be deleted: the next run with this cache does it, or the service after 48 h",
         )
+
+
+def _packed(run: Run) -> str | None:
+    """Return how many rows shared a request and why, None where each had its own and nobody asked for more."""
+    pack = run.details.manifest.get("pack")
+    if isinstance(pack, dict):
+        return f"{_rows_each(pack['rows'])}: {pack['reason']}"
+    return _rows_each(pack) if isinstance(pack, int) else None
+
+
+def _rows_each(rows: int) -> str:
+    return "each row has a request of its own" if rows == 1 else f"up to {rows} rows a request"
 
 
 def _outage(outage: Outage) -> str:

@@ -26,7 +26,7 @@ from extract.interactions.endpoint import Endpoint
 from extract.interactions.requests import ServiceTier
 from extract.limits.limits import Limits
 from extract.results.columns import output_schema
-from extract.runner.assembly import check_extractor, check_terms
+from extract.runner.assembly import check_extractor, check_pack, check_terms
 from extract.runner.keywords import checks_keywords
 from extract.runner.options import AskKeywords, RunOptions
 from extract.runner.run import run
@@ -114,6 +114,7 @@ def make_job(
     extractor: Extractor, options: RunOptions, *, cache: Path, client: Client | AsyncClient | None, offline: bool
 ) -> Job:
     """Check what can be checked here, start the actors, and return what each worker needs to know."""
+    check_pack(extractor, "a cluster")
     endpoint = _endpoint(client, offline=offline, service_tier=options.service_tier)
     plan = compile_extractor(extractor, endpoint, service_tier=options.service_tier)
     check_terms(plan, options.budget, free=offline, require_grounding=options.rules.require_grounding)

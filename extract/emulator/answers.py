@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeAlias
 
 from extract.emulator.conversation import ParsedRequest, mapping, objects
 from extract.emulator.faults import Fault
+from extract.emulator.packed import answer_schema, answers_of, whole_answer, with_examples_apart
 from extract.emulator.responses import Reply
 from extract.emulator.tool_use import (
     Calls,
@@ -48,10 +49,17 @@ class Answers:
         self._list = None if script is None or callable(script) else deque(script)
         self._length = len(self._list or ())
 
-    def next(self, body: JsonObject) -> Answer | None:
-        """Return the next scripted answer, None where there is no script. ConfigError where a list is used up."""
+    def next(self, body: JsonObject, request: ParsedRequest) -> Answer | None:
+        """Return the next scripted answer, None where there is no script. ConfigError where a list is used up.
+
+        A function is asked about each row of a request alone.
+        """
         if self._function is not None:
-            return self._function(body)
+            schema = request.schema
+            if schema is None or answer_schema(schema) is None:
+                return self._function(body)
+            packed: Answer = answers_of(body, schema, request.text, self._function)
+            return packed
         if self._list is None:
             return None
         try:
@@ -109,7 +117,16 @@ class Answers:
         if results and request.schema is None:
             return results
         text = f"{request.text}\n\n{results}" if results else request.text
+        if request.schema is not None and (single := answer_schema(request.schema)) is not None:
+            return self._rows(request, request.schema, single)
         return self._reader.read(request.schema, text, request.examples, system=request.system)
+
+    def _rows(self, request: ParsedRequest, schema: JsonObject, single: JsonObject) -> str:
+        """Return what the reader reads in each row of a request, as if it had come alone."""
+        examples = with_examples_apart(request.examples, schema)
+        return whole_answer(
+            request.text, schema, lambda row: self._reader.read(single, row.text, examples, system=request.system)
+        )
 
 
 def scripted(answer: Steps) -> Reply:

@@ -63,7 +63,7 @@ class InteractionCreator:
         history = parent.turns if parent is not None and rest is None else ()
         with_texts = self._files.with_text_files(body)
         request = self._parse(body, with_texts, prefix, history, legacy=legacy)
-        name, answer = self._choose(body, self._admission.admit(request, at), fresh=rest is None)
+        name, answer = self._choose(body, request, self._admission.admit(request, at), fresh=rest is None)
         fault = KINDS[name] if name else NO_FAULT
         if fault.response is not None:
             return fault.response
@@ -83,10 +83,12 @@ class InteractionCreator:
         schema_tokens = self._validator.schema_tokens(schema)
         return parse_request(with_texts, prefix, schema, schema_tokens=schema_tokens, history=history)
 
-    def _choose(self, body: JsonObject, drawn: str | None, *, fresh: bool) -> tuple[str | None, Answer | None]:
+    def _choose(
+        self, body: JsonObject, request: ParsedRequest, drawn: str | None, *, fresh: bool
+    ) -> tuple[str | None, Answer | None]:
         """Return the fault that strikes and the scripted answer; a refused request uses up no answer."""
         refused = drawn is not None and KINDS[drawn].response is not None
-        answer = self._answers.next(body) if fresh and not refused else None
+        answer = self._answers.next(body, request) if fresh and not refused else None
         name = answer.name if isinstance(answer, Fault) else drawn
         if name is not None:
             self._counters.note_fault(name)

@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 from pydantic_core import from_json
 
 from extract.emulator.messages import WireResponse, error_response, json_response, rpc_response
+from extract.emulator.pack_faults import PACK_FAULTS
 from extract.emulator.responses import Reply
 from extract.errors import ConfigError
 from extract.json_types import JsonObject
@@ -204,6 +205,7 @@ KINDS: dict[str, FaultKind] = {
         transient=False,
         response=error_response(401, "authentication", "The API key is missing or not valid."),
     ),
+    **{name: FaultKind(description=text, transient=False, alter=alter) for name, (text, alter) in PACK_FAULTS.items()},
 }
 
 UPLOAD_FAULTS: dict[str, str] = {

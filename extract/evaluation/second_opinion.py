@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from statistics import fmean
 from typing import Any
 
@@ -147,7 +147,7 @@ def check_labels(
         0
     """
     check_fork()
-    plan = compile_extractor(extractor, client.endpoint).fitted(frame.columns, Roots.of(root))
+    plan = compile_extractor(replace(extractor, pack=None), client.endpoint).fitted(frame.columns, Roots.of(root))
     questions = _chosen(_questions(plan), fields, plan.schema.name)
     if absent := [name for name in questions if prefix + name not in frame.columns]:
         raise ConfigError(f"the frame has no column {prefix + absent[0]!r} to check; it has {frame.columns!r}")

@@ -11,6 +11,7 @@ from typing_extensions import TypeVar
 from extract.documents.grounding import load_rapidfuzz
 from extract.documents.windows import Windows, load_splitter
 from extract.errors import ConfigError
+from extract.extractor.pack import Pack
 from extract.extractor.prompts import Example, Template
 from extract.interactions.dialects import tool_object
 from extract.interactions.requests import Generation, Tool, checked_generation
@@ -37,6 +38,7 @@ class ExtractorOptions(TypedDict, total=False):
     tools: Sequence[Any]
     tool_rounds: int
     extra: Literal["drop", "keep"]
+    pack: Pack | int | Literal["auto"] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,8 @@ class Extractor(Generic[ModelT]):
     is how often an invalid answer is sent back with its errors. `tools` are typed tools, raw objects for the service's
     own tools, and Python functions, which run here; their results are sent back up to `tool_rounds` times. `extra` says
     what becomes of members that a JSON Schema allows without naming them: "drop" counts them and leaves them out,
-    "keep" puts them, as JSON, into columns `_extra`. Nothing that is sent depends on it, nor does the cache.
+    "keep" puts them, as JSON, into columns `_extra`. Nothing that is sent depends on it, nor does the cache. `pack`, a
+    number of rows or a `Pack(...)`, asks that many rows in one request.
 
     >>> extractor = Extractor(["bug", "praise"], "Classify this review: {text}")
     >>> extractor.prompt, extractor.repairs
@@ -74,6 +77,7 @@ class Extractor(Generic[ModelT]):
     tools: tuple[Any, ...] = ()
     tool_rounds: int = 8
     extra: Literal["drop", "keep"] = "drop"
+    pack: Pack | None = None
 
     if TYPE_CHECKING:  # what a dataclass cannot say: a class as the schema is the type of what a run gives back
 
@@ -112,6 +116,17 @@ class Extractor(Generic[ModelT]):
         if not Template.parse(self.prompt).columns and not self.media:
             raise ConfigError("the prompt names no {column} and there are no media columns: all rows would be alike")
         self._check_grounding()
+        self._check_pack()
+
+    def _check_pack(self) -> None:
+        object.__setattr__(self, "pack", Pack.of(self.pack))
+        if self.pack is None:
+            return
+        for name, given in (("media", self.media), ("windows", self.windows), ("tools", self.tools)):
+            if given:
+                raise ConfigError(f"with {name} each row needs a request of its own: leave out pack, or {name}")
+        if not Template.parse(self.prompt).columns:
+            raise ConfigError("pack: the prompt names no {column}, so there would be nothing in the rows")
 
     def _check_grounding(self) -> None:
         """Refuse what would otherwise only fail after the first answer is paid for."""

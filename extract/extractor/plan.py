@@ -18,6 +18,7 @@ from extract.documents.text_layer import QuotableText
 from extract.documents.windows import check_rules
 from extract.errors import BadRecord, ConfigError, InvalidAnswer
 from extract.extractor.extractor import Extractor
+from extract.extractor.pack import Pack, PackForm
 from extract.extractor.prompts import Example, Template, check_columns, value_text
 from extract.extractor.question import Question, canonical, turn_identity
 from extract.interactions.dialects import Dialect, Envelope, tool_object
@@ -40,8 +41,10 @@ class CompiledExtractor:
 
     `key` is the part of content keys that all records share. `schema_key` identifies the schema for one model of one
     service, on which depends how far it must be relaxed. `functions` are the tools that run here; `looks_up` says that
-    a tool is to find sources. `labels` are the values that are chosen from a list, not quoted. `absent` are optional
-    columns that the input does not have. `roots` are the folders that paths in records must lie under, None for no
+    a tool is to find sources. `labels` are the values that are chosen from a list, not quoted. `pack` says how many
+    rows stand in one request, in `form`; None where each has its own. `trial` is a part of the keys of answers that are
+    compared before the run. `absent` are optional columns that the input does
+    not have. `roots` are the folders that paths in records must lie under, None for no
     limit; they are no part of a key.
     """
 
@@ -55,13 +58,18 @@ class CompiledExtractor:
     functions: dict[str, Function]
     looks_up: bool
     labels: Labels
+    form: PackForm
+    packed_examples: tuple[Turn, ...] = ()
+    pack: Pack | None = None
+    trial: bytes = b""
     absent: frozenset[str] = frozenset()
     roots: Roots | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The input columns that are read."""
-        columns = dict.fromkeys((*self.template.columns, *self.extractor.media))
+        by = () if self.pack is None or self.pack.by is None else (self.pack.by,)
+        columns = dict.fromkeys((*self.template.columns, *self.extractor.media, *by))
         return tuple(name for name in columns if name not in self.absent)
 
     def fitted(self, columns: Collection[str], roots: Roots | None = None) -> CompiledExtractor:
@@ -77,16 +85,20 @@ class CompiledExtractor:
         check_columns(plan.columns, columns)
         return plan
 
-    def envelope(self, rung: int = 0, *, tier: ServiceTier | None = None, limit: int | None = None) -> Envelope:
+    def envelope(
+        self, rung: int = 0, *, tier: ServiceTier | None = None, limit: int | None = None, packed: bool = False
+    ) -> Envelope:
         """Return the constant bytes of every request, with the schema relaxed to a rung of its ladder.
 
-        A given `tier` and `limit` (in output tokens) replace those of the extractor.
+        A given `tier` and `limit` (in output tokens) replace those of the extractor. `packed` is for several rows.
         """
         generation = self.request.generation
+        schema = self.schema.relaxed(rung)
         return self.dialect.envelope(
             replace(
                 self.request,
-                schema=self.schema.relaxed(rung),
+                input=self.packed_examples if packed else self.request.input,
+                schema=self.form.schema(schema) if packed else schema,
                 service_tier=tier or self.request.service_tier,
                 generation=replace(generation, max_output_tokens=limit, if_cut=None) if limit else generation,
             )
@@ -115,9 +127,15 @@ class CompiledExtractor:
         text = self.template.render(record)
         turn = Turn("user", (*media, TextPart(text)) if text or not media else tuple(media))
         try:
-            return Question.of((turn,), quoted=self.quoted(record, parts) if grounded else None)
+            question = Question.of((turn,), quoted=self.quoted(record, parts) if grounded else None)
         except UnicodeError as error:
             raise BadRecord(f"the record holds text that is no Unicode: {error}") from None
+        if self.pack is None or self.pack.rows == "auto" or len(text) > self.pack.longest:
+            return question
+        return question.in_pack(self.form.block(record), self._group(record, self.pack))
+
+    def _group(self, record: Mapping[str, Any], pack: Pack) -> str:
+        return "" if pack.by is None else value_text(record[pack.by], pack.by)
 
     def quoted(self, record: Mapping[str, Any], parts: Mapping[str, tuple[Part, ...]]) -> QuotableText | None:
         """Return the text in which the values of an answer are searched, None without grounding columns.
@@ -149,6 +167,8 @@ class CompiledExtractor:
         # These bytes are a promise: a stored answer is found by them. New parts are added only where they are used.
         suffix = b",%d" % limit if limit else b""  # the second try of an answer that was cut off
         suffix += b";%d" % question.sample if question.sample else b""
+        suffix += self.trial
+        suffix += b";p" if question.packed else b""  # with other rows: with whom, and with how many, is no part of it
         return sha256(b"%b[%d,%d,%b%b]" % (self.key, retry_round, repair, question.identity, suffix)).digest()
 
 
@@ -187,6 +207,8 @@ def compile_extractor(
     }
     if extractor.tools:
         shared["tools"] = [tool_object(tool, "steps") for tool in extractor.tools]
+    form = PackForm.of(template, wrapped=schema.wrapped)
+    pack = extractor.pack
     return CompiledExtractor(
         extractor=extractor,
         schema=schema,
@@ -194,10 +216,15 @@ def compile_extractor(
         dialect=endpoint.wire,
         request=request,
         key=sha256(canonical([_KEY_TAG, shared])).digest(),
-        schema_key=sha256(canonical([shared["service"], extractor.model, schema.full])).digest(),
+        schema_key=sha256(
+            canonical([shared["service"], extractor.model, schema.full, *(["pack"] if pack else [])])
+        ).digest(),
         functions=functions_of(tool for tool in extractor.tools if isinstance(tool, Function)),
         looks_up=looks_up(extractor.tools),
         labels=Labels(schema.full) if extractor.grounding else Labels(),
+        form=form,
+        packed_examples=() if pack is None else tuple(_packed_examples(extractor.examples, examples, form)),
+        pack=pack,
     )
 
 
@@ -211,6 +238,11 @@ def _example_turns(examples: Sequence[Example], template: Template, schema: Outp
             raise ConfigError(f"example {number} does not fit the schema: {error}") from None
         turns += [Turn.user(template.render(example.record)), Turn.model(answer)]
     return turns
+
+
+def _packed_examples(examples: Sequence[Example], turns: Sequence[Turn], form: PackForm) -> list[Turn]:
+    answers = [part.text for turn in turns[1::2] for part in turn.parts if isinstance(part, TextPart)]
+    return form.examples([example.record for example in examples], answers)
 
 
 def _example_json(answer: Any, schema: OutputSchema) -> str:

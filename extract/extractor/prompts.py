@@ -50,6 +50,30 @@ class Template:
             for segment in self.segments
         )
 
+    def around_columns(self) -> tuple[str, Template, str]:
+        """Return the lines before all columns, the part with the columns, and the lines after them.
+
+        A line belongs to the part with the columns where it holds one. An opening before the only column, such as
+        `Classify this review: {text}`, counts as a line of its own where it ends in a colon.
+        """
+        segments = list(self.segments)
+        first, last = segments[0], segments[-1]
+        head = tail = ""
+        if isinstance(first, str):
+            head, line_break, label = first.rpartition("\n")
+            is_opening = len(self.columns) == 1 and label.rstrip().endswith(":") and self._has_one_place
+            if not line_break and is_opening:
+                head, label = first, ""
+            segments[0] = label
+        if isinstance(last, str) and len(segments) > 1:
+            rest, line_break, tail = last.partition("\n")
+            segments[-1] = rest
+        return head.strip(), Template(tuple(segments)), tail.strip()
+
+    @property
+    def _has_one_place(self) -> bool:
+        return sum(isinstance(segment, _Placeholder) for segment in self.segments) == 1
+
 
 def _segments(text: str) -> Iterator[str | _Placeholder]:
     literal = ""

@@ -19,13 +19,16 @@ class Question:
     """The turns for one record, and their identity: the canonical JSON of all turns, which content keys hash.
 
     `quoted` is the text in which the values of the answer are searched. `sample` is the number of the sample, 0 for
-    the first, where the same question is sent several times.
+    the first, where the same question is sent several times. With `packed` it is sent with other rows: its first turn
+    is then its block alone, and `group` is what all rows of one request must have in common.
     """
 
     turns: tuple[Turn, ...]
     identity: bytes
     quoted: QuotableText | None = None
     sample: int = 0
+    packed: bool = False
+    group: str = ""
 
     @classmethod
     def of(cls, turns: tuple[Turn, ...], *, quoted: QuotableText | None = None) -> Question:
@@ -44,7 +47,12 @@ class Question:
     def followed_by(self, *turns: Turn) -> Question:
         """Return the question with more turns after it, such as a wrong answer and the request to repair it."""
         more = Question.of(turns)
-        return Question((*self.turns, *turns), self.identity[:-1] + b"," + more.identity[1:], self.quoted, self.sample)
+        identity = self.identity[:-1] + b"," + more.identity[1:]
+        return replace(self, turns=(*self.turns, *turns), identity=identity)
+
+    def in_pack(self, block: str, group: str) -> Question:
+        """Return the question as one that is sent with other rows. Its identity stays that of the whole prompt."""
+        return replace(self, turns=(Turn.user(block),), packed=True, group=group)
 
 
 def turn_identity(turn: Turn) -> list[Any]:

@@ -49,7 +49,8 @@ class Attempt:
 
     `usage` is None where no whole answer arrived, or one that does not tell all it used; `cost` is then None too, and
     `bound` the most it can have cost.
-    `tier` is the service tier that really served it. `code` is None for a usable answer, else that of the error.
+    `tier` is the service tier that really served it. `code` is None for a usable answer, else that of the error. `rows`
+    is how many rows it asked about; in the ledger of one of them, usage and cost are that row's share.
 
         >>> Attempt(kind="ask", model="gemini-3.8-flash", bound=Decimal("0.002")).cost is None
         True
@@ -62,6 +63,7 @@ class Attempt:
     cost: Decimal | None = None
     bound: Decimal | None = None
     code: str | None = None
+    rows: int = 1
 
     @property
     def arrived(self) -> bool:

@@ -23,61 +23,81 @@ class Billing:
     free: bool = False
     _prices: dict[tuple[str, str | None], Price | None] = field(default_factory=dict)
 
-    def worst(self, tokens: int, tier: str | None, limit: int | None) -> Amount:
+    def worst(self, tokens: int, tier: str | None, limit: int | None, rows: int = 1) -> Amount:
         """Return the most that one request is expected to take; dollars are 0 where the price is unknown.
 
-        `tokens` is the input's estimated size, `limit` the request's own `max_output_tokens`.
+        `tokens` is the input's estimated size, `limit` the request's own `max_output_tokens`, `rows` how many it asks.
         """
-        usage = self._forecast(tokens, limit)
-        return Amount(self._cost(self.model, tier, usage) or Decimal(0), usage.total, 1)
+        usage = self._forecast(tokens, limit, rows)
+        return Amount(self.cost(self.model, tier, usage) or Decimal(0), usage.total, 1)
 
     def spent(
-        self, attempt: Attempt, interaction: Interaction, reserved: Amount, *, tokens: int, limit: int | None
+        self,
+        attempt: Attempt,
+        interaction: Interaction,
+        reserved: Amount,
+        *,
+        tokens: int,
+        tier: str | None,  # noqa: ARG002 - the attempt says which it was
+        limit: int | None,
+        rows: int = 1,
     ) -> Amount:
         """Return what an answer takes from the budget. What it does not tell counts as the most that is expected."""
-        usage = attempt.usage or self._at_most(interaction, tokens, limit)
+        usage = attempt.usage or self._at_most(interaction, tokens, limit, rows)
         dollars = attempt.bound if attempt.usage is None else attempt.cost
         return Amount(reserved.dollars if dollars is None else dollars, usage.total, 1)
 
     def whole(
-        self, kind: AttemptKind, interaction: Interaction, *, tokens: int, tier: str | None, limit: int | None
+        self,
+        kind: AttemptKind,
+        interaction: Interaction,
+        *,
+        tokens: int,
+        tier: str | None,
+        limit: int | None,
+        rows: int = 1,
     ) -> Attempt:
         """Return the entry for an answer that arrived; its tier is the one that the answer names."""
         model, tier = interaction.model or self.model, interaction.service_tier or tier
         code = None if interaction.status == "completed" else interaction.status
         usage = interaction.usage
         if usage is None:
-            self._learn(tokens, **reported_counts(interaction))
+            self._learn(tokens, rows, **reported_counts(interaction))
             cost = Decimal(0) if self.free else None
-            bound = self._cost(model, tier, self._at_most(interaction, tokens, limit))
-            return Attempt(kind=kind, model=model, tier=tier, cost=cost, bound=bound, code="no_usage")
+            bound = self.cost(model, tier, self._at_most(interaction, tokens, limit, rows))
+            return Attempt(kind=kind, model=model, tier=tier, cost=cost, bound=bound, code="no_usage", rows=rows)
         self.forecast.note(
             estimated=tokens,
             input_tokens=usage.input_tokens,
             output_tokens=usage.output_tokens + usage.thought_tokens,
+            rows=rows,
         )
-        return Attempt(kind=kind, model=model, tier=tier, usage=usage, cost=self._cost(model, tier, usage), code=code)
+        cost = self.cost(model, tier, usage)
+        return Attempt(kind=kind, model=model, tier=tier, usage=usage, cost=cost, code=code, rows=rows)
 
-    def lost(self, kind: AttemptKind, *, tokens: int, tier: str | None, limit: int | None) -> Attempt:
+    def lost(self, kind: AttemptKind, *, tokens: int, tier: str | None, limit: int | None, rows: int = 1) -> Attempt:
         """Return the entry for a request that may have been billed although no answer arrived."""
-        bound = self._cost(self.model, tier, self._forecast(tokens, limit))
-        return Attempt(kind=kind, model=self.model, tier=tier, bound=bound, code=LOST)
+        bound = self.cost(self.model, tier, self._forecast(tokens, limit, rows))
+        return Attempt(kind=kind, model=self.model, tier=tier, bound=bound, code=LOST, rows=rows)
 
-    def _forecast(self, tokens: int, limit: int | None) -> Usage:
-        return Usage(input_tokens=self.forecast.input_tokens(tokens), output_tokens=self.forecast.output_tokens(limit))
+    def _forecast(self, tokens: int, limit: int | None, rows: int) -> Usage:
+        output = self.forecast.output_tokens(limit, rows)
+        return Usage(input_tokens=self.forecast.input_tokens(tokens), output_tokens=output)
 
-    def _at_most(self, interaction: Interaction, tokens: int, limit: int | None) -> Usage:
+    def _at_most(self, interaction: Interaction, tokens: int, limit: int | None, rows: int) -> Usage:
         """Return the usage of an answer that tells only a part of it, with the forecast in place of the rest."""
-        return replace(self._forecast(tokens, limit), **reported_counts(interaction))
+        return replace(self._forecast(tokens, limit, rows), **reported_counts(interaction))
 
-    def _learn(self, estimated: int, **counts: int) -> None:
+    def _learn(self, estimated: int, rows: int, **counts: int) -> None:
         self.forecast.note(
             estimated=estimated,
             input_tokens=counts.get("input_tokens", 0),
             output_tokens=counts.get("output_tokens", 0) + counts.get("thought_tokens", 0),
+            rows=rows,
         )
 
-    def _cost(self, model: str, tier: str | None, usage: Usage) -> Decimal | None:
+    def cost(self, model: str, tier: str | None, usage: Usage) -> Decimal | None:
+        """Return what an answer costs in US dollars, None where the price is unknown."""
         if self.free:
             return Decimal(0)
         price = self._price(model, tier)

@@ -117,24 +117,28 @@ def _short(value: Decimal | int | None) -> str:
 class Forecast:
     """The most that the next request is expected to take, in tokens.
 
-    Output: `limit` (`max_output_tokens`, thoughts included) where there is one, else twice the `largest` answer so far,
-    at least `typical`. Input: the estimate, times the worst `ratio` of billed to estimated input so far.
+    Output: `limit` (`max_output_tokens`, thoughts included) where there is one, else twice the `largest` answer to a
+    row so far, at least `typical`, for each row of the request, and no less than the largest answer of all, `longest`:
+    what a model thinks does not shrink with the number of rows. Input: the estimate, times the worst `ratio` of billed
+    to estimated input so far.
     """
 
     typical: int
     limit: int | None = None
     largest: int = 0
     ratio: float = 1.0
+    longest: int = 0
 
-    def output_tokens(self, limit: int | None = None) -> int:
+    def output_tokens(self, limit: int | None = None, rows: int = 1) -> int:
         limit = limit or self.limit
-        return limit if limit is not None else max(self.typical, 2 * self.largest)
+        return limit if limit is not None else max(rows * max(self.typical, 2 * self.largest), self.longest)
 
     def input_tokens(self, estimated: int) -> int:
         return int(estimated * self.ratio) + 1
 
-    def note(self, *, estimated: int, input_tokens: int, output_tokens: int) -> None:
-        """Learn from an answer; `output_tokens` include thoughts."""
-        self.largest = max(self.largest, output_tokens)
+    def note(self, *, estimated: int, input_tokens: int, output_tokens: int, rows: int = 1) -> None:
+        """Learn from an answer to `rows` rows; `output_tokens` include thoughts."""
+        self.largest = max(self.largest, -(-output_tokens // rows))
+        self.longest = max(self.longest, output_tokens)
         if estimated > 0:
             self.ratio = max(self.ratio, input_tokens / estimated)

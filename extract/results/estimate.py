@@ -12,7 +12,7 @@ from extract.interactions.usage import Usage
 from extract.json_types import JsonObject
 from extract.limits.pricing import Price
 
-__all__ = ["Estimate", "PaidSample"]
+__all__ = ["Estimate", "PackEstimate", "PaidSample"]
 
 
 _MINUTES_A_DAY = 24 * 60
@@ -36,6 +36,56 @@ class PaidSample:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PackEstimate:
+    """What the requests that are left would take with `rows` rows in each.
+
+    Costs are in US dollars, on the standard tier. Whether the service bills the schema as input, only an answer tells:
+    figures `without_schema` are for the case that it does not. `constant_tokens` begin every request; `constant_share`
+    is their part of it, in 0..1.
+    """
+
+    rows: int
+    requests: int
+    input_tokens: int
+    input_tokens_without_schema: int
+    output_tokens: int
+    cost: Decimal | None
+    cost_without_schema: Decimal | None
+    constant_tokens: int
+    constant_share: float
+
+    def minutes(self, *, rpm: float | None = None, tpm: float | None = None, rpd: float | None = None) -> float | None:
+        """Return the minimum minutes at quotas per minute or day; None without any."""
+        return minutes_at(self.requests, self.input_tokens, rpm=rpm, tpm=tpm, rpd=rpd)
+
+    def as_json(self) -> JsonObject:
+        return {
+            "rows": self.rows,
+            "requests": self.requests,
+            "input_tokens": self.input_tokens,
+            "input_tokens_without_schema": self.input_tokens_without_schema,
+            "output_tokens": self.output_tokens,
+            "cost_usd": _dollars(self.cost),
+            "cost_usd_without_schema": _dollars(self.cost_without_schema),
+            "constant_tokens": self.constant_tokens,
+            "constant_share": round(self.constant_share, 4),
+        }
+
+
+def minutes_at(
+    requests: int, tokens: int, *, rpm: float | None = None, tpm: float | None = None, rpd: float | None = None
+) -> float | None:
+    """Return the minimum minutes for requests and input tokens at quotas per minute or day; None without any.
+
+    A daily limit runs from midnight to midnight Pacific time: each day but the last is counted whole.
+    """
+    bounds = [number / limit for number, limit in ((requests, rpm), (tokens, tpm)) if limit]
+    if rpd:
+        bounds.append(max(0, math.ceil(requests / rpd) - 1) * _MINUTES_A_DAY)
+    return max(bounds, default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Estimate:
     """What a run would send, before repairs and retries. Costs in US dollars; None where unknown.
 
@@ -43,6 +93,7 @@ class Estimate:
     where not `requests_exact`. Tokens and costs are those of the requests that are not in the cache yet; `cached`
     counts the rows that are, None without a cache, and `left` the requests for the others. `bad` of the `sampled` rows
     cannot be sent, and `reason` says why the first cannot. Each row is asked `samples` times, which are all counted.
+    `packs` are the same with more and fewer rows in one request, where rows may share one.
     `prices` by service tier are those of `priced_on`, read from `price_source`.
 
     Intervals are at 95 % confidence, for the error of sampling only. Without a paid sample `output_tokens` is a guess
@@ -69,16 +120,14 @@ class Estimate:
     price_source: str
     samples: int = 1
     paid: PaidSample | None = None
+    packs: tuple[PackEstimate, ...] = ()
 
     def minutes(self, *, rpm: float | None = None, tpm: float | None = None, rpd: float | None = None) -> float | None:
         """Return the minimum minutes for the requests that are left, at quotas per minute or day; None without any.
 
         A daily limit runs from midnight to midnight Pacific time: each day but the last is counted whole.
         """
-        bounds = [number / limit for number, limit in ((self.left, rpm), (self.input_tokens, tpm)) if limit]
-        if rpd:
-            bounds.append(max(0, math.ceil(self.left / rpd) - 1) * _MINUTES_A_DAY)
-        return max(bounds, default=None)
+        return minutes_at(self.left, self.input_tokens, rpm=rpm, tpm=tpm, rpd=rpd)
 
     def as_json(self) -> JsonObject:
         return {
@@ -106,6 +155,7 @@ class Estimate:
                 "usd_per_million_tokens": {tier: _rates(price) for tier, price in self.prices.items()},
             },
             "paid_sample": self.paid and _paid_json(self.paid),
+            "packs": [one.as_json() for one in self.packs],
         }
 
 

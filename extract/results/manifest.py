@@ -68,6 +68,7 @@ def manifest_of(
         "prefix": shape.prefix,
         "provenance": shape.provenance,
         "samples": samples,
+        "pack": None if plan.pack is None else plan.pack.rows,
         "rejected_rows": "left out" if shape.split_errors else "null",
         "started": datetime.now(UTC).isoformat(timespec="seconds"),
     }

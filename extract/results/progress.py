@@ -53,6 +53,18 @@ class Totals:
         """Tokens of all answers that this run paid for."""
         return sum(self.by_kind.values(), Usage())
 
+    def add_spending(self, other: Totals) -> None:
+        """Add what other requests have used, without their rows: such as those of a trial before the run."""
+        self.requests += other.requests
+        self.retries += other.retries
+        self.repairs += other.repairs
+        self.unknown_attempts += other.unknown_attempts
+        self.cost = None if self.cost is None or other.cost is None else self.cost + other.cost
+        for kind, usage in other.by_kind.items():
+            self.by_kind[kind] = self.by_kind.get(kind, Usage()) + usage
+        known = self.unknown_cost is not None and other.unknown_cost is not None
+        self.unknown_cost = (self.unknown_cost or Decimal(0)) + (other.unknown_cost or Decimal(0)) if known else None
+
     def pass_over(self, rows: int) -> None:
         """Count rows that the run no longer sends."""
         self.rows += rows
@@ -71,7 +83,7 @@ class Totals:
             else:
                 self.rejected += 1
         self.cached += outcome.cached
-        self.requests += outcome.attempts
+        self.requests += outcome.attempts - outcome.shared
         self.retries += outcome.retries
         self.repairs += outcome.repairs
         self.mended += bool(outcome.mended)

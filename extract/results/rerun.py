@@ -96,7 +96,7 @@ class Rerun:
         drawn = sorted(Random(seed).sample(range(height), min(n, height)))  # noqa: S311 - rows to look at
         chosen = rows.with_row_index(_POSITION).filter(pl.col(_POSITION).is_in(drawn)).collect()
         columns, roots = chosen.columns[1 : run.details.input_columns + 1], Roots.of(self.options.get("root"))
-        plan = compile_extractor(self.extractor, _NOWHERE).fitted(columns, roots)
+        plan = compile_extractor(replace(self.extractor, pack=None), _NOWHERE).fitted(columns, roots)
         keeps_rejected = run.details.manifest.get("rejected_rows") == "null"
         reasons = _reasons(run, drawn) if keeps_rejected else {}
         places = drawn if keeps_rejected else places_in_input(drawn, run.details.failed_places)

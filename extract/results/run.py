@@ -156,6 +156,7 @@ class Run(Generic[ModelT]):
         """Return the counts, and what ended the run early if anything did, as one JSON object."""
         return {
             **self.totals.counts(),
+            "pack": self.details.manifest.get("pack"),
             "reserved_usd": None if self.budget is None else float(self.budget.peak),
             "seconds": round(self.seconds, 3),
             "stopped": ending_of(self.stopped),

@@ -91,6 +91,7 @@ class Answers:
             if interaction is None:
                 if mode.kind == "repair" and mode.limit is None:  # a larger limit is one more try of the same
                     trace.repairs += 1
+                trace.key = key
                 try:
                     interaction = await self.send(turns, mode, trace)
                     await self._keep(key, interaction)  # before anybody judges it: it is paid for

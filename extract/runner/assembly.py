@@ -36,6 +36,7 @@ from extract.runner.service import OFFLINE
 __all__ = [
     "check_extractor",
     "check_members",
+    "check_pack",
     "check_terms",
     "ending_of",
     "held_output",
@@ -49,6 +50,12 @@ def check_extractor(extractor: Any) -> None:
     """Raise ConfigError where the second argument of `run` is not an Extractor."""
     if not isinstance(extractor, Extractor):
         raise ConfigError(f"run(data, extractor): the second is an Extractor, not {type(extractor).__name__}")
+
+
+def check_pack(extractor: Extractor, where: str) -> None:
+    """Raise ConfigError for a number of rows in a request that only a trial before the run can find."""
+    if extractor.pack is not None and extractor.pack.rows == "auto":
+        raise ConfigError(f"pack='auto' tries some rows first, which {where} cannot: name a number of rows")
 
 
 @asynccontextmanager

@@ -31,6 +31,7 @@ from extract.results.estimate import Estimate, PaidSample
 from extract.results.run import Run
 from extract.runner.long_documents import long_text
 from extract.runner.options import AnswerRules, Root, RunKeywords
+from extract.runner.pack_estimate import pack_estimates
 from extract.runner.run import run
 from extract.schema.answer_size import answer_tokens
 
@@ -100,10 +101,12 @@ def estimate(
     """
     AnswerRules(samples=samples).check(extractor.generation)
     source = open_source(source)
+    endpoint = endpoint or Endpoint(api_key="estimate", base_url=GOOGLE_URL)
     plan = _plan(source, extractor, endpoint, Roots.of(root))
     rows = _different(source, plan)
     survey = _survey(source, plan, rows, cache, samples)
     requests, left, left_rows = _requests(survey, rows)
+    packs = pack_estimates(extractor, endpoint, survey.sizes, left)
     constant = plan.envelope().tokens
     # Where every prompt was counted, `left` equals the number of sizes: nothing is unseen, and the margin is 0.
     expected, margin = _total([constant + size for size in survey.sizes], left, left - len(survey.sizes))
@@ -128,8 +131,13 @@ def estimate(
         priced_on=datetime.now(UTC).date(),
         price_source=PRICE_SOURCE,
         samples=samples,
+        packs=packs,
     )
-    return result if paid is None else _with_paid(result, paid, left_rows)
+    if paid is None:
+        return result
+    output = sum(usage.output_tokens + usage.thought_tokens for usage in paid.usages) / max(1, len(paid.usages))
+    packs = pack_estimates(extractor, endpoint, survey.sizes, left, answer=output)
+    return replace(_with_paid(result, paid, left_rows), packs=packs)
 
 
 def pay_sample(

@@ -32,6 +32,7 @@ from extract.io.forks import check_fork
 from extract.io.sinks.base import Sink
 from extract.results.columns import output_schema
 from extract.results.run import Run
+from extract.runner.assembly import check_pack
 from extract.runner.event_loop import new_loop
 from extract.runner.keywords import checks_keywords
 from extract.runner.options import LazyKeywords, RunKeywords, RunOptions
@@ -69,6 +70,7 @@ def lazy_run(source: pl.LazyFrame, extractor: Extractor, **options: Unpack[LazyK
         raise ConfigError(f"lazy_run takes a LazyFrame, as of pl.scan_csv, not a {type(source).__name__}; or call run")
     run_options = RunOptions.of(**options)
     input_schema = source.collect_schema()
+    check_pack(extractor, "a lazy frame")
     plan = compile_extractor(extractor, NOWHERE).fitted(list(input_schema))
     schema = output_schema(input_schema, plan, run_options.shape, sampled=run_options.rules.samples > 1)
     # The roots are read once: an iterator of folders would be empty for a second scan.

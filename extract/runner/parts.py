@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from extract.extractor.plan import CompiledExtractor
 from extract.interactions.client import AsyncClient
+from extract.interactions.dialects import encode
+from extract.interactions.interaction import Interaction
 from extract.io.cache.answer_store import AnswerStore
 from extract.io.cache.response_cache import ResponseCache
 from extract.io.cache.uploaded_files import FileTable
@@ -20,6 +22,7 @@ from extract.runner.answers import Answers
 from extract.runner.fallbacks import SchemaLadder, with_files, with_schema_ladder, with_tier
 from extract.runner.options import RunOptions
 from extract.runner.outages import Outages
+from extract.runner.packing import Packer
 from extract.runner.record import RecordExtractor
 from extract.runner.request import RequestSender, Send
 from extract.runner.service import OFFLINE
@@ -72,8 +75,26 @@ def assemble(
     ladder = SchemaLadder(plan.schema_key, plan.schema.rungs, store)
     sender = RequestSender(plan, client, limiter, _billing(plan, client), limits, outages, store, _day(store, limits))
     send = _with_fallbacks(sender.send, plan, limits, uploads, ladder)
-    answers = Answers(send, sender.release, ladder, state, store)
-    return RunParts(RecordExtractor(plan, answers, options.rules, limits, state), uploads, ladder, limiter, outages)
+    packer = _packer(send, sender, limits, store, ladder)
+    answers = Answers(packer or send, packer.release if packer else sender.release, ladder, state, store)
+    extractor = RecordExtractor(plan, answers, options.rules, limits, state, packer)
+    return RunParts(extractor, uploads, ladder, limiter, outages)
+
+
+def _packer(
+    send: Send, sender: RequestSender, limits: Limits, store: AnswerStore | None, ladder: SchemaLadder
+) -> Packer | None:
+    """Return what sends several rows in one request, None where each row has its own."""
+    pack = sender.plan.pack
+    if pack is None or pack.rows == "auto":
+        return None
+
+    async def keep(key: bytes, interaction: Interaction) -> None:
+        if store is not None:
+            await store.keep(key, encode(interaction), rung=ladder.rung)
+
+    ahead = limits.concurrency + -(-limits.concurrency // 4)
+    return Packer(send, sender.release, sender.plan, sender.billing, pack.rows, ahead, keep)
 
 
 def _with_fallbacks(

@@ -20,6 +20,7 @@ from extract.runner.answers import Answers
 from extract.runner.event_loop import in_thread
 from extract.runner.long_documents import LongText, WindowAnswers, long_text
 from extract.runner.options import AnswerRules
+from extract.runner.packing import Packer
 from extract.runner.repair import Repairs
 from extract.runner.state import RunState
 from extract.runner.stops import ENDS_RUN, STOPS
@@ -54,6 +55,7 @@ class RecordExtractor:
     rules: AnswerRules
     limits: Limits
     state: RunState
+    packer: Packer | None = None
     clock: Callable[[], float] = time.monotonic
     _repairs: Repairs = field(init=False)
 
@@ -79,6 +81,11 @@ class RecordExtractor:
         samples = range(self.rules.samples)
         questions = [one.question.sampled(n) for one in prepared if one and one.question for n in samples]
         await self.answers.prefetch([self.plan.answer_key(question, 0) for question in questions])
+
+    @property
+    def in_hand(self) -> int:
+        """How many records are asked at a time at most."""
+        return self.limits.concurrency * (self.packer.size if self.packer else 1)
 
     def close(self) -> None:
         """Forget what was prepared and will not be asked any more."""

@@ -62,7 +62,10 @@ class Repairs:
         limit: int | None = None
         while True:
             key = self._plan.answer_key(asking, retry_round, repair, limit=limit)
-            interaction = await self._answers.get(key, asking.turns, _mode(repair, limit), trace)
+            mode = _mode(repair, limit)
+            if asking.packed:
+                mode = mode._replace(packed=True, group=asking.group)
+            interaction = await self._answers.get(key, asking.turns, mode, trace)
             if interaction.status == "incomplete" and limit is None and self._plan.request.generation.if_cut:
                 limit = self._plan.request.generation.if_cut
                 continue

@@ -55,7 +55,9 @@ _BYTES_PER_TOKEN = 4
 class SendMode(NamedTuple):
     """How one request is sent: why, with which output limit, on which tier, rung of the schema and retry policy.
 
-    None stands for what the run says. A tuple, because one is made for each request that is not plain.
+    `rows` is how many rows it asks about in the form of a pack, 0 for one row in its own form; `packed` and `group` say
+    which rows may be sent together. None stands for what the run says. A tuple, because one is made for each request
+    that is not plain.
     """
 
     kind: AttemptKind
@@ -63,12 +65,18 @@ class SendMode(NamedTuple):
     tier: ServiceTier | None = None
     rung: int = 0
     retry: Retry | None = None
+    rows: int = 0
+    packed: bool = False
+    group: str = ""
 
 
 class Send(Protocol):
     """Sends one request and returns the whole answer; see `fallbacks` for what may be put around it."""
 
     def __call__(self, turns: Sequence[Turn], mode: SendMode, trace: RecordTrace, /) -> Awaitable[Interaction]: ...
+
+
+_EnvelopeKey = tuple[int, "ServiceTier | None", "int | None", bool]
 
 
 class Ledger(Protocol):
@@ -93,7 +101,7 @@ class RequestSender:
     ledger: Ledger | None = None
     day: Day | None = None
     uniform: Callable[[float, float], float] = random.uniform
-    _envelopes: dict[tuple[int, ServiceTier | None, int | None], Envelope] = field(default_factory=dict, init=False)
+    _envelopes: dict[_EnvelopeKey, Envelope] = field(default_factory=dict, init=False)
     _resender: Resender = field(init=False)
     _media: bool = field(init=False)
 
@@ -122,9 +130,10 @@ class RequestSender:
             self.limiter.release(held.permit, None, held.usage, spent=held.spent)
 
     def _envelope(self, mode: SendMode) -> Envelope:
-        key = (mode.rung, mode.tier, mode.limit)
+        key = (mode.rung, mode.tier, mode.limit, mode.rows > 0)
         if (envelope := self._envelopes.get(key)) is None:
-            envelope = self._envelopes[key] = self.plan.envelope(mode.rung, tier=mode.tier, limit=mode.limit)
+            rung, tier, limit, packed = key
+            envelope = self._envelopes[key] = self.plan.envelope(rung, tier=tier, limit=limit, packed=packed)
         return envelope
 
     async def _body(self, envelope: Envelope, turns: Sequence[Turn | JsonObject]) -> bytes:
@@ -209,6 +218,7 @@ class RequestSender:
             "tokens": tokens,
             "tier": mode.tier or self.plan.request.service_tier,
             "limit": mode.limit,
+            "rows": mode.rows or 1,
         }
         permit = await self._enter(estimate)
         trace.deadline.start()  # only now: a row is not given up for having waited its turn
@@ -231,7 +241,7 @@ class RequestSender:
             self.outages.answered()
         attempt = self.billing.whole(mode.kind, interaction, **estimate)
         # The slot stays taken: it is freed only when the answer is committed, by `release`.
-        spent = self.billing.spent(attempt, interaction, permit.reserved, tokens=tokens, limit=mode.limit)
+        spent = self.billing.spent(attempt, interaction, permit.reserved, **estimate)
         trace.held = HeldSlot(permit, attempt.usage, spent)
         trace.model, trace.service_tier = attempt.model, attempt.tier
         self._note(attempt, trace)
@@ -266,6 +276,7 @@ class _Estimate(TypedDict):
     tokens: int
     tier: str | None
     limit: int | None
+    rows: int
 
 
 def _with_results(interaction: Interaction, results: Sequence[FunctionResult]) -> Interaction:

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Unpack, cast
@@ -37,6 +38,7 @@ from extract.runner.assembly import check_extractor, check_members, ending_of, h
 from extract.runner.gc_pause import gc_paused
 from extract.runner.keywords import checks_keywords
 from extract.runner.options import INLINE_BYTES, ROW_OPTIONS, OutputTarget, Root, RunKeywords, RunOptions
+from extract.runner.pack_trial import with_chosen_pack
 from extract.runner.parts import RunParts
 from extract.runner.scheduler import Scheduler
 from extract.runner.service import open_client
@@ -210,9 +212,14 @@ async def ask_all(
         await stack.enter_async_context(held_output(target))
         sink, replaced = open_target(target, pipeline, data, options, source.height)
         cache = stack.enter_context(ResponseCache(target.cache)) if isinstance(target.cache, Path) else target.cache
-        parts = make_parts(plan, client, cache, options)
+        plan, trial = await with_chosen_pack(plan, source, client, cache, options, on_start)
+        parts = make_parts(plan, client, cache, options, limiter=None if trial is None else trial.limiter)
         listener = stack.enter_context(shown(keywords.get("progress"), keywords.get("on_event")))
         runner = Scheduler(source, parts.extractor, sink, options.shape, on_event=listener)
+        manifest = manifest_of(pipeline, plan, client.endpoint, options.shape, data, samples=options.rules.samples)
+        if trial is not None:
+            runner.totals.add_spending(trial.totals)
+            manifest["pack"] = trial.as_json()
         schema = runner.check()
         check_members(target, schema)
         opened = Opened(
@@ -222,7 +229,7 @@ async def ask_all(
             csv_safe=target.csv_safe,
             schema=schema,
             input_columns=len(source.schema),
-            manifest=manifest_of(pipeline, plan, client.endpoint, options.shape, data, samples=options.rules.samples),
+            manifest=manifest,
             losses=plan.schema.losses,
             answers=plan.schema,
             replaced=replaced,
@@ -252,6 +259,8 @@ async def _ask(runner: Scheduler, parts: RunParts, opened: Opened, on_start: Cal
                     with gc_paused():
                         await runner.run()
             finally:
+                if parts.extractor.packer is not None:
+                    await parts.extractor.packer.close()
                 await _delete_uploads(runner, parts)
             result = finish(opened, ending_of(runner, parts))
         _log_end(result)
@@ -319,7 +328,8 @@ def extract_one(
 
     async def ask(_: Callable[[Scheduler], None]) -> Outcome:
         async with open_client(client, offline=offline, service_tier=None) as opened:
-            plan = compile_extractor(extractor, opened.endpoint).fitted(list(record), roots)
+            alone = replace(extractor, pack=None)
+            plan = compile_extractor(alone, opened.endpoint).fitted(list(record), roots)
             parts = make_parts(plan, opened, None, RunOptions(limits=Limits()))
             (prepared,) = parts.extractor.prepare([record])
             try:

@@ -62,7 +62,7 @@ class Scheduler:
         self._progress = ProgressReporter(self.state, source.height, on_event, clock)
         self.totals: Totals = self._progress.totals
         self._schema = pl.Schema()
-        self._pool = WorkerPool(self._work, self.state, extractor.limits.concurrency)
+        self._pool = WorkerPool(self._work, self.state, extractor.in_hand)
         self._block: Block | None = None
         self._feeding = asyncio.Lock()
 

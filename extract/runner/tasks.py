@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, Field, computed_field, create_mo
 
 from extract.errors import ConfigError
 from extract.extractor.extractor import Extractor
+from extract.extractor.pack import Pack
 from extract.extractor.prompts import Example, Template
 from extract.io.arrow import INDEX
 from extract.io.read_options import ReadOptions
@@ -50,6 +51,7 @@ class ModerateKeywords(RunKeywords, total=False):
     prompt: str | None
     system: str | None
     model: str
+    pack: Pack | int | Literal["auto"] | None
 
 
 class ClassifyKeywords(ModerateKeywords, total=False):
@@ -70,6 +72,7 @@ def classify(
     examples: Iterable[tuple[str, Any]] = (),
     system: str | None = None,
     model: str = _MODEL,
+    pack: Pack | int | Literal["auto"] | None = None,
     **options: Unpack[RunKeywords],
 ) -> Run:
     """Choose one label for every row and return the Run, whose frame has the column `label`, a Polars Enum.
@@ -83,6 +86,7 @@ def classify(
     - `column`: the column of the text; not needed where only one holds text. Or give a `prompt` with `{column}` in it.
     - `multiple=True`: any number of labels for each row, in the list column `labels`.
     - `examples`: pairs of a text and its label (with `multiple`, its labels).
+    - `pack`: how many rows are asked in one request: a number, "auto" or a Pack(...); by default each has its own.
     - `options`: those of `extract.run`: `offline`, `client`, `cache`, `budget`, `output` and so on.
 
     Raises ConfigError before the first request where labels or columns do not fit.
@@ -94,7 +98,7 @@ def classify(
     fields: dict[str, Any] = {name: (_several(one) if multiple else one, label_field)}
     schema = create_model("Classification", **fields)
     system = system or (_MANY if multiple else _ONE)
-    return _run(data, _Task(schema, system, model, column, prompt, tuple(examples), name), options)
+    return _run(data, _Task(schema, system, model, column, prompt, tuple(examples), name, pack), options)
 
 
 @checks_keywords(RunKeywords, as_in=run)
@@ -106,24 +110,32 @@ def moderate(
     prompt: str | None = None,
     system: str | None = None,
     model: str = _MODEL,
+    pack: Pack | int | Literal["auto"] | None = None,
     **options: Unpack[RunKeywords],
 ) -> Run:
     """Judge every row by policies and return the Run, whose frame has the columns `categories`, `reason` and `flagged`.
 
     `policies` are names, or names with what each forbids; by default `extract.POLICIES`. `categories` lists those that
-    a text breaks, `flagged` is True where there is one, and `reason` is a sentence that says what breaks it.
-    The other parameters are those of `classify`.
+    a text breaks, `flagged` is True where there is one, and `reason` is a sentence that says what breaks it. The other
+    parameters are those of `classify`. Who writes a text may want to sway the verdict on another: `pack="auto"` is
+    refused here, unless a `Pack(rows="auto", trusted=True)` says that nobody gains from it.
 
     >>> from extract import moderate
     >>> moderate(["You are an idiot."], offline=True).frame.columns
     ['text', 'categories', 'reason', 'flagged']
     """
+    packed = Pack.of(pack)
+    if packed is not None and packed.rows == "auto" and not packed.trusted:
+        raise ConfigError(
+            "a text to be moderated may talk to the model about its neighbours: name a number of rows with pack=, or "
+            'say Pack(rows="auto", trusted=True)'
+        )
     meanings = POLICIES if policies is None else _meanings(policies, "policy")
     words = f"The policies that the text breaks; empty if it breaks none.\n{_described(meanings)}"
     broken = (_several(Literal[tuple(meanings)]), Field(description=words))
     why = Field(description="One short sentence: what breaks the policies; null if nothing does.")
     schema = create_model("Moderation", __base__=_Verdict, categories=broken, reason=(str | None, why))
-    return _run(data, _Task(schema, system or _JUDGE, model, column, prompt), options)
+    return _run(data, _Task(schema, system or _JUDGE, model, column, prompt, pack=packed), options)
 
 
 class _Verdict(BaseModel):
@@ -151,6 +163,7 @@ class _Task:
     prompt: str | None
     examples: tuple[tuple[str, Any], ...] = ()
     answer: str = ""
+    pack: Pack | int | Literal["auto"] | None = None
 
     def extractor(self, inputs: pl.Schema) -> Extractor:
         """Return the extractor for an input. ConfigError where it is not clear which column holds the text."""
@@ -160,7 +173,9 @@ class _Task:
         prompt = _place(column or "") if self.prompt is None else self.prompt
         read = column or next(iter(Template.parse(prompt).columns), "")
         examples = tuple(Example({read: text}, {self.answer: label}) for text, label in self.examples)
-        return Extractor(self.schema, prompt, model=self.model, system=self.system, examples=examples)
+        return Extractor(
+            self.schema, prompt, model=self.model, system=self.system, examples=examples, pack=Pack.of(self.pack)
+        )
 
 
 def _run(data: Any, task: _Task, options: RunKeywords) -> Run:

@@ -117,7 +117,9 @@ class RecordTrace:
     """What happened to one record so far: requests, money, and what is known of its answer.
 
     `joined`: an answer came from an equal request of another record; `reused`: one was in the cache. `shed`: the flex
-    tier has refused the record for too long. `held` is the slot of its last answer. Fields that an Outcome has, too,
+    tier has refused the record for too long. `held` is the slot of its last answer, `key` the content key that it is
+    stored by. `pack` is how many rows stood in its last request, None where it had one of its own; `shared` counts the
+    requests that another row of the same pack counts. Fields that an Outcome has, too,
     have the same names and meaning there.
     """
 
@@ -142,8 +144,11 @@ class RecordTrace:
     agreement: Mapping[str, float] | None = None
     encoding: str | None = None
     ledger: tuple[Attempt, ...] = ()
+    pack: int | None = None
+    shared: int = 0
     shed: bool = False
     held: HeldSlot | None = None
+    key: bytes = b""
 
     def part(self) -> RecordTrace:
         """Return the trace of a part of the record: it has no more time than the whole."""
@@ -155,6 +160,8 @@ class RecordTrace:
         self.retries += part.retries
         self.repairs += part.repairs
         self.unknown_attempts += part.unknown_attempts
+        self.shared += part.shared
+        self.pack = part.pack if part.pack is not None else self.pack
         self.ledger += part.ledger
         self.joined |= part.joined
         self.reused |= part.reused

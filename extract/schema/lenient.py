@@ -32,7 +32,7 @@ from extract.schema.keywords import types_of
 from extract.schema.normalise import Document
 from extract.schema.validate import Place, parse
 
-__all__ = ["MENDS", "Mender"]
+__all__ = ["MENDS", "Mender", "parsed_leniently"]
 
 #: The name of every mend, in the order in which they are tried.
 MENDS = (
@@ -178,6 +178,11 @@ class Mender:
         items = [option for node in arrays for option in _alternatives(self.document, _child(node, 0))]
         fits = any(_kind(value) in _types(item) for item in items)
         return fits and not _may_mean_several(value) and self._declares_all(items, value)
+
+
+def parsed_leniently(text: str) -> Any:
+    """Return the JSON value of a text, without the fence or prose around it. InvalidAnswer where there is none."""
+    return _parsed(text)[0]
 
 
 def _parsed(text: str) -> tuple[Any, set[str]]:
