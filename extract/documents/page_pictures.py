@@ -60,10 +60,10 @@ def page_words(data: bytes, page: int, where: str = "the PDF") -> tuple[PageWord
     Raises BadRecord for a page that does not exist or cannot be read, ConfigError without pdfium.
     """
     with _document(data, page, where) as document:
-        layout, words = read_page(document, page - 1)
+        text, words = read_page(document, page - 1)
     spans = zip(words.starts, words.ends, strict=True)
     return tuple(
-        PageWord(layout.text[start:end], start, end, words.box(index, page)) for index, (start, end) in enumerate(spans)
+        PageWord(text[start:end], start, end, words.box(index, page)) for index, (start, end) in enumerate(spans)
     )
 
 

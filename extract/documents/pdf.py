@@ -12,8 +12,8 @@ from itertools import accumulate
 from typing import Any
 
 from extract.documents.grounding.span import Box
-from extract.documents.pdf_boxes import PageView, PageWords, view_of
-from extract.documents.pdf_layout import Layout, Order, in_own_order, lay_out
+from extract.documents.pdf_boxes import PageWords, view_of
+from extract.documents.pdf_layout import Order, in_own_order, lay_out, other_orders
 from extract.documents.pdf_opening import UnreadablePdf, as_bad_record, has_pdfium, is_bomb, open_pdf
 from extract.documents.pdf_words import read_words
 from extract.errors import BadRecord, ConfigError
@@ -39,21 +39,16 @@ _ENCRYPTED = re.compile(rb"/Encrypt\s*(?:\d{1,9}\s+\d{1,9}\s+R|<<)")
 _CHARACTER_FIXES = str.maketrans({"\x02": "-", "\ufffe": "-", "\f": "\n", "\x00": None})
 
 
-_NO_WORDS = PageWords((), PageView(0, 0, 0, 0))
-
-
 @dataclass(frozen=True, slots=True)
 class PdfText:
     """The text layer of a PDF by page: lines in their visual layout, three blanks between columns.
 
-    `pictures` are the pages, from 1, that show something but hold no text: only a model can read them. `orders` are, by
-    page, the other orders in which its text can be read (`pdf_layout.Layout`); () where none are known. `words` are the
-    places of the words of each page; () where none are known.
+    `pictures` are the pages, from 1, that show something but hold no text: only a model can read them. `words` are the
+    words of each page and where they stand; () where that is not known.
     """
 
     pages: tuple[str, ...]
     pictures: tuple[int, ...] = ()
-    orders: tuple[tuple[Order, ...], ...] = ()
     words: tuple[PageWords, ...] = field(default=(), repr=False, compare=False)
 
     @staticmethod
@@ -61,8 +56,7 @@ class PdfText:
         """Return the text of a PDF that comes in several parts."""
         return PdfText(
             tuple(page for text in texts for page in text.pages),
-            orders=tuple(orders for text in texts for orders in text.orders or ((),) * len(text.pages)),
-            words=tuple(words for text in texts for words in text.words or (_NO_WORDS,) * len(text.pages)),
+            words=tuple(words for text in texts for words in text.words or (PageWords(),) * len(text.pages)),
         )
 
     @property
@@ -75,11 +69,11 @@ class PdfText:
         """The offset in `text` at which each page begins."""
         return tuple(accumulate((len(page) + 1 for page in self.pages[:-1]), initial=0))
 
-    @property
-    def readings(self) -> Iterator[Order]:
-        """The other orders in which the pages can be read, as spans of `text`."""
-        for start, orders in zip(self.page_starts, self.orders, strict=False):
-            yield from (tuple((start + low, start + high) for low, high in order) for order in orders)
+    def orders(self) -> Iterator[Order]:
+        """Yield the other orders in which the pages can be read, as spans of `text`."""
+        for start, page, words in zip(self.page_starts, self.pages, self.words, strict=False):
+            for order in other_orders(words.words(page)):
+                yield tuple((start + low, start + high) for low, high in order)
 
     def boxes(self, start: int, end: int) -> tuple[Box, ...]:
         """Return where a span of `text` stands: the boxes of its words, one for those that follow on a line."""
@@ -131,11 +125,10 @@ def read_pdf(data: bytes, where: str = "the PDF") -> PdfText:
             raise UnreadablePdf("a bomb")
         with open_pdf(data) as document:
             read = [read_page(document, number) for number in range(len(document))]
-            pages = tuple(layout.text for layout, _ in read)
+            pages = tuple(text for text, _ in read)
             blank = (number for number, page in enumerate(pages) if not page.strip())
             pictures = tuple(number + 1 for number in blank if _has_objects(document, number))
-            orders, words = tuple(layout.orders for layout, _ in read), tuple(words for _, words in read)
-            return PdfText(pages, pictures, orders, words)
+            return PdfText(pages, pictures, tuple(words for _, words in read))
 
 
 def split_pdf(
@@ -182,16 +175,16 @@ def _inspect(data: bytes) -> int | None:
     return pages
 
 
-def read_page(document: Any, number: int) -> tuple[Layout, PageWords]:
+def read_page(document: Any, number: int) -> tuple[str, PageWords]:
     """Return the text of a page, from 0, in its visual layout, or in pdfium's order where that is better; its words."""
     with closing(document.get_page(number)) as page, closing(page.get_textpage()) as text:
         view = view_of(page)
-        words = read_words(text, view[:4])
+        words, sides = read_words(text, view[:4]) or (None, ())
         layout = None if words is None else lay_out(words)
         if layout is None:
             own = text.get_text_bounded().replace("\r\n", "\n").replace("\r", "\n").translate(_CHARACTER_FIXES)
             layout = in_own_order(own, words or ())
-        return layout, PageWords(layout.words, view)
+        return layout.text, PageWords(layout.words, layout.starts, sides, view)
 
 
 def _has_objects(document: Any, number: int) -> bool:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from extract.documents.grounding.span import Box
+from extract.documents.pdf_words import Word
 
-__all__ = ["PageView", "PageWords", "Sides", "WordPlace", "view_of"]
+__all__ = ["PageView", "PageWords", "Sides", "view_of"]
 
 Sides: TypeAlias = tuple[float, float, float, float]
 """Left, bottom, right, top in the points of a page, y upwards: as PDF has them, whatever way the page is shown."""
-
-WordPlace: TypeAlias = tuple[int, int, Sides]
-"""The span of a word in the text of its page, and its sides."""
 
 _SAME_LINE: Final = 0.5  # of the lower of two boxes: this much of it is beside the other
 _MAX_BLANK: Final = 1.5  # heights between two words that share a box
@@ -51,6 +50,9 @@ class PageView(NamedTuple):
         return Box(page, *(round(side, 2) for side in shown))
 
 
+_NOTHING: Final = PageView(0, 0, 0, 0)
+
+
 def view_of(page: Any) -> PageView:
     """Return the view of a page of pdfium."""
     left, bottom, right, top = page.get_bbox()
@@ -58,32 +60,56 @@ def view_of(page: Any) -> PageView:
 
 
 class PageWords:
-    """The words of one page in the order of its text; about 24 bytes each, however long they are kept."""
+    """The words of one page in the order of its text, in arrays: a long document has many.
 
-    def __init__(self, places: Iterable[WordPlace], view: PageView) -> None:
+    `starts` and `ends` are their places in the text of the page; `sides` those of all characters of pdfium's page.
+    """
+
+    def __init__(
+        self,
+        words: Sequence[Word] = (),
+        starts: Sequence[int] = (),
+        sides: Sequence[float] = (),
+        view: PageView = _NOTHING,
+    ) -> None:
         self.view: PageView = view
-        self.starts: array[int] = array("I")
-        self.ends: array[int] = array("I")
-        self._sides: array[float] = array("f")
-        for start, end, sides in sorted(places):
-            self.starts.append(start)
-            self.ends.append(end)
-            self._sides.extend(sides)
+        self.starts: array[int] = array("I", starts)
+        self.ends: array[int] = array("I", [start + len(word.text) for start, word in zip(starts, words, strict=True)])
+        self._first: array[int] = array("I", [word.first for word in words])
+        self._end: array[int] = array("I", [word.end for word in words])
+        self._base: array[float] = array("d", [word.base for word in words])
+        self._upright: bytes = bytes([word.upright for word in words])
+        self._sides: Sequence[float] = sides
 
     def __len__(self) -> int:
         return len(self.starts)
 
-    def box(self, index: int, page: int) -> Box:
-        """Return the box of a word."""
-        left, bottom, right, top = self._sides[4 * index : 4 * index + 4]
-        return self.view.box((left, bottom, right, top), page)
+    def words(self, text: str) -> list[tuple[Word, tuple[int, int]]]:
+        """Return the words, and their places in the text of the page, in pdfium's order."""
+        return sorted(map(partial(self._word, text), range(len(self))), key=lambda pair: pair[0].first)
+
+    def _word(self, text: str, index: int) -> tuple[Word, tuple[int, int]]:
+        span = self.starts[index], self.ends[index]
+        first, end, sides = self._first[index], self._end[index], self._sides
+        left, top, _, bottom = sides[4 * first : 4 * first + 4]
+        right, upright = max(sides[4 * first + 2 : 4 * end : 4]), bool(self._upright[index])
+        return Word(text[slice(*span)], left, right, self._base[index], top - bottom, upright, first, end), span
+
+    def box(self, index: int, page: int, start: int = 0, end: int | None = None) -> Box:
+        """Return the box of a word, or of the part of it that lies in a span of the text."""
+        first, last = self._first[index], self._end[index]
+        low, high = self.starts[index], self.ends[index]
+        if last - first == high - low:  # as ever, but where pdfium has two halves for a character
+            last -= max(0, high - (high if end is None else end))
+            first += max(0, start - low)
+        left, top, right, bottom = (self._sides[4 * first + side : 4 * last : 4] for side in range(4))
+        return self.view.box((min(left), min(bottom), max(right), max(top)), page)
 
     def boxes(self, start: int, end: int, page: int) -> Iterator[Box]:
-        """Yield the boxes of the words that a span of the page's text touches: one for those that follow on a line."""
-        first, last = bisect_right(self.ends, start), bisect_left(self.starts, end)
+        """Yield where a span of the page's text stands: one box for words that follow each other on a line."""
         run: Box | None = None
-        for index in range(first, last):
-            box = self.box(index, page)
+        for index in range(bisect_right(self.ends, start), bisect_left(self.starts, end)):
+            box = self.box(index, page, start, end)
             if run is not None and self.starts[index] <= self.ends[index - 1] + 1 and _continues(run, box):
                 run = _around(run, box)
                 continue

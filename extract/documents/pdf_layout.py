@@ -8,12 +8,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from operator import attrgetter
+from typing import NamedTuple, TypeAlias
 
-from extract.documents.pdf_boxes import WordPlace
 from extract.documents.pdf_words import Word
 
-__all__ = ["GAP", "Layout", "Order", "in_own_order", "laid_out", "lay_out"]
+__all__ = ["GAP", "Layout", "Order", "in_own_order", "lay_out", "other_orders"]
 
 Span: TypeAlias = tuple[int, int]
 Order: TypeAlias = tuple[Span, ...]
@@ -23,101 +23,91 @@ GAP = "   "
 
 _COLUMN_GAP = 1.7  # average character widths, about three blanks: a wider gap separates columns
 _BASELINE_TOLERANCE = 0.25  # of a character's height: baselines this close are one line
+_BASE, _LEFT = attrgetter("base"), attrgetter("left")
 _MAX_LINE_GAP = 3  # character heights between two lines of one column
+_HALF = re.compile("[\ud800-\udfff]")
 _RIGHT_TO_LEFT = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 
 # Two columns of running text are read one after the other; the cells of a table are shorter.
 _PROSE_WORDS, _PROSE_LINES, _PROSE_SHARE = 5, 6, 0.3
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
-    """The text of a page, the places of its words, and other orders in which it can be read.
-
-    Each order is a row of spans of the text, read one after the other: words in pdfium's own order, as far as it goes
-    on in the text, and the lines of each column from top to bottom. The lines of a cell whose text wraps follow each
-    other in one of them only.
-    """
+class Layout(NamedTuple):
+    """The text of a page, and its words in the order in which they stand in it, with their places."""
 
     text: str
-    orders: tuple[Order, ...] = ()
-    words: tuple[WordPlace, ...] = ()
+    words: Sequence[Word] = ()
+    starts: Sequence[int] = ()
 
 
-def laid_out(words: Sequence[Word]) -> str | None:
+def lay_out(words: Sequence[Word]) -> Layout | None:
     """Return the lines of a page from top to bottom, GAP between columns; words that are not upright come last.
 
     None where pdfium's own order is better: columns of running text, a rotated page, right-to-left scripts.
     """
-    layout = lay_out(words)
-    return None if layout is None else layout.text
-
-
-def lay_out(words: Sequence[Word]) -> Layout | None:
-    """Return the text that `laid_out` returns with the other orders in which it can be read."""
-    upright = _upright(words)
-    if len(upright) < len(words) / 2 or _is_right_to_left(words):
+    letters = "".join([word.text for word in words])
+    if _HALF.search(letters):
+        words = [word._replace(text=_without_halves(word.text)) for word in words]
+    aside = [word for word in words if not word.upright]
+    if len(aside) > len(words) / 2 or _RIGHT_TO_LEFT.search(letters):
         return None
-    lines = [_columns(row) for row in _rows(upright)]
+    lines = [_columns(row) for row in _rows([word for word in words if word.upright] if aside else words)]
     if _is_prose(lines):
         return None
-    aside = [word for word in words if not word.upright]
-    text, places = _written([*lines, *([[aside]] if aside else [])])
-    orders = [*_read_on([places[id(word)] for word in words]), *_read_down(lines, places)]
-    return Layout(text, _of_several(orders), _word_places(words, places))
+    return _written([*lines, [aside]] if aside else lines)
 
 
 def in_own_order(text: str, words: Sequence[Word]) -> Layout:
-    """Return a page in pdfium's order, which `lay_out` has found to be better, with its columns as the other orders.
+    """Return the layout of a page in pdfium's order, which `lay_out` has found to be better.
 
-    The words stand in its text one after the other. Scripts from right to left have no other order, and where a word
-    is not found, the page has neither orders nor words.
+    The words stand in its text one after the other; where one is not found, none is known.
     """
-    places: dict[int, Span] = {}
+    starts: list[int] = []
     at = 0
     for word in words:
         at = text.find(word.text, at)
         if at < 0:
             return Layout(text)
-        places[id(word)] = (at, at + len(word.text))
+        starts.append(at)
         at += len(word.text)
-    orders = [] if _is_right_to_left(words) else _read_down([_columns(row) for row in _rows(_upright(words))], places)
-    return Layout(text, _of_several(orders), _word_places(words, places))
+    return Layout(text, words, starts)
 
 
-def _upright(words: Iterable[Word]) -> list[Word]:
-    return [word for word in words if word.upright]
+def other_orders(words: Iterable[tuple[Word, Span]]) -> tuple[Order, ...]:
+    """Return the other orders in which a page can be read, from its words in pdfium's order and their places.
 
-
-def _is_right_to_left(words: Iterable[Word]) -> bool:
-    return any(_RIGHT_TO_LEFT.search(word.text) for word in words)
-
-
-def _of_several(orders: Iterable[Sequence[Span]]) -> tuple[Order, ...]:
+    Each order is a row of spans of the text, read one after the other: words in pdfium's own order, as far as it goes
+    on in the text, and the lines of each column from top to bottom. The lines of a cell whose text wraps follow each
+    other in one of them only. Scripts from right to left have no other order.
+    """
+    pairs = list(words)
+    places = {id(word): span for word, span in pairs}
+    if any(_RIGHT_TO_LEFT.search(word.text) for word, _ in pairs):
+        return ()
+    lines = [_columns(row) for row in _rows([word for word, _ in pairs if word.upright])]
+    orders = [*_read_on([span for _, span in pairs]), *_read_down(lines, places)]
     return tuple(tuple(order) for order in orders if len(order) > 1)
 
 
-def _word_places(words: Iterable[Word], places: Mapping[int, Span]) -> tuple[WordPlace, ...]:
-    return tuple((*places[id(word)], word.sides) for word in words)
-
-
-def _written(lines: Sequence[Sequence[Sequence[Word]]]) -> tuple[str, dict[int, Span]]:
-    """Return the text of all lines, and the span of each word in it, by the word's id."""
-    pieces: list[str] = []
-    places: dict[int, Span] = {}
+def _written(lines: Sequence[Sequence[Sequence[Word]]]) -> Layout:
+    """Return the text of all lines."""
+    texts: list[str] = []
+    words: list[Word] = []
+    starts: list[int] = []
     at = 0
     for line in lines:
+        columns: list[str] = []
         for column in line:
-            for word in column:
-                text = _without_halves(word.text)
-                places[id(word)] = (at, at + len(text))
-                pieces += [text, " "]
-                at += len(text) + 1
-            pieces[-1] = GAP
+            letters = [word.text for word in column]
+            for length in map(len, letters):
+                starts.append(at)
+                at += length + 1
             at += len(GAP) - 1
-        pieces[-1] = "\n"
+            words += column
+            columns.append(" ".join(letters))
         at += 1 - len(GAP)
-    return "".join(pieces[:-1]), places
+        texts.append(GAP.join(columns))
+    return Layout("\n".join(texts), words, starts)
 
 
 def _without_halves(text: str) -> str:
@@ -191,30 +181,34 @@ def _column_above(columns: Iterable[_Column], left: float, right: float, base: f
 def _rows(words: Iterable[Word]) -> Iterator[list[Word]]:
     """Yield the words of each line, from the left."""
     row: list[Word] = []
-    for word in sorted(words, key=lambda word: -word.base):
+    for word in sorted(words, key=_BASE, reverse=True):
         if row and row[0].base - word.base > _BASELINE_TOLERANCE * min(row[0].height, word.height):
-            yield sorted(row, key=lambda word: word.left)
+            yield sorted(row, key=_LEFT)
             row = []
         row.append(word)
     if row:
-        yield sorted(row, key=lambda word: word.left)
+        yield sorted(row, key=_LEFT)
 
 
 def _columns(row: Sequence[Word]) -> list[list[Word]]:
     """Return the words of one line by column."""
-    wide = _COLUMN_GAP * sum(word.right - word.left for word in row) / sum(len(word.text) for word in row)
-    columns = [[row[0]]]
+    wide = _COLUMN_GAP * sum([word.right - word.left for word in row]) / sum([len(word.text) for word in row])
+    column = [row[0]]
+    columns = [column]
     reach = row[0].right
     for word in row[1:]:
         if word.left - reach > wide:
-            columns.append([word])
+            column = [word]
+            columns.append(column)
         else:
-            columns[-1].append(word)
-        reach = max(reach, word.right)
+            column.append(word)
+        if word.right > reach:
+            reach = word.right
     return columns
 
 
 def _is_prose(lines: Sequence[Sequence[Sequence[Word]]]) -> bool:
     """True where many lines hold running text in two columns."""
-    count = sum(sum(len(column) >= _PROSE_WORDS for column in line) > 1 for line in lines)
+    wide = [line for line in lines if len(line) > 1]
+    count = sum(sum(len(column) >= _PROSE_WORDS for column in line) > 1 for line in wide)
     return count >= max(_PROSE_LINES, _PROSE_SHARE * len(lines))

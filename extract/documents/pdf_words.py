@@ -1,26 +1,35 @@
-"""Reads the words of a PDF page from pdfium, and where they stand."""
+"""Reads the words of a PDF page from pdfium, and where they stand.
+
+pdfium tells the place of one character a call, and a call through ctypes takes longer than its answer. So the boxes of
+all characters are asked for in one go, without a line of Python between two calls, and all else at most once a word.
+"""
 
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
-from dataclasses import dataclass
+import re
+from array import array
+from bisect import bisect_left, bisect_right
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from functools import cache
 from importlib import import_module
-from typing import Any, NamedTuple
-
-from extract.documents.pdf_boxes import Sides
+from itertools import compress, pairwise, repeat
+from operator import gt, le, sub
+from typing import Any, Final, NamedTuple
 
 __all__ = ["Word", "read_words"]
 
-_HYPHENS = ("\x02", "\ufffe")  # pdfium's marks for a hyphen at the end of a line
+_TOKEN: Final = re.compile(r"[^\s\0]+")
+_HYPHEN: Final = re.compile("[\x02\ufffe]")  # pdfium's marks for a hyphen at the end of a line
+_UPRIGHT: Final = 0.02  # a line that rises or falls by less of its length runs to the right
 
 
-@dataclass(frozen=True, slots=True)
-class Word:
+class Word(NamedTuple):
     """Characters without a blank between them, and their position in points; `base` is the baseline, y grows upwards.
 
-    `height` is that of the first character. A word is `upright` if it runs to the right along its baseline. `sides` are
-    those of all its characters together.
+    `height` is that of the first character. A word is `upright` if it runs to the right along its baseline. On its page
+    it has the characters from `first` to before `end`.
     """
 
     text: str
@@ -29,59 +38,113 @@ class Word:
     base: float
     height: float
     upright: bool = True
-    sides: Sides = (0.0, 0.0, 0.0, 0.0)
+    first: int = 0
+    end: int = 0
 
 
-def read_words(text_page: Any, bounds: Sequence[float]) -> list[Word] | None:
-    """Return the words of pdfium's text page in its order, None where the position of a character is missing.
+def read_words(text_page: Any, bounds: Sequence[float]) -> tuple[list[Word], array[float]] | None:
+    """Return the words of pdfium's text page in its order, and the sides of all characters: left, top, right, bottom.
 
-    Words outside of `bounds` (left, bottom, right, top), the visible part of the page, are left out.
+    Words outside of `bounds` (left, bottom, right, top), the visible part of the page, are left out. None where the
+    position of a character is missing.
     """
     left, bottom, right, top = bounds
-    words = _read_words(text_page)
-    if words is None:
+    page = _Characters(text_page)
+    if page.has_gaps():
         return None
-    return [word for word in words if left <= (word.left + word.right) / 2 <= right and bottom <= word.base <= top]
+    visible = [
+        word for word in _words(page) if left <= (word.left + word.right) / 2 <= right and bottom <= word.base <= top
+    ]
+    return visible, page.sides
 
 
-def _read_words(text_page: Any) -> list[Word] | None:
+class _Calls(NamedTuple):
+    """Functions of pdfium that take plain numbers and addresses.
+
+    They keep the interpreter's lock: a call takes less time than to let go of it, and a busy thread would hold it for
+    milliseconds.
+    """
+
+    box: Callable[..., int]
+    matrix: Callable[..., int]
+    origin: Callable[..., int]
+
+
+@cache
+def _calls() -> _Calls:
     raw = import_module("pypdfium2.raw")
-    page, box = text_page.raw, raw.FS_RECTF()
-    box_of = raw.FPDFText_GetLooseCharBox
-    words: list[Word] = []
-    run: list[_Glyph] = []
-    begins, upright = True, True
-    for index, char in enumerate(_characters(text_page)):
-        if char == "\0" or char.isspace():
-            if run:
-                words.append(_word(page, run, upright=upright))
-                run = []
-            begins = True
-            continue
-        # The position of each character costs more than all the rest: no other call is made for most of them.
-        if not box_of(page, index, box) or box.top <= box.bottom:
-            return None
-        glyph = _Glyph(index, char, box.left, box.right, box.bottom, box.top)
-        if run and (run[-1].text in _HYPHENS or (upright and _are_apart(page, run[-1], glyph))):
-            words.append(_word(page, run, upright=upright))
-            run = []
-        if begins:
-            begins, upright = False, abs(raw.FPDFText_GetCharAngle(page, index)) < 0.1
-        run.append(glyph)
-    return words + ([_word(page, run, upright=upright)] if run else [])
+    number, address = ctypes.c_int, ctypes.c_void_p
+
+    def prepared(function: Any, *types: Any) -> Any:
+        return ctypes.PYFUNCTYPE(*types)(ctypes.cast(function, address).value or 0)
+
+    return _Calls(
+        box=prepared(raw.FPDFText_GetLooseCharBox, number, address, number, address),
+        matrix=prepared(raw.FPDFText_GetMatrix, number, address, number, address),
+        origin=prepared(raw.FPDFText_GetCharOrigin, number, address, number, address, address),
+    )
 
 
-class _Glyph(NamedTuple):
-    place: int
-    text: str
-    left: float
-    right: float
-    bottom: float
-    top: float
+class _Characters:
+    """The characters of a page and the sides of each."""
 
-    @property
-    def height(self) -> float:
-        return self.top - self.bottom
+    def __init__(self, text_page: Any) -> None:
+        self._calls: _Calls = _calls()
+        self._page: int | None = ctypes.cast(text_page.raw, ctypes.c_void_p).value
+        self.text: str = _characters(text_page)
+        count = len(self.text)
+        self.sides: array[float] = array("f", bytes(16 * count))  # 0 where pdfium has no box
+        at = self.sides.buffer_info()[0]
+        _consume(map(self._calls.box, repeat(self._page), range(count), range(at, at + 16 * count, 16)))
+        self.left, self.top, self.right, self.bottom = (self.sides[side::4].tolist() for side in range(4))
+        self.height: list[float] = list(map(sub, self.top, self.bottom))
+
+    def has_gaps(self) -> bool:
+        """True where a character that is no blank has no box."""
+        without = compress(self.text, map(le, self.height, repeat(0.0)))
+        return _TOKEN.search("".join(without)) is not None
+
+    def is_turned(self, place: int) -> bool:
+        """True for a character whose line does not run to the right. Slanted ones, as in made-up italics, do."""
+        matrix = array("f", bytes(24))
+        self._calls.matrix(self._page, place, matrix.buffer_info()[0])
+        across, along = matrix[1], matrix[0]
+        return along <= 0 or abs(across) >= _UPRIGHT * along
+
+    def baselines(self, places: Sequence[int]) -> array[float]:
+        """Return the heights of the baselines of characters."""
+        origins = array("d", bytes(16 * len(places)))
+        at = origins.buffer_info()[0]
+        end = at + 16 * len(places)
+        _consume(map(self._calls.origin, repeat(self._page), places, range(at, end, 16), range(at + 8, end + 8, 16)))
+        return origins[1::2]
+
+    def far_off(self) -> set[int]:
+        """Return the characters that stand far off on the line of the one before.
+
+        pdfium adds no blank where text goes backwards.
+        """
+        gaps = map(abs, map(sub, self.left[1:], self.right))
+        apart = compress(range(1, len(self.text)), map(gt, gaps, self.height))
+        far = [place for place in apart if _TOKEN.fullmatch(self.text, place - 1, place + 1)]
+        bases = zip(far, self.baselines(far), self.baselines([place - 1 for place in far]), strict=True)
+        near = [place for place, base, before in bases if abs(base - before) <= self.height[place - 1]]
+        return {place for place in near if not self.is_turned(place - 1)}
+
+    def runs_right(self, first: int, last: int, base: float) -> bool:
+        """True for a word that runs to the right along its baseline."""
+        if self.left[last] < self.left[first]:
+            return False
+        is_level = self.bottom[first] == self.bottom[last] and self.top[first] == self.top[last]
+        if is_level and self.left[last] > self.left[first]:
+            return True
+        if self.is_turned(first):
+            return False
+        return is_level or abs(self.baselines((last,))[0] - base) <= self.height[first] / 2
+
+
+def _consume(calls: Iterable[int]) -> None:
+    deque(calls, maxlen=0)
 
 
 def _characters(text_page: Any) -> str:
@@ -96,33 +159,36 @@ def _characters(text_page: Any) -> str:
     return "".join(chr(raw.FPDFText_GetUnicode(text_page.raw, index)) for index in range(count))
 
 
-def _are_apart(page: Any, before: _Glyph, after: _Glyph) -> bool:
-    """True where the next character is far off on the same line: pdfium adds no blank where text goes backwards."""
-    if abs(after.left - before.right) <= before.height:
-        return False
-    return before.height >= abs(_baseline(page, after.place) - _baseline(page, before.place))
+def _words(page: _Characters) -> list[Word]:
+    spans = _spans(page)
+    bases = page.baselines([start for start, _ in spans])
+    text, left, right, height, runs_right = page.text, page.left, page.right, page.height, page.runs_right
+    words = [
+        Word(
+            text[start:end],
+            left[start],
+            max(right[start:end]),
+            base,
+            height[start],
+            runs_right(start, end - 1, base),
+            start,
+            end,
+        )
+        for (start, end), base in zip(spans, bases, strict=True)
+    ]
+    if _HYPHEN.search(text):
+        return [word._replace(text=_HYPHEN.sub("-", word.text)) for word in words]
+    return words
 
 
-def _baseline(page: Any, index: int) -> float:
-    raw = import_module("pypdfium2.raw")
-    x, base = ctypes.c_double(), ctypes.c_double()
-    raw.FPDFText_GetCharOrigin(page, index, x, base)
-    return base.value
-
-
-def _word(page: Any, run: Sequence[_Glyph], *, upright: bool) -> Word:
-    first, last = run[0], run[-1]
-    base = _baseline(page, first.place)
-    is_level = last.left >= first.left and (
-        first is last or abs(_baseline(page, last.place) - base) <= first.height / 2
-    )
-    text = "".join([glyph.text for glyph in run])
-    if last.text in _HYPHENS:
-        text = f"{text[:-1]}-"
-    right = max([glyph.right for glyph in run])
-    left, bottom, top = (
-        min(glyph.left for glyph in run),
-        min(glyph.bottom for glyph in run),
-        max(glyph.top for glyph in run),
-    )
-    return Word(text, first.left, right, base, first.height, upright and is_level, (left, bottom, right, top))
+def _spans(page: _Characters) -> list[tuple[int, int]]:
+    """Return where words begin and end."""
+    spans = [token.span() for token in _TOKEN.finditer(page.text)]
+    cuts = sorted({hyphen.end() for hyphen in _HYPHEN.finditer(page.text)} | page.far_off())
+    if not cuts:
+        return spans
+    return [
+        piece
+        for start, end in spans
+        for piece in pairwise((start, *cuts[bisect_right(cuts, start) : bisect_left(cuts, end)], end))
+    ]

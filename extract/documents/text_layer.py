@@ -49,7 +49,7 @@ def source_text(parts: Sequence[Part], *, whole: bool = False) -> SourceText | N
     return SourceText(
         document.text,
         page_starts=document.page_starts,
-        readings=tuple(document.readings),
+        readings=document.orders,
         boxes=document.boxes,
     )
 

@@ -82,12 +82,15 @@ def test_the_cells_of_whole_tables_are_found(order: str) -> None:
 
 
 def test_a_page_that_is_read_in_one_order_only_has_no_other() -> None:
-    assert read_pdf(placed_pdf((60, 700, "one line"))).orders == ((),)
-    assert list(PdfText(("a", "b")).readings) == []
-    assert PdfText.joined([PdfText(("a",)), PdfText(("b",), orders=(((0, 1), (0, 1)),) and ((((0, 1),),),))]).pages == (
-        "a",
-        "b",
-    )
+    assert list(read_pdf(placed_pdf((60, 700, "one line"))).orders()) == []
+    assert list(PdfText(("a", "b")).orders()) == []
+
+
+def test_a_part_without_known_words_keeps_those_of_the_other_parts_in_their_places() -> None:
+    joined = PdfText.joined([PdfText(("a",)), read_pdf(placed_pdf(*CELL_BY_CELL))])
+    assert joined.boxes(0, 1) == ()
+    orders = [["".join(joined.text[low:high] for low, high in order)] for order in joined.orders()]
+    assert ["Bench of beech,oiled"] in orders
 
 
 def test_a_value_has_a_box_on_its_page_for_each_line_and_column_of_its_words() -> None:

@@ -27,7 +27,7 @@ class Readings:
     def __init__(self, source: SourceText) -> None:
         pieces: list[str] = []
         self._origins: array[int] = array("q")
-        for order in source.readings:
+        for order in source.readings():
             for start, end in order:
                 pieces += [source.text[start:end], "\n"]
                 self._origins.extend(range(start, end))
@@ -50,12 +50,10 @@ class Readings:
 
 def readings_of(source: SourceText) -> Readings | None:
     """Return the other orders of a source, put together once; None where it has none."""
-    if not source.readings:
-        return None
     if Readings not in source.known:
         source.known[Readings] = Readings(source)
     readings: Readings = source.known[Readings]
-    return readings
+    return readings if readings.source.text else None
 
 
 def boxes_of(source: SourceText, start: int, end: int) -> tuple[Box, ...]:

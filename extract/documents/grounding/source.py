@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
 from typing import Any, Final
@@ -23,8 +23,8 @@ class SourceText:
     """A text in which values are searched; what is computed for one value is cached for the next.
 
     `page_starts` are the offsets, in code points, at which the pages of a document begin, 0 included; () for a text
-    without pages. `readings` are other orders in which parts of the text can be read, each as a row of its spans: down
-    the columns of a table, say. `boxes` returns where on its pages a span of the text stands.
+    without pages. `readings` returns other orders in which parts of the text can be read, each as a row of its spans:
+    down the columns of a table, say. `boxes` returns where on its pages a span of the text stands.
     """
 
     def __init__(
@@ -32,13 +32,13 @@ class SourceText:
         text: str,
         *,
         page_starts: Sequence[int] = (),
-        readings: Sequence[Sequence[tuple[int, int]]] = (),
+        readings: Callable[[], Iterable[Sequence[tuple[int, int]]]] = tuple,
         boxes: Callable[[int, int], tuple[Box, ...]] | None = None,
     ) -> None:
         self.text = text
         self.boxes: Callable[[int, int], tuple[Box, ...]] = boxes or (lambda _start, _end: ())
         self.page_starts: tuple[int, ...] = tuple(page_starts)
-        self.readings: Sequence[Sequence[tuple[int, int]]] = readings
+        self.readings: Callable[[], Iterable[Sequence[tuple[int, int]]]] = readings
         # Findings and seed places: answers repeat values, and the windows and samples of a record share their source.
         self.known: dict[Any, Any] = {}
         self._names: dict[str, list[int]] = {}
