@@ -179,12 +179,12 @@ def read_page(document: Any, number: int) -> tuple[str, PageWords]:
     """Return the text of a page, from 0, in its visual layout, or in pdfium's order where that is better; its words."""
     with closing(document.get_page(number)) as page, closing(page.get_textpage()) as text:
         view = view_of(page)
-        words, sides = read_words(text, view[:4]) or (None, ())
+        words = read_words(text, view[:4])
         layout = None if words is None else lay_out(words)
         if layout is None:
             own = text.get_text_bounded().replace("\r\n", "\n").replace("\r", "\n").translate(_CHARACTER_FIXES)
             layout = in_own_order(own, words or ())
-        return layout.text, PageWords(layout.words, layout.starts, sides, view)
+        return layout.text, PageWords(layout.words, layout.starts, view)
 
 
 def _has_objects(document: Any, number: int) -> bool:

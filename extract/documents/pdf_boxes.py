@@ -6,15 +6,14 @@ from array import array
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple, TypeAlias
+from itertools import chain
+from operator import add
+from typing import Any, Final, NamedTuple
 
 from extract.documents.grounding.span import Box
-from extract.documents.pdf_words import Word
+from extract.documents.pdf_words import Sides, Word
 
-__all__ = ["PageView", "PageWords", "Sides", "view_of"]
-
-Sides: TypeAlias = tuple[float, float, float, float]
-"""Left, bottom, right, top in the points of a page, y upwards: as PDF has them, whatever way the page is shown."""
+__all__ = ["PageView", "PageWords", "view_of"]
 
 _SAME_LINE: Final = 0.5  # of the lower of two boxes: this much of it is beside the other
 _MAX_BLANK: Final = 1.5  # heights between two words that share a box
@@ -62,54 +61,45 @@ def view_of(page: Any) -> PageView:
 class PageWords:
     """The words of one page in the order of its text, in arrays: a long document has many.
 
-    `starts` and `ends` are their places in the text of the page; `sides` those of all characters of pdfium's page.
+    `starts` and `ends` are their places in the text of the page.
     """
 
-    def __init__(
-        self,
-        words: Sequence[Word] = (),
-        starts: Sequence[int] = (),
-        sides: Sequence[float] = (),
-        view: PageView = _NOTHING,
-    ) -> None:
+    def __init__(self, words: Sequence[Word] = (), starts: Sequence[int] = (), view: PageView = _NOTHING) -> None:
         self.view: PageView = view
+        texts, left, _, base, height, upright, sides, place = zip(*words, strict=True) if words else ((),) * 8
         self.starts: array[int] = array("I", starts)
-        self.ends: array[int] = array("I", [start + len(word.text) for start, word in zip(starts, words, strict=True)])
-        self._first: array[int] = array("I", [word.first for word in words])
-        self._end: array[int] = array("I", [word.end for word in words])
-        self._base: array[float] = array("d", [word.base for word in words])
-        self._upright: bytes = bytes([word.upright for word in words])
-        self._sides: Sequence[float] = sides
+        self.ends: array[int] = array("I", list(map(add, starts, map(len, texts))))
+        self._figures: tuple[array[float], ...] = tuple(array("d", column) for column in (left, base, height))
+        self._upright: bytes = bytes(upright)
+        self._sides: array[float] = array("f", list(chain.from_iterable(sides)))
+        self._places: array[int] = array("I", place)
 
     def __len__(self) -> int:
         return len(self.starts)
 
     def words(self, text: str) -> list[tuple[Word, tuple[int, int]]]:
         """Return the words, and their places in the text of the page, in pdfium's order."""
-        return sorted(map(partial(self._word, text), range(len(self))), key=lambda pair: pair[0].first)
+        return sorted(map(partial(self._word, text), range(len(self))), key=lambda pair: pair[0].place)
 
     def _word(self, text: str, index: int) -> tuple[Word, tuple[int, int]]:
-        span = self.starts[index], self.ends[index]
-        first, end, sides = self._first[index], self._end[index], self._sides
-        left, top, _, bottom = sides[4 * first : 4 * first + 4]
-        right, upright = max(sides[4 * first + 2 : 4 * end : 4]), bool(self._upright[index])
-        return Word(text[slice(*span)], left, right, self._base[index], top - bottom, upright, first, end), span
+        span, sides = (self.starts[index], self.ends[index]), self._sides_of(index)
+        left, base, height = (column[index] for column in self._figures)
+        upright = bool(self._upright[index])
+        return Word(text[slice(*span)], left, sides[2], base, height, upright, sides, self._places[index]), span
 
-    def box(self, index: int, page: int, start: int = 0, end: int | None = None) -> Box:
-        """Return the box of a word, or of the part of it that lies in a span of the text."""
-        first, last = self._first[index], self._end[index]
-        low, high = self.starts[index], self.ends[index]
-        if last - first == high - low:  # as ever, but where pdfium has two halves for a character
-            last -= max(0, high - (high if end is None else end))
-            first += max(0, start - low)
-        left, top, right, bottom = (self._sides[4 * first + side : 4 * last : 4] for side in range(4))
-        return self.view.box((min(left), min(bottom), max(right), max(top)), page)
+    def _sides_of(self, index: int) -> Sides:
+        left, bottom, right, top = self._sides[4 * index : 4 * index + 4]
+        return left, bottom, right, top
+
+    def box(self, index: int, page: int) -> Box:
+        """Return the box of a word."""
+        return self.view.box(self._sides_of(index), page)
 
     def boxes(self, start: int, end: int, page: int) -> Iterator[Box]:
-        """Yield where a span of the page's text stands: one box for words that follow each other on a line."""
+        """Yield the boxes of the words that a span of the page's text touches: one for those that follow on a line."""
         run: Box | None = None
         for index in range(bisect_right(self.ends, start), bisect_left(self.starts, end)):
-            box = self.box(index, page, start, end)
+            box = self.box(index, page)
             if run is not None and self.starts[index] <= self.ends[index - 1] + 1 and _continues(run, box):
                 run = _around(run, box)
                 continue

@@ -1,7 +1,8 @@
 """Reads the words of a PDF page from pdfium, and where they stand.
 
-pdfium tells the place of one character a call, and a call through ctypes takes longer than its answer. So the boxes of
-all characters are asked for in one go, without a line of Python between two calls, and all else at most once a word.
+pdfium tells the place of one character a call, and a call through ctypes takes as long as pdfium takes to come from the
+file to a character. So only both ends of a word are asked for, all in one go, without a line of Python between two
+calls. Where they do not belong to a plain word, its characters are looked at one by one.
 """
 
 from __future__ import annotations
@@ -9,27 +10,31 @@ from __future__ import annotations
 import ctypes
 import re
 from array import array
-from bisect import bisect_left, bisect_right
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from functools import cache
 from importlib import import_module
 from itertools import compress, pairwise, repeat
-from operator import gt, le, sub
-from typing import Any, Final, NamedTuple
+from operator import gt, sub
+from typing import Any, Final, NamedTuple, TypeAlias
 
-__all__ = ["Word", "read_words"]
+__all__ = ["Sides", "Word", "read_words"]
 
-_TOKEN: Final = re.compile(r"[^\s\0]+")
-_HYPHEN: Final = re.compile("[\x02\ufffe]")  # pdfium's marks for a hyphen at the end of a line
+Sides: TypeAlias = tuple[float, float, float, float]
+"""Left, bottom, right, top in the points of a page, y upwards: as PDF has them, whatever way the page is shown."""
+
+# A word ends before a blank and behind pdfium's marks for a hyphen at the end of a line.
+_TOKEN: Final = re.compile("[^\\s\\0\x02\ufffe]+[\x02\ufffe]?|[\x02\ufffe]")
+_HYPHEN: Final = re.compile("[\x02\ufffe]")
+_SAME_LEVEL: Final = 0.2  # of a character's height: the boxes of some letters are a little higher than those of others
 _UPRIGHT: Final = 0.02  # a line that rises or falls by less of its length runs to the right
 
 
 class Word(NamedTuple):
     """Characters without a blank between them, and their position in points; `base` is the baseline, y grows upwards.
 
-    `height` is that of the first character. A word is `upright` if it runs to the right along its baseline. On its page
-    it has the characters from `first` to before `end`.
+    `height` is that of the first character. A word is `upright` if it runs to the right along its baseline. `sides` are
+    those of all its characters together; `place` is that of the first among the characters of its page.
     """
 
     text: str
@@ -38,24 +43,20 @@ class Word(NamedTuple):
     base: float
     height: float
     upright: bool = True
-    first: int = 0
-    end: int = 0
+    sides: Sides = (0.0, 0.0, 0.0, 0.0)
+    place: int = 0
 
 
-def read_words(text_page: Any, bounds: Sequence[float]) -> tuple[list[Word], array[float]] | None:
-    """Return the words of pdfium's text page in its order, and the sides of all characters: left, top, right, bottom.
+def read_words(text_page: Any, bounds: Sequence[float]) -> list[Word] | None:
+    """Return the words of pdfium's text page in its order, None where the position of a character is missing.
 
-    Words outside of `bounds` (left, bottom, right, top), the visible part of the page, are left out. None where the
-    position of a character is missing.
+    Words outside of `bounds` (left, bottom, right, top), the visible part of the page, are left out.
     """
     left, bottom, right, top = bounds
-    page = _Characters(text_page)
-    if page.has_gaps():
+    words = _words(_Characters(text_page))
+    if words is None:
         return None
-    visible = [
-        word for word in _words(page) if left <= (word.left + word.right) / 2 <= right and bottom <= word.base <= top
-    ]
-    return visible, page.sides
+    return [word for word in words if left <= (word.left + word.right) / 2 <= right and bottom <= word.base <= top]
 
 
 class _Calls(NamedTuple):
@@ -67,6 +68,7 @@ class _Calls(NamedTuple):
 
     box: Callable[..., int]
     matrix: Callable[..., int]
+    piece: Callable[..., int | None]
     origin: Callable[..., int]
 
 
@@ -80,36 +82,26 @@ def _calls() -> _Calls:
 
     return _Calls(
         box=prepared(raw.FPDFText_GetLooseCharBox, number, address, number, address),
+        piece=prepared(raw.FPDFText_GetTextObject, address, address, number),
         matrix=prepared(raw.FPDFText_GetMatrix, number, address, number, address),
         origin=prepared(raw.FPDFText_GetCharOrigin, number, address, number, address, address),
     )
 
 
 class _Characters:
-    """The characters of a page and the sides of each."""
+    """The characters of a page: all of their text, and of each what is asked for."""
 
     def __init__(self, text_page: Any) -> None:
         self._calls: _Calls = _calls()
         self._page: int | None = ctypes.cast(text_page.raw, ctypes.c_void_p).value
         self.text: str = _characters(text_page)
-        count = len(self.text)
-        self.sides: array[float] = array("f", bytes(16 * count))  # 0 where pdfium has no box
-        at = self.sides.buffer_info()[0]
-        _consume(map(self._calls.box, repeat(self._page), range(count), range(at, at + 16 * count, 16)))
-        self.left, self.top, self.right, self.bottom = (self.sides[side::4].tolist() for side in range(4))
-        self.height: list[float] = list(map(sub, self.top, self.bottom))
 
-    def has_gaps(self) -> bool:
-        """True where a character that is no blank has no box."""
-        without = compress(self.text, map(le, self.height, repeat(0.0)))
-        return _TOKEN.search("".join(without)) is not None
-
-    def is_turned(self, place: int) -> bool:
-        """True for a character whose line does not run to the right. Slanted ones, as in made-up italics, do."""
-        matrix = array("f", bytes(24))
-        self._calls.matrix(self._page, place, matrix.buffer_info()[0])
-        across, along = matrix[1], matrix[0]
-        return along <= 0 or abs(across) >= _UPRIGHT * along
+    def boxes(self, places: Sequence[int]) -> Iterator[list[float]]:
+        """Yield left, top, right and bottom of characters; 0 where pdfium has no box."""
+        sides = array("f", bytes(16 * len(places)))
+        at = sides.buffer_info()[0]
+        _consume(map(self._calls.box, repeat(self._page), places, range(at, at + 16 * len(places), 16)))
+        return (sides[side::4].tolist() for side in range(4))
 
     def baselines(self, places: Sequence[int]) -> array[float]:
         """Return the heights of the baselines of characters."""
@@ -119,28 +111,17 @@ class _Characters:
         _consume(map(self._calls.origin, repeat(self._page), places, range(at, end, 16), range(at + 8, end + 8, 16)))
         return origins[1::2]
 
-    def far_off(self) -> set[int]:
-        """Return the characters that stand far off on the line of the one before.
+    def pieces(self, places: Iterable[int]) -> list[int | None]:
+        """Return an address for each character: that of the piece of text that the PDF shows it with."""
+        return list(map(self._calls.piece, repeat(self._page), places))
 
-        pdfium adds no blank where text goes backwards.
-        """
-        gaps = map(abs, map(sub, self.left[1:], self.right))
-        apart = compress(range(1, len(self.text)), map(gt, gaps, self.height))
-        far = [place for place in apart if _TOKEN.fullmatch(self.text, place - 1, place + 1)]
-        bases = zip(far, self.baselines(far), self.baselines([place - 1 for place in far]), strict=True)
-        near = [place for place, base, before in bases if abs(base - before) <= self.height[place - 1]]
-        return {place for place in near if not self.is_turned(place - 1)}
-
-    def runs_right(self, first: int, last: int, base: float) -> bool:
-        """True for a word that runs to the right along its baseline."""
-        if self.left[last] < self.left[first]:
-            return False
-        is_level = self.bottom[first] == self.bottom[last] and self.top[first] == self.top[last]
-        if is_level and self.left[last] > self.left[first]:
-            return True
-        if self.is_turned(first):
-            return False
-        return is_level or abs(self.baselines((last,))[0] - base) <= self.height[first] / 2
+    def turned(self, places: Sequence[int]) -> list[bool]:
+        """Return whether the line of a character does not run to the right. Slanted ones, made-up italics, do."""
+        matrices = array("f", bytes(24 * len(places)))
+        at = matrices.buffer_info()[0]
+        _consume(map(self._calls.matrix, repeat(self._page), places, range(at, at + 24 * len(places), 24)))
+        directions = zip(matrices[0::6], matrices[1::6], strict=True)
+        return [along <= 0 or abs(across) >= _UPRIGHT * along for along, across in directions]
 
 
 def _consume(calls: Iterable[int]) -> None:
@@ -159,36 +140,116 @@ def _characters(text_page: Any) -> str:
     return "".join(chr(raw.FPDFText_GetUnicode(text_page.raw, index)) for index in range(count))
 
 
-def _words(page: _Characters) -> list[Word]:
-    spans = _spans(page)
-    bases = page.baselines([start for start, _ in spans])
-    text, left, right, height, runs_right = page.text, page.left, page.right, page.height, page.runs_right
-    words = [
-        Word(
-            text[start:end],
-            left[start],
-            max(right[start:end]),
-            base,
-            height[start],
-            runs_right(start, end - 1, base),
-            start,
-            end,
-        )
-        for (start, end), base in zip(spans, bases, strict=True)
+def _words(page: _Characters) -> list[Word] | None:
+    texts = _TOKEN.findall(page.text)
+    starts = [token.start() for token in _TOKEN.finditer(page.text)]
+    ends = [start + len(text) - 1 for start, text in zip(starts, texts, strict=True)]
+    left, top, _, bottom = page.boxes(starts)
+    last, last_top, right, last_bottom = page.boxes(ends)
+    height = list(map(sub, top, bottom))
+    if min(height, default=1.0) <= 0:
+        return None
+    bases = _bases(page, starts, top, bottom)
+    sides = zip(left, map(min, bottom, last_bottom), right, map(max, top, last_top), strict=True)
+    words = list(map(Word._make, zip(texts, left, right, bases, height, repeat(True), sides, starts, strict=False)))
+    pieces = page.pieces(starts)
+    turned = _turned(page, pieces, starts)
+    # What a word's end is away from its beginning: to the right, and above or below its level.
+    steps = map(sub, last, left)
+    climbs = map(max, map(abs, map(sub, last_top, top)), map(abs, map(sub, last_bottom, bottom)))
+    odd = [
+        at
+        for at, (step, climb, tall) in enumerate(zip(steps, climbs, height, strict=True))
+        if climb > _SAME_LEVEL * tall or (step <= 0 and starts[at] < ends[at])
     ]
-    if _HYPHEN.search(text):
-        return [word._replace(text=_HYPHEN.sub("-", word.text)) for word in words]
-    return words
+    return _mended(page, words, {*odd, *turned, *_broken(page, words, _joined(page, pieces, ends))}, turned)
 
 
-def _spans(page: _Characters) -> list[tuple[int, int]]:
-    """Return where words begin and end."""
-    spans = [token.span() for token in _TOKEN.finditer(page.text)]
-    cuts = sorted({hyphen.end() for hyphen in _HYPHEN.finditer(page.text)} | page.far_off())
-    if not cuts:
-        return spans
+def _mended(page: _Characters, words: Sequence[Word], odd: Set[int], turned: Set[int]) -> list[Word] | None:
+    """Return the words with the odd ones examined. None where a character has no box.
+
+    All others end right of their beginning, on its level. pdfium adds no blank where text goes back: only then, with
+    the next piece of text printed over the one before, has a word more in it than its ends tell.
+    """
+    mended: list[Word] = []
+    done = 0
+    for at in sorted(odd):
+        pieces = _examined(page, words[at], is_turned=at in turned)
+        if pieces is None:
+            return None
+        mended += words[done:at]
+        mended += pieces
+        done = at + 1
+    mended += words[done:]
+    return [_hyphenated(word) for word in mended] if _HYPHEN.search(page.text) else mended
+
+
+def _turned(page: _Characters, pieces: Sequence[int | None], starts: Sequence[int]) -> set[int]:
+    """Return the words of pieces that do not run to the right: a piece has one direction."""
+    samples = dict(zip(pieces, starts, strict=True))
+    turned = set(compress(samples, page.turned(list(samples.values()))))
+    return {at for at, piece in enumerate(pieces) if piece in turned} if turned else set()
+
+
+def _joined(page: _Characters, pieces: Sequence[int | None], ends: Sequence[int]) -> list[int]:
+    """Return the words that the PDF shows in several pieces: with another piece at the end than at the beginning."""
+    changes = [at for at, (piece, after) in enumerate(zip(pieces, [*pieces[1:], None], strict=False)) if piece != after]
+    last = page.pieces([ends[at] for at in changes])
+    return [at for at, piece in zip(changes, last, strict=True) if piece != pieces[at]]
+
+
+def _broken(page: _Characters, words: Sequence[Word], joined: Sequence[int]) -> set[int]:
+    """Return those of the joined words that have a character far off from the one before."""
+    owners = [at for at in joined for _ in words[at].text]
+    places = [place for at in joined for place in range(words[at].place, words[at].place + len(words[at].text))]
+    left, top, right, bottom = page.boxes(places)
+    far = map(gt, map(abs, map(sub, left[1:], right)), map(sub, top, bottom))
+    return {at for at, after in compress(pairwise(owners), far) if at == after}
+
+
+def _bases(page: _Characters, starts: Sequence[int], top: Sequence[float], bottom: Sequence[float]) -> list[float]:
+    """Return the baselines of words. Those that follow each other on one level share theirs."""
+    levels = list(zip(top, bottom, strict=True))
+    begins = [at for at, (before, level) in enumerate(zip([None, *levels], levels, strict=False)) if level != before]
+    bases: list[float] = []
+    known = page.baselines([starts[at] for at in begins])
+    for (at, end), base in zip(pairwise([*begins, len(starts)]), known, strict=True):
+        bases += [base] * (end - at)
+    return bases
+
+
+def _examined(page: _Characters, word: Word, *, is_turned: bool) -> list[Word] | None:
+    """Return what a word is made of, its characters looked at one by one; None where one of them has no box."""
+    if len(word.text) == 1:
+        return [word._replace(upright=not is_turned)]
+    places = range(word.place, word.place + len(word.text))
+    left, top, right, bottom = page.boxes(places)
+    height, base = list(map(sub, top, bottom)), page.baselines(places)
+    if min(height) <= 0:
+        return None
+    cuts = [] if is_turned else [at for at in range(1, len(places)) if _are_apart(left, right, height, base, at)]
     return [
-        piece
-        for start, end in spans
-        for piece in pairwise((start, *cuts[bisect_right(cuts, start) : bisect_left(cuts, end)], end))
+        Word(
+            word.text[low:high],
+            left[low],
+            max(right[low:high]),
+            base[low],
+            height[low],
+            not is_turned and left[high - 1] >= left[low] and abs(base[high - 1] - base[low]) <= height[low] / 2,
+            (min(left[low:high]), min(bottom[low:high]), max(right[low:high]), max(top[low:high])),
+            places[low],
+        )
+        for low, high in pairwise((0, *cuts, len(places)))
     ]
+
+
+def _are_apart(
+    left: Sequence[float], right: Sequence[float], height: Sequence[float], base: Sequence[float], at: int
+) -> bool:
+    """True where a character is far off on the line of the one before: pdfium adds no blank where text goes back."""
+    reach = height[at - 1]
+    return abs(left[at] - right[at - 1]) > reach >= abs(base[at] - base[at - 1])
+
+
+def _hyphenated(word: Word) -> Word:
+    return word._replace(text=f"{word.text[:-1]}-") if _HYPHEN.match(word.text[-1]) else word

@@ -104,3 +104,13 @@ def test_cells_written_from_right_to_left_are_apart() -> None:
     """pdfium adds no blank where text goes back on its line."""
     read = read_pdf(placed_pdf((400, 700, "12.50"), (200, 700, "due"), (60, 700, "Total")))
     assert read.text == "Total   due   12.50"
+
+
+def test_what_is_printed_over_a_line_to_fill_in_stays_apart_from_it() -> None:
+    data = placed_pdf((60, 700, "Date:____________"), (90, 700, "2026-11-05_and_more"))
+    assert read_pdf(data).text == "Date:____________ 2026-11-05_and_more"
+
+
+def test_letters_that_are_drawn_one_by_one_are_words() -> None:
+    digits = [(60 + 5.56 * at, 700, digit) for at, digit in enumerate("4711")]
+    assert read_pdf(placed_pdf(*digits, (300, 700, "9"), (305.6, 700, "0"))).text == "4711   90"
