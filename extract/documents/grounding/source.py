@@ -36,7 +36,7 @@ class SourceText:
         boxes: Callable[[int, int], tuple[Box, ...]] | None = None,
     ) -> None:
         self.text = text
-        self.boxes: Callable[[int, int], tuple[Box, ...]] = boxes or (lambda _start, _end: ())
+        self.boxes: Callable[[int, int], tuple[Box, ...]] = boxes or _no_boxes
         self.page_starts: tuple[int, ...] = tuple(page_starts)
         self.readings: Callable[[], Iterable[Sequence[tuple[int, int]]]] = readings
         # Findings and seed places: answers repeat values, and the windows and samples of a record share their source.
@@ -103,6 +103,10 @@ class SourceText:
             if ends := sorted({end for start, end in spans if begins_word(self.text, start)}):
                 return ends
         return []
+
+
+def _no_boxes(*_span: int) -> tuple[Box, ...]:
+    return ()
 
 
 def occurrences(text: str, needle: str, begins: Callable[[int], bool] | None = None) -> Iterator[int]:
