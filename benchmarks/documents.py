@@ -1,10 +1,13 @@
-"""How much of real and of invented PDF invoices the offline reader finds: figures per field, misses and all.
+"""How much of real and of invented PDF invoices the offline reader finds, and how long reading a PDF takes.
 
     python benchmarks/documents.py [FOLDER]
 
 FOLDER holds PDFs with `<name>.json` beside them (by default the third-party set in shared/data/invoice_pdfs). A field
 is scored in the files whose gold has it. The reader is rules, not a model: this says what `--offline` is worth on PDFs,
 and nothing about Gemini.
+
+Time is that of `read_pdf` beside pdfium's own text (`get_text_bounded` of each page, under the same lock, with the same
+check for bombs left out), turn by turn in one process; the least of several turns of each counts, in processor time.
 """
 
 from __future__ import annotations
@@ -14,7 +17,9 @@ import importlib.util
 import json
 import re
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +28,14 @@ from pydantic import BaseModel, Field
 
 import extract
 from extract import Extractor
+from extract.documents import pdf
+from extract.documents.pdf_opening import open_pdf
 
 ROOT = Path(__file__).resolve().parents[1]
 SHARED = ROOT.parent / "shared" / "data" / "invoice_pdfs"
 TOLERANCE = 0.005
+TURNS = 25
+PROSE = "The committee met in the morning and spoke about the weather of the year before, which had been good. "
 
 
 class Line(BaseModel):
@@ -150,8 +159,58 @@ def invented() -> None:
     )
 
 
+def plain_text(data: bytes) -> str:
+    with open_pdf(data) as document:
+        texts = []
+        for number in range(len(document)):
+            with closing(document.get_page(number)) as page, closing(page.get_textpage()) as text:
+                texts.append(text.get_text_bounded())
+        return "".join(texts)
+
+
+def seconds(call: Callable[[bytes], object], files: list[bytes]) -> float:
+    start = time.thread_time()
+    for data in files:
+        call(data)
+    return time.thread_time() - start
+
+
+def dense(pages: int) -> bytes:
+    """Return a PDF of full pages in a font that every reader has: the least work for pdfium per character."""
+    fonts = "<</Font<</F<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>>>>>"
+    lines = " ".join(f"({PROSE[line % 9 :]}) Tj T*" for line in range(55))
+    content = f"BT /F 10 Tf 14 TL 40 800 Td {lines} ET"
+    kids = " ".join(f"{number} 0 R" for number in range(4, 4 + pages))
+    objects = [
+        "<</Type/Catalog/Pages 2 0 R>>",
+        f"<</Type/Pages/Count {pages}/Kids[{kids}]>>",
+        f"<</Length {len(content)}>>stream\n{content}\nendstream",
+        *[f"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents 3 0 R/Resources{fonts}>>"] * pages,
+    ]
+    body = "".join(f"{number} 0 obj\n{one}\nendobj\n" for number, one in enumerate(objects, 1))
+    return f"%PDF-1.4\n{body}trailer\n<</Root 1 0 R>>\n%%EOF\n".encode()
+
+
+def speed(folder: Path) -> None:
+    pdf.is_bomb = lambda _: False
+    files = {
+        folder.name: [path.read_bytes() for path in sorted(folder.glob("*.pdf"))],
+        "sample_data": [path.read_bytes() for path in sorted((ROOT / "sample_data" / "invoices_pdf").glob("*.pdf"))],
+        "dense prose": [dense(10)],
+    }
+    print(f"\nread_pdf beside pdfium's own text, {TURNS} turns")
+    for name, data in files.items():
+        if not data:
+            continue
+        turns = [(seconds(plain_text, data), seconds(pdf.read_pdf, data)) for _ in range(TURNS)]
+        own, ours = (min(turn[place] for turn in turns) for place in (0, 1))
+        letters = sum(len(plain_text(one)) for one in data)
+        print(f"  {name:14}{letters:7,} characters: {own * 1e3:6.2f} ms, {ours * 1e3:6.2f} ms: {ours / own:.2f} x")
+
+
 if __name__ == "__main__":
     folder = Path(sys.argv[1]) if len(sys.argv) > 1 else SHARED
     if folder.is_dir():
         real(folder)
     invented()
+    speed(folder)

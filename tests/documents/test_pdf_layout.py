@@ -7,9 +7,16 @@ from clocks import cpu_bound
 from pdfs import assembled, pages_of, pdf_of, placed_pdf, stream
 
 from extract.documents.pdf import read_pdf
-from extract.documents.pdf_layout import Word, laid_out
+from extract.documents.pdf_layout import lay_out
+from extract.documents.pdf_words import Word
 
 pytest.importorskip("pypdfium2")
+
+
+def laid_out(words: list[Word]) -> str | None:
+    layout = lay_out(words)
+    return None if layout is None else layout.text
+
 
 PROSE = ["the quick brown fox jumps over the lazy", "dog and then runs home to its den again"] * 5
 
@@ -74,3 +81,36 @@ def test_a_full_page_is_read_in_little_time() -> None:
 def test_places_in_the_text_stay_pages_apart() -> None:
     read = read_pdf(pdf_of("one\ntwo", "", "c"))
     assert (read.text, read.page_starts) == ("one\ntwo\f\fc", (0, 8, 9))
+
+
+def test_slanted_text_is_laid_out_like_any_other() -> None:
+    placed = [(400, 680, "2"), (60, 680, "Tea"), (400, 700, "Qty"), (60, 700, "Item")]
+    assert read_pdf(placed_pdf(*placed, turn="1 0 .3 1")).text == "Item   Qty\nTea   2"
+
+
+@pytest.mark.parametrize("tilt", [".05 -.05", "-.05 .05"])
+def test_a_page_that_is_tilted_either_way_stays_in_its_order(tilt: str) -> None:
+    placed = [(60, 700, "one two three four five"), (60, 690, "six seven eight nine ten"), (60, 680, "and so on")]
+    data = placed_pdf(*placed, turn=f"1 {tilt} 1")
+    assert read_pdf(data).text.split() == " ".join(text for _, _, text in placed).split()
+
+
+def test_words_that_run_up_the_page_stay_whole() -> None:
+    data = placed_pdf((100, 100, "Illustration, simply"), turn="0 1 -1 0")
+    assert read_pdf(data).text == "Illustration, simply"
+
+
+def test_cells_written_from_right_to_left_are_apart() -> None:
+    """pdfium adds no blank where text goes back on its line."""
+    read = read_pdf(placed_pdf((400, 700, "12.50"), (200, 700, "due"), (60, 700, "Total")))
+    assert read.text == "Total   due   12.50"
+
+
+def test_what_is_printed_over_a_line_to_fill_in_stays_apart_from_it() -> None:
+    data = placed_pdf((60, 700, "Date:____________"), (90, 700, "2026-11-05_and_more"))
+    assert read_pdf(data).text == "Date:____________ 2026-11-05_and_more"
+
+
+def test_letters_that_are_drawn_one_by_one_are_words() -> None:
+    digits = [(60 + 5.56 * at, 700, digit) for at, digit in enumerate("4711")]
+    assert read_pdf(placed_pdf(*digits, (300, 700, "9"), (305.6, 700, "0"))).text == "4711   90"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property
 from itertools import islice
 from typing import Any, Final
@@ -12,6 +12,7 @@ from extract.documents.grounding.boundaries import begins_word
 from extract.documents.grounding.folding import BARE, LIGHT, Folded, fold
 from extract.documents.grounding.moments import Clock, Dates, index_dates, read_clocks
 from extract.documents.grounding.numbers import NumberIndex, index_numbers
+from extract.documents.grounding.span import Box
 
 __all__ = ["LONG", "SourceText", "occurrences"]
 
@@ -22,16 +23,22 @@ class SourceText:
     """A text in which values are searched; what is computed for one value is cached for the next.
 
     `page_starts` are the offsets, in code points, at which the pages of a document begin, 0 included; () for a text
-    without pages. `readings` are other orders in which parts of the text can be read, each as a row of its spans: down
-    the columns of a table, say.
+    without pages. `readings` returns other orders in which parts of the text can be read, each as a row of its spans:
+    down the columns of a table, say. `boxes` returns where on its pages a span of the text stands.
     """
 
     def __init__(
-        self, text: str, *, page_starts: Sequence[int] = (), readings: Sequence[Sequence[tuple[int, int]]] = ()
+        self,
+        text: str,
+        *,
+        page_starts: Sequence[int] = (),
+        readings: Callable[[], Iterable[Sequence[tuple[int, int]]]] = tuple,
+        boxes: Callable[[int, int], tuple[Box, ...]] | None = None,
     ) -> None:
         self.text = text
+        self.boxes: Callable[[int, int], tuple[Box, ...]] = boxes or _no_boxes
         self.page_starts: tuple[int, ...] = tuple(page_starts)
-        self.readings: Sequence[Sequence[tuple[int, int]]] = readings
+        self.readings: Callable[[], Iterable[Sequence[tuple[int, int]]]] = readings
         # Findings and seed places: answers repeat values, and the windows and samples of a record share their source.
         self.known: dict[Any, Any] = {}
         self._names: dict[str, list[int]] = {}
@@ -96,6 +103,10 @@ class SourceText:
             if ends := sorted({end for start, end in spans if begins_word(self.text, start)}):
                 return ends
         return []
+
+
+def _no_boxes(*_span: int) -> tuple[Box, ...]:
+    return ()
 
 
 def occurrences(text: str, needle: str, begins: Callable[[int], bool] | None = None) -> Iterator[int]:
