@@ -19,23 +19,24 @@ class Question:
     """The turns for one record, and their identity: the canonical JSON of all turns, which content keys hash.
 
     `quoted` is the text in which the values of the answer are searched. `sample` is the number of the sample, 0 for
-    the first, where the same question is sent several times.
+    the first, where the same question is sent several times. `files` is the hash of the files that the record names.
     """
 
     turns: tuple[Turn, ...]
     identity: bytes
     quoted: QuotableText | None = None
     sample: int = 0
+    files: str | None = None
 
     @classmethod
-    def of(cls, turns: tuple[Turn, ...], *, quoted: QuotableText | None = None) -> Question:
+    def of(cls, turns: tuple[Turn, ...], *, quoted: QuotableText | None = None, files: str | None = None) -> Question:
         """Return the question with these turns. Raises UnicodeEncodeError for text that holds half a character."""
         identities = [turn_identity(turn) for turn in turns]
         try:
             # For lists of texts and numbers this gives the same bytes as `canonical`, in a quarter of the time.
-            return cls(turns, to_json(identities), quoted)
+            return cls(turns, to_json(identities), quoted, files=files)
         except ValueError:
-            return cls(turns, canonical(identities), quoted)
+            return cls(turns, canonical(identities), quoted, files=files)
 
     def sampled(self, number: int) -> Question:
         """Return the same question with the number of a sample; 0 is the question itself."""

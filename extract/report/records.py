@@ -12,7 +12,9 @@ import polars as pl
 from extract.documents.grounding.span import column_path
 from extract.io.source import records_of
 from extract.json_types import JsonObject
-from extract.report.material import AGREEMENT, PROVENANCE, SPANS, Columns, Material
+from extract.report.document_files import DocumentFiles, started_at
+from extract.report.documents import DocumentCells, Documents
+from extract.report.material import AGREEMENT, PROVENANCE, SPANS, Columns, Material, texts_of
 from extract.report.row_status import PLACE, check_source, find_sources, id_column, valid_rows
 from extract.report.scores import WrongRows
 from extract.report.truncation import Cutter, shortened, without_secrets
@@ -46,7 +48,8 @@ _ORIGIN = {
 class Shown:
     """Records as JSON objects, and the numbers of all valid and rejected rows.
 
-    `sourceless` of the rejected rows that are shown lack their input.
+    `sourceless` of the rejected rows that are shown lack their input. `documents` says of how many the documents are
+    shown; None where the records have none.
     """
 
     data: JsonObject
@@ -54,6 +57,7 @@ class Shown:
     valid: int
     rejected: int
     sourceless: int
+    documents: Documents | None = None
 
     @property
     def total(self) -> int:
@@ -82,6 +86,7 @@ def shown_records(material: Material, columns: Columns, limit: int, wrong: Wrong
         min(_MAX_SOURCE, max(_MIN_SOURCE, _ALL_CHARACTERS // count)), max(_MIN_SOURCE, _ALL_CHARACTERS // count)
     )
     records = [_rejected(error, source, cutter) for error, source in zip(bad.to_dicts(), sources, strict=True)]
+    named = [DocumentCells(dict(zip(shown, source or (), strict=False)), (), None) for source in sources]
     column = id_column(material)
     for place, row in zip(places, records_of(chosen), strict=True):
         row_id = place if column is None else row[column]
@@ -89,9 +94,46 @@ def shown_records(material: Material, columns: Columns, limit: int, wrong: Wrong
         if wrong is not None and (gold := wrong.gold.get(str(row[_KEY]))):
             record["wrong"] = {name: value and shortened(value) for name, value in gold.items()}
         records.append(record)
+        named.append(_document_cells(row, columns))
+    documents = _documents(material, shown)
+    if documents is not None:
+        _add_documents(records, named, documents)
     data = {"source": shown, "more": more, "answer": list(columns.answer), "fields": list(columns.answer.values())}
     sourceless = sum("source" not in record for record in records)
-    return Shown({**data, "records": records}, len(records), valid, rejected, sourceless)
+    return Shown({**data, "records": records}, len(records), valid, rejected, sourceless, documents)
+
+
+def _documents(material: Material, shown: Sequence[str]) -> Documents | None:
+    """Return what reads the documents that the records name by path; None where they name none."""
+    schema, manifest = material.rows.collect_schema(), material.manifest
+    names = texts_of(manifest.get("media"))
+    if not names or any(schema.get(name) != pl.String or name not in shown for name in names):
+        return None
+    quoted = [name for name in texts_of(manifest.get("grounding")) if name in names]
+    return Documents(names, quoted, DocumentFiles(material.roots, started_at(manifest)))
+
+
+def _document_cells(row: Mapping[str, Any], columns: Columns) -> DocumentCells:
+    spans = (row[SPANS] if columns.spans else None) or ()
+    provenance = (row[PROVENANCE] if columns.provenance else None) or {}
+    files = provenance.get("files")
+    return DocumentCells(row, [span for span in spans if span], files if isinstance(files, str) else None)
+
+
+def _add_documents(records: Sequence[JsonObject], named: Sequence[DocumentCells], documents: Documents) -> None:
+    """Add its documents to each record; those come first that most need a look, as there may be too many."""
+    documents.expect(len(records))
+    for record, cells in sorted(zip(records, named, strict=True), key=lambda pair: _urgency(pair[0])):
+        if (document := documents.of(cells)) is not None:
+            record["document"] = document
+
+
+def _urgency(record: JsonObject) -> int:
+    if "wrong" in record:
+        return 0
+    if "error" in record:
+        return 1
+    return 3 - any(status == "missing" for _, status, *_ in record.get("spans", ()))
 
 
 def _height(rows: pl.LazyFrame) -> int:

@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import polars as pl
 
@@ -16,6 +16,7 @@ from extract.evaluation.confusion import Confusion, shown_label
 from extract.evaluation.costs import whole_cost
 from extract.evaluation.labels import label_fields, text_fields
 from extract.evaluation.rejected import inner_names
+from extract.io.read_options import ReadKeywords
 from extract.io.sources import read_table
 from extract.report.material import PROVENANCE, Columns, Material
 from extract.report.row_status import valid_rows
@@ -66,8 +67,8 @@ class Judgement:
     wrong: WrongRows
 
 
-def judge(material: Material, columns: Columns, gold: Any, *, on: str) -> Judgement:
-    """Compare an output with gold answers, row by row where `on` is equal.
+def judge(material: Material, columns: Columns, gold: Any, *, on: str, **reading: Unpack[ReadKeywords]) -> Judgement:
+    """Compare an output with gold answers, row by row where `on` is equal. `reading` is how their file is written.
 
     Raises ConfigError for gold answers that cannot be read, a column that is not there and keys that repeat.
     """
@@ -75,7 +76,7 @@ def judge(material: Material, columns: Columns, gold: Any, *, on: str) -> Judgem
     dtypes = {field: schema[column] for column, field in columns.answer.items()}
     if on not in schema:
         raise ConfigError(f"{material.name} has no column {on!r} to join on; it has {list(schema)!r}")
-    right = read_table(gold, texts=text_fields([(on, schema[on]), *dtypes.items()]))
+    right = read_table(gold, texts=text_fields([(on, schema[on]), *dtypes.items()]), **reading)
     in_gold = {name.partition(".")[0] for name in right.columns}
     fields = {
         column: field for column, field in columns.answer.items() if field in in_gold and on not in (column, field)

@@ -74,6 +74,7 @@ function haystack(record) {
     const parts = [
       record.id,
       ...(record.source ?? []).map(textOf),
+      textOf(record.document?.text),
       ...(record.values ?? []),
       ...Object.values(record.wrong ?? {}),
       ...Object.values(record.error ?? {}),

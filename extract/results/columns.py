@@ -81,6 +81,7 @@ _PROVENANCE = pl.Struct(
         "windows": pl.Int64,
         "conflicts": pl.List(_CONFLICT),
         "encoding": pl.String,
+        "files": pl.String,
         "ledger": pl.List(_ATTEMPT),
     }
 )
@@ -150,6 +151,7 @@ def provenance_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
             "windows": outcome.windows,
             "conflicts": [_conflict_row(conflict) for conflict in outcome.conflicts],
             "encoding": outcome.encoding,
+            "files": outcome.files,
             "ledger": [_attempt_row(attempt) for attempt in outcome.ledger],
         }
         for outcome in outcomes

@@ -63,6 +63,7 @@ def manifest_of(
         "generation": extractor.generation.as_wire(),
         "input": _name_of(data),
         "columns": list(plan.columns),
+        "media": [name for name in extractor.media if name not in plan.absent],
         "grounding": list(extractor.grounding),
         "row_id": shape.row_id,
         "prefix": shape.prefix,

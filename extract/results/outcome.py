@@ -30,7 +30,7 @@ class Outcome:
     locate the values in the record's text, None without grounding and without a text. `windows` is the number of parts
     that a long text was split into, None where it was not; `conflicts` are where their answers differ. `agreement` is
     the share of a record's samples that give each column's value, None for a single sample. `encoding` is what its text
-    files were written in, None without one.
+    files were written in, `files` the SHA-256 hash of what its files held; both are None without one.
 
         >>> outcome = extract_one({"text": "It works"}, Extractor(["good", "bad"], "{text}"), offline=True)
         >>> outcome.ok, outcome.attempts
@@ -63,6 +63,7 @@ class Outcome:
     conflicts: tuple[Conflict, ...] = ()
     agreement: Mapping[str, float] | None = None
     encoding: str | None = None
+    files: str | None = None
 
     @property
     def ok(self) -> bool:

@@ -141,6 +141,7 @@ class RecordTrace:
     conflicts: tuple[Conflict, ...] = ()
     agreement: Mapping[str, float] | None = None
     encoding: str | None = None
+    files: str | None = None
     ledger: tuple[Attempt, ...] = ()
     shed: bool = False
     held: HeldSlot | None = None
