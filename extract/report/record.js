@@ -182,11 +182,13 @@ function readable(answer) {
   }
 }
 
-function errorSide(error) {
+function errorSide(record) {
+  const { error } = record;
   const names = ["code", "path", "message", "attempts"].filter(
     (name) => error[name] !== null && error[name] !== undefined,
   );
   const side = el("div", {}, el("h4", {}, "No answer"), definitions(names.map((name) => [name, plain(error[name])])));
+  side.append(...differences(record));
   if (!error.answer) return side;
   const answer = el(
     "div",
@@ -199,9 +201,39 @@ function errorSide(error) {
 
 function openedRecord(record) {
   const box = el("div", { class: record.document ? "opened beside-document" : "opened" });
-  if (!record.error) box.append(answerSide(record), sourceSide(record));
-  else box.append(errorSide(record.error), ...(record.source || record.document ? [sourceSide(record)] : []));
+  box.append(record.error ? errorSide(record) : answerSide(record));
+  if (!record.error || record.source || record.document) box.append(sourceSide(record));
   return box;
+}
+
+// A wrong value as it was said: lists and structs, which come as JSON, as tables.
+function readValue(text) {
+  if (text === null || !/^[[{]/.test(text)) return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function differences(record) {
+  if (!record.wrong) return [];
+  const context = { spans: new Map(), shown: new Set(), inSource: () => false };
+  const said = (text) => valueNode(readValue(text), "$", context);
+  const fields = Object.entries(record.wrong);
+  if (record.error) return [el("h4", {}, "Gold"), definitions(fields.map(([name, [, gold]]) => [name, said(gold)]))];
+  const wrong = fields.map(([name, [predicted, gold]]) =>
+    el(
+      "dl",
+      { class: "difference" },
+      el("dt", { class: "field" }, name),
+      el("dt", {}, "predicted"),
+      el("dd", { class: "predicted" }, said(predicted)),
+      el("dt", {}, "gold"),
+      el("dd", { class: "gold" }, said(gold)),
+    ),
+  );
+  return [el("h4", {}, "Wrong against gold"), ...wrong];
 }
 
 function answerSide(record) {
@@ -216,13 +248,7 @@ function answerSide(record) {
     el("h4", {}, "Answer"),
     definitions(data.answer.map((name, i) => [name, value(name, i)])),
   );
-  if (record.wrong) {
-    const right = Object.entries(record.wrong).map(([name, gold]) => [
-      name,
-      gold === null ? el("span", { class: "null" }, "null") : el("span", { class: "gold" }, gold),
-    ]);
-    side.append(el("h4", {}, "Gold, where it differs"), definitions(right));
-  }
+  side.append(...differences(record));
   const others = [...spans.values()].filter((span) => !context.shown.has(span.path));
   if (others.length) {
     const places = others.map((span) => [span.path, placedValue(span.text || "–", span, inSource(span))]);

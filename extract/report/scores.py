@@ -21,7 +21,7 @@ from extract.io.sources import read_table
 from extract.report.material import PROVENANCE, Columns, Material
 from extract.report.row_status import valid_rows
 
-__all__ = ["Cell", "ConfusionExcerpt", "Judgement", "WrongRows", "judge"]
+__all__ = ["Cell", "ConfusionExcerpt", "Judgement", "WrongRows", "WrongValue", "judge"]
 
 NO_PREDICTION = "(no prediction)"
 _MAX_LABELS = 24
@@ -50,12 +50,20 @@ class ConfusionExcerpt:
     worst: tuple[Cell, ...]
 
 
+class WrongValue(NamedTuple):
+    """What was answered, and what is right, as text: lists and structs are JSON, null is None."""
+
+    predicted: str | None
+    gold: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class WrongRows:
-    """By the text of the column `on`: the fields of a row that are wrong, each with its gold value as text."""
+    """By the text of the column `on`: the fields of a row that are wrong. `missing` are rows without a prediction."""
 
     on: str
-    gold: Mapping[str, Mapping[str, str | None]]
+    answered: Mapping[str, Mapping[str, WrongValue]]
+    missing: Mapping[str, Mapping[str, WrongValue]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +107,16 @@ def judge(material: Material, columns: Columns, gold: Any, *, on: str, **reading
 
 
 def _wrong_rows(evaluation: Evaluation, on: str, dtype: pl.DataType) -> WrongRows:
-    wrong = evaluation.mistakes().filter(~pl.col("missing"))
+    wrong = evaluation.mistakes()
     # Keys of two types were compared as one: back to that of the output, whose rows are looked up.
     keys = wrong.to_series().cast(dtype, strict=False).cast(pl.String)
-    gold: dict[str, dict[str, str | None]] = {}
-    for key, field, right in zip(keys, wrong["field"], wrong["gold"], strict=True):
-        gold.setdefault(key, {})[field] = right
-    return WrongRows(on, gold)
+    values: dict[bool, dict[str, dict[str, WrongValue]]] = {False: {}, True: {}}
+    for key, (field, predicted, gold, is_missing) in zip(keys, wrong.drop(wrong.columns[0]).iter_rows(), strict=True):
+        values[is_missing].setdefault(key, {})[field] = WrongValue(predicted, gold)
+    for row in (row for rows in values.values() for row in rows.values()):
+        for whole in {field.rpartition(".")[0] for field in row}:  # its fields say it better
+            row.pop(whole, None)
+    return WrongRows(on, values[False], values[True])
 
 
 def _excerpt(confusion: Confusion) -> ConfusionExcerpt:

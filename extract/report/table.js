@@ -15,11 +15,10 @@ function cell(label, text, attributes = {}) {
 function previewCell(record, i) {
   const value = record.values[i];
   const name = previewed[i];
-  if (value === null) return el("td", { role: "cell", "data-label": name }, el("span", { class: "null" }, "null"));
   const isLong = Array.isArray(value) && value.length && value.every(isObject);
   const isWrong = Boolean(record.wrong) && Object.keys(record.wrong).some((path) => path.split(".")[0] === data.fields[i]);
   const text = isLong ? `${value.length} items` : plain(value).slice(0, EXCERPT);
-  return cell(name, text, isWrong ? { class: "wrong" } : {});
+  return cell(name, value === null ? el("span", { class: "null" }, "null") : text, isWrong ? { class: "wrong" } : {});
 }
 
 function recordRow(record) {

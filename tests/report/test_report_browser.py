@@ -187,6 +187,7 @@ def test_wrong_records_are_filtered_and_show_gold(browser: Any, tmp_path: Path) 
     assert page.locator("td.wrong").count() == 1
     page.locator(".opener").click()
     assert page.locator(".gold").inner_text() == "x"
+    assert page.locator(".predicted").inner_text() == "complaint"
     page.context.close()
 
 
