@@ -17,6 +17,7 @@ from extract.limits.budget import BudgetMeter
 from extract.limits.outage import Outage
 from extract.results.manifest import course_of
 from extract.results.progress import Totals
+from extract.results.row_ids import RowIds
 from extract.results.run import Run, RunDetails
 from extract.results.timeline import Timeline
 from extract.schema import OutputSchema
@@ -66,6 +67,7 @@ class Ending:
     rung: int = 0
     files_left: int = 0
     outages: tuple[Outage, ...] = ()
+    row_ids: RowIds | None = None
     meter: BudgetMeter | None = None
 
     @property
@@ -113,6 +115,7 @@ def finish(opened: Opened, ending: Ending) -> Run:
         rung=ending.rung,
         files_left=ending.files_left,
         outages=ending.outages,
+        row_ids=ending.row_ids,
         budget=ending.meter,
         output=output,
         errors_file=errors_file,
