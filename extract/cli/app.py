@@ -297,9 +297,16 @@ def evaluate(
         list[Path] | None,
         typer.Option(metavar="FOLDER", help="--decide sends files from here, too. Repeatable.", show_default=False),
     ] = None,
+    csv_separator: Separator = None,
+    csv_quote: Quote = None,
+    csv_encoding: Encoding = None,
+    sheet: Sheet = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare an output with gold answers: matches per field, F1 and kappa, with 95 % intervals, cost per right row."""
+    """Compare an output with gold answers: matches per field, F1 and kappa, with 95 % intervals, cost per right row.
+
+    Options of csv files and workbooks are about GOLD.
+    """
     from extract.cli.evaluate import EvalOptions, evaluate_command
 
     options = EvalOptions(
@@ -314,6 +321,12 @@ def evaluate(
         offline=offline,
         base_url=base_url,
         root=root,
+        reading={
+            "csv_separator": csv_separator,
+            "csv_quote": csv_quote,
+            "csv_encoding": csv_encoding,
+            "sheet": sheet,
+        },
         as_json=as_json,
     )
     evaluate_command(pipeline, predicted, gold, options)

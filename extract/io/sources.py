@@ -105,7 +105,7 @@ def shared_reading(inputs: Sequence[Any], reading: ReadKeywords) -> list[ReadKey
     addresses = [os.fspath(data) if isinstance(data, str | os.PathLike) else "" for data in inputs]
     csvs = [plain_dialect(address) is not None for address in addresses]
     sheets = [ending_of(address) == ".xlsx" for address in addresses]
-    how.check_for("these files" if any(addresses) else "what is no file", csv=any(csvs), excel=any(sheets))
+    how.check_for("what is given here", csv=any(csvs), excel=any(sheets))
     return [how.of_kind(csv=csv, excel=excel).keywords for csv, excel in zip(csvs, sheets, strict=True)]
 
 

@@ -14,6 +14,7 @@ from extract.errors import ConfigError
 from extract.evaluation import Evaluation, evaluate
 from extract.evaluation.confusion import Confusion, shown_label
 from extract.evaluation.costs import whole_cost
+from extract.evaluation.inputs import without_prefix
 from extract.evaluation.labels import label_fields, text_fields
 from extract.evaluation.rejected import inner_names
 from extract.io.read_options import ReadKeywords
@@ -84,7 +85,9 @@ def judge(material: Material, columns: Columns, gold: Any, *, on: str, **reading
     dtypes = {field: schema[column] for column, field in columns.answer.items()}
     if on not in schema:
         raise ConfigError(f"{material.name} has no column {on!r} to join on; it has {list(schema)!r}")
-    right = read_table(gold, texts=text_fields([(on, schema[on]), *dtypes.items()]), **reading)
+    texts, prefix = text_fields([(on, schema[on]), *dtypes.items()]), str(material.manifest.get("prefix") or "")
+    right = read_table(gold, texts=[*texts, *(prefix + name for name in texts)], **reading)
+    right = without_prefix(right, prefix, dtypes)
     in_gold = {name.partition(".")[0] for name in right.columns}
     fields = {
         column: field for column, field in columns.answer.items() if field in in_gold and on not in (column, field)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
+from typing import Any, Unpack
 
 import polars as pl
 from polars.selectors import by_name
@@ -24,6 +27,7 @@ from extract.interactions.dialects import decode
 from extract.interactions.endpoint import GOOGLE_URL, Endpoint
 from extract.interactions.usage import Usage
 from extract.io.cache.response_cache import ResponseCache
+from extract.io.read_options import ReadKeywords
 from extract.io.source import records_of
 from extract.io.sources import Source, open_source
 from extract.limits.pricing import PRICE_SOURCE, find_price
@@ -83,26 +87,29 @@ def estimate(
     extractor: Extractor,
     *,
     endpoint: Endpoint | None = None,
-    cache: ResponseCache | None = None,
+    cache: ResponseCache | str | os.PathLike[str] | None = None,
     paid: PaidSample | None = None,
     samples: int = 1,
     root: Root = None,
+    **reading: Unpack[ReadKeywords],
 ) -> Estimate:
     """Return what a run of `extractor` over `source` would send and cost. Sends nothing; raises the errors of a run.
 
     `source` is what `run` takes as `data`. `endpoint` is the service (by default Google), `cache` holds earlier
-    answers, and `paid` is a sample that shows what answers really use. `samples` is how often each row is asked.
-    `root` is as in `run`.
+    answers: a path, which need not be there yet, or a ResponseCache. `paid` is a sample that shows what answers really
+    use. `samples` is how often each row is asked. `root`, `csv_separator`, `csv_quote`, `csv_encoding` and `sheet` are
+    as in `run`.
 
     >>> from extract import Extractor, estimate
     >>> estimate(["I love it", "It broke"], Extractor(["praise", "complaint"], "{text}")).requests
     2
     """
     AnswerRules(samples=samples).check(extractor.generation)
-    source = open_source(source)
+    source = open_source(source, **reading)
     plan = _plan(source, extractor, endpoint, Roots.of(root))
     rows = _different(source, plan)
-    survey = _survey(source, plan, rows, cache, samples)
+    with _opened(cache) as answers:
+        survey = _survey(source, plan, rows, answers, samples)
     requests, left, left_rows = _requests(survey, rows)
     constant = plan.envelope().tokens
     # Where every prompt was counted, `left` equals the number of sizes: nothing is unseen, and the margin is 0.
@@ -130,6 +137,15 @@ def estimate(
         samples=samples,
     )
     return result if paid is None else _with_paid(result, paid, left_rows)
+
+
+def _opened(
+    cache: ResponseCache | str | os.PathLike[str] | None,
+) -> AbstractContextManager[ResponseCache | None]:
+    """Return the cache for reading; None where it is not there yet."""
+    if cache is None or isinstance(cache, ResponseCache):
+        return nullcontext(cache)
+    return ResponseCache(cache, read_only=True) if Path(cache).exists() else nullcontext()
 
 
 def pay_sample(
