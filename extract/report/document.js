@@ -22,10 +22,29 @@ function pageTexts({ text, pages }) {
   return new Map(starts.map((start, i) => [i + 1, { start, points: points.slice(start, ends[i]) }]));
 }
 
-function pagePicture([page, address, width, height], name) {
+// A picture of a page with boxes around the values that stand there; their sides are in points from its top left.
+function pagePicture([page, address, width, height], spans, name) {
   const image = drawn("image", { href: address, width, height });
+  const boxes = spans.flatMap((span) =>
+    span.boxes
+      .filter((box) => box[0] === page && box[3] > box[1] && box[4] > box[2])
+      .map(([, left, top, right, bottom]) =>
+        drawn(
+          "rect",
+          {
+            class: `box ${span.status}`,
+            "data-paths": JSON.stringify([span.path]),
+            x: left - 1,
+            y: top - 1,
+            width: right - left + 2,
+            height: bottom - top + 2,
+          },
+          drawn("title", {}, span.path),
+        ),
+      ),
+  );
   const attributes = { class: "page-picture", viewBox: `0 0 ${width} ${height}`, role: "img" };
-  return drawn("svg", { ...attributes, "aria-label": `Page ${page} of ${name}` }, image);
+  return drawn("svg", { ...attributes, "aria-label": `Page ${page} of ${name}` }, image, ...boxes);
 }
 
 function documentNodes(record) {
@@ -40,7 +59,7 @@ function documentNodes(record) {
     if (numbers.length > 1) nodes.push(el("h5", {}, `page ${number}`));
     const one = texts.get(number);
     if (one?.points.length) nodes.push(markedText(one.points, one.start, spans, `Text of ${name}`));
-    if (drawings.has(number)) nodes.push(pagePicture(drawings.get(number), name));
+    if (drawings.has(number)) nodes.push(pagePicture(drawings.get(number), spans, name));
   }
   if (Array.isArray(text)) nodes.push(el("p", {}, howMuch(text)));
   return nodes;

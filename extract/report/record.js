@@ -31,8 +31,8 @@ const member = (path, name) => (PLAIN_NAME.test(name) ? `${path}.${name}` : `${p
 function spansByPath(record) {
   const places = new Map();
   const isOnePage = record.document?.pages?.length === 1;
-  for (const [path, status, start, end, page, text] of record.spans ?? []) {
-    places.set(path, { path, status, start, end, page: isOnePage ? null : page, text });
+  for (const [path, status, start, end, page, text, boxes = []] of record.spans ?? []) {
+    places.set(path, { path, status, start, end, page: isOnePage ? null : page, text, boxes });
   }
   return places;
 }

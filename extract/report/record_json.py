@@ -19,6 +19,8 @@ LENGTH = "_length_of_{}"
 """The column with the length of a text whose column was cut."""
 
 _MAX_SPANS = 300  # of one record
+_MAX_BOXES = 30  # of one value
+_SIDES = ("page", "left", "top", "right", "bottom")
 _MAX_WRONG = 4_000  # characters of a wrong value: lists are shown as tables, which needs all of their JSON
 _ORIGIN = {
     "model": "model",
@@ -91,7 +93,18 @@ def _placed(spans: Sequence[Mapping[str, Any]], sources: Sequence[Any], columns:
     stands = [(start, end, text) for _, _, start, end, _, text in rows if None not in (start, end) and text]
     of = next((i for i, text in enumerate(sources) if isinstance(text, str) and _fits(text, stands)), None)
     shown = [[*rest, shortened(str(text or ""))] for *rest, text in rows[:_MAX_SPANS]]
-    return {"spans": shown, "of": of}
+    boxes = [_boxes(span.get("boxes")) for span in spans if span]
+    return {
+        "spans": [[*row, *([of_row] if of_row else [])] for row, of_row in zip(shown, boxes, strict=False)],
+        "of": of,
+    }
+
+
+def _boxes(boxes: Any) -> list[list[float]]:
+    """Return where a value stands on the pages of a PDF: page, left, top, right and bottom in points."""
+    rows = [[box.get(name) for name in _SIDES] for box in boxes if isinstance(box, Mapping)] if boxes else []
+    numbers = [[side for side in row if isinstance(side, int | float) and math.isfinite(side)] for row in rows]
+    return [[round(side, 1) for side in row] for row in numbers if len(row) == len(_SIDES)][:_MAX_BOXES]
 
 
 def _in_wrapper(path: str) -> str:

@@ -33,6 +33,7 @@ def main(arguments: list[str]) -> None:
     data = sys.stdin.buffer.read()
     pictures: dict[int, Any] = {}
     with closing(import_module("pypdfium2").PdfDocument(data)) as document:
+        document.init_forms()  # what is filled in is drawn, too
         for number in (number for number in numbers if number <= len(document)):
             with closing(document.get_page(number - 1)) as page:
                 pictures[number] = _picture(page, width, max_bytes)

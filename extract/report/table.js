@@ -52,7 +52,7 @@ function toggle(row, record, opener) {
   const box = openedRecord(record);
   box.addEventListener("click", (event) => {
     const linked = event.target.closest("[data-paths]");
-    if (linked) activate(box, JSON.parse(linked.dataset.paths)[0], linked.matches("mark") ? ".place" : "mark");
+    if (linked) activate(box, JSON.parse(linked.dataset.paths)[0], linked.matches("mark, rect") ? ".place" : "mark");
   });
   row.after(el("tr", { class: "detail", role: "row" }, el("td", { role: "cell", colspan: columns.length + 1 }, box)));
 }

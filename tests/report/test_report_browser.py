@@ -238,3 +238,29 @@ def test_a_hostile_document_stays_text_and_is_found(browser: Any, documents: Pat
     assert page.title() != "taken"
     assert seen.messages == []
     page.context.close()
+
+
+def test_boxes_on_the_picture_of_a_page_are_linked_with_values(browser: Any, documents: Path) -> None:
+    pytest.importorskip("pypdfium2", reason="the extra `documents` is not installed")
+    output = documents.with_name("bills.parquet")
+    rows, footer = pl.read_parquet(output), pl.read_parquet_metadata(output)
+    box = {"page": 1, "left": 60.0, "top": 50.0, "right": 140.0, "bottom": 70.0}
+    boxes = pl.lit([box], dtype=pl.List(pl.Struct({"page": pl.Int64, **dict.fromkeys(list(box)[1:], pl.Float64)})))
+    spans = pl.col("_spans").list.eval(pl.element().struct.with_fields(boxes.alias("boxes")))
+    metadata = {name: text for name, text in footer.items() if name != "ARROW:schema"}
+    rows.with_columns(spans).write_parquet(output, metadata=metadata)
+    page = browser.new_context(viewport=WIDE, color_scheme="dark").new_page()
+    seen = Seen(page)
+    page.goto(write_report(output, documents).as_uri())
+    page.locator(".opener").nth(1).click()
+    picture, drawn = page.locator(".page-picture").first.bounding_box(), page.locator("rect.box").first.bounding_box()
+    assert page.locator("rect.box").count() == 2  # both values say so, on the first page only
+    scale = picture["width"] / 595
+    assert abs(drawn["x"] - picture["x"] - 59 * scale) < 3
+    assert abs(drawn["y"] - picture["y"] - 49 * scale) < 3
+    assert abs(drawn["width"] - 82 * scale) < 3
+    page.locator("rect.box").last.click()
+    assert page.locator(".place.active").inner_text() == "12.5"
+    assert page.locator("mark.active").inner_text() == "12.50"
+    assert seen.messages == []
+    page.context.close()
