@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 from extract.documents.grounding import SourceText
 from extract.documents.parts import MediaPart, Part, TextPart
-from extract.documents.pdf import count_pages, has_pdfium
+from extract.documents.pdf import count_pages
 from extract.documents.text_layer import source_text
 from extract.errors import BadRecord, ConfigError
 from extract.json_types import JsonObject
@@ -108,9 +108,10 @@ class Documents:
 
     def _drawn(self, pdf: bytes, spans: Sequence[Mapping[str, Any]], notes: list[str]) -> list[list[Any]]:
         """Return pictures of the pages on which values stand, and of the first ones."""
-        if not has_pdfium():
-            return []  # the note about the text says it
-        pages = count_pages(pdf)
+        try:
+            pages = count_pages(pdf)
+        except ConfigError:  # no pdfium: the note about the text says it
+            return []
         with_values = sorted(page for span in spans if isinstance(page := span.get("page"), int) and 0 < page <= pages)
         wanted = list(dict.fromkeys((*with_values, *range(1, pages + 1))))[:MAX_PAGES]
         pictures = self.pictures.draw(pdf, sorted(wanted))

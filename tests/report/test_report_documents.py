@@ -213,7 +213,7 @@ def test_without_pdfium_texts_are_shown_and_what_is_missing_is_told(
     docs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     read_bills(Path("docs"), tmp_path / "bills.parquet")
-    monkeypatch.setattr("extract.documents.pdf.find_spec", lambda _: None)
+    monkeypatch.setitem(sys.modules, "pypdfium2", None)
     shown = documents_of(tmp_path / "bills.parquet", tmp_path / "report.html")
     assert shown["a.txt"]["text"] == TEXT
     assert "pip install 'extract-interactions[documents]'" in shown["b.pdf"]["note"]
