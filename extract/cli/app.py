@@ -314,9 +314,16 @@ def evaluate(
         list[Path] | None,
         typer.Option(metavar="FOLDER", help="--decide sends files from here, too. Repeatable.", show_default=False),
     ] = None,
+    csv_separator: Separator = None,
+    csv_quote: Quote = None,
+    csv_encoding: Encoding = None,
+    sheet: Sheet = None,
     as_json: AsJson = False,
 ) -> None:
-    """Compare an output with gold answers: matches per field, F1 and kappa, with 95 % intervals, cost per right row."""
+    """Compare an output with gold answers: matches per field, F1 and kappa, with 95 % intervals, cost per right row.
+
+    Options of csv files and workbooks are about GOLD.
+    """
     from extract.cli.evaluate import EvalOptions, evaluate_command
 
     options = EvalOptions(
@@ -331,6 +338,12 @@ def evaluate(
         offline=offline,
         base_url=base_url,
         root=root,
+        reading={
+            "csv_separator": csv_separator,
+            "csv_quote": csv_quote,
+            "csv_encoding": csv_encoding,
+            "sheet": sheet,
+        },
         as_json=as_json,
     )
     evaluate_command(pipeline, predicted, gold, options)
@@ -344,15 +357,45 @@ def report(
     on: Annotated[str | None, typer.Option(help="Column that names a record in both files.")] = None,
     rows: Annotated[int, typer.Option(min=1, help="Show at most N records.")] = 2_000,
     cache: Annotated[Path | None, typer.Option(help="The cache of the run. [default: OUTPUT.cache]")] = None,
-    source: Annotated[str | None, typer.Option(help="The input of the run, for the texts of rejected rows.")] = None,
+    source: Annotated[
+        str | None, typer.Option(help="The input of the run, for the texts of rejected rows, and documents.")
+    ] = None,
+    root: Annotated[
+        list[Path] | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Show documents from here, too; by default from the current folder and that of --source. Repeatable.",
+            show_default=False,
+        ),
+    ] = None,
+    csv_separator: Separator = None,
+    csv_quote: Quote = None,
+    csv_encoding: Encoding = None,
+    sheet: Sheet = None,
 ) -> None:
     """Write one HTML file about a run: counts, cost, timeline, errors, values, scores, and a table to search.
 
-    The file loads nothing and can be sent to others: it holds the source texts of the records that it shows.
+    The file loads nothing and can be sent to others: it holds the source texts of the records that it shows, and of
+    documents the text and pictures of pages. Options of csv files and workbooks are about --gold and --source.
     """
     from extract.cli.report import report_command
 
-    report_command(output, report_path, gold=gold, on=on, rows=rows, cache=cache, source=source)
+    report_command(
+        output,
+        report_path,
+        gold=gold,
+        on=on,
+        rows=rows,
+        cache=cache,
+        source=source,
+        root=root,
+        reading={
+            "csv_separator": csv_separator,
+            "csv_quote": csv_quote,
+            "csv_encoding": csv_encoding,
+            "sheet": sheet,
+        },
+    )
 
 
 @app.command(short_help="Serve the API on this machine, without a model.")

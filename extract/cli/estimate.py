@@ -6,7 +6,6 @@ import json
 import os
 import sys
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -69,10 +68,9 @@ def estimate_command(
         extractor = replace(extractor, pack=Pack.of(pack))
     source = open_source(data, limit=limit, **reading)
     paid = None if paid_sample is None else _pay(source, extractor, paid_sample, cache, base_url, root)
-    with ResponseCache(cache, read_only=True) if cache is not None and cache.exists() else nullcontext() as answers:
-        result = estimate(
-            source, extractor, endpoint=_endpoint(base_url), cache=answers, paid=paid, samples=samples, root=root
-        )
+    result = estimate(
+        source, extractor, endpoint=_endpoint(base_url), cache=cache, paid=paid, samples=samples, root=root
+    )
     schema = compile_schema(extractor.schema, extra=extractor.extra)
     if as_json:
         summary = result.as_json() | {"minutes_at_quota": quota.minutes(result)} | _schema_json(schema)

@@ -17,12 +17,14 @@ from extract.documents.roots import Roots
 from extract.errors import ConfigError
 from extract.evaluation import Comparison, Evaluation, compare, evaluate
 from extract.evaluation.costs import whole_cost
+from extract.evaluation.inputs import without_prefix
 from extract.evaluation.labels import label_fields, text_fields
 from extract.evaluation.pairing import with_equal_keys
 from extract.evaluation.second_opinion import LabelCheck, check_labels
 from extract.evaluation.tables import aligned, share
 from extract.extractor.extractor import Extractor
 from extract.interactions.client import Client
+from extract.io.read_options import ReadKeywords, ReadOptions
 from extract.io.sources import input_folder, read_table
 from extract.runner.options import Root
 from extract.runner.service import offline_client
@@ -36,7 +38,7 @@ _RIGHT = ("right against gold", "where both agree", "where they differ")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EvalOptions:
-    """The options of `extract eval`, by their names on the command line."""
+    """The options of `extract eval`, by their names on the command line; `reading` is how gold's file is written."""
 
     on: str
     prefix: str | None
@@ -49,6 +51,7 @@ class EvalOptions:
     offline: bool
     base_url: str | None
     root: Root
+    reading: ReadKeywords
     as_json: bool
 
 
@@ -59,7 +62,7 @@ def evaluate_command(pipeline: str, predicted: str, gold: str | None, options: E
     if gold is None:
         _check_goldless(options)
     output = read_output(predicted, dtypes, on=options.on, prefix=options.prefix)
-    gold_rows = None if gold is None else read_table(gold, texts=text_fields(dtypes.items()))
+    gold_rows = None if gold is None else _gold_rows(gold, dtypes, output, options)
     parts: list[_Part] = []
     if gold_rows is not None:
         parts.append(_against_gold(output, gold_rows, str(gold), dtypes, options))
@@ -77,11 +80,19 @@ def evaluate_command(pipeline: str, predicted: str, gold: str | None, options: E
         sys.stdout.write(plain("\n\n".join("\n".join(lines) for _, lines in parts)) + "\n")
 
 
+def _gold_rows(gold: str, dtypes: Mapping[str, Any], output: Output, options: EvalOptions) -> pl.DataFrame:
+    """Return gold answers with fields under their names in the schema: the file may have the prefix of the output's."""
+    texts = list(text_fields(dtypes.items()))
+    rows = read_table(gold, texts=[*texts, *(output.prefix + name for name in texts)], **options.reading)
+    return without_prefix(rows, output.prefix, [name for name in dtypes if name != options.on])
+
+
 _Part: TypeAlias = tuple[dict[str, Any], list[str]]
 """One part of the output: as JSON, and as lines of text."""
 
 
 def _check_goldless(options: EvalOptions) -> None:
+    ReadOptions(**options.reading).check_for("a comparison without gold")
     if options.against is None and not options.decide:
         raise ConfigError("name a file of gold answers, another output with --against, or a field with --decide")
     if options.confusion or options.key:

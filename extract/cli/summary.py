@@ -76,6 +76,8 @@ def _table(run: Run, limit: str) -> Iterator[tuple[str, str]]:
         yield "mended", f"{totals.mended:,} answers, without asking again (fences, commas, numbers as text)"
     if totals.unnamed:
         yield "unnamed", f"{totals.unnamed:,} answers have members that the schema does not name: {_UNNAMED}"
+    if run.row_ids is not None and str(run.row_ids):
+        yield "ids", f"{run.row_ids}: eval and report cannot tell such rows apart"
     if run.files_left:
         yield (
             "uploads",

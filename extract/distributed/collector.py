@@ -23,6 +23,7 @@ from extract.limits.budget import BudgetMeter
 from extract.results.columns import error_schema
 from extract.results.ending import Ending
 from extract.results.progress import Progress, Totals
+from extract.results.row_ids import RowIdCounter
 from extract.results.timeline import Sample, Timeline
 
 __all__ = ["Collector"]
@@ -46,6 +47,7 @@ class Collector:
     _stopping: Any = None
     _errors: list[pl.DataFrame] = field(default_factory=list)
     _failed: list[pl.Series] = field(default_factory=list)
+    _ids: RowIdCounter = field(default_factory=RowIdCounter)
     _started: float = field(default_factory=time.monotonic)
     _since: float = field(default_factory=time.time)
 
@@ -80,6 +82,8 @@ class Collector:
         add_counts(self.totals, frame)
         self.timeline.add(Sample(self.seconds, self.totals.rows, 0))
         positions = pl.int_range(first, first + frame.height, eager=True)
+        if self.row_id:
+            self._ids.add(frame[self.row_id])
         self._errors.append(errors_of(frame, frame[self.row_id] if self.row_id else positions))
         self._failed.append(positions.filter(frame[ERROR].is_not_null()))
         valid = frame.filter(pl.col(ERROR).is_null()).select(
@@ -124,6 +128,7 @@ class Collector:
             interrupted=self.interrupted,
             errors=pl.concat([error_schema(id_type).to_frame(), *self._errors]),
             failed_places=pl.concat([pl.Series(dtype=pl.Int64), *self._failed]),
+            row_ids=self._ids.result() if self.row_id else None,
             meter=None if budget is None else BudgetMeter(budget, state.spent, peak=state.peak),
         )
 

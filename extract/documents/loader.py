@@ -24,7 +24,7 @@ from extract.documents.pdf_opening import has_pdfium
 from extract.documents.roots import Roots
 from extract.errors import BadRecord
 
-__all__ = ["load_parts"]
+__all__ = ["load_parts", "path_of"]
 
 _REMOTE = ("https://", "http://", "gs://")
 _MAX_SHOWN_CHARACTERS = 80  # of a data: URI in a message
@@ -55,12 +55,17 @@ def _from_text(value: str, column: str, roots: Roots | None) -> tuple[Part, ...]
     """Return the parts that a text cell names: a URI of any scheme, else a path."""
     if not value.strip():
         raise BadRecord(f"column {column!r} holds an empty text; a path, an URI or bytes is needed, or null for none")
-    start = value[:8].lower()
-    if start.startswith(_REMOTE):
-        return (_remote(value),)
-    if start.startswith("data:"):
-        return _from_data(value)
-    return _from_path(_local_path(value) if start.startswith("file:") else Path(value), roots)
+    if (path := path_of(value)) is not None:
+        return _from_path(path, roots)
+    return _from_data(value) if value[:5].lower() == "data:" else (_remote(value),)
+
+
+def path_of(cell: str) -> Path | None:
+    """Return the path that a text cell names, None for an address or data. BadRecord for a file: URI that is none."""
+    start = cell[:8].lower()
+    if start.startswith((*_REMOTE, "data:")):
+        return None
+    return _local_path(cell) if start.startswith("file:") else Path(cell)
 
 
 def _remote(uri: str) -> MediaPart:

@@ -14,7 +14,7 @@ from extract.documents.mime import MediaKind, kind_of, mime_type_of
 from extract.errors import BadRecord, ConfigError
 from extract.json_types import JsonObject
 
-__all__ = ["Clip", "MediaPart", "Pages", "Part", "TextPart", "Turn", "encodings_of"]
+__all__ = ["Clip", "MediaPart", "Pages", "Part", "TextPart", "Turn", "encodings_of", "hash_of"]
 
 Resolution: TypeAlias = Literal["low", "medium", "high", "ultra_high"]
 
@@ -191,6 +191,18 @@ def encodings_of(parts: Iterable[Part]) -> str | None:
     """Return the encodings of the files among the parts, None where no text comes from a file."""
     names = dict.fromkeys(part.encoding for part in parts if isinstance(part, TextPart) and part.encoding)
     return ", ".join(names) or None
+
+
+def hash_of(parts: Iterable[Part]) -> str | None:
+    """Return the SHA-256 hash of what the files of a record hold, as hex digits; None without a file."""
+    hashes = [_hash_of(part) for part in parts]
+    return sha256(b"".join(hashes)).hexdigest() if hashes else None
+
+
+def _hash_of(part: Part) -> bytes:
+    if isinstance(part, TextPart):
+        return sha256(part.text.encode("utf-8", "surrogatepass")).digest()
+    return part.sha256 or sha256((part.uri or "").encode("utf-8", "surrogatepass")).digest()
 
 
 @dataclass(frozen=True, slots=True)

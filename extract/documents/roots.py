@@ -7,13 +7,13 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from extract.documents.files import printable
 from extract.documents.opening import Place
 from extract.errors import BadRecord, ConfigError
 
-__all__ = ["Roots"]
+__all__ = ["Root", "Roots"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +70,10 @@ class Roots:
             return path
         beside = self.base / path
         return beside if os.path.lexists(beside) else path
+
+
+Root: TypeAlias = str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | Roots | None
+"""A folder, or several, that the files named in records must lie under."""
 
 
 def _folder(named: Any) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 import polars as pl
 
@@ -15,6 +15,7 @@ from extract.evaluation.rejected import split_rejected
 from extract.evaluation.tables import aligned, as_text, html_table
 from extract.evaluation.verdicts import verdicts
 from extract.io.forks import check_fork
+from extract.io.read_options import ReadKeywords
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Sequence
@@ -124,13 +125,16 @@ def compare(
     on: str,
     fields: Sequence[str] | None = None,
     day_first: bool = True,
+    prefix: str | None = None,
+    **reading: Unpack[ReadKeywords],
 ) -> Comparison:
     """Return what changed from `a` to `b`, row by row where the column `on` has the same value.
 
     All three are what `evaluate` takes: a Run, frames, rows or paths.
 
     `fields` names what is compared, by default all that both have; structs as in `evaluate`. With `gold` also which of
-    the two is right, for the fields that gold has. Rows that were rejected, according to `_extract`, count as absent.
+    the two is right, for the fields that gold has. `prefix` and the options of the file `gold` are as in `evaluate`.
+    Rows that were rejected, according to `_extract`, count as absent.
     Raises ConfigError as `evaluate` does.
 
         >>> a = pl.DataFrame({"id": [1, 2], "city": ["Bonn", "Essen"]})
@@ -141,7 +145,9 @@ def compare(
     """
     check_fork()
     frames = {"a": a, "b": b} | ({} if gold is None else {"gold": gold})
-    frames = dict(zip(frames, frames_of(frames, on, inputs=fields is not None), strict=True))
+    frames = dict(
+        zip(frames, frames_of(frames, on, inputs=fields is not None, prefix=prefix, reading=reading), strict=True)
+    )
     a, b, *golds = with_equal_keys(frames, on)
     check_meeting({"a": a, "b": b}, on)
     (a, _), (b, _) = split_rejected(a, on), split_rejected(b, on)

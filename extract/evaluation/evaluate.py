@@ -7,7 +7,7 @@ punctuation and the notation of dates, amounts and truth values.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Unpack
 
 import polars as pl
 
@@ -24,6 +24,7 @@ from extract.evaluation.rejected import split_rejected
 from extract.evaluation.scores import Evaluation, FieldKind, FieldScore
 from extract.evaluation.verdicts import Verdicts, verdicts
 from extract.io.forks import check_fork
+from extract.io.read_options import ReadKeywords
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
@@ -48,6 +49,8 @@ def evaluate(
     spent: Decimal | float | None = None,
     resamples: int = 2_000,
     seed: int = 0,
+    prefix: str | None = None,
+    **reading: Unpack[ReadKeywords],
 ) -> Evaluation:
     """Return how well `predicted` agrees with `gold`, row by row where the column `on` has the same value.
 
@@ -61,6 +64,9 @@ def evaluate(
     `day_first` reads 05/04/2026 in a text as 5 April.
     `rejected` holds the keys of rows that were rejected and stand in `predicted` with nulls: they count as missing, as
     if they were left out. Where `predicted` has the column `_extract`, that says it.
+    `prefix` is that of the columns of `predicted` where it is no Run and no Parquet file of one, which know it; gold
+    may have it or not. `csv_separator`, `csv_quote`, `csv_encoding` and `sheet` say how the file `gold` is written, as
+    in `run`; for `predicted` give `open_source(path, csv_separator=...)`.
     `spent` is what the whole run cost in US dollars, where its rows are those of gold: so the cost of rejected rows
     counts too. A Run knows it. Intervals of shares are Wilson's; those of F1, kappa and cost are a BCa bootstrap of
     `resamples` (0: none) from `seed`. Raises ConfigError for a missing, null or repeated key, no key in common, an
@@ -74,7 +80,9 @@ def evaluate(
     check_fork()
     if resamples < 0:
         raise ConfigError(f"resamples is how often the rows are drawn anew, 0 or more, not {resamples!r}")
-    answers, gold = frames_of({"predicted": predicted, "gold": gold}, on, inputs=fields is not None)
+    answers, gold = frames_of(
+        {"predicted": predicted, "gold": gold}, on, inputs=fields is not None, prefix=prefix, reading=reading
+    )
     spent = spent_by(predicted, gold.height) if spent is None else spent
     predicted, gold = with_equal_keys({"predicted": answers, "gold": gold}, on)
     check_meeting({"predicted": predicted, "gold": gold}, on)

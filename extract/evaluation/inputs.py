@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -13,11 +13,12 @@ from extract.evaluation.costs import whole_cost
 from extract.evaluation.labels import label_fields, text_fields
 from extract.evaluation.pairing import ABOUT_ANSWERS
 from extract.evaluation.rejected import PROVENANCE, inner_names
+from extract.io.read_options import ReadKeywords, ReadOptions
 from extract.io.sinks.open import read_manifest
 from extract.io.sources import read_table
 from extract.json_types import JsonObject
 
-__all__ = ["frames_of", "named_by_schema", "spent_by"]
+__all__ = ["frames_of", "named_by_schema", "spent_by", "without_prefix"]
 
 _UNTYPED = (".csv", ".tsv")
 
@@ -36,21 +37,70 @@ class _Run(Protocol):
     def frame(self) -> pl.DataFrame: ...
 
 
-def frames_of(sides: Mapping[str, Any], on: str, *, inputs: bool) -> list[pl.DataFrame]:
+def frames_of(
+    sides: Mapping[str, Any],
+    on: str,
+    *,
+    inputs: bool,
+    prefix: str | None = None,
+    reading: ReadKeywords | None = None,
+) -> list[pl.DataFrame]:
     """Return each side as a frame, in order. ConfigError for what `run` would not read either.
 
     A Run and its Parquet file are the valid rows, with fields under their names in the schema; the columns of the input
-    are left out, but for the key `on`, unless `inputs`. A csv file is read last: what is text on another side is read
-    as it is written, so that `007` there does not meet a 7 here.
+    are left out, but for the key `on`, unless `inputs`. `prefix` is that of the columns of answers, by default what a
+    Run or its footer says; gold may have it or not. A csv file is read last: what is text on another side is read as it
+    is written, so that `007` there does not meet a 7 here. `reading` says how the file of the side "gold" is written.
     """
+    _check_reading(sides, reading or {})
     frames: dict[str, pl.DataFrame] = {}
+    prefixes = {"", *(_prefix_of(data, prefix) for data in sides.values())}
     for side, data in sorted(sides.items(), key=lambda item: _is_untyped(item[1])):
-        texts = {name for frame in frames.values() for name in _texts(frame)} if _is_untyped(data) else ()
-        run = _as_run(data)
-        rows = read_table(data, texts=texts) if run is None else _valid_rows(run)
-        manifest = _manifest_of(data)
-        frames[side] = _answers(rows, manifest, on, inputs=inputs) if manifest.get("fields") else rows
+        texts = {start + name for start in prefixes for frame in frames.values() for name in _texts(frame)}
+        how: ReadKeywords = (reading or {}) if side == "gold" else {}
+        frames[side] = _frame_of(data, texts if _is_untyped(data) else set(), on, prefix, how, inputs=inputs)
+    for side in [side for side, data in sides.items() if not _manifest_of(data).get("fields")]:
+        fields = {name for other, frame in frames.items() if other != side for name in frame.columns if name != on}
+        for start in prefixes:
+            frames[side] = without_prefix(frames[side], start, fields)
     return [frames[side] for side in sides]
+
+
+def _check_reading(sides: Mapping[str, Any], reading: ReadKeywords) -> None:
+    """Raise ConfigError for options about a file where gold is none."""
+    if "gold" not in sides:
+        ReadOptions(**reading).check_for("a comparison without gold")
+    elif _as_run(sides["gold"]) is not None:
+        ReadOptions(**reading).check_for("a Run")
+
+
+def _prefix_of(data: Any, prefix: str | None) -> str:
+    return str(_manifest_of(data).get("prefix") or "") if prefix is None else prefix
+
+
+def _frame_of(
+    data: Any, texts: Iterable[str], on: str, prefix: str | None, reading: ReadKeywords, *, inputs: bool
+) -> pl.DataFrame:
+    """Return one side, with the columns of answers under their names in the schema where these are known."""
+    run = _as_run(data)
+    rows = read_table(data, texts=texts, **reading) if run is None else _valid_rows(run)
+    start, fields = _prefix_of(data, prefix), _manifest_of(data).get("fields")
+    if not fields:  # without a footer, the prefix alone tells what is an answer
+        fields = [name.removeprefix(start) for name in rows.columns if name.startswith(start)] if start else []
+        fields = [name for name in fields if name and name != on]
+    return _answers(rows, {start + name: name for name in fields}, on, inputs=inputs) if fields else rows
+
+
+def without_prefix(gold: pl.DataFrame, prefix: str, fields: Collection[str]) -> pl.DataFrame:
+    """Return gold answers under the names of `fields`, where their columns have the prefix of an output's."""
+    named = {column: column.removeprefix(prefix) for column in gold.columns if prefix and column.startswith(prefix)}
+    return gold.rename(
+        {
+            column: name
+            for column, name in named.items()
+            if name.partition(".")[0] in fields and name not in gold.columns and column not in fields
+        }
+    )
 
 
 def spent_by(predicted: Any, rows: int) -> float | None:
@@ -92,8 +142,7 @@ def _valid_rows(run: _Run) -> pl.DataFrame:
     return rows.filter(~pl.int_range(pl.len()).is_in(failed.implode()))
 
 
-def _answers(rows: pl.DataFrame, manifest: JsonObject, on: str, *, inputs: bool) -> pl.DataFrame:
-    prefix = str(manifest.get("prefix") or "")
-    columns = {prefix + name: name for name in manifest["fields"] if prefix + name in rows.columns}
+def _answers(rows: pl.DataFrame, fields: Mapping[str, str], on: str, *, inputs: bool) -> pl.DataFrame:
+    columns = {column: name for column, name in fields.items() if column in rows.columns}
     chosen = [name for name in rows.columns if name in columns or name == on or name in ABOUT_ANSWERS]
     return named_by_schema(rows if inputs else rows.select(chosen), columns)

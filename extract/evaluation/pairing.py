@@ -79,7 +79,18 @@ def common_fields(
     """
     in_second = dict(_paths(second))
     known = {path: (expr, in_second[path]) for path, expr in _paths(first) if path in in_second and path != on}
+    if not known and (prefixed := _prefixed(first, second, on) or _prefixed(second, first, on)):
+        raise ConfigError(
+            f"the frames have no field in common besides the key; name the prefix of {prefixed} with prefix="
+        )
     return {name: known[name] for name in _chosen(fields, list(known))}
+
+
+def _prefixed(first: pl.DataFrame, second: pl.DataFrame, on: str) -> str | None:
+    """Return a column that is one of the other frame with a prefix, in words; None without any."""
+    names = [name for name in second.columns if name != on]
+    prefixed = ((column, name) for column in first.columns for name in names if column.endswith(name) and column != on)
+    return next((f"{column!r}, which is {name!r} there," for column, name in prefixed), None)
 
 
 def _paths(frame: pl.DataFrame) -> Iterator[tuple[str, pl.Expr]]:

@@ -12,7 +12,7 @@ from pydantic_core import from_json, to_json
 from extract.documents.grounding import Labels, ground
 from extract.documents.grounding.span import Span
 from extract.documents.loader import load_parts
-from extract.documents.parts import Part, TextPart, Turn
+from extract.documents.parts import Part, TextPart, Turn, hash_of
 from extract.documents.roots import Roots
 from extract.documents.text_layer import QuotableText
 from extract.documents.windows import check_rules
@@ -127,7 +127,8 @@ class CompiledExtractor:
         text = self.template.render(record)
         turn = Turn("user", (*media, TextPart(text)) if text or not media else tuple(media))
         try:
-            question = Question.of((turn,), quoted=self.quoted(record, parts) if grounded else None)
+            quoted = self.quoted(record, parts) if grounded else None
+            question = Question.of((turn,), quoted=quoted, files=hash_of(media))
         except UnicodeError as error:
             raise BadRecord(f"the record holds text that is no Unicode: {error}") from None
         if self.pack is None or self.pack.rows == "auto" or len(text) > self.pack.longest:

@@ -20,7 +20,8 @@ class Question:
 
     `quoted` is the text in which the values of the answer are searched. `sample` is the number of the sample, 0 for
     the first, where the same question is sent several times. With `packed` it is sent with other rows: its first turn
-    is then its block alone, and `group` is what all rows of one request must have in common.
+    is then its block alone, and `group` is what all rows of one request must have in common. `files` is the hash of the
+    files that the record names.
     """
 
     turns: tuple[Turn, ...]
@@ -29,16 +30,17 @@ class Question:
     sample: int = 0
     packed: bool = False
     group: str = ""
+    files: str | None = None
 
     @classmethod
-    def of(cls, turns: tuple[Turn, ...], *, quoted: QuotableText | None = None) -> Question:
+    def of(cls, turns: tuple[Turn, ...], *, quoted: QuotableText | None = None, files: str | None = None) -> Question:
         """Return the question with these turns. Raises UnicodeEncodeError for text that holds half a character."""
         identities = [turn_identity(turn) for turn in turns]
         try:
             # For lists of texts and numbers this gives the same bytes as `canonical`, in a quarter of the time.
-            return cls(turns, to_json(identities), quoted)
+            return cls(turns, to_json(identities), quoted, files=files)
         except ValueError:
-            return cls(turns, canonical(identities), quoted)
+            return cls(turns, canonical(identities), quoted, files=files)
 
     def sampled(self, number: int) -> Question:
         """Return the same question with the number of a sample; 0 is the question itself."""

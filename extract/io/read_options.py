@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict
 
 from extract.errors import ConfigError
@@ -78,6 +78,10 @@ class ReadOptions:
     def escaped(self) -> bool:
         """True where a backslash stands before a quote that is a part of its cell."""
         return self.csv_quote == _BACKSLASH
+
+    def of_kind(self, *, csv: bool, excel: bool) -> ReadOptions:
+        """Return those of the options that fit a kind of file."""
+        return replace(self if csv else ReadOptions(), sheet=self.sheet if excel else None)
 
     def check_for(self, what: str, *, csv: bool = False, excel: bool = False) -> None:
         """Raise ConfigError for an option that does not fit the kind of input."""

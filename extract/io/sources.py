@@ -19,13 +19,13 @@ from extract.io.arrow import frame_of_rows, read_arrow
 from extract.io.csv_tables import broken_row, open_csv, plain_dialect
 from extract.io.folders import documents_in, documents_of, one_document
 from extract.io.forks import check_fork
-from extract.io.globs import matches_once
+from extract.io.globs import ending_of, matches_once
 from extract.io.iterators import TEXTS, are_texts, from_iterator
 from extract.io.read_options import ReadKeywords, ReadOptions
 from extract.io.source import Source, from_frame, read_errors, take_rows, whole_batches
 from extract.io.tables import is_table, open_table
 
-__all__ = ["Source", "input_folder", "open_source", "read_table", "take_rows"]
+__all__ = ["Source", "input_folder", "open_source", "read_table", "shared_reading", "take_rows"]
 
 _TABLE_ROWS = 65_536  # of a batch where all are read at once
 
@@ -51,6 +51,7 @@ def _opened(data: Any, how: ReadOptions) -> Source:
         with read_errors(str(data), partial(broken_row, how=how)):
             return replace(_from_address(os.fspath(data), how), folder=input_folder(os.fspath(data)))
     if isinstance(data, Source):
+        how.check_for("a source that is open already: give them to open_source")
         return data
     how.check_for(f"a {type(data).__name__}")
     if isinstance(data, pl.DataFrame):
@@ -77,14 +78,15 @@ def _opened(data: Any, how: ReadOptions) -> Source:
     )
 
 
-def read_table(data: Any, *, texts: Iterable[str] = ()) -> pl.DataFrame:
-    """Return all rows of an input at once. Raises ConfigError as `open_source` does.
+def read_table(data: Any, *, texts: Iterable[str] = (), **how: Unpack[ReadKeywords]) -> pl.DataFrame:
+    """Return all rows of an input at once. Raises ConfigError as `open_source` does, for options that do not fit too.
 
     `texts` names columns to be read from a csv file as they are written, even where they look like numbers.
     """
     if isinstance(data, pl.DataFrame):
+        ReadOptions(**how).check_for("a frame")
         return data
-    source = open_source(data)
+    source = open_source(data, **how)
     table = pl.concat([source.schema.to_frame(), *source.batches(_TABLE_ROWS)])
     if not isinstance(data, str | os.PathLike):
         return table
@@ -93,8 +95,18 @@ def read_table(data: Any, *, texts: Iterable[str] = ()) -> pl.DataFrame:
     if plain_dialect(address) is None or not guessed:
         return table
     with read_errors(address):
-        as_written = open_csv(address, ReadOptions())  # held: its files may have been written anew
+        as_written = open_csv(address, ReadOptions(**how))  # held: its files may have been written anew
         return table.with_columns(as_written.texts().select(by_name(*guessed)).collect())
+
+
+def shared_reading(inputs: Sequence[Any], reading: ReadKeywords) -> list[ReadKeywords]:
+    """Return, for each of several inputs, those options that fit it. ConfigError for one that fits none of them."""
+    how = ReadOptions(**reading)
+    addresses = [os.fspath(data) if isinstance(data, str | os.PathLike) else "" for data in inputs]
+    csvs = [plain_dialect(address) is not None for address in addresses]
+    sheets = [ending_of(address) == ".xlsx" for address in addresses]
+    how.check_for("what is given here", csv=any(csvs), excel=any(sheets))
+    return [how.of_kind(csv=csv, excel=excel).keywords for csv, excel in zip(csvs, sheets, strict=True)]
 
 
 def input_folder(address: str) -> Path:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import polars as pl
 
+from extract.io.read_options import ReadKeywords
 from extract.json_types import JsonObject
 from extract.report.distributions import Distribution, distributions
 from extract.report.material import Columns, Material
@@ -74,12 +75,22 @@ class Facts:
         return dict(self.codes).get("not_run", 0)
 
 
-def gather(material: Material, *, gold: Any = None, on: str | None = None, max_records: int = 2_000) -> Facts:
-    """Read everything that the report says. Raises ConfigError for a gold file that cannot be compared."""
+def gather(
+    material: Material,
+    *,
+    gold: Any = None,
+    on: str | None = None,
+    max_records: int = 2_000,
+    **reading: Unpack[ReadKeywords],
+) -> Facts:
+    """Read everything that the report says; `reading` says how the file `gold` is written.
+
+    Raises ConfigError for a gold file that cannot be compared.
+    """
     columns = Columns.of(material)
     valid = valid_rows(material, columns)
     spread, more = distributions(valid, list(columns.answer))
-    judgement = None if gold is None or on is None else judge(material, columns, gold, on=on)
+    judgement = None if gold is None or on is None else judge(material, columns, gold, on=on, **reading)
     return Facts(
         name=material.name,
         manifest=material.manifest,

@@ -5,21 +5,24 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import polars as pl
 
+from extract.documents.roots import Roots
 from extract.errors import ConfigError, ExtractError
+from extract.io.read_options import ReadKeywords
 from extract.io.sinks.formats import SINKS
 from extract.io.sinks.open import errors_path, keeps_manifest, read_manifest
 from extract.io.sources import Source, open_source
 from extract.io.unreadable import UNREADABLE
 from extract.json_types import JsonObject
 from extract.results.columns import error_schema
+from extract.results.rerun import Rerun
 from extract.results.run import Run
 from extract.schema import OutputSchema, compile_schema
 
-__all__ = ["AGREEMENT", "PROVENANCE", "SPANS", "Columns", "Material", "open_material"]
+__all__ = ["AGREEMENT", "PROVENANCE", "SPANS", "Columns", "Material", "open_material", "texts_of"]
 
 SPANS, PROVENANCE, AGREEMENT = "_spans", "_extract", "_agreement"
 
@@ -31,6 +34,7 @@ class Material:
     `rows` is the output, `errors` the rejected rows, `failed` their places in the input, `manifest` the output's footer
     ({} where another program wrote it). `cache` is the path of the cache, `source` the run's input, which holds the
     texts of rows that were left out of the output. All of these but `rows` are None where they are not available.
+    `roots` are the folders that the documents of the records must lie under, None for no limit.
     """
 
     name: str
@@ -40,6 +44,7 @@ class Material:
     failed: pl.Series | None = None
     cache: Path | None = None
     source: Source | None = None
+    roots: Roots | None = None
 
     @property
     def keeps_rejected(self) -> bool:
@@ -82,7 +87,7 @@ class Columns:
         schema = _schema_of(manifest)
         prefix = str(manifest.get("prefix") or "")
         known = list(columns) if schema is None else list(schema.dtypes)
-        fields = _texts_of(manifest.get("fields")) or known
+        fields = texts_of(manifest.get("fields")) or known
         added = _added(columns, manifest)
         answer = {prefix + name: name for name in fields if prefix + name in columns and prefix + name not in added}
         return cls(
@@ -107,7 +112,8 @@ def _added(columns: pl.Schema, manifest: JsonObject) -> set[str]:
     return {name for name, added in is_added.items() if added}
 
 
-def _texts_of(value: Any) -> list[str]:
+def texts_of(value: Any) -> list[str]:
+    """Return the texts of a list in a footer; [] for what is none."""
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
@@ -133,19 +139,39 @@ def _schema_of(manifest: JsonObject) -> OutputSchema | None:
 
 
 def open_material(
-    output: Run | str | os.PathLike[str], *, cache: str | os.PathLike[str] | None = None, source: Any = None
+    output: Run | str | os.PathLike[str],
+    *,
+    cache: str | os.PathLike[str] | None = None,
+    source: Any = None,
+    root: Any = None,
+    **reading: Unpack[ReadKeywords],
 ) -> Material:
     """Return the material for a report about an output. Raises ConfigError for what cannot be read.
 
-    `cache` is by default the one beside the output; `source` is the input, anything that `run` takes but an iterator.
+    `cache` is by default the one beside the output; `source` is the input, anything that `run` takes but an iterator,
+    and `reading` says how its file is written. `root` are folders that documents may lie under, beside the current one
+    and that of the input; those of a Run may lie where they might in the run.
     """
     if cache is not None and not Path(cache).is_file():
         raise ConfigError(f"there is no cache {os.fspath(cache)!r}")
     material = _of_run(output) if isinstance(output, Run) else _of_file(Path(output))
-    opened = None if source is None else open_source(source)
+    opened = None if source is None else open_source(source, **reading)
     if opened is not None and opened.once:
         raise ConfigError("source is an iterator, which was read by the run: give a list, a frame or a path")
-    return replace(material, cache=material.cache if cache is None else Path(cache), source=opened)
+    roots = _roots(output, opened, Roots.of(root))
+    return replace(material, cache=material.cache if cache is None else Path(cache), source=opened, roots=roots)
+
+
+def _roots(output: Run | str | os.PathLike[str], source: Source | None, given: Roots | None) -> Roots | None:
+    """Return the folders of documents. What is in a file may come from anywhere: its paths lead no further than these.
+
+    The paths of a Run were the program's own choice where its rows were, and those of its input otherwise.
+    """
+    rerun = output.details.rerun if isinstance(output, Run) else None
+    if isinstance(rerun, Rerun):
+        roots = Roots.of(rerun.options.get("root"))
+        return None if roots is None else Roots((*roots.folders, *(given.folders if given else ())), roots.base)
+    return Roots.joined(given, (source and source.folder) or Path.cwd().resolve())
 
 
 def _of_run(run: Run) -> Material:

@@ -25,7 +25,7 @@ from extract.schema.losses import Loss
 __all__ = ["embedded_json", "render"]
 
 _ESCAPES = {ord(sign): f"\\u{ord(sign):04x}" for sign in "<>&\u2028\u2029"}
-_SCRIPTS = ("record.js", "table.js", "page.js")
+_SCRIPTS = ("record.js", "document.js", "table.js", "page.js")
 _PREVIEWED = 4  # columns of the answer in the table of records
 _MAX_LOSS = 160  # characters of the value of a schema keyword
 

@@ -30,8 +30,9 @@ const member = (path, name) => (PLAIN_NAME.test(name) ? `${path}.${name}` : `${p
 
 function spansByPath(record) {
   const places = new Map();
-  for (const [path, status, start, end, page, text] of record.spans ?? []) {
-    places.set(path, { path, status, start, end, page, text });
+  const isOnePage = record.document?.pages?.length === 1;
+  for (const [path, status, start, end, page, text, boxes = []] of record.spans ?? []) {
+    places.set(path, { path, status, start, end, page: isOnePage ? null : page, text, boxes });
   }
   return places;
 }
@@ -118,22 +119,23 @@ function listNode(items, path, context) {
 
 // The source, with its spans: offsets count code points, as in Python -------------------------------------------------
 
-function markedSource(cell, spans) {
-  const points = Array.from(textOf(cell));
-  const placed = spans.filter((span) => span.start !== null && span.start < points.length && span.end > span.start);
-  const ends = placed.flatMap((span) => [span.start, Math.min(span.end, points.length)]);
-  const cuts = [...new Set([0, points.length, ...ends])].sort((a, b) => a - b);
-  const lines = textOf(cell).split("\n");
+// The text of one box: code points of a source from an offset, with the places of values marked.
+function markedText(points, from, spans, label) {
+  const to = from + points.length;
+  const placed = spans.filter((span) => span.start !== null && span.start < to && span.end > from && span.end > span.start);
+  const ends = placed.flatMap((span) => [Math.max(span.start, from), Math.min(span.end, to)]);
+  const cuts = [...new Set([from, to, ...ends])].sort((a, b) => a - b);
+  const lines = points.join("").split("\n");
   const isLaidOut = lines.length > 2 && lines.every((line) => line.length <= LAID_OUT);
   const box = el("div", {
     class: isLaidOut ? "source laid-out" : "source",
     dir: "auto",
     tabindex: 0,
     role: "region",
-    "aria-label": "Source text",
+    "aria-label": label,
   });
   for (let i = 0; i + 1 < cuts.length; i += 1) {
-    const piece = points.slice(cuts[i], cuts[i + 1]).join("");
+    const piece = points.slice(cuts[i] - from, cuts[i + 1] - from).join("");
     const over = placed.filter((span) => span.start <= cuts[i] && span.end >= cuts[i + 1]);
     over.sort((a, b) => a.end - a.start - (b.end - b.start));
     box.append(
@@ -150,14 +152,17 @@ function markedSource(cell, spans) {
           ),
     );
   }
-  if (Array.isArray(cell))
-    box.append(
-      el(
-        "span",
-        { class: "null" },
-        `\n… ${cell[0].length.toLocaleString("en")} of ${cell[1].toLocaleString("en")} characters`,
-      ),
-    );
+  return box;
+}
+
+function howMuch(cell) {
+  const [shown, all] = [Array.from(cell[0]).length, cell[1]];
+  return el("span", { class: "null" }, `\n… ${shown.toLocaleString("en")} of ${all.toLocaleString("en")} characters`);
+}
+
+function markedSource(cell, spans) {
+  const box = markedText(Array.from(textOf(cell)), 0, spans, "Source text");
+  if (Array.isArray(cell)) box.append(howMuch(cell));
   return box;
 }
 
@@ -177,11 +182,13 @@ function readable(answer) {
   }
 }
 
-function errorSide(error) {
+function errorSide(record) {
+  const { error } = record;
   const names = ["code", "path", "message", "attempts"].filter(
     (name) => error[name] !== null && error[name] !== undefined,
   );
   const side = el("div", {}, el("h4", {}, "No answer"), definitions(names.map((name) => [name, plain(error[name])])));
+  side.append(...differences(record));
   if (!error.answer) return side;
   const answer = el(
     "div",
@@ -193,15 +200,45 @@ function errorSide(error) {
 }
 
 function openedRecord(record) {
-  if (record.error)
-    return el("div", { class: "opened" }, errorSide(record.error), record.source ? sourceSide(record) : null);
-  return el("div", { class: "opened" }, answerSide(record), sourceSide(record));
+  const box = el("div", { class: record.document ? "opened beside-document" : "opened" });
+  box.append(record.error ? errorSide(record) : answerSide(record));
+  if (!record.error || record.source || record.document) box.append(sourceSide(record));
+  return box;
+}
+
+// A wrong value as it was said: lists and structs, which come as JSON, as tables.
+function readValue(text) {
+  if (text === null || !/^[[{]/.test(text)) return text;
+  try {
+    return JSON.parse(text);
+  } catch {
+    return text;
+  }
+}
+
+function differences(record) {
+  if (!record.wrong) return [];
+  const context = { spans: new Map(), shown: new Set(), inSource: () => false };
+  const said = (text) => valueNode(readValue(text), "$", context);
+  const fields = Object.entries(record.wrong);
+  if (record.error) return [el("h4", {}, "Gold"), definitions(fields.map(([name, [, gold]]) => [name, said(gold)]))];
+  const wrong = fields.map(([name, [predicted, gold]]) =>
+    el(
+      "dl",
+      { class: "difference" },
+      el("dt", { class: "field" }, name),
+      el("dt", {}, "predicted"),
+      el("dd", { class: "predicted" }, said(predicted)),
+      el("dt", {}, "gold"),
+      el("dd", { class: "gold" }, said(gold)),
+    ),
+  );
+  return [el("h4", {}, "Wrong against gold"), ...wrong];
 }
 
 function answerSide(record) {
   const spans = spansByPath(record);
-  const length =
-    record.of === undefined || record.of === null ? 0 : Array.from(textOf(record.source[record.of])).length;
+  const length = Array.from(textOf(textWithPlaces(record))).length;
   const inSource = (span) => span.start !== null && span.start < length;
   const context = { spans, shown: new Set(), inSource };
   const value = (name, i) => valueNode(record.values[i], member("$", data.fields[i]), context);
@@ -211,13 +248,7 @@ function answerSide(record) {
     el("h4", {}, "Answer"),
     definitions(data.answer.map((name, i) => [name, value(name, i)])),
   );
-  if (record.wrong) {
-    const right = Object.entries(record.wrong).map(([name, gold]) => [
-      name,
-      gold === null ? el("span", { class: "null" }, "null") : el("span", { class: "gold" }, gold),
-    ]);
-    side.append(el("h4", {}, "Gold, where it differs"), definitions(right));
-  }
+  side.append(...differences(record));
   const others = [...spans.values()].filter((span) => !context.shown.has(span.path));
   if (others.length) {
     const places = others.map((span) => [span.path, placedValue(span.text || "–", span, inSource(span))]);
@@ -228,15 +259,17 @@ function answerSide(record) {
 
 function sourceSide(record) {
   const none = () => el("span", { class: "null" }, "null");
-  const main = record.of ?? 0;
+  const hasOwnText = Number.isInteger(record.of);
+  const main = hasOwnText || !record.document ? (record.of ?? 0) : -1;
   const side = el("div", {});
-  if (data.source.length) {
-    const spans = record.of === undefined || record.of === null ? [] : [...spansByPath(record).values()];
+  if (record.document) side.append(...documentNodes(record));
+  if (record.source && data.source.length && main >= 0) {
+    const spans = hasOwnText ? [...spansByPath(record).values()] : [];
     const text = record.source[main];
     side.append(el("h4", {}, data.source[main]), text === null ? none() : markedSource(text, spans));
   }
-  const others = data.source.map((name, i) => [name, record.source[i]]).filter((_, i) => i !== main);
-  if (others.length) {
+  const others = data.source.map((name, i) => [name, record.source?.[i] ?? null]).filter((_, i) => i !== main);
+  if (record.source && others.length) {
     const cells = others.map(([name, cell]) => [name, cell === null ? none() : textOf(cell)]);
     side.append(el("h4", {}, "Other columns"), definitions(cells));
     if (data.more) side.append(el("p", { class: "null" }, `… and ${data.more} more`));

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from extract.documents.grounding.span import column_path
 from extract.io.source import records_of
 from extract.json_types import JsonObject
-from extract.report.material import AGREEMENT, PROVENANCE, SPANS, Columns, Material
+from extract.report.document_files import DocumentFiles, started_at
+from extract.report.documents import DocumentCells, Documents
+from extract.report.material import PROVENANCE, SPANS, Columns, Material, texts_of
+from extract.report.record_json import LENGTH, rejected_record, valid_record, wrong_values
 from extract.report.row_status import PLACE, check_source, find_sources, id_column, valid_rows
-from extract.report.scores import WrongRows
-from extract.report.truncation import Cutter, shortened, without_secrets
+from extract.report.scores import WrongRows, WrongValue
+from extract.report.truncation import Cutter
 from extract.results.columns import error_schema, places_in_input
 
 __all__ = ["Shown", "shown_records"]
@@ -24,29 +25,15 @@ _ALL_CHARACTERS = 3_000_000  # of source text in one report, and of answers
 _MIN_SOURCE, _MAX_SOURCE = 400, 20_000  # characters of source text of one record
 _MAX_COLUMNS = 12  # of the input
 _MAX_NOT_RUN = 100  # rows that the run did not reach: there is little to see in them
-_MAX_SPANS = 300  # of one record
-_TURN, _LENGTH, _KEY = "_turn_in_report", "_length_of_{}", "_key_in_gold"
-_ORIGIN = {
-    "model": "model",
-    "service_tier": "service tier",
-    "cost_usd": "US dollars",
-    "seconds": "seconds",
-    "input_tokens": "tokens in",
-    "output_tokens": "tokens out",
-    "thought_tokens": "tokens of thoughts",
-    "attempts": "requests",
-    "repairs": "repairs",
-    "mended": "mended",
-    "windows": "windows",
-    "cached": "from the cache",
-}
+_TURN, _KEY = "_turn_in_report", "_key_in_gold"
 
 
 @dataclass(frozen=True, slots=True)
 class Shown:
     """Records as JSON objects, and the numbers of all valid and rejected rows.
 
-    `sourceless` of the rejected rows that are shown lack their input.
+    `sourceless` of the rejected rows that are shown lack their input. `documents` says of how many the documents are
+    shown; None where the records have none.
     """
 
     data: JsonObject
@@ -54,6 +41,7 @@ class Shown:
     valid: int
     rejected: int
     sourceless: int
+    documents: Documents | None = None
 
     @property
     def total(self) -> int:
@@ -75,23 +63,74 @@ def shown_records(material: Material, columns: Columns, limit: int, wrong: Wrong
     shown, more = names[:_MAX_COLUMNS], len(names[_MAX_COLUMNS:])
     chosen = _chosen(_cut_short(rows, shown), valid, limit - bad.height, wrong)
     places = _places(material, chosen[PLACE].to_list())
-    sources = find_sources(material, columns, bad, shown)
+    looked_up = shown if wrong is None else list(dict.fromkeys((*shown, wrong.on)))
+    sources = find_sources(material, columns, bad, looked_up)
     check_source(material, places, chosen, shown)
     count = max(1, chosen.height + bad.height)
     cutter = Cutter(
         min(_MAX_SOURCE, max(_MIN_SOURCE, _ALL_CHARACTERS // count)), max(_MIN_SOURCE, _ALL_CHARACTERS // count)
     )
-    records = [_rejected(error, source, cutter) for error, source in zip(bad.to_dicts(), sources, strict=True)]
+    records, named = [], []
+    for error, source in zip(bad.to_dicts(), sources, strict=True):
+        cells = None if source is None else dict(zip(looked_up, source, strict=True))
+        values = _gold_of(error, cells or {}, wrong, id_column(material))
+        records.append(rejected_record(error, cells, shown, cutter) | wrong_values(values, cutter))
+        named.append(DocumentCells(cells or {}, (), None))
     column = id_column(material)
     for place, row in zip(places, records_of(chosen), strict=True):
         row_id = place if column is None else row[column]
-        record = {"id": cutter.plain(row_id), **_valid(row, shown, columns, cutter)}
-        if wrong is not None and (gold := wrong.gold.get(str(row[_KEY]))):
-            record["wrong"] = {name: value and shortened(value) for name, value in gold.items()}
-        records.append(record)
+        values = {} if wrong is None else wrong.answered.get(str(row[_KEY]), {})
+        records.append(valid_record(row_id, row, shown, columns, cutter) | wrong_values(values, cutter))
+        named.append(_document_cells(row, columns))
+    documents = _documents(material, shown)
+    if documents is not None:
+        _add_documents(records, named, documents)
     data = {"source": shown, "more": more, "answer": list(columns.answer), "fields": list(columns.answer.values())}
     sourceless = sum("source" not in record for record in records)
-    return Shown({**data, "records": records}, len(records), valid, rejected, sourceless)
+    return Shown({**data, "records": records}, len(records), valid, rejected, sourceless, documents)
+
+
+def _gold_of(
+    error: Mapping[str, Any], cells: Mapping[str, Any], wrong: WrongRows | None, row_id: str | None
+) -> Mapping[str, WrongValue]:
+    """Return what is right for a rejected row, where it is known which row of gold it is."""
+    if wrong is None:
+        return {}
+    key = error["row_id"] if wrong.on == row_id else cells.get(wrong.on)
+    return {} if key is None else wrong.missing.get(str(key), {})
+
+
+def _documents(material: Material, shown: Sequence[str]) -> Documents | None:
+    """Return what reads the documents that the records name by path; None where they name none."""
+    schema, manifest = material.rows.collect_schema(), material.manifest
+    names = texts_of(manifest.get("media"))
+    if not names or any(schema.get(name) != pl.String or name not in shown for name in names):
+        return None
+    quoted = [name for name in texts_of(manifest.get("grounding")) if name in names]
+    return Documents(names, quoted, DocumentFiles(material.roots, started_at(manifest)))
+
+
+def _document_cells(row: Mapping[str, Any], columns: Columns) -> DocumentCells:
+    spans = (row[SPANS] if columns.spans else None) or ()
+    provenance = (row[PROVENANCE] if columns.provenance else None) or {}
+    files = provenance.get("files")
+    return DocumentCells(row, [span for span in spans if span], files if isinstance(files, str) else None)
+
+
+def _add_documents(records: Sequence[JsonObject], named: Sequence[DocumentCells], documents: Documents) -> None:
+    """Add its documents to each record; those come first that most need a look, as there may be too many."""
+    documents.expect(len(records))
+    for record, cells in sorted(zip(records, named, strict=True), key=lambda pair: _urgency(pair[0])):
+        if (document := documents.of(cells)) is not None:
+            record["document"] = document
+
+
+def _urgency(record: JsonObject) -> int:
+    if "wrong" in record:
+        return 0
+    if "error" in record:
+        return 1
+    return 3 - any(status == "missing" for _, status, *_ in record.get("spans", ()))
 
 
 def _height(rows: pl.LazyFrame) -> int:
@@ -111,7 +150,7 @@ def _chosen(rows: pl.LazyFrame, height: int, room: int, wrong: WrongRows | None)
     if wrong is None:
         return _evenly(rows, height, room)
     keyed = rows.with_columns(pl.col(wrong.on).cast(pl.String).alias(_KEY))
-    is_wrong = pl.col(_KEY).is_in(list(wrong.gold))
+    is_wrong = pl.col(_KEY).is_in(list(wrong.answered))
     bad, good = keyed.filter(is_wrong), keyed.filter(~is_wrong)
     count = _height(bad)
     first = _evenly(bad, count, max(room // 2, room - (height - count)))
@@ -142,7 +181,7 @@ def _cut_short(rows: pl.LazyFrame, names: Sequence[str]) -> pl.LazyFrame:
         if isinstance(dtype, pl.Binary):
             cut.append(pl.format("({} bytes)", pl.col(name).bin.size()).alias(name))
         elif isinstance(dtype, pl.String) and name in names:
-            cut.append(pl.col(name).str.len_chars().alias(_LENGTH.format(name)))
+            cut.append(pl.col(name).str.len_chars().alias(LENGTH.format(name)))
             cut.append(pl.col(name).str.head(_MAX_SOURCE))
     return rows.with_columns(cut)
 
@@ -163,56 +202,3 @@ def _places(material: Material, places: list[int]) -> Sequence[int | None]:
 def _read_first(material: Material, columns: Columns) -> list[str]:
     read = material.manifest.get("columns")
     return [name for name in read if name in columns.source] if isinstance(read, list) else []
-
-
-def _rejected(error: Mapping[str, Any], source: Sequence[Any] | None, cutter: Cutter) -> JsonObject:
-    texts = {name: cutter.text(error[name]) for name in ("code", "message", "path", "answer")}
-    texts["message"] = texts["message"] and without_secrets(texts["message"])
-    record = {"id": cutter.plain(error["row_id"]), "error": {**texts, "attempts": cutter.plain(error["attempts"])}}
-    return record if source is None else record | {"source": [cutter.source(cell) for cell in source]}
-
-
-def _valid(row: Mapping[str, Any], names: Sequence[str], columns: Columns, cutter: Cutter) -> JsonObject:
-    record: JsonObject = {
-        "source": [cutter.source(row[name], row.get(_LENGTH.format(name))) for name in names],
-        "values": cutter.fitting([row[name] for name in columns.answer]),
-    }
-    if columns.spans and row[SPANS] is not None:
-        record |= _placed(row[SPANS], [row[name] for name in names], columns)
-    origin = dict(_origin(row[PROVENANCE], cutter)) if columns.provenance and row[PROVENANCE] is not None else {}
-    if columns.agreement and row[AGREEMENT] is not None:
-        origin["samples that agree"] = ", ".join(f"{name} {share:.0%}" for name, share in row[AGREEMENT].items())
-    return record | {"origin": origin} if origin else record
-
-
-def _origin(provenance: Mapping[str, Any], cutter: Cutter) -> Iterator[tuple[str, Any]]:
-    for name, label in _ORIGIN.items():
-        value = provenance.get(name)
-        if value in (None, 0, []) and name != "attempts":
-            continue
-        rounded = float(f"{value:.4g}") if isinstance(value, float) and math.isfinite(value) else value
-        yield label, cutter.plain(rounded)
-
-
-def _placed(spans: Sequence[Mapping[str, Any]], sources: Sequence[Any], columns: Columns) -> JsonObject:
-    """Return spans, and the number of the source column that their offsets count in, None where it is not shown.
-
-    The column is the one whose text fits the spans: a grounded document may be a file, whose text is not in the output.
-    """
-    rows = [[span.get(name) for name in ("path", "status", "start", "end", "page", "text")] for span in spans if span]
-    rows = [[column_path(str(path), columns.keys, columns.names), *rest] for path, *rest in rows]
-    if list(columns.answer.values()) == ["value"]:  # the wrapper of an answer that is no object
-        rows = [[_in_wrapper(str(path)), *rest] for path, *rest in rows]
-    stands = [(start, end, text) for _, _, start, end, _, text in rows if None not in (start, end) and text]
-    of = next((i for i, text in enumerate(sources) if isinstance(text, str) and _fits(text, stands)), None)
-    shown = [[*rest, shortened(str(text or ""))] for *rest, text in rows[:_MAX_SPANS]]
-    return {"spans": shown, "of": of}
-
-
-def _in_wrapper(path: str) -> str:
-    return path if path.startswith("$.value") else f"$.value{path[1:]}"
-
-
-def _fits(text: str, stands: Sequence[tuple[Any, Any, Any]]) -> bool:
-    within = [(start, end, quoted) for start, end, quoted in stands if end <= len(text)]
-    return bool(within) and all(text[start:end] == quoted for start, end, quoted in within)

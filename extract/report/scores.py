@@ -6,7 +6,7 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Unpack
 
 import polars as pl
 
@@ -14,13 +14,15 @@ from extract.errors import ConfigError
 from extract.evaluation import Evaluation, evaluate
 from extract.evaluation.confusion import Confusion, shown_label
 from extract.evaluation.costs import whole_cost
+from extract.evaluation.inputs import without_prefix
 from extract.evaluation.labels import label_fields, text_fields
 from extract.evaluation.rejected import inner_names
+from extract.io.read_options import ReadKeywords
 from extract.io.sources import read_table
 from extract.report.material import PROVENANCE, Columns, Material
 from extract.report.row_status import valid_rows
 
-__all__ = ["Cell", "ConfusionExcerpt", "Judgement", "WrongRows", "judge"]
+__all__ = ["Cell", "ConfusionExcerpt", "Judgement", "WrongRows", "WrongValue", "judge"]
 
 NO_PREDICTION = "(no prediction)"
 _MAX_LABELS = 24
@@ -49,12 +51,20 @@ class ConfusionExcerpt:
     worst: tuple[Cell, ...]
 
 
+class WrongValue(NamedTuple):
+    """What was answered, and what is right, as text: lists and structs are JSON, null is None."""
+
+    predicted: str | None
+    gold: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class WrongRows:
-    """By the text of the column `on`: the fields of a row that are wrong, each with its gold value as text."""
+    """By the text of the column `on`: the fields of a row that are wrong. `missing` are rows without a prediction."""
 
     on: str
-    gold: Mapping[str, Mapping[str, str | None]]
+    answered: Mapping[str, Mapping[str, WrongValue]]
+    missing: Mapping[str, Mapping[str, WrongValue]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,8 +76,8 @@ class Judgement:
     wrong: WrongRows
 
 
-def judge(material: Material, columns: Columns, gold: Any, *, on: str) -> Judgement:
-    """Compare an output with gold answers, row by row where `on` is equal.
+def judge(material: Material, columns: Columns, gold: Any, *, on: str, **reading: Unpack[ReadKeywords]) -> Judgement:
+    """Compare an output with gold answers, row by row where `on` is equal. `reading` is how their file is written.
 
     Raises ConfigError for gold answers that cannot be read, a column that is not there and keys that repeat.
     """
@@ -75,7 +85,9 @@ def judge(material: Material, columns: Columns, gold: Any, *, on: str) -> Judgem
     dtypes = {field: schema[column] for column, field in columns.answer.items()}
     if on not in schema:
         raise ConfigError(f"{material.name} has no column {on!r} to join on; it has {list(schema)!r}")
-    right = read_table(gold, texts=text_fields([(on, schema[on]), *dtypes.items()]))
+    texts, prefix = text_fields([(on, schema[on]), *dtypes.items()]), str(material.manifest.get("prefix") or "")
+    right = read_table(gold, texts=[*texts, *(prefix + name for name in texts)], **reading)
+    right = without_prefix(right, prefix, dtypes)
     in_gold = {name.partition(".")[0] for name in right.columns}
     fields = {
         column: field for column, field in columns.answer.items() if field in in_gold and on not in (column, field)
@@ -98,13 +110,16 @@ def judge(material: Material, columns: Columns, gold: Any, *, on: str) -> Judgem
 
 
 def _wrong_rows(evaluation: Evaluation, on: str, dtype: pl.DataType) -> WrongRows:
-    wrong = evaluation.mistakes().filter(~pl.col("missing"))
+    wrong = evaluation.mistakes()
     # Keys of two types were compared as one: back to that of the output, whose rows are looked up.
     keys = wrong.to_series().cast(dtype, strict=False).cast(pl.String)
-    gold: dict[str, dict[str, str | None]] = {}
-    for key, field, right in zip(keys, wrong["field"], wrong["gold"], strict=True):
-        gold.setdefault(key, {})[field] = right
-    return WrongRows(on, gold)
+    values: dict[bool, dict[str, dict[str, WrongValue]]] = {False: {}, True: {}}
+    for key, (field, predicted, gold, is_missing) in zip(keys, wrong.drop(wrong.columns[0]).iter_rows(), strict=True):
+        values[is_missing].setdefault(key, {})[field] = WrongValue(predicted, gold)
+    for row in (row for rows in values.values() for row in rows.values()):
+        for whole in {field.rpartition(".")[0] for field in row}:  # its fields say it better
+            row.pop(whole, None)
+    return WrongRows(on, values[False], values[True])
 
 
 def _excerpt(confusion: Confusion) -> ConfusionExcerpt:

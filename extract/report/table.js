@@ -15,11 +15,10 @@ function cell(label, text, attributes = {}) {
 function previewCell(record, i) {
   const value = record.values[i];
   const name = previewed[i];
-  if (value === null) return el("td", { role: "cell", "data-label": name }, el("span", { class: "null" }, "null"));
   const isLong = Array.isArray(value) && value.length && value.every(isObject);
   const isWrong = Boolean(record.wrong) && Object.keys(record.wrong).some((path) => path.split(".")[0] === data.fields[i]);
   const text = isLong ? `${value.length} items` : plain(value).slice(0, EXCERPT);
-  return cell(name, text, isWrong ? { class: "wrong" } : {});
+  return cell(name, value === null ? el("span", { class: "null" }, "null") : text, isWrong ? { class: "wrong" } : {});
 }
 
 function recordRow(record) {
@@ -53,7 +52,7 @@ function toggle(row, record, opener) {
   const box = openedRecord(record);
   box.addEventListener("click", (event) => {
     const linked = event.target.closest("[data-paths]");
-    if (linked) activate(box, JSON.parse(linked.dataset.paths)[0], linked.matches("mark") ? ".place" : "mark");
+    if (linked) activate(box, JSON.parse(linked.dataset.paths)[0], linked.matches("mark, rect") ? ".place" : "mark");
   });
   row.after(el("tr", { class: "detail", role: "row" }, el("td", { role: "cell", colspan: columns.length + 1 }, box)));
 }
@@ -74,6 +73,7 @@ function haystack(record) {
     const parts = [
       record.id,
       ...(record.source ?? []).map(textOf),
+      textOf(record.document?.text),
       ...(record.values ?? []),
       ...Object.values(record.wrong ?? {}),
       ...Object.values(record.error ?? {}),

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 import polars as pl
 
+from extract.documents.roots import Root
 from extract.errors import ConfigError, OutputError
 from extract.io.forks import check_fork
+from extract.io.read_options import ReadKeywords
+from extract.io.sources import shared_reading
 from extract.report.facts import gather
 from extract.report.material import open_material
 from extract.report.page import render
@@ -27,6 +30,8 @@ def write_report(
     rows: int = 2_000,
     cache: str | os.PathLike[str] | None = None,
     source: Any = None,
+    root: Root = None,
+    **reading: Unpack[ReadKeywords],
 ) -> Path:
     """Write a report on a Run or on its Parquet output: one HTML file that loads nothing else. Return its path.
 
@@ -34,6 +39,11 @@ def write_report(
     maximum of records shown, `cache` the run's cache, by default the one beside the output, and `source` its input, for
     the texts of rejected rows that were left out of the output. Memory and the file's size are bounded by `rows`,
     whatever the output's size. From then on a Run links to its report.
+
+    Documents that the records name are read again and shown, with the places of values marked, as far as they have not
+    changed since the run. They must lie in the current folder, that of `source`, or a folder of `root`; those of a Run
+    where they might in the run. `csv_separator`, `csv_quote`, `csv_encoding` and `sheet` say how the files `gold` and
+    `source` are written, as in `run`.
     Raises ConfigError for files that do not belong together, and without the extra `report`; OutputError where the file
     cannot be written.
 
@@ -49,9 +59,10 @@ def write_report(
         raise ConfigError(f"rows must be at least 1, not {rows}")
     if target.suffix.lower() not in (".html", ".htm"):
         raise ConfigError(f"{target}: a report ends in .html")
-    material = open_material(output, cache=cache, source=source)
+    of_gold, of_source = shared_reading((gold, source), reading)
+    material = open_material(output, cache=cache, source=source, root=root, **of_source)
     try:
-        facts = gather(material, gold=gold, on=on, max_records=rows)
+        facts = gather(material, gold=gold, on=on, max_records=rows, **of_gold)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise ConfigError(f"{material.name} cannot be read: {str(error).strip().splitlines()[0][:200]}") from None
     written = _put(render(facts), target)

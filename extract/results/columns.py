@@ -84,6 +84,7 @@ _PROVENANCE = pl.Struct(
         "conflicts": pl.List(_CONFLICT),
         "encoding": pl.String,
         "pack": pl.Int64,
+        "files": pl.String,
         "ledger": pl.List(_ATTEMPT),
     }
 )
@@ -154,6 +155,7 @@ def provenance_frame(outcomes: Sequence[Outcome]) -> pl.DataFrame:
             "conflicts": [_conflict_row(conflict) for conflict in outcome.conflicts],
             "encoding": outcome.encoding,
             "pack": outcome.pack,
+            "files": outcome.files,
             "ledger": [_attempt_row(attempt) for attempt in outcome.ledger],
         }
         for outcome in outcomes

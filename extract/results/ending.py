@@ -18,6 +18,7 @@ from extract.limits.outage import Outage
 from extract.results.exploded import write_exploded
 from extract.results.manifest import course_of
 from extract.results.progress import Totals
+from extract.results.row_ids import RowIds
 from extract.results.run import Run, RunDetails
 from extract.results.timeline import Timeline
 from extract.schema import OutputSchema
@@ -70,6 +71,7 @@ class Ending:
     rung: int = 0
     files_left: int = 0
     outages: tuple[Outage, ...] = ()
+    row_ids: RowIds | None = None
     meter: BudgetMeter | None = None
 
     @property
@@ -120,6 +122,7 @@ def finish(opened: Opened, ending: Ending) -> Run:
         rung=ending.rung,
         files_left=ending.files_left,
         outages=ending.outages,
+        row_ids=ending.row_ids,
         budget=ending.meter,
         output=output,
         errors_file=errors_file,

@@ -16,6 +16,7 @@ from extract.json_types import JsonObject
 from extract.limits.outage import Outage
 from extract.results.columns import OutputShape
 from extract.results.progress import Totals
+from extract.results.row_ids import RowIds
 from extract.results.timeline import Timeline
 
 __all__ = ["course_of", "manifest_of"]
@@ -36,6 +37,8 @@ class Course(Protocol):
     def timeline(self) -> Timeline: ...
     @property
     def outages(self) -> tuple[Outage, ...]: ...
+    @property
+    def row_ids(self) -> RowIds | None: ...
 
 
 def manifest_of(
@@ -63,6 +66,7 @@ def manifest_of(
         "generation": extractor.generation.as_wire(),
         "input": _name_of(data),
         "columns": list(plan.columns),
+        "media": [name for name in extractor.media if name not in plan.absent],
         "grounding": list(extractor.grounding),
         "row_id": shape.row_id,
         "prefix": shape.prefix,
@@ -83,6 +87,7 @@ def course_of(runner: Course) -> JsonObject:
         "totals": runner.totals.counts(),
         "errors": dict(sorted(runner.totals.errors.items())),
         "outages": [outage.as_json() for outage in runner.outages],
+        "row_ids": None if runner.row_ids is None else runner.row_ids.as_json(),
         "timeline": [(round(seconds, 3), rows, in_flight) for seconds, rows, in_flight in runner.timeline.samples],
     }
 

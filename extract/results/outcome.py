@@ -30,8 +30,9 @@ class Outcome:
     locate the values in the record's text, None without grounding and without a text. `windows` is the number of parts
     that a long text was split into, None where it was not; `conflicts` are where their answers differ. `agreement` is
     the share of a record's samples that give each column's value, None for a single sample. `encoding` is what its text
-    files were written in, None without one. `pack` is how many rows stood in the last request for it, None where that
-    was its own; `shared` counts those of its attempts that another row of the same request counts.
+    files were written in, `files` the SHA-256 hash of what its files held; both are None without one. `pack` is how
+    many rows stood in the last request for it, None where that was its own; `shared` counts those of its attempts that
+    another row of the same request counts.
 
         >>> outcome = extract_one({"text": "It works"}, Extractor(["good", "bad"], "{text}"), offline=True)
         >>> outcome.ok, outcome.attempts
@@ -66,6 +67,7 @@ class Outcome:
     encoding: str | None = None
     pack: int | None = None
     shared: int = 0
+    files: str | None = None
 
     @property
     def ok(self) -> bool:

@@ -26,6 +26,7 @@ from extract.results.exploded import exploded
 from extract.results.html import overview
 from extract.results.models import models_of
 from extract.results.progress import Totals
+from extract.results.row_ids import RowIds
 from extract.results.spot_check import SpotCheck
 from extract.schema import OutputSchema
 from extract.schema.losses import Loss
@@ -92,8 +93,9 @@ class Run(Generic[ModelT]):
     file written, if any. `rung` is how far the schema had to be relaxed for the service to accept it; what was dropped
     is still checked locally. `budget` is how a budget was used, None without one. `files_left` counts uploaded files
     that could not be deleted: the next run with the same cache deletes them, or the service after 48 hours. `outages`
-    are the times in which the service did not answer. `member_files` are the tables of `explode`. `report` is the file
-    that notebooks link to, if any. `details` is for this package's own modules.
+    are the times in which the service did not answer. `row_ids` says whether the ids of the column `row_id` name the
+    rows, each its own; None without that column. `member_files` are the tables of `explode`. `report` is the file that
+    notebooks link to, if any. `details` is for this package's own modules.
 
     `Run[Invoice]` is the run of an Extractor whose schema is the class Invoice; `models` gives these objects back.
 
@@ -117,6 +119,7 @@ class Run(Generic[ModelT]):
     budget: BudgetMeter | None = None
     files_left: int = 0
     outages: tuple[Outage, ...] = ()
+    row_ids: RowIds | None = None
     output: Path | None = None
     errors_file: Path | None = None
     member_files: tuple[Path, ...] = ()
@@ -167,6 +170,7 @@ class Run(Generic[ModelT]):
             "member_files": [str(path) for path in self.member_files],
             "files_left": self.files_left,
             "outages": [outage.as_json() for outage in self.outages],
+            "row_ids": None if self.row_ids is None else self.row_ids.as_json(),
         }
 
     def explode(self, column: str) -> pl.DataFrame:
@@ -245,7 +249,7 @@ class Run(Generic[ModelT]):
         return None, state | {"details": replace(self.details, rerun=None, sink=None, answers=None, frame=frame)}
 
     def __setstate__(self, state: tuple[None, dict[str, Any]]) -> None:
-        values = {"outages": (), "member_files": ()} | state[1]  # earlier versions had none
+        values = {"outages": (), "member_files": (), "row_ids": None} | state[1]  # earlier versions had none
         earlier = {new: values.pop(old) for old, new in _EARLIER_FIELDS.items() if old in values}
         for name, value in ({"details": RunDetails(**earlier)} | values).items():
             setattr(self, name, value)
@@ -288,7 +292,8 @@ class Run(Generic[ModelT]):
     def __repr__(self) -> str:
         totals = self.totals
         cost = "unknown cost" if totals.cost is None else money(totals.cost)
-        state = "" if self.complete else f", {totals.not_run} not run: {self.stopped or 'interrupted'}"
+        state = f"; ids: {self.row_ids}" if self.row_ids is not None and str(self.row_ids) else ""
+        state += "" if self.complete else f", {totals.not_run} not run: {self.stopped or 'interrupted'}"
         return f"Run({totals.valid} of {totals.rows} rows valid, {totals.rejected} rejected, {cost}{state})"
 
 

@@ -169,5 +169,6 @@ def ending_of(runner: Scheduler, parts: RunParts) -> Ending:
         rung=parts.ladder.rung,
         files_left=parts.uploads.left,
         outages=parts.outages.reported(),
+        row_ids=runner.row_ids,
         meter=parts.limiter.meter,
     )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import os
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from statistics import fmean, stdev
-from typing import Any
+from typing import Any, Unpack
 
 import polars as pl
 from polars.selectors import by_name
@@ -24,6 +27,7 @@ from extract.interactions.dialects import decode
 from extract.interactions.endpoint import GOOGLE_URL, Endpoint
 from extract.interactions.usage import Usage
 from extract.io.cache.response_cache import ResponseCache
+from extract.io.read_options import ReadKeywords
 from extract.io.source import records_of
 from extract.io.sources import Source, open_source
 from extract.limits.pricing import PRICE_SOURCE, find_price
@@ -84,28 +88,32 @@ def estimate(
     extractor: Extractor,
     *,
     endpoint: Endpoint | None = None,
-    cache: ResponseCache | None = None,
+    cache: ResponseCache | str | os.PathLike[str] | None = None,
     paid: PaidSample | None = None,
     samples: int = 1,
     root: Root = None,
+    **reading: Unpack[ReadKeywords],
 ) -> Estimate:
     """Return what a run of `extractor` over `source` would send and cost. Sends nothing; raises the errors of a run.
 
     `source` is what `run` takes as `data`. `endpoint` is the service (by default Google), `cache` holds earlier
-    answers, and `paid` is a sample that shows what answers really use. `samples` is how often each row is asked.
-    `root` is as in `run`.
+    answers: a path, which need not be there yet, or a ResponseCache. `paid` is a sample that shows what answers really
+    use. `samples` is how often each row is asked. `root`, `csv_separator`, `csv_quote`, `csv_encoding` and `sheet` are
+    as in `run`.
 
     >>> from extract import Extractor, estimate
     >>> estimate(["I love it", "It broke"], Extractor(["praise", "complaint"], "{text}")).requests
     2
     """
     AnswerRules(samples=samples).check(extractor.generation)
-    source = open_source(source)
+    source = open_source(source, **reading)
     endpoint = endpoint or Endpoint(api_key="estimate", base_url=GOOGLE_URL)
     plan = _plan(source, extractor, endpoint, Roots.of(root))
     rows = _different(source, plan)
-    survey = _survey(source, plan, rows, cache, samples)
+    with _opened(cache) as answers:
+        survey = _survey(source, plan, rows, answers, samples)
     requests, left, left_rows = _requests(survey, rows)
+    asked = left
     packs = pack_estimates(extractor, endpoint, survey.sizes, left)
     constant = plan.envelope().tokens
     # Where every prompt was counted, `left` equals the number of sizes: nothing is unseen, and the margin is 0.
@@ -133,11 +141,42 @@ def estimate(
         samples=samples,
         packs=packs,
     )
+    if plan.pack is not None and plan.pack.rows != "auto":
+        result = _together(result, extractor, endpoint, survey.sizes, asked, plan.pack.rows)
     if paid is None:
         return result
     output = sum(usage.output_tokens + usage.thought_tokens for usage in paid.usages) / max(1, len(paid.usages))
     packs = pack_estimates(extractor, endpoint, survey.sizes, left, answer=output)
     return replace(_with_paid(result, paid, left_rows), packs=packs)
+
+
+def _together(
+    single: Estimate, extractor: Extractor, endpoint: Endpoint, sizes: Sequence[int], left: int, rows: int
+) -> Estimate:
+    """Return the estimate for requests with several rows in each."""
+    packed = pack_estimates(extractor, endpoint, sizes, left, counts=(rows,))
+    if not packed:
+        return single
+    one = packed[0]
+    usage = Usage(input_tokens=one.input_tokens, output_tokens=one.output_tokens)
+    return replace(
+        single,
+        requests=-(-single.requests // rows),
+        left=one.requests,
+        input_tokens=one.input_tokens,
+        input_interval=(one.input_tokens, one.input_tokens),
+        output_tokens=one.output_tokens,
+        costs=_guessed_costs(extractor.model, usage),
+    )
+
+
+def _opened(
+    cache: ResponseCache | str | os.PathLike[str] | None,
+) -> AbstractContextManager[ResponseCache | None]:
+    """Return the cache for reading; None where it is not there yet."""
+    if cache is None or isinstance(cache, ResponseCache):
+        return nullcontext(cache)
+    return ResponseCache(cache, read_only=True) if Path(cache).exists() else nullcontext()
 
 
 def pay_sample(

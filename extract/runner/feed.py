@@ -15,6 +15,7 @@ from extract.errors import ORDERS, NotRun, unforeseen
 from extract.io.source import records_of
 from extract.io.sources import Source
 from extract.results.outcome import Outcome
+from extract.results.row_ids import RowIdCounter, RowIds
 from extract.runner.event_loop import in_thread
 from extract.runner.interrupts import Interrupts
 from extract.runner.record import PreparedRecord, RecordExtractor
@@ -61,9 +62,15 @@ class Feed:
     ) -> None:
         self.opened = self.rows = 0
         self._source, self._extractor, self._interrupts, self._row_id = source, extractor, interrupts, row_id
+        self._ids: RowIdCounter | None = RowIdCounter() if row_id else None
         self._state: RunState = extractor.state
         self._frames: Iterator[pl.DataFrame] = source.batches(_BLOCK_ROWS)
         self._unopened: deque[pl.DataFrame] = deque()
+
+    @property
+    def row_ids(self) -> RowIds | None:
+        """Whether the ids that came so far name their rows; None without an id column."""
+        return None if self._ids is None else self._ids.result()
 
     def __aiter__(self) -> Self:
         return self
@@ -115,6 +122,8 @@ class Feed:
                 if (frame := next(self._frames, None)) is None:
                     return
                 self._unopened.append(frame)
+                if self._ids is not None and self._row_id:
+                    self._ids.add(frame[self._row_id])
                 rows += frame.height
                 size += int(frame.estimated_size())
                 if self._source.once:  # an iterator may take its time over each row: read no more than is needed

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 from pydantic_core import from_json, to_json
 
-from extract.documents.parts import Part, TextPart, encodings_of
+from extract.documents.parts import Part, TextPart, encodings_of, hash_of
 from extract.documents.text_layer import QuotableText, source_text
 from extract.documents.windows import Merged, Window, Windows, cut, merge
 from extract.errors import Blocked, ExtractError, Incomplete, InvalidAnswer, NotRun, ending_in_one_line
@@ -30,13 +30,17 @@ AskWindow: TypeAlias = Callable[[Question, RecordTrace], Awaitable[Any]]
 
 @dataclass(frozen=True, slots=True)
 class LongText:
-    """One record and its windows. Its files are read once; a window's question is written when it is asked."""
+    """One record and its windows. Its files are read once; a window's question is written when it is asked.
+
+    `files` is the hash of what the files hold.
+    """
 
     plan: CompiledExtractor
     record: Mapping[str, Any]
     parts: Mapping[str, tuple[Part, ...]]
     column: str
     windows: Sequence[Window]
+    files: str | None = None
 
     @property
     def encoding(self) -> str | None:
@@ -76,7 +80,8 @@ def long_text(plan: CompiledExtractor, record: Mapping[str, Any]) -> LongText | 
     pieces = [] if source is None else cut(source.text, windows, source.page_starts or None)
     if len(pieces) < 2:
         return None
-    return LongText(plan, record, parts, column, [window for window in pieces if window.text.strip()])
+    files = hash_of(part for one in parts.values() for part in one)
+    return LongText(plan, record, parts, column, [window for window in pieces if window.text.strip()], files)
 
 
 def _windows_of(plan: CompiledExtractor) -> Windows:

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field, fields
 from decimal import Decimal
 from inspect import signature
 from pathlib import Path
-from typing import Any, Literal, TypeAlias, TypedDict, Unpack
+from typing import Any, Literal, TypedDict, Unpack
 
-from extract.documents.roots import Roots
+from extract.documents.roots import Root, Roots
 from extract.errors import ConfigError
 from extract.interactions.client import AsyncClient, Client
 from extract.interactions.requests import Generation, ServiceTier
@@ -76,10 +76,6 @@ class UploadPolicy:
 
     inline_limit: int = INLINE_BYTES
     keep_files: bool = False
-
-
-Root: TypeAlias = str | os.PathLike[str] | Iterable[str | os.PathLike[str]] | Roots | None
-"""A folder, or several, that the files named in records must lie under."""
 
 
 class AskKeywords(TypedDict, total=False):

@@ -46,9 +46,15 @@ def can_be_packed(extractor: Extractor) -> bool:
 
 
 def pack_estimates(
-    extractor: Extractor, endpoint: Endpoint, sizes: Sequence[float], rows: int, *, answer: float | None = None
+    extractor: Extractor,
+    endpoint: Endpoint,
+    sizes: Sequence[float],
+    rows: int,
+    *,
+    answer: float | None = None,
+    counts: Sequence[int] = SIZES,
 ) -> tuple[PackEstimate, ...]:
-    """Return the estimate for each of SIZES; () where each row needs a request of its own.
+    """Return the estimate for some numbers of rows in a request; () where each row needs a request of its own.
 
     `sizes` are the input tokens of some rows without what is constant, `rows` is how many are left to be asked, and
     `answer` the output tokens of one, where a paid sample has told.
@@ -58,7 +64,7 @@ def pack_estimates(
     mean = sum(sizes) / len(sizes)
     plan = compile_extractor(replace(extractor, pack=None), endpoint)
     said = answer_tokens(plan.schema.dtypes) if answer is None else answer
-    return tuple(_estimate(extractor, endpoint, size, mean, rows, said) for size in SIZES)
+    return tuple(_estimate(extractor, endpoint, size, mean, rows, said) for size in counts)
 
 
 def _estimate(

@@ -130,12 +130,12 @@ class RecordExtractor:
         if self.plan.extractor.windows is not None:
             text = await in_thread(partial(long_text, self.plan, prepared.record))
         if text is not None:
-            quoted, trace.encoding = text.quoted(), text.encoding
+            quoted, trace.encoding, trace.files = text.quoted(), text.encoding, text.files
             await self._repairs.check_source(quoted)
             return await self._voted(partial(self._merged, text, quoted), quoted, trace)
         question = prepared.question or await self._question(prepared)
         if self.plan.extractor.media:
-            trace.encoding = encodings_of(question.turns[0].parts)
+            trace.encoding, trace.files = encodings_of(question.turns[0].parts), question.files
         if question.quoted is not None:
             await self._repairs.check_source(question.quoted)
         if self.rules.samples == 1:

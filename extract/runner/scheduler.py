@@ -16,6 +16,7 @@ from extract.io.sources import Source
 from extract.results.columns import OutputShape, block_columns, not_run_columns, output_schema
 from extract.results.outcome import Outcome
 from extract.results.progress import Progress, Totals
+from extract.results.row_ids import RowIds
 from extract.results.timeline import Timeline
 from extract.runner.feed import Block, Feed
 from extract.runner.interrupts import Interrupts
@@ -69,6 +70,11 @@ class Scheduler:
     @property
     def timeline(self) -> Timeline:
         return self._progress.timeline
+
+    @property
+    def row_ids(self) -> RowIds | None:
+        """Whether the ids of the input name its rows; None without an id column."""
+        return self._feed.row_ids
 
     @property
     def seconds(self) -> float:

@@ -143,6 +143,7 @@ class RecordTrace:
     conflicts: tuple[Conflict, ...] = ()
     agreement: Mapping[str, float] | None = None
     encoding: str | None = None
+    files: str | None = None
     ledger: tuple[Attempt, ...] = ()
     pack: int | None = None
     shared: int = 0

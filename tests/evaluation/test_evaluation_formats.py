@@ -168,10 +168,25 @@ def test_columns_with_a_prefix_are_judged(ending: str) -> None:
     answered([ANSWER, OTHER], "gold.parquet")
     words = [] if ending == "parquet" else ["--prefix", "x_"]
     assert judged(f"out.{ending}", "gold.parquet", *words)["correct"] == 2
+    gold = pl.read_parquet("gold.parquet")
+    gold.rename({name: f"x_{name}" for name in ANSWER if name in gold.columns}).write_parquet("named.parquet")
+    assert judged(f"out.{ending}", "named.parquet", *words)["correct"] == 2
     if words:
         done = CliRunner().invoke(app, ["eval", "p.py", f"out.{ending}", "gold.parquet", "--on", "id"])
         assert isinstance(done.exception, ExtractError)
         assert "name it with --prefix" in str(done.exception)
+
+
+def test_how_gold_is_written_can_be_typed() -> None:
+    answered([ANSWER, OTHER], "out.csv")
+    rows = pl.DataFrame({"id": [0, 1], "day": [ANSWER["day"], OTHER["day"]], "note": ["für", "später"]})
+    Path("gold.csv").write_bytes(rows.write_csv(separator="~").encode("cp1252"))
+    words = ["--csv-separator", "~", "--csv-encoding", "cp1252"]
+    assert judged("out.csv", "gold.csv", *words)["correct"] == 2
+    for others in (["gold.parquet", *words], ["--against", "out.csv", *words]):
+        answered([ANSWER, OTHER], "gold.parquet")
+        done = CliRunner().invoke(app, ["eval", "p.py", "out.csv", *others, "--on", "id"])
+        assert "csv_separator (--csv-separator) is about csv files" in str(done.exception)
 
 
 def test_the_order_of_day_and_month_can_be_typed() -> None:

@@ -29,8 +29,8 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return run(MESSAGES, Extractor(TOPICS, "{text}"), offline=True, provenance=True, output=output)
 
 
-def judged(predicted: Any, gold: Any = GOLD) -> Evaluation:
-    return evaluate(predicted, gold, on="id")
+def judged(predicted: Any, gold: Any = GOLD, **options: Any) -> Evaluation:
+    return evaluate(predicted, gold, on="id", **options)
 
 
 def as_file(frame: pl.DataFrame, path: Path) -> str:
@@ -75,6 +75,45 @@ def test_a_column_of_the_input_is_judged_where_it_is_named(answered: Run) -> Non
 def test_a_prefix_is_taken_off_the_answers_of_a_run() -> None:
     result = run(MESSAGES, Extractor(TOPICS, "{text}"), offline=True, prefix="ai_")
     assert judged(result)["value"].exact == 0.5
+
+
+@pytest.mark.parametrize("named", ["value", "ai_value"])
+@pytest.mark.parametrize("ending", ["parquet", "csv", "jsonl"])
+def test_gold_may_have_the_prefix_of_an_output_or_not(ending: str, named: str, tmp_path: Path) -> None:
+    output, gold = tmp_path / f"out.{ending}", tmp_path / "gold.csv"
+    result = run(MESSAGES, Extractor(TOPICS, "{text}"), offline=True, prefix="ai_", output=output)
+    GOLD.rename({"value": named}).write_csv(gold)
+    prefix = None if ending == "parquet" else "ai_"
+    assert judged(output, gold, prefix=prefix)["value"].exact == 0.5
+    assert judged(result, gold)["value"].exact == 0.5
+    (compared,) = compare(output, result, gold, on="id", prefix=prefix).fields
+    assert (compared.name, compared.changed, compared.both) == ("value", 0, 2)
+    report = write_report(result, tmp_path / "report.html", gold=gold, on="id")
+    assert "2 of them right in every field." in report.read_text()
+
+
+def test_a_prefix_that_is_not_named_is_guessed_in_the_error(tmp_path: Path) -> None:
+    run(MESSAGES, Extractor(TOPICS, "{text}"), offline=True, prefix="ai_", output=tmp_path / "out.csv")
+    with pytest.raises(ConfigError, match="the prefix of 'ai_value', which is 'value' there, with prefix="):
+        judged(tmp_path / "out.csv", GOLD)
+
+
+def test_options_say_how_the_file_of_gold_is_written(answered: Run, tmp_path: Path) -> None:
+    gold = tmp_path / "gold.csv"
+    gold.write_bytes(GOLD.with_columns(note=pl.lit("für später")).write_csv(separator="~").encode("cp1252"))
+    options: Any = {"csv_separator": "~", "csv_encoding": "cp1252"}
+    assert judged(answered, gold, **options)["value"].exact == judged(answered)["value"].exact
+    (compared,) = compare(answered, answered, gold, on="id", **options).fields
+    assert compared.both == 2
+    report = write_report(answered, tmp_path / "report.html", gold=gold, on="id", **options)
+    assert "Against 4 gold rows, 2 of them right in every field." in report.read_text()
+    for wrong in (GOLD, answered):
+        with pytest.raises(ConfigError, match=r"csv_separator .* is about csv files, not about a"):
+            judged(answered, wrong, **options)
+    with pytest.raises(ConfigError, match="not about a comparison without gold"):
+        compare(answered, answered, on="id", csv_separator="~")
+    with pytest.raises(ConfigError, match=r"csv_separator .* is about csv files, not about"):
+        write_report(answered, tmp_path / "report.html", gold=GOLD, on="id", **options)
 
 
 def test_rejected_rows_of_a_run_are_missing_though_its_frame_holds_them() -> None:

@@ -11,7 +11,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from extract import ConfigError, Extractor, run
+from extract import ConfigError, Extractor, estimate, run
 from extract.io.sources import Source, open_source, take_rows
 
 FRAME = pl.DataFrame({"id": range(10), "text": [f"row {number}" for number in range(10)]})
@@ -257,3 +257,17 @@ def test_a_time_that_python_cannot_hold_is_text_and_stops_no_run(cells: pl.Serie
     result = run(pl.DataFrame({"at": cells}), Extractor(["a", "b"], "When: {at}"), offline=True)
     assert (result.totals.valid, result.complete) == (2, True)
     assert written in result.sample(2).rows[1].prompt
+
+
+@pytest.mark.parametrize("how", [{"csv_separator": ";"}, {"csv_encoding": "cp1251"}, {"sheet": 2}])
+def test_an_opened_source_takes_no_options_of_reading(how: dict[str, Any], tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_text("text\na\n")
+    source = open_source(tmp_path / "in.csv")
+    for read in (
+        lambda: open_source(source, **how),
+        lambda: run(source, Extractor(["a", "b"], "{text}"), offline=True, **how),
+        lambda: estimate(source, Extractor(["a", "b"], "{text}"), **how),
+    ):
+        with pytest.raises(ConfigError, match="not about a source that is open already: give them to open_source"):
+            read()
+    assert run(source, Extractor(["a", "b"], "{text}"), offline=True).totals.rows == 1

@@ -393,7 +393,31 @@ def test_records_that_are_wrong_show_their_gold_values(letters: Path, tmp_path: 
     page = report_of(letters, gold=gold, on="page")
     wrong = {record["source"][0]: record["wrong"] for record in page.records if "wrong" in record}
     assert len(wrong) == 3
-    assert set(map(str, wrong.values())) == {"{'kind': 'other'}"}
+    assert set(map(str, wrong.values())) == {"{'kind': ['complaint', 'other']}", "{'kind': ['order', 'other']}"}
+
+
+def test_wrong_fields_stand_beside_gold_within_structs_lists_and_rejected_rows(tmp_path: Path) -> None:
+    order = {"type": "object", "properties": {
+        "place": {"type": "object", "properties": {"city": {"type": "string"}, "zip": {"type": "string"}}},
+        "items": {"type": "array", "items": {"type": "object", "properties": {"name": {"type": "string"}}}},
+    }}  # fmt: skip
+    answer = '{"place": {"city": "Bonn", "zip": "53111"}, "items": [{"name": "lamp"}]}'
+    emulator = Emulator(answers=lambda body: "no" if "illegible" in str(body) else answer)
+    rows = pl.DataFrame({"id": [1, 2, 3], "text": ["a", "b", "illegible"]})
+    extractor = Extractor(order, "{text}", repairs=0)
+    run(rows, extractor, client=Client("key", transport=emulator.transport), output=tmp_path / "out.parquet")
+    right = {"place": {"city": "Bonn", "zip": "53111"}, "items": [{"name": "lamp"}]}
+    wrong = {"place": {"city": "Bonn", "zip": "53113"}, "items": [{"name": "lamp"}, {"name": "chair"}]}
+    gold = [{"id": 1, **right}, {"id": 2, **wrong}, {"id": 3, **right}]
+    rejected, first, second = report_of(tmp_path / "out.parquet", gold=gold, on="id", source=rows).records
+    assert "wrong" not in first
+    assert second["wrong"] == {
+        "place.zip": ["53111", "53113"],
+        "items": ['[{"name": "lamp"}]', '[{"name": "lamp"}, {"name": "chair"}]'],
+    }
+    assert {name: gold for name, (_, gold) in rejected["wrong"].items()} == {
+        "place.city": "Bonn", "place.zip": "53111", "items": '[{"name": "lamp"}]'
+    }  # fmt: skip
 
 
 def test_wrong_records_are_shown_though_they_are_few(tmp_path: Path) -> None:
@@ -403,7 +427,7 @@ def test_wrong_records_are_shown_though_they_are_few(tmp_path: Path) -> None:
     gold = labels.with_columns(pl.when(pl.col("id") == 3_333).then(pl.lit("a")).otherwise("label").alias("label"))
     records = report_of(tmp_path / "out.parquet", gold=gold, on="id", rows=20).records
     assert len(records) == 20
-    assert [record["wrong"] for record in records if "wrong" in record] == [{"label": "a"}]
+    assert [record["wrong"] for record in records if "wrong" in record] == [{"label": ["b", "a"]}]
     assert [record["id"] for record in records] == sorted(record["id"] for record in records)
 
 

@@ -10,8 +10,10 @@ from typing import Any
 
 import polars as pl
 import pytest
+from pdfs import pdf_of
 from reports import HOSTILE_ROW, run_of_letters
 
+from extract import Client, Emulator, Extractor, run
 from extract.report import write_report
 
 sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
@@ -185,4 +187,80 @@ def test_wrong_records_are_filtered_and_show_gold(browser: Any, tmp_path: Path) 
     assert page.locator("td.wrong").count() == 1
     page.locator(".opener").click()
     assert page.locator(".gold").inner_text() == "x"
+    assert page.locator(".predicted").inner_text() == "complaint"
+    page.context.close()
+
+
+@pytest.fixture
+def documents(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Return the report of a folder with a text and a PDF of two pages."""
+    (tmp_path / "docs").mkdir()
+    (tmp_path / "docs" / "a.txt").write_text(f"Invoice 4711\nTotal: 12.50 EUR\n{HOSTILE_ROW}")
+    (tmp_path / "docs" / "b.pdf").write_bytes(pdf_of("Invoice 4711", "Total: 12.50 EUR"))
+    monkeypatch.chdir(tmp_path)
+    client = Client("key", transport=Emulator(answers=lambda _: '{"number": "4711", "total": 12.5}').transport)
+    bill = {"type": "object", "properties": {"number": {"type": "string"}, "total": {"type": "number"}}}
+    extractor = Extractor(bill, "Read this.", media=("path",), grounding=("path",))
+    run("docs", extractor, client=client, output="bills.parquet", provenance=True)
+    return write_report("bills.parquet", tmp_path / "report.html")
+
+
+@pytest.mark.parametrize("viewport", [WIDE, NARROW], ids=["wide", "narrow"])
+def test_a_document_is_shown_by_page_with_its_values_marked(browser: Any, documents: Path, viewport: Any) -> None:
+    pytest.importorskip("pypdfium2", reason="the extra `documents` is not installed")
+    page = browser.new_context(viewport=viewport).new_page()
+    seen = Seen(page)
+    page.goto(documents.as_uri())
+    page.locator(".opener").nth(1).click()
+    assert page.locator("h5").all_inner_texts() == ["page 1", "page 2"]
+    assert page.locator("mark").all_inner_texts() == ["4711", "12.50"]
+    assert [text.split()[0] for text in page.locator(".source").all_inner_texts()] == ["Invoice", "Total:"]
+    assert page.locator("svg.page-picture").count() == 2
+    sizes = "[...document.querySelectorAll('svg.page-picture')].map((one) => one.getBoundingClientRect().height)"
+    assert all(height > 300 for height in page.evaluate(sizes))
+    page.locator("button.place").nth(1).click()
+    assert page.locator("mark.active").inner_text() == "12.50"
+    assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
+    assert seen.messages == []
+    assert not [url for url in seen.requested if not url.startswith(("file:", "data:"))]
+    page.context.close()
+
+
+def test_a_hostile_document_stays_text_and_is_found(browser: Any, documents: Path) -> None:
+    page = browser.new_context(viewport=WIDE).new_page()
+    seen = Seen(page)
+    page.goto(documents.as_uri())
+    page.get_by_label("Search").fill("so on")
+    assert page.locator("#found").inner_text() == "1 record"
+    page.locator(".opener").click()
+    assert HOSTILE_ROW in page.locator(".source").inner_text()
+    assert page.locator("img").count() == 0
+    assert page.title() != "taken"
+    assert seen.messages == []
+    page.context.close()
+
+
+def test_boxes_on_the_picture_of_a_page_are_linked_with_values(browser: Any, documents: Path) -> None:
+    pytest.importorskip("pypdfium2", reason="the extra `documents` is not installed")
+    output = documents.with_name("bills.parquet")
+    rows, footer = pl.read_parquet(output), pl.read_parquet_metadata(output)
+    box = {"page": 1, "left": 60.0, "top": 50.0, "right": 140.0, "bottom": 70.0}
+    boxes = pl.lit([box], dtype=pl.List(pl.Struct({"page": pl.Int64, **dict.fromkeys(list(box)[1:], pl.Float64)})))
+    spans = pl.col("_spans").list.eval(pl.element().struct.with_fields(boxes.alias("boxes")))
+    metadata = {name: text for name, text in footer.items() if name != "ARROW:schema"}
+    rows.with_columns(spans).write_parquet(output, metadata=metadata)
+    page = browser.new_context(viewport=WIDE, color_scheme="dark").new_page()
+    seen = Seen(page)
+    page.goto(write_report(output, documents).as_uri())
+    page.locator(".opener").nth(1).click()
+    picture, drawn = page.locator(".page-picture").first.bounding_box(), page.locator("rect.box").first.bounding_box()
+    assert page.locator("rect.box").count() == 2  # both values say so, on the first page only
+    scale = picture["width"] / 595
+    assert abs(drawn["x"] - picture["x"] - 59 * scale) < 3
+    assert abs(drawn["y"] - picture["y"] - 49 * scale) < 3
+    assert abs(drawn["width"] - 82 * scale) < 3
+    page.locator("rect.box").last.click()
+    assert page.locator(".place.active").inner_text() == "12.5"
+    assert page.locator("mark.active").inner_text() == "12.50"
+    assert seen.messages == []
     page.context.close()

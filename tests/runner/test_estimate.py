@@ -32,6 +32,27 @@ def rows(count: int, seed: int) -> pl.DataFrame:
     return pl.DataFrame({"text": [f"{number:05}" + "x" * length for number, length in enumerate(lengths)]})
 
 
+def test_a_cache_may_be_named_by_its_path(tmp_path: Path) -> None:
+    path = tmp_path / "answers.cache"
+    texts = ["a cat", "a dog", "a cow"]
+    service = Emulator().transport
+    client = Client("key", transport=service)
+    assert estimate(texts, LABELS, endpoint=client.endpoint, cache=path).cached == 0
+    assert not path.exists()
+    run(texts[:2], LABELS, client=client, cache=path)
+    for cache in (path, str(path)):
+        found = estimate(texts, LABELS, endpoint=client.endpoint, cache=cache)
+        assert (found.cached, found.left) == (2, 1)
+    with ResponseCache(path) as opened:
+        assert estimate(texts, LABELS, endpoint=client.endpoint, cache=opened) == found
+
+
+def test_an_estimate_reads_a_file_as_the_run_does(tmp_path: Path) -> None:
+    (tmp_path / "in.csv").write_bytes("id~text\n1~für\n2~später\n".encode("cp1252"))
+    reading: Any = {"csv_separator": "~", "csv_encoding": "cp1252"}
+    assert estimate(tmp_path / "in.csv", LABELS, **reading).requests == 2
+
+
 def test_the_interval_holds_what_all_prompts_really_take(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("extract.runner.estimate._COUNTED_ROWS", 3_000)
     held = 0
