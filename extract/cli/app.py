@@ -61,6 +61,9 @@ Encoding = Annotated[
     str | None, typer.Option("--csv-encoding", help="What it is written in, such as cp1251.", show_default=False)
 ]
 Sheet = Annotated[str | None, typer.Option(help="Sheet of a workbook, by name or number. [default: the first]")]
+CacheService = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Use answers in the cache that other addresses gave, as google.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
@@ -150,6 +153,7 @@ def run(
     ] = 20,
     cache: Annotated[Path | None, typer.Option(help="File that stores the answers. [default: OUTPUT.cache]")] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Store no answers: a rerun pays again.")] = False,
+    cache_service: CacheService = None,
     note: Annotated[str | None, typer.Option(help="Your own words for the output's footer and its report.")] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a file this pipeline did not write, or one with more rows.")
@@ -223,6 +227,7 @@ def estimate(
         int | None, typer.Option(min=2, metavar="N", help="Ask and pay for N rows to measure their tokens.")
     ] = None,
     base_url: Annotated[str | None, typer.Option(help="Another address of the API.")] = None,
+    cache_service: CacheService = None,
     samples: Annotated[int, typer.Option(min=1, help="As in the run: ask each row N times.")] = 1,
     rpm: Annotated[float | None, typer.Option(min=1, help="Your quota, requests a minute, for the time.")] = None,
     tpm: Annotated[float | None, typer.Option(min=1, help="Your quota, input tokens a minute.")] = None,
@@ -241,6 +246,7 @@ def estimate(
         cache=cache,
         paid_sample=paid_sample,
         base_url=base_url,
+        cache_service=cache_service,
         samples=samples,
         root=root,
         reading={

@@ -72,7 +72,7 @@ def assemble(
     ladder = SchemaLadder(plan.schema_key, plan.schema.rungs, store)
     sender = RequestSender(plan, client, limiter, _billing(plan, client), limits, outages, store, _day(store, limits))
     send = _with_fallbacks(sender.send, plan, limits, uploads, ladder)
-    answers = Answers(send, sender.release, ladder, state, store)
+    answers = Answers(send, plan.service, sender.release, ladder, state, store)
     return RunParts(RecordExtractor(plan, answers, options.rules, limits, state), uploads, ladder, limiter, outages)
 
 

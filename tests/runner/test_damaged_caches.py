@@ -117,6 +117,7 @@ def test_an_answer_under_the_key_of_another_is_not_believed(cache: Path) -> None
 def test_answers_of_an_earlier_release_have_no_checksum_and_are_taken(cache: Path) -> None:
     for table in ("answers", "attempts"):
         edited(cache, f"ALTER TABLE {table} DROP COLUMN checksum")
+    edited(cache, "DROP TABLE services")
     edited(cache, "PRAGMA user_version = 5")
     with ResponseCache(cache, read_only=True) as looked_at:
         assert looked_at.verify(decode).ok

@@ -138,6 +138,7 @@ def copy_rows(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
         target.executemany(NOTE, (row for row in entries if row[-2:] not in known))
         _insert(target, "files", filter(is_possible_file, _rows(source, "files", 9)), 9)
         _insert(target, "rungs", (row for row in _rows(source, "rungs", 2) if isinstance(row[1], int)), 2)
+        _insert(target, "services", (row for row in _rows(source, "services", 2) if isinstance(row[1], int)), 2)
         _insert(target, "groups", (row for row in _rows(source, "groups", 2) if isinstance(row[1], int)), 2)
 
 
