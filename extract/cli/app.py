@@ -108,11 +108,14 @@ def run(
         str | None, typer.Option(metavar="USD", help="Spend at most this much in this run; stop before it is exceeded.")
     ] = None,
     budget_tokens: Annotated[int | None, typer.Option(min=1, help="The same in tokens of all kinds.")] = None,
+    budget_total: Annotated[
+        str | None, typer.Option(metavar="USD", help="The same for all runs with this cache together, by its ledger.")
+    ] = None,
     service_tier: Tier = None,
     deadline: Annotated[str | None, typer.Option(help="Give a row up after this time: 90s, 15m, 2h.")] = None,
     request_timeout: Annotated[
         str | None,
-        typer.Option(help="Longest time from sending one request to its whole answer. [default: 10m, flex 20m]"),
+        typer.Option(help="Longest time from a request to its whole answer. [default: 10m, flex 20m]"),
     ] = None,
     max_answer_bytes: Annotated[
         int | None, typer.Option(min=1, metavar="BYTES", help="Refuse larger answers. [default: 16 MiB, media 256 MiB]")
@@ -138,8 +141,7 @@ def run(
         bool, typer.Option("--provenance", help="Add the column _extract: model, tokens, cost and more of each row.")
     ] = False,
     inline_limit: Annotated[
-        int,
-        typer.Option(min=0, metavar="BYTES", help="Upload larger files, once each, and send only a reference."),
+        int, typer.Option(min=0, metavar="BYTES", help="Upload larger files, once each, and send only a reference.")
     ] = 8_000_000,
     keep_files: Annotated[
         bool, typer.Option("--keep-files", help="Leave uploaded files on the service (48 h) for the next run.")
@@ -168,9 +170,7 @@ def run(
     address: Annotated[
         str | None, typer.Option(help="Ray cluster to use; auto: the one of this machine. [default: a new one here]")
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Ray actors that send requests, --concurrency each. [default: 2]")
-    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Ray actors, --concurrency each. [default: 2]")] = None,
     as_json: AsJson = False,
     log: Annotated[
         Literal["auto", "plain", "json"],
@@ -295,7 +295,7 @@ def evaluate(
     ] = None,
     decide: Annotated[
         list[str] | None,
-        typer.Option(metavar="FIELD,...", help="Ask the Decisions API about labels, row by row. Paid."),
+        typer.Option(metavar="FIELD,...", help="Ask the Decisions API about labels, by row. Paid."),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="--decide asks the built-in emulator.")] = False,
     base_url: Annotated[str | None, typer.Option(help="Another address of the API, for --decide.")] = None,

@@ -118,6 +118,8 @@ def make_job(
     endpoint = _endpoint(client, offline=offline, service_tier=options.service_tier)
     name = key_service(endpoint, options.cache_service)
     plan = compile_extractor(extractor, endpoint, service=name, service_tier=options.service_tier)
+    if options.budget is not None and options.budget.total is not None:
+        raise ConfigError("a total budget (--budget-total) cannot be kept on a cluster: give this run its own --budget")
     check_terms(plan, options.budget, free=offline, require_grounding=options.rules.require_grounding)
     limits = options.limits or (Limits() if client is None else Limits(retry=client.retry))
     service = Service(endpoint, offline)

@@ -26,6 +26,7 @@ from extract.io.sources import open_source
 from extract.limits.budget import Budget
 from extract.limits.limits import Limits
 from extract.limits.pricing import money
+from extract.limits.total_budget import TotalBudgetMeter
 from extract.results.ending import Opened, finish
 from extract.results.manifest import manifest_of
 from extract.results.outcome import Outcome
@@ -143,7 +144,8 @@ def run(
 
     - `limits`: concurrency, rates, deadline, retries; by default those of the client.
     - `budget`: the most this run may spend, in US dollars or as a Budget. The worst case is reserved before each
-      request, and the run stops where it no longer fits.
+      request, and the run stops where it no longer fits. `Budget(total=)` is the most that all runs with `cache` may
+      spend together.
     - `service_tier`: the price class. With "flex" and a deadline, a row that was refused for half of that time falls
       back to "standard".
     - `inline_limit`: larger files (bytes) are uploaded, each distinct one once. The service stores an upload, whatever
@@ -215,6 +217,8 @@ async def ask_all(
         for note in notes_on(cache, plan.service):
             _log.warning("%s", note)
         parts = make_parts(plan, client, cache, options)
+        if isinstance(meter := parts.limiter.meter, TotalBudgetMeter):
+            stack.callback(meter.close)
         listener = stack.enter_context(shown(keywords.get("progress"), keywords.get("on_event")))
         runner = Scheduler(source, parts.extractor, sink, options.shape, on_event=listener)
         opened = Opened(

@@ -47,6 +47,7 @@ def as_stored_before(cache: Path) -> None:
     """Turn a cache into one of a release that did not count answers by service."""
     with closing(sqlite3.connect(cache)) as database:
         database.execute("DROP TABLE services")
+        database.execute("DROP TABLE funds")
         database.execute("PRAGMA user_version = 7")
         database.commit()
 

@@ -79,6 +79,13 @@ _MIGRATIONS = (
     "ALTER TABLE answers ADD COLUMN checksum INTEGER",
     "ALTER TABLE attempts ADD COLUMN checksum INTEGER",
     CREATE_SERVICES,
+    # What runs have set aside of a budget for all of them.
+    """
+    CREATE TABLE funds (
+        run TEXT PRIMARY KEY,
+        dollars TEXT NOT NULL
+    )
+    """,
 )
 
 

@@ -15,6 +15,7 @@ from extract.interactions.interaction import Interaction
 from extract.interactions.usage import Attempt
 from extract.io.cache.checksums import is_sound_answer
 from extract.io.cache.database import CacheFile
+from extract.io.cache.funds import Funds
 from extract.io.cache.ledger import ATTEMPTS, Spending, spendings
 from extract.io.cache.sharing import Sharing
 from extract.io.cache.statistics import CacheStatistics
@@ -142,6 +143,10 @@ class ResponseCache:
     def spent(self, since: float = 0.0) -> list[Spending]:
         """Return what all runs with this file have spent since a Unix time, by kind of attempt, model and tier."""
         return spendings(self._file.select(ATTEMPTS, since))
+
+    def funds(self) -> Funds:
+        """Return what one run takes from the money that all runs with this file share."""
+        return Funds(self._file, self._queue.commit)
 
     def verify(self, readable: Callable[[bytes], object]) -> Verification:
         """Read the whole file; `readable` raises ExtractError for an answer that cannot be read."""

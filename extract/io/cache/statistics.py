@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from extract.io.cache.database import CacheFile
+from extract.io.cache.funds import SET_ASIDE, set_aside
 from extract.io.cache.ledger import ATTEMPTS, damaged
 from extract.io.cache.services import COUNTS, StoredAnswers, stored_answers
 
@@ -32,6 +35,10 @@ class CacheStatistics:
         """Return how many answers there are of each service."""
         answers = int(self._file.select("SELECT count(*) FROM answers")[0][0])
         return stored_answers(self._file.select(COUNTS), answers)
+
+    def set_aside(self) -> Decimal:
+        """Return what runs at work, and those that were killed, have set aside of a total budget, in US dollars."""
+        return set_aside(self._file.select(SET_ASIDE))
 
     def damaged_entries(self) -> int:
         """Return how many entries of the ledger are not as they were entered: no sum has them."""
