@@ -12,7 +12,7 @@ from extract.limits.limits import Limits
 from extract.limits.shared_pause import SharedPause
 from extract.limits.token_bucket import TokenBucket
 
-__all__ = ["RateLimit", "RateLimiter", "Verdict", "verdict_of"]
+__all__ = ["RateLimit", "RateLimiter", "Verdict", "note_pause", "verdict_of"]
 
 _REQUESTS_SAVED = 2.0  # seconds' worth of requests that may be saved up
 _TOKENS_SAVED = 10.0
@@ -71,6 +71,15 @@ def _limit_name(verdict: Verdict) -> str:
     if verdict.tpm:
         return f"{verdict.tpm:,.0f} input tokens/min"
     return "the service says so" if verdict.refused else "the service is overloaded"
+
+
+def note_pause(pause: SharedPause, sent_at: float, now: float, verdict: Verdict, patience: float) -> None:
+    """Let a pause learn from the reply to a request; no wait is longer than `patience`."""
+    if verdict.pause is not None:
+        wait, is_quota = min(verdict.pause, patience), bool(verdict.rpm or verdict.tpm)
+        pause.refuse(sent_at, now, wait, _limit_name(verdict), is_quota=is_quota)
+    elif not verdict.refused:
+        pause.accept(sent_at, now)
 
 
 class RateLimiter:
@@ -155,11 +164,7 @@ class RateLimiter:
     def note(self, sent_at: float, now: float, verdict: Verdict) -> None:
         """Learn from the reply to a request."""
         self._learned.note(sent_at, now, refused=verdict.refused, named=verdict.rpm)
-        if verdict.pause is not None:
-            wait, is_quota = min(verdict.pause, self._patience), bool(verdict.rpm or verdict.tpm)
-            self._pause.refuse(sent_at, now, wait, _limit_name(verdict), is_quota=is_quota)
-        elif not verdict.refused:
-            self._pause.accept(sent_at, now)
+        note_pause(self._pause, sent_at, now, verdict, self._patience)
         tpm = verdict.tpm
         if tpm and self._may_learn_tokens and (self._tokens is None or self._tokens.per_minute != tpm):
             self._tokens = TokenBucket(tpm, burst=_TOKENS_SAVED, at=now, level=0.0)
