@@ -2,7 +2,7 @@
 
     python benchmarks/reliability.py [PART ...] [--quick]
 
-Parts: matrix kills quota budget duplicates memory interrupts bodies outage damage processes.
+Parts: matrix faults kills quota budget duplicates memory interrupts bodies outage damage processes.
 
 Each part prints what it measured beside its bar; the exit status is 1 where a bar was missed.
 """
@@ -29,6 +29,7 @@ import checkout  # noqa: F401 - before extract: the checkout's, not an installed
 import polars as pl
 from bars import missed, tell
 from damaged_caches import after_damage, flipped
+from faults import faults
 from hostile_bodies import BODIES, QUICK_BODIES, asked_for
 from outages import Kind, Service, serving
 from pipeline_for_benchmarks import extractor
@@ -202,10 +203,10 @@ def budget(quick: bool) -> None:
     wordy = Extractor({"type": "object", "properties": {"note": {"type": "string"}}, "required": ["note"]}, "{text}")
     price = estimate(open_source(messages(1)), wordy).prices["standard"]
     assert price is not None
-    for faults in ("", "malformed=0.05,503=0.05,failed=0.03,continuation=0.02"):
+    for spec in ("", "malformed=0.05,503=0.05,failed=0.03,continuation=0.02"):
         emulator = Emulator(
             answers=lambda _: json.dumps({"note": "word " * 250}),
-            faults=faults,
+            faults=spec,
             seed=3,
             keep_requests=False,
             latency=0.01,
@@ -217,7 +218,7 @@ def budget(quick: bool) -> None:
         assert result.budget is not None
         most = Decimal("0.05") + result.budget.peak
         figure = f"${bill:.4f} <= $0.05 + ${result.budget.peak:.4f}"
-        named = "with faults" if faults else "without faults"
+        named = "with faults" if spec else "without faults"
         tell(f"budget of $0.05 {named}", figure, "budget + reserved", ok=bill <= most and result.stopped is not None)
         same = (result.usage.input_tokens, result.usage.output_tokens) == (
             stats["input_tokens"],
@@ -362,7 +363,7 @@ def damage(quick: bool) -> None:
     tell("  files set aside, rows asked again", f"{seen['set aside']}, {share:.1%}", "< 50 %", ok=share < 0.5)
 
 
-_ALL = (matrix, kills, quota, budget, duplicates, memory, interrupts, bodies, outage, damage, processes)
+_ALL = (matrix, faults, kills, quota, budget, duplicates, memory, interrupts, bodies, outage, damage, processes)
 PARTS: dict[str, Callable[[bool], None]] = {part.__name__: part for part in _ALL}
 
 

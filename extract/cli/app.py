@@ -67,6 +67,9 @@ Pack = Annotated[
         metavar="N|auto|1", help="Ask N rows in one request; auto: as many as a trial allows.", show_default=False
     ),
 ]
+CacheService = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Use answers in the cache that other addresses gave, as google.")
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
@@ -111,11 +114,14 @@ def run(
         str | None, typer.Option(metavar="USD", help="Spend at most this much in this run; stop before it is exceeded.")
     ] = None,
     budget_tokens: Annotated[int | None, typer.Option(min=1, help="The same in tokens of all kinds.")] = None,
+    budget_total: Annotated[
+        str | None, typer.Option(metavar="USD", help="The same for all runs with this cache together, by its ledger.")
+    ] = None,
     service_tier: Tier = None,
     deadline: Annotated[str | None, typer.Option(help="Give a row up after this time: 90s, 15m, 2h.")] = None,
     request_timeout: Annotated[
         str | None,
-        typer.Option(help="Longest time from sending one request to its whole answer. [default: 10m, flex 20m]"),
+        typer.Option(help="Longest time from a request to its whole answer. [default: 10m, flex 20m]"),
     ] = None,
     max_answer_bytes: Annotated[
         int | None, typer.Option(min=1, metavar="BYTES", help="Refuse larger answers. [default: 16 MiB, media 256 MiB]")
@@ -142,8 +148,7 @@ def run(
         bool, typer.Option("--provenance", help="Add the column _extract: model, tokens, cost and more of each row.")
     ] = False,
     inline_limit: Annotated[
-        int,
-        typer.Option(min=0, metavar="BYTES", help="Upload larger files, once each, and send only a reference."),
+        int, typer.Option(min=0, metavar="BYTES", help="Upload larger files, once each, and send only a reference.")
     ] = 8_000_000,
     keep_files: Annotated[
         bool, typer.Option("--keep-files", help="Leave uploaded files on the service (48 h) for the next run.")
@@ -157,6 +162,7 @@ def run(
     ] = 20,
     cache: Annotated[Path | None, typer.Option(help="File that stores the answers. [default: OUTPUT.cache]")] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Store no answers: a rerun pays again.")] = False,
+    cache_service: CacheService = None,
     note: Annotated[str | None, typer.Option(help="Your own words for the output's footer and its report.")] = None,
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace a file this pipeline did not write, or one with more rows.")
@@ -179,9 +185,7 @@ def run(
     address: Annotated[
         str | None, typer.Option(help="Ray cluster to use; auto: the one of this machine. [default: a new one here]")
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Ray actors that send requests, --concurrency each. [default: 2]")
-    ] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Ray actors, --concurrency each. [default: 2]")] = None,
     as_json: AsJson = False,
     log: Annotated[
         Literal["auto", "plain", "json"],
@@ -238,6 +242,7 @@ def estimate(
         int | None, typer.Option(min=2, metavar="N", help="Ask and pay for N rows to measure their tokens.")
     ] = None,
     base_url: Annotated[str | None, typer.Option(help="Another address of the API.")] = None,
+    cache_service: CacheService = None,
     samples: Annotated[int, typer.Option(min=1, help="As in the run: ask each row N times.")] = 1,
     pack: Pack = None,
     rpm: Annotated[float | None, typer.Option(min=1, help="Your quota, requests a minute, for the time.")] = None,
@@ -257,6 +262,7 @@ def estimate(
         cache=cache,
         paid_sample=paid_sample,
         base_url=base_url,
+        cache_service=cache_service,
         samples=samples,
         pack=pack,
         root=root,
@@ -306,7 +312,7 @@ def evaluate(
     ] = None,
     decide: Annotated[
         list[str] | None,
-        typer.Option(metavar="FIELD,...", help="Ask the Decisions API about labels, row by row. Paid."),
+        typer.Option(metavar="FIELD,...", help="Ask the Decisions API about labels, by row. Paid."),
     ] = None,
     offline: Annotated[bool, typer.Option("--offline", help="--decide asks the built-in emulator.")] = False,
     base_url: Annotated[str | None, typer.Option(help="Another address of the API, for --decide.")] = None,

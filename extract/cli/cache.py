@@ -13,11 +13,12 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from extract.cli.terminal import console_for, plain
+from extract.cli.terminal import console_for, money, plain
 from extract.errors import ConfigError
 from extract.interactions.dialects import decode
 from extract.io.cache.ledger import Spending
 from extract.io.cache.response_cache import ResponseCache
+from extract.io.cache.services import StoredAnswers
 
 __all__ = ["show_command", "verify_command"]
 
@@ -26,24 +27,40 @@ def show_command(path: Path, *, as_json: bool) -> None:
     """Print how many answers there are, and what all runs with this cache have used and cost."""
     with _opened(path) as cache:
         answers, span, spent, relaxed = len(cache), cache.statistics.span(), cache.spent(), cache.statistics.relaxed()
-        damaged = cache.statistics.damaged_entries()
+        damaged, services = cache.statistics.damaged_entries(), cache.statistics.services()
+        set_aside = cache.statistics.set_aside()
     first, last = (None, None) if span is None else (_when(span[0]), _when(span[1]))
     if as_json:
-        summary = {"answers": answers, "bytes": path.stat().st_size, "first": first, "last": last}
+        whose = {"services": services.of, "unknown_service": services.unknown}
+        summary: dict[str, Any] = {"answers": answers, "bytes": path.stat().st_size, "first": first, "last": last}
         rungs = [{"schema": key.hex(), "rung": rung} for key, rung in relaxed]
-        ledger = {"spent": [_as_json(one) for one in spent], "damaged_entries": damaged}
-        sys.stdout.write(json.dumps(summary | ledger | {"relaxed": rungs}) + "\n")
+        ledger = {
+            "spent": [_as_json(one) for one in spent],
+            "damaged_entries": damaged,
+            "set_aside_usd": str(set_aside),
+        }
+        sys.stdout.write(json.dumps(summary | whose | ledger | {"relaxed": rungs}) + "\n")
         return
     console = console_for(sys.stdout)
     console.width = console.width if sys.stdout.isatty() else 120
     console.print(f"{answers:,} answers, {path.stat().st_size:,} bytes" + (f", {first} to {last}" if span else ""))
+    if services.of:
+        console.print(f"answers of {_whose(services)}", soft_wrap=True)
     if spent:
         console.print(_table(spent, console))
+    if set_aside:
+        console.print(f"{money(set_aside)} is set aside of a total budget, by runs at work or killed")
     if damaged:
         entries = "1 entry of the ledger is" if damaged == 1 else f"{damaged:,} entries of the ledger are"
         console.print(f"{entries} damaged, and in no sum above")
     for key, rung in relaxed:
         console.print(f"schema {key.hex()[:12]} was too complex for the service: sent {rung} rungs simpler")
+
+
+def _whose(services: StoredAnswers) -> str:
+    """Return how many answers are of which service."""
+    known = [f"{plain(name)}: {answers:,}" for name, answers in services.of.items()]
+    return ", ".join([*known, *([f"not known: {services.unknown:,}"] if services.unknown else [])])
 
 
 def verify_command(path: Path, *, as_json: bool) -> int:

@@ -22,6 +22,7 @@ from extract.io.sources import Source, open_source
 from extract.json_types import JsonObject
 from extract.limits.pricing import money
 from extract.results.estimate import Estimate, PaidSample
+from extract.runner.cache_service import option_for
 from extract.runner.estimate import estimate, pay_sample
 from extract.runner.options import Root
 from extract.schema import OutputSchema, compile_schema
@@ -53,6 +54,7 @@ def estimate_command(
     cache: Path | None,
     paid_sample: int | None,
     base_url: str | None,
+    cache_service: str | None,
     samples: int,
     pack: str | None,
     root: Root,
@@ -67,9 +69,16 @@ def estimate_command(
     if pack is not None:
         extractor = replace(extractor, pack=Pack.of(pack))
     source = open_source(data, limit=limit, **reading)
-    paid = None if paid_sample is None else _pay(source, extractor, paid_sample, cache, base_url, root)
+    paid = None if paid_sample is None else _pay(source, extractor, paid_sample, cache, base_url, root, cache_service)
     result = estimate(
-        source, extractor, endpoint=_endpoint(base_url), cache=cache, paid=paid, samples=samples, root=root
+        source,
+        extractor,
+        endpoint=_endpoint(base_url),
+        cache=cache,
+        paid=paid,
+        samples=samples,
+        root=root,
+        cache_service=cache_service,
     )
     schema = compile_schema(extractor.schema, extra=extractor.extra)
     if as_json:
@@ -88,7 +97,13 @@ def _endpoint(base_url: str | None) -> Endpoint:
 
 
 def _pay(
-    source: Source, extractor: Extractor, rows: int, cache: Path | None, base_url: str | None, root: Root
+    source: Source,
+    extractor: Extractor,
+    rows: int,
+    cache: Path | None,
+    base_url: str | None,
+    root: Root,
+    cache_service: str | None,
 ) -> PaidSample:
     if cache is None:
         raise ConfigError(
@@ -96,7 +111,7 @@ def _pay(
             "which is OUTPUT.cache by default"
         )
     with Client.from_env(base_url=base_url) as client, ResponseCache(cache) as answers:
-        return pay_sample(source, extractor, rows, client=client, cache=answers, root=root)
+        return pay_sample(source, extractor, rows, client=client, cache=answers, root=root, cache_service=cache_service)
 
 
 def _lines(result: Estimate) -> Iterator[str]:
@@ -200,8 +215,20 @@ def _request_lines(result: Estimate) -> Iterator[str]:
         yield "equal rows are asked once, as in a run with a cache; with --no-cache they are not"
     if result.cached:
         yield f"{result.cached:,} rows are in the cache and cost nothing; the figures below are for the others"
+    if result.cached is not None and result.cached < result.rows:
+        yield from _lines_on_others(result)
     if result.bad:
         yield f"{result.bad:,} of {result.sampled:,} rows cannot be sent; the first: {result.reason}"
+
+
+def _lines_on_others(result: Estimate) -> Iterator[str]:
+    """Yield why rows may not be in the cache: it holds answers of others, or from before it said whose they are."""
+    rows = f"{result.cached:,} of {result.rows:,} rows are in this cache"
+    if others := dict(result.other_services):
+        names = ", ".join(others)
+        yield f"{rows}; it holds {sum(others.values()):,} answers of another address ({names}): {option_for(others)}"
+    elif result.unknown_service and not result.cached:
+        yield f"{rows}; it holds {result.unknown_service:,} answers of addresses that are not known"
 
 
 def _paid_line(paid: PaidSample) -> str:

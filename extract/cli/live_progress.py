@@ -116,7 +116,7 @@ class _Latest:
             why = f" for quota ({self.limit})" if self.limit.endswith("/min") else f": {self.limit}"
             return f"waiting {duration(waiting)}{why}", _WARNING
         if progress.seconds - self._held_at < _HELD_FOR:
-            return f"quota reached: {self.limit}", _STILL
+            return f"{'quota reached' if self.limit.endswith('/min') else 'held back'}: {self.limit}", _STILL
         if progress.in_flight == 0 and _done(progress) != progress.total:
             return "waiting to try again", _STILL
         return f"{progress.in_flight:,} in flight", _STILL

@@ -84,7 +84,7 @@ def _keywords(typed: Mapping[str, Any]) -> RunKeywords:
         "row_id": typed["id_column"],
         "cache": None if typed["no_cache"] else cache,
         "limits": Limits(**limits),
-        "budget": _budget(typed["budget"], typed["budget_tokens"]),
+        "budget": _budget(typed["budget"], typed["budget_tokens"], typed["budget_total"]),
         "errors": "split",
     }
     return cast("RunKeywords", same | converted)
@@ -217,14 +217,17 @@ def _bounded(client: Client, command: Command) -> Client:
     return Client(endpoint=endpoint, transport=client.transport)
 
 
-def _budget(dollars: str | None, tokens: int | None) -> Budget | None:
-    if dollars is None and tokens is None:
+def _budget(dollars: str | None, tokens: int | None, total: str | None) -> Budget | None:
+    if dollars is None and tokens is None and total is None:
         return None
+    return Budget(dollars=_amount(dollars, "--budget"), tokens=tokens, total=_amount(total, "--budget-total"))
+
+
+def _amount(dollars: str | None, option: str) -> Decimal | None:
     try:
-        amount = None if dollars is None else Decimal(dollars.strip().removeprefix("$"))
+        return None if dollars is None else Decimal(dollars.strip().removeprefix("$"))
     except InvalidOperation:
-        raise ConfigError(f"--budget {dollars!r} is not an amount of money; write 2.50") from None
-    return Budget(dollars=amount, tokens=tokens)
+        raise ConfigError(f"{option} {dollars!r} is not an amount of money; write 2.50") from None
 
 
 def _seconds(duration: str, option: str) -> float:

@@ -42,8 +42,8 @@ __all__ = [
     "result_of",
 ]
 
-CachedAnswer = tuple[bytes, bytes, int]
-"""One entry of the cache: the content key, the interaction as JSON text, and the rung of its schema."""
+CachedAnswer = tuple[bytes, bytes, int, str | None]
+"""One entry of the cache: the content key, the interaction as JSON text, the rung of its schema, and the service."""
 
 _SAVE_EVERY = 0.5  # seconds between two checkpoints of the learned rates; commitments are saved before they are granted
 

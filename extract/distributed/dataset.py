@@ -27,6 +27,7 @@ from extract.interactions.requests import ServiceTier
 from extract.limits.limits import Limits
 from extract.results.columns import output_schema
 from extract.runner.assembly import check_extractor, check_pack, check_terms
+from extract.runner.cache_service import key_service
 from extract.runner.keywords import checks_keywords
 from extract.runner.options import AskKeywords, RunOptions
 from extract.runner.run import run
@@ -116,7 +117,10 @@ def make_job(
     """Check what can be checked here, start the actors, and return what each worker needs to know."""
     check_pack(extractor, "a cluster")
     endpoint = _endpoint(client, offline=offline, service_tier=options.service_tier)
-    plan = compile_extractor(extractor, endpoint, service_tier=options.service_tier)
+    name = key_service(endpoint, options.cache_service)
+    plan = compile_extractor(extractor, endpoint, service=name, service_tier=options.service_tier)
+    if options.budget is not None and options.budget.total is not None:
+        raise ConfigError("a total budget (--budget-total) cannot be kept on a cluster: give this run its own --budget")
     check_terms(plan, options.budget, free=offline, require_grounding=options.rules.require_grounding)
     limits = options.limits or (Limits() if client is None else Limits(retry=client.retry))
     service = Service(endpoint, offline)

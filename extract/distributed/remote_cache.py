@@ -72,9 +72,9 @@ class RemoteAnswerStore:
         self._rungs[schema] = rung
         self._cache.remember_rung.remote(schema, rung)
 
-    async def keep(self, key: bytes, interaction: bytes, *, rung: int = 0) -> None:
+    async def keep(self, key: bytes, interaction: bytes, *, rung: int = 0, service: str | None = None) -> None:
         committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._pending.append(((key, interaction, rung), committed))
+        self._pending.append(((key, interaction, rung, service), committed))
         self._send()
         await committed
         # What was looked up before knows nothing of this answer, be it here or still on its way.

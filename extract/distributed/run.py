@@ -28,10 +28,13 @@ from extract.results.manifest import manifest_of
 from extract.results.progress import Progress
 from extract.results.run import Run
 from extract.runner.assembly import check_members, held_output_here, open_target
+from extract.runner.cache_service import key_service, notes_on_file
 from extract.runner.options import OutputTarget, RunOptions
 from extract.runner.sync import on_signals
 
 __all__ = ["run_on_ray"]
+
+_log = logging.getLogger("extract.distributed")
 
 
 def run_on_ray(
@@ -67,11 +70,15 @@ def _run_on_ray(
 ) -> Run:
     paths = parquet_files(data)
     input_schema = parquet_schema(paths)
-    plan = compile_extractor(extractor, client.endpoint, service_tier=options.service_tier).fitted(list(input_schema))
+    name = key_service(client.endpoint, options.cache_service)
+    compiled = compile_extractor(extractor, client.endpoint, service=name, service_tier=options.service_tier)
+    plan = compiled.fitted(list(input_schema))
     options.rules.check(extractor.generation)
     options = replace(options, root=Roots.joined(options.root, input_folder(data)))
     shape = options.shape
     path, temporary = cache_path(target.cache_path)
+    for note in notes_on_file(path, plan.service):
+        _log.warning("%s", note)
     pipeline = target.pipeline or plan.schema.name
     height = parquet_height(paths, options.limit)
     # Far away a limit is taken for the height, which may be less.

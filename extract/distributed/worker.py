@@ -33,6 +33,7 @@ from extract.io.sources import open_source
 from extract.limits.limiter import Limiter
 from extract.limits.limits import Limits
 from extract.runner.assembly import make_parts
+from extract.runner.cache_service import key_service
 from extract.runner.event_loop import new_loop
 from extract.runner.options import RunOptions
 from extract.runner.parts import RunParts
@@ -98,7 +99,8 @@ class Worker:
         meter = None if budget is None else ClaimedBudgetMeter(budget, report_due.set)
         limiter = Limiter(job.limits, self._loop.time, meter, rate_limit=rate_limit)
         self._quota = WorkerQuota(self._name, limiter, rate_limit, meter)
-        plan = compile_extractor(extractor, job.service.endpoint, service_tier=job.options.service_tier)
+        name = key_service(job.service.endpoint, job.options.cache_service)
+        plan = compile_extractor(extractor, job.service.endpoint, service=name, service_tier=job.options.service_tier)
         plan = replace(plan, roots=job.options.root)
         cache = job.actors.cache
         rungs = {plan.schema_key: await cache.rung.remote(plan.schema_key)}

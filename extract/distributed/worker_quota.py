@@ -12,7 +12,8 @@ from extract.distributed.quota import FallbackShare, Grant, WorkerReport
 from extract.errors import ExtractError
 from extract.limits.limiter import Limiter
 from extract.limits.limits import Limits
-from extract.limits.rate_limiter import RateLimiter, Verdict
+from extract.limits.rate_limiter import RateLimiter, Verdict, note_pause
+from extract.limits.shared_pause import SharedPause
 
 __all__ = ["GrantedRateLimit", "WorkerQuota"]
 
@@ -57,10 +58,16 @@ class GrantedRateLimit:
         self.tokens: int = 0
         self.replies_reported: int = 0
         self.replies: list[tuple[float, Verdict]] = []
-        self.paused_until: float = 0.0
+        self._pause = SharedPause()  # by what this worker hears itself
+        self._granted_pause = 0.0  # until when the quota holds all workers back
         self._on_report_due = on_report_due
         self._patience = limits.retry.patience
         self._fallback: _FallbackRateLimit | None = None
+
+    @property
+    def paused_until(self) -> float:
+        """When a wait that the service asked for is over."""
+        return max(self._pause.until, self._granted_pause)
 
     def delay(self, now: float) -> float:
         if self.paused_until > now:
@@ -104,8 +111,7 @@ class GrantedRateLimit:
         self.replies.append((sent_at, verdict))
         if self._fallback is not None:
             self._fallback.rates.note(sent_at, now, verdict)
-        if verdict.pause is not None:
-            self.paused_until = max(self.paused_until, now + min(verdict.pause, self._patience))
+        note_pause(self._pause, sent_at, now, verdict, self._patience)
         if verdict.refused:
             self.is_open = False  # until the quota has learned a rate from the refusal
             self._on_report_due()
@@ -127,7 +133,7 @@ class GrantedRateLimit:
         self.is_open = grant.is_open
         self.permits.extend(granted)
         self.tokens += sum(granted)
-        self.paused_until = max(self.paused_until, now + grant.pause) if grant.pause else self.paused_until
+        self._granted_pause = now + grant.pause if grant.pause else 0.0
         # Replies that came after the report was made stay for the next one.
         self.replies_reported += len(report.replies)
         del self.replies[: len(report.replies)]

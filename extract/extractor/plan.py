@@ -39,13 +39,13 @@ _TOKENS_PER_FILE = 258  # one image or one PDF page, by Google's page on documen
 class CompiledExtractor:
     """An extractor made ready for one service: compiled schema and prompt, the constant part of requests, and keys.
 
-    `key` is the part of content keys that all records share. `schema_key` identifies the schema for one model of one
-    service, on which depends how far it must be relaxed. `functions` are the tools that run here; `looks_up` says that
-    a tool is to find sources. `labels` are the values that are chosen from a list, not quoted. `pack` says how many
-    rows stand in one request, in `form`; None where each has its own. `trial` is a part of the keys of answers that are
-    compared before the run. `absent` are optional columns that the input does
-    not have. `roots` are the folders that paths in records must lie under, None for no
-    limit; they are no part of a key.
+    `key` is the part of content keys that all records share, and `service` the name in it of who answers. `schema_key`
+    identifies the schema for one model of one service, on which depends how far it must be relaxed. `functions` are the
+    tools that run here; `looks_up` says that a tool is to find sources. `labels` are the values that are chosen from a
+    list, not quoted. `pack` says how many rows stand in one request, in `form`; None where each has its own. `trial` is
+    a part of the keys of answers that are compared before the run. `absent` are optional columns that the input does
+    not have. `roots` are the folders that paths in records must lie under, None for no limit; they are no part of a
+    key.
     """
 
     extractor: Extractor
@@ -53,6 +53,7 @@ class CompiledExtractor:
     template: Template
     dialect: Dialect
     request: Request
+    service: str
     key: bytes
     schema_key: bytes
     functions: dict[str, Function]
@@ -182,6 +183,7 @@ def compile_extractor(
 ) -> CompiledExtractor:
     """Return an extractor compiled for one service: all that is the same for every record is done here, once.
 
+    `service` is its name in content keys, by default that of the endpoint.
     Raises SchemaError or ConfigError; nothing is sent.
     """
     template = Template.parse(extractor.prompt)
@@ -208,6 +210,7 @@ def compile_extractor(
     }
     if extractor.tools:
         shared["tools"] = [tool_object(tool, "steps") for tool in extractor.tools]
+    asked = [shared["service"], extractor.model, schema.full]
     form = PackForm.of(template, wrapped=schema.wrapped)
     pack = extractor.pack
     return CompiledExtractor(
@@ -216,10 +219,9 @@ def compile_extractor(
         template=template,
         dialect=endpoint.wire,
         request=request,
+        service=shared["service"],
         key=sha256(canonical([_KEY_TAG, shared])).digest(),
-        schema_key=sha256(
-            canonical([shared["service"], extractor.model, schema.full, *(["pack"] if pack else [])])
-        ).digest(),
+        schema_key=sha256(canonical([*asked, "pack"] if pack else asked)).digest(),
         functions=functions_of(tool for tool in extractor.tools if isinstance(tool, Function)),
         looks_up=looks_up(extractor.tools),
         labels=Labels(schema.full) if extractor.grounding else Labels(),

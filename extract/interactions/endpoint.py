@@ -21,12 +21,19 @@ from extract.interactions.operations import CREATE_PATH
 from extract.interactions.requests import Request, wants_media
 from extract.interactions.secrets import holds_secret, struck_out
 
-__all__ = ["GOOGLE_URL", "Endpoint"]
+__all__ = ["GOOGLE_URL", "Endpoint", "service_of"]
 
 GOOGLE_URL = "https://generativelanguage.googleapis.com"
 _KEY_VARIABLES = ("GEMINI_API_KEY", "GOOGLE_API_KEY")
 _URL_VARIABLE = "GOOGLE_GEMINI_BASE_URL"
 _ANSWER_BYTES, _MEDIA_BYTES = 16 * 2**20, 256 * 2**20
+
+
+def service_of(base_url: str) -> str:
+    """Return who answers at an address, as it stands in content keys: `google`, or the origin of the address."""
+    url, google = httpx.URL(base_url), httpx.URL(GOOGLE_URL)
+    is_google = (url.scheme, url.host) == (google.scheme, google.host)
+    return "google" if is_google else f"{url.scheme}://{url.netloc.decode()}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,15 +94,7 @@ class Endpoint:
     @property
     def service(self) -> str:
         """Who answers, as it stands in content keys."""
-        if self.name is not None:
-            return self.name
-        url = httpx.URL(self.base_url)
-        google = httpx.URL(GOOGLE_URL)
-        return (
-            "google"
-            if (url.scheme, url.host) == (google.scheme, google.host)
-            else f"{url.scheme}://{url.netloc.decode()}"
-        )
+        return service_of(self.base_url) if self.name is None else self.name
 
     @property
     def root(self) -> str:

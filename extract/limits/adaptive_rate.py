@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass, field
+from itertools import islice
 
 from extract.limits.token_bucket import TokenBucket
 
@@ -25,6 +26,7 @@ _NOISE_HASTE = 2  # times as fast it grows where noise had held it down
 # What counts as evidence.
 _MIN_REPLIES, _MIN_SPAN = 20, 1.0  # accepted requests, and seconds between their sends, that measure a quota
 _MIN_REFUSALS = 3  # refusals that count as evidence where fewer requests than that were sent
+_LAST_REPLIES, _MANY = 12, 4  # of the last replies, refusals: such is a quota that is well exceeded
 _FIRST_SPAN = 1.0  # seconds of sends from which the first rate is measured
 _BURST = 0.5  # seconds' worth of requests that may be saved up
 
@@ -33,7 +35,7 @@ _DOUBT = 0.6  # of the highest rate that worked: refusals below that may have an
 _TRIAL, _SHORT_TRIAL = 24, 10  # requests in a trial: sent at 1/0.6 of a quota, two fifths of them are refused
 _TRIAL_SPAN = 20.0  # seconds that a trial may take, unless it is the shortest
 _MAX_NOISE = 0.2  # share of a trial's requests that may be refused where refusals do not depend on the rate
-_NOISE_MARGIN = 0.05  # added to twice the trial's share of refusals: more than that is no longer noise
+_NOISE_MARGIN, _MIN_TOLERANCE = 0.05, 0.15  # added to twice the trial's share: more than that is no longer noise
 
 
 @dataclass(slots=True)
@@ -139,6 +141,11 @@ class AdaptiveRate:
     _first_sends: deque[float] = field(default_factory=lambda: deque(maxlen=4096))
     _recent: deque[bool] = field(default_factory=lambda: deque(maxlen=64))  # replies since the last cut: refused or not
 
+    @property
+    def is_quota(self) -> bool:
+        """True where the rate is that of a quota, as far as its refusals show."""
+        return self._curve is not None and self._noise is None and self._trial is None
+
     def delay(self, now: float) -> float:
         """Seconds until a request may be sent; 0 means now."""
         if self._bucket is None or self._curve is None:
@@ -227,15 +234,15 @@ class AdaptiveRate:
             self._begin(trial.resting, trial.resting, now)
             self._cut(None, now)
         else:
-            self._noise = 2 * trial.refused / trial.length + _NOISE_MARGIN
+            self._noise = max(_MIN_TOLERANCE, 2 * trial.refused / trial.length + _NOISE_MARGIN)
             self._begin(self._highest, self._highest, now)
 
     def _begin_first(self, now: float, named: float | None) -> None:
         """Begin with the quota that was named, else with a third of the rate of the last second or so."""
         if named is not None:
             self._highest = start = named / 60
-        elif len(self._first_sends) < _MIN_REPLIES and sum(self._recent) < _MIN_REFUSALS:
-            return  # after so few requests one refusal is no evidence
+        elif not self._is_evident():
+            return
         else:
             recent = [at for at in self._first_sends if now - at <= _FIRST_SPAN]
             recent = recent if len(recent) >= _MIN_REPLIES else list(self._first_sends)[-_MIN_REPLIES:]
@@ -243,6 +250,12 @@ class AdaptiveRate:
             start = self._highest / 3
         self._quota.best = start
         self._begin(start, start, now)
+
+    def _is_evident(self) -> bool:
+        """Return whether the first refusals show a quota: single ones among many answers do not."""
+        if len(self._first_sends) < _MIN_REPLIES:
+            return sum(self._recent) >= _MIN_REFUSALS
+        return sum(islice(reversed(self._recent), _LAST_REPLIES)) >= _MANY
 
     def _set(self, rate: float, now: float) -> None:
         self.rate = rate

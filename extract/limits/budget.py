@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 
-from extract.errors import BudgetExceeded, ConfigError
+from extract.errors import BudgetExceeded, ConfigError, ExtractError
 
 __all__ = ["Amount", "Budget", "BudgetMeter", "Forecast"]
 
@@ -14,15 +14,19 @@ __all__ = ["Amount", "Budget", "BudgetMeter", "Forecast"]
 class Budget:
     """The most one run may spend: US dollars, tokens of all kinds together, requests. None is no limit.
 
+    `total` is the most, in US dollars, that all runs with the same cache may spend together: it counts what the ledger
+    of the cache says, and what other runs at work have set aside.
+
     Raises ConfigError for a value that is not above 0.
 
         >>> Budget(dollars=Decimal("2.50"), requests=10_000)
-        Budget(dollars=Decimal('2.50'), tokens=None, requests=10000)
+        Budget(dollars=Decimal('2.50'), tokens=None, requests=10000, total=None)
     """
 
     dollars: Decimal | None = None
     tokens: int | None = None
     requests: int | None = None
+    total: Decimal | None = None
 
     @classmethod
     def of(cls, value: Budget | Decimal | float | None) -> Budget | None:
@@ -34,10 +38,11 @@ class Budget:
         return cls(dollars=Decimal(str(value)))
 
     def __post_init__(self) -> None:
-        for name in ("dollars", "tokens", "requests"):
+        for name in ("dollars", "tokens", "requests", "total"):
             value = getattr(self, name)
             if value is not None and (Decimal(value).is_nan() or value <= 0):
-                raise ConfigError(f"a budget of {value} {name} would stop the run before its first request")
+                unit = "dollars in total" if name == "total" else name
+                raise ConfigError(f"a budget of {value} {unit} would stop the run before its first request")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +97,7 @@ class BudgetMeter:
         self.reserved -= amount
         self.spent += spent
 
-    def exceeded(self, amount: Amount) -> BudgetExceeded:
+    def exceeded(self, amount: Amount) -> ExtractError:
         """Return the error that says why `amount` does not fit."""
         after = self.spent + self.reserved + amount
         limits = (

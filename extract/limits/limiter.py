@@ -229,9 +229,11 @@ class Limiter:
 
     def _halve(self, permit: Permit, now: float) -> None:
         # A used-up quota calls for a lower rate; overload calls for fewer requests at once. A burst of refusals is one
-        # piece of news: only a request sent after the last halving may halve again.
-        if permit.at >= self._halved_at:
-            slots = self.concurrency.after(throttled=True)
+        # piece of news: only requests sent after the last halving may halve again.
+        if permit.at < self._halved_at:
+            return
+        before, slots = self.slots, self.concurrency.after(throttled=True)
+        if slots < before:
             self._halved_at = now
             _log.debug("the service is overloaded: %d requests at once", slots)
 

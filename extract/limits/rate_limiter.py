@@ -9,9 +9,10 @@ from extract.errors import Overloaded, RateLimited
 from extract.interactions.http.retrying import is_throttle
 from extract.limits.adaptive_rate import AdaptiveRate
 from extract.limits.limits import Limits
+from extract.limits.shared_pause import SharedPause
 from extract.limits.token_bucket import TokenBucket
 
-__all__ = ["RateLimit", "RateLimiter", "Verdict", "verdict_of"]
+__all__ = ["RateLimit", "RateLimiter", "Verdict", "note_pause", "verdict_of"]
 
 _REQUESTS_SAVED = 2.0  # seconds' worth of requests that may be saved up
 _TOKENS_SAVED = 10.0
@@ -72,17 +73,34 @@ def _limit_name(verdict: Verdict) -> str:
     return "the service says so" if verdict.refused else "the service is overloaded"
 
 
+def note_pause(pause: SharedPause, sent_at: float, now: float, verdict: Verdict, patience: float) -> None:
+    """Let a pause learn from the reply to a request; no wait is longer than `patience`."""
+    if verdict.pause is not None:
+        wait, is_quota = min(verdict.pause, patience), bool(verdict.rpm or verdict.tpm)
+        pause.refuse(sent_at, now, wait, _limit_name(verdict), is_quota=is_quota)
+    elif not verdict.refused:
+        pause.accept(sent_at, now)
+
+
 class RateLimiter:
     """The rates of one run, given or learned. `saved`: seconds' worth of requests that may be saved up."""
 
     def __init__(self, limits: Limits, *, saved: float = _REQUESTS_SAVED) -> None:
-        self.paused_until: float = 0.0
-        self._paused_by = ""
+        self._pause = SharedPause()
         self._requests = TokenBucket(limits.rpm, burst=saved) if limits.rpm else None
         self._tokens = TokenBucket(limits.tpm, burst=_TOKENS_SAVED) if limits.tpm else None
         self._learned = AdaptiveRate()
         self._may_learn_tokens = limits.tpm is None
         self._patience = limits.retry.patience
+
+    @property
+    def paused_until(self) -> float:
+        """When a wait that the service asked for is over."""
+        return self._pause.until
+
+    @paused_until.setter
+    def paused_until(self, until: float) -> None:
+        self._pause.until = until
 
     @property
     def learned(self) -> float:
@@ -101,7 +119,7 @@ class RateLimiter:
 
     def delay(self, now: float) -> float:
         """Return the seconds until a request may pass; 0 means now."""
-        delay = max(self.paused_until - now, self._learned.delay(now), 0.0)
+        delay = max(self._pause.until - now, self._learned.delay(now), 0.0)
         if self._requests:
             delay = max(delay, self._requests.delay(now))
         return max(delay, self._tokens.delay(now)) if self._tokens else delay
@@ -109,9 +127,10 @@ class RateLimiter:
     def reached(self, now: float) -> str:
         """Return the limit that delays the next request most, with its figure where known; "" where none does."""
         waits = {
-            self._paused_by: self.paused_until - now,
-            f"about {self._learned.rate * 60:,.0f} requests/min": self._learned.delay(now),
+            self._pause.by: self.paused_until - now,
         }
+        if self._learned.is_quota:
+            waits[f"about {self._learned.rate * 60:,.0f} requests/min"] = self._learned.delay(now)
         if self._requests:
             waits[f"{self._requests.per_minute:,.0f} requests/min"] = self._requests.delay(now)
         if self._tokens:
@@ -145,9 +164,7 @@ class RateLimiter:
     def note(self, sent_at: float, now: float, verdict: Verdict) -> None:
         """Learn from the reply to a request."""
         self._learned.note(sent_at, now, refused=verdict.refused, named=verdict.rpm)
-        if verdict.pause is not None:
-            self.paused_until = max(self.paused_until, now + min(verdict.pause, self._patience))
-            self._paused_by = _limit_name(verdict)
+        note_pause(self._pause, sent_at, now, verdict, self._patience)
         tpm = verdict.tpm
         if tpm and self._may_learn_tokens and (self._tokens is None or self._tokens.per_minute != tpm):
             self._tokens = TokenBucket(tpm, burst=_TOKENS_SAVED, at=now, level=0.0)

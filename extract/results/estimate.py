@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
 
@@ -93,8 +93,10 @@ class Estimate:
     where not `requests_exact`. Tokens and costs are those of the requests that are not in the cache yet; `cached`
     counts the rows that are, None without a cache, and `left` the requests for the others. `bad` of the `sampled` rows
     cannot be sent, and `reason` says why the first cannot. Each row is asked `samples` times, which are all counted.
-    `packs` are the same with more and fewer rows in one request, where rows may share one.
-    `prices` by service tier are those of `priced_on`, read from `price_source`.
+    `packs` are the same with more and fewer rows in one request, where rows may share one. `other_services` are the
+    answers in the cache that this run does not use, as another address gave them, by service; of `unknown_service` more
+    an earlier release did not store whose they are. `prices` by service tier are those of `priced_on`, read from
+    `price_source`.
 
     Intervals are at 95 % confidence, for the error of sampling only. Without a paid sample `output_tokens` is a guess
     from the schema, without thought tokens, which are billed, too; with one it includes them.
@@ -121,6 +123,8 @@ class Estimate:
     samples: int = 1
     paid: PaidSample | None = None
     packs: tuple[PackEstimate, ...] = ()
+    other_services: Mapping[str, int] = field(default_factory=dict)
+    unknown_service: int = 0
 
     def minutes(self, *, rpm: float | None = None, tpm: float | None = None, rpd: float | None = None) -> float | None:
         """Return the minimum minutes for the requests that are left, at quotas per minute or day; None without any.
@@ -135,6 +139,8 @@ class Estimate:
             "requests": self.requests,
             "requests_exact": self.requests_exact,
             "cached_rows": self.cached,
+            "cached_of_other_services": dict(self.other_services),
+            "cached_of_unknown_service": self.unknown_service,
             "bad_rows": self.bad,
             "bad_row": self.reason,
             "requests_left": self.left,

@@ -26,11 +26,12 @@ __all__ = ["Answers"]
 class Answers:
     """The answers of a run by content key. Equal requests share one answer, also between runs that share a store.
 
-    `release` gives back the slot that a record's answer still holds. `rejected` are the keys of answers that this run
-    has found invalid.
+    `service` is who gives them, as it stands in their keys. `release` gives back the slot that a record's answer still
+    holds. `rejected` are the keys of answers that this run has found invalid.
     """
 
     send: Send
+    service: str
     release: Callable[[RecordTrace], None]
     ladder: SchemaLadder
     state: RunState
@@ -130,7 +131,7 @@ class Answers:
         if self.store is None:
             return
         try:
-            await self.store.keep(key, encode(interaction), rung=self.ladder.rung)
+            await self.store.keep(key, encode(interaction), rung=self.ladder.rung, service=self.service)
         except ORDERS:
             raise
         except BaseException as error:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from extract.extractor.extractor import Extractor
 from extract.extractor.plan import CompiledExtractor
 from extract.interactions.client import AsyncClient
 from extract.io.cache.answer_store import AnswerStore
+from extract.io.cache.response_cache import ResponseCache
 from extract.io.cache.uploaded_files import FileTable
 from extract.io.exclusive import Exclusive
 from extract.io.sinks.base import Sink
@@ -25,7 +28,8 @@ from extract.io.sinks.replaced import Replaced, replaced_by
 from extract.limits.budget import Budget, BudgetMeter
 from extract.limits.limiter import Limiter
 from extract.limits.limits import Limits
-from extract.limits.pricing import find_price
+from extract.limits.pricing import find_price, money
+from extract.limits.total_budget import Funds, TotalBudgetMeter
 from extract.results.ending import Ending
 from extract.results.exploded import check_exploded
 from extract.runner.options import OutputTarget, RunOptions
@@ -44,6 +48,9 @@ __all__ = [
     "make_parts",
     "open_target",
 ]
+
+
+_log = logging.getLogger("extract.runner")
 
 
 def check_extractor(extractor: Any) -> None:
@@ -124,7 +131,7 @@ def check_terms(plan: CompiledExtractor, budget: Budget | None, *, free: bool, r
     if (
         not free
         and budget is not None
-        and budget.dollars is not None
+        and (budget.dollars is not None or budget.total is not None)
         and find_price(plan.extractor.model, tier) is None
     ):
         raise ConfigError(
@@ -147,15 +154,33 @@ def make_parts(
     """Return the parts of a run, bound to the running event loop. ConfigError for options that cannot be met."""
     limits = options.limits or Limits(retry=client.retry)
     budget, free = options.budget, client.endpoint.service == OFFLINE
-    limiter = limiter or Limiter(
-        limits, asyncio.get_running_loop().time, None if budget is None else BudgetMeter(budget)
-    )
     check_terms(plan, budget, free=free, require_grounding=options.rules.require_grounding)
+    limiter = limiter or Limiter(limits, asyncio.get_running_loop().time, _meter(budget, cache))
     return assemble(plan, client, cache, options, limits=limits, limiter=limiter, files=files)
+
+
+def _meter(budget: Budget | None, cache: AnswerStore | None) -> BudgetMeter | None:
+    """Return the meter of a budget. A total is kept in the cache, whose ledger knows what was spent before."""
+    if budget is None:
+        return None
+    if budget.total is None:
+        return BudgetMeter(budget)
+    if not isinstance(cache, ResponseCache):
+        raise ConfigError("a total budget is that of all runs with one cache: name it with cache= (--cache)")
+    funds = cache.funds()
+    _log.warning("%s", _what_is_left(budget.total, funds.left(budget.total), funds))
+    return TotalBudgetMeter(budget, budget.total, funds)
+
+
+def _what_is_left(total: Decimal, left: Decimal, funds: Funds) -> str:
+    others = f", {money(funds.others)} is set aside by runs that are at work or were killed" if funds.others else ""
+    spent = f"all runs with this cache have spent {money(funds.spent)}{others}"
+    return f"{money(max(left, Decimal(0)))} is left of the total budget of {money(total)}: {spent}"
 
 
 def ending_of(runner: Scheduler, parts: RunParts) -> Ending:
     """Return how a run on this machine went, once no request is in flight."""
+    meter = parts.limiter.meter
     return Ending(
         totals=runner.totals,
         timeline=runner.timeline,
@@ -170,5 +195,5 @@ def ending_of(runner: Scheduler, parts: RunParts) -> Ending:
         files_left=parts.uploads.left,
         outages=parts.outages.reported(),
         row_ids=runner.row_ids,
-        meter=parts.limiter.meter,
+        meter=meter.used() if isinstance(meter, TotalBudgetMeter) else meter,
     )

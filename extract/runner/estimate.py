@@ -33,6 +33,7 @@ from extract.io.sources import Source, open_source
 from extract.limits.pricing import PRICE_SOURCE, find_price
 from extract.results.estimate import Estimate, PaidSample
 from extract.results.run import Run
+from extract.runner.cache_service import key_service, others_of
 from extract.runner.long_documents import long_text
 from extract.runner.options import AnswerRules, Root, RunKeywords
 from extract.runner.pack_estimate import pack_estimates
@@ -92,14 +93,15 @@ def estimate(
     paid: PaidSample | None = None,
     samples: int = 1,
     root: Root = None,
+    cache_service: str | None = None,
     **reading: Unpack[ReadKeywords],
 ) -> Estimate:
     """Return what a run of `extractor` over `source` would send and cost. Sends nothing; raises the errors of a run.
 
     `source` is what `run` takes as `data`. `endpoint` is the service (by default Google), `cache` holds earlier
     answers: a path, which need not be there yet, or a ResponseCache. `paid` is a sample that shows what answers really
-    use. `samples` is how often each row is asked. `root`, `csv_separator`, `csv_quote`, `csv_encoding` and `sheet` are
-    as in `run`.
+    use. `samples` is how often each row is asked. `root`, `cache_service`, `csv_separator`, `csv_quote`, `csv_encoding`
+    and `sheet` are as in `run`.
 
     >>> from extract import Extractor, estimate
     >>> estimate(["I love it", "It broke"], Extractor(["praise", "complaint"], "{text}")).requests
@@ -108,10 +110,11 @@ def estimate(
     AnswerRules(samples=samples).check(extractor.generation)
     source = open_source(source, **reading)
     endpoint = endpoint or Endpoint(api_key="estimate", base_url=GOOGLE_URL)
-    plan = _plan(source, extractor, endpoint, Roots.of(root))
+    plan = _plan(source, extractor, endpoint, Roots.of(root), cache_service)
     rows = _different(source, plan)
     with _opened(cache) as answers:
         survey = _survey(source, plan, rows, answers, samples)
+        stored = None if answers is None else answers.statistics.services()
     requests, left, left_rows = _requests(survey, rows)
     asked = left
     packs = pack_estimates(extractor, endpoint, survey.sizes, left)
@@ -140,6 +143,8 @@ def estimate(
         price_source=PRICE_SOURCE,
         samples=samples,
         packs=packs,
+        other_services={} if stored is None else others_of(stored, plan.service),
+        unknown_service=0 if stored is None else stored.unknown,
     )
     if plan.pack is not None and plan.pack.rows != "auto":
         result = _together(result, extractor, endpoint, survey.sizes, asked, plan.pack.rows)
@@ -180,20 +185,27 @@ def _opened(
 
 
 def pay_sample(
-    source: Source, extractor: Extractor, rows: int, *, client: Client, cache: ResponseCache, root: Root = None
+    source: Source,
+    extractor: Extractor,
+    rows: int,
+    *,
+    client: Client,
+    cache: ResponseCache,
+    root: Root = None,
+    cache_service: str | None = None,
 ) -> PaidSample:
     """Ask `rows` rows drawn from the whole source, the same ones each time, and return what they used.
 
-    Their answers are stored in `cache`, so neither a later sample nor the run pays for them again. `root` is as in
-    `run`. Raises what stopped the sample, and ConfigError where not one row was answered.
+    Their answers are stored in `cache`, so neither a later sample nor the run pays for them again. `root` and
+    `cache_service` are as in `run`. Raises what stopped the sample, and ConfigError where not one row was answered.
     """
-    plan = _plan(source, extractor, client.endpoint, Roots.of(root))
+    plan = _plan(source, extractor, client.endpoint, Roots.of(root), cache_service)
     chosen = _chosen_rows(source, plan, rows)
     if len(chosen) < 2:
         raise ConfigError(f"a sample needs at least 2 rows that can be sent; there are {len(chosen)}")
     frame = pl.concat(_picked(source, plan, chosen))
     options: RunKeywords = {"errors": "null", "prefix": "answer.", "provenance": True, "root": plan.roots}
-    options["client"], options["cache"] = client, cache
+    options["client"], options["cache"], options["cache_service"] = client, cache, cache_service
     result = run(frame, extractor, **options)
     usages = tuple(_usages(result, frame, plan, cache))
     if result.stopped is not None:
@@ -204,8 +216,11 @@ def pay_sample(
     return PaidSample(rows=frame.height, usages=usages, cost=result.cost)
 
 
-def _plan(source: Source, extractor: Extractor, endpoint: Endpoint | None, root: Roots | None) -> CompiledExtractor:
-    plan = compile_extractor(extractor, endpoint or Endpoint(api_key="estimate", base_url=GOOGLE_URL))
+def _plan(
+    source: Source, extractor: Extractor, endpoint: Endpoint | None, root: Roots | None, cache_service: str | None
+) -> CompiledExtractor:
+    endpoint = endpoint or Endpoint(api_key="estimate", base_url=GOOGLE_URL)
+    plan = compile_extractor(extractor, endpoint, service=key_service(endpoint, cache_service))
     with source.explained():
         return plan.fitted(list(source.schema), Roots.joined(root, source.folder))
 

@@ -92,6 +92,7 @@ class AskKeywords(TypedDict, total=False):
     inline_limit: int
     keep_files: bool
     root: Root
+    cache_service: str | None
 
 
 class LazyKeywords(AskKeywords, total=False):
@@ -133,7 +134,8 @@ class RunOptions:
     """The options of a run, besides data, extractor, client and output. The workers of a cluster get the same value.
 
     `limits` is None for those of the client. `limit` is the number of rows to stop after, None for all. `root` are the
-    folders that the files named in records must lie under, None where the input alone decides. `reading` is how a file
+    folders that the files named in records must lie under, None where the input alone decides. `cache_service` is the
+    name of the service in content keys, None for that of the client. `reading` is how a file
     of the input is to be read.
     """
 
@@ -145,6 +147,7 @@ class RunOptions:
     service_tier: ServiceTier | None = None
     limit: int | None = None
     root: Roots | None = None
+    cache_service: str | None = None
     reading: ReadOptions = ReadOptions()
 
     @classmethod
@@ -168,6 +171,7 @@ class RunOptions:
             service_tier=keywords.get("service_tier"),
             limit=keywords.get("limit"),
             root=Roots.of(keywords.get("root")),
+            cache_service=keywords.get("cache_service"),
             reading=ReadOptions.of(keywords),
         )
 

@@ -22,6 +22,7 @@ from extract.io.sinks.frame import FrameSink
 from extract.io.sources import Source, open_source
 from extract.json_types import JsonObject
 from extract.limits.limiter import Limiter
+from extract.limits.total_budget import TotalBudgetMeter
 from extract.results.columns import OutputShape
 from extract.results.progress import Totals
 from extract.runner.assembly import make_parts
@@ -127,7 +128,12 @@ async def with_chosen_pack(
     arms = _Arms(
         plan, pack, frame, lambda arm: make_parts(arm, client, cache, options, limiter=limiter), on_start, Totals()
     )
-    rows, tried = await _largest(arms, sizes)
+    try:
+        rows, tried = await _largest(arms, sizes)
+    except BaseException:
+        if isinstance(meter := limiter.meter, TotalBudgetMeter):
+            meter.close()
+        raise
     if cache is not None:
         await _copied(plan, pack, frame, rows, cache)
     shown = next((one for one in tried if one.rows == rows), tried[0])
@@ -195,4 +201,4 @@ async def _copied(plan: CompiledExtractor, pack: Pack, frame: pl.DataFrame, size
         except ExtractError:
             continue
         if (answer := await store.fetch(source.answer_key(question, 0))) is not None:
-            await store.keep(target.answer_key(question, 0), answer)
+            await store.keep(target.answer_key(question, 0), answer, service=plan.service)

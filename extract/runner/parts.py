@@ -76,7 +76,8 @@ def assemble(
     sender = RequestSender(plan, client, limiter, _billing(plan, client), limits, outages, store, _day(store, limits))
     send = _with_fallbacks(sender.send, plan, limits, uploads, ladder)
     packer = _packer(send, sender, limits, store, ladder)
-    answers = Answers(packer or send, packer.release if packer else sender.release, ladder, state, store)
+    release = packer.release if packer else sender.release
+    answers = Answers(packer or send, plan.service, release, ladder, state, store)
     extractor = RecordExtractor(plan, answers, options.rules, limits, state, packer)
     return RunParts(extractor, uploads, ladder, limiter, outages)
 
@@ -91,7 +92,7 @@ def _packer(
 
     async def keep(key: bytes, interaction: Interaction) -> None:
         if store is not None:
-            await store.keep(key, encode(interaction), rung=ladder.rung)
+            await store.keep(key, encode(interaction), rung=ladder.rung, service=sender.plan.service)
 
     ahead = limits.concurrency + -(-limits.concurrency // 4)
     return Packer(send, sender.release, sender.plan, sender.billing, pack.rows, ahead, keep)

@@ -27,6 +27,7 @@ from extract.io.sources import open_source
 from extract.limits.budget import Budget
 from extract.limits.limits import Limits
 from extract.limits.pricing import money
+from extract.limits.total_budget import TotalBudgetMeter
 from extract.results.ending import Opened, finish
 from extract.results.manifest import manifest_of
 from extract.results.outcome import Outcome
@@ -35,6 +36,7 @@ from extract.results.progress_bar import shown
 from extract.results.rerun import Rerun
 from extract.results.run import Run
 from extract.runner.assembly import check_extractor, check_members, ending_of, held_output, make_parts, open_target
+from extract.runner.cache_service import key_service, notes_on
 from extract.runner.gc_pause import gc_paused
 from extract.runner.keywords import checks_keywords
 from extract.runner.options import INLINE_BYTES, ROW_OPTIONS, OutputTarget, Root, RunKeywords, RunOptions
@@ -83,6 +85,7 @@ def run(
     inline_limit: int = INLINE_BYTES,
     keep_files: bool = False,
     root: Root = None,
+    cache_service: str | None = None,
     pipeline: str | None = None,
     note: str | None = None,
     progress: bool | None = None,
@@ -115,6 +118,8 @@ def run(
       `Run.frame`.
     - `sink`: a Sink that takes the frames in place of memory or a file.
     - `cache`: a path or ResponseCache; answers in it are not asked again.
+    - `cache_service`: the name of the service in the cache, where several addresses give the same answers: "google" for
+      a gateway to Google, or the origin of the address that gave them. By default each address has its own answers.
     - `overwrite`: True lets `output` replace a file that this pipeline did not write, or one that covers more rows than
       this run. Without it, where the number of rows shows at the end only, such a file stays, and the rows go beside
       it, into OUTPUT.new.parquet: see `Run.output`.
@@ -144,7 +149,8 @@ def run(
 
     - `limits`: concurrency, rates, deadline, retries; by default those of the client.
     - `budget`: the most this run may spend, in US dollars or as a Budget. The worst case is reserved before each
-      request, and the run stops where it no longer fits.
+      request, and the run stops where it no longer fits. `Budget(total=)` is the most that all runs with `cache` may
+      spend together.
     - `service_tier`: the price class. With "flex" and a deadline, a row that was refused for half of that time falls
       back to "standard".
     - `inline_limit`: larger files (bytes) are uploaded, each distinct one once. The service stores an upload, whatever
@@ -201,7 +207,8 @@ async def ask_all(
             keywords.get("client"), offline=keywords.get("offline", False), service_tier=options.service_tier
         )
         client = await stack.enter_async_context(service)
-        plan = compile_extractor(extractor, client.endpoint, service_tier=options.service_tier)
+        service_name = key_service(client.endpoint, options.cache_service)
+        plan = compile_extractor(extractor, client.endpoint, service=service_name, service_tier=options.service_tier)
         source = open_source(data, limit=options.limit, **options.reading.keywords)
         for note in source.notes:
             _log.warning("%s", note)
@@ -212,8 +219,12 @@ async def ask_all(
         await stack.enter_async_context(held_output(target))
         sink, replaced = open_target(target, pipeline, data, options, source.height)
         cache = stack.enter_context(ResponseCache(target.cache)) if isinstance(target.cache, Path) else target.cache
+        for note in notes_on(cache, plan.service):
+            _log.warning("%s", note)
         plan, trial = await with_chosen_pack(plan, source, client, cache, options, on_start)
         parts = make_parts(plan, client, cache, options, limiter=None if trial is None else trial.limiter)
+        if isinstance(meter := parts.limiter.meter, TotalBudgetMeter):
+            stack.callback(meter.close)
         listener = stack.enter_context(shown(keywords.get("progress"), keywords.get("on_event")))
         runner = Scheduler(source, parts.extractor, sink, options.shape, on_event=listener)
         manifest = manifest_of(pipeline, plan, client.endpoint, options.shape, data, samples=options.rules.samples)

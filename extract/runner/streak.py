@@ -7,8 +7,9 @@ from extract.results.outcome import Outcome
 
 __all__ = ["FailureStreak"]
 
-# Blocks, bad records, throttles and cut answers are about single records and say nothing about the set-up.
-_SET_UP_CODES = ("bad_request", "invalid_answer", "unreachable")
+# Blocks, bad records, throttles and cut answers are about single records and say nothing about the set-up. Where no
+# answer has come in time, the service is dead or the time too short, and each try may be billed.
+_SET_UP_CODES = ("bad_request", "invalid_answer", "unreachable", "timeout")
 
 
 class FailureStreak:

@@ -111,6 +111,9 @@ def test_the_status_shows_which_quota_a_run_waits_for_and_how_long() -> None:
     assert "waiting 5 s: the service is overloaded" in " ".join(drawn(busy))
     held = glance(limit="600 requests/min", waiting=0.1)
     assert "quota reached: 600 requests/min" in " ".join(drawn(held, glance(seconds=121.0)))
+    refused = " ".join(drawn(glance(limit="the service says so"), glance(seconds=121.0)))
+    assert "held back: the service says so" in refused
+    assert "quota" not in refused
     assert "64 in flight" in " ".join(drawn(held, glance(seconds=140.0)))
 
 

@@ -90,6 +90,20 @@ def test_a_delay_that_the_service_named_holds_for_all() -> None:
     assert (grant.permits, grant.is_open, grant.pause) == (0, False, 2.0)
 
 
+def test_a_delay_that_was_for_one_request_ends_for_all_workers_once_others_are_let_in() -> None:
+    quota, here = ClusterQuota(Limits()), GrantedRateLimit(Limits(), lambda: None)
+    refused, fine = Verdict(refused=True, pause=30.0), Verdict()
+    here.note(0.1, 1.0, refused)
+    quota.exchange(report_of("a", replies=((0.9, refused),)), 1.0)
+    assert here.paused_until == 31.0
+    for sent_at in (0.2, 0.3, 0.4):
+        here.note(sent_at, 1.1, fine)
+    report = report_of("a", sizes=(10,), first_reply=1, replies=((0.9, fine), (0.8, fine), (0.7, fine)))
+    grant = quota.exchange(report, 1.1)
+    here.accept(grant, report, 1.1)
+    assert (grant.pause, here.paused_until) == (0.0, 1.1)
+
+
 def test_input_tokens_are_one_rate_for_all() -> None:
     quota = ClusterQuota(Limits(tpm=6_000))  # ten seconds may be saved up: 1,000 tokens
     assert quota.exchange(report_of("a", sizes=(400,) * 9), 0.0).permits == 3

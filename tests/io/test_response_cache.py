@@ -35,13 +35,13 @@ async def test_what_another_process_hands_in_is_committed_before_it_hears_so(tmp
     with ResponseCache(tmp_path / "c") as cache, ResponseCache(tmp_path / "c") as other:
         await cache.keep_group("a", 1, [], [attempt])
         assert sum(one.attempts for one in other.spent()) == 1
-        await cache.keep_group("a", 2, [(b"k", b"{}", 0)], [attempt])
+        await cache.keep_group("a", 2, [(b"k", b"{}", 0, "google")], [attempt])
         assert (other.get(b"k"), sum(one.attempts for one in other.spent())) == (b"{}", 2)
 
 
 async def test_a_group_that_comes_again_is_entered_once_whoever_hears_it(tmp_path: Path) -> None:
     attempt = Attempt(kind="ask", model="m", code="lost")
-    group = ("a", 7, [(b"k", b"{}", 0)], [attempt, attempt])
+    group = ("a", 7, [(b"k", b"{}", 0, "google")], [attempt, attempt])
     for _ in range(2):
         with ResponseCache(tmp_path / "c") as cache:
             await asyncio.gather(cache.keep_group(*group), cache.keep_group(*group))

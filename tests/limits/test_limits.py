@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import random
 from datetime import datetime
 
 import pytest
@@ -9,7 +10,8 @@ from hypothesis import strategies as st
 from extract.limits.concurrency import AdaptiveConcurrency
 from extract.limits.daily_quota import Day
 from extract.limits.limits import Limits
-from extract.limits.rate_limiter import RateLimiter
+from extract.limits.rate_limiter import RateLimiter, Verdict
+from extract.limits.shared_pause import SharedPause
 from extract.limits.token_bucket import TokenBucket
 
 
@@ -21,12 +23,69 @@ def test_one_answer_opens_ten_slots_which_double_per_round_until_the_first_throt
         assert int(limit.slots) == expected
 
 
-def test_after_a_throttle_slots_are_halved_and_grow_by_one_per_round() -> None:
+def test_after_too_many_throttles_slots_are_halved_and_grow_by_one_per_round() -> None:
     limit = AdaptiveConcurrency(ceiling=64, slots=32)
-    assert limit.after(throttled=True) == 16
+    assert [limit.after(throttled=True) for _ in range(3)] == [32, 32, 16]
     for _ in range(17):
         limit.after(throttled=False)
     assert int(limit.slots) == 17
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_one_throttle_in_twenty_leaves_the_slots_as_they_are(seed: int) -> None:
+    draws, limit = random.Random(seed), AdaptiveConcurrency(ceiling=64)
+    narrow = sum(limit.after(throttled=draws.random() < 0.05) < 64 for _ in range(20_000))
+    assert narrow < 1_500
+
+
+@pytest.mark.parametrize("room", [4, 20, 50])
+def test_a_service_with_room_for_fewer_gets_hardly_more(room: int) -> None:
+    limit, refused = AdaptiveConcurrency(ceiling=64), 0
+    for _ in range(400):  # rounds: all that is above its room is refused
+        slots = int(limit.slots)
+        for number in range(slots):
+            if int(limit.slots) < slots and number >= room:
+                break  # sent before the halving: no more news
+            limit.after(throttled=number >= room)
+        refused += max(0, slots - room)
+    assert refused < 0.3 * 400 * room
+
+
+def test_a_single_wait_is_for_the_request_that_was_refused_once_others_are_let_in() -> None:
+    pause = SharedPause()
+    pause.refuse(1.0, 1.1, 30.0, "the service says so", is_quota=False)
+    assert pause.until == 31.1  # at first it is taken to be for all
+    for sent_at in (0.9, 1.01, 1.02, 1.03):
+        pause.accept(sent_at, 1.2)
+    assert pause.until == 1.2
+    pause.refuse(2.0, 2.1, 30.0, "the service says so", is_quota=False)
+    assert pause.until == 1.2
+
+
+def test_refusals_at_random_are_never_called_a_quota() -> None:
+    draws, rates, names = random.Random(3), RateLimiter(Limits()), set()
+    noise, answer = Verdict(refused=True, pause=1.0), Verdict()
+    for number in range(2_000):
+        at = number / 300
+        rates.take(100, at)
+        rates.note(at, at + 0.05, noise if draws.random() < 0.05 else answer)
+        names.add(rates.reached(at + 0.05))
+    assert names <= {"", "the service says so"}
+
+
+def test_waits_of_several_refusals_in_a_row_or_of_a_quota_hold_all() -> None:
+    pause = SharedPause()
+    pause.refuse(1.0, 1.1, 1.0, "", is_quota=False)
+    for sent_at in (1.01, 1.02, 1.03):
+        pause.accept(sent_at, 1.2)
+    for number in range(4):
+        pause.refuse(2.0 + number / 100, 2.1, 30.0, "", is_quota=False)
+    assert pause.until == 32.1
+    named = SharedPause()
+    named.refuse(1.0, 1.1, 30.0, "3,000 requests/min", is_quota=True)
+    for sent_at in (1.01, 1.02, 1.03):
+        named.accept(sent_at, 1.2)
+    assert named.until == 31.1
 
 
 @given(st.lists(st.booleans()), st.integers(1, 500))

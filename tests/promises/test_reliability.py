@@ -12,7 +12,8 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 PARTS = [
-    "matrix", "kills", "budget", "duplicates", "memory", "interrupts", "bodies", "outage", "damage", "processes",
+    "matrix", "faults", "kills", "budget", "duplicates", "memory", "interrupts", "bodies", "outage", "damage",
+    "processes",
 ]  # fmt: skip
 
 

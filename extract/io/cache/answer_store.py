@@ -33,8 +33,8 @@ class AnswerStore(Protocol):
     async def fetch(self, key: bytes) -> bytes | None:
         """Return the JSON text of the interaction stored under a key, or None."""
 
-    async def keep(self, key: bytes, interaction: bytes, *, rung: int = 0) -> None:
-        """Return once the answer is committed."""
+    async def keep(self, key: bytes, interaction: bytes, *, rung: int = 0, service: str | None = None) -> None:
+        """Return once the answer is committed. `service` is who gave it, as it stands in content keys."""
 
     def forget(self, key: bytes) -> None:
         """Drop an answer that cannot be read any more."""

@@ -14,7 +14,7 @@ from extract.documents.files import printable
 from extract.errors import ExtractError
 from extract.interactions.dialects import decode
 from extract.io.cache.checksums import is_sound_answer
-from extract.io.cache.ledger import NOTE, is_sound_entry
+from extract.io.cache.ledger import NOTE, is_possible_sum, is_sound_entry
 from extract.io.cache.uploaded_files import is_possible_file
 
 __all__ = [
@@ -138,6 +138,8 @@ def copy_rows(source: sqlite3.Connection, target: sqlite3.Connection) -> None:
         target.executemany(NOTE, (row for row in entries if row[-2:] not in known))
         _insert(target, "files", filter(is_possible_file, _rows(source, "files", 9)), 9)
         _insert(target, "rungs", (row for row in _rows(source, "rungs", 2) if isinstance(row[1], int)), 2)
+        _insert(target, "funds", filter(is_possible_sum, _rows(source, "funds", 2)), 2)
+        _insert(target, "services", (row for row in _rows(source, "services", 2) if isinstance(row[1], int)), 2)
         _insert(target, "groups", (row for row in _rows(source, "groups", 2) if isinstance(row[1], int)), 2)
 
 

@@ -28,6 +28,7 @@ from extract.io.cache.damage import (
     was_cache,
 )
 from extract.io.cache.ledger import CREATE_ATTEMPTS
+from extract.io.cache.services import CREATE_SERVICES
 from extract.io.cache.uploaded_files import CREATE_FILES
 
 __all__ = ["BUSY_SECONDS", "CacheFile", "unwritable"]
@@ -77,6 +78,14 @@ _MIGRATIONS = (
     # What older releases have stored has none.
     "ALTER TABLE answers ADD COLUMN checksum INTEGER",
     "ALTER TABLE attempts ADD COLUMN checksum INTEGER",
+    CREATE_SERVICES,
+    # What runs have set aside of a budget for all of them.
+    """
+    CREATE TABLE funds (
+        run TEXT PRIMARY KEY,
+        dollars TEXT NOT NULL
+    )
+    """,
 )
 
 

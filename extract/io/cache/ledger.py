@@ -10,7 +10,19 @@ from typing import Any
 from extract.interactions.usage import LOST, Attempt, Usage
 from extract.io.cache.checksums import entry_checksum
 
-__all__ = ["ATTEMPTS", "CREATE_ATTEMPTS", "NOTE", "Spending", "damaged", "entry", "is_sound_entry", "spendings"]
+__all__ = [
+    "ATTEMPTS",
+    "CREATE_ATTEMPTS",
+    "NEW_ATTEMPTS",
+    "NOTE",
+    "Spending",
+    "charge",
+    "damaged",
+    "entry",
+    "is_possible_sum",
+    "is_sound_entry",
+    "spendings",
+]
 
 # Money is text: sums of it must be exact.
 CREATE_ATTEMPTS = """
@@ -33,6 +45,10 @@ _COUNTS = "input_tokens, output_tokens, thought_tokens, cached_tokens, tool_use_
 ATTEMPTS = (
     f"SELECT kind, model, tier, code, {_COUNTS}, cost, bound, at, checksum FROM attempts "  # noqa: S608 - our own words
     "WHERE at >= ? ORDER BY kind, model, tier"
+)
+NEW_ATTEMPTS = (
+    f"SELECT rowid, kind, model, tier, code, {_COUNTS}, cost, bound, at, checksum FROM attempts "  # noqa: S608 - ours
+    "WHERE rowid > ? ORDER BY rowid"
 )
 NOTE = (
     f"INSERT INTO attempts (kind, model, tier, code, {_COUNTS}, cost, bound, at, checksum) "  # noqa: S608 - our own words
@@ -77,6 +93,13 @@ def is_sound_entry(row: tuple[Any, ...]) -> bool:
     return _is_possible(row) if checksum is None else bool(checksum == entry_checksum(tuple(values)))
 
 
+def charge(row: tuple[Any, ...]) -> Decimal | None:
+    """Return the most that a row of the ledger can have cost, in US dollars; None where its price is unknown."""
+    *_, cost, bound, _at, _checksum = row
+    dollars = bound if cost is None else cost
+    return None if dollars is None else Decimal(dollars)
+
+
 def damaged(attempts: Iterable[tuple[Any, ...]]) -> int:
     """Return how many of the rows that ATTEMPTS selects are not as they were entered."""
     return sum(not is_sound_entry(row) for row in attempts)
@@ -92,6 +115,12 @@ def _is_possible(row: tuple[Any, ...]) -> bool:
 
 def _is_text(text: Any) -> bool:
     return isinstance(text, str) and "\N{REPLACEMENT CHARACTER}" not in text  # in the place of bytes that are no text
+
+
+def is_possible_sum(row: tuple[Any, ...]) -> bool:
+    """Return whether a run and what it has set aside have values that they can have."""
+    run, dollars = row
+    return _is_text(run) and dollars is not None and _is_money(dollars)
 
 
 def _is_money(text: Any) -> bool:

@@ -15,6 +15,7 @@ from extract.interactions.interaction import Interaction
 from extract.interactions.usage import Attempt
 from extract.io.cache.checksums import is_sound_answer
 from extract.io.cache.database import CacheFile
+from extract.io.cache.funds import Funds
 from extract.io.cache.ledger import ATTEMPTS, Spending, spendings
 from extract.io.cache.sharing import Sharing
 from extract.io.cache.statistics import CacheStatistics
@@ -83,15 +84,22 @@ class ResponseCache:
         """Return what `get` returns, from what `prefetch` has looked up if it has: each of these counts once."""
         return self._prefetched.pop(key) if key in self._prefetched else self.get(key)
 
-    async def keep(self, key: bytes, interaction: bytes, *, rung: int = 0) -> None:
-        """Return once the answer is committed. All answers of one turn of the event loop share one commit."""
+    async def keep(self, key: bytes, interaction: bytes, *, rung: int = 0, service: str | None = None) -> None:
+        """Return once the answer is committed. All answers of one turn of the event loop share one commit.
+
+        `service` is who gave it, as it stands in content keys; None where that is not known.
+        """
         self._prefetched.pop(key, None)
-        await self._queue.add_answer(key, interaction, rung)
+        await self._queue.add_answer(key, interaction, rung, service)
 
     async def keep_group(
-        self, sender: str, number: int, answers: Sequence[tuple[bytes, bytes, int]], attempts: Sequence[Attempt]
+        self,
+        sender: str,
+        number: int,
+        answers: Sequence[tuple[bytes, bytes, int, str | None]],
+        attempts: Sequence[Attempt],
     ) -> None:
-        """Return once what another process hands in is committed: answers by key, with their rungs, and attempts.
+        """Return once what another process hands in is committed: answers by key, with rung and service, and attempts.
 
         The numbers of a sender's groups rise: one that arrives again, also after a restart, is entered once.
         """
@@ -135,6 +143,10 @@ class ResponseCache:
     def spent(self, since: float = 0.0) -> list[Spending]:
         """Return what all runs with this file have spent since a Unix time, by kind of attempt, model and tier."""
         return spendings(self._file.select(ATTEMPTS, since))
+
+    def funds(self) -> Funds:
+        """Return what one run takes from the money that all runs with this file share."""
+        return Funds(self._file, self._queue.commit)
 
     def verify(self, readable: Callable[[bytes], object]) -> Verification:
         """Read the whole file; `readable` raises ExtractError for an answer that cannot be read."""

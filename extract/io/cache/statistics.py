@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from extract.io.cache.database import CacheFile
+from extract.io.cache.funds import SET_ASIDE, set_aside
 from extract.io.cache.ledger import ATTEMPTS, damaged
+from extract.io.cache.services import COUNTS, StoredAnswers, stored_answers
 
 __all__ = ["CacheStatistics"]
 
@@ -26,6 +30,15 @@ class CacheStatistics:
         """Return the Unix times of the first and the last answer, None where there is none."""
         first, last = self._file.select(f"SELECT min(at), max(at) FROM answers WHERE {_IS_TIME}")[0]  # noqa: S608 - ours
         return None if first is None else (first, last)
+
+    def services(self) -> StoredAnswers:
+        """Return how many answers there are of each service."""
+        answers = int(self._file.select("SELECT count(*) FROM answers")[0][0])
+        return stored_answers(self._file.select(COUNTS), answers)
+
+    def set_aside(self) -> Decimal:
+        """Return what runs at work, and those that were killed, have set aside of a total budget, in US dollars."""
+        return set_aside(self._file.select(SET_ASIDE))
 
     def damaged_entries(self) -> int:
         """Return how many entries of the ledger are not as they were entered: no sum has them."""

@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -14,6 +15,7 @@ from extract.interactions.usage import Attempt
 from extract.io.cache.checksums import answer_checksum
 from extract.io.cache.database import BUSY_SECONDS, CacheFile, unwritable
 from extract.io.cache.ledger import NOTE, entry
+from extract.io.cache.services import COUNT
 
 __all__ = ["WriteQueue"]
 
@@ -32,7 +34,7 @@ _LOOK_SECONDS = 0.1  # between two looks whether the file is still in its place
 class _Batch(NamedTuple):
     """What goes into one transaction: answers and groups with those who wait for them, and entries of the ledger."""
 
-    answers: list[tuple[bytes, bytes, int, float, asyncio.Future[None]]]
+    answers: list[tuple[bytes, bytes, int, str | None, float, asyncio.Future[None]]]
     entries: list[tuple[Any, ...]]
     groups: list[tuple[str, int, list[tuple[Any, ...]], asyncio.Future[None]]]
 
@@ -69,11 +71,11 @@ class WriteQueue:
         self._untold: ExtractError | None = None
         self._look_again = 0.0
 
-    def add_answer(self, key: bytes, interaction: bytes, rung: int) -> asyncio.Future[None]:
-        """Queue an answer and return what is done once it is committed."""
+    def add_answer(self, key: bytes, interaction: bytes, rung: int, service: str | None) -> asyncio.Future[None]:
+        """Queue an answer of a service and return what is done once it is committed."""
         committed: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self._schedule()
-        self._queued.answers.append((key, interaction, rung, self._now(), committed))
+        self._queued.answers.append((key, interaction, rung, service, self._now(), committed))
         return committed
 
     def add_attempt(self, attempt: Attempt) -> None:
@@ -82,7 +84,11 @@ class WriteQueue:
         self._queued.entries.append(entry(attempt, self._now()))
 
     def add_group(
-        self, sender: str, number: int, answers: Sequence[tuple[bytes, bytes, int]], attempts: Sequence[Attempt]
+        self,
+        sender: str,
+        number: int,
+        answers: Sequence[tuple[bytes, bytes, int, str | None]],
+        attempts: Sequence[Attempt],
     ) -> asyncio.Future[None]:
         """Queue what another process hands in and return what is done once it is committed.
 
@@ -140,7 +146,10 @@ class WriteQueue:
 
     def _insert(self, batch: _Batch) -> None:
         with self._file.connection as database:
-            database.executemany(_STORE, [_row(*answer) for *answer, _ in batch.answers])
+            for service, rows in _by_service(batch.answers).items():
+                stored = database.executemany(_STORE, rows).rowcount
+                if service is not None and stored > 0:
+                    database.execute(COUNT, (service, stored))
             database.executemany(NOTE, batch.entries)
             for sender, number, group, _ in batch.groups:
                 if database.execute(_IS_NEW, (sender, number)).rowcount:
@@ -180,6 +189,16 @@ class WriteQueue:
         if self._scheduled is not loop:
             self._scheduled = loop
             loop.call_soon(self.commit)
+
+
+def _by_service(
+    answers: Iterable[tuple[bytes, bytes, int, str | None, float, asyncio.Future[None]]],
+) -> dict[str | None, list[tuple[Any, ...]]]:
+    """Return the rows to store by the service that gave the answers: mostly there is one."""
+    rows: defaultdict[str | None, list[tuple[Any, ...]]] = defaultdict(list)
+    for key, interaction, rung, service, at, _ in answers:
+        rows[service].append(_row(key, interaction, rung, at))
+    return rows
 
 
 def _row(key: Any, interaction: Any, rung: Any, at: Any) -> tuple[Any, ...]:
