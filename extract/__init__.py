@@ -57,6 +57,7 @@ if TYPE_CHECKING:
     from extract.evaluation.second_opinion import LabelCheck as LabelCheck
     from extract.evaluation.second_opinion import check_labels as check_labels
     from extract.extractor.extractor import Extractor as Extractor
+    from extract.extractor.nearest import Nearest as Nearest
     from extract.extractor.prompts import Example as Example
     from extract.interactions.citations import Citation as Citation
     from extract.interactions.client import AsyncClient as AsyncClient
@@ -134,6 +135,7 @@ _NAMES_OF = {
     "evaluation": "Comparison Evaluation compare evaluate",
     "evaluation.second_opinion": "LabelCheck check_labels",
     "extractor.extractor": "Extractor",
+    "extractor.nearest": "Nearest",
     "extractor.prompts": "Example",
     "interactions.citations": "Citation",
     "interactions.client": "AsyncClient Client",

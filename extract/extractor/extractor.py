@@ -11,6 +11,7 @@ from typing_extensions import TypeVar
 from extract.documents.grounding import load_rapidfuzz
 from extract.documents.windows import Windows, load_splitter
 from extract.errors import ConfigError
+from extract.extractor.nearest import Nearest
 from extract.extractor.prompts import Example, Template
 from extract.interactions.dialects import tool_object
 from extract.interactions.requests import Generation, Tool, checked_generation
@@ -29,7 +30,7 @@ class ExtractorOptions(TypedDict, total=False):
     system: str | None
     media: Sequence[str]
     optional: Sequence[str]
-    examples: Sequence[Example]
+    examples: Sequence[Example] | Nearest
     generation: Generation
     grounding: Sequence[str]
     windows: Windows | None
@@ -45,7 +46,8 @@ class Extractor(Generic[ModelT]):
 
     `schema` is a Pydantic model, TypedDict, dataclass, any type that Pydantic accepts, a list of labels, a JSON Schema,
     or a compiled schema. `prompt` has `{column}` placeholders. `media` names columns with a path, a URI or bytes; their
-    parts are sent before the prompt. `optional` names columns that an input may lack, though not all of them; a missing
+    parts are sent before the prompt. `examples` are the same for all records, or `Nearest(gold)`: for each record the
+    gold rows that are most like it. `optional` names columns that an input may lack, though not all of them; a missing
     one is null. `grounding` names the columns, texts or files, in which the values of an answer are searched; for each
     record the first one with text counts (a scan has none). `windows` cuts texts that are too long for one request and
     merges the answers; a PDF longer than a window is sent as its text, unless one of its pages is a picture. `repairs`
@@ -66,7 +68,7 @@ class Extractor(Generic[ModelT]):
     system: str | None = None
     media: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
-    examples: tuple[Example, ...] = ()
+    examples: tuple[Example, ...] | Nearest = ()
     generation: Generation = Generation()
     grounding: tuple[str, ...] = ()
     windows: Windows | None = None
@@ -98,7 +100,7 @@ class Extractor(Generic[ModelT]):
             if not isinstance(columns, Iterable):
                 raise ConfigError(f"{name} takes a tuple of column names, such as {name}=('text',), not {columns!r}")
             object.__setattr__(self, name, tuple(columns))
-        object.__setattr__(self, "examples", tuple(self.examples))
+        object.__setattr__(self, "examples", _examples(self.examples, self.media))
         if not self.model or not isinstance(self.model, str):
             raise ConfigError("an extractor needs the name of a model")
         if self.extra not in ("drop", "keep"):
@@ -131,6 +133,14 @@ class Extractor(Generic[ModelT]):
             raise ConfigError(f"windows: name the column that holds the long text, Windows(column=): one of {read!r}")
         if windows.column is not None and windows.column not in read:
             raise ConfigError(f"windows: the column {windows.column!r} is neither in the prompt nor in media")
+
+
+def _examples(given: Any, media: Sequence[str]) -> tuple[Example, ...] | Nearest:
+    if not isinstance(given, Nearest):
+        return tuple(given)
+    if media:
+        raise ConfigError("examples=Nearest(...) compares texts, and media columns hold files: give fixed examples")
+    return given
 
 
 def _answerable(given: Any) -> tuple[Tool, ...]:

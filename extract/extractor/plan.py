@@ -18,6 +18,7 @@ from extract.documents.text_layer import QuotableText
 from extract.documents.windows import check_rules
 from extract.errors import BadRecord, ConfigError, InvalidAnswer
 from extract.extractor.extractor import Extractor
+from extract.extractor.nearest import Nearest, NearestExamples
 from extract.extractor.prompts import Example, Template, check_columns, value_text
 from extract.extractor.question import Question, canonical, turn_identity
 from extract.interactions.dialects import Dialect, Envelope, tool_object
@@ -41,8 +42,8 @@ class CompiledExtractor:
     `key` is the part of content keys that all records share. `schema_key` identifies the schema for one model of one
     service, on which depends how far it must be relaxed. `functions` are the tools that run here; `looks_up` says that
     a tool is to find sources. `labels` are the values that are chosen from a list, not quoted. `absent` are optional
-    columns that the input does not have. `roots` are the folders that paths in records must lie under, None for no
-    limit; they are no part of a key.
+    columns that the input does not have. `nearest` chooses the examples of each record, which belong to its question.
+    `roots` are the folders that paths in records must lie under, None for no limit; they are no part of a key.
     """
 
     extractor: Extractor
@@ -55,13 +56,15 @@ class CompiledExtractor:
     functions: dict[str, Function]
     looks_up: bool
     labels: Labels
+    nearest: NearestExamples | None = None
     absent: frozenset[str] = frozenset()
     roots: Roots | None = None
 
     @property
     def columns(self) -> tuple[str, ...]:
         """The input columns that are read."""
-        columns = dict.fromkeys((*self.template.columns, *self.extractor.media))
+        key = (self.nearest.nearest.on,) if self.nearest and self.nearest.nearest.on else ()
+        columns = dict.fromkeys((*self.template.columns, *self.extractor.media, *key))
         return tuple(name for name in columns if name not in self.absent)
 
     def fitted(self, columns: Collection[str], roots: Roots | None = None) -> CompiledExtractor:
@@ -73,6 +76,8 @@ class CompiledExtractor:
         absent = frozenset(name for name in optional if name not in columns)
         if optional and len(absent) == len(set(optional)):
             raise ConfigError(f"the input needs one of the columns {list(optional)!r}; it has {list(columns)!r}")
+        if self.nearest is not None:  # an input need not name its records
+            absent |= {self.nearest.nearest.on or ""} - {*columns, *self.template.columns, ""}
         plan = replace(self, absent=absent, roots=roots or self.roots)
         check_columns(plan.columns, columns)
         return plan
@@ -115,7 +120,8 @@ class CompiledExtractor:
         text = self.template.render(record)
         turn = Turn("user", (*media, TextPart(text)) if text or not media else tuple(media))
         try:
-            return Question.of((turn,), quoted=self.quoted(record, parts) if grounded else None)
+            shown = () if self.nearest is None else self.nearest.turns(record)
+            return Question.of((*shown, turn), quoted=self.quoted(record, parts) if grounded else None)
         except UnicodeError as error:
             raise BadRecord(f"the record holds text that is no Unicode: {error}") from None
 
@@ -165,7 +171,9 @@ def compile_extractor(
     """
     template = Template.parse(extractor.prompt)
     schema = compile_schema(extractor.schema, extra=extractor.extra)
-    examples = tuple(_example_turns(extractor.examples, template, schema))
+    near = extractor.examples if isinstance(extractor.examples, Nearest) else None
+    fixed = () if isinstance(extractor.examples, Nearest) else extractor.examples
+    examples = tuple(_example_turns(fixed, template, schema))
     if extractor.windows is not None:
         check_rules(extractor.windows.merge, schema)
     request = Request(
@@ -198,6 +206,7 @@ def compile_extractor(
         functions=functions_of(tool for tool in extractor.tools if isinstance(tool, Function)),
         looks_up=looks_up(extractor.tools),
         labels=Labels(schema.full) if extractor.grounding else Labels(),
+        nearest=None if near is None else near.compiled(template, schema),
     )
 
 

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, Field, computed_field, create_mo
 
 from extract.errors import ConfigError
 from extract.extractor.extractor import Extractor
+from extract.extractor.nearest import Nearest
 from extract.extractor.prompts import Example, Template
 from extract.io.arrow import INDEX
 from extract.io.read_options import ReadOptions
@@ -56,7 +57,7 @@ class ClassifyKeywords(ModerateKeywords, total=False):
     """The keywords of `classify`: its own, and those of `run`."""
 
     multiple: bool
-    examples: Iterable[tuple[str, Any]]
+    examples: Iterable[tuple[str, Any]] | Nearest
 
 
 @checks_keywords(RunKeywords, as_in=run)
@@ -67,7 +68,7 @@ def classify(
     column: str | None = None,
     prompt: str | None = None,
     multiple: bool = False,
-    examples: Iterable[tuple[str, Any]] = (),
+    examples: Iterable[tuple[str, Any]] | Nearest = (),
     system: str | None = None,
     model: str = _MODEL,
     **options: Unpack[RunKeywords],
@@ -82,7 +83,8 @@ def classify(
     - `labels`: a list, a mapping from label to what it means, or an Enum of texts.
     - `column`: the column of the text; not needed where only one holds text. Or give a `prompt` with `{column}` in it.
     - `multiple=True`: any number of labels for each row, in the list column `labels`.
-    - `examples`: pairs of a text and its label (with `multiple`, its labels).
+    - `examples`: pairs of a text and its label (with `multiple`, its labels), or `Nearest(gold, answer="topic")`: for
+      each row the most similar gold rows, whose text is in the same column.
     - `options`: those of `extract.run`: `offline`, `client`, `cache`, `budget`, `output` and so on.
 
     Raises ConfigError before the first request where labels or columns do not fit.
@@ -94,7 +96,7 @@ def classify(
     fields: dict[str, Any] = {name: (_several(one) if multiple else one, label_field)}
     schema = create_model("Classification", **fields)
     system = system or (_MANY if multiple else _ONE)
-    return _run(data, _Task(schema, system, model, column, prompt, tuple(examples), name), options)
+    return _run(data, _Task(schema, system, model, column, prompt, _shown(examples), name), options)
 
 
 @checks_keywords(RunKeywords, as_in=run)
@@ -142,14 +144,14 @@ def _several(choice: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """What a task asks. `examples` are pairs of a text and its answer, which stands under the name `answer`."""
+    """What a task asks. `examples`, where they are pairs of a text and its answer, have it under the name `answer`."""
 
     schema: type[BaseModel]
     system: str
     model: str
     column: str | None
     prompt: str | None
-    examples: tuple[tuple[str, Any], ...] = ()
+    examples: tuple[tuple[str, Any], ...] | Nearest = ()
     answer: str = ""
 
     def extractor(self, inputs: pl.Schema) -> Extractor:
@@ -159,8 +161,15 @@ class _Task:
             column = column or _only_text(inputs)
         prompt = _place(column or "") if self.prompt is None else self.prompt
         read = column or next(iter(Template.parse(prompt).columns), "")
-        examples = tuple(Example({read: text}, {self.answer: label}) for text, label in self.examples)
+        given = self.examples
+        near = given if isinstance(given, Nearest) else None
+        fixed = () if isinstance(given, Nearest) else given
+        examples = near or tuple(Example({read: text}, {self.answer: label}) for text, label in fixed)
         return Extractor(self.schema, prompt, model=self.model, system=self.system, examples=examples)
+
+
+def _shown(examples: Iterable[tuple[str, Any]] | Nearest) -> tuple[tuple[str, Any], ...] | Nearest:
+    return examples if isinstance(examples, Nearest) else tuple(examples)
 
 
 def _run(data: Any, task: _Task, options: RunKeywords) -> Run:
