@@ -54,8 +54,11 @@ if TYPE_CHECKING:
     from extract.evaluation import Evaluation as Evaluation
     from extract.evaluation import compare as compare
     from extract.evaluation import evaluate as evaluate
+    from extract.evaluation.candidate_recall import CandidateRecall as CandidateRecall
+    from extract.evaluation.candidate_recall import candidate_recall as candidate_recall
     from extract.evaluation.second_opinion import LabelCheck as LabelCheck
     from extract.evaluation.second_opinion import check_labels as check_labels
+    from extract.extractor.candidates import Candidates as Candidates
     from extract.extractor.extractor import Extractor as Extractor
     from extract.extractor.nearest import Nearest as Nearest
     from extract.extractor.prompts import Example as Example
@@ -134,6 +137,8 @@ _NAMES_OF = {
         RateLimited SchemaError SchemaTooComplex TooManyFailures Unavailable Unfinished Unreachable""",
     "evaluation": "Comparison Evaluation compare evaluate",
     "evaluation.second_opinion": "LabelCheck check_labels",
+    "evaluation.candidate_recall": "CandidateRecall candidate_recall",
+    "extractor.candidates": "Candidates",
     "extractor.extractor": "Extractor",
     "extractor.nearest": "Nearest",
     "extractor.prompts": "Example",

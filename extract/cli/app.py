@@ -228,6 +228,10 @@ def estimate(
     tpm: Annotated[float | None, typer.Option(min=1, help="Your quota, input tokens a minute.")] = None,
     rpd: Annotated[float | None, typer.Option(min=1, help="Your quota, requests a day.")] = None,
     root: Root = None,
+    gold: Annotated[
+        str | None, typer.Option(help="Say how often the right label is among the candidates of these rows.")
+    ] = None,
+    answer: Annotated[str | None, typer.Option(metavar="COLUMN", help="The column of the label in --gold.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say what a run would send and cost. Nothing is sent without --paid-sample."""
@@ -250,6 +254,8 @@ def estimate(
             "sheet": sheet,
         },
         quota=Quota(rpm=rpm, tpm=tpm, rpd=rpd),
+        gold=gold,
+        answer=answer,
         as_json=as_json,
     )
 

@@ -118,13 +118,18 @@ class NearestExamples:
 
     def turns(self, record: Mapping[str, Any]) -> tuple[Turn, ...]:
         """Return the examples for a record as turns; the most similar one comes last, beside the record."""
-        own, text = self._own(record), _compared(record, self.template)
-        similar = [place for place in self.index.nearest(text, self.nearest.k + len(own)) if place not in own]
+        similar, own = self.similar(record, self.nearest.k), self._own(record)
         # Where too few have anything in common with the record, the first rows show at least the form of an answer.
         rest = (place for place in range(len(self.prompts)) if place not in own and place not in similar)
-        chosen = [*similar[: self.nearest.k], *islice(rest, max(0, self.nearest.k - len(similar)))]
+        chosen = [*similar, *islice(rest, self.nearest.k - len(similar))]
         pairs = ((Turn.user(self.prompts[place]), Turn.model(self.answers[place])) for place in reversed(chosen))
         return tuple(turn for pair in pairs for turn in pair)
+
+    def similar(self, record: Mapping[str, Any], count: int) -> list[int]:
+        """Return the places of the gold rows that are most similar to a record and not the record itself."""
+        own = self._own(record)
+        places = self.index.nearest(_compared(record, self.template), count + len(own))
+        return [place for place in places if place not in own][:count]
 
     def _own(self, record: Mapping[str, Any]) -> frozenset[int]:
         """Return the places of the gold rows that are this record."""

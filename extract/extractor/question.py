@@ -19,13 +19,16 @@ class Question:
     """The turns for one record, and their identity: the canonical JSON of all turns, which content keys hash.
 
     `quoted` is the text in which the values of the answer are searched. `sample` is the number of the sample, 0 for
-    the first, where the same question is sent several times.
+    the first, where the same question is sent several times. `ranking` are the labels that the record may be shown, by
+    place, and `shown` the number of the round that shows some of them, from 0.
     """
 
     turns: tuple[Turn, ...]
     identity: bytes
     quoted: QuotableText | None = None
     sample: int = 0
+    ranking: tuple[int, ...] = ()
+    shown: int = 0
 
     @classmethod
     def of(cls, turns: tuple[Turn, ...], *, quoted: QuotableText | None = None) -> Question:

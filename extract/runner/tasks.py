@@ -12,7 +12,8 @@ import polars as pl
 from pydantic import AfterValidator, BaseModel, Field, computed_field, create_model
 
 from extract.errors import ConfigError
-from extract.extractor.extractor import Extractor
+from extract.extractor.candidates import Candidates
+from extract.extractor.extractor import Extractor, ExtractorOptions
 from extract.extractor.nearest import Nearest
 from extract.extractor.prompts import Example, Template
 from extract.io.arrow import INDEX
@@ -58,6 +59,7 @@ class ClassifyKeywords(ModerateKeywords, total=False):
 
     multiple: bool
     examples: Iterable[tuple[str, Any]] | Nearest
+    candidates: Candidates | int | None
 
 
 @checks_keywords(RunKeywords, as_in=run)
@@ -69,6 +71,7 @@ def classify(
     prompt: str | None = None,
     multiple: bool = False,
     examples: Iterable[tuple[str, Any]] | Nearest = (),
+    candidates: Candidates | int | None = None,
     system: str | None = None,
     model: str = _MODEL,
     **options: Unpack[RunKeywords],
@@ -85,6 +88,7 @@ def classify(
     - `multiple=True`: any number of labels for each row, in the list column `labels`.
     - `examples`: pairs of a text and its label (with `multiple`, its labels), or `Nearest(gold, answer="topic")`: for
       each row the most similar gold rows, whose text is in the same column.
+    - `candidates=32`: where there are thousands of labels, each row is shown the 32 that are most likely to fit it.
     - `options`: those of `extract.run`: `offline`, `client`, `cache`, `budget`, `output` and so on.
 
     Raises ConfigError before the first request where labels or columns do not fit.
@@ -96,7 +100,7 @@ def classify(
     fields: dict[str, Any] = {name: (_several(one) if multiple else one, label_field)}
     schema = create_model("Classification", **fields)
     system = system or (_MANY if multiple else _ONE)
-    return _run(data, _Task(schema, system, model, column, prompt, _shown(examples), name), options)
+    return _run(data, _Task(schema, system, model, column, prompt, _shown(examples), name, candidates), options)
 
 
 @checks_keywords(RunKeywords, as_in=run)
@@ -153,6 +157,7 @@ class _Task:
     prompt: str | None
     examples: tuple[tuple[str, Any], ...] | Nearest = ()
     answer: str = ""
+    candidates: Candidates | int | None = None
 
     def extractor(self, inputs: pl.Schema) -> Extractor:
         """Return the extractor for an input. ConfigError where it is not clear which column holds the text."""
@@ -165,7 +170,8 @@ class _Task:
         near = given if isinstance(given, Nearest) else None
         fixed = () if isinstance(given, Nearest) else given
         examples = near or tuple(Example({read: text}, {self.answer: label}) for text, label in fixed)
-        return Extractor(self.schema, prompt, model=self.model, system=self.system, examples=examples)
+        keywords = ExtractorOptions(model=self.model, system=self.system, examples=examples, candidates=self.candidates)
+        return Extractor(self.schema, prompt, **keywords)
 
 
 def _shown(examples: Iterable[tuple[str, Any]] | Nearest) -> tuple[tuple[str, Any], ...] | Nearest:

@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic_core import from_json
 
+from extract.emulator.reader.candidates import with_candidates
 from extract.emulator.reader.field_spec import FieldSpec
 from extract.emulator.reader.labels import ExampleClassifier
 from extract.emulator.reader.markup import plain_json, plain_markup
@@ -42,7 +43,8 @@ class RuleReader:
         """
         if schema is None:
             return NO_SCHEMA
-        text = plain_markup(text.encode("utf-8", "replace").decode())
+        schema, text = with_candidates(schema, text.encode("utf-8", "replace").decode())
+        text = plain_markup(text)
         pairs = tuple((plain_markup(user), answer) for user, answer in examples)
         opening, ending = frame_of(text, pairs) if pairs else ("", "")
         record = Record(cut(text, opening, ending))
