@@ -126,6 +126,11 @@ if TYPE_CHECKING:
     from extract.schema import OutputSchema as OutputSchema
     from extract.schema import compile_schema as compile_schema
     from extract.schema.losses import Loss as Loss
+    from extract.tuning.tune import tune as tune
+    from extract.tuning.tuning import Proof as Proof
+    from extract.tuning.tuning import Tuning as Tuning
+    from extract.tuning.tuning import VariantScore as VariantScore
+    from extract.tuning.variants import Variant as Variant
 
 _NAMES_OF = {
     "documents.grounding.span": "Span",
@@ -178,6 +183,9 @@ _NAMES_OF = {
     "runner.tasks": "POLICIES classify moderate",
     "schema": "OutputSchema compile_schema",
     "schema.losses": "Loss",
+    "tuning.tune": "tune",
+    "tuning.tuning": "Proof Tuning VariantScore",
+    "tuning.variants": "Variant",
 }
 _MODULE_OF = {name: f"extract.{module}" for module, names in _NAMES_OF.items() for name in names.split()}
 

@@ -10,6 +10,7 @@ import typer
 from extract.cli.arguments import AsJson, Encoding, Input, Model, Pipeline, Quote, Root, Separator, Sheet, Tier
 from extract.cli.completion import outputs, pipelines
 from extract.cli.estimate_app import estimate
+from extract.cli.tune_app import tune
 from extract.io.sinks.formats import one_of
 
 app: typer.Typer = typer.Typer(
@@ -166,6 +167,7 @@ def init(
 
 
 app.command()(estimate)
+app.command(short_help="Try variants on gold rows, and write the best as a pipeline.")(tune)
 
 
 @app.command(short_help="Show what is sent, what is checked here, and the columns.")

@@ -18,6 +18,7 @@ FLOORS = (
     "extractor",
     "results evaluation emulator",
     "runner report testing",  # testing.py is no room but a face of the emulator, for users' tests
+    "tuning",
     "distributed",
     "cli",
     "__main__",
