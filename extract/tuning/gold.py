@@ -83,7 +83,8 @@ def read_gold(
     hashes = [row_hash(row) for row in records_of(common)]
     marks = dict(answers.select(on, SPLIT).iter_rows()) if SPLIT in answers.columns else {}
     parts = [marks.get(key) or split_of(mark, shares) for key, mark in zip(common[on].to_list(), hashes, strict=True)]
-    order = [blake2b(f"{seed} {mark}".encode(), digest_size=8).hexdigest() for mark in hashes]
+    # The seed says in which order rows are asked about; what is shown is the same for all seeds.
+    order = [_place(mark, seed if part == "tuning" else 0) for mark, part in zip(hashes, parts, strict=True)]
     drawn = common.with_columns(pl.Series("\0order", order), pl.Series("\0part", parts)).sort("\0order")
     by_part: dict[Split, pl.DataFrame] = {
         part: drawn.filter(pl.col("\0part") == part).drop("\0order", "\0part")
@@ -91,6 +92,10 @@ def read_gold(
     }
     _check_parts({part: by_part[part].height for part in ("tuning", "proof")}, common.height)
     return TuningGold(on, by_part, answers.drop(SPLIT, strict=False))
+
+
+def _place(mark: str, seed: int) -> str:
+    return blake2b(f"{seed} {mark}".encode(), digest_size=8).hexdigest()
 
 
 def _check_parts(heights: Mapping[str, int], rows: int) -> None:

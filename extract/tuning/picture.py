@@ -38,7 +38,7 @@ def draw_front(result: Tuning) -> str:
             "y": one.accuracy,
             "low": one.interval.low if one.interval else one.accuracy,
             "high": one.interval.high if one.interval else one.accuracy,
-            "name": shortened(one.variant.name),
+            "name": str(place + 1),  # names of variants would cover each other
             "text": f"{shortened(one.variant.name)}: {share(one.accuracy, one.interval)} of {one.rows:,} rows",
             "kind": "winner" if place == 0 else "front" if one.on_front else "other",
         }
@@ -65,6 +65,8 @@ def write_picture(result: Tuning, path: Path) -> Path:
     """Write the picture and the table, and return the path. OutputError where the file cannot be written."""
     style = (files("extract.report") / "page.css").read_text("utf-8") + _OWN_STYLE
     allowed = b64encode(sha256(style.encode()).digest()).decode()
+    header, rows = result.table()
+    numbered = html_table("", ("", *header), ((str(place), *row) for place, row in enumerate(rows, start=1)))
     lines = "".join(f"<p>{escape(line)}</p>" for line in result.remarks())
     page = (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
@@ -72,6 +74,6 @@ def write_picture(result: Tuning, path: Path) -> Path:
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>Tuning</title>\n<style>{style}</style>\n</head>\n<body><main>\n<h1>Variants</h1>\n"
         f'<div class="drawing">{draw_front(result)}</div>\n'
-        f"{html_table('', *result.table())}\n{lines}\n</main></body>\n</html>\n"
+        f"{numbered}\n{lines}\n</main></body>\n</html>\n"
     )
     return put_page(page, path)

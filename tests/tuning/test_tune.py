@@ -382,3 +382,19 @@ def test_estimate_tells_how_often_the_right_label_is_a_candidate(extract: Extrac
         "round 2, for 100.0%"
         in extract("estimate", "few.py", "in.csv", "--gold", "whole.csv", "--answer", "label").stdout
     )
+
+
+def test_the_seed_changes_the_order_of_rows_and_nothing_that_is_shown() -> None:
+    shown: set[str] = set()
+    first: list[int] = []
+
+    def skill(body: dict[str, Any]) -> float:
+        shown.add(json.dumps(body["input"][:-1]))
+        return 0.9
+
+    for seed in (0, 1):
+        model = Model(skill)
+        tuned(model, variant_grid(examples=["4"]), seed=seed)
+        first.append(model.asked[0])
+    assert len(shown) == 2  # none, and the same four
+    assert first[0] != first[1]
