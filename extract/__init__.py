@@ -55,9 +55,13 @@ if TYPE_CHECKING:
     from extract.evaluation import Evaluation as Evaluation
     from extract.evaluation import compare as compare
     from extract.evaluation import evaluate as evaluate
+    from extract.evaluation.candidate_recall import CandidateRecall as CandidateRecall
+    from extract.evaluation.candidate_recall import candidate_recall as candidate_recall
     from extract.evaluation.second_opinion import LabelCheck as LabelCheck
     from extract.evaluation.second_opinion import check_labels as check_labels
+    from extract.extractor.candidates import Candidates as Candidates
     from extract.extractor.extractor import Extractor as Extractor
+    from extract.extractor.nearest import Nearest as Nearest
     from extract.extractor.pack import Pack as Pack
     from extract.extractor.prompts import Example as Example
     from extract.interactions.citations import Citation as Citation
@@ -124,6 +128,11 @@ if TYPE_CHECKING:
     from extract.schema import OutputSchema as OutputSchema
     from extract.schema import compile_schema as compile_schema
     from extract.schema.losses import Loss as Loss
+    from extract.tuning.tune import tune as tune
+    from extract.tuning.tuning import Proof as Proof
+    from extract.tuning.tuning import Tuning as Tuning
+    from extract.tuning.tuning import VariantScore as VariantScore
+    from extract.tuning.variants import Variant as Variant
 
 _NAMES_OF = {
     "documents.grounding.span": "Box Span",
@@ -135,8 +144,11 @@ _NAMES_OF = {
         RateLimited SchemaError SchemaTooComplex TooManyFailures Unavailable Unfinished Unreachable""",
     "evaluation": "Comparison Evaluation compare evaluate",
     "evaluation.second_opinion": "LabelCheck check_labels",
+    "evaluation.candidate_recall": "CandidateRecall candidate_recall",
+    "extractor.candidates": "Candidates",
     "extractor.extractor": "Extractor",
     "extractor.pack": "Pack",
+    "extractor.nearest": "Nearest",
     "extractor.prompts": "Example",
     "interactions.citations": "Citation",
     "interactions.client": "AsyncClient Client",
@@ -174,6 +186,9 @@ _NAMES_OF = {
     "runner.tasks": "POLICIES classify moderate",
     "schema": "OutputSchema compile_schema",
     "schema.losses": "Loss",
+    "tuning.tune": "tune",
+    "tuning.tuning": "Proof Tuning VariantScore",
+    "tuning.variants": "Variant",
 }
 _MODULE_OF = {name: f"extract.{module}" for module, names in _NAMES_OF.items() for name in names.split()}
 

@@ -7,7 +7,23 @@ from typing import Annotated, Literal
 
 import typer
 
-from extract.cli.completion import inputs, outputs, pipelines
+from extract.cli.arguments import (
+    AsJson,
+    CacheService,
+    Encoding,
+    Input,
+    Model,
+    Pack,
+    Pipeline,
+    Quote,
+    Root,
+    Separator,
+    Sheet,
+    Tier,
+)
+from extract.cli.completion import outputs, pipelines
+from extract.cli.estimate_app import estimate
+from extract.cli.tune_app import tune
 from extract.io.sinks.formats import one_of
 
 app: typer.Typer = typer.Typer(
@@ -17,60 +33,6 @@ app: typer.Typer = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-
-Pipeline = Annotated[
-    str,
-    typer.Argument(
-        metavar="PIPELINE",
-        help="A file.py or module:name that defines an Extractor.",
-        show_default=False,
-        autocompletion=pipelines,
-    ),
-]
-Input = Annotated[
-    str,
-    typer.Argument(
-        metavar="INPUT",
-        help="csv, jsonl, parquet, xlsx, a glob, a cloud address, or a folder.",
-        show_default=False,
-        autocompletion=inputs,
-    ),
-]
-Model = Annotated[str | None, typer.Option(help="Use this model instead of the pipeline's.")]
-Tier = Annotated[
-    Literal["standard", "flex", "priority"] | None,
-    typer.Option("--service-tier", help="flex costs half and may take 15 minutes."),
-]
-Root = Annotated[
-    list[Path] | None,
-    typer.Option(
-        metavar="FOLDER",
-        help="Send files from here, too; by default only from the current folder and that of INPUT. Repeatable.",
-        show_default=False,
-    ),
-]
-Separator = Annotated[
-    str | None,
-    typer.Option("--csv-separator", help="Character between the cells of a csv, or tab.", show_default=False),
-]
-Quote = Annotated[
-    str | None,
-    typer.Option("--csv-quote", help='Character around its cells; \\" with backslashes; none.', show_default=False),
-]
-Encoding = Annotated[
-    str | None, typer.Option("--csv-encoding", help="What it is written in, such as cp1251.", show_default=False)
-]
-Sheet = Annotated[str | None, typer.Option(help="Sheet of a workbook, by name or number. [default: the first]")]
-Pack = Annotated[
-    str | None,
-    typer.Option(
-        metavar="N|auto|1", help="Ask N rows in one request; auto: as many as a trial allows.", show_default=False
-    ),
-]
-CacheService = Annotated[
-    str | None, typer.Option(metavar="NAME", help="Use answers in the cache that other addresses gave, as google.")
-]
-AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout.")]
 
 
 def _print_version(wanted: bool) -> None:
@@ -227,54 +189,8 @@ def init(
     init_command(kind, path, force=force)
 
 
-@app.command()
-def estimate(
-    pipeline: Pipeline,
-    data: Input,
-    model: Model = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Only the first N rows.")] = None,
-    csv_separator: Separator = None,
-    csv_quote: Quote = None,
-    csv_encoding: Encoding = None,
-    sheet: Sheet = None,
-    cache: Annotated[Path | None, typer.Option(help="The cache of the run: answers in it cost nothing.")] = None,
-    paid_sample: Annotated[
-        int | None, typer.Option(min=2, metavar="N", help="Ask and pay for N rows to measure their tokens.")
-    ] = None,
-    base_url: Annotated[str | None, typer.Option(help="Another address of the API.")] = None,
-    cache_service: CacheService = None,
-    samples: Annotated[int, typer.Option(min=1, help="As in the run: ask each row N times.")] = 1,
-    pack: Pack = None,
-    rpm: Annotated[float | None, typer.Option(min=1, help="Your quota, requests a minute, for the time.")] = None,
-    tpm: Annotated[float | None, typer.Option(min=1, help="Your quota, input tokens a minute.")] = None,
-    rpd: Annotated[float | None, typer.Option(min=1, help="Your quota, requests a day.")] = None,
-    root: Root = None,
-    as_json: AsJson = False,
-) -> None:
-    """Say what a run would send and cost. Nothing is sent without --paid-sample."""
-    from extract.cli.estimate import Quota, estimate_command
-
-    estimate_command(
-        pipeline,
-        data,
-        model=model,
-        limit=limit,
-        cache=cache,
-        paid_sample=paid_sample,
-        base_url=base_url,
-        cache_service=cache_service,
-        samples=samples,
-        pack=pack,
-        root=root,
-        reading={
-            "csv_separator": csv_separator,
-            "csv_quote": csv_quote,
-            "csv_encoding": csv_encoding,
-            "sheet": sheet,
-        },
-        quota=Quota(rpm=rpm, tpm=tpm, rpd=rpd),
-        as_json=as_json,
-    )
+app.command()(estimate)
+app.command(short_help="Try variants on gold rows, and write the best as a pipeline.")(tune)
 
 
 @app.command(short_help="Show what is sent, what is checked here, and the columns.")

@@ -12,8 +12,10 @@ from pathlib import Path
 from extract.cli.pipelines import load_pipeline
 from extract.cli.terminal import plain, say_warnings
 from extract.errors import ConfigError
+from extract.evaluation.candidate_recall import CandidateRecall, candidate_recall
 from extract.extractor.extractor import Extractor
 from extract.extractor.pack import Pack
+from extract.extractor.plan import schema_of
 from extract.interactions.client import Client
 from extract.interactions.endpoint import GOOGLE_URL, Endpoint
 from extract.io.cache.response_cache import ResponseCache
@@ -25,7 +27,7 @@ from extract.results.estimate import Estimate, PaidSample
 from extract.runner.cache_service import option_for
 from extract.runner.estimate import estimate, pay_sample
 from extract.runner.options import Root
-from extract.schema import OutputSchema, compile_schema
+from extract.schema import OutputSchema
 
 __all__ = ["Quota", "estimate_command"]
 
@@ -60,6 +62,8 @@ def estimate_command(
     root: Root,
     reading: ReadKeywords,
     quota: Quota,
+    gold: str | None,
+    answer: str | None,
     as_json: bool,
 ) -> None:
     """Print the estimate, as text for people or as one JSON object."""
@@ -80,13 +84,16 @@ def estimate_command(
         root=root,
         cache_service=cache_service,
     )
-    schema = compile_schema(extractor.schema, extra=extractor.extra)
+    schema = schema_of(extractor)
+    recall = None if gold is None else candidate_recall(extractor, gold, answer=answer)
     if as_json:
         summary = result.as_json() | {"minutes_at_quota": quota.minutes(result)} | _schema_json(schema)
+        summary |= {} if recall is None else {"candidates": recall.as_json()}
         sys.stdout.write(json.dumps(summary, default=str) + "\n")
         return
     say_warnings(schema)
     lines = [*_lines(result), *_time_lines(result, quota), *_pack_lines(result, quota), *_loss_lines(schema)]
+    lines += _candidate_lines(extractor, recall)
     sys.stdout.write(plain("\n".join(lines)) + "\n")
 
 
@@ -191,6 +198,18 @@ def _loss_lines(schema: OutputSchema) -> Iterator[str]:
         yield f"  {loss.path}: {loss.keyword} {_brief(loss.value)}"
     if len(losses) > _MAX_LOSSES:
         yield f"  and {len(losses) - _MAX_LOSSES:,} more: extract schema shows all"
+
+
+def _candidate_lines(extractor: Extractor, recall: CandidateRecall | None) -> Iterator[str]:
+    if (candidates := extractor.candidates) is None:
+        return
+    if candidates.rounds > 1:
+        further = f"is shown the next ones, in up to {candidates.rounds:,} requests; that is not counted"
+        yield f"a row that none of its {candidates.k:,} labels fits {further}"
+    if recall is None:
+        yield "how often the right label is among those shown: --gold FILE says it"
+    else:
+        yield str(recall)
 
 
 def _schema_json(schema: OutputSchema) -> JsonObject:

@@ -22,6 +22,7 @@ from extract.documents.roots import Roots
 from extract.errors import ConfigError, ExtractError, SchemaError
 from extract.extractor.extractor import Extractor
 from extract.extractor.pack import Pack
+from extract.extractor.plan import schema_of
 from extract.interactions.client import Client
 from extract.io.read_options import ReadOptions
 from extract.io.sources import open_source
@@ -32,7 +33,6 @@ from extract.results.run import Run, ending_of
 from extract.runner.options import OutputTarget, RunKeywords, RunOptions
 from extract.runner.run import run
 from extract.runner.service import offline_client
-from extract.schema import compile_schema
 
 __all__ = ["run_command"]
 
@@ -101,7 +101,7 @@ def run_command(pipeline: str, data: str, **typed: Any) -> int:
         extractor = replace(extractor, pack=Pack.of(command.pack))
     quiet = command.quiet or command.as_json
     if not quiet and command.log != "json":
-        say_warnings(compile_schema(extractor.schema, extra=extractor.extra))
+        say_warnings(schema_of(extractor))
     keywords = cast("RunKeywords", {**command.keywords, "pipeline": pipeline_name(pipeline)})
     watcher: Watcher | None = None
     try:

@@ -14,8 +14,9 @@ from rich.text import Text
 
 from extract.cli.pipelines import load_pipeline
 from extract.cli.terminal import console_for, json_line, plain
+from extract.extractor.plan import schema_of
 from extract.json_types import JsonObject
-from extract.schema import OutputSchema, compile_schema
+from extract.schema import OutputSchema
 
 __all__ = ["schema_command"]
 
@@ -26,7 +27,7 @@ _MAX_DEPTH = 6  # of the table, as a recursive schema has no end
 def schema_command(pipeline: str, *, as_json: bool) -> None:
     """Print the forms, as a table for people or as one JSON object."""
     extractor = load_pipeline(pipeline)
-    schema = compile_schema(extractor.schema, extra=extractor.extra)
+    schema = schema_of(extractor)
     if as_json:
         sys.stdout.write(json_line(_described(schema)) + "\n")
         return

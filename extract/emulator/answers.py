@@ -125,7 +125,9 @@ class Answers:
         """Return what the reader reads in each row of a request, as if it had come alone."""
         examples = with_examples_apart(request.examples, schema)
         return whole_answer(
-            request.text, schema, lambda row: self._reader.read(single, row.text, examples, system=request.system)
+            request.text,
+            schema,
+            lambda row: self._reader.read(single, row.text, (*examples, *row.examples), system=request.system),
         )
 
 

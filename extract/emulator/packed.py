@@ -19,12 +19,17 @@ _MEMBERS = {"n", "tag", "answer"}
 _VALUE = "value"
 
 
+_OWN_EXAMPLES = re.compile(r"Examples like this row:\n\n(.*)\n\nThis row:\n(.*)", re.DOTALL)
+_EXAMPLE = re.compile(r"(.*?)\nAnswer: ([^\n]*)(?:\n\n|$)", re.DOTALL)
+
+
 class PackedRow(NamedTuple):
-    """A row of a request: its number and tag, and its text."""
+    """A row of a request: its number and tag, its text, and the examples that stand before it."""
 
     n: int
     tag: str
     text: str
+    examples: tuple[tuple[str, str], ...] = ()
 
 
 def answer_schema(schema: JsonObject | None) -> JsonObject | None:
@@ -45,7 +50,14 @@ def answer_schema(schema: JsonObject | None) -> JsonObject | None:
 
 def rows_in(text: str) -> list[PackedRow]:
     """Return the rows of a text in their order."""
-    return [PackedRow(int(number), tag, block) for number, tag, block in _BLOCK.findall(text)]
+    return [_row(int(number), tag, block) for number, tag, block in _BLOCK.findall(text)]
+
+
+def _row(number: int, tag: str, block: str) -> PackedRow:
+    own = _OWN_EXAMPLES.fullmatch(block)
+    if own is None:
+        return PackedRow(number, tag, block)
+    return PackedRow(number, tag, own[2], tuple((asked, said) for asked, said in _EXAMPLE.findall(own[1])))
 
 
 def whole_answer(text: str, schema: JsonObject, read: Callable[[PackedRow], str]) -> str:

@@ -11,6 +11,8 @@ from typing_extensions import TypeVar
 from extract.documents.grounding import load_rapidfuzz
 from extract.documents.windows import Windows, load_splitter
 from extract.errors import ConfigError
+from extract.extractor.candidates import Candidates
+from extract.extractor.nearest import Nearest
 from extract.extractor.pack import Pack
 from extract.extractor.prompts import Example, Template
 from extract.interactions.dialects import tool_object
@@ -18,7 +20,7 @@ from extract.interactions.requests import Generation, Tool, checked_generation
 from extract.interactions.tools.declared import declared
 from extract.interactions.tools.functions import Function, functions_of
 
-__all__ = ["Extractor"]
+__all__ = ["Extractor", "ExtractorOptions"]
 
 ModelT = TypeVar("ModelT", default=Any)
 
@@ -30,7 +32,8 @@ class ExtractorOptions(TypedDict, total=False):
     system: str | None
     media: Sequence[str]
     optional: Sequence[str]
-    examples: Sequence[Example]
+    examples: Sequence[Example] | Nearest
+    candidates: Candidates | int | None
     generation: Generation
     grounding: Sequence[str]
     windows: Windows | None
@@ -47,15 +50,17 @@ class Extractor(Generic[ModelT]):
 
     `schema` is a Pydantic model, TypedDict, dataclass, any type that Pydantic accepts, a list of labels, a JSON Schema,
     or a compiled schema. `prompt` has `{column}` placeholders. `media` names columns with a path, a URI or bytes; their
-    parts are sent before the prompt. `optional` names columns that an input may lack, though not all of them; a missing
-    one is null. `grounding` names the columns, texts or files, in which the values of an answer are searched; for each
-    record the first one with text counts (a scan has none). `windows` cuts texts that are too long for one request and
-    merges the answers; a PDF longer than a window is sent as its text, unless one of its pages is a picture. `repairs`
-    is how often an invalid answer is sent back with its errors. `tools` are typed tools, raw objects for the service's
-    own tools, and Python functions, which run here; their results are sent back up to `tool_rounds` times. `extra` says
+    parts are sent before the prompt. `examples` are the same for all records, or `Nearest(gold)`: for each record the
+    gold rows that are most like it. `candidates`, a number or `Candidates(k, ...)`, shows each record only the labels
+    that are most likely to fit it, where there are thousands. `pack`, a number of rows or a `Pack(...)`, asks that many
+    rows in one request. `optional` names columns that an input may lack, though not all of them; a missing one is null.
+    `grounding` names the columns, texts or files, in which the values of an answer are searched; for each record the
+    first one with text counts (a scan has none). `windows` cuts texts that are too long for one request and merges the
+    answers; a PDF longer than a window is sent as its text, unless one of its pages is a picture. `repairs` is how
+    often an invalid answer is sent back with its errors. `tools` are typed tools, raw objects for the service's own
+    tools, and Python functions, which run here; their results are sent back up to `tool_rounds` times. `extra` says
     what becomes of members that a JSON Schema allows without naming them: "drop" counts them and leaves them out,
-    "keep" puts them, as JSON, into columns `_extra`. Nothing that is sent depends on it, nor does the cache. `pack`, a
-    number of rows or a `Pack(...)`, asks that many rows in one request.
+    "keep" puts them, as JSON, into columns `_extra`. Nothing that is sent depends on it, nor does the cache.
 
     >>> extractor = Extractor(["bug", "praise"], "Classify this review: {text}")
     >>> extractor.prompt, extractor.repairs
@@ -69,7 +74,8 @@ class Extractor(Generic[ModelT]):
     system: str | None = None
     media: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
-    examples: tuple[Example, ...] = ()
+    examples: tuple[Example, ...] | Nearest = ()
+    candidates: Candidates | None = None
     generation: Generation = Generation()
     grounding: tuple[str, ...] = ()
     windows: Windows | None = None
@@ -102,7 +108,8 @@ class Extractor(Generic[ModelT]):
             if not isinstance(columns, Iterable):
                 raise ConfigError(f"{name} takes a tuple of column names, such as {name}=('text',), not {columns!r}")
             object.__setattr__(self, name, tuple(columns))
-        object.__setattr__(self, "examples", tuple(self.examples))
+        object.__setattr__(self, "examples", _examples(self.examples, self.media))
+        object.__setattr__(self, "candidates", _candidates(self.candidates, self.windows))
         if not self.model or not isinstance(self.model, str):
             raise ConfigError("an extractor needs the name of a model")
         if self.extra not in ("drop", "keep"):
@@ -122,7 +129,8 @@ class Extractor(Generic[ModelT]):
         object.__setattr__(self, "pack", Pack.of(self.pack))
         if self.pack is None:
             return
-        for name, given in (("media", self.media), ("windows", self.windows), ("tools", self.tools)):
+        alone = {"media": self.media, "windows": self.windows, "tools": self.tools, "candidates": self.candidates}
+        for name, given in alone.items():
             if given:
                 raise ConfigError(f"with {name} each row needs a request of its own: leave out pack, or {name}")
         if not Template.parse(self.prompt).columns:
@@ -146,6 +154,23 @@ class Extractor(Generic[ModelT]):
             raise ConfigError(f"windows: name the column that holds the long text, Windows(column=): one of {read!r}")
         if windows.column is not None and windows.column not in read:
             raise ConfigError(f"windows: the column {windows.column!r} is neither in the prompt nor in media")
+
+
+def _examples(given: Any, media: Sequence[str]) -> tuple[Example, ...] | Nearest:
+    if not isinstance(given, Nearest):
+        return tuple(given)
+    if media:
+        raise ConfigError("examples=Nearest(...) compares texts, and media columns hold files: give fixed examples")
+    return given
+
+
+def _candidates(given: Any, windows: Windows | None) -> Candidates | None:
+    rule = Candidates(given) if isinstance(given, int) and not isinstance(given, bool) else given
+    if rule is not None and not isinstance(rule, Candidates):
+        raise ConfigError(f"candidates is a number of labels or a Candidates(...), not {given!r}")
+    if rule is not None and windows is not None:
+        raise ConfigError("candidates are chosen for a whole record: leave out windows, or candidates")
+    return rule
 
 
 def _answerable(given: Any) -> tuple[Tool, ...]:

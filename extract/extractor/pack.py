@@ -113,9 +113,17 @@ class PackForm:
         """What is said once, before the rows: the same text in every request."""
         return "\n\n".join(filter(None, (self.head, RULES, self.tail)))
 
-    def block(self, record: Mapping[str, Any]) -> str:
-        """Return the text of one row's block. BadRecord for a value that has no text form."""
-        return self.body.render(record)
+    def block(self, record: Mapping[str, Any], shown: Sequence[Turn] = ()) -> str:
+        """Return the text of one row's block, after the examples that are `shown` for this row alone.
+
+        BadRecord for a value that has no text form.
+        """
+        own = self.body.render(record)
+        if not shown:
+            return own
+        texts = ["".join(part.text for part in turn.parts if isinstance(part, TextPart)) for turn in shown]
+        pairs = (f"{asked}\nAnswer: {said}" for asked, said in zip(texts[::2], texts[1::2], strict=True))
+        return "\n\n".join(["Examples like this row:", *pairs, f"This row:\n{own}"])
 
     def schema(self, wire: JsonObject) -> JsonObject:
         """Return the schema of the answer to several rows, for the wire form of the answer to one."""

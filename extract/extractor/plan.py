@@ -17,7 +17,9 @@ from extract.documents.roots import Roots
 from extract.documents.text_layer import QuotableText
 from extract.documents.windows import check_rules
 from extract.errors import BadRecord, ConfigError, InvalidAnswer
+from extract.extractor.candidates import Candidates, LabelCandidates, LabelField, label_field
 from extract.extractor.extractor import Extractor
+from extract.extractor.nearest import Nearest, NearestExamples
 from extract.extractor.pack import Pack, PackForm
 from extract.extractor.prompts import Example, Template, check_columns, value_text
 from extract.extractor.question import Question, canonical, turn_identity
@@ -28,7 +30,7 @@ from extract.interactions.tools.builtin import looks_up
 from extract.interactions.tools.functions import Function, functions_of
 from extract.schema import OutputSchema, compile_schema
 
-__all__ = ["CompiledExtractor", "compile_extractor"]
+__all__ = ["CompiledExtractor", "compile_extractor", "schema_of"]
 
 _KEY_TAG = "x1"
 _BYTES_PER_TOKEN = 4  # of UTF-8: the rule of thumb for English; other scripts take more bytes and more tokens
@@ -43,9 +45,10 @@ class CompiledExtractor:
     identifies the schema for one model of one service, on which depends how far it must be relaxed. `functions` are the
     tools that run here; `looks_up` says that a tool is to find sources. `labels` are the values that are chosen from a
     list, not quoted. `pack` says how many rows stand in one request, in `form`; None where each has its own. `trial` is
-    a part of the keys of answers that are compared before the run. `absent` are optional columns that the input does
-    not have. `roots` are the folders that paths in records must lie under, None for no limit; they are no part of a
-    key.
+    a part of the keys of answers that are compared before the run. `nearest` chooses the examples of each record, which
+    belong to its question. `candidates` are the labels of which each record is shown some. `absent` are optional
+    columns that the input does not have. `roots` are the folders that paths in records must lie under, None for no
+    limit; they are no part of a key.
     """
 
     extractor: Extractor
@@ -63,6 +66,8 @@ class CompiledExtractor:
     packed_examples: tuple[Turn, ...] = ()
     pack: Pack | None = None
     trial: bytes = b""
+    nearest: NearestExamples | None = None
+    candidates: LabelCandidates | None = None
     absent: frozenset[str] = frozenset()
     roots: Roots | None = None
 
@@ -70,8 +75,14 @@ class CompiledExtractor:
     def columns(self) -> tuple[str, ...]:
         """The input columns that are read."""
         by = () if self.pack is None or self.pack.by is None else (self.pack.by,)
-        columns = dict.fromkeys((*self.template.columns, *self.extractor.media, *by))
+        columns = dict.fromkeys((*self.template.columns, *self.extractor.media, *by, *self._keys))
         return tuple(name for name in columns if name not in self.absent)
+
+    @property
+    def _keys(self) -> tuple[str, ...]:
+        """The columns that name a record, so that no gold row is shown that is the record itself."""
+        gold = (self.nearest, self.candidates and self.candidates.gold)
+        return tuple(dict.fromkeys(one.nearest.on for one in gold if one and one.nearest.on))
 
     def fitted(self, columns: Collection[str], roots: Roots | None = None) -> CompiledExtractor:
         """Return this for an input with the given columns. ConfigError where one is missing that is not optional.
@@ -82,6 +93,7 @@ class CompiledExtractor:
         absent = frozenset(name for name in optional if name not in columns)
         if optional and len(absent) == len(set(optional)):
             raise ConfigError(f"the input needs one of the columns {list(optional)!r}; it has {list(columns)!r}")
+        absent |= set(self._keys) - {*columns, *self.template.columns}  # an input need not name its records
         plan = replace(self, absent=absent, roots=roots or self.roots)
         check_columns(plan.columns, columns)
         return plan
@@ -126,18 +138,44 @@ class CompiledExtractor:
         if not media and all(_is_blank(record[name]) for name in self.template.columns):
             raise BadRecord(f"there is nothing to ask about: no text in {' or '.join(map(repr, self.columns))}")
         text = self.template.render(record)
-        turn = Turn("user", (*media, TextPart(text)) if text or not media else tuple(media))
+        ranking = () if self.candidates is None else self.candidates.ranked(record)
+        block = "" if self.candidates is None else self.candidates.block(ranking, 0)
+        parts_sent = (*media, TextPart(text + block)) if text or not media else tuple(media)
+        shown = () if self.nearest is None else self.nearest.turns(record)
+        turns = (*shown, Turn("user", parts_sent))
         try:
             quoted = self.quoted(record, parts) if grounded else None
-            question = Question.of((turn,), quoted=quoted, files=hash_of(media))
+            question = Question.of(turns, quoted=quoted, files=hash_of(media))
         except UnicodeError as error:
             raise BadRecord(f"the record holds text that is no Unicode: {error}") from None
+        if ranking:
+            return replace(question, ranking=ranking)
         if self.pack is None or self.pack.rows == "auto" or len(text) > self.pack.longest:
             return question
-        return question.in_pack(self.form.block(record), self._group(record, self.pack))
+        return question.in_pack(self.form.block(record, shown), self._group(record, self.pack))
 
     def _group(self, record: Mapping[str, Any], pack: Pack) -> str:
         return "" if pack.by is None else value_text(record[pack.by], pack.by)
+
+    def next_candidates(self, question: Question) -> Question | None:
+        """Return the question with the next candidates, None where all that a record may be shown were shown."""
+        if self.candidates is None:
+            return None
+        old, new = (self.candidates.block(question.ranking, question.shown + further) for further in (0, 1))
+        if not new:
+            return None
+        *before, turn = question.turns
+        *files, last = turn.parts
+        assert isinstance(last, TextPart), "the prompt is the last part"
+        text = last.text.removesuffix(old) + new
+        following = Question.of((*before, Turn("user", (*files, TextPart(text)))), quoted=question.quoted)
+        return replace(
+            following,
+            sample=question.sample,
+            files=question.files,
+            ranking=question.ranking,
+            shown=question.shown + 1,
+        )
 
     def quoted(self, record: Mapping[str, Any], parts: Mapping[str, tuple[Part, ...]]) -> QuotableText | None:
         """Return the text in which the values of an answer are searched, None without grounding columns.
@@ -187,8 +225,12 @@ def compile_extractor(
     Raises SchemaError or ConfigError; nothing is sent.
     """
     template = Template.parse(extractor.prompt)
-    schema = compile_schema(extractor.schema, extra=extractor.extra)
-    examples = tuple(_example_turns(extractor.examples, template, schema))
+    whole = compile_schema(extractor.schema, extra=extractor.extra)
+    field = None if extractor.candidates is None else label_field(whole, extractor.candidates)
+    schema = whole if field is None else field.sent(whole)
+    near = extractor.examples if isinstance(extractor.examples, Nearest) else None
+    fixed = () if isinstance(extractor.examples, Nearest) else extractor.examples
+    examples = tuple(_example_turns(fixed, template, schema))
     if extractor.windows is not None:
         check_rules(extractor.windows.merge, schema)
     request = Request(
@@ -226,9 +268,25 @@ def compile_extractor(
         looks_up=looks_up(extractor.tools),
         labels=Labels(schema.full) if extractor.grounding else Labels(),
         form=form,
-        packed_examples=() if pack is None else tuple(_packed_examples(extractor.examples, examples, form)),
+        packed_examples=() if pack is None or near is not None else tuple(_packed_examples(extractor, examples, form)),
         pack=pack,
+        nearest=None if near is None else near.compiled(template, schema),
+        candidates=None if field is None else _candidates(extractor, field, template, schema),
     )
+
+
+def schema_of(extractor: Extractor) -> OutputSchema:
+    """Return the compiled schema of an extractor; where labels are candidates, they are not in its wire form."""
+    schema = compile_schema(extractor.schema, extra=extractor.extra)
+    if extractor.candidates is None:
+        return schema
+    return label_field(schema, extractor.candidates).sent(schema)
+
+
+def _candidates(extractor: Extractor, field: LabelField, template: Template, schema: OutputSchema) -> LabelCandidates:
+    rule, shown = extractor.candidates or Candidates(), extractor.examples
+    gold = rule.gold or (shown if isinstance(shown, Nearest) else None)
+    return LabelCandidates.of(rule, field, template, None if gold is None else gold.compiled(template, schema))
 
 
 def _example_turns(examples: Sequence[Example], template: Template, schema: OutputSchema) -> list[Turn]:
@@ -243,7 +301,8 @@ def _example_turns(examples: Sequence[Example], template: Template, schema: Outp
     return turns
 
 
-def _packed_examples(examples: Sequence[Example], turns: Sequence[Turn], form: PackForm) -> list[Turn]:
+def _packed_examples(extractor: Extractor, turns: Sequence[Turn], form: PackForm) -> list[Turn]:
+    examples = () if isinstance(extractor.examples, Nearest) else extractor.examples
     answers = [part.text for turn in turns[1::2] for part in turn.parts if isinstance(part, TextPart)]
     return form.examples([example.record for example in examples], answers)
 

@@ -18,10 +18,11 @@ __all__ = ["Question", "canonical", "turn_identity"]
 class Question:
     """The turns for one record, and their identity: the canonical JSON of all turns, which content keys hash.
 
-    `quoted` is the text in which the values of the answer are searched. `sample` is the number of the sample, 0 for
-    the first, where the same question is sent several times. With `packed` it is sent with other rows: its first turn
-    is then its block alone, and `group` is what all rows of one request must have in common. `files` is the hash of the
-    files that the record names.
+    `quoted` is the text in which the values of the answer are searched. `sample` is the number of the sample, 0 for the
+    first, where the same question is sent several times. With `packed` it is sent with other rows: its first turn is
+    then its block alone, and `group` is what all rows of one request must have in common. `files` is the hash of the
+    files that the record names. `ranking` are the labels that the record may be shown, by place, and `shown` the number
+    of the round that shows some of them, from 0.
     """
 
     turns: tuple[Turn, ...]
@@ -31,6 +32,8 @@ class Question:
     packed: bool = False
     group: str = ""
     files: str | None = None
+    ranking: tuple[int, ...] = ()
+    shown: int = 0
 
     @classmethod
     def of(cls, turns: tuple[Turn, ...], *, quoted: QuotableText | None = None, files: str | None = None) -> Question:

@@ -136,7 +136,8 @@ _MANIFEST = (
     ("pipeline", "pipeline"), ("note", "note"), ("model", "model"), ("service", "service"),
     ("service_tier", "service tier"),
     ("started", "started"), ("input", "input"), ("columns", "columns read"), ("grounding", "grounded in"),
-    ("row_id", "id column"), ("examples", "examples"), ("generation", "generation"), ("dialect", "dialect"),
+    ("row_id", "id column"), ("examples", "examples"), ("nearest_of", "nearest of gold rows"),
+    ("generation", "generation"), ("dialect", "dialect"),
     ("version", "version of extract"), ("extractor", "key of the extractor"),
 )  # fmt: skip
 

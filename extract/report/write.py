@@ -18,7 +18,7 @@ from extract.report.material import open_material
 from extract.report.page import render
 from extract.results.run import Run
 
-__all__ = ["write_report"]
+__all__ = ["put_page", "write_report"]
 
 
 def write_report(
@@ -65,13 +65,14 @@ def write_report(
         facts = gather(material, gold=gold, on=on, max_records=rows, **of_gold)
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise ConfigError(f"{material.name} cannot be read: {str(error).strip().splitlines()[0][:200]}") from None
-    written = _put(render(facts), target)
+    written = put_page(render(facts), target)
     if isinstance(output, Run):
         output.report = written
     return written
 
 
-def _put(page: str, target: Path) -> Path:
+def put_page(page: str, target: Path) -> Path:
+    """Write a page under a temporary name, then give it its own. OutputError where that cannot be."""
     temporary = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
         temporary.unlink(missing_ok=True)  # a link in its place is not followed

@@ -63,6 +63,7 @@ def manifest_of(
         "system": extractor.system,
         "prompt": extractor.prompt,
         "examples": len(extractor.examples),
+        "nearest_of": None if plan.nearest is None else len(plan.nearest.prompts),
         "generation": extractor.generation.as_wire(),
         "input": _name_of(data),
         "columns": list(plan.columns),

@@ -40,7 +40,7 @@ from extract.runner.pack_estimate import pack_estimates
 from extract.runner.run import run
 from extract.schema.answer_size import answer_tokens
 
-__all__ = ["estimate", "pay_sample"]
+__all__ = ["estimate", "pay_sample", "stored_usage"]
 
 _SAMPLE_ROWS = 2_000  # different rows whose prompts are counted where there are more
 _COUNTED_ROWS = 100_000  # up to that many different rows, every prompt is written and counted
@@ -329,14 +329,17 @@ def _usages(result: Run, frame: pl.DataFrame, plan: CompiledExtractor, cache: Re
         if provenance["input_tokens"]:
             counts = ("input_tokens", "output_tokens", "thought_tokens", "cached_tokens")
             yield Usage(*(provenance[name] for name in counts))
-        elif provenance["cached"] and (usage := _cached_usage(record, plan, cache)) is not None:
+        elif provenance["cached"] and (usage := stored_usage(record, plan, cache)) is not None:
             yield usage
 
 
-def _cached_usage(record: Mapping[str, Any], plan: CompiledExtractor, cache: ResponseCache) -> Usage | None:
+def stored_usage(
+    record: Mapping[str, Any], plan: CompiledExtractor, cache: ResponseCache, samples: int = 1
+) -> Usage | None:
     """Return the usage of the first answers to a record, None where one is not in the cache or has no usage."""
     try:
-        answers = [cache.get(plan.answer_key(question, 0)) for question in _questions(plan, record)]
+        questions = [one.sampled(number) for one in _questions(plan, record) for number in range(samples)]
+        answers = [cache.get(plan.answer_key(question, 0)) for question in questions]
         usages = [None if one is None else decode(one).usage for one in answers]
     except ExtractError:
         return None

@@ -12,7 +12,9 @@ import polars as pl
 from pydantic import AfterValidator, BaseModel, Field, computed_field, create_model
 
 from extract.errors import ConfigError
-from extract.extractor.extractor import Extractor
+from extract.extractor.candidates import Candidates
+from extract.extractor.extractor import Extractor, ExtractorOptions
+from extract.extractor.nearest import Nearest
 from extract.extractor.pack import Pack
 from extract.extractor.prompts import Example, Template
 from extract.io.arrow import INDEX
@@ -58,7 +60,8 @@ class ClassifyKeywords(ModerateKeywords, total=False):
     """The keywords of `classify`: its own, and those of `run`."""
 
     multiple: bool
-    examples: Iterable[tuple[str, Any]]
+    examples: Iterable[tuple[str, Any]] | Nearest
+    candidates: Candidates | int | None
 
 
 @checks_keywords(RunKeywords, as_in=run)
@@ -69,7 +72,8 @@ def classify(
     column: str | None = None,
     prompt: str | None = None,
     multiple: bool = False,
-    examples: Iterable[tuple[str, Any]] = (),
+    examples: Iterable[tuple[str, Any]] | Nearest = (),
+    candidates: Candidates | int | None = None,
     system: str | None = None,
     model: str = _MODEL,
     pack: Pack | int | Literal["auto"] | None = None,
@@ -85,8 +89,10 @@ def classify(
     - `labels`: a list, a mapping from label to what it means, or an Enum of texts.
     - `column`: the column of the text; not needed where only one holds text. Or give a `prompt` with `{column}` in it.
     - `multiple=True`: any number of labels for each row, in the list column `labels`.
-    - `examples`: pairs of a text and its label (with `multiple`, its labels).
     - `pack`: how many rows are asked in one request: a number, "auto" or a Pack(...); by default each has its own.
+    - `examples`: pairs of a text and its label (with `multiple`, its labels), or `Nearest(gold, answer="topic")`: for
+      each row the most similar gold rows, whose text is in the same column.
+    - `candidates=32`: where there are thousands of labels, each row is shown the 32 that are most likely to fit it.
     - `options`: those of `extract.run`: `offline`, `client`, `cache`, `budget`, `output` and so on.
 
     Raises ConfigError before the first request where labels or columns do not fit.
@@ -98,7 +104,8 @@ def classify(
     fields: dict[str, Any] = {name: (_several(one) if multiple else one, label_field)}
     schema = create_model("Classification", **fields)
     system = system or (_MANY if multiple else _ONE)
-    return _run(data, _Task(schema, system, model, column, prompt, tuple(examples), name, pack), options)
+    task = _Task(schema, system, model, column, prompt, _shown(examples), name, pack, candidates)
+    return _run(data, task, options)
 
 
 @checks_keywords(RunKeywords, as_in=run)
@@ -154,16 +161,17 @@ def _several(choice: Any) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class _Task:
-    """What a task asks. `examples` are pairs of a text and its answer, which stands under the name `answer`."""
+    """What a task asks. `examples`, where they are pairs of a text and its answer, have it under the name `answer`."""
 
     schema: type[BaseModel]
     system: str
     model: str
     column: str | None
     prompt: str | None
-    examples: tuple[tuple[str, Any], ...] = ()
+    examples: tuple[tuple[str, Any], ...] | Nearest = ()
     answer: str = ""
     pack: Pack | int | Literal["auto"] | None = None
+    candidates: Candidates | int | None = None
 
     def extractor(self, inputs: pl.Schema) -> Extractor:
         """Return the extractor for an input. ConfigError where it is not clear which column holds the text."""
@@ -172,10 +180,18 @@ class _Task:
             column = column or _only_text(inputs)
         prompt = _place(column or "") if self.prompt is None else self.prompt
         read = column or next(iter(Template.parse(prompt).columns), "")
-        examples = tuple(Example({read: text}, {self.answer: label}) for text, label in self.examples)
-        return Extractor(
-            self.schema, prompt, model=self.model, system=self.system, examples=examples, pack=Pack.of(self.pack)
+        given = self.examples
+        near = given if isinstance(given, Nearest) else None
+        fixed = () if isinstance(given, Nearest) else given
+        examples = near or tuple(Example({read: text}, {self.answer: label}) for text, label in fixed)
+        keywords = ExtractorOptions(
+            model=self.model, system=self.system, examples=examples, candidates=self.candidates, pack=self.pack
         )
+        return Extractor(self.schema, prompt, **keywords)
+
+
+def _shown(examples: Iterable[tuple[str, Any]] | Nearest) -> tuple[tuple[str, Any], ...] | Nearest:
+    return examples if isinstance(examples, Nearest) else tuple(examples)
 
 
 def _run(data: Any, task: _Task, options: RunKeywords) -> Run:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Annotated, Any, Literal, TypeAlias, get_origin
 
 import polars as pl
@@ -104,6 +104,10 @@ class OutputSchema:
         if not 0 <= rung < self.rungs:
             raise IndexError(f"rung {rung} asked for; this schema has {self.rungs}, from 0")
         return self._rungs[rung]
+
+    def sent_as(self, wire: JsonObject, loss: Loss) -> OutputSchema:
+        """Return the same schema with another wire form, which accepts more: what `loss` says."""
+        return replace(self, wire=wire, losses=(*self.losses, loss), _rungs=ladder(wire))
 
     def validate(self, text: str) -> Any:
         """Return the value of an answer's text: a model instance, a Python value, or JSON for a raw schema.

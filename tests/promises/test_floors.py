@@ -14,9 +14,11 @@ FLOORS = (
     "schema",
     "documents",
     "interactions",
-    "limits extractor io",
+    "limits io",
+    "extractor",
     "results evaluation emulator",
     "runner report testing",  # testing.py is no room but a face of the emulator, for users' tests
+    "tuning",
     "distributed",
     "cli",
     "__main__",

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import Any
 
 from pydantic_core import from_json
 
+from extract.emulator.reader.candidates import with_candidates
 from extract.emulator.reader.field_spec import FieldSpec
 from extract.emulator.reader.labels import ExampleClassifier
 from extract.emulator.reader.markup import plain_json, plain_markup
 from extract.emulator.reader.record import Record, beside_files, is_prompt, shared_frame, without_instruction
 from extract.emulator.reader.schema_graph import SchemaGraph, Unsatisfiable
 from extract.emulator.reader.schema_walk import SchemaWalk
+from extract.emulator.reader.words import content
 from extract.json_types import JsonObject
 
 __all__ = ["RuleReader", "beside_files", "is_prompt"]
 
+LONG = 3  # words of a value that stands in a record; those of a label may stand in the prompt
 NO_SCHEMA = "This is the offline rule reader, not a language model: it only answers requests that carry a JSON schema."
 
 
@@ -40,9 +43,10 @@ class RuleReader:
         """
         if schema is None:
             return NO_SCHEMA
-        text = plain_markup(text.encode("utf-8", "replace").decode())
+        schema, text = with_candidates(schema, text.encode("utf-8", "replace").decode())
+        text = plain_markup(text)
         pairs = tuple((plain_markup(user), answer) for user, answer in examples)
-        opening, ending = shared_frame([text, *(user for user, _ in pairs)]) if pairs else ("", "")
+        opening, ending = frame_of(text, pairs) if pairs else ("", "")
         record = Record(cut(text, opening, ending))
         classifier = self._classifier(pairs, opening, ending) if pairs else None
         try:
@@ -55,6 +59,29 @@ class RuleReader:
 
 def read_schema(schema: str) -> SchemaGraph:
     return SchemaGraph(json.loads(schema))
+
+
+def frame_of(text: str, pairs: tuple[tuple[str, str], ...]) -> tuple[str, str]:
+    """Return the prompt's beginning and end: what all texts share, unless an example's answer quotes it.
+
+    Examples that were chosen because they are like the record share more with it than the prompt.
+    """
+    opening, ending = shared_frame([text, *(user for user, _ in pairs)])
+    quoted = [content(value) for _, answer in pairs for value in phrases(parse(answer))]
+    if any(len(words) >= LONG and 2 * len(words & content(opening)) > len(words) for words in quoted):
+        opening = ""
+    if any(len(words) >= LONG and 2 * len(words & content(ending)) > len(words) for words in quoted):
+        ending = ""
+    return opening, ending
+
+
+def phrases(answer: Any) -> Iterator[str]:
+    """Yield the texts in an answer."""
+    if isinstance(answer, str):
+        yield answer
+    elif isinstance(answer, dict | list):
+        for inner in answer.values() if isinstance(answer, dict) else answer:
+            yield from phrases(inner)
 
 
 def cut(text: str, opening: str, ending: str) -> str:
