@@ -16,7 +16,7 @@ FLOORS = (
     "interactions",
     "limits extractor io",
     "results evaluation emulator",
-    "runner report testing",  # testing.py is no room but a face of the emulator, for users' tests
+    "runner report review testing",  # testing.py is no room but a face of the emulator, for users' tests
     "distributed",
     "cli",
     "__main__",

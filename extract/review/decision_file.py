@@ -1,0 +1,268 @@
+"""`DecisionFile`: what people decide about rows, each decision on disk before the next one is made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from threading import RLock
+from typing import Any, Final, Self
+
+from extract.errors import ConfigError
+from extract.json_types import JsonObject
+from extract.review.database import connect, made_whole, readable
+from extract.review.progress import Judged, Progress, accuracies, agreements
+from extract.review.stored import (
+    CURRENT,
+    DECISION_COLUMNS,
+    TASK_COLUMNS,
+    cells_of_decision,
+    cells_of_task,
+    decision_of,
+    setup_of,
+    task_of,
+    text_of,
+)
+from extract.review.tasks import Action, Decision, DrawnRow, ReviewSetup, Task
+
+__all__ = ["DecisionFile"]
+
+_TASKS: Final = f"INSERT INTO tasks ({TASK_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own names
+_DECIDE: Final = f"INSERT INTO decisions ({DECISION_COLUMNS}) VALUES ({', '.join('?' * 13)})"  # noqa: S608
+_OPEN: Final = """
+    SELECT number FROM tasks
+    WHERE number > ? AND NOT EXISTS (SELECT 1 FROM current WHERE person = ? AND task = tasks.number)
+    ORDER BY number LIMIT 1
+"""
+_LAST: Final = """
+    SELECT number, task FROM decisions
+    WHERE person = ? AND action != 'undone' AND NOT EXISTS (SELECT 1 FROM decisions AS later
+        WHERE later.undoes = decisions.number)
+    ORDER BY number DESC LIMIT 1
+"""
+_BEFORE: Final = """
+    SELECT max(number) FROM decisions
+    WHERE person = ? AND task = ? AND action != 'undone' AND NOT EXISTS (SELECT 1 FROM decisions AS later
+        WHERE later.undoes = decisions.number)
+"""
+
+
+class DecisionFile:
+    """An open decision file: the rows to judge in drawn order, and every decision of every person.
+
+    Safe with several threads, processes and people on one file. What `decide` or `undo` has returned is on disk, and
+    survives `kill -9` and a power cut. Decisions are only ever added. Every method raises ConfigError for a damaged
+    file and OutputError where it cannot be read or written.
+
+        file = DecisionFile.create(Path("review.db"), setup, rows)
+        file.decide(1, "ann", "right", {"topic": "bug"}, verdicts={"topic": True}, blind=True, now=time.time())
+        file.undo("ann", time.time())
+        file.progress("ann").open
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path: Path = path
+        self._lock = RLock()
+        self._database = connect(path)
+        with self._using():
+            self.setup: ReviewSetup = setup_of(self._database)
+            self._count: int = self._database.execute("SELECT count(*) FROM tasks").fetchone()[0]
+
+    @classmethod
+    def create(cls, path: Path, setup: ReviewSetup, rows: Iterable[DrawnRow]) -> Self:
+        """Make a file of mode 0600 and open it. ConfigError where one of that name is there, or there are no rows.
+
+        Rows are numbered from 1 as they come, and are read one at a time.
+        """
+        with made_whole(path) as database:
+            database.execute("INSERT INTO setup VALUES ('setup', ?)", (text_of(setup.as_json()),))
+            database.executemany(_TASKS, (cells_of_task(number, row) for number, row in enumerate(rows, start=1)))
+            if database.execute("SELECT count(*) FROM tasks").fetchone()[0] == 0:
+                raise ConfigError("there are no rows to review")
+        return cls(path)
+
+    @classmethod
+    def open(cls, path: Path) -> Self:
+        """Open a file. ConfigError where it is missing, damaged, no decision file, or of a newer form."""
+        return cls(path)
+
+    def close(self) -> None:
+        """Close the file; no method works any more."""
+        with self._lock:
+            self._database.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def __len__(self) -> int:
+        """Return the number of rows to judge."""
+        return self._count
+
+    def task(self, number: int) -> Task:
+        """Return one row, by its number. KeyError where there is none."""
+        for task in self.tasks(number, 1):
+            if task.number == number:
+                return task
+        raise KeyError(number)
+
+    def tasks(self, start: int = 1, count: int = 100) -> list[Task]:
+        """Return up to `count` rows in drawn order, from the number `start` on."""
+        query = f"SELECT {TASK_COLUMNS} FROM tasks WHERE number >= ? ORDER BY number LIMIT ?"  # noqa: S608 - our names
+        return [task_of(row) for row in self._select(query, start, count)]
+
+    def decide(
+        self,
+        task: int,
+        person: str,
+        action: Action,
+        value: Any = None,
+        spans: Sequence[JsonObject] = (),
+        *,
+        verdicts: Mapping[str, bool] | None = None,
+        blind: bool,
+        now: float,
+        seconds: float | None = None,
+    ) -> Decision:
+        """Add a decision, and return it once it is on disk. KeyError for an unknown row.
+
+        `action` is "right" (the answer is right as it is), "corrected", or "skipped", which takes no `value`. `value`
+        is the whole answer as JSON, as `OutputSchema.to_json` writes it, keys as on the wire: also for "right", and
+        with the answer's own values in fields that are not under review. `verdicts` are those of `verdicts_of`; without
+        them the row is in no accuracy. Raises ConfigError for an action without its value or a person without a name.
+        """
+        if not person.strip():
+            raise ConfigError("a person needs a name")
+        if action not in ("right", "corrected", "skipped") or (value is None) != (action == "skipped"):
+            raise ConfigError(f"{action!r} is not decided with {'no' if value is None else 'a'} value")
+        judged = self.task(task)
+        decision = Decision(
+            number=0,
+            task=task,
+            person=person,
+            blind=blind,
+            action=action,
+            value=value,
+            spans=tuple(spans),
+            verdicts=dict(verdicts or {}),
+            row_hash=judged.row_hash,
+            answer_hash=judged.answer_hash,
+            time=now,
+            seconds=seconds,
+        )
+        with self._changing():
+            number = self._add(decision)
+            self._database.execute("INSERT OR REPLACE INTO current VALUES (?, ?, ?)", (person, task, number))
+        return self._decision(number)
+
+    def undo(self, person: str, now: float) -> Task | None:
+        """Take back this person's last decision that is not taken back yet; return its row, None where there is none.
+
+        The decision before that one, if the person has decided the row twice, counts again.
+        """
+        with self._changing():
+            last = self._database.execute(_LAST, (person,)).fetchone()
+            if last is None:
+                return None
+            number, task = last
+            undone = self._decision(number)
+            self._add(
+                Decision(number=0, task=task, person=person, blind=undone.blind, action="undone", time=now,
+                         row_hash=undone.row_hash, answer_hash=undone.answer_hash, undoes=number)
+            )  # fmt: skip
+            self._restore(person, task)
+        return self.task(task)
+
+    def current(self, task: int, person: str) -> Decision | None:
+        """Return what counts of a person about a row: the last decision that is not taken back; None where none is."""
+        found = self._select(f"{CURRENT} WHERE current.person = ? AND current.task = ?", person, task)
+        return decision_of(found[0][:-1]) if found else None
+
+    def judged(self) -> Iterator[Judged]:
+        """Yield what counts of every person about every row, by row and person, without skipped rows."""
+        query = f"{CURRENT} WHERE decisions.action != 'skipped' ORDER BY current.task, current.person"
+        for row in self._select(query):
+            yield Judged(decision=decision_of(row[:-1]), kind=row[-1])
+
+    def decisions(self) -> Iterator[Decision]:
+        """Yield every decision that was ever made, in order, undos too."""
+        query = f"SELECT {DECISION_COLUMNS} FROM decisions ORDER BY number"  # noqa: S608 - our own names
+        yield from map(decision_of, self._select(query))
+
+    def next_open(self, person: str, after: int = 0) -> int | None:
+        """Return the first row after `after` that this person has not decided, or else the first one of all.
+
+        None where all are decided or skipped.
+        """
+        found = self._select(_OPEN, after, person) or self._select(_OPEN, 0, person)
+        return found[0][0] if found else None
+
+    def progress(self, person: str, now: float = 0.0) -> Progress:
+        """Return how far a person is, and what all people have found."""
+        with self._using():
+            self._database.execute("BEGIN")  # all figures are of one moment
+            try:
+                return self._progress(person, now)
+            finally:
+                self._database.execute("COMMIT")
+
+    def _progress(self, person: str, now: float) -> Progress:
+        done = dict(
+            self._select(
+                "SELECT action = 'skipped', count(*) FROM current JOIN decisions ON number = decision "
+                "WHERE current.person = ? GROUP BY 1",
+                person,
+            )
+        )
+        judged = list(self.judged())
+        return Progress(
+            tasks=len(self),
+            decided=done.get(0, 0),
+            skipped=done.get(1, 0),
+            people=tuple(name for (name,) in self._select("SELECT DISTINCT person FROM current ORDER BY person")),
+            accuracy=accuracies(judged, self.setup),
+            agreement=agreements(judged, self.setup, blind=True),
+            agreement_seen=agreements(judged, self.setup, blind=False),
+            enough_at=self.setup.enough_at,
+            at=now,
+        )
+
+    def _decision(self, number: int) -> Decision:
+        query = f"SELECT {DECISION_COLUMNS} FROM decisions WHERE number = ?"  # noqa: S608 - our own names
+        return decision_of(self._select(query, number)[0])
+
+    def _add(self, decision: Decision) -> int:
+        added = self._database.execute(_DECIDE, cells_of_decision(decision))
+        return int(added.lastrowid or 0)
+
+    def _restore(self, person: str, task: int) -> None:
+        """Let the decision before count again, now that a person's last one about a row is taken back."""
+        before = self._database.execute(_BEFORE, (person, task)).fetchone()[0]
+        if before is None:
+            self._database.execute("DELETE FROM current WHERE person = ? AND task = ?", (person, task))
+        else:
+            self._database.execute("INSERT OR REPLACE INTO current VALUES (?, ?, ?)", (person, task, before))
+
+    def _select(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        with self._using():
+            return self._database.execute(query, values).fetchall()
+
+    @contextmanager
+    def _using(self) -> Iterator[None]:
+        with self._lock, readable(self.path):
+            yield
+
+    @contextmanager
+    def _changing(self) -> Iterator[None]:
+        """Make one transaction, which is on disk when the block has ended."""
+        with self._using():
+            self._database.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._database.execute("COMMIT")
+            except BaseException:
+                if self._database.in_transaction:
+                    self._database.execute("ROLLBACK")
+                raise
