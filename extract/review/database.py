@@ -7,12 +7,13 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
-from typing import Final
+from threading import RLock
+from typing import Any, Final
 
 from extract.documents.files import printable
 from extract.errors import ConfigError, OutputError, in_one_line
 
-__all__ = ["FORMAT", "connect", "made_whole", "readable"]
+__all__ = ["FORMAT", "Database", "made_whole", "readable"]
 
 FORMAT: Final = 1
 """The form of the file. A file of a newer form is refused: what it says could be misread."""
@@ -94,7 +95,44 @@ def _name(temporary: Path, path: Path) -> None:
         temporary.rename(path)
 
 
-def connect(path: Path) -> sqlite3.Connection:
+class Database:
+    """An open decision file, for any thread; each error of SQLite is a ConfigError or an OutputError of one line."""
+
+    def __init__(self, path: Path) -> None:
+        self.path: Path = path
+        self._lock = RLock()
+        self.connection: sqlite3.Connection = _connect(path)
+
+    def select(self, query: str, *values: object) -> list[tuple[Any, ...]]:
+        """Return all rows of a query."""
+        with self.using():
+            return self.connection.execute(query, values).fetchall()
+
+    @contextmanager
+    def using(self) -> Iterator[sqlite3.Connection]:
+        """Keep other threads out of the file."""
+        with self._lock, readable(self.path):
+            yield self.connection
+
+    @contextmanager
+    def moment(self, *, writes: bool) -> Iterator[sqlite3.Connection]:
+        """Make one transaction: all that is read is of one moment; what is written is on disk when the block ends."""
+        with self.using() as connection:
+            connection.execute("BEGIN IMMEDIATE" if writes else "BEGIN")
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def close(self) -> None:
+        with self._lock:
+            self.connection.close()
+
+
+def _connect(path: Path) -> sqlite3.Connection:
     """Open a decision file. ConfigError where it is none, is damaged, or is of a newer form."""
     if not path.is_file():
         raise ConfigError(f"there is no decision file {printable(str(path))!r}")

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from pathlib import Path
-from threading import RLock
 from typing import Any, Final, Self
 
 from extract.errors import ConfigError
 from extract.json_types import JsonObject
-from extract.review.database import connect, made_whole, readable
+from extract.review.database import Database, made_whole
 from extract.review.progress import Judged, Progress, accuracies, agreements
 from extract.review.stored import (
     CURRENT,
@@ -34,13 +32,17 @@ _OPEN: Final = """
     WHERE number > ? AND NOT EXISTS (SELECT 1 FROM current WHERE person = ? AND task = tasks.number)
     ORDER BY number LIMIT 1
 """
+_DONE: Final = """
+    SELECT action = 'skipped', count(*) FROM current JOIN decisions ON number = decision
+    WHERE current.person = ? GROUP BY 1
+"""
 _LAST: Final = """
     SELECT number, task FROM decisions
     WHERE person = ? AND action != 'undone' AND NOT EXISTS (SELECT 1 FROM decisions AS later
         WHERE later.undoes = decisions.number)
     ORDER BY number DESC LIMIT 1
 """
-_BEFORE: Final = """
+_COUNTS: Final = """
     SELECT max(number) FROM decisions
     WHERE person = ? AND task = ? AND action != 'undone' AND NOT EXISTS (SELECT 1 FROM decisions AS later
         WHERE later.undoes = decisions.number)
@@ -62,11 +64,14 @@ class DecisionFile:
 
     def __init__(self, path: Path) -> None:
         self.path: Path = path
-        self._lock = RLock()
-        self._database = connect(path)
-        with self._using():
-            self.setup: ReviewSetup = setup_of(self._database)
-            self._count: int = self._database.execute("SELECT count(*) FROM tasks").fetchone()[0]
+        self._database = Database(path)
+        try:
+            with self._database.using() as connection:
+                self.setup: ReviewSetup = setup_of(connection)
+            self._count: int = self._database.select("SELECT count(*) FROM tasks")[0][0]
+        except BaseException:
+            self._database.close()
+            raise
 
     @classmethod
     def create(cls, path: Path, setup: ReviewSetup, rows: Iterable[DrawnRow]) -> Self:
@@ -88,8 +93,7 @@ class DecisionFile:
 
     def close(self) -> None:
         """Close the file; no method works any more."""
-        with self._lock:
-            self._database.close()
+        self._database.close()
 
     def __enter__(self) -> Self:
         return self
@@ -111,7 +115,7 @@ class DecisionFile:
     def tasks(self, start: int = 1, count: int = 100) -> list[Task]:
         """Return up to `count` rows in drawn order, from the number `start` on."""
         query = f"SELECT {TASK_COLUMNS} FROM tasks WHERE number >= ? ORDER BY number LIMIT ?"  # noqa: S608 - our names
-        return [task_of(row) for row in self._select(query, start, count)]
+        return [task_of(row) for row in self._database.select(query, start, count)]
 
     def decide(
         self,
@@ -152,18 +156,25 @@ class DecisionFile:
             time=now,
             seconds=seconds,
         )
-        with self._changing():
+        with self._database.moment(writes=True):
             number = self._add(decision)
-            self._database.execute("INSERT OR REPLACE INTO current VALUES (?, ?, ?)", (person, task, number))
+            self._settle(person, task)
         return self._decision(number)
+
+    def replay(self, decisions: Iterable[Decision]) -> None:
+        """Add decisions of another file, in order, all or none. `undoes` and `task` are numbers of this file."""
+        with self._database.moment(writes=True):
+            for one in decisions:
+                self._add(one)
+                self._settle(one.person, one.task)
 
     def undo(self, person: str, now: float) -> Task | None:
         """Take back this person's last decision that is not taken back yet; return its row, None where there is none.
 
         The decision before that one, if the person has decided the row twice, counts again.
         """
-        with self._changing():
-            last = self._database.execute(_LAST, (person,)).fetchone()
+        with self._database.moment(writes=True):
+            last = self._database.connection.execute(_LAST, (person,)).fetchone()
             if last is None:
                 return None
             number, task = last
@@ -172,56 +183,44 @@ class DecisionFile:
                 Decision(number=0, task=task, person=person, blind=undone.blind, action="undone", time=now,
                          row_hash=undone.row_hash, answer_hash=undone.answer_hash, undoes=number)
             )  # fmt: skip
-            self._restore(person, task)
+            self._settle(person, task)
         return self.task(task)
 
     def current(self, task: int, person: str) -> Decision | None:
         """Return what counts of a person about a row: the last decision that is not taken back; None where none is."""
-        found = self._select(f"{CURRENT} WHERE current.person = ? AND current.task = ?", person, task)
+        found = self._database.select(f"{CURRENT} WHERE current.person = ? AND current.task = ?", person, task)
         return decision_of(found[0][:-1]) if found else None
 
     def judged(self) -> Iterator[Judged]:
         """Yield what counts of every person about every row, by row and person, without skipped rows."""
         query = f"{CURRENT} WHERE decisions.action != 'skipped' ORDER BY current.task, current.person"
-        for row in self._select(query):
+        for row in self._database.select(query):
             yield Judged(decision=decision_of(row[:-1]), kind=row[-1])
 
     def decisions(self) -> Iterator[Decision]:
         """Yield every decision that was ever made, in order, undos too."""
         query = f"SELECT {DECISION_COLUMNS} FROM decisions ORDER BY number"  # noqa: S608 - our own names
-        yield from map(decision_of, self._select(query))
+        yield from map(decision_of, self._database.select(query))
 
     def next_open(self, person: str, after: int = 0) -> int | None:
         """Return the first row after `after` that this person has not decided, or else the first one of all.
 
         None where all are decided or skipped.
         """
-        found = self._select(_OPEN, after, person) or self._select(_OPEN, 0, person)
+        found = self._database.select(_OPEN, after, person) or self._database.select(_OPEN, 0, person)
         return found[0][0] if found else None
 
     def progress(self, person: str, now: float = 0.0) -> Progress:
         """Return how far a person is, and what all people have found."""
-        with self._using():
-            self._database.execute("BEGIN")  # all figures are of one moment
-            try:
-                return self._progress(person, now)
-            finally:
-                self._database.execute("COMMIT")
-
-    def _progress(self, person: str, now: float) -> Progress:
-        done = dict(
-            self._select(
-                "SELECT action = 'skipped', count(*) FROM current JOIN decisions ON number = decision "
-                "WHERE current.person = ? GROUP BY 1",
-                person,
-            )
-        )
-        judged = list(self.judged())
+        with self._database.moment(writes=False):
+            done = dict(self._database.select(_DONE, person))
+            people = self._database.select("SELECT DISTINCT person FROM current ORDER BY person")
+            judged = list(self.judged())
         return Progress(
             tasks=len(self),
             decided=done.get(0, 0),
             skipped=done.get(1, 0),
-            people=tuple(name for (name,) in self._select("SELECT DISTINCT person FROM current ORDER BY person")),
+            people=tuple(name for (name,) in people),
             accuracy=accuracies(judged, self.setup),
             agreement=agreements(judged, self.setup, blind=True),
             agreement_seen=agreements(judged, self.setup, blind=False),
@@ -231,38 +230,15 @@ class DecisionFile:
 
     def _decision(self, number: int) -> Decision:
         query = f"SELECT {DECISION_COLUMNS} FROM decisions WHERE number = ?"  # noqa: S608 - our own names
-        return decision_of(self._select(query, number)[0])
+        return decision_of(self._database.select(query, number)[0])
 
     def _add(self, decision: Decision) -> int:
-        added = self._database.execute(_DECIDE, cells_of_decision(decision))
+        added = self._database.connection.execute(_DECIDE, cells_of_decision(decision))
         return int(added.lastrowid or 0)
 
-    def _restore(self, person: str, task: int) -> None:
-        """Let the decision before count again, now that a person's last one about a row is taken back."""
-        before = self._database.execute(_BEFORE, (person, task)).fetchone()[0]
-        if before is None:
-            self._database.execute("DELETE FROM current WHERE person = ? AND task = ?", (person, task))
-        else:
-            self._database.execute("INSERT OR REPLACE INTO current VALUES (?, ?, ?)", (person, task, before))
-
-    def _select(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        with self._using():
-            return self._database.execute(query, values).fetchall()
-
-    @contextmanager
-    def _using(self) -> Iterator[None]:
-        with self._lock, readable(self.path):
-            yield
-
-    @contextmanager
-    def _changing(self) -> Iterator[None]:
-        """Make one transaction, which is on disk when the block has ended."""
-        with self._using():
-            self._database.execute("BEGIN IMMEDIATE")
-            try:
-                yield
-                self._database.execute("COMMIT")
-            except BaseException:
-                if self._database.in_transaction:
-                    self._database.execute("ROLLBACK")
-                raise
+    def _settle(self, person: str, task: int) -> None:
+        """Let a person's last decision about a row count, of those that are not taken back."""
+        last = self._database.connection.execute(_COUNTS, (person, task)).fetchone()[0]
+        self._database.connection.execute("DELETE FROM current WHERE person = ? AND task = ?", (person, task))
+        if last is not None:
+            self._database.connection.execute("INSERT INTO current VALUES (?, ?, ?)", (person, task, last))

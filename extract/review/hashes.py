@@ -15,7 +15,7 @@ from pydantic_core import to_jsonable_python
 from extract.io.source import records_of
 from extract.json_types import json_text
 
-__all__ = ["hash_of", "hashes_of"]
+__all__ = ["answer_hash", "hash_of", "hashes_of"]
 
 _BYTES: Final = 16
 _ROWS: Final = 1_024
@@ -29,6 +29,11 @@ def hash_of(cells: Mapping[str, Any]) -> str:
     """
     text = json_text([[name, _plain(cells[name])] for name in sorted(cells)])
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_BYTES).hexdigest()
+
+
+def answer_hash(answer: Mapping[str, Any] | None, fields: Iterable[str]) -> str | None:
+    """Return the hash of the fields under review of an answer, by field; None where there is no answer."""
+    return None if answer is None else hash_of({name: answer.get(name) for name in fields})
 
 
 def hashes_of(frame: pl.DataFrame, columns: Iterable[str]) -> Iterator[str]:

@@ -27,11 +27,11 @@ class ReviewSetup:
     """What all rows of a decision file have in common; fixed when the file is made.
 
     `schema` is the whole JSON Schema of an answer, `fields` the columns under review by their names in the schema,
-    `keys` their keys on the wire, by default the same names, and `dtypes` the types of their columns as `dtype_texts`
-    writes them. `source` is the table that the rows come from, `inputs` its columns that a row's hash is made of, `on`
-    the column that names a row (None: its position, from 0). `population` is how many rows the sample was drawn from,
-    `seed` by which; only when `enough_at` sample rows are judged may anything be called enough: a smaller number,
-    chosen while looking, proves nothing.
+    `keys` their keys on the wire, by default the same names, and `dtypes` the types of all columns of an answer as
+    `dtype_texts` writes them; `names` and `extra` are those of the OutputSchema. `source` is the table that the rows
+    come from, `inputs` its columns that a row's hash is made of, `on` the column that names a row (None: its position,
+    from 0). `population` is how many rows the sample was drawn from, `seed` by which; only when `enough_at` sample rows
+    are judged may anything be called enough: a smaller number, chosen while looking, proves nothing.
     """
 
     schema: JsonObject
@@ -47,6 +47,8 @@ class ReviewSetup:
     enough_at: int | None = None
     dtypes: Mapping[str, str] = field(default_factory=dict)
     keys: Mapping[str, str] = field(default_factory=dict)
+    names: Mapping[str, str] = field(default_factory=dict)
+    extra: Literal["drop", "keep"] = "drop"
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "keys", {name: self.keys.get(name, name) for name in self.fields})

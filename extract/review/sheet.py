@@ -1,0 +1,71 @@
+"""A drawn sample as a sheet to label in a spreadsheet program: filled in, it is gold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import polars as pl
+from polars.selectors import by_name
+
+from extract.errors import ConfigError, OutputError
+from extract.io.sinks.base import Destination
+from extract.io.sinks.open import open_sink
+from extract.review.draw import Drawn
+
+__all__ = ["write_sheet"]
+
+_WORKBOOK = ".xlsx"
+
+
+def write_sheet(drawn: Drawn, path: Path, fields: Sequence[str], *, overwrite: bool = False) -> Path:
+    """Write the rows with an empty column for each field; return the path.
+
+    The first column names the row, `_split` and `_row_hash` say what its gold may be used for; leave these three as
+    they are. ConfigError for a file that is there, unless `overwrite`, and for an ending that nothing writes.
+    """
+    if path.exists() and not overwrite:
+        raise ConfigError(f"{path} exists, maybe with labels in it; choose another name or add --overwrite")
+    sheet = _sheet(drawn, fields)
+    if path.suffix.lower() == _WORKBOOK:
+        return _write_workbook(sheet, path)
+    sink = open_sink(path)
+    try:
+        sink.open(sheet.schema, {})
+        sink.write(sheet)
+    except BaseException:
+        sink.abandon()
+        raise
+    sink.close(whole=True, manifest={})
+    return path
+
+
+def _sheet(drawn: Drawn, fields: Sequence[str]) -> pl.DataFrame:
+    table = drawn.table
+    key = table.on or "row"
+    inputs = [name for name in table.inputs if name not in (key, *fields)]
+    named = pl.Series(key, [row.row_id for row in drawn.rows])
+    columns = [named, *drawn.frame.select(by_name(*inputs)).get_columns()]
+    empty = [pl.Series(name, [None] * len(drawn.rows), dtype=pl.String) for name in fields]
+    splits = pl.Series("_split", [row.split for row in drawn.rows])
+    return pl.DataFrame([*columns, *empty, splits, pl.Series("_row_hash", [row.row_hash for row in drawn.rows])])
+
+
+def _write_workbook(sheet: pl.DataFrame, path: Path) -> Path:
+    destination = Destination(path)
+    destination.claim()
+    flat = sheet.with_columns(pl.selectors.nested().map_batches(_as_text), pl.selectors.binary().bin.encode("base64"))
+    try:
+        # Texts stay texts: a cell that begins with = is no formula.
+        flat.write_excel(destination.temporary, autofit=True, freeze_panes=(1, 0))
+    except ModuleNotFoundError:
+        destination.drop()
+        raise ConfigError(f"{path}: xlsxwriter is needed; pip install 'extract-interactions[excel]'") from None
+    except Exception as error:
+        destination.drop()
+        raise OutputError(f"{path} cannot be written: {error}") from None
+    return destination.finish(whole=True)
+
+
+def _as_text(column: pl.Series) -> pl.Series:
+    return pl.Series(column.name, [None if cell is None else str(cell) for cell in column.to_list()], dtype=pl.String)
