@@ -1,0 +1,105 @@
+"""The rows of a decision file in their table, each with the source that it came from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from extract.documents.roots import Roots
+from extract.errors import BadRecord
+from extract.extractor.prompts import value_text
+from extract.json_types import JsonObject
+from extract.review.asked import Asked
+from extract.review.document import Document, Documents
+from extract.review.rows import RowIndex, Rows
+from extract.review.tasks import Task
+
+__all__ = ["RowSource", "ShownSource"]
+
+_MAX_TEXT: Final = 1_000_000
+_MAX_OTHER: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True)
+class ShownSource:
+    """The source of a row as the page gets it; `column` is the text in which its spans count, None for a PDF."""
+
+    source: JsonObject
+    others: list[JsonObject]
+    column: str | None
+
+
+class RowSource:
+    """Finds the rows of tasks: by the column `on`, or by position where that is None."""
+
+    def __init__(self, rows: Rows, on: str | None, inputs: tuple[str, ...], asked: Asked, roots: Roots | None) -> None:
+        self._rows = rows
+        self._index = None if on is None else RowIndex(rows, on)
+        self._inputs = inputs
+        self._asked = asked
+        self._documents = Documents(roots)
+
+    def cells(self, task: Task) -> dict[str, Any] | None:
+        """Return the cells of a task's row, None where it is not in the table any more."""
+        row_id = task.row_id
+        if self._index is not None:
+            position = self._index.position(row_id)
+        else:
+            position = row_id if isinstance(row_id, int) else None
+        return None if position is None else self._rows.at(position)
+
+    def shown(self, task: Task, cells: Mapping[str, Any]) -> ShownSource:
+        """Return the source of a row beside its other columns."""
+        document = self.document(task, cells)
+        names = [name for name in self._asked.columns if name not in self._asked.media and cells[name] is not None]
+        texts = [_column(name, cells[name]) for name in names]
+        if document is None:
+            source: JsonObject = {"kind": "text", "columns": texts}
+        elif document.kind == "text":
+            cut = len(document.text) > _MAX_TEXT
+            first = {"name": document.name, "text": document.text[:_MAX_TEXT], "cut": cut}
+            source = {"kind": "text", "columns": [first, *texts]}
+        elif document.kind == "missing":
+            source = {"kind": "missing", "message": document.message}
+        else:
+            source = {"kind": document.kind, "name": document.name, "mime": document.mime}
+        used = set(names) if source["kind"] == "text" else set[str]()
+        others = [_other(name, cells[name]) for name in self._inputs if name not in used]
+        return ShownSource(source, others, self._column_of_spans(cells, document))
+
+    def _column_of_spans(self, cells: Mapping[str, Any], document: Document | None) -> str | None:
+        for name in self._asked.grounding:
+            if name not in self._asked.media:
+                if cells[name]:
+                    return name
+            elif document is not None and document.kind == "text":
+                return document.name
+            elif document is not None and document.kind == "pdf":
+                return None
+        return None
+
+    def document(self, task: Task, cells: Mapping[str, Any]) -> Document | None:
+        """Return the document of a row, None where it has none: that in which values are searched comes first."""
+        for name in self._asked.columns:
+            if name in self._asked.media and cells[name] is not None:
+                return self._documents.read((task.number, name), cells[name], name)
+        return None
+
+
+def _text(name: str, cell: Any) -> str:
+    if isinstance(cell, bytes):
+        return f"({len(cell):,} bytes)"
+    try:
+        return value_text(cell, name)
+    except (BadRecord, TypeError, ValueError):
+        return str(cell)
+
+
+def _column(name: str, cell: Any) -> JsonObject:
+    text = _text(name, cell)
+    return {"name": name, "text": text[:_MAX_TEXT], "cut": len(text) > _MAX_TEXT}
+
+
+def _other(name: str, cell: Any) -> JsonObject:
+    return {"name": name, "text": None if cell is None else _text(name, cell)[:_MAX_OTHER]}
