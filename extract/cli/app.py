@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from extract.cli.completion import inputs, outputs, pipelines
+from extract.cli.gold_app import gold_commands
 from extract.io.sinks.formats import one_of
 
 app: typer.Typer = typer.Typer(
@@ -375,6 +376,7 @@ def emulate(
 
 cache_commands: typer.Typer = typer.Typer(no_args_is_help=True, help="Inspect a cache of answers.")
 app.add_typer(cache_commands, name="cache")
+app.add_typer(gold_commands, name="gold")
 CachePath = Annotated[Path, typer.Argument(help="The cache, as in OUTPUT.cache.", show_default=False)]
 
 

@@ -17,8 +17,8 @@ from extract.io.sources import read_table
 from extract.review.decision_file import DecisionFile
 from extract.review.dtypes import dtype_texts
 from extract.review.hashes import answer_hash, hash_of
-from extract.review.split import DEFAULT_SHARES, split_of
 from extract.review.source_table import SourceTable, check_keys
+from extract.review.split import DEFAULT_SHARES, split_of
 from extract.review.tasks import DrawnRow, Kind, ReviewSetup, Split
 from extract.schema import OutputSchema
 

@@ -10,8 +10,8 @@ from polars.selectors import by_name
 
 from extract.errors import ConfigError, OutputError
 from extract.io.sinks.base import Destination
-from extract.io.sinks.open import open_sink
 from extract.review.draw import Drawn
+from extract.review.gold import write_table
 
 __all__ = ["write_sheet"]
 
@@ -29,15 +29,7 @@ def write_sheet(drawn: Drawn, path: Path, fields: Sequence[str], *, overwrite: b
     sheet = _sheet(drawn, fields)
     if path.suffix.lower() == _WORKBOOK:
         return _write_workbook(sheet, path)
-    sink = open_sink(path)
-    try:
-        sink.open(sheet.schema, {})
-        sink.write(sheet)
-    except BaseException:
-        sink.abandon()
-        raise
-    sink.close(whole=True, manifest={})
-    return path
+    return write_table(sheet, path, overwrite=overwrite)
 
 
 def _sheet(drawn: Drawn, fields: Sequence[str]) -> pl.DataFrame:

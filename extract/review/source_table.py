@@ -97,6 +97,7 @@ def open_source_table(
     prefix: str | None = None,
     on: str | None = None,
     dtypes: Mapping[str, Any] | None = None,
+    by_position: bool = False,
 ) -> SourceTable:
     """Return a table by its path. ConfigError where it cannot be read, or has not the column `on`.
 
@@ -113,7 +114,7 @@ def open_source_table(
     inputs = tuple(name for name in source.schema if name not in about)
     if on is not None and on not in inputs:
         raise ConfigError(f"{path} has no column {on!r} to name its rows; it has {list(inputs)!r}")
-    named = [name for name in (manifest.get("row_id"), *_KEYS) if name in inputs]
+    named = [] if by_position else [name for name in (manifest.get("row_id"), *_KEYS) if name in inputs]
     table = SourceTable(
         address=path,
         source=source,

@@ -7,7 +7,7 @@ from typing import Any
 
 from extract.evaluation.agreement import same_exactly, same_when_normalised
 
-__all__ = ["verdicts_of"]
+__all__ = ["same_cell", "verdicts_of"]
 
 
 def verdicts_of(
@@ -27,3 +27,15 @@ def verdicts_of(
 
 def _same(answer: Any, decided: Any, day_first: bool) -> bool:
     return same_exactly(answer, decided) or same_when_normalised(answer, decided, day_first=day_first)
+
+
+def same_cell(one: Any, other: Any) -> bool:
+    """Return whether two cells of one column are the very same: nothing would change; NaN is the same as NaN.
+
+    Not by `==` alone, for which True is 1: the types of a cell that holds JSON text would be lost.
+    """
+    if isinstance(one, dict) and isinstance(other, dict):
+        return one.keys() == other.keys() and all(same_cell(one[name], other[name]) for name in one)
+    if isinstance(one, list) and isinstance(other, list):
+        return len(one) == len(other) and all(map(same_cell, one, other))
+    return type(one) is type(other) and bool(one == other or (one != one and other != other))
