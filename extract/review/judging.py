@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from extract.errors import InvalidAnswer, Issue
+from extract.errors import ConfigError, InvalidAnswer, Issue
 from extract.json_types import JsonObject, json_text
 from extract.review.answer_cells import AnswerCells
 from extract.review.cells import answer_of_cells
@@ -84,7 +84,7 @@ class Judge:
     def _cells_of(self, value: JsonObject) -> Mapping[str, Any]:
         try:
             return self._cells.of(value)
-        except InvalidAnswer:  # a part of an answer: the fields beside it are wrong, or missing
+        except (InvalidAnswer, ConfigError):  # a part of an answer, or a type that only its class can tell
             return {name: value.get(self._setup.keys.get(name, name)) for name in self._setup.fields}
 
     def _merged(self, before: JsonObject | None, text: str) -> str:

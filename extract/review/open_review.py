@@ -1,123 +1,95 @@
-"""Opens a review: the decision file, the table that its rows come from, and the server for both."""
+"""`open_review`: the review page beside a notebook or a program."""
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable
-from contextlib import ExitStack
-from getpass import getuser
+import os
+from collections.abc import Callable, Iterable, Sequence
+from importlib import import_module
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
-from extract.documents.roots import Roots
 from extract.errors import ConfigError
 from extract.extractor.extractor import Extractor
-from extract.io.sources import input_folder
-from extract.review.asked import Asked
-from extract.review.decision_file import DecisionFile
-from extract.review.dtypes import dtypes_of
-from extract.review.judging import Judge
-from extract.review.pictures import Pictures
-from extract.review.rejections import Rejections
-from extract.review.review import Review
-from extract.review.row_source import RowSource
-from extract.review.rows import open_rows
-from extract.review.security import checked_hosts
-from extract.review.server import ReviewServer
-from extract.review.source_table import open_source_table
+from extract.io.sinks.parquet import footer
+from extract.results.run import Run
+from extract.review.opened import OpenReview
+from extract.review.start import DECISIONS, Choice, default_path, make_file
 from extract.schema import compile_schema
 
-__all__ = ["OpenReview", "open_file", "person_name"]
+__all__ = ["open_review"]
 
 
-class OpenReview:
-    """A review page that is being served. `link` opens it; `close` ends it, and so does the end of a `with` block."""
-
-    def __init__(self, server: ReviewServer, stack: ExitStack) -> None:
-        self._server = server
-        self._stack = stack
-
-    @property
-    def link(self) -> str:
-        """The address of the page with its token. Whoever has it may read and decide all rows."""
-        return self._server.link
-
-    def serve(self) -> None:
-        """Answer until interrupted."""
-        self._server.serve()
-
-    def start(self) -> None:
-        """Answer from a thread."""
-        self._server.start()
-
-    def close(self) -> None:
-        """Stop answering; every decision is in its file already."""
-        self._stack.close()
-
-    def __enter__(self) -> OpenReview:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-
-def open_file(
-    path: Path,
-    *,
+def open_review(
+    data: Run | str | os.PathLike[str],
     extractor: Extractor | None = None,
-    source: str | None = None,
+    *,
+    decisions: str | os.PathLike[str] | None = None,
+    fields: Sequence[str] = (),
+    blind: bool = False,
+    sample: int | None = None,
+    queue: bool | str = False,
+    seed: int = 0,
+    on: str | None = None,
     person: str | None = None,
-    root: Any = None,
+    root: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | None = None,
     port: int = 0,
-    allowed: Iterable[str] = (),
-    clock: Callable[[], float] = time.time,
+    allow_hosts: Iterable[str] = (),
 ) -> OpenReview:
-    """Return a review of a decision file, not yet served. Raises ConfigError for what cannot be read."""
-    hosts = checked_hosts(allowed)
-    with ExitStack() as stack:
-        file = stack.enter_context(DecisionFile.open(path))
-        review = _review(file, extractor, source, person or person_name(), root, clock, stack)
-        server = ReviewServer(review, Pictures(review), port=port, allowed=hosts)
-        stack.callback(server.close)
-        return OpenReview(server, stack.pop_all())
+    """Serve the review page of a Run, an output, an input or a decision file, and return it with its link.
+
+    A notebook shows the link. The page is answered from a thread, on this machine only, until `close`; each decision is
+    in the file `decisions` before the next one. That file is made on the first call, by default beside the output: a
+    `sample` of rows drawn by `seed` (200), or a `queue` of those that something speaks against. Later calls go on with
+    it. `fields` are those under review, by default all; `blind` hides the answers, as gold that proves something needs.
+    `extractor` says what answers are where the data does not, and brings back Python types. `on` names the column that
+    names a row, `person` who decides, `root` more folders from which documents are shown.
+
+    Raises ConfigError for what cannot be reviewed. Needs the extra `review`.
+
+        with open_review("out.parquet", sample=50) as page:
+            print(page.link)
+    """
+    choice = Choice(sample=sample, queue=queue, seed=seed, fields=tuple(fields), blind=blind, on=on)
+    path = _decisions(data, decisions, choice)
+    if not path.exists():
+        schema = None if extractor is None else compile_schema(extractor.schema, extra=extractor.extra)
+        make_file(path, _table(data, path), choice, schema=schema).close()
+    page = _open_file()(path, extractor=extractor, person=person, root=root, port=port, allowed=allow_hosts)
+    page.start()
+    return page
 
 
-def _review(
-    file: DecisionFile,
-    extractor: Extractor | None,
-    source: str | None,
-    person: str,
-    root: Any,
-    clock: Callable[[], float],
-    stack: ExitStack,
-) -> Review:
-    setup = file.setup
-    address = source or setup.source
-    if address is None:
-        raise ConfigError(f"{file.path} does not say where its rows come from: name the table with --source")
-    schema = None if extractor is None else compile_schema(extractor.schema, extra=extractor.extra)
-    table = open_source_table(
-        address, schema, prefix=setup.prefix, on=setup.on, dtypes=None if schema else dtypes_of(setup.dtypes)
-    )
-    folder = Path(stack.enter_context(TemporaryDirectory(prefix="extract-review-")))
-    asked = Asked.of(setup.inputs, table.manifest, extractor)
-    roots = Roots.joined(Roots.of(root), input_folder(address))
-    return Review(
-        file=file,
-        title=Path(address).name,
-        rows=RowSource(open_rows(table, folder), setup.on, setup.inputs, asked, roots),
-        errors=Rejections(Path(address), table.manifest.get("row_id")),
-        judge=Judge(setup, table, schema),
-        person=person,
-        blind=setup.blind,
-        clock=clock,
-    )
-
-
-def person_name() -> str:
-    """Return the name under which decisions are stored where none is given: that of the user of this machine."""
+def _open_file() -> Callable[..., OpenReview]:
+    """Return the function that serves a decision file. ConfigError where the extra is not installed."""
     try:
-        return getuser()
-    except (OSError, KeyError, ImportError):
-        return "somebody"
+        serving: Callable[..., OpenReview] = import_module("extract.review.serving").open_file
+    except ModuleNotFoundError as error:
+        raise ConfigError(f"{error.name} is needed: pip install 'extract-interactions[review]'") from None
+    return serving
+
+
+def _decisions(data: Any, decisions: str | os.PathLike[str] | None, choice: Choice) -> Path:
+    """Return the path of the decision file: the one named, else beside the output."""
+    if not isinstance(data, Run) and os.fspath(data).lower().endswith(DECISIONS):
+        if not Path(data).is_file():
+            raise ConfigError(f"there is no decision file {os.fspath(data)!r}")
+        return Path(data)
+    if decisions is not None:
+        return Path(decisions)
+    address = data.output if isinstance(data, Run) else data
+    if address is None:
+        raise ConfigError("this run has no output beside which its decisions could be: name a file, decisions=")
+    return default_path(os.fspath(address), choice.kind, blind=choice.blind)
+
+
+def _table(data: Run | str | os.PathLike[str], decisions: Path) -> str:
+    """Return the path of the rows; those of a Run in memory are written beside the decisions."""
+    if not isinstance(data, Run):
+        return os.fspath(data)
+    if data.output is not None:
+        return os.fspath(data.output)
+    path = decisions.with_suffix(".parquet")
+    if path.exists():
+        raise ConfigError(f"{path} is there already: the rows of the run would go there; name another file, decisions=")
+    data.frame.write_parquet(path, metadata=footer(data.details.manifest))
+    return os.fspath(path)

@@ -1,0 +1,125 @@
+"""Makes the decision file of a review: from an output or an input, by a sample or a queue."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from extract.errors import ConfigError, ExtractError
+from extract.io.sinks.open import read_manifest
+from extract.json_types import JsonObject
+from extract.review.decision_file import DecisionFile
+from extract.review.draw import Drawn, draw_queue, draw_sample, proof_hashes, review_setup
+from extract.review.queue import doubtful_rows
+from extract.review.source_table import SourceTable, open_source_table
+from extract.review.tasks import Kind
+from extract.schema import OutputSchema, compile_schema
+
+__all__ = ["Choice", "answers_of", "default_path", "make_file"]
+
+DECISIONS = ".db"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Choice:
+    """Which rows of a table are reviewed, and how.
+
+    A `sample` of so many rows is drawn at random by `seed`; a `queue` has up to `limit` rows that something speaks
+    against, or those that a file names. `gold` are files of gold and of decisions whose proof rows no queue may show.
+    `fields` are those under review, by default all; `blind`: nobody sees the answers.
+    """
+
+    sample: int | None = None
+    queue: bool | str = False
+    limit: int = 1_000
+    seed: int = 0
+    fields: tuple[str, ...] = ()
+    blind: bool = False
+    on: str | None = None
+    prefix: str | None = None
+    gold: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.queue and self.sample is not None:
+            raise ConfigError("a sample and a queue are never mixed: choose --sample or --queue")
+        if self.queue and self.blind:
+            raise ConfigError("a queue shows what speaks against an answer, so it is not blind: leave --blind out")
+        if self.gold and not self.queue:
+            raise ConfigError("--gold names rows that a queue leaves out: use it with --queue")
+
+    @property
+    def kind(self) -> Kind:
+        """How rows are chosen."""
+        return "queue" if self.queue else "sample"
+
+
+_SAMPLE = 200
+
+
+def default_path(address: str, kind: Kind, *, blind: bool) -> Path:
+    """Return the decision file of a table: beside it, one for each way of judging, as these are never mixed."""
+    if "://" in address:
+        raise ConfigError(f"{address}: name the file of decisions with --decisions")
+    path = Path(address)
+    way = "queue" if kind == "queue" else "blind" if blind else "review"
+    return path.with_name(f"{path.name if path.is_dir() else path.stem}.{way}{DECISIONS}")
+
+
+def make_file(
+    path: Path, address: str, choice: Choice, *, schema: OutputSchema | None = None, pipeline: str | None = None
+) -> DecisionFile:
+    """Make and open the decision file of a table. Raises ConfigError for what cannot be reviewed.
+
+    `schema` is that of the pipeline; without one, that in the footer of an output.
+    """
+    answers = schema or answers_of(address)
+    table = open_source_table(address, answers, prefix=choice.prefix, on=choice.on)
+    if choice.queue and not table.answers:
+        raise ConfigError(f"{address} has no answers: a queue is of rows that have some; leave --queue out")
+    drawn = _drawn(table, choice, [name for name in answers.dtypes if name in answers.keys])
+    setup = review_setup(
+        drawn,
+        answers,
+        fields=choice.fields,
+        pipeline=pipeline,
+        prefix=choice.prefix if choice.prefix is not None else str(table.manifest.get("prefix") or ""),
+        blind=choice.blind or not table.answers,
+    )
+    return DecisionFile.create(path, setup, drawn.rows)
+
+
+def _drawn(table: SourceTable, choice: Choice, known: Iterable[str]) -> Drawn:
+    fields = choice.fields or tuple(known)
+    if not choice.queue:
+        return draw_sample(table, choice.sample or _SAMPLE, seed=choice.seed, fields=fields)
+    named = choice.queue if isinstance(choice.queue, str) else doubtful_rows(table, fields, limit=choice.limit)
+    drawn = draw_queue(table, named, fields=fields, spared=proof_hashes(choice.gold))
+    if not drawn.rows:
+        raise ConfigError("all rows of the queue prove something already: nobody may see their answers")
+    return drawn
+
+
+def answers_of(address: str | os.PathLike[str]) -> OutputSchema:
+    """Return the schema of the answers in an output, from its footer. ConfigError where that does not say it."""
+    manifest = _manifest(Path(address))
+    if not isinstance(manifest.get("schema"), dict):
+        raise ConfigError(f"{address} does not say what its answers are: name the pipeline with --pipeline")
+    if manifest.get("keys"):
+        raise ConfigError(f"{address}: its fields have other names in answers: name the pipeline with --pipeline")
+    try:
+        schema = compile_schema(manifest["schema"], extra="keep" if manifest.get("extra") == "keep" else "drop")
+    except (ExtractError, RecursionError):
+        raise ConfigError(f"{address}: the schema in its footer cannot be used: name the pipeline") from None
+    return replace(schema, names=_pairs(manifest.get("names")))
+
+
+def _manifest(path: Path) -> JsonObject:
+    return read_manifest(path) if path.is_file() else {}
+
+
+def _pairs(value: Any) -> dict[str, str]:
+    pairs = value.items() if isinstance(value, dict) else ()
+    return {str(key): text for key, text in pairs if isinstance(text, str)}
