@@ -9,6 +9,7 @@ import typer
 
 from extract.cli.completion import inputs, outputs, pipelines
 from extract.cli.gold_app import gold_commands
+from extract.cli.review_app import review
 from extract.io.sinks.formats import one_of
 
 app: typer.Typer = typer.Typer(
@@ -337,6 +338,9 @@ def report(
     from extract.cli.report import report_command
 
     report_command(output, report_path, gold=gold, on=on, rows=rows, cache=cache, source=source)
+
+
+app.command(short_help="Judge rows on a page of this machine.")(review)
 
 
 @app.command(short_help="Serve the API on this machine, without a model.")

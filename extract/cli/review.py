@@ -112,9 +112,7 @@ def _labels(text: str) -> list[str]:
 def _made(file: DecisionFile, data: str, choice: Choice) -> str:
     setup = file.setup
     if choice.queue:
-        return (
-            f"{len(file):,} rows of {data} that something speaks against: deciding them fixes rows, and proves nothing"
-        )
+        return f"{len(file):,} rows of {data} that something speaks against: deciding them proves nothing"
     drawn = f"{len(file):,} of {setup.population:,} rows of {data} drawn with seed {setup.seed}"
     return f"{drawn}, {'judged blind' if setup.blind else 'each beside its answer'}"
 

@@ -30,13 +30,11 @@ def review(
     ] = False,
     queue_file: Annotated[
         str | None,
-        typer.Option(help="The rows that a table names, with score and reason if known.", show_default=False),
+        typer.Option(help="Rows that a table names, with score and reason if known.", show_default=False),
     ] = None,
     limit: Annotated[int, typer.Option(min=1, help="Maximum number of rows of --queue.")] = 1_000,
     fields: Annotated[str | None, typer.Option(metavar="FIELD,...", help="Only these fields. [default: all]")] = None,
-    blind: Annotated[
-        bool, typer.Option("--blind", help="Hide the answers: for gold that is to prove something.")
-    ] = False,
+    blind: Annotated[bool, typer.Option("--blind", help="Hide the answers, for gold to prove something.")] = False,
     decisions: Annotated[
         Path | None, typer.Option(help="The file of decisions. [default: beside OUTPUT]", show_default=False)
     ] = None,
@@ -55,7 +53,7 @@ def review(
         str | None, typer.Option(help="In place of a pipeline: bug,billing,other, or a file with one a line.")
     ] = None,
     person: Annotated[
-        str | None, typer.Option("--as", help="Who decides. [default: the user]", show_default=False)
+        str | None, typer.Option("--as", metavar="NAME", help="Who decides. [default: the user]", show_default=False)
     ] = None,
     on: Annotated[
         str | None, typer.Option(help="Column that names a row. [default: that of --id, id or row_id]")
@@ -70,7 +68,7 @@ def review(
     ] = None,
     allow_host: Annotated[
         list[str] | None,
-        typer.Option(metavar="HOST", help="A name by which a browser may call this machine. Repeatable."),
+        typer.Option(metavar="HOST", help="A name that browsers call this machine by. Repeatable."),
     ] = None,
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 0,
     browser: Annotated[bool, typer.Option(help="Open the page in a browser.")] = True,
