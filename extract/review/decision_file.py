@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -36,6 +37,7 @@ _DONE: Final = """
     SELECT action = 'skipped', count(*) FROM current JOIN decisions ON number = decision
     WHERE current.person = ? GROUP BY 1
 """
+_SEEN: Final = "SELECT EXISTS (SELECT 1 FROM decisions WHERE person = ? AND task = ? AND NOT blind)"
 _LAST: Final = """
     SELECT number, task FROM decisions
     WHERE person = ? AND action != 'undone' AND NOT EXISTS (SELECT 1 FROM decisions AS later
@@ -135,7 +137,8 @@ class DecisionFile:
         `action` is "right" (the answer is right as it is), "corrected", or "skipped", which takes no `value`. `value`
         is the whole answer as JSON, as `OutputSchema.to_json` writes it, keys as on the wire: also for "right", and
         with the answer's own values in fields that are not under review. `verdicts` are those of `verdicts_of`; without
-        them the row is in no accuracy. Raises ConfigError for an action without its value or a person without a name.
+        them the row is in no accuracy. Nobody is `blind` again to a row that they have judged in sight of its answer.
+        Raises ConfigError for an action without its value or a person without a name.
         """
         if not person.strip():
             raise ConfigError("a person needs a name")
@@ -233,7 +236,10 @@ class DecisionFile:
         return decision_of(self._database.select(query, number)[0])
 
     def _add(self, decision: Decision) -> int:
-        added = self._database.connection.execute(_DECIDE, cells_of_decision(decision))
+        seen = self._database.connection.execute(_SEEN, (decision.person, decision.task)).fetchone()[0]
+        added = self._database.connection.execute(
+            _DECIDE, cells_of_decision(replace(decision, blind=decision.blind and not seen))
+        )
         return int(added.lastrowid or 0)
 
     def _settle(self, person: str, task: int) -> None:
