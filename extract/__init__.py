@@ -15,6 +15,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from extract.documents.grounding.span import Box as Box
     from extract.documents.grounding.span import Span as Span
     from extract.documents.parts import Clip as Clip
     from extract.documents.parts import MediaPart as MediaPart
@@ -124,7 +125,7 @@ if TYPE_CHECKING:
     from extract.schema.losses import Loss as Loss
 
 _NAMES_OF = {
-    "documents.grounding.span": "Span",
+    "documents.grounding.span": "Box Span",
     "documents.parts": "Clip MediaPart Pages TextPart Turn",
     "documents.windows": "Union Windows",
     "emulator": "Emulator",

@@ -36,12 +36,13 @@ def shown(text: str) -> bytes:
     return b"BT /F 11 Tf 14 TL 60 780 Td %b ET" % b" ".join(b"(%b) Tj T*" % line for line in lines)
 
 
-def pages_of(contents: list[bytes]) -> list[bytes]:
-    """Return catalog, page tree, and for each content stream a page and the stream."""
+def pages_of(contents: list[bytes], entries: bytes = b"") -> list[bytes]:
+    """Return catalog, page tree, and for each content stream a page, with these entries added, and the stream."""
     kids = b" ".join(b"%d 0 R" % (3 + 2 * index) for index in range(len(contents)))
     objects = [b"<</Type/Catalog/Pages 2 0 R>>", b"<</Type/Pages/Kids[%b]/Count %d>>" % (kids, len(contents))]
     for index, content in enumerate(contents):
-        page = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Contents %d 0 R/Resources%b>>" % (4 + 2 * index, FONT)
+        shared = b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 595 842]/Resources%b%b" % (FONT, entries)
+        page = b"%b/Contents %d 0 R>>" % (shared, 4 + 2 * index)
         objects += [page, content]
     return objects
 
@@ -51,11 +52,14 @@ def pdf_of(*pages: str) -> bytes:
     return assembled(pages_of([stream(shown(page) if page else b"") for page in pages]))
 
 
-def placed_pdf(*placed: tuple[float, float, str], turn: str = "1 0 0 1") -> bytes:
-    """Return a PDF of one page with each text at its place, in the order given, turned by the matrix `turn`."""
+def placed_pdf(*placed: tuple[float, float, str], turn: str = "1 0 0 1", entries: bytes = b"") -> bytes:
+    """Return a PDF of one page with each text at its place, in the order given, turned by the matrix `turn`.
+
+    `entries` are added to the page: its rotation, say.
+    """
     shown_at = "BT /F 10 Tf {} {} {} Tm ({}) Tj ET".format
     drawn = "\n".join(shown_at(turn, x, y, re.sub(r"([\\()])", r"\\\1", text)) for x, y, text in placed)
-    return assembled(pages_of([stream(drawn.encode("cp1252"))]))
+    return assembled(pages_of([stream(drawn.encode("cp1252"))], entries))
 
 
 def bomb_pdf(megabytes: int) -> bytes:

@@ -19,7 +19,8 @@ from extract.documents.files import printable, read_file, stored_file, type_of
 from extract.documents.mail import read_mail
 from extract.documents.mime import MAIL, is_text, kind_of, mime_type_of
 from extract.documents.parts import MediaPart, Part, TextPart
-from extract.documents.pdf import MAX_PDF_BYTES, has_pdfium, split_pdf
+from extract.documents.pdf import MAX_PDF_BYTES, split_pdf
+from extract.documents.pdf_opening import has_pdfium
 from extract.documents.roots import Roots
 from extract.errors import BadRecord
 

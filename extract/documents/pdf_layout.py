@@ -5,14 +5,15 @@ PDF producers write the cells of a table in any order, and pdfium returns them i
 
 from __future__ import annotations
 
-import ctypes
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
-from typing import Any, NamedTuple, TypeAlias
+from typing import TypeAlias
 
-__all__ = ["GAP", "Layout", "Order", "Word", "laid_out", "lay_out", "orders_in", "read_words"]
+from extract.documents.pdf_boxes import WordPlace
+from extract.documents.pdf_words import Word
+
+__all__ = ["GAP", "Layout", "Order", "in_own_order", "laid_out", "lay_out"]
 
 Span: TypeAlias = tuple[int, int]
 Order: TypeAlias = tuple[Span, ...]
@@ -23,7 +24,6 @@ GAP = "   "
 _COLUMN_GAP = 1.7  # average character widths, about three blanks: a wider gap separates columns
 _BASELINE_TOLERANCE = 0.25  # of a character's height: baselines this close are one line
 _MAX_LINE_GAP = 3  # character heights between two lines of one column
-_HYPHENS = ("\x02", "\ufffe")  # pdfium's marks for a hyphen at the end of a line
 _RIGHT_TO_LEFT = re.compile(r"[\u0590-\u08ff\ufb1d-\ufdff\ufe70-\ufefc]")
 
 # Two columns of running text are read one after the other; the cells of a table are shorter.
@@ -31,23 +31,8 @@ _PROSE_WORDS, _PROSE_LINES, _PROSE_SHARE = 5, 6, 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Word:
-    """Characters without a blank between them, and their position in points; `base` is the baseline, y grows upwards.
-
-    `height` is that of the first character. A word is `upright` if it runs to the right along its baseline.
-    """
-
-    text: str
-    left: float
-    right: float
-    base: float
-    height: float
-    upright: bool = True
-
-
-@dataclass(frozen=True, slots=True)
 class Layout:
-    """The text of a page, and other orders in which it can be read.
+    """The text of a page, the places of its words, and other orders in which it can be read.
 
     Each order is a row of spans of the text, read one after the other: words in pdfium's own order, as far as it goes
     on in the text, and the lines of each column from top to bottom. The lines of a cell whose text wraps follow each
@@ -56,6 +41,7 @@ class Layout:
 
     text: str
     orders: tuple[Order, ...] = ()
+    words: tuple[WordPlace, ...] = ()
 
 
 def laid_out(words: Sequence[Word]) -> str | None:
@@ -69,8 +55,8 @@ def laid_out(words: Sequence[Word]) -> str | None:
 
 def lay_out(words: Sequence[Word]) -> Layout | None:
     """Return the text that `laid_out` returns with the other orders in which it can be read."""
-    upright = [word for word in words if word.upright]
-    if len(upright) < len(words) / 2 or any(_RIGHT_TO_LEFT.search(word.text) for word in words):
+    upright = _upright(words)
+    if len(upright) < len(words) / 2 or _is_right_to_left(words):
         return None
     lines = [_columns(row) for row in _rows(upright)]
     if _is_prose(lines):
@@ -78,26 +64,41 @@ def lay_out(words: Sequence[Word]) -> Layout | None:
     aside = [word for word in words if not word.upright]
     text, places = _written([*lines, *([[aside]] if aside else [])])
     orders = [*_read_on([places[id(word)] for word in words]), *_read_down(lines, places)]
-    return Layout(text, tuple(tuple(order) for order in orders if len(order) > 1))
+    return Layout(text, _of_several(orders), _word_places(words, places))
 
 
-def orders_in(text: str, words: Sequence[Word]) -> tuple[Order, ...]:
-    """Return the columns of a page as spans of its text in pdfium's order, which `lay_out` has found to be better.
+def in_own_order(text: str, words: Sequence[Word]) -> Layout:
+    """Return a page in pdfium's order, which `lay_out` has found to be better, with its columns as the other orders.
 
-    The words stand in it one after the other. () for scripts from right to left, and where one of them does not.
+    The words stand in its text one after the other. Scripts from right to left have no other order, and where a word
+    is not found, the page has neither orders nor words.
     """
-    if any(_RIGHT_TO_LEFT.search(word.text) for word in words):
-        return ()
     places: dict[int, Span] = {}
     at = 0
     for word in words:
         at = text.find(word.text, at)
         if at < 0:
-            return ()
+            return Layout(text)
         places[id(word)] = (at, at + len(word.text))
         at += len(word.text)
-    orders = _read_down([_columns(row) for row in _rows(word for word in words if word.upright)], places)
+    orders = [] if _is_right_to_left(words) else _read_down([_columns(row) for row in _rows(_upright(words))], places)
+    return Layout(text, _of_several(orders), _word_places(words, places))
+
+
+def _upright(words: Iterable[Word]) -> list[Word]:
+    return [word for word in words if word.upright]
+
+
+def _is_right_to_left(words: Iterable[Word]) -> bool:
+    return any(_RIGHT_TO_LEFT.search(word.text) for word in words)
+
+
+def _of_several(orders: Iterable[Sequence[Span]]) -> tuple[Order, ...]:
     return tuple(tuple(order) for order in orders if len(order) > 1)
+
+
+def _word_places(words: Iterable[Word], places: Mapping[int, Span]) -> tuple[WordPlace, ...]:
+    return tuple((*places[id(word)], word.sides) for word in words)
 
 
 def _written(lines: Sequence[Sequence[Sequence[Word]]]) -> tuple[str, dict[int, Span]]:
@@ -217,89 +218,3 @@ def _is_prose(lines: Sequence[Sequence[Sequence[Word]]]) -> bool:
     """True where many lines hold running text in two columns."""
     count = sum(sum(len(column) >= _PROSE_WORDS for column in line) > 1 for line in lines)
     return count >= max(_PROSE_LINES, _PROSE_SHARE * len(lines))
-
-
-def read_words(text_page: Any, bounds: Sequence[float]) -> list[Word] | None:
-    """Return the words of pdfium's text page in its order, None where the position of a character is missing.
-
-    Words outside of `bounds` (left, bottom, right, top), the visible part of the page, are left out.
-    """
-    left, bottom, right, top = bounds
-    words = _read_words(text_page)
-    if words is None:
-        return None
-    return [word for word in words if left <= (word.left + word.right) / 2 <= right and bottom <= word.base <= top]
-
-
-def _read_words(text_page: Any) -> list[Word] | None:
-    raw = import_module("pypdfium2.raw")
-    page, box = text_page.raw, raw.FS_RECTF()
-    box_of = raw.FPDFText_GetLooseCharBox
-    words: list[Word] = []
-    run: list[_Glyph] = []
-    begins, upright = True, True
-    for index, char in enumerate(_characters(text_page)):
-        if char == "\0" or char.isspace():
-            if run:
-                words.append(_word(page, run, upright=upright))
-                run = []
-            begins = True
-            continue
-        # The position of each character costs more than all the rest: no other call is made for most of them.
-        if not box_of(page, index, box) or box.top <= box.bottom:
-            return None
-        glyph = _Glyph(index, char, box.left, box.right, box.top - box.bottom)
-        if run and (run[-1].text in _HYPHENS or _are_apart(page, run[-1], glyph)):
-            words.append(_word(page, run, upright=upright))
-            run = []
-        if begins:
-            begins, upright = False, abs(raw.FPDFText_GetCharAngle(page, index)) < 0.1
-        run.append(glyph)
-    return words + ([_word(page, run, upright=upright)] if run else [])
-
-
-class _Glyph(NamedTuple):
-    place: int
-    text: str
-    left: float
-    right: float
-    height: float
-
-
-def _characters(text_page: Any) -> str:
-    """Return the characters of a page, one for each of pdfium's: all at once where their numbers agree."""
-    raw = import_module("pypdfium2.raw")
-    count = text_page.count_chars()
-    buffer = (ctypes.c_ushort * (count + 1))()
-    raw.FPDFText_GetText(text_page.raw, 0, count, buffer)
-    text = bytes(buffer).decode("utf-16-le", "surrogatepass")[:-1]
-    if len(text) == count and raw.FPDFText_GetTextIndexFromCharIndex(text_page.raw, count - 1) == count - 1:
-        return text
-    return "".join(chr(raw.FPDFText_GetUnicode(text_page.raw, index)) for index in range(count))
-
-
-def _are_apart(page: Any, before: _Glyph, after: _Glyph) -> bool:
-    """True where the next character is far off on the same line: pdfium adds no blank where text goes backwards."""
-    if abs(after.left - before.right) <= before.height:
-        return False
-    return before.height >= abs(_baseline(page, after.place) - _baseline(page, before.place))
-
-
-def _baseline(page: Any, index: int) -> float:
-    raw = import_module("pypdfium2.raw")
-    x, base = ctypes.c_double(), ctypes.c_double()
-    raw.FPDFText_GetCharOrigin(page, index, x, base)
-    return base.value
-
-
-def _word(page: Any, run: Sequence[_Glyph], *, upright: bool) -> Word:
-    first, last = run[0], run[-1]
-    base = _baseline(page, first.place)
-    is_level = last.left >= first.left and (
-        first is last or abs(_baseline(page, last.place) - base) <= first.height / 2
-    )
-    text = "".join([glyph.text for glyph in run])
-    if last.text in _HYPHENS:
-        text = f"{text[:-1]}-"
-    right = max([glyph.right for glyph in run])
-    return Word(text, first.left, right, base, first.height, upright and is_level)

@@ -7,7 +7,8 @@ from functools import cached_property
 
 from extract.documents.grounding import SourceText
 from extract.documents.parts import MediaPart, Part, TextPart
-from extract.documents.pdf import PdfText, need_pdfium, read_pdf
+from extract.documents.pdf import PdfText, read_pdf
+from extract.documents.pdf_opening import need_pdfium
 
 __all__ = ["QuotableText", "source_text"]
 
@@ -45,7 +46,12 @@ def source_text(parts: Sequence[Part], *, whole: bool = False) -> SourceText | N
     document = PdfText.joined(texts)
     if not document.has_text_layer:
         return None
-    return SourceText(document.text, page_starts=document.page_starts, readings=tuple(document.readings))
+    return SourceText(
+        document.text,
+        page_starts=document.page_starts,
+        readings=tuple(document.readings),
+        boxes=document.boxes,
+    )
 
 
 def _joined(parts: Sequence[Part], *, whole: bool) -> SourceText | None:

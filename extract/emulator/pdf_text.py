@@ -8,7 +8,8 @@ from dataclasses import replace
 from typing import Any, TypeAlias
 
 from extract.documents.mime import is_text
-from extract.documents.pdf import has_pdfium, read_pdf
+from extract.documents.pdf import read_pdf
+from extract.documents.pdf_opening import has_pdfium
 from extract.emulator.conversation import ParsedRequest, Turn, objects, parse_request, read_prefix, split_input
 from extract.emulator.reader import beside_files, is_prompt
 from extract.emulator.stored_files import with_texts

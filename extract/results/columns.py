@@ -54,6 +54,7 @@ _CITATION = pl.Struct(
     {"kind": pl.String, "source": pl.String, "title": pl.String, "text": pl.String, "start": pl.Int64, "end": pl.Int64}
 )
 _CONFLICT = pl.Struct({"path": pl.String, "chosen": pl.String, "values": pl.List(pl.String)})
+_BOX = pl.Struct({"page": pl.Int64, "left": pl.Float64, "top": pl.Float64, "right": pl.Float64, "bottom": pl.Float64})
 _SPAN = pl.Struct(
     {
         "path": pl.String,
@@ -63,6 +64,7 @@ _SPAN = pl.Struct(
         "score": pl.Float64,
         "page": pl.Int64,
         "text": pl.String,
+        "boxes": pl.List(_BOX),
     }
 )
 _PROVENANCE = pl.Struct(
@@ -180,7 +182,9 @@ def _conflict_row(conflict: Conflict) -> dict[str, Any]:
 
 
 def _span_row(span: Span) -> dict[str, Any]:
-    return {name: getattr(span, name) for name in _SPAN.to_schema()}
+    row = {name: getattr(span, name) for name in _SPAN.to_schema()}
+    row["boxes"] = [{name: getattr(box, name) for name in _BOX.to_schema()} for box in span.boxes]
+    return row
 
 
 def added_schema(*, spans: bool, provenance: bool, sampled: Sequence[str] = ()) -> pl.Schema:

@@ -88,3 +88,37 @@ def test_a_page_that_is_read_in_one_order_only_has_no_other() -> None:
         "a",
         "b",
     )
+
+
+def test_a_value_has_a_box_on_its_page_for_each_line_and_column_of_its_words() -> None:
+    source = source_of(placed_pdf((60, 700, "A first page")), placed_pdf(*CELL_BY_CELL))
+    spans = ground({"what": "Bench of beech, oiled", "place": "third floor", "price": "345.00", "no": "x"}, source)
+    what, place, price, missing = (span.boxes for span in spans)
+    assert [(box.page, round(box.left)) for box in what] == [(2, 60), (2, 60)]
+    assert what[0].top < what[0].bottom <= what[1].bottom
+    assert what[0].right < 300  # not the words of the cells beside it, over which the span reaches
+    assert [(box.page, round(box.left)) for box in place] == [(2, 300)]
+    assert [(box.page, round(box.left)) for box in price] == [(2, 500)]
+    assert missing == ()
+
+
+def test_a_text_has_no_boxes() -> None:
+    (span,) = ground({"v": "oak"}, SourceText("an oak"))
+    assert (span.text, span.boxes) == ("oak", ())
+
+
+@pytest.mark.parametrize(
+    ("text", "pages"),
+    [
+        ("one two", [1]),
+        ("two\nthree four", [1, 1]),
+        ("wo\nthree fo", [1, 1]),
+        ("one   far", [1, 1]),
+        ("far\fnext page", [1, 2]),
+    ],
+)
+def test_words_that_follow_on_a_line_share_a_box(text: str, pages: list[int]) -> None:
+    first = placed_pdf((60, 700, "one two"), (60, 688, "three four"), (60, 676, "one"), (300, 676, "far"))
+    read = PdfText.joined([read_pdf(first), read_pdf(placed_pdf((60, 700, "next page")))])
+    start = read.text.index(text)
+    assert [box.page for box in read.boxes(start, start + len(text))] == pages

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from pdfs import assembled, bomb_pdf, locked_pdf, pdf_of, restricted_pdf, stream
 
-from extract.documents import pdf
+from extract.documents import pdf, pdf_opening
 from extract.documents.pdf import check_pdf, count_pages, read_pdf, split_pdf
 from extract.errors import BadRecord, ConfigError
 
@@ -19,7 +19,8 @@ pytest.importorskip("pypdfium2")
 
 @pytest.fixture
 def no_pdfium(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pdf, "has_pdfium", lambda: False)
+    for module in (pdf, pdf_opening):
+        monkeypatch.setattr(module, "has_pdfium", lambda: False)
 
 
 def test_pages_are_joined_by_form_feeds_and_keep_their_lines() -> None:

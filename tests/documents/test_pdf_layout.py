@@ -7,7 +7,8 @@ from clocks import cpu_bound
 from pdfs import assembled, pages_of, pdf_of, placed_pdf, stream
 
 from extract.documents.pdf import read_pdf
-from extract.documents.pdf_layout import Word, laid_out
+from extract.documents.pdf_layout import laid_out
+from extract.documents.pdf_words import Word
 
 pytest.importorskip("pypdfium2")
 

@@ -21,7 +21,7 @@ from pdfs import assembled, bomb_pdf, locked_pdf, pdf_of
 from extract import BadRecord, Extractor, run
 from extract.documents.files import printable
 from extract.documents.loader import load_parts
-from extract.documents.pdf import has_pdfium
+from extract.documents.pdf_opening import has_pdfium
 
 ENDINGS = ["pdf", "docx", "xlsx", "png", "jpg", "txt", "csv", "html", "json", "md", "mp3", "wav", "mp4", "doc", "tiff"]
 SEED = 20

@@ -196,6 +196,22 @@ def test_values_of_a_long_text_stand_in_the_whole_of_it() -> None:
     assert [span["start"] for span in prices] == sorted(span["start"] for span in prices)
 
 
+def test_values_of_a_long_pdf_have_their_boxes_on_the_pages_of_the_whole(tmp_path: Path) -> None:
+    pytest.importorskip("pypdfium2", reason="the extra `documents` is not installed")
+    pages = [
+        f"Item {number}: thing{number} at {number}.25.\n" + "four words a line\n" * 40 for number in range(100, 160)
+    ]
+    (tmp_path / "ledger.pdf").write_bytes(pdf_of(*pages))
+    client, emulator = client_of(lambda body: read({"input": [{"content": body["input"][0]["content"][:1]}]}))
+    extractor = Extractor(Found, "Read it.", media=("path",), windows=Windows(), grounding=("path",))
+    spans = run(tmp_path, extractor, client=client).frame["_spans"].to_list()[0]
+    names = [span for span in spans if span["path"].endswith(".name")]
+    assert emulator.stats()["requests"] > 1
+    assert [(span["page"], *(box["page"] for box in span["boxes"])) for span in names] == [
+        (page, page) for page in range(1, 61)
+    ]
+
+
 def test_a_long_file_is_cut_like_a_long_cell(tmp_path: Path) -> None:
     (tmp_path / "ledger.txt").write_text(book(20))
     client, emulator = client_of(read)

@@ -112,6 +112,9 @@ def test_values_of_a_pdf_show_their_page() -> None:
     spans = [span for row in result.frame["_spans"].to_list() for span in row if span["status"] != "missing"]
     assert spans
     assert all(span["page"] in (1, 2) for span in spans)
+    for span in spans:
+        assert span["boxes"][0]["page"] == span["page"]
+        assert all(0 <= box["left"] < box["right"] <= 612 and 0 <= box["top"] < box["bottom"] for box in span["boxes"])
 
 
 def test_an_image_has_no_text_to_find_anything_in(tmp_path: Path) -> None:
@@ -130,7 +133,7 @@ def test_a_record_without_a_text_is_rejected_unpaid_where_values_must_stand_in_o
 
 def test_a_missing_pdfium_is_told_before_anything_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
     folder = Path(__file__).parents[2] / "sample_data" / "invoices_pdf"
-    monkeypatch.setattr("extract.documents.pdf.find_spec", lambda _: None)
+    monkeypatch.setattr("extract.documents.pdf_opening.find_spec", lambda _: None)
     emulator = Emulator(answers=lambda _: json.dumps(GOOD))
     extractor = Extractor(Invoice, "Read it.", media=("path",), grounding=("path",))
     with pytest.raises(ConfigError, match=r"extract-interactions\[documents\]"):
@@ -188,6 +191,7 @@ def test_files_and_lazy_frames_hold_the_spans_too(tmp_path: Path, ending: str) -
     assert "1.234,50" in str(run([TEXT], ASKED, client=served(GOOD)).frame["_spans"].to_list())
     if ending == "parquet":
         assert pl.read_parquet(output)["_spans"].list.len().to_list() == [3, 3]
+        assert [span["boxes"] for span in pl.read_parquet(output)["_spans"][0]] == [[]] * 3
     else:
         assert output.read_text().count("1.234,50 €") >= 2
     lazy = pl.LazyFrame({"text": [TEXT]}).extract.run(ASKED, client=served(GOOD)).collect()

@@ -10,6 +10,7 @@ from extract.documents.grounding.findings import Finding, find
 from extract.documents.grounding.labels import Labels
 from extract.documents.grounding.leaves import Leaf, groups_of
 from extract.documents.grounding.places import Place
+from extract.documents.grounding.readings import boxes_of
 from extract.documents.grounding.source import SourceText
 from extract.documents.grounding.span import Span
 
@@ -44,6 +45,7 @@ def _span(source: SourceText, leaf: Leaf, finding: Finding, place: Place | None)
         score=finding.score,
         page=source.page_of(place.start),
         text=text,
+        boxes=boxes_of(source, place.start, place.end),
     )
 
 

@@ -12,6 +12,7 @@ from extract.documents.grounding.boundaries import begins_word
 from extract.documents.grounding.folding import BARE, LIGHT, Folded, fold
 from extract.documents.grounding.moments import Clock, Dates, index_dates, read_clocks
 from extract.documents.grounding.numbers import NumberIndex, index_numbers
+from extract.documents.grounding.span import Box
 
 __all__ = ["LONG", "SourceText", "occurrences"]
 
@@ -23,13 +24,19 @@ class SourceText:
 
     `page_starts` are the offsets, in code points, at which the pages of a document begin, 0 included; () for a text
     without pages. `readings` are other orders in which parts of the text can be read, each as a row of its spans: down
-    the columns of a table, say.
+    the columns of a table, say. `boxes` returns where on its pages a span of the text stands.
     """
 
     def __init__(
-        self, text: str, *, page_starts: Sequence[int] = (), readings: Sequence[Sequence[tuple[int, int]]] = ()
+        self,
+        text: str,
+        *,
+        page_starts: Sequence[int] = (),
+        readings: Sequence[Sequence[tuple[int, int]]] = (),
+        boxes: Callable[[int, int], tuple[Box, ...]] | None = None,
     ) -> None:
         self.text = text
+        self.boxes: Callable[[int, int], tuple[Box, ...]] = boxes or (lambda _start, _end: ())
         self.page_starts: tuple[int, ...] = tuple(page_starts)
         self.readings: Sequence[Sequence[tuple[int, int]]] = readings
         # Findings and seed places: answers repeat values, and the windows and samples of a record share their source.

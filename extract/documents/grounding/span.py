@@ -1,4 +1,4 @@
-"""`Span`: where a value stands in its source. `column_path` names it by column and field."""
+"""`Span`: where a value stands in its source, `Box`: on a page. `column_path` names it by column and field."""
 
 from __future__ import annotations
 
@@ -8,9 +8,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-__all__ = ["Span", "Status", "column_path"]
+__all__ = ["Box", "Span", "Status", "column_path"]
 
 Status: TypeAlias = Literal["exact", "normalised", "fuzzy", "missing"]
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A part of a PDF page in points (1/72 inch), from the top left of the page as it is shown; pages count from 1.
+
+    The page's rotation and its crop box are counted in.
+
+    >>> box = Box(page=1, left=60, top=72, right=96, bottom=84)
+    >>> box.right - box.left, box.bottom - box.top
+    (36, 12)
+    """
+
+    page: int
+    left: float
+    top: float
+    right: float
+    bottom: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +38,8 @@ class Span:
     `path` is the value's JSON path. `start` and `end` are offsets in code points of the source, `text` what stands
     between them; `page` counts from 1, where the source has pages. `status` says how the value was found: *exact*, as
     it is; *normalised*, in another spelling or written form; *fuzzy*, in similar words; *missing*, nowhere. `score` is
-    1.0 for exact and normalised, the similarity for fuzzy; for missing it is None, as are the offsets.
+    1.0 for exact and normalised, the similarity for fuzzy; for missing it is None, as are the offsets. `boxes` are the
+    places on the pages of a PDF, one for each line and column of the words that belong to the value.
 
     >>> span = Span(path="$.total", status="normalised", start=7, end=12, score=1.0, text="12,50")
     >>> "Total: 12,50 EUR"[span.start : span.end] == span.text
@@ -34,6 +53,7 @@ class Span:
     score: float | None = None
     page: int | None = None
     text: str | None = None
+    boxes: tuple[Box, ...] = ()
 
 
 _STEP = re.compile(r'\.([A-Za-z_][A-Za-z0-9_]*)|\[("(?:[^"\\]|\\.)*")\]')
