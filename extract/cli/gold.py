@@ -14,7 +14,7 @@ from extract.cli.terminal import SOME_REJECTED, plain
 from extract.errors import ConfigError
 from extract.review.apply import Refused, apply_decisions
 from extract.review.decision_file import DecisionFile
-from extract.review.draw import Drawn, draw_queue, draw_sample, proof_hashes, review_setup
+from extract.review.draw import AnswerSchema, Drawn, draw_queue, draw_sample, proof_hashes, review_setup
 from extract.review.dtypes import dtypes_of
 from extract.review.gold import Which, gold_of, write_table
 from extract.review.merge import merge_files
@@ -55,7 +55,7 @@ def draw_command(data: str, output: Path, options: DrawOptions) -> None:
     rows_to_prove(options.right, options.confidence)  # refuses what no number of rows proves, before a file is there
     schema = _schema(options.pipeline, options.labels)
     table = open_source_table(data, schema, prefix=options.prefix, on=options.on)
-    known = schema or _written_schema(table)
+    known = AnswerSchema.of(schema) if schema else AnswerSchema.written(table.manifest)
     fields = _fields(options.fields, known)
     drawn = _drawn(table, fields, options)
     if output.suffix.lower() == _DATABASE:
@@ -89,22 +89,14 @@ def _lines_of(path: Path) -> list[str]:
         raise ConfigError(f"{path} cannot be read: {error}") from None
 
 
-def _written_schema(table: SourceTable) -> OutputSchema | None:
-    """Return the schema in the footer of an output."""
-    stored = table.manifest.get("schema")
-    return compile_schema(stored, extra=table.manifest.get("extra", "drop")) if isinstance(stored, dict) else None
-
-
-def _fields(text: str | None, schema: OutputSchema | None) -> list[str]:
-    if schema is None:
-        if named := [name.strip() for name in (text or "").split(",") if name.strip()]:
-            return named
+def _fields(text: str | None, answers: AnswerSchema | None) -> Sequence[str]:
+    """Return the fields that a person shall decide. Without a schema they are the columns of a sheet to fill in."""
+    named = [name.strip() for name in (text or "").split(",") if name.strip()]
+    if answers is not None:
+        return answers.chosen(named)
+    if not named:
         raise ConfigError("what is an answer? Add --pipeline or --labels, or name the columns of a sheet with --fields")
-    known = [name for name in schema.dtypes if name in schema.keys]
-    wanted = [name.strip() for name in text.split(",")] if text else known
-    if unknown := [name for name in wanted if name not in known]:
-        raise ConfigError(f"--fields {unknown[0]}: the schema has {', '.join(known)}")
-    return wanted
+    return named
 
 
 def _drawn(table: SourceTable, fields: Sequence[str], options: DrawOptions) -> Drawn:
@@ -115,13 +107,13 @@ def _drawn(table: SourceTable, fields: Sequence[str], options: DrawOptions) -> D
 
 
 def _write_database(
-    drawn: Drawn, output: Path, schema: OutputSchema | None, fields: Sequence[str], options: DrawOptions
+    drawn: Drawn, output: Path, answers: AnswerSchema | None, fields: Sequence[str], options: DrawOptions
 ) -> None:
-    if schema is None:
+    if answers is None:
         raise ConfigError(f"{drawn.table.address} does not say what an answer is: add --pipeline or --labels")
     setup = review_setup(
         drawn,
-        schema,
+        answers,
         fields=fields,
         pipeline=options.pipeline,
         prefix=options.prefix or str(drawn.table.manifest.get("prefix") or ""),

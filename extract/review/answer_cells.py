@@ -32,13 +32,16 @@ class AnswerCells:
         self.schema: OutputSchema = schema or compile_schema(setup.schema, extra=setup.extra)
         self.dtypes: dict[str, pl.DataType] = {**self.schema.dtypes, **dtypes_of(setup.dtypes)}
         self._names = setup.names
-        if unknown := [name for name in setup.fields if name not in self.schema.dtypes]:
-            raise ConfigError(f"the schema has no field {unknown[0]!r}; it has {list(self.schema.dtypes)!r}")
+        # A JSON Schema knows a field by its key on the wire alone.
+        field_of = {key: name for name, key in setup.keys.items()} if schema is None else {}
+        self._columns = {field_of.get(name, name): dtype for name, dtype in self.schema.dtypes.items()}
+        if unknown := [name for name in setup.fields if name not in self._columns]:
+            raise ConfigError(f"the schema has no field {unknown[0]!r}; it has {', '.join(self._columns)}")
 
     def of(self, value: Any) -> dict[str, Any]:
         """Return the cell of each field. InvalidAnswer where the value does not fit the schema any more."""
         valid = self.schema.validate(json_text(value))
-        row = zip(self.schema.dtypes.items(), self.schema.row(valid), strict=True)
+        row = zip(self._columns.items(), self.schema.row(valid), strict=True)
         return {name: self._cell(cell, dtype, name) for (name, dtype), cell in row}
 
     def _cell(self, cell: Any, dtype: Any, name: str) -> Any:

@@ -14,15 +14,16 @@ import polars as pl
 from extract.errors import ConfigError
 from extract.io.source import records_of
 from extract.io.sources import read_table
+from extract.json_types import JsonObject
 from extract.review.decision_file import DecisionFile
 from extract.review.dtypes import dtype_texts
 from extract.review.hashes import answer_hash, hash_of
 from extract.review.source_table import SourceTable, check_keys
 from extract.review.split import DEFAULT_SHARES, split_of
 from extract.review.tasks import DrawnRow, Kind, ReviewSetup, Split
-from extract.schema import OutputSchema
+from extract.schema import OutputSchema, compile_schema
 
-__all__ = ["Drawn", "draw_queue", "draw_sample", "proof_hashes", "review_setup"]
+__all__ = ["AnswerSchema", "Drawn", "draw_queue", "draw_sample", "proof_hashes", "review_setup"]
 
 _ENDING = ".db"
 
@@ -160,9 +161,45 @@ def _named(key: Any) -> str | int | float | bool:
     return key if isinstance(key, str | int | float | bool) else str(key)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AnswerSchema:
+    """What an answer is: its schema, and the names that the columns of answers have.
+
+    `fields` are those that a person can decide: a computed column follows from others. `keys` has the key on the wire
+    of each field that is named otherwise, `names` those of deeper members.
+    """
+
+    schema: OutputSchema
+    fields: tuple[str, ...]
+    keys: Mapping[str, str]
+    names: Mapping[str, str]
+
+    @classmethod
+    def of(cls, schema: OutputSchema) -> AnswerSchema:
+        """Return that of a pipeline."""
+        fields = tuple(name for name in schema.dtypes if name in schema.keys)
+        return cls(schema=schema, fields=fields, keys=schema.keys, names=schema.names)
+
+    @classmethod
+    def written(cls, manifest: JsonObject) -> AnswerSchema | None:
+        """Return what an output says of its answers, None where it says nothing."""
+        if not isinstance(manifest.get("schema"), dict):
+            return None
+        schema = compile_schema(manifest["schema"], extra=manifest.get("extra", "drop"))
+        keys, known = manifest.get("keys") or {}, set(schema.keys.values())
+        fields = tuple(name for name in manifest["fields"] if keys.get(name, name) in known)
+        return cls(schema=schema, fields=fields, keys=keys, names=manifest.get("names") or {})
+
+    def chosen(self, fields: Sequence[str] = ()) -> tuple[str, ...]:
+        """Return the fields to review, by default all. ConfigError for one that is none."""
+        if unknown := [name for name in fields if name not in self.fields]:
+            raise ConfigError(f"there is no field {unknown[0]!r} to review; the schema has {', '.join(self.fields)}")
+        return tuple(fields) or self.fields
+
+
 def review_setup(
     drawn: Drawn,
-    schema: OutputSchema,
+    answers: AnswerSchema | OutputSchema,
     *,
     fields: Sequence[str] = (),
     pipeline: str | None = None,
@@ -173,13 +210,11 @@ def review_setup(
 
     The types of the columns are those of the answers that are there, else those of the schema.
     """
-    known = [name for name in schema.dtypes if name in schema.keys]
-    if unknown := [name for name in fields if name not in known]:
-        raise ConfigError(f"there is no field {unknown[0]!r} to review; the schema has {known!r}")
     table = drawn.table
+    answers = AnswerSchema.of(answers) if isinstance(answers, OutputSchema) else answers
     return ReviewSetup(
-        schema=schema.full,
-        fields=tuple(fields or known),
+        schema=answers.schema.full,
+        fields=answers.chosen(fields),
         inputs=table.inputs,
         on=table.on,
         source=os.fspath(Path(table.address).absolute()) if "://" not in table.address else table.address,
@@ -189,10 +224,10 @@ def review_setup(
         population=drawn.population,
         seed=drawn.seed,
         enough_at=len(drawn.rows) if drawn.kind == "sample" else None,
-        dtypes=dtype_texts({**schema.dtypes, **table.dtypes}),
-        keys=schema.keys,
-        names=schema.names,
-        extra=schema.extra,
+        dtypes=dtype_texts({**answers.schema.dtypes, **table.dtypes}),
+        keys=answers.keys,
+        names=answers.names,
+        extra=answers.schema.extra,
     )
 
 
