@@ -12,6 +12,7 @@ const EXAMPLES = {
   duration: "P1DT2H",
   json: "{ }",
 };
+const GROWS = CSS.supports("field-sizing", "content");
 const NUMBER = /^[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?$|^[+-]?(inf(inity)?|nan)$/i;
 
 export class TextControl extends Control {
@@ -103,10 +104,11 @@ export class TextControl extends Control {
     this.chip.disabled = this.absences.length < (this.value === undefined && this.node.required ? 1 : 2);
     const hint = isFilled || this.value === "" ? "" : (EXAMPLES[this.node.kind] ?? "");
     this.box.placeholder = hint && `as ${hint}`;
-    if (this.box.localName === "textarea") this.grow();
+    if (this.box.localName === "textarea" && !GROWS) this.#grow();
   }
 
-  grow() {
+  /** Where the browser does not let a text box grow by itself: about as many lines as its text. */
+  #grow() {
     const lines = this.box.value.split("\n").reduce((sum, line) => sum + 1 + Math.floor(line.length / 60), 0);
     this.box.rows = Math.min(Math.max(lines, 1), 12);
   }
