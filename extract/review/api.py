@@ -72,6 +72,14 @@ def build_routes(review: Review, pictures: Pictures, store: Executor, drawing: E
                 "/api/rows/{number}/decisions", data(lambda r: review.decide(_number(r), _body(r))), methods=["POST"]
             ),
             Route("/api/rows/{number}/media", media(lambda request: pictures.media(_number(request)))),
+            Route(
+                "/api/rows/{number}/pages/{page}.png",
+                media(lambda r: pictures.page(_number(r), _number(r, "page"), _asked(r, "width", 1_200))),
+            ),
+            Route(
+                "/api/rows/{number}/pages/{page}/words",
+                media(lambda request: pictures.words(_number(request), _number(request, "page"))),
+            ),
             Route("/api/undo", data(lambda _: review.undo()), methods=["POST"]),
             Route("/api/progress", data(lambda _: review.progress())),
             Route("/api/next", data(lambda request: review.next(_asked(request, "after", 0)))),

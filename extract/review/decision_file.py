@@ -200,10 +200,10 @@ class DecisionFile:
         for row in self._database.select(query):
             yield Judged(decision=decision_of(row[:-1]), kind=row[-1])
 
-    def decisions(self) -> Iterator[Decision]:
-        """Yield every decision that was ever made, in order, undos too."""
-        query = f"SELECT {DECISION_COLUMNS} FROM decisions ORDER BY number"  # noqa: S608 - our own names
-        yield from map(decision_of, self._database.select(query))
+    def decisions(self, after: int = 0) -> Iterator[Decision]:
+        """Yield every decision that was ever made, in order, undos too; those with a number above `after`."""
+        query = f"SELECT {DECISION_COLUMNS} FROM decisions WHERE number > ? ORDER BY number"  # noqa: S608 - our names
+        yield from map(decision_of, self._database.select(query, after))
 
     def next_open(self, person: str, after: int = 0) -> int | None:
         """Return the first row after `after` that this person has not decided, or else the first one of all.

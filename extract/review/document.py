@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import PurePath
+from threading import Lock
 from typing import Any, Final, Literal, TypeAlias
 
 from extract.documents.files import printable
@@ -14,6 +16,7 @@ from extract.documents.parts import MediaPart, TextPart
 from extract.documents.roots import Roots
 from extract.documents.text_layer import source_text
 from extract.errors import BadRecord, ConfigError
+from extract.review.pdf_pages import PdfPages
 
 __all__ = ["Document", "Documents", "Shown", "read_document"]
 
@@ -25,7 +28,7 @@ _SHOWN: Final[dict[str, Shown]] = {"image": "image", "audio": "audio", "video": 
 _PDF: Final = "application/pdf"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Document:
     """What a cell names. `parts` are the bytes, of a PDF that is sent in several parts all of them; `text` a text."""
 
@@ -35,6 +38,11 @@ class Document:
     text: str = ""
     parts: tuple[bytes, ...] = ()
     message: str = ""
+
+    @cached_property
+    def pdf(self) -> PdfPages:
+        """The pages, where it is a PDF."""
+        return PdfPages(self.parts, self.name)
 
     @property
     def size(self) -> int:
@@ -80,18 +88,20 @@ class Documents:
 
     roots: Roots | None
     _kept: OrderedDict[Hashable, Document] = field(default_factory=OrderedDict)
+    _lock: Lock = field(default_factory=Lock)
 
     def read(self, key: Hashable, cell: Any, column: str) -> Document | None:
-        """Return the document of a cell, None for null; `key` names the cell."""
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
-        document = read_document(cell, column, self.roots)
-        if document is not None and document.kind != "missing":
-            self._kept[key] = document
-            while len(self._kept) > _KEPT or (len(self._kept) > 1 and self._size() > _KEPT_BYTES):
-                self._kept.popitem(last=False)
-        return document
+        """Return the document of a cell, None for null; `key` names the cell. Safe with several threads."""
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
+            document = read_document(cell, column, self.roots)
+            if document is not None and document.kind != "missing":
+                self._kept[key] = document
+                while len(self._kept) > _KEPT or (len(self._kept) > 1 and self._size() > _KEPT_BYTES):
+                    self._kept.popitem(last=False)
+            return document
 
     def _size(self) -> int:
         return sum(document.size for document in self._kept.values())

@@ -18,6 +18,7 @@ from extract.review.form_values import form_values
 from extract.review.judging import Judge, Judged
 from extract.review.rejections import Rejections, origin_of
 from extract.review.row_source import RowSource
+from extract.review.running_progress import RunningProgress
 from extract.review.spans import spans_given, spans_shown
 from extract.review.tasks import Decision, Task
 
@@ -53,6 +54,7 @@ class Review:
     rows: RowSource
     errors: Rejections
     judge: Judge
+    figures: RunningProgress
     person: str
     blind: bool
     clock: Callable[[], float]
@@ -145,7 +147,7 @@ class Review:
 
     def progress(self) -> JsonObject:
         """Return how far this person is, and how right the answers are so far."""
-        figures = self.file.progress(self.person, self.clock())
+        figures = self.figures.of(self.person, self.clock())
         whole = figures.as_json()
         ours = next((one for one in whole["accuracy"] if one["kind"] == "sample" and one["blind"] == self.blind), None)
         right = None if ours is None or not ours["judged"] else _right(ours, figures.enough_at)

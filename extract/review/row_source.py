@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from extract.documents.roots import Roots
-from extract.errors import BadRecord
+from extract.errors import BadRecord, ConfigError
 from extract.extractor.prompts import value_text
 from extract.json_types import JsonObject
 from extract.review.asked import Asked
@@ -19,6 +19,8 @@ __all__ = ["RowSource", "ShownSource"]
 
 _MAX_TEXT: Final = 1_000_000
 _MAX_OTHER: Final = 2_000
+_KEPT_ROWS: Final = 8
+"""A row is asked for, then its pictures, then it is decided."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,15 +41,20 @@ class RowSource:
         self._inputs = inputs
         self._asked = asked
         self._documents = Documents(roots)
+        self._kept: dict[int, dict[str, Any] | None] = {}
 
     def cells(self, task: Task) -> dict[str, Any] | None:
         """Return the cells of a task's row, None where it is not in the table any more."""
-        row_id = task.row_id
+        if task.number not in self._kept:
+            self._kept[task.number] = self._found(task)
+            while len(self._kept) > _KEPT_ROWS:
+                self._kept.pop(next(iter(self._kept)))
+        return self._kept[task.number]
+
+    def _found(self, task: Task) -> dict[str, Any] | None:
         if self._index is not None:
-            position = self._index.position(row_id)
-        else:
-            position = row_id if isinstance(row_id, int) else None
-        return None if position is None else self._rows.at(position)
+            return self._index.row(task.row_id)
+        return self._rows.at(task.row_id) if isinstance(task.row_id, int) else None
 
     def shown(self, task: Task, cells: Mapping[str, Any]) -> ShownSource:
         """Return the source of a row beside its other columns."""
@@ -63,7 +70,7 @@ class RowSource:
         elif document.kind == "missing":
             source = {"kind": "missing", "message": document.message}
         else:
-            source = {"kind": document.kind, "name": document.name, "mime": document.mime}
+            source = _described(document)
         used = set(names) if source["kind"] == "text" else set[str]()
         others = [_other(name, cells[name]) for name in self._inputs if name not in used]
         return ShownSource(source, others, self._column_of_spans(cells, document))
@@ -85,6 +92,17 @@ class RowSource:
             if name in self._asked.media and cells[name] is not None:
                 return self._documents.read((task.number, name), cells[name], name)
         return None
+
+
+def _described(document: Document) -> JsonObject:
+    described = {"kind": document.kind, "name": document.name, "mime": document.mime}
+    if document.kind != "pdf":
+        return described
+    try:
+        sizes = document.pdf.sizes
+    except (BadRecord, ConfigError) as error:
+        return {"kind": "missing", "message": str(error)}
+    return described | {"pages": len(sizes), "sizes": sizes}
 
 
 def _text(name: str, cell: Any) -> str:

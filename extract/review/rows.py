@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import os
-from bisect import bisect_right
-from collections.abc import Iterator
+from array import array
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import polars as pl
+from polars.selectors import by_name
 
 from extract.errors import ConfigError
 from extract.io.source import records_of
 from extract.io.unreadable import UNREADABLE
-from extract.review.source_table import SourceTable
 from extract.review.tasks import RowId
 
 __all__ = ["RowIndex", "Rows", "open_rows"]
+
+
+_AT_ONCE = 65_536
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +46,17 @@ class Rows:
     def column(self, name: str) -> Iterator[pl.Series]:
         """Yield a column part by part, in order."""
         for part in self.parts:
-            yield part.select(pl.col(name)).collect().to_series()
+            for frame in part.select(by_name(name)).collect_batches(chunk_size=_AT_ONCE, maintain_order=True):
+                yield frame.to_series()
 
 
-def open_rows(table: SourceTable, folder: Path) -> Rows:
+def open_rows(address: str, batches: Callable[[], Iterable[pl.DataFrame]], folder: Path) -> Rows:
     """Return the rows of a table. What is no Parquet file is written into `folder` as some, of mode 0600."""
-    path = Path(table.address)
+    path = Path(address)
     if path.suffix.lower() == ".parquet" and path.is_file():
         parts = [_scanned(path)]
     else:
-        parts = [_scanned(_written(frame, folder / f"{i}.parquet")) for i, frame in enumerate(table.batches())]
+        parts = [_scanned(_written(frame, folder / f"{i}.parquet")) for i, frame in enumerate(batches())]
     heights = [int(part.select(pl.len()).collect().item()) for part in parts]
     return Rows(tuple(parts), tuple(accumulate(heights[:-1], initial=0)), sum(heights))
 
@@ -72,27 +77,35 @@ def _written(frame: pl.DataFrame, path: Path) -> Path:
 
 
 class RowIndex:
-    """The positions of keys, found by their hashes: twelve bytes a row."""
+    """The positions of keys, found by their hashes: eight bytes a row; rows with one hash differ in their keys."""
 
     def __init__(self, rows: Rows, on: str) -> None:
         self._rows = rows
         self._on = on
-        hashes = pl.concat([_texts(column).hash() for column in rows.column(on)]).alias("hash")
-        self._sorted = hashes.to_frame().with_row_index("row").sort("hash")
+        self._hashes, self._places = _sorted_hashes(rows, on)
 
-    def position(self, key: RowId) -> int | None:
-        """Return the position of a key; None where no row, or more than one, has it."""
-        text = str(key).lower() if isinstance(key, bool) else str(key)
-        wanted = pl.Series([text], dtype=pl.String).hash()[0]
-        hashes = self._sorted["hash"]
-        low, high = (int(hashes.search_sorted(wanted, side=side)) for side in ("left", "right"))
-        rows = [int(row) for row in self._sorted["row"][low:high] if self._key(int(row)) == text]
-        return rows[0] if len(rows) == 1 else None
-
-    def _key(self, row: int) -> str | None:
-        key: str | None = _texts(self._rows.slice(row).select(pl.col(self._on)).collect().to_series()).item()
-        return key
+    def row(self, key: RowId) -> dict[str, Any] | None:
+        """Return the cells of the row with a key; None where no row has it, or more than one."""
+        wanted = str(key).lower() if isinstance(key, bool) else str(key)
+        hashed = _hashes(pl.Series([wanted]))[0]
+        low, high = bisect_left(self._hashes, hashed), bisect_right(self._hashes, hashed)
+        rows = [self._rows.slice(place).collect() for place in self._places[low:high]]
+        found = [row for row in rows if row[self._on].cast(pl.String)[0] == wanted]
+        return records_of(found[0])[0] if len(found) == 1 else None
 
 
-def _texts(column: pl.Series) -> pl.Series:
-    return column.cast(pl.String)
+def _sorted_hashes(rows: Rows, on: str) -> tuple[array[int], array[int]]:
+    hashes = pl.concat([_hashes(column) for column in rows.column(on)])
+    order = hashes.arg_sort()
+    return _packed(hashes.gather(order)), _packed(order)
+
+
+def _hashes(keys: pl.Series) -> pl.Series:
+    return (keys.cast(pl.String).hash() // 2**32).cast(pl.UInt32)
+
+
+def _packed(numbers: pl.Series) -> array[int]:
+    packed = array("I")
+    for first in range(0, len(numbers), _AT_ONCE):
+        packed.extend(numbers.slice(first, _AT_ONCE).to_list())
+    return packed

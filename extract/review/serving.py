@@ -24,6 +24,7 @@ from extract.review.rejections import Rejections
 from extract.review.review import Review
 from extract.review.row_source import RowSource
 from extract.review.rows import open_rows
+from extract.review.running_progress import RunningProgress
 from extract.review.security import checked_hosts
 from extract.review.server import ReviewServer
 from extract.review.source_table import open_source_table
@@ -86,9 +87,10 @@ def _review(
     return Review(
         file=file,
         title=Path(address).name,
-        rows=RowSource(open_rows(table, folder), setup.on, setup.inputs, asked, roots),
+        rows=RowSource(open_rows(address, table.batches, folder), setup.on, setup.inputs, asked, roots),
         errors=Rejections(Path(address), table.manifest.get("row_id")),
         judge=Judge(setup, table, schema),
+        figures=RunningProgress(file),
         person=person,
         blind=setup.blind,
         clock=clock,

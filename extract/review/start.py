@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from extract.errors import ConfigError, ExtractError
+from extract.errors import ConfigError, SchemaError
 from extract.io.sinks.open import read_manifest
-from extract.json_types import JsonObject
 from extract.review.decision_file import DecisionFile
-from extract.review.draw import Drawn, draw_queue, draw_sample, proof_hashes, review_setup
+from extract.review.draw import AnswerSchema, Drawn, draw_queue, draw_sample, proof_hashes, review_setup
 from extract.review.queue import doubtful_rows
 from extract.review.source_table import SourceTable, open_source_table
 from extract.review.tasks import Kind
-from extract.schema import OutputSchema, compile_schema
+from extract.schema import OutputSchema
 
 __all__ = ["Choice", "answers_of", "default_path", "make_file"]
 
@@ -75,11 +71,11 @@ def make_file(
 
     `schema` is that of the pipeline; without one, that in the footer of an output.
     """
-    answers = schema or answers_of(address)
-    table = open_source_table(address, answers, prefix=choice.prefix, on=choice.on)
+    answers = answers_of(address) if schema is None else AnswerSchema.of(schema)
+    table = open_source_table(address, schema, prefix=choice.prefix, on=choice.on)
     if choice.queue and not table.answers:
         raise ConfigError(f"{address} has no answers: a queue is of rows that have some; leave --queue out")
-    drawn = _drawn(table, choice, [name for name in answers.dtypes if name in answers.keys])
+    drawn = _drawn(table, choice, answers.chosen(choice.fields))
     setup = review_setup(
         drawn,
         answers,
@@ -91,8 +87,7 @@ def make_file(
     return DecisionFile.create(path, setup, drawn.rows)
 
 
-def _drawn(table: SourceTable, choice: Choice, known: Iterable[str]) -> Drawn:
-    fields = choice.fields or tuple(known)
+def _drawn(table: SourceTable, choice: Choice, fields: tuple[str, ...]) -> Drawn:
     if not choice.queue:
         return draw_sample(table, choice.sample or _SAMPLE, seed=choice.seed, fields=fields)
     named = choice.queue if isinstance(choice.queue, str) else doubtful_rows(table, fields, limit=choice.limit)
@@ -102,24 +97,13 @@ def _drawn(table: SourceTable, choice: Choice, known: Iterable[str]) -> Drawn:
     return drawn
 
 
-def answers_of(address: str | os.PathLike[str]) -> OutputSchema:
-    """Return the schema of the answers in an output, from its footer. ConfigError where that does not say it."""
-    manifest = _manifest(Path(address))
-    if not isinstance(manifest.get("schema"), dict):
-        raise ConfigError(f"{address} does not say what its answers are: name the pipeline with --pipeline")
-    if manifest.get("keys"):
-        raise ConfigError(f"{address}: its fields have other names in answers: name the pipeline with --pipeline")
+def answers_of(address: str) -> AnswerSchema:
+    """Return what the footer of an output says of its answers. ConfigError where it does not say it."""
+    path = Path(address)
     try:
-        schema = compile_schema(manifest["schema"], extra="keep" if manifest.get("extra") == "keep" else "drop")
-    except (ExtractError, RecursionError):
-        raise ConfigError(f"{address}: the schema in its footer cannot be used: name the pipeline") from None
-    return replace(schema, names=_pairs(manifest.get("names")))
-
-
-def _manifest(path: Path) -> JsonObject:
-    return read_manifest(path) if path.is_file() else {}
-
-
-def _pairs(value: Any) -> dict[str, str]:
-    pairs = value.items() if isinstance(value, dict) else ()
-    return {str(key): text for key, text in pairs if isinstance(text, str)}
+        answers = AnswerSchema.written(read_manifest(path) if path.is_file() else {})
+    except (SchemaError, RecursionError, TypeError, ValueError, AttributeError, KeyError):  # it may say anything
+        raise ConfigError(f"{address}: what its footer says of its answers cannot be used: add --pipeline") from None
+    if answers is None:
+        raise ConfigError(f"{address} does not say what an answer is: add --pipeline or --labels")
+    return answers
