@@ -7,26 +7,20 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from typing import Any
 
 from extract.cli.pipelines import load_pipeline
 from extract.cli.terminal import SOME_REJECTED, plain
 from extract.errors import ConfigError
-from extract.review.apply import Refused, apply_decisions
-from extract.review.decision_file import DecisionFile
-from extract.review.draw import AnswerSchema, Drawn, draw_queue, draw_sample, proof_hashes, review_setup
-from extract.review.dtypes import dtypes_of
-from extract.review.gold import Which, gold_of, write_table
+from extract.review.apply import Refused
+from extract.review.draw import Drawn
+from extract.review.gold import Which
+from extract.review.gold_files import apply_decisions, draw_gold, write_gold
 from extract.review.merge import merge_files
 from extract.review.promise import rows_to_prove, wrong_allowed
-from extract.review.sheet import write_sheet
-from extract.review.source_table import SourceTable, open_source_table
-from extract.review.split import parse_shares
-from extract.schema import OutputSchema, compile_schema
 
 __all__ = ["DrawOptions", "apply_command", "draw_command", "merge_command", "write_command"]
 
-_DATABASE = ".db"
 _MAX_LISTED = 20  # refused rows on a terminal; --json has all
 
 
@@ -53,25 +47,29 @@ class DrawOptions:
 def draw_command(data: str, output: Path, options: DrawOptions) -> None:
     """Draw rows, write them, and say what they can prove."""
     rows_to_prove(options.right, options.confidence)  # refuses what no number of rows proves, before a file is there
-    schema = _schema(options.pipeline, options.labels)
-    table = open_source_table(data, schema, prefix=options.prefix, on=options.on)
-    known = AnswerSchema.of(schema) if schema else AnswerSchema.written(table.manifest)
-    fields = _fields(options.fields, known)
-    drawn = _drawn(table, fields, options)
-    if output.suffix.lower() == _DATABASE:
-        _write_database(drawn, output, known, fields, options)
-    else:
-        write_sheet(drawn, output, fields, overwrite=options.overwrite)
+    drawn = draw_gold(
+        data,
+        output,
+        rows=options.rows,
+        seed=options.seed,
+        on=options.on,
+        answers=_answers(options.pipeline, options.labels),
+        fields=[name.strip() for name in (options.fields or "").split(",") if name.strip()],
+        queue=options.queue,
+        gold=options.proof,
+        split=options.shares,
+        pipeline=options.pipeline,
+        prefix=options.prefix,
+        overwrite=options.overwrite,
+    )
     _say_drawn(drawn, output, options)
 
 
-def _schema(pipeline: str | None, labels: str | None) -> OutputSchema | None:
+def _answers(pipeline: str | None, labels: str | None) -> Any:
+    """Return what an answer is: an Extractor, or labels; None where the command line does not say it."""
     if pipeline and labels:
         raise ConfigError("--pipeline and --labels both say what an answer is: leave one out")
-    if pipeline:
-        extractor = load_pipeline(pipeline)
-        return compile_schema(extractor.schema, extra=extractor.extra)
-    return None if labels is None else compile_schema(_labels(labels))
+    return load_pipeline(pipeline) if pipeline else None if labels is None else _labels(labels)
 
 
 def _labels(text: str) -> list[str]:
@@ -87,39 +85,6 @@ def _lines_of(path: Path) -> list[str]:
         return path.read_text(encoding="utf-8-sig").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"{path} cannot be read: {error}") from None
-
-
-def _fields(text: str | None, answers: AnswerSchema | None) -> Sequence[str]:
-    """Return the fields that a person shall decide. Without a schema they are the columns of a sheet to fill in."""
-    named = [name.strip() for name in (text or "").split(",") if name.strip()]
-    if answers is not None:
-        return answers.chosen(named)
-    if not named:
-        raise ConfigError("what is an answer? Add --pipeline or --labels, or name the columns of a sheet with --fields")
-    return named
-
-
-def _drawn(table: SourceTable, fields: Sequence[str], options: DrawOptions) -> Drawn:
-    shares = parse_shares(options.shares)
-    if options.queue is None:
-        return draw_sample(table, options.rows, seed=options.seed, fields=fields, shares=shares)
-    return draw_queue(table, options.queue, fields=fields, spared=proof_hashes(options.proof), shares=shares)
-
-
-def _write_database(
-    drawn: Drawn, output: Path, answers: AnswerSchema | None, fields: Sequence[str], options: DrawOptions
-) -> None:
-    if answers is None:
-        raise ConfigError(f"{drawn.table.address} does not say what an answer is: add --pipeline or --labels")
-    setup = review_setup(
-        drawn,
-        answers,
-        fields=fields,
-        pipeline=options.pipeline,
-        prefix=options.prefix or str(drawn.table.manifest.get("prefix") or ""),
-        blind=drawn.kind == "sample",
-    )
-    DecisionFile.create(output, setup, drawn.rows).close()
 
 
 def _say_drawn(drawn: Drawn, output: Path, options: DrawOptions) -> None:
@@ -172,46 +137,23 @@ def write_command(
     as_json: bool,
 ) -> None:
     """Write the gold of one or more decision files."""
-    with TemporaryDirectory() as folder, _opened(files, Path(folder)) as file:
-        table = _source(file, source) if inputs else None
-        gold = gold_of(file, which, schema=_schema(pipeline, None), source=table)
-        write_table(gold.frame, output, overwrite=overwrite)
-    splits = dict(sorted(gold.frame["_split"].value_counts().iter_rows()))
+    answers = _answers(pipeline, None)
+    gold = write_gold(
+        files, output, only=which, inputs=inputs, source=source, answers=answers, overwrite=overwrite
+    )  # fmt: skip
     if as_json:
-        shown = {"output": str(output), "rows": gold.frame.height, "which": gold.which, "split": splits}
-        sys.stdout.write(json.dumps(shown | {"left_out": gold.left_out}) + "\n")
+        shown = {"output": str(output), "rows": gold.frame.height, "which": gold.which, "split": gold.counts()}
+        sys.stdout.write(json.dumps(shown | {"inputs": gold.has_inputs, "left_out": gold.left_out}) + "\n")
         return
-    parts = ", ".join(f"{count:,} {name}" for name, count in splits.items())
-    _say([f"wrote {output}: {gold.frame.height:,} rows of gold ({gold.which}): {parts}", *_left_out(gold.left_out)])
+    parts = ", ".join(f"{count:,} {name}" for name, count in gold.counts().items())
+    lines = [f"wrote {output}: {gold.frame.height:,} rows of gold ({gold.which}): {parts}", *_left_out(gold.left_out)]
+    if inputs and not gold.has_inputs:
+        lines.append("the rows' own columns are left out: the table they were drawn from is not there (--source)")
+    _say(lines)
 
 
 def _left_out(counts: Mapping[str, int]) -> list[str]:
     return [f"{count:,} decided rows left out: {reason}" for reason, count in counts.items()]
-
-
-def _opened(files: Sequence[Path], folder: Path) -> DecisionFile:
-    return DecisionFile.open(files[0]) if len(files) == 1 else merge_files(files, folder / "merged.db")
-
-
-def _source(file: DecisionFile, source: str | None) -> SourceTable | None:
-    address = source or file.setup.source
-    if address is None or (source is None and "://" not in address and not Path(address).is_file()):
-        _say([f"the rows' own columns are left out: {address or 'their table'} is not there (--source)"])
-        return None
-    return _table_of(file, address, None, None)
-
-
-def _table_of(file: DecisionFile, address: str, schema: OutputSchema | None, prefix: str | None) -> SourceTable:
-    """Return a table with the fields, the types and the key of a decision file."""
-    setup = file.setup
-    return open_source_table(
-        address,
-        schema,
-        prefix=setup.prefix if prefix is None and setup.prefix else prefix,
-        on=setup.on,
-        dtypes=None if schema else dtypes_of(setup.dtypes),
-        by_position=setup.on is None,
-    )
 
 
 def apply_command(
@@ -225,9 +167,8 @@ def apply_command(
     as_json: bool,
 ) -> int:
     """Write a corrected table; return the exit status."""
-    with DecisionFile.open(path) as file:
-        schema = _schema(pipeline, None)
-        done = apply_decisions(file, _table_of(file, data, schema, prefix), output, schema=schema, overwrite=overwrite)
+    answers = _answers(pipeline, None)
+    done = apply_decisions(path, data, output, answers=answers, prefix=prefix, overwrite=overwrite)
     if as_json:
         shown = {"output": str(done.path), "rows": done.rows, "corrected": done.corrected, "confirmed": done.confirmed}
         sys.stdout.write(json.dumps(shown | {"refused": [asdict(one) for one in done.refused]}) + "\n")

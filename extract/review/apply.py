@@ -25,7 +25,7 @@ from extract.review.tasks import Decision, RowId
 from extract.review.verdicts import same_cell
 from extract.schema import OutputSchema
 
-__all__ = ["Applied", "Refused", "apply_decisions"]
+__all__ = ["Applied", "Refused", "apply_to_table"]
 
 _CHANGE: Final = pl.Struct({"field": pl.String, "from": pl.String, "to": pl.String})
 _REVIEW: Final = pl.Struct(
@@ -59,7 +59,7 @@ class Applied:
     refused: tuple[Refused, ...]
 
 
-def apply_decisions(
+def apply_to_table(
     file: DecisionFile,
     table: SourceTable,
     path: Path,
@@ -76,7 +76,7 @@ def apply_decisions(
     `overwrite`.
 
         table = open_source_table("out.parquet")
-        apply_decisions(file, table, Path("corrected.parquet")).corrected
+        apply_to_table(file, table, Path("corrected.parquet")).corrected
     """
     if path.exists() and not overwrite:
         raise ConfigError(f"{path} exists and is left as it is; choose another name or add --overwrite")

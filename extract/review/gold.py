@@ -33,12 +33,18 @@ _ABOUT = ("_split", "_row_hash", "_kind", "_blind", "_people")
 class Gold:
     """Gold answers, one row each: what names the row, its inputs where known, the fields, and what is known of them.
 
-    `which` decisions these are. `left_out` counts rows that are not there, by the reason.
+    `which` decisions these are. `left_out` counts rows that are not there, by the reason. `has_inputs`: the rows have
+    their own columns.
     """
 
     frame: pl.DataFrame
     which: Which
     left_out: Mapping[str, int]
+    has_inputs: bool = False
+
+    def counts(self) -> dict[str, int]:
+        """Return how many rows may be used for what."""
+        return dict(sorted(self.frame["_split"].value_counts().iter_rows()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +82,12 @@ def gold_of(
     if not typed:
         reasons = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items()) or "nothing is decided"
         raise ConfigError(f"{file.path} holds no gold of this kind ({which}): {reasons}")
-    return Gold(frame=_frame(file, typed, cells, inputs, source), which=which, left_out=dict(left_out))
+    return Gold(
+        frame=_frame(file, typed, cells, inputs, source),
+        which=which,
+        left_out=dict(left_out),
+        has_inputs=source is not None,
+    )
 
 
 _Groups: TypeAlias = dict[tuple[int, bool], list[Decision]]
