@@ -203,8 +203,8 @@ class Evaluation:
 
     def _notes(self) -> list[str]:
         """Say which gold labels no answer can have, and which rows are in no list."""
-        kept = f"{self.proof:,} proof rows count in every figure, and are never listed among the mistakes"
-        return [kept] * bool(self.proof) + [
+        note = f"{self.proof:,} proof rows count in every figure, and are never listed among the mistakes"
+        return [note] * bool(self.proof) + [
             f"{item.name}: {sum(item.outside.values()):,} gold rows have labels that the schema lacks: "
             + ", ".join(f"{label!r} ({rows:,})" for label, rows in list(item.outside.items())[:_MAX_OUTSIDE])
             + (", ..." if len(item.outside) > _MAX_OUTSIDE else "")

@@ -23,8 +23,8 @@ def spans_after(
     take their place.
     """
     roots = tuple(member("$", key) for key in keys)
-    kept = [dict(span) for span in before or () if not _is_under(span["path"], roots)]
-    return [*kept, *_given([one for one in given if _is_under(str(one.get("path")), roots)], dtype.inner)]
+    others = [dict(span) for span in before or () if not _is_under(span["path"], roots)]
+    return [*others, *_given([one for one in given if _is_under(str(one.get("path")), roots)], dtype.inner)]
 
 
 def _is_under(path: str, roots: Iterable[str]) -> bool:

@@ -97,14 +97,14 @@ def draw_queue(
     reasons = _column(listed, "reason", pl.String)
     chosen = _Chosen(places, "queue", fields or tuple(table.answers), shares, scores, reasons)
     frame, drawn = chosen.of(table)
-    kept = [row.row_hash not in spared for row in drawn]
+    is_free = [row.row_hash not in spared for row in drawn]
     return Drawn(
         table=table,
-        frame=frame.filter(pl.Series(kept, dtype=pl.Boolean)),
-        rows=tuple(row for row, is_kept in zip(drawn, kept, strict=True) if is_kept),
+        frame=frame.filter(pl.Series(is_free, dtype=pl.Boolean)),
+        rows=tuple(row for row, is_chosen in zip(drawn, is_free, strict=True) if is_chosen),
         kind="queue",
         population=table.count(),
-        left_out=kept.count(False),
+        left_out=is_free.count(False),
     )
 
 
@@ -121,10 +121,10 @@ def _places(table: SourceTable, listed: pl.DataFrame, on: str) -> list[int]:
     wanted = listed.select(key=pl.col(on).cast(pl.String))
     if (twice := wanted["key"].filter(wanted["key"].is_duplicated())).len():
         raise ConfigError(f"the queue has the row {twice[0]!r} more than once")
-    found = wanted.join(place_of, on="key", how="left", maintain_order="left")
-    if (missing := found.filter(pl.col("place").is_null())["key"]).len():
+    matched = wanted.join(place_of, on="key", how="left", maintain_order="left")
+    if (missing := matched.filter(pl.col("place").is_null())["key"]).len():
         raise ConfigError(f"{table.address} has no row {missing[0]!r} ({on}), which the queue names")
-    return [int(place) for place in found["place"]]
+    return [int(place) for place in matched["place"]]
 
 
 @dataclass(frozen=True, slots=True)

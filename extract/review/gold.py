@@ -158,11 +158,11 @@ def _inputs(rows: Sequence[_Row], source: SourceTable, left_out: Counter[str]) -
     inputs: dict[int, dict[str, Any]] = {}
     for row in rows:
         record = records.get(repr(row.task.row_id))
-        kept = None if record is None else {name: record.get(name) for name in source.inputs}
-        if kept is None or hash_of(kept) != row.task.row_hash:
+        cells = None if record is None else {name: record.get(name) for name in source.inputs}
+        if cells is None or hash_of(cells) != row.task.row_hash:
             left_out["that have changed since, or are gone"] += 1
         else:
-            inputs[row.task.number] = kept
+            inputs[row.task.number] = cells
     return inputs
 
 
@@ -172,8 +172,8 @@ def records_by_id(table: SourceTable, row_ids: Sequence[RowId]) -> dict[str, dic
     wanted = {str(one): repr(one) for one in row_ids}
     texts = keys.cast(pl.String).to_list()
     places = [place for place, key in enumerate(texts) if key in wanted]
-    found = records_of(table.rows_at(places))
-    return {wanted[texts[place]]: record for place, record in zip(places, found, strict=True)}
+    rows = records_of(table.rows_at(places))
+    return {wanted[texts[place]]: record for place, record in zip(places, rows, strict=True)}
 
 
 def _cells(cells: AnswerCells, row: _Row, left_out: Counter[str]) -> dict[str, Any] | None:

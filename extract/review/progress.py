@@ -127,9 +127,13 @@ def accuracies(judged: Iterable[Judged], setup: ReviewSetup) -> tuple[Accuracy, 
 
 def _accuracy(kind: Kind, blind: bool, rows: Sequence[Sequence[Decision]], setup: ReviewSetup) -> Accuracy:
     decided = [settled(decisions, setup) for decisions in rows]
-    told = [one for one in decided if one is not None and one.verdicts]
-    whole = Share(judged=len(told), right=sum(bool(one.right) for one in told))
-    by_field = {name: Counter(bool(one.verdicts.get(name)) for one in told) for name in setup.fields} if told else {}
+    with_verdict = [one for one in decided if one is not None and one.verdicts]
+    whole = Share(judged=len(with_verdict), right=sum(bool(one.right) for one in with_verdict))
+    by_field = (
+        {name: Counter(bool(one.verdicts.get(name)) for one in with_verdict) for name in setup.fields}
+        if with_verdict
+        else {}
+    )
     return Accuracy(
         kind=kind,
         blind=blind,
@@ -145,8 +149,9 @@ def settled(decisions: Sequence[Decision], setup: ReviewSetup) -> Decision | Non
     if len(decisions) == 1:
         return decisions[0]
     keys = [tuple(value_keys(one, setup).values()) for one in decisions]
-    key, votes = Counter(keys).most_common(1)[0]
-    return decisions[keys.index(key)] if 2 * votes > len(decisions) else None
+    counted = Counter(keys)
+    key = max(counted, key=counted.__getitem__)
+    return decisions[keys.index(key)] if 2 * counted[key] > len(decisions) else None
 
 
 def value_keys(decision: Decision, setup: ReviewSetup) -> dict[str, str]:
