@@ -191,8 +191,8 @@ class DecisionFile:
 
     def current(self, task: int, person: str) -> Decision | None:
         """Return what counts of a person about a row: the last decision that is not taken back; None where none is."""
-        found = self._database.select(f"{CURRENT} WHERE current.person = ? AND current.task = ?", person, task)
-        return decision_of(found[0][:-1]) if found else None
+        rows = self._database.select(f"{CURRENT} WHERE current.person = ? AND current.task = ?", person, task)
+        return decision_of(rows[0][:-1]) if rows else None
 
     def judged(self) -> Iterator[Judged]:
         """Yield what counts of every person about every row, by row and person, without skipped rows."""
@@ -210,11 +210,11 @@ class DecisionFile:
 
         None where all are decided or skipped.
         """
-        found = self._database.select(_OPEN, after, person) or self._database.select(_OPEN, 0, person)
-        return found[0][0] if found else None
+        rows = self._database.select(_OPEN, after, person) or self._database.select(_OPEN, 0, person)
+        return rows[0][0] if rows else None
 
     def progress(self, person: str, now: float = 0.0) -> Progress:
-        """Return how far a person is, and what all people have found."""
+        """Return how far a person is, and what all people have decided."""
         with self._database.moment(writes=False):
             done = dict(self._database.select(_DONE, person))
             people = self._database.select("SELECT DISTINCT person FROM current ORDER BY person")
