@@ -63,6 +63,7 @@ def manifest_of(
         "generation": extractor.generation.as_wire(),
         "input": _name_of(data),
         "columns": list(plan.columns),
+        "media": list(extractor.media),
         "grounding": list(extractor.grounding),
         "row_id": shape.row_id,
         "prefix": shape.prefix,

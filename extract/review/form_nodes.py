@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, TypeAlias
 
 from extract.json_types import JsonObject
@@ -108,13 +108,9 @@ class Form:
             "definitions": {name: node.as_json() for name, node in self.definitions.items()},
         }
 
-    def only(self, names: Iterator[str] | tuple[str, ...]) -> Form:
-        """Return the form with these members of the root alone."""
-        wanted = set(names)
-        members = tuple(one for one in self.root.members if one.name in wanted)
-        return Form(_replaced(self.root, members), self.definitions)
-
-
-def _replaced(root: FormNode, members: tuple[FormNode, ...]) -> FormNode:
-    values = {name: getattr(root, name) for name in FormNode.__slots__}
-    return FormNode(**values | {"members": members, "extra": None})
+    def only(self, names: Collection[str]) -> Form:
+        """Return the form with these members of the root alone; itself where they are all."""
+        members = tuple(one for one in self.root.members if one.name in names)
+        if len(members) == len(self.root.members):
+            return self
+        return Form(replace(self.root, members=members, extra=None), self.definitions)

@@ -59,14 +59,15 @@ class _Reader:
         if node.kind != "object" or not isinstance(value, Mapping):
             return None
         values: dict[str, Any] = {}
-        for one in node.members:
-            if one.name not in value:
+        members = {one.name: one for one in node.members}
+        for name, inner in value.items():
+            if (known := members.get(name, node.extra)) is None:
                 continue
             try:
-                values[one.name] = self.read(one, value[one.name])
+                values[name] = self.read(known, inner)
             except _Unfit:
-                inner = self.lenient(one, value[one.name])
-                values |= {} if inner is None else {one.name: inner}
+                part = self.lenient(known, inner)
+                values |= {} if part is None else {name: part}
         return values
 
     def read(self, node: FormNode, value: Any) -> Any:
