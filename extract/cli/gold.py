@@ -98,6 +98,8 @@ def _say_drawn(drawn: Drawn, output: Path, options: DrawOptions) -> None:
         sys.stdout.write(json.dumps(shown) + "\n")
         return
     lines = _queue_lines(drawn) if drawn.kind == "queue" else _sample_lines(drawn, needed, wrong, options)
+    if drawn.table.rejected is not None:
+        lines.append(f"rejected rows are not in {drawn.table.address} and cannot be drawn: {drawn.table.rejected}")
     if drawn.table.on is None:
         lines.append(
             "rows are named by their position alone: to score an output with this gold, name a column with --on"

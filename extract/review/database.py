@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from threading import RLock
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from extract.documents.files import printable
 from extract.errors import ConfigError, OutputError, in_one_line
@@ -57,6 +57,8 @@ _TABLES: Final = """
     CREATE INDEX current_by_task ON current (task);
 """
 
+_Read = TypeVar("_Read")
+
 
 @contextmanager
 def made_whole(path: Path) -> Iterator[sqlite3.Connection]:
@@ -103,10 +105,10 @@ class Database:
         self._lock = RLock()
         self.connection: sqlite3.Connection = _connect(path)
 
-    def select(self, query: str, *values: object) -> list[tuple[Any, ...]]:
-        """Return all rows of a query."""
+    def select(self, query: str, *values: object, read: Callable[[tuple[Any, ...]], _Read]) -> list[_Read]:
+        """Return all rows of a query, each as what `read` makes of it. What it cannot read is damage."""
         with self.using():
-            return self.connection.execute(query, values).fetchall()
+            return [read(row) for row in self.connection.execute(query, values)]
 
     @contextmanager
     def using(self) -> Iterator[sqlite3.Connection]:
@@ -137,7 +139,9 @@ def _connect(path: Path) -> sqlite3.Connection:
     if not path.is_file():
         raise ConfigError(f"there is no decision file {printable(str(path))!r}")
     with readable(path):
-        database = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
+        database = sqlite3.connect(
+            path.absolute(), timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False
+        )
         try:
             _check(path, database)
             # A journal beside the file only while a decision is written: what people copy or send is one file.
@@ -167,8 +171,6 @@ def readable(path: Path) -> Iterator[None]:
         yield
     except sqlite3.OperationalError as error:
         raise OutputError(f"the decision file {printable(path)} cannot be used: {in_one_line(error)}") from None
-    except sqlite3.IntegrityError:
-        raise
-    except (sqlite3.DatabaseError, UnicodeDecodeError, ValueError) as error:
+    except (sqlite3.DatabaseError, ValueError, TypeError, RecursionError) as error:
         message = f"is damaged or is no decision file ({in_one_line(error)}): take a copy of it from before"
         raise ConfigError(f"{printable(path)} {message}") from None

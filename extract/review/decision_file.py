@@ -18,6 +18,10 @@ from extract.review.stored import (
     cells_of_decision,
     cells_of_task,
     decision_of,
+    first,
+    first_text,
+    judged_of,
+    pair,
     setup_of,
     task_of,
     text_of,
@@ -70,7 +74,7 @@ class DecisionFile:
         try:
             with self._database.using() as connection:
                 self.setup: ReviewSetup = setup_of(connection)
-            self._count: int = self._database.select("SELECT count(*) FROM tasks")[0][0]
+            self._count: int = self._database.select("SELECT count(*) FROM tasks", read=first)[0]
         except BaseException:
             self._database.close()
             raise
@@ -117,7 +121,7 @@ class DecisionFile:
     def tasks(self, start: int = 1, count: int = 100) -> list[Task]:
         """Return up to `count` rows in drawn order, from the number `start` on."""
         query = f"SELECT {TASK_COLUMNS} FROM tasks WHERE number >= ? ORDER BY number LIMIT ?"  # noqa: S608 - our names
-        return [task_of(row) for row in self._database.select(query, start, count)]
+        return self._database.select(query, start, count, read=task_of)
 
     def decide(
         self,
@@ -191,39 +195,39 @@ class DecisionFile:
 
     def current(self, task: int, person: str) -> Decision | None:
         """Return what counts of a person about a row: the last decision that is not taken back; None where none is."""
-        rows = self._database.select(f"{CURRENT} WHERE current.person = ? AND current.task = ?", person, task)
-        return decision_of(rows[0][:-1]) if rows else None
+        query = f"{CURRENT} WHERE current.person = ? AND current.task = ?"
+        return next((one.decision for one in self._database.select(query, person, task, read=judged_of)), None)
 
     def judged(self) -> Iterator[Judged]:
         """Yield what counts of every person about every row, by row and person, without skipped rows."""
         query = f"{CURRENT} WHERE decisions.action != 'skipped' ORDER BY current.task, current.person"
-        for row in self._database.select(query):
-            yield Judged(decision=decision_of(row[:-1]), kind=row[-1])
+        yield from self._database.select(query, read=judged_of)
 
     def decisions(self, after: int = 0) -> Iterator[Decision]:
         """Yield every decision that was ever made, in order, undos too; those with a number above `after`."""
         query = f"SELECT {DECISION_COLUMNS} FROM decisions WHERE number > ? ORDER BY number"  # noqa: S608 - our names
-        yield from map(decision_of, self._database.select(query, after))
+        yield from self._database.select(query, after, read=decision_of)
 
     def next_open(self, person: str, after: int = 0) -> int | None:
         """Return the first row after `after` that this person has not decided, or else the first one of all.
 
         None where all are decided or skipped.
         """
-        rows = self._database.select(_OPEN, after, person) or self._database.select(_OPEN, 0, person)
-        return rows[0][0] if rows else None
+        return next(
+            (task for start in (after, 0) for task in self._database.select(_OPEN, start, person, read=first)), None
+        )
 
     def progress(self, person: str, now: float = 0.0) -> Progress:
         """Return how far a person is, and what all people have decided."""
         with self._database.moment(writes=False):
-            done = dict(self._database.select(_DONE, person))
-            people = self._database.select("SELECT DISTINCT person FROM current ORDER BY person")
+            done = dict(self._database.select(_DONE, person, read=pair))
+            people = self._database.select("SELECT DISTINCT person FROM current ORDER BY person", read=first_text)
             judged = list(self.judged())
         return Progress(
             tasks=len(self),
             decided=done.get(0, 0),
             skipped=done.get(1, 0),
-            people=tuple(name for (name,) in people),
+            people=tuple(people),
             accuracy=accuracies(judged, self.setup),
             agreement=agreements(judged, self.setup, blind=True),
             agreement_seen=agreements(judged, self.setup, blind=False),
@@ -233,7 +237,9 @@ class DecisionFile:
 
     def _decision(self, number: int) -> Decision:
         query = f"SELECT {DECISION_COLUMNS} FROM decisions WHERE number = ?"  # noqa: S608 - our own names
-        return decision_of(self._database.select(query, number)[0])
+        for decision in self._database.select(query, number, read=decision_of):
+            return decision
+        raise ConfigError(f"{self.path} is damaged: the decision {number} is gone")
 
     def _add(self, decision: Decision) -> int:
         seen = self._database.connection.execute(_SEEN, (decision.person, decision.task)).fetchone()[0]

@@ -130,11 +130,14 @@ def _opened(paths: Sequence[Path], folder: Path) -> AbstractContextManager[Decis
 
 
 def _inputs_of(file: DecisionFile, source: str | PathLike[str] | None) -> SourceTable | None:
-    """Return the table that rows were drawn from; None where it is no longer there, and nobody has named another."""
-    address = source or file.setup.source
-    if address is None or (source is None and "://" not in str(address) and not Path(address).is_file()):
-        return None
-    return _table_of(file, address, None, None)
+    """Return the table that rows were drawn from; None where it is no longer there, and nobody has named another.
+
+    A file that comes from somebody else must not make this machine ask another one: an address is read only if named.
+    """
+    known = file.setup.source
+    is_here = known is not None and "://" not in known and Path(known).is_file()
+    address = source or (known if is_here else None)
+    return None if address is None else _table_of(file, address, None, None)
 
 
 def _table_of(

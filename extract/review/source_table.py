@@ -15,7 +15,7 @@ from extract.errors import ConfigError
 from extract.evaluation.pairing import ABOUT_ANSWERS
 from extract.evaluation.rejected import PROVENANCE, inner_names
 from extract.io.retyping import retyped
-from extract.io.sinks.open import read_manifest
+from extract.io.sinks.open import errors_path, read_manifest
 from extract.io.sources import Source, open_source
 from extract.json_types import JsonObject
 from extract.schema import OutputSchema
@@ -50,6 +50,12 @@ class SourceTable:
         typed = {column: self.dtypes[name] for name, column in self.answers.items() if name in self.dtypes}
         for frame in self.source.batches(_ROWS):
             yield retyped(frame, typed)
+
+    @property
+    def rejected(self) -> Path | None:
+        """The file with the rejected rows of a run that has left them out of its output, None where there is none."""
+        left_out = errors_path(Path(self.address)) if self.manifest.get("rejected_rows") == "left out" else None
+        return left_out if left_out is not None and left_out.is_file() else None
 
     def count(self) -> int:
         """Return the number of rows."""

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
+from functools import cache
 from typing import Any, Literal, TypeAlias
+
+from pydantic import TypeAdapter, ValidationError
 
 from extract.errors import ConfigError
 from extract.json_types import JsonObject
@@ -62,10 +65,15 @@ class ReviewSetup:
         """Return the setup of a file. ConfigError for what is none."""
         names = {one.name for one in fields(cls)}
         try:
-            known = {name: value for name, value in stored.items() if name in names}
-            return cls(**known | {name: tuple(known.get(name, ())) for name in ("fields", "inputs")})
-        except TypeError:
-            raise ConfigError("its description of the review is incomplete") from None
+            return _setup().validate_python({name: value for name, value in stored.items() if name in names})
+        except ValidationError as error:
+            place = ".".join(map(str, error.errors()[0]["loc"]))
+            raise ConfigError(f"its description of the review cannot be read, at {place!r}") from None
+
+
+@cache
+def _setup() -> TypeAdapter[ReviewSetup]:
+    return TypeAdapter(ReviewSetup)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -269,6 +269,15 @@ def test_every_row_is_drawn_equally_often() -> None:
     assert abs(halves - 0.5) < 0.03  # 3,080 rows drawn from 3,080: four standard errors
 
 
+def test_draw_says_where_the_rows_are_that_it_cannot_draw(extract: Extract) -> None:
+    Path("p.py").write_text(LABELLED)
+    answers = {f"text {number}.": {"value": "bug"} if number else "no json" for number in range(6)}
+    ask("p.py", texts(6), answers, "out.parquet", errors="split")
+    done = extract("gold", "draw", "out.parquet", "-o", "review.db")
+    assert "5 of 5 rows drawn" in done.stderr
+    assert "rejected rows are not in out.parquet and cannot be drawn: out.errors.parquet" in done.stderr
+
+
 def test_draw_says_how_many_rows_a_promise_takes_before_one_is_labelled(labelled: Extract) -> None:
     done = labelled("gold", "draw", "texts.csv", "-o", "sheet.csv", "--labels", "bug,billing,other")
     assert "takes 59 accepted proof rows without an error" in done.stderr

@@ -334,12 +334,67 @@ def test_who_has_seen_an_answer_is_never_blind_again(tmp_path: Path) -> None:
         assert decide(file, 2, "ann", "bug", blind=True).blind
 
 
+DEEP = "[" * 100_000 + "]" * 100_000
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *(
+            f"UPDATE decisions SET {name} = x'00ff'"
+            for name in ("value", "spans", "verdicts", "person", "action", "time")
+        ),
+        *(f"UPDATE decisions SET {name} = '{DEEP}'" for name in ("value", "spans", "verdicts")),
+        "UPDATE decisions SET value = '{'",
+        "UPDATE decisions SET value = NULL",
+        "UPDATE decisions SET verdicts = '[1]'",
+        "UPDATE decisions SET spans = '7'",
+        "UPDATE decisions SET action = 'deleted'",
+        "UPDATE tasks SET kind = 'other'",
+        "UPDATE tasks SET split = x'00'",
+        "UPDATE tasks SET row_id = '{'",
+        "UPDATE tasks SET score = 'high'",
+        "UPDATE current SET decision = 99",
+        "UPDATE current SET person = x'00'",
+        "UPDATE setup SET value = '[]'",
+        "UPDATE setup SET value = '{}'",
+        "UPDATE setup SET value = json_set(value, '$.fields', 7)",
+        "UPDATE setup SET value = json_set(value, '$.dtypes', 'x')",
+        "UPDATE setup SET value = json_set(value, '$.dtypes.value', 'x')",
+        "UPDATE setup SET value = json_set(value, '$.schema', json('{\"type\": 7}'))",
+        "DELETE FROM setup",
+        "DELETE FROM tasks",
+        "DROP TABLE current",
+        "DROP TABLE decisions",
+    ],
+)
+def test_a_file_that_somebody_has_tampered_with_gives_one_line(tmp_path: Path, change: str) -> None:
+    path = tmp_path / "review.db"
+    with new_file(path) as file:
+        for task in range(1, 7):
+            decide(file, task, "ann", "bug")
+    database = sqlite3.connect(path)
+    database.executescript(change)
+    database.close()
+    with pytest.raises(ExtractError) as raised, DecisionFile.open(path) as file:
+        file.tasks()
+        list(file.decisions())
+        file.progress("ann")
+        if file.current(1, "ann") is None or not gold_of(file).frame.height:
+            raise ConfigError("what was decided is gone")
+        raise AssertionError("nothing was noticed")
+    assert "\n" not in str(raised.value)
+    assert len(str(raised.value)) < 600
+
+
 def test_a_decision_without_its_value_a_name_or_a_row_is_refused(tmp_path: Path) -> None:
     with new_file(tmp_path / "review.db") as file:
         with pytest.raises(ConfigError):
             file.decide(1, "ann", "corrected", blind=True, now=1.0)
         with pytest.raises(ConfigError):
             file.decide(1, " ", "skipped", blind=True, now=1.0)
+        with pytest.raises(ConfigError, match="what JSON does not have"):
+            file.decide(1, "ann", "corrected", {"value": float("nan")}, blind=True, now=1.0)
         with pytest.raises(KeyError):
             file.decide(99, "ann", "skipped", blind=True, now=1.0)
         assert list(file.decisions()) == []
