@@ -204,3 +204,114 @@ class Person:
             }""",
             words,
         )
+
+    # Pages of a document: the page knows where its words stand, and so does the server.
+
+    def _words(self) -> list[dict[str, Any]]:
+        return list(
+            self.page.evaluate(
+                "async () => (await (await fetch('/api/rows/1/pages/1/words',"
+                " { headers: { 'X-Review-Token': sessionStorage.getItem('review-token') } })).json()).words"
+            )
+        )
+
+    def _place(self, text: str) -> tuple[float, float]:
+        """Where the middle of a word stands on the screen."""
+        word = next(one for one in self._words() if one["text"] == text)
+        sheet = self.page.locator(".sheet").first
+        sheet.locator("img[src^='blob:']").wait_for()
+        self.page.wait_for_function("() => document.querySelector('.sheet').page.words !== null")
+        x0, y0, x1, y1 = word["box"]
+        page = sheet.evaluate(
+            "(sheet, y) => { const frame = document.querySelector('#source');"
+            " const above = sheet.getBoundingClientRect().top - frame.getBoundingClientRect().top;"
+            " frame.scrollTop += above + (y / sheet.page.height) * sheet.clientHeight - 40;"
+            " const { x, y: top, width, height } = sheet.getBoundingClientRect();"
+            " return [x, top, width / sheet.page.width, height / sheet.page.height]; }",
+            y0,
+        )
+        return page[0] + (x0 + x1) / 2 * page[2], page[1] + (y0 + y1) / 2 * page[3]
+
+    def touches_word(self, text: str) -> None:
+        self.page.touchscreen.tap(*self._place(text))
+
+    def drags_over(self, first: str, last: str) -> None:
+        """Press the mouse on a word and let go on another."""
+        start, end = self._place(first), self._place(last)
+        self.page.mouse.move(*start)
+        self.page.mouse.down()
+        self.page.mouse.move(*end)
+        self.page.mouse.up()
+
+    @property
+    def chosen_words(self) -> list[str]:
+        """The words that are chosen on the page by keys."""
+        return list(
+            self.page.evaluate(
+                "() => { const { words, from, to } = document.querySelector('.sheet').page;"
+                " return words.slice(Math.min(from, to), Math.max(from, to) + 1).map((word) => word.text); }"
+            )
+        )
+
+    # What is seen, and what a reader of the screen hears.
+
+    @property
+    def focused(self) -> str:
+        """The name of the field that has the focus."""
+        return str(
+            self.page.evaluate("document.activeElement.closest('.field')?.querySelector('.name')?.textContent ?? ''")
+        )
+
+    def is_in_sight(self, place: Any) -> bool:
+        """Whether an element stands inside the visible part of the source."""
+        inside = (
+            "(one) => { const { top, bottom } = one.getBoundingClientRect();"
+            " const frame = document.querySelector('#source').getBoundingClientRect();"
+            " return top >= frame.top && bottom <= frame.bottom; }"
+        )
+        return bool(place.evaluate(inside))
+
+    def double_clicks(self, word: str) -> None:
+        """Double-click a word of the source text."""
+        self.selects(word)
+        place = self.page.evaluate(
+            "() => { const { x, y, width, height } = getSelection().getRangeAt(0).getBoundingClientRect();"
+            " getSelection().removeAllRanges(); return [x + width / 2, y + height / 2]; }"
+        )
+        self.page.mouse.dblclick(*place)
+
+    def contrast(self, selector: str) -> float:
+        """The contrast of the first visible element of a selector with what stands behind it."""
+        seen = self.page.locator(f"{selector}:visible").first
+        return float(
+            seen.evaluate(
+                """node => {
+                  const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
+                  const paint = (color) => { canvas.fillStyle = color; canvas.fillRect(0, 0, 1, 1); };
+                  const behind = [];
+                  for (let at = node; at; at = at.parentElement) behind.unshift(getComputedStyle(at).backgroundColor);
+                  const read = () => Array.from(canvas.getImageData(0, 0, 1, 1).data).slice(0, 3);
+                  behind.forEach(paint);
+                  const back = read();
+                  paint(getComputedStyle(node).color);
+                  const light = (rgb) => rgb.map((part) => part / 255)
+                    .map((part) => part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4)
+                    .reduce((sum, part, i) => sum + part * [0.2126, 0.7152, 0.0722][i], 0);
+                  const [low, high] = [light(back), light(read())].sort((a, b) => a - b);
+                  return (high + 0.05) / (low + 0.05);
+                }"""
+            )
+        )
+
+    @property
+    def nameless(self) -> list[str]:
+        """Visible controls that a screen reader has no name for."""
+        return list(
+            self.page.evaluate(
+                """() => [...document.querySelectorAll('button, input, textarea, [role]')]
+                  .filter((one) => one.checkVisibility() && !one.matches('[aria-hidden] *, [aria-hidden]'))
+                  .filter((one) => !one.innerText?.trim() && !one.labels?.length && !one.textContent.trim())
+                  .filter((one) => !one.getAttribute('aria-label') && !one.getAttribute('aria-labelledby'))
+                  .map((one) => one.outerHTML)"""
+            )
+        )

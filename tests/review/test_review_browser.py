@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 import pytest
 from conftest import SHARED_DATA
+from pydantic import BaseModel
 from reports import HOSTILE
 from reviewing import CHROMIUM, Person, Serving
 
@@ -458,3 +459,173 @@ def hostile_schema() -> dict[str, Any]:
         PAYLOADS[16]: {"type": "object", "additionalProperties": {"type": "string"}},
     }
     return {"type": "object", **about, "properties": members, "required": list(members), "additionalProperties": False}
+
+
+# Pages of documents ---------------------------------------------------------------------------------------------------
+
+
+def test_words_of_a_page_are_put_into_fields_by_touch_by_mouse_and_by_keys(
+    opened: Any, tmp_path: Path, shared_data: Path
+) -> None:
+    extract("run", INVOICES, shared_data / "invoice_pdfs", "-o", "out.parquet", "--offline", folder=tmp_path)
+    name = "saeco.pdf"
+    table = pl.read_parquet(tmp_path / "out.parquet").filter(pl.col("path").str.ends_with(name))
+    table.write_parquet(tmp_path / "one.parquet")
+    words = ("one.parquet", "--pipeline", INVOICES, "--root", shared_data, "--blind", "--decisions", "one.db")
+    with Serving(*words, "--as", "ann", folder=tmp_path) as server:
+        phone = opened(server.link, PHONE, "dark")
+        phone.field("number").locator("textarea").tap()
+        phone.touches_word("VF1005193039")
+        assert phone.page.locator("#offer").inner_text() == "Put in “VF1005193039”"
+        phone.page.locator("#offer").tap()
+        assert phone.field("number").locator("textarea").input_value() == "VF1005193039"
+        wide = opened(server.link)
+        wide.page.locator(".sheet img[src^='blob:']").wait_for()
+        wide.field("date").locator("input.date").click()
+        wide.drags_over("8-9-2022", "8-9-2022")
+        assert wide.field("date").locator("input.date").input_value() == "8-9-2022"  # 8 September or 9 August
+        wide.fills("date", "2022-09-08")
+        wide.field("vendor").locator("textarea").click()
+        wide.press("Alt+t", "ArrowDown", "Shift+ArrowRight")
+        chosen = wide.chosen_words
+        wide.press("Enter")
+        assert wide.field("vendor").locator("textarea").input_value() == " ".join(chosen)
+        assert len(chosen) == 2
+        assert wide.page.locator(".boxes .mark.set").count() >= 1
+        wide.press("Control+Enter")
+        wide.leaves("1 of 1")
+        assert wide.position == "All rows are decided"
+    with DecisionFile.open(tmp_path / "one.db") as file:
+        decided = file.current(1, "ann")
+    assert decided is not None
+    assert (str(decided.value["date"]), decided.value["vendor"]) == ("2022-09-08", " ".join(chosen))
+    assert [(span["path"], span["page"]) for span in decided.spans] == [("$.vendor", 1)]
+
+
+# The text beside the form, and what everybody needs -------------------------------------------------------------------
+
+LETTER = "😀 Dear shop,\n\n" + "nothing is said in this line\n" * 120 + "\nTotal: 12,50 EUR for Ada Lovelace\n"
+
+
+class Order(BaseModel):
+    """What a letter orders."""
+
+    sender: str | None
+    total: Decimal | None
+    place: str | None
+
+
+@pytest.fixture
+def letters(tmp_path: Path) -> Iterator[tuple[Serving, Path]]:
+    """A page over one answer that has its places in a long text."""
+    client = Client("key", transport=Emulator(answers=lambda _: json.dumps(LETTER_ANSWER)).transport)
+    orders = Extractor(Order, "{text}", grounding=("text",))
+    run(pl.DataFrame({"text": [LETTER, LETTER]}), orders, client=client, output=tmp_path / "out.parquet")
+    with Serving("out.parquet", "--decisions", "out.db", "--as", "ann", folder=tmp_path) as server:
+        yield server, tmp_path / "out.db"
+
+
+LETTER_ANSWER = {"sender": "Ada Lovelace", "total": "12.50", "place": None}
+
+
+def test_a_field_shows_its_place_in_the_text_and_a_place_its_field(opened: Any, letters: Any) -> None:
+    person = opened(letters[0].link)
+    mark = person.page.locator("mark", has_text="12,50")
+    assert not person.is_in_sight(mark)
+    person.press("ArrowDown", "Tab")
+    assert person.focused == "total"
+    assert mark.get_attribute("class") == "normalised active"
+    assert person.is_in_sight(mark)
+    person.page.locator("mark", has_text="Ada Lovelace").click()
+    assert person.focused == "sender"
+
+
+def test_selected_text_goes_into_the_field_at_hand_with_its_span_in_code_points(opened: Any, letters: Any) -> None:
+    server, path = letters
+    person = opened(server.link)
+    person.field("place").locator("textarea").click()
+    person.double_clicks("shop")
+    assert person.field("place").locator("textarea").input_value() == "shop"
+    assert person.focused == "place"
+    assert person.page.locator("mark.set").inner_text() == "shop"
+    person.field("sender").locator("textarea").click()
+    person.press("Alt+t", *["ArrowLeft"] * 4, *["Shift+ArrowRight"] * 3, "x", "Enter")  # nothing is written there
+    assert person.field("sender").locator("textarea").input_value() == "for"
+    person.decides("Enter")
+    with DecisionFile.open(path) as file:
+        decided = file.current(1, "ann")
+    assert decided is not None
+    assert (decided.value["sender"], decided.value["place"]) == ("for", "shop")
+    spans = {span["path"]: LETTER[span["start"] : span["end"]] for span in decided.spans}
+    assert spans == {"$.sender": "for", "$.total": "12,50", "$.place": "shop"}
+
+
+def test_an_empty_form_is_no_answer_by_one_slip_of_a_key(opened: Any, tmp_path: Path) -> None:
+    pl.DataFrame({"text": ["a", "b"]}).write_parquet(tmp_path / "rows.parquet")
+    (tmp_path / "order.py").write_text(
+        "from pydantic import BaseModel\nfrom extract import Extractor\n"
+        "class Order(BaseModel):\n    sender: str | None\n"
+        "extractor = Extractor(Order, '{text}')\n"
+    )
+    extract("gold", "draw", "rows.parquet", "-o", "rows.db", "--pipeline", "order.py", folder=tmp_path)
+    with Serving("rows.db", "--pipeline", "order.py", folder=tmp_path) as server:
+        person = opened(server.link)
+        person.press("Enter")
+        person.page.get_by_text("Nothing is filled in. Press Enter once more").wait_for()
+        assert person.position == "1 of 2"
+        person.decides("Enter")
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("viewport", [WIDE, PHONE], ids=["wide", "phone"])
+def test_the_page_reads_well_and_everything_on_it_has_a_name(
+    opened: Any, letters: Any, viewport: Any, scheme: str
+) -> None:
+    person = opened(letters[0].link, viewport, scheme, reduced_motion="reduce")
+    page = person.page
+    assert page.evaluate("document.documentElement.scrollWidth") == viewport["width"]
+    for selector in (
+        ".text",
+        ".name",
+        ".chip",
+        ".place",
+        "#accept",
+        "#skip",
+        ".counts",
+        "mark",
+        "#position",
+        ".reason",
+    ):
+        assert person.contrast(selector) >= 4.5, selector
+    assert page.locator("#form").get_by_role("textbox").count() == 3
+    assert person.nameless == []
+    person.press("ArrowDown")
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    assert page.evaluate("getComputedStyle(document.querySelector('#skip')).transitionDuration") == "0s"
+    assert page.locator("[aria-live=polite]").inner_text().startswith("Row 1 of 2")
+    if viewport is PHONE:
+        sizes = page.locator("#actions button, .where button").evaluate_all("all => all.map((one) => one.clientHeight)")
+        assert min(sizes) >= 40
+    person.press("Escape", "?")
+    assert page.get_by_role("dialog", name="Keys").is_visible()
+    person.press("Escape")
+    assert page.get_by_role("dialog").count() == 0
+
+
+def test_a_long_list_of_rows_is_fetched_in_slices_and_any_row_is_reached(opened: Any, tmp_path: Path) -> None:
+    pl.DataFrame({"text": [f"message {n}" for n in range(5000)]}).write_parquet(tmp_path / "rows.parquet")
+    extract("gold", "draw", "rows.parquet", "-o", "rows.db", "--labels", "a,b", "--rows", "5000", folder=tmp_path)
+    with Serving("rows.db", "--as", "ann", folder=tmp_path) as server:
+        person = opened(server.link)
+        person.press("l")
+        person.page.locator("#list .open").first.wait_for()
+        person.page.get_by_label("Go to row number").fill("4321")
+        person.press("Enter")
+        person.leaves("1 of 5,000")
+        assert person.position == "4,321 of 5,000"
+        person.page.locator("#list button.open[aria-current]").wait_for()
+        person.decides("2")
+        assert person.page.locator("#list button.corrected").count() == 1
+        assert person.page.locator("#list li").count() < 60
+        asked = [url for url in person.seen.requested if "/api/tasks?" in url]
+        assert len(asked) <= 4

@@ -107,18 +107,24 @@ export class ChoiceControl extends Control {
   }
 
   #mark() {
-    let tabStop = null;
+    const chosen = this.shown.find((i) => this.#isChosen(this.options[i]));
+    const tabStop = chosen ?? this.shown[0];
     for (const i of this.shown) {
       const [made, option] = [this.buttons.get(i), this.options[i]];
       const isChosen = this.#isChosen(option);
-      made.setAttribute("aria-checked", String(isChosen));
-      made.classList.toggle("answered", this.#isAnswer(option));
-      made.classList.toggle("first", Boolean(this.query) && i === this.shown[this.at]);
-      made.tabIndex = -1;
-      if (isChosen) tabStop ??= made;
+      const isAnswer = this.#isAnswer(option);
+      const isFirst = Boolean(this.query) && i === this.shown[this.at];
+      // Hundreds of labels, of which two or three change from record to record: the others are left alone.
+      const state = `${isChosen} ${isAnswer} ${isFirst}`;
+      if (made.state !== state) {
+        made.state = state;
+        made.setAttribute("aria-checked", String(isChosen));
+        made.classList.toggle("answered", isAnswer);
+        made.classList.toggle("first", isFirst);
+      }
+      const tabIndex = i === tabStop ? 0 : -1;
+      if (made.tabIndex !== tabIndex) made.tabIndex = tabIndex;
     }
-    tabStop ??= this.buttons.get(this.shown[0]);
-    if (tabStop) tabStop.tabIndex = 0;
   }
 
   #isAnswer(option) {

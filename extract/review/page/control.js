@@ -85,8 +85,8 @@ export class Control {
   }
 
   focus() {
-    const first = "input:not([tabindex='-1']), textarea, [tabindex='0'], button:not([tabindex='-1'], [hidden])";
-    (this.element.querySelector(first) ?? this.element).focus();
+    const takers = "input:not([tabindex='-1']), textarea, [tabindex='0'], button:not([tabindex='-1'])";
+    [...this.element.querySelectorAll(takers)].find((one) => one.checkVisibility())?.focus();
   }
 
   /** The title, what the schema says about it, the place in the source and the chip of "nothing here". */

@@ -63,6 +63,7 @@ export class Desk {
     });
     this.told.offer(null);
     this.form.show(values, row.values ?? null, withBoxes(spans, row.spans));
+    this.isUntouched = values === null || values === undefined; // an empty form is not an answer by one slip of a key
     this.source.mark(this.form.spans);
     document.body.classList.remove("finished");
     byId("source").scrollTop = 0;
@@ -93,6 +94,11 @@ export class Desk {
     const { problems } = this.form;
     if (problems.length) {
       this.form.showProblems(problems);
+      return Promise.resolve();
+    }
+    if (this.isUntouched) {
+      this.isUntouched = false;
+      notice("Nothing is filled in. Press Enter once more if that is the answer.");
       return Promise.resolve();
     }
     return this.#decide({ action: "decided", values: this.form.values, spans: this.form.spans.map(sent) });
@@ -186,6 +192,8 @@ export class Desk {
 
   changed() {
     const { row } = this;
+    if (this.isUntouched) notice();
+    this.isUntouched = false;
     this.source.mark(this.form.spans, this.form.active?.path);
     keepDraft(row.number, () => ({ answer_hash: row.answer_hash, values: this.form.values, spans: this.form.spans }));
   }

@@ -30,7 +30,7 @@ const KEYS = [
   ["Source", [
     ["select", "put the selected text into the field at hand, with its place"],
     ["click", "on a highlighted place: go to its field"],
-    ["t", "select by keys: arrows, Shift+arrows, then Enter"],
+    ["t  Alt+T", "select by keys: arrows, Shift+arrows, then Enter"],
   ]],
 ];
 

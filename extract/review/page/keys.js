@@ -20,13 +20,19 @@ export function listen(page) {
 function action(event, page) {
   const { key, target } = event;
   if (event.ctrlKey || event.metaKey) return key === "Enter" ? () => page.desk.accept() : null;
-  if (event.altKey) return event.code === "KeyN" && controlOf(target) ? () => controlOf(target).turn() : null;
+  if (event.altKey) return withAlt(event, page);
   if (key === "Enter") return enter(event, page);
   if (key === "Escape") return () => page.form.home();
   if (isEditable(target)) return null;
   if (key === " ") return isPressed(target) ? null : space(page);
   if (key === "Tab" || event.repeat) return null;
   return command(key, page);
+}
+
+/** Keys that mean the same in a field and outside. */
+function withAlt({ code, target }, { desk }) {
+  if (code === "KeyN") return controlOf(target) ? () => controlOf(target).turn() : null;
+  return code === "KeyT" ? () => desk.source?.enter() : null;
 }
 
 /** Enter accepts; on a button it presses, on an option that is not chosen it chooses, in JSON it is a new line. */
@@ -74,6 +80,5 @@ function search(form) {
 
 /** From the record into its first field. */
 function first(form) {
-  if (document.activeElement === form.host || !form.host.contains(document.activeElement))
-    form.host.querySelector("input, textarea, [tabindex='0'], button:not([tabindex='-1'])")?.focus();
+  if (document.activeElement === form.host || !form.host.contains(document.activeElement)) form.root.children[0]?.focus();
 }

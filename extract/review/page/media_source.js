@@ -10,7 +10,7 @@ export class MediaSource {
     this.stop = new AbortController();
     this.player = kind === "image" ? el("img", { alt: name ?? "the picture of this row" }) : el(kind, { controls: true, "aria-label": name ?? kind });
     this.frame = el("div", { class: `media ${kind}` }, this.player);
-    this.element = el("div", { class: "document" }, kind === "image" && zoomTools(this.frame), this.frame, name && el("p", { class: "caption" }, name));
+    this.element = el("div", { class: "document" }, name && el("p", { class: "caption" }, name), this.frame, kind === "image" && zoomTools(this.frame));
     this.#load(`/api/rows/${row.number}/media`);
   }
 

@@ -115,7 +115,7 @@ export class PagesSource {
     this.stop = new AbortController();
     this.pages = Array.from({ length: row.source.pages ?? 0 }, (_, i) => new Page(row, i + 1, row.source.sizes?.[i] ?? [595, 842], told));
     this.scroller = el("div", { class: "pages" }, this.pages.map((page) => page.element));
-    this.element = el("div", { class: "document" }, zoomTools(this.scroller, () => this.pages.forEach((page) => page.url && this.#load(page))), this.scroller);
+    this.element = el("div", { class: "document" }, this.scroller, zoomTools(this.scroller, () => this.pages.forEach((page) => page.url && this.#load(page))));
     this.seen = new IntersectionObserver((entries) => entries.forEach((entry) => entry.isIntersecting && this.#load(entry.target.page)), { rootMargin: "400px" });
     for (const page of this.pages) {
       page.sheet.page = page;

@@ -141,7 +141,7 @@ export class TextSource {
   enter() {
     const box = this.columns[0]?.box;
     if (!box) return false;
-    const first = box.querySelector("mark.active, mark")?.firstChild ?? box.firstChild;
+    const first = (box.querySelector("mark.active") ?? box.querySelector("mark") ?? box).firstChild;
     box.setAttribute("contenteditable", "true");
     box.setAttribute("inputmode", "none");
     box.setAttribute("spellcheck", "false");
