@@ -76,7 +76,8 @@ extractor = Extractor(Everything, "{text}")
 FIRST: dict[str, Any] = {
     "grossAmount": "12.50", "cents": "1.10", "day": "2024-05-01", "moment": "2024-05-01T10:00:00Z",
     "local": "2024-05-01T09:30:00", "clock": "10:00:00", "length": "P1DT2H", "raw": "abc", "colour": "red",
-    "shape": {"kind": "square", "side": "2.5"}, "items": [{"itemName": "pen", "price": "1.5", "due": None, "colours": []}],
+    "shape": {"kind": "square", "side": "2.5"},
+    "items": [{"itemName": "pen", "price": "1.5", "due": None, "colours": []}],
     "counts": {"a": 1}, "pair": [1, "2.5"], "either": "7", "anything": {"z": [1, None]}, "words": ["w"], "yes": True,
     "note": "", "score": 0.1, "inner": None,
 }  # fmt: skip
@@ -89,7 +90,8 @@ OTHER: dict[str, Any] = {
         {"itemName": None, "price": "-3", "due": None, "colours": []},
     ],
     "counts": {}, "pair": [-1, "0"], "either": 7, "anything": None, "words": [], "yes": None,
-    "note": None, "score": 1e300, "inner": {"itemName": "", "price": "12345678901234567890.123456789", "due": None, "colours": []},
+    "note": None, "score": 1e300,
+    "inner": {"itemName": "", "price": "12345678901234567890.123456789", "due": None, "colours": []},
 }  # fmt: skip
 
 
