@@ -50,9 +50,9 @@ class Asked:
 def _media(manifest: JsonObject, columns: Collection[str], inputs: Collection[str]) -> list[str]:
     if isinstance(manifest.get("media"), list):
         return _texts(manifest["media"])
-    if columns:  # an output of before manifests named them
+    if columns and isinstance(manifest.get("prompt"), str):  # an output of before manifests named them
         with suppress(ConfigError):
-            prompt = Template.parse(str(manifest.get("prompt") or "")).columns
+            prompt = Template.parse(manifest["prompt"]).columns
             return [name for name in columns if name not in prompt]
     return ["path"] if set(_OF_A_FOLDER) <= set(inputs) else []
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from hmac import compare_digest
 from typing import Final
-from urllib.parse import urlsplit
 
 from starlette.datastructures import MutableHeaders
 from starlette.responses import JSONResponse, Response
@@ -21,6 +21,7 @@ MAX_BODY_BYTES: Final = 16 * 2**20
 """Of one request: as large as an answer may be."""
 
 _API: Final = "/api/"
+_HOST: Final = re.compile(r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*|\[[0-9A-Fa-f:.]+\]")
 _LOOPBACK: Final = frozenset({"localhost", "127.0.0.1", "[::1]"})
 _HEADERS: Final = {
     "content-security-policy": (
@@ -51,12 +52,7 @@ def checked_hosts(names: Iterable[str]) -> frozenset[str]:
 
 
 def _host_name(name: str) -> str:
-    try:
-        parsed = urlsplit(f"//{name}")
-        is_plain = parsed.hostname is not None and parsed.netloc == name and parsed.port is None and "@" not in name
-    except ValueError:
-        is_plain = False
-    if not is_plain or "*" in name or not name.isascii() or not name.isprintable():
+    if _HOST.fullmatch(name) is None:
         raise ConfigError(f"--allow-host {name!r}: write the name of one machine, without port or path")
     return name.lower()
 

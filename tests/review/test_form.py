@@ -6,6 +6,7 @@ import json
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from enum import Enum
+from functools import cache
 from typing import Annotated, Any, Literal
 
 import pytest
@@ -16,6 +17,7 @@ from pydantic import AwareDatetime, BaseModel, Field
 from extract import InvalidAnswer, compile_schema
 from extract.json_types import JsonObject
 from extract.review.form import form_of
+from extract.review.form_nodes import Form
 from extract.review.form_values import answer_text, form_values
 
 
@@ -76,6 +78,11 @@ class Everything(BaseModel):
     named: str = Field(alias="otherName")
 
 
+@cache
+def form_of_everything() -> Form:
+    return form_of(everything())
+
+
 ANSWER: JsonObject = {
     "text": "Ünïcode \"quoted\"", "maybe": None, "label": "b", "colour": "blue", "labels": ["y", "x", "y"],
     "boolean": False, "integer": 2**60 + 1, "number": 1e-7, "decimal": "12345678901234567890.123456789",
@@ -89,6 +96,7 @@ ANSWER: JsonObject = {
 }  # fmt: skip
 
 
+@cache
 def everything() -> Any:
     return compile_schema(Everything)
 
@@ -181,7 +189,8 @@ def test_a_thousand_labels_are_one_field() -> None:
 
 def test_labels_have_their_descriptions() -> None:
     field = form_of(compile_schema([("bug", "it fails"), ("billing", "money")])).as_json()["root"]["members"][0]
-    assert [(one["value"], one["description"]) for one in field["labels"]] == [("bug", "it fails"), ("billing", "money")]
+    told = {one["value"]: one["description"] for one in field["labels"]}
+    assert told == {"bug": "it fails", "billing": "money"}
     assert field["description"] is None
 
 
@@ -225,11 +234,9 @@ def test_a_schema_that_doubles_at_every_level_has_a_bounded_form() -> None:
 
 
 def test_a_deep_union_of_unions_is_read_in_bounded_time() -> None:
-    schema = {
-        "type": "object",
-        "properties": {"root": {"$ref": "#/$defs/any"}},
-        "$defs": {"any": {"anyOf": [{"type": "array", "items": {"$ref": "#/$defs/any"}, "minItems": n} for n in range(8)]}},
-    }
+    lists = [{"type": "array", "items": {"$ref": "#/$defs/any"}, "minItems": number} for number in range(8)]
+    reference = {"$ref": "#/$defs/any"}
+    schema = {"type": "object", "properties": {"root": reference}, "$defs": {"any": {"anyOf": lists}}}
     value: Any = []
     for _ in range(60):
         value = [value]
@@ -245,7 +252,7 @@ JSON = st.recursive(
 
 @given(values=st.dictionaries(st.sampled_from(list(ANSWER)), JSON))
 def test_whatever_a_page_sends_is_an_answer_or_a_fault_with_a_path(values: JsonObject) -> None:
-    form = form_of(everything())
+    form = form_of_everything()
     try:
         json.loads(answer_text(form, values))
     except InvalidAnswer as error:
@@ -254,4 +261,4 @@ def test_whatever_a_page_sends_is_an_answer_or_a_fault_with_a_path(values: JsonO
 
 @given(answer=JSON)
 def test_whatever_an_answer_is_it_has_values_or_none(answer: Any) -> None:
-    json.dumps(form_values(form_of(everything()), answer))
+    json.dumps(form_values(form_of_everything(), answer))
