@@ -13,7 +13,7 @@ from extract.cli.pipelines import load_pipeline
 from extract.cli.terminal import SOME_REJECTED, plain
 from extract.errors import ConfigError
 from extract.review.apply import Refused
-from extract.review.draw import Drawn
+from extract.review.drawn import Drawn
 from extract.review.gold import Which
 from extract.review.gold_files import apply_decisions, draw_gold, write_gold
 from extract.review.merge import merge_files

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -12,42 +12,19 @@ from typing import Any
 import polars as pl
 
 from extract.errors import ConfigError
-from extract.io.source import records_of
 from extract.io.sources import read_table
 from extract.json_types import JsonObject
 from extract.review.decision_file import DecisionFile
+from extract.review.drawn import Drawn, described
 from extract.review.dtypes import dtype_texts
-from extract.review.hashes import answer_hash, hash_of
 from extract.review.source_table import SourceTable, check_keys
-from extract.review.split import DEFAULT_SHARES, split_of
-from extract.review.tasks import DrawnRow, Kind, ReviewSetup, Split
+from extract.review.split import DEFAULT_SHARES
+from extract.review.tasks import ReviewSetup, Split
 from extract.schema import OutputSchema, compile_schema
 
 __all__ = ["AnswerSchema", "Drawn", "draw_queue", "draw_sample", "proof_hashes", "review_setup"]
 
 _ENDING = ".db"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Drawn:
-    """Rows that were chosen, in the order of judging: `frame` has their cells, `rows` what a decision file stores.
-
-    `population` is the number of rows of the table, `seed` that of a sample. `left_out` counts rows of a queue that
-    were not chosen because they prove something: nobody may see their answers.
-    """
-
-    table: SourceTable
-    frame: pl.DataFrame
-    rows: tuple[DrawnRow, ...]
-    kind: Kind
-    population: int
-    seed: int | None = None
-    left_out: int = 0
-
-    def counts(self) -> dict[Split, int]:
-        """Return how many rows each part of the gold has."""
-        splits = [row.split for row in self.rows]
-        return {name: splits.count(name) for name in DEFAULT_SHARES}
 
 
 def draw_sample(
@@ -69,9 +46,8 @@ def draw_sample(
         check_keys(table)
     population = table.count()
     positions = Random(seed).sample(range(population), min(rows, population))  # noqa: S311 - a seed makes it repeatable
-    chosen = _Chosen(positions, "sample", fields or tuple(table.answers), shares)
-    frame, drawn = chosen.of(table)
-    return Drawn(table=table, frame=frame, rows=drawn, kind="sample", population=population, seed=seed)
+    chosen = described(table, positions, "sample", fields or tuple(table.answers), shares)
+    return Drawn(table=table, chosen=chosen, kind="sample", population=population, seed=seed)
 
 
 def draw_queue(
@@ -93,23 +69,16 @@ def draw_queue(
     if on not in listed.columns:
         raise ConfigError(f"the queue has no column {on!r} to name its rows; it has {listed.columns!r}")
     places = _places(table, listed, on)
-    scores = _column(listed, "score", pl.Float64)
-    reasons = _column(listed, "reason", pl.String)
-    chosen = _Chosen(places, "queue", fields or tuple(table.answers), shares, scores, reasons)
-    frame, drawn = chosen.of(table)
-    is_free = [row.row_hash not in spared for row in drawn]
-    return Drawn(
-        table=table,
-        frame=frame.filter(pl.Series(is_free, dtype=pl.Boolean)),
-        rows=tuple(row for row, is_chosen in zip(drawn, is_free, strict=True) if is_chosen),
-        kind="queue",
-        population=table.count(),
-        left_out=is_free.count(False),
-    )
+    chosen = described(table, places, "queue", fields or tuple(table.answers), shares)
+    chosen = chosen.with_columns(_column(listed, "score", pl.Float64), _column(listed, "reason", pl.String))
+    unseen = chosen.filter(~pl.col("row_hash").is_in(list(spared)))
+    left_out = chosen.height - unseen.height
+    return Drawn(table=table, chosen=unseen, kind="queue", population=table.count(), left_out=left_out)
 
 
-def _column(listed: pl.DataFrame, name: str, dtype: Any) -> list[Any]:
-    return listed[name].cast(dtype, strict=False).to_list() if name in listed.columns else []
+def _column(listed: pl.DataFrame, name: str, dtype: Any) -> pl.Series:
+    empty = pl.Series(name, [None], dtype=dtype).new_from_index(0, listed.height)
+    return listed[name].cast(dtype, strict=False) if name in listed.columns else empty
 
 
 def _places(table: SourceTable, listed: pl.DataFrame, on: str) -> list[int]:
@@ -124,41 +93,8 @@ def _places(table: SourceTable, listed: pl.DataFrame, on: str) -> list[int]:
     matched = wanted.join(place_of, on="key", how="left", maintain_order="left")
     if (missing := matched.filter(pl.col("place").is_null())["key"]).len():
         raise ConfigError(f"{table.address} has no row {missing[0]!r} ({on}), which the queue names")
-    return [int(place) for place in matched["place"]]
-
-
-@dataclass(frozen=True, slots=True)
-class _Chosen:
-    positions: Sequence[int]
-    kind: Kind
-    fields: Sequence[str]
-    shares: Mapping[Split, float]
-    scores: Sequence[float | None] = ()
-    reasons: Sequence[str | None] = ()
-
-    def of(self, table: SourceTable) -> tuple[pl.DataFrame, tuple[DrawnRow, ...]]:
-        frame = table.rows_at(self.positions)
-        if frame.is_empty():
-            raise ConfigError(f"{table.address} has no rows to draw from")
-        return frame, tuple(self._rows(table, records_of(frame)))
-
-    def _rows(self, table: SourceTable, records: Iterable[Mapping[str, Any]]) -> Iterator[DrawnRow]:
-        for order, (position, record) in enumerate(zip(self.positions, records, strict=True)):
-            row_hash = hash_of({name: record[name] for name in table.inputs})
-            answer = table.answer_of(record) if table.answers else None
-            yield DrawnRow(
-                row_id=_named(record[table.on]) if table.on else position,
-                row_hash=row_hash,
-                answer_hash=answer_hash(answer, self.fields),
-                kind=self.kind,
-                score=self.scores[order] if self.scores else None,
-                reason=self.reasons[order] if self.reasons else None,
-                split=split_of(row_hash, self.shares, proof=self.kind == "sample"),
-            )
-
-
-def _named(key: Any) -> str | int | float | bool:
-    return key if isinstance(key, str | int | float | bool) else str(key)
+    places: list[int] = matched["place"].to_list()
+    return places
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,7 +13,8 @@ from extract.errors import ConfigError
 from extract.extractor.extractor import Extractor
 from extract.review.apply import Applied, apply_to_table
 from extract.review.decision_file import DecisionFile
-from extract.review.draw import AnswerSchema, Drawn, draw_queue, draw_sample, proof_hashes, review_setup
+from extract.review.draw import AnswerSchema, draw_queue, draw_sample, proof_hashes, review_setup
+from extract.review.drawn import Drawn
 from extract.review.dtypes import dtypes_of
 from extract.review.gold import Gold, Which, gold_of, write_table
 from extract.review.merge import merge_files

@@ -7,18 +7,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from datetime import date, time, timedelta
 from decimal import Decimal
 from hashlib import blake2b
+from json import JSONEncoder
 from typing import Any, Final
 
 import polars as pl
 from pydantic_core import to_jsonable_python
 
 from extract.io.source import records_of
-from extract.json_types import json_text
 
 __all__ = ["answer_hash", "hash_of", "hashes_of"]
 
 _BYTES: Final = 16
 _ROWS: Final = 1_024
+_as_json: Final = JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def hash_of(cells: Mapping[str, Any]) -> str:
@@ -27,7 +28,7 @@ def hash_of(cells: Mapping[str, Any]) -> str:
     A value and its plain notation as text have one hash: 7 and "7", a date and "2026-05-04". So a row has the same hash
     in a csv file and in a Parquet file. Null and an empty text differ.
     """
-    text = json_text([[name, _plain(cells[name])] for name in sorted(cells)])
+    text = _as_json([[name, _plain(cells[name])] for name in sorted(cells)])
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_BYTES).hexdigest()
 
 

@@ -10,7 +10,7 @@ from polars.selectors import by_name
 
 from extract.errors import ConfigError, OutputError
 from extract.io.sinks.base import Destination
-from extract.review.draw import Drawn
+from extract.review.drawn import Drawn
 from extract.review.gold import write_table
 
 __all__ = ["write_sheet"]
@@ -36,11 +36,11 @@ def _sheet(drawn: Drawn, fields: Sequence[str]) -> pl.DataFrame:
     table = drawn.table
     key = table.on or "row"
     inputs = [name for name in table.inputs if name not in (key, *fields)]
-    named = pl.Series(key, [row.row_id for row in drawn.rows])
+    named = drawn.chosen["row_id"].alias(key)
     columns = [named, *drawn.frame.select(by_name(*inputs)).get_columns()]
-    empty = [pl.Series(name, [None] * len(drawn.rows), dtype=pl.String) for name in fields]
-    splits = pl.Series("_split", [row.split for row in drawn.rows])
-    return pl.DataFrame([*columns, *empty, splits, pl.Series("_row_hash", [row.row_hash for row in drawn.rows])])
+    empty = [pl.Series(name, [None] * drawn.chosen.height, dtype=pl.String) for name in fields]
+    about = [drawn.chosen["split"].alias("_split"), drawn.chosen["row_hash"].alias("_row_hash")]
+    return pl.DataFrame([*columns, *empty, *about])
 
 
 def _write_workbook(sheet: pl.DataFrame, path: Path) -> Path:
