@@ -54,8 +54,9 @@ def doubtful_rows(table: SourceTable, fields: Collection[str], *, limit: int) ->
 
 def _doubtful(frame: pl.DataFrame, doubts: Collection[_Doubt], key: str) -> pl.DataFrame:
     score = pl.max_horizontal(doubt.score for doubt in doubts).alias(_SCORE)
-    reasons = [pl.when(doubt.score > 0).then(doubt.reason) for doubt in doubts]
-    reason = pl.concat_str(reasons, separator="; ", ignore_nulls=True).alias(_REASON)
+    rejected, *others = (pl.when(doubt.score > 0).then(doubt.reason) for doubt in doubts)
+    told = pl.concat_str(others, separator="; ", ignore_nulls=True) if others else pl.lit(None, pl.String)
+    reason = pl.coalesce(rejected, told).alias(_REASON)
     keys = [by_name(key)] if key == _PLACE else [by_name(key), by_name(_PLACE)]
     return frame.select(*keys, score, reason).filter(pl.col(_SCORE) > 0)
 
