@@ -545,6 +545,7 @@ def test_selected_text_goes_into_the_field_at_hand_with_its_span_in_code_points(
     person = opened(server.link)
     person.field("place").locator("textarea").click()
     person.double_clicks("shop")
+    person.page.locator("mark.set").wait_for()
     assert person.field("place").locator("textarea").input_value() == "shop"
     assert person.focused == "place"
     assert person.page.locator("mark.set").inner_text() == "shop"

@@ -2,12 +2,14 @@
 
 import * as api from "./api.js";
 import { notice, persistently } from "./connection.js";
-import { announce, byId, count } from "./dom.js";
+import { announce, button, byId, count, el } from "./dom.js";
 import { draftOf, dropDraft, keepDraft } from "./drafts.js";
+import { showEnd } from "./progress_view.js";
 import { Rows } from "./rows.js";
 import { showSource } from "./source.js";
 import { Watch } from "./watch.js";
 
+const SMALL = 1200; // characters
 const DONE = { right: "right", corrected: "corrected", skipped: "skipped" };
 
 export class Desk {
@@ -54,6 +56,7 @@ export class Desk {
     const decided = row.decision;
     const values = draft?.values ?? decided?.values ?? row.values;
     const spans = draft?.spans ?? decided?.spans ?? row.spans ?? [];
+    document.body.classList.toggle("stacked", this.form.isSingleChoice && isSmall(row.source));
     this.source?.close();
     this.source = showSource(row, {
       picked: (path) => this.#picked(path),
@@ -66,6 +69,7 @@ export class Desk {
     this.isUntouched = values === null || values === undefined; // an empty form is not an answer by one slip of a key
     this.source.mark(this.form.spans);
     document.body.classList.remove("finished");
+    byId("done").hidden = true;
     byId("source").scrollTop = 0;
     byId("form").scrollTop = 0;
     byId("record").scrollTop = 0;
@@ -81,7 +85,7 @@ export class Desk {
     byId("position").textContent = `${count(row.number)} of ${count(task.total)}`;
     const state = row.decision ? `You said: ${DONE[row.decision.action] ?? row.decision.action}` : "";
     const why = [row.reason, typeof row.score === "number" ? `score ${row.score.toFixed(2)}` : ""].filter(Boolean).join(", ");
-    byId("reason").textContent = [row.row_id && `row ${row.row_id}`, state, why, draft && "what you typed before is back"].filter(Boolean).join(" · ");
+    byId("reason").textContent = [isNamed(row.row_id) && `row ${row.row_id}`, state, why, draft && "what you typed before is back"].filter(Boolean).join(" · ");
     byId("previous").disabled = !row.previous;
     byId("next").disabled = !row.next;
     announce(`Row ${row.number} of ${task.total}. ${state}`);
@@ -146,7 +150,7 @@ export class Desk {
     this.rows.forget(row.number);
     this.told.progress(progress);
     this.told.decided(row.number, decision.action);
-    if (next === null || next === undefined) this.#finish();
+    if (next === null || next === undefined) this.#finish(progress);
     else {
       this.undone.delete(next);
       await this.#open(next);
@@ -180,10 +184,13 @@ export class Desk {
     });
   }
 
-  #finish() {
+  #finish(progress) {
     document.body.classList.add("finished");
     byId("position").textContent = "All rows are decided";
-    byId("reason").textContent = "u takes the last decision back, ← → show the rows again, extract gold write makes the gold file.";
+    byId("reason").textContent = "";
+    byId("done").hidden = false;
+    const back = button(["Take the last one back ", el("kbd", {}, "u")], () => this.undo());
+    showEnd(byId("done"), progress, [button("Show the first row", () => this.open(1)), back]);
     announce("All rows are decided.");
     byId("record").focus();
   }
@@ -211,6 +218,14 @@ export class Desk {
     this.told.offer(null);
     if (!this.form.fill(text, span)) announce("Go to a field first: the selected text is put into it.");
   }
+}
+
+const isNamed = (value) => value !== null && value !== undefined;
+
+/** Whether a source needs so little room that its labels can stand below it. */
+function isSmall(source) {
+  if (source?.kind === "text") return (source.columns ?? []).reduce((sum, column) => sum + (column.text?.length ?? 0), 0) < SMALL;
+  return source?.kind === "audio" || source?.kind === "missing";
 }
 
 const sent = ({ path, start, end, column = null, page = null }) => ({ path, start, end, column, page });

@@ -38,7 +38,8 @@ export function makeHelp(dialog) {
   const parts = KEYS.map(([title, keys]) =>
     el("section", {}, el("h3", {}, title), el("dl", {}, keys.map(([key, does]) => [el("dt", {}, el("kbd", {}, key)), el("dd", {}, does)]))),
   );
-  dialog.replaceChildren(el("h2", { id: "help-title" }, "Keys"), el("div", { class: "keys" }, parts), button("Close", () => dialog.close(), { class: "primary" }));
+  const close = button("Close", () => dialog.close(), { class: "quiet" });
+  dialog.replaceChildren(el("div", { class: "bar" }, el("h2", { id: "help-title" }, "Keys"), close), el("div", { class: "keys" }, parts));
   dialog.addEventListener("click", (event) => event.target === dialog && dialog.close());
   return () => dialog.showModal();
 }

@@ -68,9 +68,11 @@ async function start() {
     focused: (control) => desk.find(control),
     pages: () => desk?.row?.source?.pages ?? 1,
   });
-  document.body.classList.toggle("stacked", form.isSingleChoice);
   const box = atOnceSwitch(form);
-  const list = new TaskList(byId("list"), task.total, (number) => desk.open(number));
+  const list = new TaskList(byId("list"), task.total, (number) => {
+    if (matchMedia("(max-width: 760px)").matches) toggleList(); // there the list covers the record
+    desk.open(number);
+  });
   const toggleList = () => {
     list.toggle();
     byId("list-button").setAttribute("aria-expanded", String(list.isOpen));

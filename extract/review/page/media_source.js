@@ -9,6 +9,8 @@ export class MediaSource {
     const { kind, name } = row.source;
     this.stop = new AbortController();
     this.player = kind === "image" ? el("img", { alt: name ?? "the picture of this row" }) : el(kind, { controls: true, "aria-label": name ?? kind });
+    if (kind === "image")
+      this.player.addEventListener("load", () => this.player.style.setProperty("--natural", `${this.player.naturalWidth}px`));
     this.frame = el("div", { class: `media ${kind}` }, this.player);
     this.element = el("div", { class: "document" }, name && el("p", { class: "caption" }, name), this.frame, kind === "image" && zoomTools(this.frame));
     this.#load(`/api/rows/${row.number}/media`);

@@ -53,3 +53,17 @@ export function showProgress(box, progress, isBlind) {
   const figure = right && !isBlind ? rightSoFar(right) : null;
   box.replaceChildren(...[bar, el("span", { class: "counts" }, words), figure, details].filter(Boolean));
 }
+
+/** Say that nothing is open, what came out, and how to go on. */
+export function showEnd(box, progress, buttons) {
+  const { decided, skipped, right } = progress;
+  const words = `${count(decided)} decided${skipped ? `, ${count(skipped)} skipped: the list of rows has them (l)` : ""}.`;
+  box.replaceChildren(
+    el("p", { class: "tick", "aria-hidden": "true" }, "✓"),
+    el("h2", {}, "All rows are decided"),
+    el("p", {}, words),
+    ...(right ? [el("p", {}, "Right: ", rightSoFar(right) ?? "")] : []),
+    el("p", {}, "Every decision is in its file already. ", el("code", {}, "extract gold write"), " makes gold of it, ", el("code", {}, "extract gold apply"), " a corrected table."),
+    el("p", { class: "buttons" }, buttons),
+  );
+}

@@ -3,7 +3,7 @@
 import { getTasks } from "./api.js";
 import { count, el } from "./dom.js";
 
-const HEIGHT = 40; // pixels of one row, as in the stylesheet
+const HEIGHT = 44; // pixels of one row, as in the stylesheet
 const SLICE = 100;
 const TALLEST = 8_000_000; // browsers draw no taller elements
 const KEPT = 20; // slices

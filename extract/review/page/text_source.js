@@ -26,17 +26,25 @@ class Column {
     this.element = el("div", { class: "column" }, heading, none ?? this.box, rest);
   }
 
+  /** Draw the spans. A long text is laid out anew only where other spans stand in it, not for another active one. */
   mark(spans, active) {
+    const drawn = JSON.stringify(spans.map(({ start, end, status, path }) => [start, end, status, path]));
+    if (drawn !== this.drawn) this.#draw(spans);
+    this.drawn = drawn;
+    for (const mark of this.box.querySelectorAll("mark")) mark.classList.toggle("active", mark.paths.includes(active));
+  }
+
+  #draw(spans) {
     const placed = spans.filter((span) => Number.isInteger(span.start) && span.end > span.start).slice(0, MANY_SPANS);
     const offsets = [...new Set(placed.flatMap((span) => [span.start, span.end]))].sort((a, b) => a - b);
     const units = new Map(unitsOf(this.text, offsets).map((unit, i) => [offsets[i], unit]));
-    const drawn = placed.map((span) => ({ span, from: units.get(span.start), to: units.get(span.end) }));
+    const located = placed.map((span) => ({ span, from: units.get(span.start), to: units.get(span.end) }));
     const cuts = [...new Set([0, this.text.length, ...units.values()])].sort((a, b) => a - b);
     const pieces = [];
     for (let i = 0; i + 1 < cuts.length; i += 1) {
       const piece = this.text.slice(cuts[i], cuts[i + 1]);
-      const over = drawn.filter(({ from, to }) => from <= cuts[i] && to >= cuts[i + 1]);
-      pieces.push(over.length ? marked(piece, over.map((one) => one.span), active) : piece);
+      const over = located.filter(({ from, to }) => from <= cuts[i] && to >= cuts[i + 1]);
+      pieces.push(over.length ? marked(piece, over.map((one) => one.span)) : piece);
     }
     this.box.replaceChildren(...pieces);
   }
@@ -50,10 +58,10 @@ class Column {
   }
 }
 
-function marked(piece, spans, active) {
+function marked(piece, spans) {
   const [shortest] = [...spans].sort((a, b) => a.end - a.start - (b.end - b.start));
   const paths = spans.map((span) => span.path);
-  const made = el("mark", { class: `${shortest.status ?? "set"}${paths.includes(active) ? " active" : ""}`, title: paths.join("\n") }, piece);
+  const made = el("mark", { class: shortest.status ?? "set", title: paths.join("\n") }, piece);
   made.paths = paths;
   return made;
 }
