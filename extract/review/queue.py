@@ -63,22 +63,22 @@ def _doubtful(frame: pl.DataFrame, doubts: Collection[_Doubt], key: str) -> pl.D
 
 def _doubts(table: SourceTable, fields: Collection[str]) -> Iterator[_Doubt]:
     schema = table.source.schema
-    told = inner_names(schema, PROVENANCE)
+    told = _types(schema, PROVENANCE)
     yield _rejected(table, told)
     shares = [name for name in inner_names(schema, _AGREEMENT) if name in fields]
     if shares:
         yield _differing(shares)
-    if _is_list_of_structs(schema.get(_SPANS)):
+    if {"path", "status"} <= _inner(schema.get(_SPANS)):
         paths = _paths(fields, table.manifest.get("keys"))
         yield _placed(paths, "missing", _MISSING, "not in the source")
         yield _placed(paths, "fuzzy", _FUZZY, "only similar words in the source")
     origin = pl.col(PROVENANCE).struct
-    if "conflicts" in told:
+    if "path" in _inner(told.get("conflicts")):
         names = origin.field("conflicts").list.eval(pl.element().struct.field("path"))
         yield _named(names, _CONFLICT, "the parts of the text differ")
-    if "repairs" in told:
+    if told.get("repairs", pl.Null()).is_integer():
         yield _Doubt((origin.field("repairs") > 0).cast(pl.Float64) * _REPAIRED, pl.lit("repaired"))
-    if "mended" in told:
+    if told.get("mended") == pl.List(pl.String):
         yield _named(origin.field("mended"), _MENDED, "mended")
 
 
@@ -122,5 +122,13 @@ def _paths(fields: Collection[str], keys: Any) -> str:
     return rf"^(?:{starts})(?:[.\[]|$)"
 
 
-def _is_list_of_structs(dtype: Any) -> bool:
-    return isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.Struct)
+def _types(schema: pl.Schema, column: str) -> dict[str, Any]:
+    """Return the types of the fields of a struct column; none where there is no such column."""
+    dtype = schema.get(column)
+    return dict(dtype.to_schema()) if isinstance(dtype, pl.Struct) else {}
+
+
+def _inner(dtype: Any) -> set[str]:
+    """Return the names of the fields of a list of structs."""
+    is_list = isinstance(dtype, pl.List) and isinstance(dtype.inner, pl.Struct)
+    return set(dtype.inner.to_schema()) if is_list else set()

@@ -71,8 +71,8 @@ def make_file(
 
     `schema` is that of the pipeline; without one, that in the footer of an output.
     """
-    answers = answers_of(address) if schema is None else AnswerSchema.of(schema)
     table = open_source_table(address, schema, prefix=choice.prefix, on=choice.on)
+    answers = answers_of(address) if schema is None else AnswerSchema.of(schema)
     if choice.queue and not table.answers:
         raise ConfigError(f"{address} has no answers: a queue is of rows that have some; leave --queue out")
     drawn = _drawn(table, choice, answers.chosen(choice.fields))
