@@ -187,7 +187,7 @@ class _Work:
         """Return what the column `_review` says of a row, and note its new cells."""
         assert one.decision is not None, "rows without a decision are refused"
         columns, listed = self.table.source.schema, []
-        for name in self.file.setup.fields if one.decision.action != "right" else ():
+        for name in self.file.setup.fields:
             column = self.table.answers[name]
             if not same_cell(record[column], decided[name]):
                 changes[column][place] = decided[name]

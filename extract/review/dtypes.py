@@ -40,6 +40,7 @@ def dtypes_of(texts: Mapping[str, str]) -> dict[str, pl.DataType]:
 
 
 def _described(dtype: Any) -> Any:
+    dtype = dtype() if isinstance(dtype, type) else dtype
     match dtype:
         case pl.List():
             return ["List", _described(dtype.inner)]
@@ -72,6 +73,8 @@ def _dtype(text: Any) -> pl.DataType:
         return pl.List(_dtype(rest[0])) if kind == "List" else pl.Array(_dtype(rest[0]), rest[1])
     if kind == "Struct":
         return pl.Struct([pl.Field(name, _dtype(inner)) for name, inner in rest[0]])
+    if kind == "Decimal" and not all(isinstance(one, int) for one in rest):
+        raise ValueError("no number of digits")
     made: pl.DataType = {"Enum": pl.Enum, "Decimal": pl.Decimal, "Datetime": pl.Datetime, "Duration": pl.Duration}[
         kind
     ](*rest)

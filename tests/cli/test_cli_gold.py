@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +18,7 @@ from extract.review.decision_file import DecisionFile
 from extract.review.gold import records_by_id
 from extract.review.source_table import open_source_table
 from extract.review.verdicts import verdicts_of
+from extract.schema.notation import written_moment, written_numbers
 from extract.testing import Emulator, scripted
 
 DATA = Path(__file__).parents[3] / "shared" / "data"
@@ -494,3 +495,73 @@ def test_what_is_no_decision_file_is_one_line(labelled: Extract, command: list[s
         assert done.returncode in (1, 2)
         assert done.stderr.count("\n") == 1
         assert done.stderr.startswith("error: ")
+
+
+BANKING = """
+import json
+from pathlib import Path
+from extract import Extractor
+extractor = Extractor(json.loads(Path("categories.json").read_text()), "{text}")
+"""
+
+RECEIPTS = """
+from datetime import date
+from decimal import Decimal
+from pydantic import BaseModel
+from extract import Extractor
+class Receipt(BaseModel):
+    company: str | None
+    date: date | None
+    address: str | None
+    total: Decimal | None
+extractor = Extractor(Receipt, "{text}")
+"""
+
+
+def banking() -> dict[Any, Any]:
+    """What the people of banking77 say about 300 of its messages, by id."""
+    folder = DATA / "banking77"
+    Path("categories.json").write_text((folder / "categories.json").read_text())
+    table = pl.read_csv(folder / "test.csv").sample(300, seed=1).with_row_index("id")
+    table.drop("category").write_csv("rows.csv")
+    Path("p.py").write_text(BANKING)
+    return {row["id"]: {"value": row["category"]} for row in table.to_dicts()}
+
+
+def receipts() -> dict[Any, Any]:
+    """What the people of SROIE say about its receipts, by id; dates and totals as the schema has them."""
+    lines = (DATA / "sroie2019" / "receipts.jsonl").read_text("utf-8").splitlines()[:300]
+    table = [json.loads(line) for line in lines]
+    pl.DataFrame({name: [row[name] for row in table] for name in ("id", "text")}).write_csv("rows.csv")
+    Path("p.py").write_text(RECEIPTS)
+    return {row["id"]: typed_receipt(row["gold"]) for row in table}
+
+
+def typed_receipt(gold: dict[str, Any]) -> dict[str, Any]:
+    moment = written_moment(gold["date"] or "", day_first=True)
+    numbers = written_numbers(gold["total"] or "")
+    day = None if moment is None else moment.isoformat()[:10]
+    return {**gold, "date": day, "total": str(min(numbers)) if numbers else None}
+
+
+@pytest.mark.skipif(not DATA.is_dir(), reason="needs the real data beside the project, shared/data")
+@pytest.mark.parametrize("truth", [banking, receipts])
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_gold_of_real_rows_agrees_wholly_with_the_corrected_table(
+    extract: Extract, ending: str, truth: Callable[[], dict[Any, Any]]
+) -> None:
+    right_answers = truth()
+    assert extract("run", "p.py", "rows.csv", "-o", "out.parquet", "--offline", "-q").returncode in (0, 3)
+    assert extract("gold", "draw", "out.parquet", "-o", "review.db", "--rows", "150").returncode == 0
+    (accuracy,) = judge("review.db", "out.parquet", right_answers)["accuracy"]
+    assert extract("gold", "write", "review.db", "-o", f"gold.{ending}").returncode == 0
+
+    before = json.loads(extract("eval", "p.py", "out.parquet", f"gold.{ending}", "--on", "id", "--json").stdout)
+    assert (accuracy["judged"], accuracy["right"]) == (before["rows"], before["correct"]) != (150, 150)
+    for field in before["fields"]:
+        assert accuracy["fields"][field["field"]]["interval"] == field["intervals"]["normalised"]
+
+    assert extract("gold", "apply", "review.db", "out.parquet", "-o", "corrected.parquet").returncode == 0
+    after = json.loads(extract("eval", "p.py", "corrected.parquet", f"gold.{ending}", "--on", "id", "--json").stdout)
+    assert (after["missing"], after["correct"]) == (0, 150)
+    assert {field["exact"] for field in after["fields"]} == {1.0}
