@@ -23,7 +23,7 @@ def review(
         ),
     ],
     sample: Annotated[
-        int | None, typer.Option(min=1, help="So many rows, drawn at random: they prove something. [default: 200]")
+        int | None, typer.Option(min=1, help="Number of rows, drawn at random: they prove something. [default: 200]")
     ] = None,
     queue: Annotated[
         bool, typer.Option("--queue", help="The rows that something speaks against, worst first: to be fixed.")

@@ -74,7 +74,7 @@ def build_routes(review: Review, pictures: Pictures, store: Executor, drawing: E
             Route("/api/rows/{number}/media", media(lambda request: pictures.media(_number(request)))),
             Route(
                 "/api/rows/{number}/pages/{page}.png",
-                media(lambda r: pictures.page(_number(r), _number(r, "page"), _asked(r, "width", 1_200))),
+                media(lambda r: pictures.page(_number(r), _number(r, "page"), _query_number(r, "width", 1_200))),
             ),
             Route(
                 "/api/rows/{number}/pages/{page}/words",
@@ -82,8 +82,8 @@ def build_routes(review: Review, pictures: Pictures, store: Executor, drawing: E
             ),
             Route("/api/undo", data(lambda _: review.undo()), methods=["POST"]),
             Route("/api/progress", data(lambda _: review.progress())),
-            Route("/api/next", data(lambda request: review.next(_asked(request, "after", 0)))),
-            Route("/api/tasks", data(lambda r: review.tasks(_asked(r, "start", 1), _asked(r, "count", 50)))),
+            Route("/api/next", data(lambda request: review.next(_query_number(request, "after", 0)))),
+            Route("/api/tasks", data(lambda request: _listed(review, request))),
         ],
         default=_nothing,
         redirect_slashes=False,
@@ -124,7 +124,7 @@ async def _read_body(request: Request) -> None:
 
 
 def _as_json(answer: Callable[[Request], JsonObject], request: Request) -> Response:
-    return _answered(lambda asked: JSONResponse(answer(asked)), request)
+    return _answered(lambda given: JSONResponse(answer(given)), request)
 
 
 def _answered(answer: Callable[[Request], Response], request: Request) -> Response:
@@ -171,6 +171,10 @@ def _body(request: Request) -> JsonObject:
     return body
 
 
+def _listed(review: Review, request: Request) -> JsonObject:
+    return review.tasks(_query_number(request, "start", 1), _query_number(request, "count", 50))
+
+
 def _number(request: Request, name: str = "number") -> int:
     return _as_number(request.path_params[name])
 
@@ -181,5 +185,5 @@ def _as_number(text: str) -> int:
     raise BadBody(f"{text[:40]!r} is no number")
 
 
-def _asked(request: Request, name: str, default: int) -> int:
+def _query_number(request: Request, name: str, default: int) -> int:
     return _as_number(request.query_params[name]) if name in request.query_params else default

@@ -22,8 +22,8 @@ __all__ = ["Document", "Documents", "Shown", "read_document"]
 
 Shown: TypeAlias = Literal["text", "pdf", "image", "audio", "video", "missing"]
 
-_KEPT: Final = 4
-_KEPT_BYTES: Final = 100_000_000
+_RECENT: Final = 4
+_RECENT_BYTES: Final = 100_000_000
 _SHOWN: Final[dict[str, Shown]] = {"image": "image", "audio": "audio", "video": "video"}
 _PDF: Final = "application/pdf"
 
@@ -87,21 +87,21 @@ class Documents:
     """The documents that were read last, for the requests that follow: a page's picture, its words, the next page."""
 
     roots: Roots | None
-    _kept: OrderedDict[Hashable, Document] = field(default_factory=OrderedDict)
+    _recent: OrderedDict[Hashable, Document] = field(default_factory=OrderedDict)
     _lock: Lock = field(default_factory=Lock)
 
     def read(self, key: Hashable, cell: Any, column: str) -> Document | None:
         """Return the document of a cell, None for null; `key` names the cell. Safe with several threads."""
         with self._lock:
-            if key in self._kept:
-                self._kept.move_to_end(key)
-                return self._kept[key]
+            if key in self._recent:
+                self._recent.move_to_end(key)
+                return self._recent[key]
             document = read_document(cell, column, self.roots)
             if document is not None and document.kind != "missing":
-                self._kept[key] = document
-                while len(self._kept) > _KEPT or (len(self._kept) > 1 and self._size() > _KEPT_BYTES):
-                    self._kept.popitem(last=False)
+                self._recent[key] = document
+                while len(self._recent) > _RECENT or (len(self._recent) > 1 and self._size() > _RECENT_BYTES):
+                    self._recent.popitem(last=False)
             return document
 
     def _size(self) -> int:
-        return sum(document.size for document in self._kept.values())
+        return sum(document.size for document in self._recent.values())

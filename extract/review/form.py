@@ -48,6 +48,8 @@ def form_of(schema: OutputSchema, dtypes: Mapping[str, Any] | None = None) -> Fo
     by_key = {schema.keys.get(name, name): dtype for name, dtype in schema.dtypes.items()} if dtypes is None else dtypes
     return _Builder(document, schema.names, is_open=schema.extra == "keep").form(by_key)
 
+_ALTERNATIVES: Final = frozenset({"$ref", "allOf", "const", "not", "oneOf"})
+
 
 @dataclass(frozen=True, slots=True)
 class _Place:
@@ -228,7 +230,7 @@ class _Builder:
         if "null" in types and len(types) > 1:
             rest = [name for name in types if name != "null"]
             return {**schema, "type": rest[0] if len(rest) == 1 else rest}, True
-        return schema, False
+        return schema, not types and not schema.keys() & _ALTERNATIVES  # what asks for no type takes null, too
 
 
 _ANY_SCALE: Final = 9  # of decimals whose schema says nothing about places
@@ -286,8 +288,8 @@ def _label_lines(description: Any) -> dict[str, str]:
 def _beyond_labels(description: Any, labels: Sequence[Label]) -> str | None:
     if not isinstance(description, str):
         return None
-    said = {f"{label.text}: {label.description}" for label in labels if label.description}
-    return "\n".join(line for line in description.split("\n") if line not in said).strip() or None
+    stated = {f"{label.text}: {label.description}" for label in labels if label.description}
+    return "\n".join(line for line in description.split("\n") if line not in stated).strip() or None
 
 
 def _distinct(values: Sequence[Any]) -> list[Any]:

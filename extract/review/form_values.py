@@ -155,10 +155,10 @@ class _Reader:
 
 
 def _first(values: Any) -> Any:
-    found = next(iter(values), _ABSENT)
-    if found is _ABSENT:
+    first = next(iter(values), _ABSENT)
+    if first is _ABSENT:
         raise _Unfit
-    return found
+    return first
 
 
 def _known(names: Mapping[str, str], text: str) -> str:

@@ -43,8 +43,8 @@ def doubtful_rows(table: SourceTable, fields: Collection[str], *, limit: int) ->
     doubts = list(_doubts(table, fields))
     worst, first = pl.DataFrame(), 0
     for frame in table.batches():
-        kept = _doubtful(frame.with_row_index(_PLACE, first), doubts, table.on or _PLACE)
-        worst = pl.concat([worst, kept], how="diagonal_relaxed")
+        doubtful = _doubtful(frame.with_row_index(_PLACE, first), doubts, table.on or _PLACE)
+        worst = pl.concat([worst, doubtful], how="diagonal_relaxed")
         worst = worst.sort(_SCORE, _PLACE, descending=[True, False]).head(limit)
         first += frame.height
     if worst.is_empty():
@@ -55,16 +55,16 @@ def doubtful_rows(table: SourceTable, fields: Collection[str], *, limit: int) ->
 def _doubtful(frame: pl.DataFrame, doubts: Collection[_Doubt], key: str) -> pl.DataFrame:
     score = pl.max_horizontal(doubt.score for doubt in doubts).alias(_SCORE)
     rejected, *others = (pl.when(doubt.score > 0).then(doubt.reason) for doubt in doubts)
-    told = pl.concat_str(others, separator="; ", ignore_nulls=True) if others else pl.lit(None, pl.String)
-    reason = pl.coalesce(rejected, told).alias(_REASON)
+    reported = pl.concat_str(others, separator="; ", ignore_nulls=True) if others else pl.lit(None, pl.String)
+    reason = pl.coalesce(rejected, reported).alias(_REASON)
     keys = [by_name(key)] if key == _PLACE else [by_name(key), by_name(_PLACE)]
     return frame.select(*keys, score, reason).filter(pl.col(_SCORE) > 0)
 
 
 def _doubts(table: SourceTable, fields: Collection[str]) -> Iterator[_Doubt]:
     schema = table.source.schema
-    told = _types(schema, PROVENANCE)
-    yield _rejected(table, told)
+    reported = _types(schema, PROVENANCE)
+    yield _rejected(table, reported)
     shares = [name for name in inner_names(schema, _AGREEMENT) if name in fields]
     if shares:
         yield _differing(shares)
@@ -73,17 +73,17 @@ def _doubts(table: SourceTable, fields: Collection[str]) -> Iterator[_Doubt]:
         yield _placed(paths, "missing", _MISSING, "not in the source")
         yield _placed(paths, "fuzzy", _FUZZY, "only similar words in the source")
     origin = pl.col(PROVENANCE).struct
-    if "path" in _inner(told.get("conflicts")):
+    if "path" in _inner(reported.get("conflicts")):
         names = origin.field("conflicts").list.eval(pl.element().struct.field("path"))
         yield _named(names, _CONFLICT, "the parts of the text differ")
-    if told.get("repairs", pl.Null()).is_integer():
+    if reported.get("repairs", pl.Null()).is_integer():
         yield _Doubt((origin.field("repairs") > 0).cast(pl.Float64) * _REPAIRED, pl.lit("repaired"))
-    if told.get("mended") == pl.List(pl.String):
+    if reported.get("mended") == pl.List(pl.String):
         yield _named(origin.field("mended"), _MENDED, "mended")
 
 
-def _rejected(table: SourceTable, told: Collection[str]) -> _Doubt:
-    code = pl.col(PROVENANCE).struct.field("code") if "code" in told else pl.lit(None, pl.String)
+def _rejected(table: SourceTable, reported: Collection[str]) -> _Doubt:
+    code = pl.col(PROVENANCE).struct.field("code") if "code" in reported else pl.lit(None, pl.String)
     blank = pl.all_horizontal(by_name(column).is_null() for column in table.answers.values())
     is_rejected = code.is_not_null() | (blank if table.manifest.get("rejected_rows", "null") == "null" else False)
     reason = pl.concat_str([pl.lit("rejected"), code], separator=": ", ignore_nulls=True)
@@ -93,12 +93,12 @@ def _rejected(table: SourceTable, told: Collection[str]) -> _Doubt:
 def _differing(names: Collection[str]) -> _Doubt:
     """Return the doubt where several samples of a row do not give the same value."""
     shares = {name: pl.col(_AGREEMENT).struct.field(name) for name in names}
-    said = [
+    differing = [
         pl.when(share < 1).then(pl.concat_str([pl.lit(f"{name} "), (share * 100).round().cast(pl.Int64), pl.lit(" %")]))
         for name, share in shares.items()
     ]
     reason = pl.concat_str(
-        [pl.lit("samples differ: "), pl.concat_str(said, separator=", ", ignore_nulls=True)], ignore_nulls=True
+        [pl.lit("samples differ: "), pl.concat_str(differing, separator=", ", ignore_nulls=True)], ignore_nulls=True
     )
     return _Doubt(1 - pl.min_horizontal(shares.values()), reason)
 

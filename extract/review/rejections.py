@@ -37,10 +37,10 @@ class Rejections:
         if self._errors is None or key is None:
             return None
         try:
-            found = self._errors.filter(pl.col("row_id").cast(pl.String) == str(key)).head(1).collect().to_dicts()
+            matches = self._errors.filter(pl.col("row_id").cast(pl.String) == str(key)).head(1).collect().to_dicts()
         except UNREADABLE:
             return None
-        return {name: found[0][name] for name in _SHOWN} if found else None
+        return {name: matches[0][name] for name in _SHOWN} if matches else None
 
 
 def origin_of(provenance: Any) -> JsonObject | None:

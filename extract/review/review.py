@@ -103,13 +103,13 @@ class Review:
     def _judged(self, task: Task, cells: Mapping[str, Any]) -> JsonObject:
         """Return the source of a row, and, unless it is judged blind, the answer that it got."""
         shown, answer = self.rows.shown(task, cells), self.judge.answer(cells)
-        told = {"values": None, "error": None, "spans": [], "origin": None} if self.blind else {
+        answered = {"values": None, "error": None, "spans": [], "origin": None} if self.blind else {
             "values": None if answer is None else form_values(self.form, answer),
             "error": self.errors.of(task, cells) if answer is None else None,
             "spans": spans_shown(cells.get(_SPANS), shown.column),
             "origin": origin_of(cells.get(PROVENANCE)),
         }  # fmt: skip
-        return {"source": shown.source, "others": shown.others, "missing": answer is None, **told}
+        return {"source": shown.source, "others": shown.others, "missing": answer is None, **answered}
 
     def decide(self, number: int, body: Mapping[str, Any]) -> JsonObject:
         """Store a decision. Raises InvalidAnswer for values that do not fit, RowChanged, NoSuchRow."""

@@ -10,8 +10,8 @@ from extract.documents.roots import Roots
 from extract.errors import BadRecord, ConfigError
 from extract.extractor.prompts import value_text
 from extract.json_types import JsonObject
-from extract.review.asked import Asked
 from extract.review.document import Document, Documents
+from extract.review.question_columns import QuestionColumns
 from extract.review.rows import RowIndex, Rows
 from extract.review.tasks import Task
 
@@ -19,7 +19,7 @@ __all__ = ["RowSource", "ShownSource"]
 
 _MAX_TEXT: Final = 1_000_000
 _MAX_OTHER: Final = 2_000
-_KEPT_ROWS: Final = 8
+_RECENT_ROWS: Final = 8
 """A row is asked for, then its pictures, then it is decided."""
 
 
@@ -35,23 +35,25 @@ class ShownSource:
 class RowSource:
     """Finds the rows of tasks: by the column `on`, or by position where that is None."""
 
-    def __init__(self, rows: Rows, on: str | None, inputs: tuple[str, ...], asked: Asked, roots: Roots | None) -> None:
+    def __init__(
+        self, rows: Rows, on: str | None, inputs: tuple[str, ...], question: QuestionColumns, roots: Roots | None
+    ) -> None:
         self._rows = rows
         self._index = None if on is None else RowIndex(rows, on)
         self._inputs = inputs
-        self._asked = asked
+        self._question = question
         self._documents = Documents(roots)
-        self._kept: dict[int, dict[str, Any] | None] = {}
+        self._recent: dict[int, dict[str, Any] | None] = {}
 
     def cells(self, task: Task) -> dict[str, Any] | None:
         """Return the cells of a task's row, None where it is not in the table any more."""
-        if task.number not in self._kept:
-            self._kept[task.number] = self._found(task)
-            while len(self._kept) > _KEPT_ROWS:
-                self._kept.pop(next(iter(self._kept)))
-        return self._kept[task.number]
+        if task.number not in self._recent:
+            self._recent[task.number] = self._read(task)
+            while len(self._recent) > _RECENT_ROWS:
+                self._recent.pop(next(iter(self._recent)))
+        return self._recent[task.number]
 
-    def _found(self, task: Task) -> dict[str, Any] | None:
+    def _read(self, task: Task) -> dict[str, Any] | None:
         if self._index is not None:
             return self._index.row(task.row_id)
         return self._rows.at(task.row_id) if isinstance(task.row_id, int) else None
@@ -59,7 +61,9 @@ class RowSource:
     def shown(self, task: Task, cells: Mapping[str, Any]) -> ShownSource:
         """Return the source of a row beside its other columns."""
         document = self.document(task, cells)
-        names = [name for name in self._asked.columns if name not in self._asked.media and cells[name] is not None]
+        names = [
+            name for name in self._question.columns if name not in self._question.media and cells[name] is not None
+        ]
         texts = [_column(name, cells[name]) for name in names]
         if document is None:
             source: JsonObject = {"kind": "text", "columns": texts}
@@ -76,8 +80,8 @@ class RowSource:
         return ShownSource(source, others, self._column_of_spans(cells, document))
 
     def _column_of_spans(self, cells: Mapping[str, Any], document: Document | None) -> str | None:
-        for name in self._asked.grounding:
-            if name not in self._asked.media:
+        for name in self._question.grounding:
+            if name not in self._question.media:
                 if cells[name]:
                     return name
             elif document is not None and document.kind == "text":
@@ -88,8 +92,8 @@ class RowSource:
 
     def document(self, task: Task, cells: Mapping[str, Any]) -> Document | None:
         """Return the document of a row, None where it has none: that in which values are searched comes first."""
-        for name in self._asked.columns:
-            if name in self._asked.media and cells[name] is not None:
+        for name in self._question.columns:
+            if name in self._question.media and cells[name] is not None:
                 return self._documents.read((task.number, name), cells[name], name)
         return None
 

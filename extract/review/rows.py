@@ -35,8 +35,8 @@ class Rows:
 
     def at(self, position: int) -> dict[str, Any] | None:
         """Return the cells of the row at a position, from 0; None where there is none."""
-        found = self.slice(position).collect() if 0 <= position < self.height else None
-        return None if found is None or found.is_empty() else records_of(found)[0]
+        matches = self.slice(position).collect() if 0 <= position < self.height else None
+        return None if matches is None or matches.is_empty() else records_of(matches)[0]
 
     def slice(self, position: int) -> pl.LazyFrame:
         """Return one row as a lazy frame."""
@@ -77,7 +77,7 @@ def _written(frame: pl.DataFrame, path: Path) -> Path:
 
 
 class RowIndex:
-    """The positions of keys, found by their hashes: eight bytes a row; rows with one hash differ in their keys."""
+    """The positions of keys, matches by their hashes: eight bytes a row; rows with one hash differ in their keys."""
 
     def __init__(self, rows: Rows, on: str) -> None:
         self._rows = rows
@@ -90,8 +90,8 @@ class RowIndex:
         hashed = _hashes(pl.Series([wanted]))[0]
         low, high = bisect_left(self._hashes, hashed), bisect_right(self._hashes, hashed)
         rows = [self._rows.slice(place).collect() for place in self._places[low:high]]
-        found = [row for row in rows if row[self._on].cast(pl.String)[0] == wanted]
-        return records_of(found[0])[0] if len(found) == 1 else None
+        matches = [row for row in rows if row[self._on].cast(pl.String)[0] == wanted]
+        return records_of(matches[0])[0] if len(matches) == 1 else None
 
 
 def _sorted_hashes(rows: Rows, on: str) -> tuple[array[int], array[int]]:

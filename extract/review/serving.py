@@ -14,12 +14,12 @@ from extract.documents.roots import Roots
 from extract.errors import ConfigError
 from extract.extractor.extractor import Extractor
 from extract.io.sources import input_folder
-from extract.review.asked import Asked
 from extract.review.decision_file import DecisionFile
 from extract.review.dtypes import dtypes_of
 from extract.review.judging import Judge
 from extract.review.opened import OpenReview
 from extract.review.pictures import Pictures
+from extract.review.question_columns import QuestionColumns
 from extract.review.rejections import Rejections
 from extract.review.review import Review
 from extract.review.row_source import RowSource
@@ -82,12 +82,12 @@ def _review(
     if missing := [name for name in setup.inputs if name not in table.source.schema]:
         raise ConfigError(f"{address} has no column {missing[0]!r}: it is not the table that the rows were drawn from")
     folder = Path(stack.enter_context(TemporaryDirectory(prefix="extract-review-")))
-    asked = Asked.of(setup.inputs, table.manifest, extractor)
+    question = QuestionColumns.of(setup.inputs, table.manifest, extractor)
     roots = Roots.joined(Roots.of(root), input_folder(address))
     return Review(
         file=file,
         title=Path(address).name,
-        rows=RowSource(open_rows(address, table.batches, folder), setup.on, setup.inputs, asked, roots),
+        rows=RowSource(open_rows(address, table.batches, folder), setup.on, setup.inputs, question, roots),
         errors=Rejections(Path(address), table.manifest.get("row_id")),
         judge=Judge(setup, table, schema),
         figures=RunningProgress(file),

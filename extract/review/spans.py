@@ -33,8 +33,8 @@ def spans_given(spans: Any) -> list[JsonObject]:
         return []
     if not isinstance(spans, list) or len(spans) > _MAX_SPANS or not all(map(_is_span, spans)):
         raise InvalidAnswer((Issue("$", "the places of values in the source cannot be read"),))
-    kept = ("path", "start", "end", "column", "page", "boxes")
-    return [{name: span[name] for name in kept if span.get(name) is not None} for span in spans]
+    names = ("path", "start", "end", "column", "page", "boxes")
+    return [{name: span[name] for name in names if span.get(name) is not None} for span in spans]
 
 
 def _is_span(span: Any) -> bool:

@@ -23,7 +23,7 @@ DECISIONS = ".db"
 class Choice:
     """Which rows of a table are reviewed, and how.
 
-    A `sample` of so many rows is drawn at random by `seed`; a `queue` has up to `limit` rows that something speaks
+    A `sample` of n rows is drawn at random by `seed`; a `queue` has up to `limit` rows that something speaks
     against, or those that a file names. `gold` are files of gold and of decisions whose proof rows no queue may show.
     `fields` are those under review, by default all; `blind`: nobody sees the answers.
     """

@@ -12,13 +12,13 @@ from extract.extractor.extractor import Extractor
 from extract.extractor.prompts import Template
 from extract.json_types import JsonObject
 
-__all__ = ["Asked"]
+__all__ = ["QuestionColumns"]
 
 _OF_A_FOLDER = ("path", "name", "mime_type")
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class QuestionColumns:
     """Input columns: `columns` the question was made of, those first in which values are searched; `media` name files.
 
     `grounding` are those in which the spans of an output count, the first that has a text.
@@ -29,7 +29,7 @@ class Asked:
     grounding: tuple[str, ...]
 
     @classmethod
-    def of(cls, inputs: Collection[str], manifest: JsonObject, extractor: Extractor | None = None) -> Asked:
+    def of(cls, inputs: Collection[str], manifest: JsonObject, extractor: Extractor | None = None) -> QuestionColumns:
         """Return what is known of a table with these inputs; where nothing is, all of them were asked about."""
         if extractor is None:
             grounding, columns = _texts(manifest.get("grounding")), _texts(manifest.get("columns"))
