@@ -264,6 +264,7 @@ def test_what_is_typed_outlives_a_server_that_is_killed_and_is_stored_once(opene
         box.wait_for()
         before = person.position
         box.fill(server.link)
+        person.page.get_by_role("button", name="Go on").press("Enter")
         person.page.wait_for_function(
             "before => document.querySelector('#position').textContent !== before", arg=before
         )

@@ -47,13 +47,31 @@ export const getWords = (number, page) => read(`/api/rows/${number}/pages/${page
 export const decide = (number, decision) => send(`/api/rows/${number}/decisions`, decision);
 export const undo = () => send("/api/undo", {});
 
-/** Return the bytes behind a path of a row as a blob: URL; whoever asks releases it. */
-export async function blobUrl(path, options = {}) {
+const ahead = new Map(); // what is fetched for the record that comes next
+const AHEAD = 3;
+
+const bytes = async (path, options) => {
   const response = await call(path, options);
   try {
-    return URL.createObjectURL(await response.blob());
+    return await response.blob();
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Unreachable("the server ended in the middle of its answer");
   }
+};
+
+/** Fetch bytes before they are needed. */
+export function fetchAhead(path) {
+  if (ahead.has(path)) return;
+  const fetching = bytes(path);
+  fetching.catch(() => ahead.delete(path));
+  ahead.set(path, fetching);
+  while (ahead.size > AHEAD) ahead.delete(ahead.keys().next().value);
+}
+
+/** Return the bytes behind a path of a row as a blob: URL; whoever asks releases it. */
+export async function blobUrl(path, options = {}) {
+  const fetching = ahead.get(path);
+  ahead.delete(path);
+  return URL.createObjectURL(await (fetching ?? bytes(path, options)));
 }

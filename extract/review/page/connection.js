@@ -31,10 +31,18 @@ async function newLink() {
   const box = el("input", { type: "text", id: "link", autocomplete: "off", spellcheck: "false", placeholder: "http://127.0.0.1:…/#token=…" });
   const words = el("span", {}, "This server wants its own link: paste the one that ", el("code", {}, "extract review"), " prints, or open it. What you typed is kept.");
   const use = button("Go on", () => take());
-  const take = () => takeFromLink(box.value) && renew();
-  box.addEventListener("input", take);
-  box.addEventListener("keydown", (event) => event.key === "Enter" && take());
-  notice(words, el("label", { for: "link", class: "unseen" }, "Link"), box, use);
+  const wrong = el("span", { role: "alert" });
+  const take = () => {
+    if (takeFromLink(box.value)) renew();
+    else wrong.textContent = "That is no link with a token.";
+  };
+  box.addEventListener("paste", () => setTimeout(take));
+  box.addEventListener("keydown", (event) => {
+    if (event.key !== "Enter") return;
+    event.preventDefault();
+    take();
+  });
+  notice(words, el("label", { for: "link", class: "unseen" }, "Link"), box, use, wrong);
   isWaitingForLink = true;
   await new Promise((resolve) => (renew = resolve));
   isWaitingForLink = false;

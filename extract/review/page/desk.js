@@ -4,6 +4,7 @@ import * as api from "./api.js";
 import { notice, persistently } from "./connection.js";
 import { announce, button, byId, count, el } from "./dom.js";
 import { draftOf, dropDraft, keepDraft } from "./drafts.js";
+import { firstPageAhead } from "./pages_source.js";
 import { showEnd } from "./progress_view.js";
 import { Rows } from "./rows.js";
 import { showSource } from "./source.js";
@@ -77,7 +78,7 @@ export class Desk {
     this.form.home();
     this.watch.start();
     this.told.moved(row.number);
-    this.rows.ahead(row.number);
+    this.rows.ahead(row.number).then(firstPageAhead);
   }
 
   #where(draft) {
@@ -136,8 +137,7 @@ export class Desk {
     return persistently(async () => {
       const again = isRetry ? await api.getRow(row.number) : null;
       isRetry = true;
-      const isStored = again?.decision && again.decision.id !== row.decision?.id;
-      if (!isStored) return api.decide(row.number, decision);
+      if (!again?.decision || again.decision.id === row.decision?.id || !isSame(again.decision, decision)) return api.decide(row.number, decision);
       const [progress, { next }] = [await api.getProgress(), await api.getNext(row.number)];
       return { decision: again.decision, progress, next };
     });
@@ -220,6 +220,9 @@ export class Desk {
   }
 }
 
+const isSame = (stored, decision) =>
+  (stored.action === "skipped") === (decision.action === "skipped") &&
+  JSON.stringify(stored.values ?? null) === JSON.stringify(decision.values ?? null);
 const isNamed = (value) => value !== null && value !== undefined;
 
 /** Whether a source needs so little room that its labels can stand below it. */

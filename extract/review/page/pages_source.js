@@ -1,8 +1,16 @@
 // A document as pictures of its pages: boxes around values, words that can be selected by pointer and by keys.
 
-import { blobUrl, getWords } from "./api.js";
+import { blobUrl, fetchAhead, getWords } from "./api.js";
 import { el } from "./dom.js";
 import { zoomTools } from "./zoom.js";
+
+const address = (number, page, pixels) => `/api/rows/${number}/pages/${page}.png?width=${pixels}`;
+let lastPixels = null;
+
+/** Fetch the first page of a record that comes next, as large as the one that is shown. */
+export function firstPageAhead(row) {
+  if (row?.source?.kind === "pdf" && row.source.pages && lastPixels) fetchAhead(address(row.number, 1, lastPixels));
+}
 
 class Page {
   constructor(row, number, [width, height], told) {
@@ -20,9 +28,9 @@ class Page {
   async load(signal) {
     const pixels = Math.min(4000, Math.ceil((this.sheet.clientWidth * devicePixelRatio) / 200) * 200 || 1200);
     if (this.pixels >= pixels) return;
-    this.pixels = pixels;
+    this.pixels = lastPixels = pixels;
     try {
-      const url = await blobUrl(`/api/rows/${this.row.number}/pages/${this.number}.png?width=${pixels}`, { signal });
+      const url = await blobUrl(address(this.row.number, this.number, pixels), { signal });
       this.free();
       this.url = this.picture.src = url;
       this.words ??= (await getWords(this.row.number, this.number)).words;

@@ -4,6 +4,7 @@ import { pointsBefore, unitsOf } from "./code_points.js";
 import { el } from "./dom.js";
 
 const MANY_SPANS = 2000; // more are not drawn
+const LONG = 50_000; // characters; each line with a direction of its own takes seconds to lay out then
 const LAID_OUT = 110; // longest line of a text whose columns should stand under each other
 
 class Column {
@@ -12,7 +13,7 @@ class Column {
     this.text = text ?? "";
     const lines = this.text.length < 100_000 ? this.text.split("\n") : [];
     const isLaidOut = lines.length > 2 && lines.every((line) => line.length <= LAID_OUT) && / {3}/.test(this.text);
-    const size = isOnly && this.text.length < 400 && lines.length < 4 ? "short" : "";
+    const size = this.text.length > LONG ? "long" : isOnly && this.text.length < 400 && lines.length < 4 ? "short" : "";
     this.box = el("div", {
       class: `text ${size} ${isLaidOut ? "laid-out" : ""}`,
       dir: "auto",
