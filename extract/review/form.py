@@ -48,6 +48,7 @@ def form_of(schema: OutputSchema, dtypes: Mapping[str, Any] | None = None) -> Fo
     by_key = {schema.keys.get(name, name): dtype for name, dtype in schema.dtypes.items()} if dtypes is None else dtypes
     return _Builder(document, schema.names, is_open=schema.extra == "keep").form(by_key)
 
+
 _ALTERNATIVES: Final = frozenset({"$ref", "allOf", "const", "not", "oneOf"})
 
 
