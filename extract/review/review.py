@@ -106,7 +106,7 @@ class Review:
         answered = {"values": None, "error": None, "spans": [], "origin": None} if self.blind else {
             "values": None if answer is None else form_values(self.form, answer),
             "error": self.errors.of(task, cells) if answer is None else None,
-            "spans": spans_shown(cells.get(_SPANS), shown.column),
+            "spans": spans_shown(cells.get(_SPANS), shown.column, shown.document),
             "origin": origin_of(cells.get(PROVENANCE)),
         }  # fmt: skip
         return {"source": shown.source, "others": shown.others, "missing": answer is None, **answered}

@@ -25,11 +25,15 @@ _RECENT_ROWS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class ShownSource:
-    """The source of a row as the page gets it; `column` is the text in which its spans count, None for a PDF."""
+    """The source of a row as the page gets it; `column` is the text in which its spans count, None for a PDF.
+
+    `document` is what the row names, None where it names nothing.
+    """
 
     source: JsonObject
     others: list[JsonObject]
     column: str | None
+    document: Document | None = None
 
 
 class RowSource:
@@ -77,7 +81,7 @@ class RowSource:
             source = _described(document)
         used = set(names) if source["kind"] == "text" else set[str]()
         others = [_other(name, cells[name]) for name in self._inputs if name not in used]
-        return ShownSource(source, others, self._column_of_spans(cells, document))
+        return ShownSource(source, others, self._column_of_spans(cells, document), document)
 
     def _column_of_spans(self, cells: Mapping[str, Any], document: Document | None) -> str | None:
         for name in self._question.grounding:

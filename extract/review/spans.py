@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from extract.errors import InvalidAnswer, Issue
+from extract.errors import BadRecord, ConfigError, InvalidAnswer, Issue
 from extract.json_types import JsonObject
+from extract.review.document import Document
+from extract.review.pdf_pages import PdfPages
 
 __all__ = ["spans_given", "spans_shown"]
 
@@ -15,16 +17,31 @@ _MAX_PATH: Final = 1_000
 _EDGES: Final = ("left", "top", "right", "bottom")
 
 
-def spans_shown(spans: Any, column: str | None) -> list[JsonObject]:
-    """Return the spans of a row; `column` names the text that their offsets count in, None for a PDF's."""
+def spans_shown(spans: Any, column: str | None, document: Document | None) -> list[JsonObject]:
+    """Return the spans of a row; `column` names the text that their offsets count in, None for a PDF's.
+
+    An output of before spans had boxes gets them from its PDF.
+    """
     given = spans if isinstance(spans, Sequence) else ()
-    return [_shown(span, column) for span in given[:_MAX_SPANS] if isinstance(span, Mapping)]
+    pages = document.pdf if document is not None and document.kind == "pdf" and column is None else None
+    return [_shown(span, column, pages) for span in given[:_MAX_SPANS] if isinstance(span, Mapping)]
 
 
-def _shown(span: Mapping[str, Any], column: str | None) -> JsonObject:
+def _shown(span: Mapping[str, Any], column: str | None, pages: PdfPages | None) -> JsonObject:
     named = {name: span.get(name) for name in ("path", "start", "end", "status", "page", "score")}
-    boxes = [[box.get("page"), *(box.get(edge) for edge in _EDGES)] for box in span.get("boxes") or ()]
-    return named | {"column": column, "boxes": boxes}
+    return named | {"column": column, "boxes": _boxes(span, pages)}
+
+
+def _boxes(span: Mapping[str, Any], pages: PdfPages | None) -> list[list[Any]]:
+    if "boxes" in span:
+        return [[box.get("page"), *(box.get(edge) for edge in _EDGES)] for box in span["boxes"] or ()]
+    start, end = span.get("start"), span.get("end")
+    if pages is None or type(start) is not int or type(end) is not int:
+        return []
+    try:
+        return pages.boxes(start, end)
+    except (BadRecord, ConfigError):
+        return []
 
 
 def spans_given(spans: Any) -> list[JsonObject]:
