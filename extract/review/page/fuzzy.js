@@ -1,4 +1,4 @@
-// Which labels a few typed letters mean: "carr" finds card_arrival, "lost phone" finds lost_or_stolen_phone.
+// Which labels a few typed letters mean: "card arr" finds card_arrival, "ph lost" finds lost_or_stolen_phone.
 
 const fold = (text) =>
   text
@@ -47,13 +47,15 @@ export function matcher(query) {
   };
 }
 
-/** Return the indices of the texts that match, best first; without a query all in their order. */
+/** Return the indices of the texts that match, best first, the far worse left out; without a query all in their order. */
 export function search(texts, query) {
   if (!query.trim()) return texts.map((_, i) => i);
   const score = matcher(query);
-  return texts
-    .map((text, i) => [score(text), i])
-    .filter(([points]) => points > 0)
+  const scored = texts.map((text, i) => [score(text), i]);
+  // Beside a good match, letters strewn over a long name are none.
+  const least = scored.reduce((best, [points]) => Math.max(best, points), 0) / 3;
+  return scored
+    .filter(([points]) => points > 0 && points >= least)
     .sort((a, b) => b[0] - a[0] || a[1] - b[1])
     .map(([, i]) => i);
 }

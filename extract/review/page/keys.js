@@ -22,7 +22,7 @@ function action(event, page) {
   if (event.ctrlKey || event.metaKey) return key === "Enter" ? () => page.desk.accept() : null;
   if (event.altKey) return withAlt(event, page);
   if (key === "Enter") return enter(event, page);
-  if (key === "Escape") return () => page.form.home();
+  if (key === "Escape") return () => leave(page);
   if (isEditable(target)) return null;
   if (key === " ") return isPressed(target) ? null : space(page);
   if (key === "Tab" || event.repeat) return null;
@@ -42,6 +42,11 @@ function enter({ target, shiftKey }, { desk }) {
   if (target.localName === "textarea" && (shiftKey || target.classList.contains("json"))) return null;
   if (isEditable(target) && !byId("form").contains(target)) return null;
   return () => desk.accept();
+}
+
+function leave({ form }) {
+  byId("progress").querySelector("details")?.removeAttribute("open");
+  form.home();
 }
 
 function space({ desk }) {

@@ -65,7 +65,7 @@ export class ListControl extends Control {
     this.chip.disabled = super.absences.length === 0 && !this.absent;
     this.rows.hidden = isEmpty;
     this.items.forEach((item, i) => {
-      item.row.querySelector(".number").textContent = i + 1;
+      item.row.querySelector(".index").textContent = i + 1;
       item.row.setAttribute("aria-label", `${this.itemName} ${i + 1} of ${this.items.length}`);
     });
   }
@@ -78,7 +78,7 @@ export class ListControl extends Control {
     item.row = el(
       "li",
       { class: "item" },
-      el("span", { class: "number", "aria-hidden": "true" }),
+      el("span", { class: "index", "aria-hidden": "true" }),
       item.element,
       el(
         "span",
