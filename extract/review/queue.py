@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -12,6 +13,7 @@ from polars.selectors import by_name
 
 from extract.errors import ConfigError
 from extract.evaluation.rejected import PROVENANCE, inner_names
+from extract.io.sinks.open import errors_path
 from extract.review.source_table import SourceTable
 from extract.schema.keywords import member
 
@@ -48,8 +50,16 @@ def doubtful_rows(table: SourceTable, fields: Collection[str], *, limit: int) ->
         worst = worst.sort(_SCORE, _PLACE, descending=[True, False]).head(limit)
         first += frame.height
     if worst.is_empty():
-        raise ConfigError(f"nothing speaks against any row of {table.address}: draw a sample instead, with --sample")
+        raise ConfigError(f"nothing speaks against any row of {table.address}: draw a sample, --sample{_beside(table)}")
     return worst if table.on is None else worst.drop(_PLACE)
+
+
+def _beside(table: SourceTable) -> str:
+    """Return how the rows are reviewed that were rejected and are not in the output, if there are any."""
+    errors = errors_path(Path(table.address))
+    if not errors.is_file():
+        return ""
+    return f"; for the rows that were rejected: extract review INPUT --pipeline PIPELINE --queue-file {errors}"
 
 
 def _doubtful(frame: pl.DataFrame, doubts: Collection[_Doubt], key: str) -> pl.DataFrame:

@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import polars as pl
+
 from extract.errors import ConfigError, SchemaError
 from extract.io.sinks.open import read_manifest
+from extract.io.sources import read_table
 from extract.review.decision_file import DecisionFile
 from extract.review.draw import AnswerSchema, Drawn, draw_queue, draw_sample, proof_hashes, review_setup
 from extract.review.queue import doubtful_rows
@@ -71,11 +74,12 @@ def make_file(
 
     `schema` is that of the pipeline; without one, that in the footer of an output.
     """
-    table = open_source_table(address, schema, prefix=choice.prefix, on=choice.on)
+    rejected = rejected_rows(choice.queue) if isinstance(choice.queue, str) else None
+    by_position = rejected is not None and choice.on is None and rejected["row_id"].dtype.is_integer()
+    table = open_source_table(address, schema, prefix=choice.prefix, on=choice.on, by_position=by_position)
     answers = answers_of(address) if schema is None else AnswerSchema.of(schema)
-    if choice.queue and not table.answers:
-        raise ConfigError(f"{address} has no answers: a queue is of rows that have some; leave --queue out")
-    drawn = _drawn(table, choice, answers.chosen(choice.fields))
+    named = choice.queue if rejected is None else rejected.rename({"row_id": table.on or "row"})
+    drawn = _drawn(table, choice, named, answers.chosen(choice.fields))
     setup = review_setup(
         drawn,
         answers,
@@ -87,14 +91,23 @@ def make_file(
     return DecisionFile.create(path, setup, drawn.rows)
 
 
-def _drawn(table: SourceTable, choice: Choice, fields: tuple[str, ...]) -> Drawn:
-    if not choice.queue:
+def _drawn(table: SourceTable, choice: Choice, named: pl.DataFrame | bool | str, fields: tuple[str, ...]) -> Drawn:
+    if named is False:
         return draw_sample(table, choice.sample or _SAMPLE, seed=choice.seed, fields=fields)
-    named = choice.queue if isinstance(choice.queue, str) else doubtful_rows(table, fields, limit=choice.limit)
-    drawn = draw_queue(table, named, fields=fields, spared=proof_hashes(choice.gold))
+    queue = doubtful_rows(table, fields, limit=choice.limit) if named is True else named
+    drawn = draw_queue(table, queue, fields=fields, spared=proof_hashes(choice.gold))
     if not drawn.rows:
         raise ConfigError("all rows of the queue prove something already: nobody may see their answers")
     return drawn
+
+
+def rejected_rows(queue: str) -> pl.DataFrame | None:
+    """Return the rows that a file of rejected rows names, each with its reason; None for another table."""
+    listed = read_table(queue)
+    if not {"row_id", "code", "message", "answer"} <= set(listed.columns):
+        return None
+    reason = pl.format("rejected: {}", pl.coalesce("message", "code").cast(pl.String))
+    return listed.select("row_id", pl.lit(1.0).alias("score"), reason.alias("reason"))
 
 
 def answers_of(address: str) -> AnswerSchema:

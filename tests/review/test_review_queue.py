@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from asking import Asking
 
-from extract import ConfigError, Extractor, compile_schema, open_review
+from extract import Client, ConfigError, Emulator, Extractor, compile_schema, open_review, run
 from extract.review.queue import doubtful_rows
 from extract.review.source_table import open_source_table
 from extract.review.start import Choice, make_file
@@ -132,3 +132,21 @@ def test_a_queue_that_a_table_names_is_taken_in_its_order() -> None:
     pl.DataFrame({"id": ["r2", "r0"], "score": [0.9, 0.1], "reason": ["odd", None]}).write_csv("worst.csv")
     with make_file(Path("q.db"), "out.parquet", Choice(queue="worst.csv", on="id"), schema=SCHEMA) as file:
         assert [(task.row_id, task.reason) for task in file.tasks()] == [("r2", "odd"), ("r0", None)]
+
+
+@pytest.mark.parametrize("row_id", [None, "id"])
+def test_rejected_rows_are_reviewed_from_the_input_with_their_reasons(row_id: str | None) -> None:
+    frame = pl.DataFrame({"id": ["a", "b", "c"], "text": ["one", "two", "three"]})
+    frame.write_csv("in.csv")
+    emulator = Emulator(answers=lambda body: f'{{"value": "{"neither" if "two" in str(body) else "good"}"}}')
+    labels, client = Extractor(["good", "bad"], "{text}"), Client("k", transport=emulator.transport)
+    run("in.csv", labels, client=client, output="out.parquet", errors="split", row_id=row_id)
+    with pytest.raises(ConfigError, match=r"--queue-file out\.errors\.parquet"):
+        open_review("out.parquet", queue=True, person="ann")
+    review = open_review("in.csv", labels, queue="out.errors.parquet", on=row_id, person="ann")
+    with Asking(review) as page:
+        assert page.get("/api/task")["total"] == 1
+        row = page.get("/api/rows/1")
+        assert row["source"]["columns"][0]["text"] == "two"
+        assert row["reason"] == "rejected: $.value: Input should be 'good' or 'bad'"
+        assert page.decide(1, action="decided", values={"value": "bad"})["decision"]["values"] == {"value": "bad"}
