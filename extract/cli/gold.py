@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from extract.cli.label_list import read_labels
 from extract.cli.pipelines import load_pipeline
 from extract.cli.terminal import SOME_REJECTED, plain
 from extract.errors import ConfigError
@@ -69,22 +70,7 @@ def _answers(pipeline: str | None, labels: str | None) -> Any:
     """Return what an answer is: an Extractor, or labels; None where the command line does not say it."""
     if pipeline and labels:
         raise ConfigError("--pipeline and --labels both say what an answer is: leave one out")
-    return load_pipeline(pipeline) if pipeline else None if labels is None else _labels(labels)
-
-
-def _labels(text: str) -> list[str]:
-    """Return the labels that a text names, parted by commas, or that stand in a file, one a line."""
-    path = Path(text)
-    lines = _lines_of(path) if "," not in text and path.is_file() else text.split(",")
-    return list(dict.fromkeys(line.strip() for line in lines if line.strip()))
-
-
-def _lines_of(path: Path) -> list[str]:
-    """Return the lines of a text file. ConfigError where it cannot be read."""
-    try:
-        return path.read_text(encoding="utf-8-sig").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path} cannot be read: {error}") from None
+    return load_pipeline(pipeline) if pipeline else None if labels is None else read_labels(labels)
 
 
 def _say_drawn(drawn: Drawn, output: Path, options: DrawOptions) -> None:

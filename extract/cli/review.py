@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from extract.cli.label_list import read_labels
 from extract.cli.pipelines import load_pipeline
 from extract.cli.terminal import plain
 from extract.errors import ConfigError
@@ -93,20 +94,7 @@ def _schema(extractor: Extractor | None, labels: str | None) -> OutputSchema | N
         raise ConfigError("--pipeline and --labels both say what an answer is: leave one out")
     if extractor is not None:
         return compile_schema(extractor.schema, extra=extractor.extra)
-    return None if labels is None else compile_schema(_labels(labels))
-
-
-def _labels(text: str) -> list[str]:
-    """Return the labels that a text names, parted by commas, or that stand in a file, one a line."""
-    path = Path(text)
-    if "," in text or not path.is_file():
-        lines = text.split(",")
-    else:
-        try:
-            lines = path.read_text(encoding="utf-8-sig").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{path} cannot be read: {error}") from None
-    return list(dict.fromkeys(line.strip() for line in lines if line.strip()))
+    return None if labels is None else compile_schema(read_labels(labels))
 
 
 def _made(file: DecisionFile, data: str, choice: Choice) -> str:
