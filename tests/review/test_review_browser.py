@@ -450,6 +450,26 @@ def test_forty_hostile_payloads_in_every_place_of_records_and_schema_stay_text(o
         assert person.page.evaluate("Object.keys(Object.prototype).length") == 0
 
 
+def test_forty_hostile_answers_that_were_rejected_stay_text(opened: Any, tmp_path: Path) -> None:
+    def answer(body: dict[str, Any]) -> str:
+        text = str(body["input"][0]["content"][-1]["text"])
+        return json.dumps({"value": "a"} if text == "valid" else {"value": text, text: text})
+
+    texts = ["valid", *PAYLOADS]
+    rows = pl.DataFrame({"id": texts, "text": texts})
+    client = Client("key", transport=Emulator(answers=answer).transport)
+    labels = Extractor(["a", "b"], "{text}", repairs=0)
+    run(rows, labels, client=client, output=tmp_path / "out.parquet", row_id="id", errors="null")
+    with Serving("out.parquet", "--decisions", "out.db", "--on", "id", folder=tmp_path) as server:
+        person = opened(server.link)
+        for number in range(1, 42):
+            assert person.position == f"{number} of 41"
+            if person.text != "valid":
+                assert json.loads(person.page.locator(".rejected pre").inner_text())["value"] == person.text
+            person.decides("2")
+        assert person.position == "All rows are decided"
+
+
 def hostile_schema() -> dict[str, Any]:
     """Return a JSON Schema with payloads as names, titles, descriptions and labels."""
     about = {"title": PAYLOADS[14], "description": PAYLOADS[13]}
@@ -560,6 +580,16 @@ def test_selected_text_goes_into_the_field_at_hand_with_its_span_in_code_points(
     assert (decided.value["sender"], decided.value["place"]) == ("for", "shop")
     spans = {span["path"]: LETTER[span["start"] : span["end"]] for span in decided.spans}
     assert spans == {"$.sender": "for", "$.total": "12,50", "$.place": "shop"}
+
+
+def test_a_key_that_is_held_down_decides_one_record(opened: Any, letters: Any) -> None:
+    person = opened(letters[0].link)
+    person.page.keyboard.down("Enter")
+    person.leaves("1 of 2")
+    person.page.keyboard.down("Enter")  # the keyboard repeats it
+    person.page.keyboard.up("Enter")
+    person.decides("s")
+    assert "1 of 2 decided, 1 skipped" in person.page.locator("#progress").inner_text()
 
 
 def test_an_empty_form_is_no_answer_by_one_slip_of_a_key(opened: Any, tmp_path: Path) -> None:

@@ -1,7 +1,12 @@
 // What is typed and not yet decided, kept in this tab through a reload and a restart of the server.
 
-const KEY = "review-draft:";
+let key = "review-draft:";
 const WAIT = 150; // milliseconds after the last key
+
+/** Keep drafts apart by what is reviewed, and by whom. */
+export function draftsOf({ title, person, blind }) {
+  key = `review-draft:${JSON.stringify([title, person, blind])}:`;
+}
 
 let waiting = null;
 
@@ -10,7 +15,7 @@ function write() {
   const { number, draft } = waiting;
   waiting = null;
   try {
-    sessionStorage.setItem(KEY + number, JSON.stringify(draft()));
+    sessionStorage.setItem(key + number, JSON.stringify(draft()));
   } catch {
     // A full store: the draft still stands on the page.
   }
@@ -28,7 +33,7 @@ export function keepDraft(number, draft) {
 /** Return the draft of a row, if the answer below it is still the same. */
 export function draftOf(number, answerHash) {
   try {
-    const draft = JSON.parse(sessionStorage.getItem(KEY + number));
+    const draft = JSON.parse(sessionStorage.getItem(key + number));
     return draft?.answer_hash === answerHash ? draft : null;
   } catch {
     return null;
@@ -37,7 +42,7 @@ export function draftOf(number, answerHash) {
 
 export function dropDraft(number) {
   if (waiting?.number === number) waiting = null;
-  sessionStorage.removeItem(KEY + number);
+  sessionStorage.removeItem(key + number);
 }
 
 addEventListener("pagehide", write);

@@ -19,9 +19,10 @@ export function listen(page) {
 
 function action(event, page) {
   const { key, target } = event;
-  if (event.ctrlKey || event.metaKey) return key === "Enter" ? () => page.desk.accept() : null;
+  if (event.ctrlKey || event.metaKey) return key === "Enter" && !event.repeat ? () => page.desk.accept() : null;
   if (event.altKey) return withAlt(event, page);
-  if (key === "Enter") return enter(event, page);
+  // A key that is held down decides one record, not one after the other.
+  if (key === "Enter") return event.repeat && !isNewLine(event) ? () => {} : enter(event, page);
   if (key === "Escape") return () => leave(page);
   if (isEditable(target)) return null;
   if (key === " ") return isPressed(target) ? null : space(page);
@@ -35,11 +36,14 @@ function withAlt({ code, target }, { desk }) {
   return code === "KeyT" ? () => desk.source?.enter() : null;
 }
 
+const isNewLine = ({ target, shiftKey }) => target.localName === "textarea" && (shiftKey || target.classList.contains("json"));
+
 /** Enter accepts; on a button it presses, on an option that is not chosen it chooses, in JSON it is a new line. */
-function enter({ target, shiftKey }, { desk }) {
+function enter(event, { desk }) {
+  const { target } = event;
   if (isOption(target)) return target.getAttribute("aria-checked") === "true" && target.role === "radio" ? () => desk.accept() : null;
   if (isPressed(target) && !target.matches("input[type=radio]")) return null;
-  if (target.localName === "textarea" && (shiftKey || target.classList.contains("json"))) return null;
+  if (isNewLine(event)) return null;
   if (isEditable(target) && !byId("form").contains(target)) return null;
   return () => desk.accept();
 }

@@ -4,6 +4,7 @@ import { getProgress, getTask } from "./api.js";
 import { notice, persistently } from "./connection.js";
 import { Desk } from "./desk.js";
 import { button, byId } from "./dom.js";
+import { draftsOf } from "./drafts.js";
 import { Form } from "./form.js";
 import { makeHelp } from "./help.js";
 import { listen } from "./keys.js";
@@ -59,6 +60,7 @@ async function start() {
   takeFromAddress();
   const task = await persistently(getTask);
   describe(task);
+  draftsOf(task);
   let desk = null;
   const atOnce = () => byId("at-once-box").checked;
   const form = new Form(byId("form"), task.form, {
