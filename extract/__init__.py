@@ -116,6 +116,11 @@ if TYPE_CHECKING:
     from extract.results.progress import Progress as Progress
     from extract.results.run import Run as Run
     from extract.results.spot_check import SpotCheck as SpotCheck
+    from extract.review.gold_files import apply_decisions as apply_decisions
+    from extract.review.gold_files import draw_gold as draw_gold
+    from extract.review.gold_files import write_gold as write_gold
+    from extract.review.open_review import open_review as open_review
+    from extract.review.opened import OpenReview as OpenReview
     from extract.runner.estimate import estimate as estimate
     from extract.runner.lazy import lazy_run as lazy_run
     from extract.runner.run import extract_one as extract_one
@@ -179,6 +184,9 @@ _NAMES_OF = {
     "results.progress": "Progress",
     "results.run": "Run",
     "results.spot_check": "SpotCheck",
+    "review.gold_files": "apply_decisions draw_gold write_gold",
+    "review.open_review": "open_review",
+    "review.opened": "OpenReview",
     "runner.estimate": "estimate",
     "runner.lazy": "lazy_run",
     "runner.run": "extract_one run run_async",

@@ -22,6 +22,7 @@ CHAPTERS = {
         Outage Progress Outcome Attempt Span Usage""",
     "Schemas": "compile_schema OutputSchema Loss parse",
     "Evaluation": "evaluate Evaluation compare Comparison check_labels LabelCheck",
+    "Review": "draw_gold open_review write_gold apply_decisions",
     "The client": """Client AsyncClient Endpoint Request Generation Turn TextPart MediaPart Clip Pages TextFormat
         ImageFormat AudioFormat SafetySetting Interaction Citation Conversation RemoteFile""",
     "Tools": """Function FunctionResult function_tool ToolRun GoogleSearch GoogleMaps UrlContext CodeExecution

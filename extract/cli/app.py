@@ -23,6 +23,8 @@ from extract.cli.arguments import (
 )
 from extract.cli.completion import outputs, pipelines
 from extract.cli.estimate_app import estimate
+from extract.cli.gold_app import gold_commands
+from extract.cli.review_app import review
 from extract.cli.tune_app import tune
 from extract.io.sinks.formats import one_of
 
@@ -320,6 +322,9 @@ def report(
     )
 
 
+app.command(short_help="Judge rows on a page of this machine.")(review)
+
+
 @app.command(short_help="Serve the API on this machine, without a model.")
 def emulate(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0 picks a free one.")] = 8787,
@@ -357,6 +362,7 @@ def emulate(
 
 cache_commands: typer.Typer = typer.Typer(no_args_is_help=True, help="Inspect a cache of answers.")
 app.add_typer(cache_commands, name="cache")
+app.add_typer(gold_commands, name="gold")
 CachePath = Annotated[Path, typer.Argument(help="The cache, as in OUTPUT.cache.", show_default=False)]
 
 

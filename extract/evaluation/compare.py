@@ -11,6 +11,7 @@ import polars as pl
 from extract.evaluation.agreement import same_exactly
 from extract.evaluation.inputs import frames_of
 from extract.evaluation.pairing import Columns, Pairs, check_meeting, common_fields, paired, with_equal_keys
+from extract.evaluation.proof import proof_keys, without_proof
 from extract.evaluation.rejected import split_rejected
 from extract.evaluation.tables import aligned, as_text, html_table
 from extract.evaluation.verdicts import verdicts
@@ -59,8 +60,8 @@ class Comparison:
 
     `rows` are in both, `only_in_a` and `only_in_b` in one: these are compared with gold, never with each other.
     `gold` counts gold rows, None without gold; `unjudged` rows of a or b are not in gold. `changes` has one row per
-    changed value: the key, `field`, `a`, `b` and, with gold, `gold`, as text; null is null. A key column that has one
-    of these names is called `key` there.
+    changed value: the key, `field`, `a`, `b` and, with gold, `gold`, as text; null is null, and rows that gold keeps
+    for a proof are left out. A key column that has one of these names is called `key` there.
 
         >>> a = pl.DataFrame({"id": [1, 2], "city": ["Bonn", "Essen"]})
         >>> b = pl.DataFrame({"id": [1, 2], "city": ["Bonn", "Köln"]})
@@ -157,6 +158,7 @@ def compare(
     compared = [_compared(name, keys.to_list(), pair, truth) for name, pair in zip(columns, pairs, strict=True)]
     changes = [row for _, rows in compared for row in rows]
     texts = dict.fromkeys(("field", "a", "b", *(["gold"] if golds else [])), pl.String())
+    listed = pl.DataFrame(changes, schema={"key" if on in texts else on: a.schema[on], **texts}, orient="row")
     judged = set() if truth is None else truth.keys
     unjudged = 0 if truth is None else len({*a[on].to_list(), *b[on].to_list()} - judged)
     return Comparison(
@@ -166,7 +168,7 @@ def compare(
         gold=None if truth is None else len(judged),
         unjudged=unjudged,
         fields=tuple(one for one, _ in compared),
-        changes=pl.DataFrame(changes, schema={"key" if on in texts else on: a.schema[on], **texts}, orient="row"),
+        changes=without_proof(listed, proof_keys(golds[0], on)) if golds else listed,
     )
 
 

@@ -20,6 +20,7 @@ from extract.evaluation.labels import averages, label_intervals, label_scores
 from extract.evaluation.members import check_member_keys, member_score
 from extract.evaluation.mistakes import mistakes_of
 from extract.evaluation.pairing import Pairs, check_meeting, common_fields, paired, with_equal_keys
+from extract.evaluation.proof import proof_keys, without_proof
 from extract.evaluation.rejected import split_rejected
 from extract.evaluation.scores import Evaluation, FieldKind, FieldScore
 from extract.evaluation.verdicts import Verdicts, verdicts
@@ -62,6 +63,7 @@ def evaluate(
     `labels` names fields to score as labels although they do not look like it: texts with many labels, or few rows.
     `keys` names, for a list of structs, the field or fields that identify a member: `{"items": "sku"}`.
     `day_first` reads 05/04/2026 in a text as 5 April.
+    Where gold has the column `_split`, its proof rows count in every figure, and `mistakes` does not list them.
     `rejected` holds the keys of rows that were rejected and stand in `predicted` with nulls: they count as missing, as
     if they were left out. Where `predicted` has the column `_extract`, that says it.
     `prefix` is that of the columns of `predicted` where it is no Run and no Parquet file of one, which know it; gold
@@ -97,7 +99,10 @@ def evaluate(
     missing, extra = gold.height - len(matched), answered.height - len(matched)
     spend = _spend(answered, failed, gold, on, right, None if extra else spent, options)
     wrong = mistakes_of(on, matched, unanswered, dict(zip(columns, zip(pairs, judged, strict=True), strict=True)))
-    return Evaluation(gold.height, missing, extra, scores, sum(right), spend, wrong)
+    proof = proof_keys(gold, on)
+    return Evaluation(
+        gold.height, missing, extra, scores, sum(right), spend, len(proof), _mistakes=without_proof(wrong, proof)
+    )
 
 
 def _spend(

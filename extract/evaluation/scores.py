@@ -132,7 +132,8 @@ class Evaluation:
 
     `rows` counts gold rows, `missing` those of them without a prediction (wrong in every field), `extra` the
     predictions without gold (not judged). `correct` rows are right in every judged field, when normalised. `cost` is
-    what these cost, None where the prediction has no `_extract.cost_usd`.
+    what these cost, None where the prediction has no `_extract.cost_usd`. `proof` counts the gold rows that are kept
+    for a proof, by the column `_split` of gold: they are in every figure, and never among the mistakes.
 
         >>> frame = pl.DataFrame({"id": [1, 2], "city": ["Bonn", "Köln"]})
         >>> evaluation = evaluate(frame, frame, on="id")
@@ -146,14 +147,15 @@ class Evaluation:
     fields: tuple[FieldScore, ...]
     correct: int = 0
     cost: CostScore | None = field(default=None, compare=False)
+    proof: int = 0
     _mistakes: pl.DataFrame = field(default_factory=pl.DataFrame, compare=False)
 
     def mistakes(self, *fields: str) -> pl.DataFrame:
         """Return a row per wrong value of these fields, by default of all; rows that are missing come last.
 
         The columns are the key (called `key` where it has one of the other names), `field`, `predicted` and `gold` as
-        text, null where there is none, and `missing`, True where the row has no prediction. KeyError for a field that
-        was not judged.
+        text, null where there is none, and `missing`, True where the row has no prediction. Rows that gold keeps for a
+        proof are left out. KeyError for a field that was not judged.
         """
         judged = [self[name].name for name in fields] or [score.name for score in self.fields]
         return self._mistakes.filter(pl.col("field").is_in(judged)) if self._mistakes.height else self._mistakes
@@ -180,6 +182,7 @@ class Evaluation:
         if cost is not None and self.cost is not None and self.cost.interval is not None:
             cost["interval"] = [self.cost.interval.low, self.cost.interval.high]
         counts = {"rows": self.rows, "missing": self.missing, "extra": self.extra, "correct": self.correct}
+        counts |= {"proof": self.proof} if self.proof else {}
         return counts | {"cost": cost, "fields": [item.to_dict() for item in self.fields]}
 
     def __repr__(self) -> str:
@@ -199,8 +202,9 @@ class Evaluation:
         return f"{self.rows:,} rows, {self.missing:,} missing, {self.extra:,} extra; right in every field: {correct}"
 
     def _notes(self) -> list[str]:
-        """Say which gold labels no answer can have."""
-        return [
+        """Say which gold labels no answer can have, and which rows are in no list."""
+        note = f"{self.proof:,} proof rows count in every figure, and are never listed among the mistakes"
+        return [note] * bool(self.proof) + [
             f"{item.name}: {sum(item.outside.values()):,} gold rows have labels that the schema lacks: "
             + ", ".join(f"{label!r} ({rows:,})" for label, rows in list(item.outside.items())[:_MAX_OUTSIDE])
             + (", ..." if len(item.outside) > _MAX_OUTSIDE else "")

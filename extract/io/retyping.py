@@ -10,7 +10,7 @@ import polars as pl
 
 from extract.schema.plain_text import json_value, typed_text
 
-__all__ = ["retyped"]
+__all__ = ["retyped", "typed_cell"]
 
 _DECIMAL_DIGITS: Final = 38
 
@@ -27,13 +27,13 @@ def _column(column: pl.Series, dtype: Any) -> pl.Series:
     if column.dtype == dtype:
         return column
     try:
-        return pl.Series(column.name, [_cell(cell, dtype) for cell in column.to_list()], dtype=dtype, strict=True)
+        return pl.Series(column.name, [typed_cell(cell, dtype) for cell in column.to_list()], dtype=dtype, strict=True)
     except (ValueError, TypeError, OverflowError, pl.exceptions.PolarsError):
         return column
 
 
-def _cell(value: Any, dtype: Any) -> Any:
-    """Return a value in the form that Polars accepts for a dtype. Raises ValueError for one that does not fit."""
+def typed_cell(value: Any, dtype: Any) -> Any:
+    """Return a JSON value, or a text, in the form that Polars accepts for a dtype. ValueError where it does not fit."""
     if value is None:
         return None
     if dtype.is_nested():
@@ -62,9 +62,9 @@ def _nested(value: Any, dtype: Any) -> Any:
     if isinstance(dtype, pl.Struct) and isinstance(value, dict):
         inner = {field.name: field.dtype for field in dtype.fields}
         if value.keys() <= inner.keys():
-            return {name: _cell(value.get(name), kind) for name, kind in inner.items()}
+            return {name: typed_cell(value.get(name), kind) for name, kind in inner.items()}
     if isinstance(dtype, pl.List | pl.Array) and isinstance(value, list):
-        return [_cell(item, dtype.inner) for item in value]
+        return [typed_cell(item, dtype.inner) for item in value]
     raise ValueError(f"no {dtype}")
 
 

