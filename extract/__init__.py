@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from extract.evaluation.second_opinion import check_labels as check_labels
     from extract.extractor.candidates import Candidates as Candidates
     from extract.extractor.extractor import Extractor as Extractor
+    from extract.extractor.label_tree import LabelTree as LabelTree
     from extract.extractor.nearest import Nearest as Nearest
     from extract.extractor.prompts import Example as Example
     from extract.interactions.citations import Citation as Citation
@@ -145,6 +146,7 @@ _NAMES_OF = {
     "evaluation.candidate_recall": "CandidateRecall candidate_recall",
     "extractor.candidates": "Candidates",
     "extractor.extractor": "Extractor",
+    "extractor.label_tree": "LabelTree",
     "extractor.nearest": "Nearest",
     "extractor.prompts": "Example",
     "interactions.citations": "Citation",
