@@ -126,11 +126,12 @@ class CompiledExtractor:
         if not media and all(_is_blank(record[name]) for name in self.template.columns):
             raise BadRecord(f"there is nothing to ask about: no text in {' or '.join(map(repr, self.columns))}")
         text = self.template.render(record)
-        ranking = () if self.candidates is None else self.candidates.ranked(record)
-        block = "" if self.candidates is None else self.candidates.block(ranking, 0)
-        parts_sent = (*media, TextPart(text + block)) if text or block or not media else tuple(media)
-        shown = () if self.nearest is None else self.nearest.turns(record)
-        turns = (*shown, Turn("user", parts_sent))
+        ranking: tuple[int, ...] = ()
+        if self.candidates is not None:
+            ranking = self.candidates.ranked(record)
+            text += self.candidates.block(ranking, 0)
+        turn = Turn("user", (*media, TextPart(text)) if text or not media else tuple(media))
+        turns = (turn,) if self.nearest is None else (*self.nearest.turns(record), turn)
         try:
             question = Question.of(turns, quoted=self.quoted(record, parts) if grounded else None)
         except UnicodeError as error:
