@@ -61,6 +61,7 @@ if TYPE_CHECKING:
     from extract.evaluation.second_opinion import check_labels as check_labels
     from extract.extractor.candidates import Candidates as Candidates
     from extract.extractor.extractor import Extractor as Extractor
+    from extract.extractor.label_tree import LabelTree as LabelTree
     from extract.extractor.nearest import Nearest as Nearest
     from extract.extractor.pack import Pack as Pack
     from extract.extractor.prompts import Example as Example
@@ -153,6 +154,7 @@ _NAMES_OF = {
     "extractor.candidates": "Candidates",
     "extractor.extractor": "Extractor",
     "extractor.pack": "Pack",
+    "extractor.label_tree": "LabelTree",
     "extractor.nearest": "Nearest",
     "extractor.prompts": "Example",
     "interactions.citations": "Citation",

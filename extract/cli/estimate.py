@@ -14,6 +14,7 @@ from extract.cli.terminal import plain, say_warnings
 from extract.errors import ConfigError
 from extract.evaluation.candidate_recall import CandidateRecall, candidate_recall
 from extract.extractor.extractor import Extractor
+from extract.extractor.label_tree import LabelTree
 from extract.extractor.pack import Pack
 from extract.extractor.plan import schema_of
 from extract.interactions.client import Client
@@ -202,6 +203,12 @@ def _loss_lines(schema: OutputSchema) -> Iterator[str]:
 
 def _candidate_lines(extractor: Extractor, recall: CandidateRecall | None) -> Iterator[str]:
     if (candidates := extractor.candidates) is None:
+        return
+    if isinstance(candidates, LabelTree):
+        yield (
+            f"labels in a tree, {len(candidates.labels):,} in {candidates.depth} levels: a row takes up to "
+            f"{candidates.depth} requests, as counted here, and {candidates.mean_depth:.1f} on average over the labels"
+        )
         return
     if candidates.rounds > 1:
         further = f"is shown the next ones, in up to {candidates.rounds:,} requests; that is not counted"

@@ -23,12 +23,12 @@ from extract.evaluation.pairing import with_equal_keys
 from extract.evaluation.second_opinion import LabelCheck, check_labels
 from extract.evaluation.tables import aligned, share
 from extract.extractor.extractor import Extractor
+from extract.extractor.plan import schema_of
 from extract.interactions.client import Client
 from extract.io.read_options import ReadKeywords, ReadOptions
 from extract.io.sources import input_folder, read_table
 from extract.runner.options import Root
 from extract.runner.service import offline_client
-from extract.schema import compile_schema
 
 __all__ = ["EvalOptions", "evaluate_command"]
 
@@ -58,7 +58,7 @@ class EvalOptions:
 def evaluate_command(pipeline: str, predicted: str, gold: str | None, options: EvalOptions) -> None:
     """Print one line per field of the pipeline's schema that the files have, and what the options add."""
     extractor = load_pipeline(pipeline)
-    dtypes = compile_schema(extractor.schema, extra=extractor.extra).dtypes
+    dtypes = schema_of(extractor).dtypes
     if gold is None:
         _check_goldless(options)
     output = read_output(predicted, dtypes, on=options.on, prefix=options.prefix)

@@ -73,7 +73,7 @@ def candidate_recall(extractor: Extractor, gold: Any, *, answer: str | None = No
     (1.0, 1.0)
     """
     plan = compile_extractor(extractor, Endpoint(api_key="recall", base_url=GOOGLE_URL))
-    if plan.candidates is None:
+    if not isinstance(plan.candidates, LabelCandidates):
         raise ConfigError("the extractor shows all of its labels: give it candidates=")
     rows = Nearest(gold, answer=answer)
     right = LabelCandidates.labelled(rows.compiled(plan.template, plan.schema), plan.candidates.field)

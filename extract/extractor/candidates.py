@@ -24,7 +24,18 @@ from extract.json_types import JsonObject, json_text
 from extract.schema import OutputSchema
 from extract.schema.losses import Loss
 
-__all__ = ["CANDIDATES_OPENING", "LISTED", "NO_LABEL", "Candidates", "LabelCandidates", "LabelField", "label_field"]
+__all__ = [
+    "CANDIDATES_OPENING",
+    "LISTED",
+    "NO_LABEL",
+    "Candidates",
+    "LabelCandidates",
+    "LabelField",
+    "label_field",
+    "label_line",
+    "says_none",
+    "without_label",
+]
 
 NO_LABEL: Final = "none of these"
 CANDIDATES_OPENING: Final = "Labels to choose from:"
@@ -188,34 +199,53 @@ class LabelCandidates:
         return "\n".join((f"\n\n{CANDIDATES_OPENING}", *(self._line(self.field.labels[place]) for place in shown)))
 
     def _line(self, label: str) -> str:
-        meaning = self.field.meanings.get(label)
-        # A label with a line break or blanks around it is written as JSON, so that a line is always one label.
-        name = label if label == " ".join(label.split()) else json_text(label)
-        return f"- {name}: {meaning}" if meaning else f"- {name}"
+        return label_line(label, self.field.meanings.get(label, ""))
+
+    def following(self, text: str, ranking: Sequence[int], number: int) -> int | None:
+        """Return the round after an answer, None where it chooses a label, or no candidates are left."""
+        return number + 1 if self.is_none(text) and self.block(ranking, number + 1) else None
+
+    def longest(self, _: int) -> tuple[int, ...]:
+        """Return nothing: a further round is rare, and not foreseen."""
+        return ()
 
     def is_none(self, text: str) -> bool:
         """Return whether an answer says that none of the candidates fits."""
-        try:
-            answer = from_json(text)
-        except ValueError:
-            return False
-        value = answer.get(self.field.key, "") if isinstance(answer, dict) else ""
-        if self.field.several and isinstance(value, list):
-            return not value or all(_is_no_label(one) for one in value)
-        return value is None or _is_no_label(value)
+        return says_none(self.field, text)
 
     def without_label(self, text: str, schema: OutputSchema, ranking: Sequence[int]) -> str:
         """Return an answer without a label, as null or an empty list. InvalidAnswer where the schema wants one."""
-        answer = {**from_json(text), self.field.key: [] if self.field.several else None}
-        empty = json_text(answer)
-        try:
-            schema.validate(empty)
-        except InvalidAnswer as error:
-            if not any(issue.path.startswith(f"$.{self.field.key}") for issue in error.issues):
-                return empty
-            shown = f"none of the {len(ranking):,} labels that were shown fits, of {len(self.field.labels):,}"
-            raise InvalidAnswer((Issue(f"$.{self.field.key}", shown),)) from None
-        return empty
+        shown = f"none of the {len(ranking):,} labels that were shown fits, of {len(self.field.labels):,}"
+        return without_label(self.field, text, schema, shown)
+
+
+def label_line(label: str, meaning: str) -> str:
+    """Return the line that shows a label; one with a line break or blanks around it is written as JSON."""
+    name = label if label == " ".join(label.split()) else json_text(label)
+    return f"- {name}: {meaning}" if meaning else f"- {name}"
+
+
+def says_none(field: LabelField, text: str) -> bool:
+    """Return whether an answer says that none of the labels that were shown fits."""
+    try:
+        answer = from_json(text)
+    except ValueError:
+        return False
+    value = answer.get(field.key, "") if isinstance(answer, dict) else ""
+    if field.several and isinstance(value, list):
+        return not value or all(_is_no_label(one) for one in value)
+    return value is None or _is_no_label(value)
+
+
+def without_label(field: LabelField, text: str, schema: OutputSchema, reason: str) -> str:
+    """Return an answer without a label, as null or an empty list. InvalidAnswer where the schema wants one."""
+    empty = json_text({**from_json(text), field.key: [] if field.several else None})
+    try:
+        schema.validate(empty)
+    except InvalidAnswer as error:
+        if any(issue.path.startswith(f"$.{field.key}") for issue in error.issues):
+            raise InvalidAnswer((Issue(f"$.{field.key}", reason),)) from None
+    return empty
 
 
 def _is_no_label(value: Any) -> bool:

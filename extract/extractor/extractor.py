@@ -12,6 +12,7 @@ from extract.documents.grounding import load_rapidfuzz
 from extract.documents.windows import Windows, load_splitter
 from extract.errors import ConfigError
 from extract.extractor.candidates import Candidates
+from extract.extractor.label_tree import LabelTree
 from extract.extractor.nearest import Nearest
 from extract.extractor.pack import Pack
 from extract.extractor.prompts import Example, Template
@@ -33,7 +34,7 @@ class ExtractorOptions(TypedDict, total=False):
     media: Sequence[str]
     optional: Sequence[str]
     examples: Sequence[Example] | Nearest
-    candidates: Candidates | int | None
+    candidates: Candidates | LabelTree | int | None
     generation: Generation
     grounding: Sequence[str]
     windows: Windows | None
@@ -48,19 +49,20 @@ class ExtractorOptions(TypedDict, total=False):
 class Extractor(Generic[ModelT]):
     """What to extract from each record: schema, prompt, model and how to check the answers.
 
-    `schema` is a Pydantic model, TypedDict, dataclass, any type that Pydantic accepts, a list of labels, a JSON Schema,
-    or a compiled schema. `prompt` has `{column}` placeholders. `media` names columns with a path, a URI or bytes; their
-    parts are sent before the prompt. `examples` are the same for all records, or `Nearest(gold)`: for each record the
-    gold rows that are most like it. `candidates`, a number or `Candidates(k, ...)`, shows each record only the labels
-    that are most likely to fit it, where there are thousands. `pack`, a number of rows or a `Pack(...)`, asks that many
-    rows in one request. `optional` names columns that an input may lack, though not all of them; a missing one is null.
-    `grounding` names the columns, texts or files, in which the values of an answer are searched; for each record the
-    first one with text counts (a scan has none). `windows` cuts texts that are too long for one request and merges the
-    answers; a PDF longer than a window is sent as its text, unless one of its pages is a picture. `repairs` is how
-    often an invalid answer is sent back with its errors. `tools` are typed tools, raw objects for the service's own
-    tools, and Python functions, which run here; their results are sent back up to `tool_rounds` times. `extra` says
-    what becomes of members that a JSON Schema allows without naming them: "drop" counts them and leaves them out,
-    "keep" puts them, as JSON, into columns `_extra`. Nothing that is sent depends on it, nor does the cache.
+    `schema` is a Pydantic model, TypedDict, dataclass, any type that Pydantic accepts, a list of labels, a `LabelTree`,
+    a JSON Schema, or a compiled schema. `prompt` has `{column}` placeholders. `media` names columns with a path, a URI
+    or bytes; their parts are sent before the prompt. `examples` are the same for all records, or `Nearest(gold)`: for
+    each record the gold rows that are most like it. `candidates`, a number or `Candidates(k, ...)`, shows each record
+    only the labels that are most likely to fit it, where there are thousands. `pack`, a number of rows or a
+    `Pack(...)`, asks that many rows in one request. `optional` names columns that an input may lack, though not all of
+    them; a missing one is null. `grounding` names the columns, texts or files, in which the values of an answer are
+    searched; for each record the first one with text counts (a scan has none). `windows` cuts texts that are too long
+    for one request and merges the answers; a PDF longer than a window is sent as its text, unless one of its pages is a
+    picture. `repairs` is how often an invalid answer is sent back with its errors. `tools` are typed tools, raw objects
+    for the service's own tools, and Python functions, which run here; their results are sent back up to `tool_rounds`
+    times. `extra` says what becomes of members that a JSON Schema allows without naming them: "drop" counts them and
+    leaves them out, "keep" puts them, as JSON, into columns `_extra`. Nothing that is sent depends on it, nor does the
+    cache.
 
     >>> extractor = Extractor(["bug", "praise"], "Classify this review: {text}")
     >>> extractor.prompt, extractor.repairs
@@ -75,7 +77,7 @@ class Extractor(Generic[ModelT]):
     media: tuple[str, ...] = ()
     optional: tuple[str, ...] = ()
     examples: tuple[Example, ...] | Nearest = ()
-    candidates: Candidates | None = None
+    candidates: Candidates | LabelTree | None = None
     generation: Generation = Generation()
     grounding: tuple[str, ...] = ()
     windows: Windows | None = None
@@ -109,7 +111,7 @@ class Extractor(Generic[ModelT]):
                 raise ConfigError(f"{name} takes a tuple of column names, such as {name}=('text',), not {columns!r}")
             object.__setattr__(self, name, tuple(columns))
         object.__setattr__(self, "examples", _examples(self.examples, self.media))
-        object.__setattr__(self, "candidates", _candidates(self.candidates, self.windows))
+        object.__setattr__(self, "candidates", _candidates(self.candidates, self.windows, self.schema))
         if not self.model or not isinstance(self.model, str):
             raise ConfigError("an extractor needs the name of a model")
         if self.extra not in ("drop", "keep"):
@@ -129,7 +131,9 @@ class Extractor(Generic[ModelT]):
         object.__setattr__(self, "pack", Pack.of(self.pack))
         if self.pack is None:
             return
-        alone = {"media": self.media, "windows": self.windows, "tools": self.tools, "candidates": self.candidates}
+        tree = isinstance(self.schema, LabelTree)
+        alone: dict[str, Any] = {"media": self.media, "windows": self.windows, "tools": self.tools}
+        alone |= {"candidates": self.candidates, "a tree of labels": tree}
         for name, given in alone.items():
             if given:
                 raise ConfigError(f"with {name} each row needs a request of its own: leave out pack, or {name}")
@@ -164,12 +168,16 @@ def _examples(given: Any, media: Sequence[str]) -> tuple[Example, ...] | Nearest
     return given
 
 
-def _candidates(given: Any, windows: Windows | None) -> Candidates | None:
+def _candidates(given: Any, windows: Windows | None, schema: Any) -> Candidates | LabelTree | None:
     rule = Candidates(given) if isinstance(given, int) and not isinstance(given, bool) else given
-    if rule is not None and not isinstance(rule, Candidates):
-        raise ConfigError(f"candidates is a number of labels or a Candidates(...), not {given!r}")
+    if isinstance(schema, LabelTree):
+        if rule not in (None, schema):
+            raise ConfigError("a LabelTree as the schema shows its own labels: leave out candidates")
+        rule = schema
+    if rule is not None and not isinstance(rule, Candidates | LabelTree):
+        raise ConfigError(f"candidates is a number of labels, a Candidates(...) or a LabelTree, not {given!r}")
     if rule is not None and windows is not None:
-        raise ConfigError("candidates are chosen for a whole record: leave out windows, or candidates")
+        raise ConfigError("labels are shown for a whole record: leave out windows, or candidates")
     return rule
 
 

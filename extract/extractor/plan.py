@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
@@ -19,6 +19,7 @@ from extract.documents.windows import check_rules
 from extract.errors import BadRecord, ConfigError, InvalidAnswer
 from extract.extractor.candidates import Candidates, LabelCandidates, LabelField, label_field
 from extract.extractor.extractor import Extractor
+from extract.extractor.label_tree import LabelTree, TreeLabels
 from extract.extractor.nearest import Nearest, NearestExamples
 from extract.extractor.pack import Pack, PackForm
 from extract.extractor.prompts import Example, Template, check_columns, value_text
@@ -46,9 +47,9 @@ class CompiledExtractor:
     tools that run here; `looks_up` says that a tool is to find sources. `labels` are the values that are chosen from a
     list, not quoted. `pack` says how many rows stand in one request, in `form`; None where each has its own. `trial` is
     a part of the keys of answers that are compared before the run. `nearest` chooses the examples of each record, which
-    belong to its question. `candidates` are the labels of which each record is shown some. `absent` are optional
-    columns that the input does not have. `roots` are the folders that paths in records must lie under, None for no
-    limit; they are no part of a key.
+    belong to its question. `candidates` are the labels of which each record is shown some at a time. `absent` are
+    optional columns that the input does not have. `roots` are the folders that paths in records must lie under, None
+    for no limit; they are no part of a key.
     """
 
     extractor: Extractor
@@ -67,7 +68,7 @@ class CompiledExtractor:
     pack: Pack | None = None
     trial: bytes = b""
     nearest: NearestExamples | None = None
-    candidates: LabelCandidates | None = None
+    candidates: LabelCandidates | TreeLabels | None = None
     absent: frozenset[str] = frozenset()
     roots: Roots | None = None
 
@@ -81,7 +82,7 @@ class CompiledExtractor:
     @property
     def _keys(self) -> tuple[str, ...]:
         """The columns that name a record, so that no gold row is shown that is the record itself."""
-        gold = (self.nearest, self.candidates and self.candidates.gold)
+        gold = (self.nearest, self.candidates.gold if isinstance(self.candidates, LabelCandidates) else None)
         return tuple(dict.fromkeys(one.nearest.on for one in gold if one and one.nearest.on))
 
     def fitted(self, columns: Collection[str], roots: Roots | None = None) -> CompiledExtractor:
@@ -138,17 +139,19 @@ class CompiledExtractor:
         if not media and all(_is_blank(record[name]) for name in self.template.columns):
             raise BadRecord(f"there is nothing to ask about: no text in {' or '.join(map(repr, self.columns))}")
         text = self.template.render(record)
-        ranking = () if self.candidates is None else self.candidates.ranked(record)
-        block = "" if self.candidates is None else self.candidates.block(ranking, 0)
-        parts_sent = (*media, TextPart(text + block)) if text or not media else tuple(media)
+        ranking: tuple[int, ...] = ()
+        if self.candidates is not None:
+            ranking = self.candidates.ranked(record)
+            text += self.candidates.block(ranking, 0)
+        turn = Turn("user", (*media, TextPart(text)) if text or not media else tuple(media))
         shown = () if self.nearest is None else self.nearest.turns(record)
-        turns = (*shown, Turn("user", parts_sent))
+        turns = (*shown, turn)
         try:
             quoted = self.quoted(record, parts) if grounded else None
             question = Question.of(turns, quoted=quoted, files=hash_of(media))
         except UnicodeError as error:
             raise BadRecord(f"the record holds text that is no Unicode: {error}") from None
-        if ranking:
+        if self.candidates is not None:
             return replace(question, ranking=ranking)
         if self.pack is None or self.pack.rows == "auto" or len(text) > self.pack.longest:
             return question
@@ -157,25 +160,28 @@ class CompiledExtractor:
     def _group(self, record: Mapping[str, Any], pack: Pack) -> str:
         return "" if pack.by is None else value_text(record[pack.by], pack.by)
 
-    def next_candidates(self, question: Question) -> Question | None:
-        """Return the question with the next candidates, None where all that a record may be shown were shown."""
+    def next_labels(self, question: Question, text: str) -> Question | None:
+        """Return the question that follows an answer: about a branch, or with the next candidates; None at the end."""
         if self.candidates is None:
             return None
-        old, new = (self.candidates.block(question.ranking, question.shown + further) for further in (0, 1))
-        if not new:
-            return None
+        number = self.candidates.following(text, question.ranking, question.shown)
+        return None if number is None else self._showing(question, number)
+
+    def longest(self, question: Question) -> Iterator[Question]:
+        """Yield the questions that may follow one, where there are most of them."""
+        for number in () if self.candidates is None else self.candidates.longest(question.shown):
+            yield self._showing(question, number)
+
+    def _showing(self, question: Question, number: int) -> Question:
+        """Return a question with other labels at its end."""
+        assert self.candidates is not None, "only where labels are shown"
+        old, new = (self.candidates.block(question.ranking, one) for one in (question.shown, number))
         *before, turn = question.turns
         *files, last = turn.parts
         assert isinstance(last, TextPart), "the prompt is the last part"
-        text = last.text.removesuffix(old) + new
-        following = Question.of((*before, Turn("user", (*files, TextPart(text)))), quoted=question.quoted)
-        return replace(
-            following,
-            sample=question.sample,
-            files=question.files,
-            ranking=question.ranking,
-            shown=question.shown + 1,
-        )
+        text = TextPart(last.text.removesuffix(old) + new)
+        following = Question.of((*before, Turn("user", (*files, text))), quoted=question.quoted)
+        return replace(following, sample=question.sample, files=question.files, ranking=question.ranking, shown=number)
 
     def quoted(self, record: Mapping[str, Any], parts: Mapping[str, tuple[Part, ...]]) -> QuotableText | None:
         """Return the text in which the values of an answer are searched, None without grounding columns.
@@ -225,9 +231,7 @@ def compile_extractor(
     Raises SchemaError or ConfigError; nothing is sent.
     """
     template = Template.parse(extractor.prompt)
-    whole = compile_schema(extractor.schema, extra=extractor.extra)
-    field = None if extractor.candidates is None else label_field(whole, extractor.candidates)
-    schema = whole if field is None else field.sent(whole)
+    schema, field = _schema(extractor)
     near = extractor.examples if isinstance(extractor.examples, Nearest) else None
     fixed = () if isinstance(extractor.examples, Nearest) else extractor.examples
     examples = tuple(_example_turns(fixed, template, schema))
@@ -276,15 +280,29 @@ def compile_extractor(
 
 
 def schema_of(extractor: Extractor) -> OutputSchema:
-    """Return the compiled schema of an extractor; where labels are candidates, they are not in its wire form."""
-    schema = compile_schema(extractor.schema, extra=extractor.extra)
-    if extractor.candidates is None:
-        return schema
-    return label_field(schema, extractor.candidates).sent(schema)
+    """Return the compiled schema of an extractor; labels of which records are shown some are not in its wire form."""
+    return _schema(extractor)[0]
 
 
-def _candidates(extractor: Extractor, field: LabelField, template: Template, schema: OutputSchema) -> LabelCandidates:
+def _schema(extractor: Extractor) -> tuple[OutputSchema, LabelField | None]:
+    """Return the schema as it is sent, and the field whose labels stand in the prompts."""
+    rule, source = extractor.candidates, extractor.schema
+    labels = list(source.labels) if isinstance(source, LabelTree) else source
+    whole = compile_schema(labels, extra=extractor.extra)
+    if rule is None:
+        return whole, None
+    field = label_field(whole, rule if isinstance(rule, Candidates) else Candidates())
+    if isinstance(rule, LabelTree) and set(rule.labels) != set(field.labels):
+        raise ConfigError(f"the labels of {field.name!r} are not those of the LabelTree")
+    return field.sent(whole), field
+
+
+def _candidates(
+    extractor: Extractor, field: LabelField, template: Template, schema: OutputSchema
+) -> LabelCandidates | TreeLabels:
     rule, shown = extractor.candidates or Candidates(), extractor.examples
+    if isinstance(rule, LabelTree):
+        return TreeLabels(rule, field)
     gold = rule.gold or (shown if isinstance(shown, Nearest) else None)
     return LabelCandidates.of(rule, field, template, None if gold is None else gold.compiled(template, schema))
 

@@ -257,7 +257,7 @@ def _survey(
         survey.rows += (times := rows.times[place])
         try:
             # Each sample of a question has a content key of its own, so that all are asked.
-            questions = list(_questions(plan, record))
+            questions = list(_questions(plan, record, cache))
             by_sample = [[_request(plan, one.sampled(number)) for one in questions] for number in range(samples)]
         except BadRecord as error:
             survey.bad += times if survey.whole else 1  # of a sample, `sampled` counts different rows
@@ -281,13 +281,26 @@ def _request(plan: CompiledExtractor, question: Question) -> tuple[bytes, int]:
     return plan.answer_key(question, 0), plan.input_tokens(question.turns)
 
 
-def _questions(plan: CompiledExtractor, record: Mapping[str, Any]) -> Iterator[Question]:
-    """Yield the questions for a record, before repairs and retries: one, or one for each window."""
+def _questions(
+    plan: CompiledExtractor, record: Mapping[str, Any], cache: ResponseCache | None = None
+) -> Iterator[Question]:
+    """Yield the questions for a record, before repairs and retries: one, or one for each window or level of labels.
+
+    What the answers in the cache do not say is foreseen as the way with most questions.
+    """
     text = None if plan.extractor.windows is None else long_text(plan, record)
-    if text is None:
-        yield plan.question(record)
-    else:
+    if text is not None:
         yield from map(text.question, text.windows)
+        return
+    question: Question | None = plan.question(record)
+    while question is not None:
+        yield question
+        if plan.candidates is None:
+            return
+        if cache is None or (stored := cache.get(plan.answer_key(question, 0))) is None:
+            yield from plan.longest(question)
+            return
+        question = plan.next_labels(question, decode(stored).text)
 
 
 def _requests(survey: _Survey, rows: _Rows) -> tuple[int, int, int]:
@@ -338,7 +351,7 @@ def stored_usage(
 ) -> Usage | None:
     """Return the usage of the first answers to a record, None where one is not in the cache or has no usage."""
     try:
-        questions = [one.sampled(number) for one in _questions(plan, record) for number in range(samples)]
+        questions = [one.sampled(number) for one in _questions(plan, record, cache) for number in range(samples)]
         answers = [cache.get(plan.answer_key(question, 0)) for question in questions]
         usages = [None if one is None else decode(one).usage for one in answers]
     except ExtractError:

@@ -70,11 +70,11 @@ class Repairs:
                 limit = self._plan.request.generation.if_cut
                 continue
             trace.answer = text = judge(interaction)
+            if (following := self._plan.next_labels(question, text)) is not None:
+                question = asking = following
+                repair, limit = 0, None
+                continue
             if self._plan.candidates is not None and self._plan.candidates.is_none(text):
-                if (following := self._plan.next_candidates(question)) is not None:
-                    question = asking = following
-                    repair, limit = 0, None
-                    continue
                 trace.answer = text = self._plan.candidates.without_label(text, self._plan.schema, question.ranking)
             if self._plan.extractor.tools:
                 self._note_sources(interaction, trace)

@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, Field, computed_field, create_mo
 from extract.errors import ConfigError
 from extract.extractor.candidates import Candidates
 from extract.extractor.extractor import Extractor, ExtractorOptions
+from extract.extractor.label_tree import LabelTree
 from extract.extractor.nearest import Nearest
 from extract.extractor.pack import Pack
 from extract.extractor.prompts import Example, Template
@@ -61,19 +62,19 @@ class ClassifyKeywords(ModerateKeywords, total=False):
 
     multiple: bool
     examples: Iterable[tuple[str, Any]] | Nearest
-    candidates: Candidates | int | None
+    candidates: Candidates | LabelTree | int | None
 
 
 @checks_keywords(RunKeywords, as_in=run)
 def classify(
     data: Any,
-    labels: Iterable[str] | Mapping[str, str] | type[Enum],
+    labels: Iterable[str] | Mapping[str, Any] | LabelTree | type[Enum],
     *,
     column: str | None = None,
     prompt: str | None = None,
     multiple: bool = False,
     examples: Iterable[tuple[str, Any]] | Nearest = (),
-    candidates: Candidates | int | None = None,
+    candidates: Candidates | LabelTree | int | None = None,
     system: str | None = None,
     model: str = _MODEL,
     pack: Pack | int | Literal["auto"] | None = None,
@@ -86,7 +87,8 @@ def classify(
     ['text', 'label']
 
     - `data`: as in `extract.run`: a frame or series of Polars, pandas or Arrow, a list of texts, a path.
-    - `labels`: a list, a mapping from label to what it means, or an Enum of texts.
+    - `labels`: a list, a mapping from label to what it means, or an Enum of texts. A LabelTree, or a mapping that holds
+      mappings or lists, is a tree of labels: each row is asked about it level by level.
     - `column`: the column of the text; not needed where only one holds text. Or give a `prompt` with `{column}` in it.
     - `multiple=True`: any number of labels for each row, in the list column `labels`.
     - `pack`: how many rows are asked in one request: a number, "auto" or a Pack(...); by default each has its own.
@@ -97,7 +99,11 @@ def classify(
 
     Raises ConfigError before the first request where labels or columns do not fit.
     """
-    meanings = _meanings(labels, "label")
+    tree = labels if isinstance(labels, LabelTree) else LabelTree(labels) if _is_tree(labels) else None
+    if tree is not None and (multiple or candidates is not None):
+        raise ConfigError("of a tree one label is chosen, level by level: leave out multiple and candidates")
+    candidates = candidates if tree is None else tree
+    meanings = _meanings(labels if tree is None else tree.labels, "label")
     name = "labels" if multiple else "label"
     one: Any = Literal[tuple(meanings)]
     label_field = Field(description=_described(meanings) or None)
@@ -171,7 +177,7 @@ class _Task:
     examples: tuple[tuple[str, Any], ...] | Nearest = ()
     answer: str = ""
     pack: Pack | int | Literal["auto"] | None = None
-    candidates: Candidates | int | None = None
+    candidates: Candidates | LabelTree | int | None = None
 
     def extractor(self, inputs: pl.Schema) -> Extractor:
         """Return the extractor for an input. ConfigError where it is not clear which column holds the text."""
@@ -188,6 +194,10 @@ class _Task:
             model=self.model, system=self.system, examples=examples, candidates=self.candidates, pack=self.pack
         )
         return Extractor(self.schema, prompt, **keywords)
+
+
+def _is_tree(labels: Any) -> bool:
+    return isinstance(labels, Mapping) and any(isinstance(below, Mapping | list | tuple) for below in labels.values())
 
 
 def _shown(examples: Iterable[tuple[str, Any]] | Nearest) -> tuple[tuple[str, Any], ...] | Nearest:

@@ -178,7 +178,7 @@ class OutputSchema:
             return value[VALUE] if self.wrapped else value
 
     def answer(self, row: Mapping[str, Any]) -> Any:
-        """Return the answer of one row of a frame, by column, as JSON with keys as on the wire; nothing is validated."""
+        """Return the answer of one row of a frame, by column, as JSON with keys as on the wire, unchecked."""
         return self._layout.restore(row)
 
     def to_json(self, value: Any) -> str:

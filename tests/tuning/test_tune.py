@@ -372,6 +372,14 @@ def test_a_list_of_variants_names_what_it_does_not_know(tmp_path: Path) -> None:
         read_variants(path)
 
 
+def test_estimate_tells_the_depth_of_a_tree(extract: Extract) -> None:
+    tree = 'LabelTree({"card": ["lost", "late"], "loan": None})'
+    Path("tree.py").write_text(f'from extract import Extractor, LabelTree\nextractor = Extractor({tree}, "{{text}}")\n')
+    shown = extract("estimate", "tree.py", "in.csv").stdout
+    assert "400 different requests" in shown
+    assert "labels in a tree, 3 in 2 levels: a row takes up to 2 requests, as counted here, and 1.7 on average" in shown
+
+
 def test_estimate_tells_how_often_the_right_label_is_a_candidate(extract: Extract) -> None:
     text = PIPELINE.replace('"{text}"', '"{text}", candidates=1')
     Path("few.py").write_text(text)
