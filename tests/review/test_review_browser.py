@@ -582,6 +582,21 @@ def test_selected_text_goes_into_the_field_at_hand_with_its_span_in_code_points(
     assert spans == {"$.sender": "for", "$.total": "12,50", "$.place": "shop"}
 
 
+def test_what_is_typed_stays_with_its_row_also_when_one_looks_at_another(opened: Any, letters: Any) -> None:
+    person = opened(letters[0].link)
+    person.fills("place", "Rome")
+    person.press("Escape")
+    person.decides("ArrowRight")
+    assert person.field("place").locator("textarea").input_value() == ""
+    person.decides("ArrowLeft")
+    assert person.field("place").locator("textarea").input_value() == "Rome"
+    person.decides("Enter")
+    person.decides("u")
+    assert person.field("place").locator("textarea").input_value() == "Rome"
+    person.reload()
+    assert person.field("place").locator("textarea").input_value() == "Rome"
+
+
 def test_a_key_that_is_held_down_decides_one_record(opened: Any, letters: Any) -> None:
     person = opened(letters[0].link)
     person.page.keyboard.down("Enter")
