@@ -174,7 +174,7 @@ class OutputSchema:
             return value[VALUE] if self.wrapped else value
 
     def answer(self, row: Mapping[str, Any]) -> Any:
-        """Return the answer of one row of a frame, by column, as JSON: keys as on the wire, and nothing is validated."""
+        """Return the answer of one row of a frame, by column, as JSON: keys as on the wire, nothing is validated."""
         return self._layout.restore(row)
 
     def to_json(self, value: Any) -> str:
