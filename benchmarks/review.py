@@ -22,7 +22,6 @@ from statistics import median
 from typing import Any
 
 import checkout  # noqa: F401 - before extract: the checkout's, not an installed one
-import checkout  # noqa: F401 - before extract: the checkout's, not an installed one
 import polars as pl
 
 from extract import Extractor
