@@ -21,6 +21,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import checkout  # noqa: F401 - before extract: the checkout's, not an installed one
 import polars as pl
 
 from extract import Extractor

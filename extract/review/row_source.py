@@ -37,13 +37,18 @@ class ShownSource:
 
 
 class RowSource:
-    """Finds the rows of tasks: by the column `on`, or by position where that is None."""
+    """Finds the rows of tasks: by their keys in `index`, or by their position where that is None."""
 
     def __init__(
-        self, rows: Rows, on: str | None, inputs: tuple[str, ...], question: QuestionColumns, roots: Roots | None
+        self,
+        rows: Rows,
+        index: RowIndex | None,
+        inputs: tuple[str, ...],
+        question: QuestionColumns,
+        roots: Roots | None,
     ) -> None:
         self._rows = rows
-        self._index = None if on is None else RowIndex(rows, on)
+        self._index = index
         self._inputs = inputs
         self._question = question
         self._documents = Documents(roots)

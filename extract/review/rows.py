@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
@@ -19,7 +19,7 @@ from extract.io.source import records_of
 from extract.io.unreadable import UNREADABLE
 from extract.review.tasks import RowId
 
-__all__ = ["RowIndex", "Rows", "open_rows"]
+__all__ = ["RowIndex", "Rows", "parquet_rows", "written_rows"]
 
 
 _AT_ONCE = 65_536
@@ -43,6 +43,10 @@ class Rows:
         part = bisect_right(self.starts, position) - 1
         return self.parts[part].slice(position - self.starts[part], 1)
 
+    def has(self, name: str) -> bool:
+        """Return whether there is a column of this name."""
+        return bool(self.parts) and name in self.parts[0].collect_schema()
+
     def column(self, name: str) -> Iterator[pl.Series]:
         """Yield a column part by part, in order."""
         for part in self.parts:
@@ -50,13 +54,19 @@ class Rows:
                 yield frame.to_series()
 
 
-def open_rows(address: str, batches: Callable[[], Iterable[pl.DataFrame]], folder: Path) -> Rows:
-    """Return the rows of a table. What is no Parquet file is written into `folder` as some, of mode 0600."""
+def parquet_rows(address: str) -> Rows | None:
+    """Return the rows of a Parquet file, None for any other table. ConfigError for one that cannot be read."""
     path = Path(address)
-    if path.suffix.lower() == ".parquet" and path.is_file():
-        parts = [_scanned(path)]
-    else:
-        parts = [_scanned(_written(frame, folder / f"{i}.parquet")) for i, frame in enumerate(batches())]
+    return _of_files([path]) if path.suffix.lower() == ".parquet" and path.is_file() else None
+
+
+def written_rows(batches: Iterable[pl.DataFrame], folder: Path) -> Rows:
+    """Return the rows of a table that is no Parquet file: they are written into `folder` as some, of mode 0600."""
+    return _of_files([_written(frame, folder / f"{number}.parquet") for number, frame in enumerate(batches)])
+
+
+def _of_files(paths: Iterable[Path]) -> Rows:
+    parts = [_scanned(path) for path in paths]
     heights = [int(part.select(pl.len()).collect().item()) for part in parts]
     return Rows(tuple(parts), tuple(accumulate(heights[:-1], initial=0)), sum(heights))
 

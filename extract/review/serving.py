@@ -23,7 +23,7 @@ from extract.review.question_columns import QuestionColumns
 from extract.review.rejections import Rejections
 from extract.review.review import Review
 from extract.review.row_source import RowSource
-from extract.review.rows import open_rows
+from extract.review.rows import RowIndex, Rows, parquet_rows, written_rows
 from extract.review.running_progress import RunningProgress
 from extract.review.security import checked_hosts
 from extract.review.server import ReviewServer
@@ -70,6 +70,9 @@ def _review(
     address = source or setup.source
     if address is None:
         raise ConfigError(f"{file.path} does not say where its rows come from: name the table with --source")
+    # First, as it is the largest in memory: what it needs is free again for what follows.
+    rows = parquet_rows(address)
+    index = None if rows is None else _index(rows, setup.on)
     schema = None if extractor is None else compile_schema(extractor.schema, extra=extractor.extra)
     table = open_source_table(
         address,
@@ -81,13 +84,15 @@ def _review(
     )
     if missing := [name for name in setup.inputs if name not in table.source.schema]:
         raise ConfigError(f"{address} has no column {missing[0]!r}: it is not the table that the rows were drawn from")
-    folder = Path(stack.enter_context(TemporaryDirectory(prefix="extract-review-")))
+    if rows is None:
+        rows = written_rows(table.batches(), Path(stack.enter_context(TemporaryDirectory(prefix="extract-review-"))))
+        index = _index(rows, setup.on)
     question = QuestionColumns.of(setup.inputs, table.manifest, extractor)
     roots = Roots.joined(Roots.of(root), input_folder(address))
     return Review(
         file=file,
         title=Path(address).name,
-        rows=RowSource(open_rows(address, table.batches, folder), setup.on, setup.inputs, question, roots),
+        rows=RowSource(rows, index, setup.inputs, question, roots),
         errors=Rejections(Path(address), table.manifest.get("row_id")),
         judge=Judge(setup, table, schema),
         figures=RunningProgress(file),
@@ -95,6 +100,10 @@ def _review(
         blind=setup.blind,
         clock=clock,
     )
+
+
+def _index(rows: Rows, on: str | None) -> RowIndex | None:
+    return RowIndex(rows, on) if on is not None and rows.has(on) else None
 
 
 def person_name() -> str:

@@ -52,7 +52,7 @@ def _write_workbook(sheet: pl.DataFrame, path: Path) -> Path:
         flat.write_excel(destination.temporary, autofit=True, freeze_panes=(1, 0))
     except ModuleNotFoundError:
         destination.drop()
-        raise ConfigError(f"{path}: xlsxwriter is needed; pip install 'extract-interactions[excel]'") from None
+        raise ConfigError(f"{path}: a workbook needs xlsxwriter: pip install xlsxwriter, or write .csv") from None
     except Exception as error:
         destination.drop()
         raise OutputError(f"{path} cannot be written: {error}") from None

@@ -582,6 +582,33 @@ def test_selected_text_goes_into_the_field_at_hand_with_its_span_in_code_points(
     assert spans == {"$.sender": "for", "$.total": "12,50", "$.place": "shop"}
 
 
+def test_what_is_typed_stays_with_its_row_also_when_one_looks_at_another(opened: Any, letters: Any) -> None:
+    person = opened(letters[0].link)
+    person.fills("place", "Rome")
+    person.press("Escape")
+    person.decides("ArrowRight")
+    assert person.field("place").locator("textarea").input_value() == ""
+    person.decides("ArrowLeft")
+    assert person.field("place").locator("textarea").input_value() == "Rome"
+    person.decides("Enter")
+    person.decides("u")
+    assert person.field("place").locator("textarea").input_value() == "Rome"
+    person.reload()
+    assert person.field("place").locator("textarea").input_value() == "Rome"
+
+
+def test_an_answer_that_has_changed_is_shown_again_before_it_is_judged(opened: Any, letters: Any) -> None:
+    person = opened(letters[0].link)
+    told = {"error": {"code": "changed", "message": "look at the row again"}}
+    person.page.route("**/decisions", lambda route: route.fulfill(status=409, json=told), times=1)
+    asked = len([url for url in person.seen.requested if url.endswith("/api/rows/1")])
+    person.press("Enter")
+    person.page.get_by_text("The answer of this row has changed since it was shown").wait_for()
+    assert len([url for url in person.seen.requested if url.endswith("/api/rows/1")]) == asked + 1
+    assert person.position == "1 of 2"
+    person.decides("Enter")
+
+
 def test_a_key_that_is_held_down_decides_one_record(opened: Any, letters: Any) -> None:
     person = opened(letters[0].link)
     person.page.keyboard.down("Enter")

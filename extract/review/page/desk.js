@@ -3,7 +3,7 @@
 import * as api from "./api.js";
 import { notice, persistently } from "./connection.js";
 import { announce, button, byId, count, el } from "./dom.js";
-import { draftOf, dropDraft, keepDraft } from "./drafts.js";
+import { draftOf, dropDraft, keepDraft, writeDraft } from "./drafts.js";
 import { firstPageAhead } from "./pages_source.js";
 import { showEnd } from "./progress_view.js";
 import { Rows } from "./rows.js";
@@ -22,7 +22,7 @@ export class Desk {
     this.row = null;
     this.source = null;
     this.isBusy = false;
-    this.undone = new Map(); // what was typed for rows that are taken back
+    this.typed = new Map(); // what the last rows were decided with, for when they are taken back
   }
 
   /** Do one thing at a time; keys pressed while the server is asked are not for the record that goes. */
@@ -45,18 +45,18 @@ export class Desk {
     return this.#alone(() => this.#open(number));
   }
 
-  async #open(number) {
+  async #open(number, typed = null) {
     if (!number) return;
-    this.#show(await persistently(() => this.rows.get(number)));
+    const row = await persistently(() => this.rows.get(number));
+    writeDraft();
+    this.#show(row, typed ?? draftOf(number, row.answer_hash));
   }
 
-  #show(row) {
+  #show(row, draft) {
     notice();
     this.row = row;
-    const draft = this.undone.get(row.number) ?? draftOf(row.number, row.answer_hash);
-    const decided = row.decision;
-    const values = draft?.values ?? decided?.values ?? row.values;
-    const spans = draft?.spans ?? decided?.spans ?? row.spans ?? [];
+    // A skipped row holds no values: it is shown as it was before.
+    const { values = null, spans } = draft ?? (row.decision?.values ? row.decision : row);
     document.body.classList.toggle("stacked", this.form.isSingleChoice && isSmall(row.source));
     this.source?.close();
     this.source = showSource(row, {
@@ -66,7 +66,7 @@ export class Desk {
       offer: (text, take) => this.told.offer(text, take),
     });
     this.told.offer(null);
-    this.form.show(values, row.values ?? null, withBoxes(spans, row.spans));
+    this.form.show(values, row.values ?? null, withBoxes(spans ?? [], row.spans));
     this.isUntouched = values === null || values === undefined; // an empty form is not an answer by one slip of a key
     this.source.mark(this.form.spans);
     document.body.classList.remove("finished");
@@ -145,16 +145,13 @@ export class Desk {
 
   async #decided(row, { decision, progress, next }, draft) {
     dropDraft(row.number);
-    this.undone.set(row.number, draft);
-    if (this.undone.size > 50) this.undone.delete(this.undone.keys().next().value);
+    this.typed.set(row.number, draft);
+    if (this.typed.size > 50) this.typed.delete(this.typed.keys().next().value);
     this.rows.forget(row.number);
     this.told.progress(progress);
     this.told.decided(row.number, decision.action);
     if (next === null || next === undefined) this.#finish(progress);
-    else {
-      this.undone.delete(next);
-      await this.#open(next);
-    }
+    else await this.#open(next);
   }
 
   async #refused(error) {
@@ -176,10 +173,10 @@ export class Desk {
       if (undone === null) return announce("There is nothing to undo.");
       this.rows.forget(undone);
       this.told.decided(undone, "open");
-      const typed = this.undone.get(undone);
-      await this.#open(undone);
-      this.undone.delete(undone);
-      if (typed) keepDraft(undone, () => ({ answer_hash: this.row.answer_hash, ...typed }));
+      const typed = this.typed.get(undone);
+      await this.#open(undone, typed);
+      const { answer_hash } = this.row;
+      if (typed) keepDraft(undone, () => ({ answer_hash, ...typed }));
       return announce(`Taken back: row ${undone}`);
     });
   }

@@ -10,7 +10,8 @@ export function draftsOf({ title, person, blind }) {
 
 let waiting = null;
 
-function write() {
+/** Write what waits, now: before another record fills the form, and as the page goes. */
+export function writeDraft() {
   if (!waiting) return;
   const { number, draft } = waiting;
   waiting = null;
@@ -24,10 +25,10 @@ function write() {
 let timer = 0;
 /** Keep what `draft()` returns once the typing pauses, or the page goes. */
 export function keepDraft(number, draft) {
-  if (waiting && waiting.number !== number) write();
+  if (waiting && waiting.number !== number) writeDraft();
   waiting = { number, draft };
   clearTimeout(timer);
-  timer = setTimeout(write, WAIT);
+  timer = setTimeout(writeDraft, WAIT);
 }
 
 /** Return the draft of a row, if the answer below it is still the same. */
@@ -45,4 +46,4 @@ export function dropDraft(number) {
   sessionStorage.removeItem(key + number);
 }
 
-addEventListener("pagehide", write);
+addEventListener("pagehide", writeDraft);
