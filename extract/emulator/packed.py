@@ -57,7 +57,8 @@ def _row(number: int, tag: str, block: str) -> PackedRow:
     own = _OWN_EXAMPLES.fullmatch(block)
     if own is None:
         return PackedRow(number, tag, block)
-    return PackedRow(number, tag, own[2], tuple((asked, said) for asked, said in _EXAMPLE.findall(own[1])))
+    pairs = [(prompt, answer) for prompt, answer in _EXAMPLE.findall(own[1])]
+    return PackedRow(number, tag, own[2], tuple(pairs))
 
 
 def whole_answer(text: str, schema: JsonObject, read: Callable[[PackedRow], str]) -> str:

@@ -62,11 +62,11 @@ def _quantile(freedom: int) -> float:
     return _Z + (_Z**3 + _Z) / (4 * freedom) + (5 * _Z**5 + 16 * _Z**3 + 3 * _Z) / (96 * freedom**2)
 
 
-def _upper_bound(found: int, of: int) -> float:
+def _upper_bound(count: int, of: int) -> float:
     """Return the exact 95 % upper bound of a share, by Clopper and Pearson (1934): found by halving."""
     low, high = 0.0, 1.0
     for _ in range(50):
         middle = (low + high) / 2
-        tail = sum(comb(of, k) * middle**k * (1 - middle) ** (of - k) for k in range(found + 1))
+        tail = sum(comb(of, k) * middle**k * (1 - middle) ** (of - k) for k in range(count + 1))
         low, high = (middle, high) if tail > ERROR else (low, middle)
     return high

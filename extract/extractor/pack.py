@@ -122,7 +122,7 @@ class PackForm:
         if not shown:
             return own
         texts = ["".join(part.text for part in turn.parts if isinstance(part, TextPart)) for turn in shown]
-        pairs = (f"{asked}\nAnswer: {said}" for asked, said in zip(texts[::2], texts[1::2], strict=True))
+        pairs = (f"{prompt}\nAnswer: {answer}" for prompt, answer in zip(texts[::2], texts[1::2], strict=True))
         return "\n\n".join(["Examples like this row:", *pairs, f"This row:\n{own}"])
 
     def schema(self, wire: JsonObject) -> JsonObject:

@@ -256,7 +256,7 @@ def compile_extractor(
     }
     if extractor.tools:
         shared["tools"] = [tool_object(tool, "steps") for tool in extractor.tools]
-    asked = [shared["service"], extractor.model, schema.full]
+    identified = [shared["service"], extractor.model, schema.full]
     form = PackForm.of(template, wrapped=schema.wrapped)
     pack = extractor.pack
     return CompiledExtractor(
@@ -267,7 +267,7 @@ def compile_extractor(
         request=request,
         service=shared["service"],
         key=sha256(canonical([_KEY_TAG, shared])).digest(),
-        schema_key=sha256(canonical([*asked, "pack"] if pack else asked)).digest(),
+        schema_key=sha256(canonical([*identified, "pack"] if pack else identified)).digest(),
         functions=functions_of(tool for tool in extractor.tools if isinstance(tool, Function)),
         looks_up=looks_up(extractor.tools),
         labels=Labels(schema.full) if extractor.grounding else Labels(),

@@ -116,7 +116,7 @@ def estimate(
         survey = _survey(source, plan, rows, answers, samples)
         stored = None if answers is None else answers.statistics.services()
     requests, left, left_rows = _requests(survey, rows)
-    asked = left
+    still_to_ask = left
     packs = pack_estimates(extractor, endpoint, survey.sizes, left)
     constant = plan.envelope().tokens
     # Where every prompt was counted, `left` equals the number of sizes: nothing is unseen, and the margin is 0.
@@ -147,7 +147,7 @@ def estimate(
         unknown_service=0 if stored is None else stored.unknown,
     )
     if plan.pack is not None and plan.pack.rows != "auto":
-        result = _together(result, extractor, endpoint, survey.sizes, asked, plan.pack.rows)
+        result = _together(result, extractor, endpoint, survey.sizes, still_to_ask, plan.pack.rows)
     if paid is None:
         return result
     output = sum(usage.output_tokens + usage.thought_tokens for usage in paid.usages) / max(1, len(paid.usages))

@@ -63,8 +63,8 @@ def pack_estimates(
         return ()
     mean = sum(sizes) / len(sizes)
     plan = compile_extractor(replace(extractor, pack=None), endpoint)
-    said = answer_tokens(plan.schema.dtypes) if answer is None else answer
-    return tuple(_estimate(extractor, endpoint, size, mean, rows, said) for size in counts)
+    answer = answer_tokens(plan.schema.dtypes) if answer is None else answer
+    return tuple(_estimate(extractor, endpoint, size, mean, rows, answer) for size in counts)
 
 
 def _estimate(

@@ -178,11 +178,7 @@ class OutputSchema:
             return value[VALUE] if self.wrapped else value
 
     def answer(self, row: Mapping[str, Any]) -> Any:
-<<<<<<< HEAD
         """Return the answer of one row of a frame, by column, as JSON with keys as on the wire, unchecked."""
-=======
-        """Return the answer of one row of a frame, by column, as JSON: keys as on the wire, nothing is validated."""
->>>>>>> rv
         return self._layout.restore(row)
 
     def to_json(self, value: Any) -> str:
