@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import polars as pl
 from pydantic_core import from_json
@@ -82,6 +82,8 @@ def read_gold(
     common = inputs.filter(pl.col(on).is_in(answers[on].implode()))
     hashes = [row_hash(row) for row in records_of(common)]
     marks = dict(answers.select(on, SPLIT).iter_rows()) if SPLIT in answers.columns else {}
+    if strange := sorted({str(mark) for mark in marks.values()} - {"None", *get_args(Split)}):
+        raise ConfigError(f"the gold's column {SPLIT!r} says {strange[0]!r}: a part is one of {get_args(Split)!r}")
     parts = [marks.get(key) or split_of(mark, shares) for key, mark in zip(common[on].to_list(), hashes, strict=True)]
     # The seed says in which order rows are asked about; what is shown is the same for all seeds.
     order = [_place(mark, seed if part == "tuning" else 0) for mark, part in zip(hashes, parts, strict=True)]

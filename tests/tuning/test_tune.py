@@ -170,6 +170,7 @@ def test_samples_are_a_variant_too() -> None:
         (ROWS, GOLD, [Variant(name="no", prompt="{body}")], "needs the columns"),
         (ROWS, GOLD, [Variant(name="no", nearest=90)], "90 examples are wanted"),
         (ROWS, [*GOLD, GOLD[0]], skilled(1), "keys must be unique"),
+        (ROWS, [{**row, "_split": "test"} for row in GOLD], skilled(1), "'_split' says 'test'"),
     ],
 )
 def test_what_cannot_be_tuned_is_refused_before_anything_is_sent(
