@@ -1,49 +1,85 @@
-"""Gold split once: rows that are shown as examples, rows to choose by, and rows that only prove. By the row's hash.
+"""Gold split once: rows that are shown as examples, rows to choose by, and rows that only prove.
 
-A row always falls to the same part, in every command, whatever other rows there are; equal rows fall to the same one.
+A row falls to its part by the hash of its cells alone: to the same in every command and every file, whatever other rows
+there are. So what is chosen by some rows is never proved with them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from hashlib import sha256
-from typing import Any, Final, Literal, TypeAlias
+from base64 import b64encode
+from collections.abc import Mapping
+from datetime import date, time, timedelta
+from decimal import Decimal
+from hashlib import blake2b
+from typing import Any, Final, Literal, TypeAlias, get_args
 
-from extract.extractor.prompts import value_text
-from extract.extractor.question import canonical
+from pydantic_core import to_jsonable_python
 
-__all__ = ["SPLITS", "Split", "row_hash", "split_of"]
+from extract.errors import ConfigError
+from extract.json_types import json_text
+
+__all__ = ["DEFAULT_SHARES", "Split", "parse_shares", "row_hash", "split_of"]
 
 Split: TypeAlias = Literal["examples", "tuning", "proof"]
 
-#: The parts of gold, with their shares of the rows in percent.
-SPLITS: Final[Mapping[Split, int]] = {"examples": 40, "tuning": 30, "proof": 30}
+DEFAULT_SHARES: Final[Mapping[Split, float]] = {"examples": 0.2, "tuning": 0.2, "proof": 0.6}
+_BYTES: Final = 16
+_DIGITS: Final = 13  # of the hash, in hexadecimal: 52 bits, which a double holds
 
 
-def row_hash(row: Mapping[str, Any], columns: Sequence[str] | None = None) -> bytes:
-    """Return the hash of a row's cells, by default of all of them; how a file writes them makes no difference.
+def row_hash(cells: Mapping[str, Any]) -> str:
+    """Return the hash of a row's cells by column, whatever the order of the columns.
 
-    `columns` names those that count: for the split of gold, the columns that the pipeline reads.
+    A value and its plain notation as text have one hash: 7 and "7", a date and "2026-05-04". So a row has the same hash
+    in a csv file and in a Parquet file. Null and an empty text differ.
     """
-    names = sorted(row if columns is None else columns)
-    return sha256(canonical([[name, _as_text(row[name], name)] for name in names])).digest()
+    text = json_text([[name, _plain(cells[name])] for name in sorted(cells)])
+    return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_BYTES).hexdigest()
 
 
-def split_of(row: bytes, *, seed: int = 0) -> Split:
-    """Return the part of gold that a row with this hash belongs to. `seed` 0 is the split of all commands.
+def split_of(row_hash: str, shares: Mapping[Split, float] = DEFAULT_SHARES) -> Split:
+    """Return the part of gold that the row of a hash belongs to.
 
-    >>> split_of(row_hash({"text": "It crashes"}))
+    >>> split_of("8f" + "0" * 30)
     'proof'
     """
-    place = int.from_bytes(sha256(b"split %d %b" % (seed, row)).digest()[:8]) % 100
-    for name, share in SPLITS.items():
-        if place < share:
-            return name
-        place -= share
-    raise AssertionError("the shares of SPLITS make 100")
+    part = int(row_hash[:_DIGITS], 16) / 16**_DIGITS
+    if part < shares["examples"]:
+        return "examples"
+    return "tuning" if part < shares["examples"] + shares["tuning"] else "proof"
 
 
-def _as_text(cell: Any, name: str) -> str | None:
-    if isinstance(cell, bytes | bytearray | memoryview):
-        return sha256(bytes(cell)).hexdigest()
-    return None if cell is None else value_text(cell, name)
+def parse_shares(text: str) -> Mapping[Split, float]:
+    """Return the shares that a text such as `20/20/60` names. ConfigError for any other text."""
+    try:
+        parts = [float(part) for part in text.split("/")]
+    except ValueError:
+        parts = []
+    total = sum(parts)
+    if len(parts) != len(get_args(Split)) or min(parts) < 0 or not 0 < total < float("inf"):
+        raise ConfigError(f"{text!r} names no shares: write examples/tuning/proof, such as 20/20/60")
+    return dict(zip(get_args(Split), (part / total for part in parts), strict=True))
+
+
+def _plain(value: Any) -> Any:
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, float):
+        return repr(int(value)) if value.is_integer() else repr(value)
+    if isinstance(value, Mapping):
+        return {str(name): _plain(value[name]) for name in sorted(value)}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return _plain_scalar(value)
+
+
+def _plain_scalar(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return format(value.normalize(), "f") if value.is_finite() else str(value)
+    if isinstance(value, bytes):
+        return b64encode(value).decode()
+    if isinstance(value, timedelta):
+        return str(to_jsonable_python(value))
+    return value.isoformat() if isinstance(value, date | time) else str(value)
