@@ -54,6 +54,8 @@ if TYPE_CHECKING:
     from extract.evaluation import Evaluation as Evaluation
     from extract.evaluation import compare as compare
     from extract.evaluation import evaluate as evaluate
+    from extract.evaluation.acceptance import accept as accept
+    from extract.evaluation.accepted import Acceptance as Acceptance
     from extract.evaluation.second_opinion import LabelCheck as LabelCheck
     from extract.evaluation.second_opinion import check_labels as check_labels
     from extract.extractor.extractor import Extractor as Extractor
@@ -132,6 +134,8 @@ _NAMES_OF = {
         Denied ExtractError Incomplete InvalidAnswer Issue LostRows NotRun OutputError Overloaded QuotaExhausted
         RateLimited SchemaError SchemaTooComplex TooManyFailures Unavailable Unfinished Unreachable""",
     "evaluation": "Comparison Evaluation compare evaluate",
+    "evaluation.acceptance": "accept",
+    "evaluation.accepted": "Acceptance",
     "evaluation.second_opinion": "LabelCheck check_labels",
     "extractor.extractor": "Extractor",
     "extractor.prompts": "Example",

@@ -7,6 +7,17 @@ from typing import Annotated, Literal
 
 import typer
 
+from extract.cli.accept_options import (
+    AcceptedFile,
+    AcceptOptions,
+    Confidence,
+    JudgedFields,
+    Overwrite,
+    RestFile,
+    Right,
+    ScoreBy,
+    UsedGold,
+)
 from extract.cli.completion import inputs, outputs, pipelines
 from extract.io.sinks.formats import one_of
 
@@ -305,6 +316,14 @@ def evaluate(
         list[Path] | None,
         typer.Option(metavar="FOLDER", help="--decide sends files from here, too. Repeatable.", show_default=False),
     ] = None,
+    right: Right = None,
+    confidence: Confidence = 0.95,
+    score: ScoreBy = None,
+    fields: JudgedFields = None,
+    accepted: AcceptedFile = None,
+    rest: RestFile = None,
+    used_gold: UsedGold = False,
+    overwrite: Overwrite = False,
     as_json: AsJson = False,
 ) -> None:
     """Compare an output with gold answers: matches per field, F1 and kappa, with 95 % intervals, cost per right row."""
@@ -322,6 +341,16 @@ def evaluate(
         offline=offline,
         base_url=base_url,
         root=root,
+        accept=AcceptOptions(
+            right=right,
+            confidence=confidence,
+            score=score,
+            fields=[name for names in fields or () for name in names.split(",")],
+            accepted=accepted,
+            rest=rest,
+            used_gold=used_gold,
+            overwrite=overwrite,
+        ),
         as_json=as_json,
     )
     evaluate_command(pipeline, predicted, gold, options)

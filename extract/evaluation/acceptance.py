@@ -7,7 +7,7 @@ the most lenient one that they can (`extract.evaluation.proof`).
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import polars as pl
@@ -22,7 +22,7 @@ from extract.evaluation.row_scores import Scores, row_scores
 from extract.evaluation.shift import Shift, ShiftSample, shifts
 from extract.io.forks import check_fork
 
-__all__ = ["accept", "accept_rows"]
+__all__ = ["accept", "accept_rows", "gold_scores"]
 
 ROUTE: Final = "_route"
 _MAX_LABELS: Final = 255
@@ -122,6 +122,26 @@ def _scores(
     if row.drop_nulls().is_empty():
         raise ConfigError(f"no row of this output has a score ({', '.join(scores.sources.values())})")
     return Scores(row, scores.fields, scores.sources, scores.unscored)
+
+
+def gold_scores(
+    output: AnsweredRows,
+    gold: pl.DataFrame,
+    *,
+    on: str,
+    fields: Sequence[str] | None = None,
+    score: str | pl.Expr | None = None,
+    day_first: bool = True,
+) -> tuple[list[tuple[float, bool]], Mapping[str, str]]:
+    """Return the score of each gold row that has one and whether it is right, and what the scores are.
+
+    All gold rows count, whatever they are for: nothing is proved here. ConfigError where the output has no score.
+    """
+    judged = judge_gold(output, gold, on=on, fields=fields, day_first=day_first)
+    scores = _scores(output, judged, score, None)
+    known = scores.row.to_list()
+    pairs = zip((known[place] for place in judged.places), judged.right, strict=True)
+    return [(one, is_right) for one, is_right in pairs if one is not None], scores.sources
 
 
 def _top(field: str, output: AnsweredRows) -> str:

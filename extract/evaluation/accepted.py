@@ -13,12 +13,12 @@ from extract.evaluation.calibration import Calibration, calibration
 from extract.evaluation.proof import Count, Proof, first_step
 from extract.evaluation.risk_coverage import RiskPoint, curve_frame, risk_coverage
 from extract.evaluation.shift import Shift
-from extract.evaluation.tails import wrong_allowed
+from extract.evaluation.tails import binomial_tail, wrong_allowed
 
 __all__ = ["Acceptance", "GoldRow"]
 
 _ROUTE: Final = "_route"
-_MAX_GOLD: Final = 1_000_000
+_STEP: Final = 1.05  # of the search for a number of rows
 _MIN_GOLD: Final = 20  # fewer say nothing of how often more would be right
 _MAX_TIMES: Final = 4
 _MAX_SMALL: Final = 1_000  # as many gold rows as these, or as 1,000, are worth naming
@@ -143,22 +143,22 @@ class Acceptance:
         It assumes that new gold rows are as often right as these, and does not name more than four times as many.
         """
         for point in reversed(self._points()):
-            count, worth = point.count, point.coverage > self.share + _WORTH_IT
-            needed = self._needed(count) if worth and count.gold >= _MIN_GOLD else None
-            in_all = None if needed is None else math.ceil(needed * len(self.gold) / count.gold)
-            if in_all is not None and len(self.gold) < in_all <= max(_MAX_TIMES * len(self.gold), _MAX_SMALL):
-                return in_all - len(self.gold), point.coverage
+            worth = point.coverage > self.share + _WORTH_IT and point.count.gold >= _MIN_GOLD
+            gold = self._needed(point.count) if worth else None
+            if gold is not None:
+                return gold - len(self.gold), point.coverage
         return None
 
     def _needed(self, count: Count) -> int | None:
-        """Return how many accepted gold rows prove a threshold if as many are wrong as in `count`."""
-        promise, part = self.proof.promise, (count.wrong + 0.5) / (count.gold + 1)
-        rows = max(count.gold, first_step(promise))
-        while rows < _MAX_GOLD and part < 1 - promise.right:
-            allowed = wrong_allowed(rows, promise.right, 1 - promise.error / 2)
-            if allowed is not None and allowed >= part * rows:
-                return rows
-            rows = math.ceil(rows * 1.1)
+        """Return how many gold rows prove a threshold if the share of `count` is accepted, and wrong."""
+        promise, wrong = self.proof.promise, (count.wrong + 0.5) / (count.gold + 1)
+        accepted = count.gold / len(self.gold)
+        gold = max(len(self.gold) + 1, math.ceil(first_step(promise) / accepted))
+        while gold <= max(_MAX_TIMES * len(self.gold), _MAX_SMALL) and wrong < 1 - promise.right:
+            rows = math.floor(gold * accepted)
+            if binomial_tail(math.ceil(wrong * rows), rows, 1 - promise.right) <= promise.error / 2:
+                return gold
+            gold = math.ceil(gold * _STEP)
         return None
 
     def to_dict(self) -> dict[str, Any]:

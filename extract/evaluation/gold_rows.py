@@ -79,7 +79,8 @@ def _answer_columns(output: AnsweredRows, on: str, fields: Sequence[str] | None)
     answers = output.answers
     if fields is not None:
         return answers
-    return answers.select(dict.fromkeys([on, *(name for name in output.columns.values() if name in answers.columns)]))
+    own = [name for name in output.columns.values() if name in answers.columns and name != on]
+    return answers.select(on, *own)
 
 
 def _unsettled(gold: pl.DataFrame, on: str) -> set[object]:

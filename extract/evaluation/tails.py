@@ -119,10 +119,11 @@ def wrong_allowed(rows: int, right: float, confidence: float = 0.95) -> int | No
     [None, 1, 4, 8, 16]
     """
     _check_shares(right, confidence)
-    wrong = -1
-    while wrong < rows and binomial_tail(wrong + 1, rows, 1 - right) <= 1 - confidence:
-        wrong += 1
-    return None if wrong < 0 else wrong
+    low, high = -1, rows  # all rows wrong prove nothing: the tail is 1
+    while high - low > 1:
+        middle = (low + high) // 2
+        low, high = (middle, high) if binomial_tail(middle, rows, 1 - right) <= 1 - confidence else (low, middle)
+    return None if low < 0 else low
 
 
 def _check_shares(right: float, confidence: float) -> None:
