@@ -63,9 +63,9 @@ def accepted_part(
         used_gold=options.used_gold,
         day_first=day_first,
     )
-    said = acceptance.to_dict()
+    summary = acceptance.to_dict()
     lines = [str(acceptance), *str(acceptance.calibration).splitlines()[1:], *_written(acceptance, output, options)]
-    return {"acceptance": said}, lines
+    return {"acceptance": summary}, lines
 
 
 def answered(output: Output) -> AnsweredRows:
@@ -109,8 +109,8 @@ def _written(acceptance: Acceptance, output: Output, options: AcceptOptions) -> 
 
 
 def _summary(acceptance: Acceptance) -> dict[str, Any]:
-    said = acceptance.to_dict()
-    return {name: value for name, value in said.items() if name not in ("calibration", "curve")}
+    summary = acceptance.to_dict()
+    return {name: value for name, value in summary.items() if name not in ("calibration", "curve")}
 
 
 def _write(frame: pl.DataFrame, path: Path, manifest: dict[str, Any]) -> None:
