@@ -269,7 +269,7 @@ def _marked(broken: float, promise: Promise) -> str:
 
 def report(quick: bool) -> tuple[str, bool]:
     """Return the tables, and whether every promise was kept."""
-    trials = 40 if quick else 2_000
+    trials = 20 if quick else 2_000
     table, kept = _validity_lines(trials)
     peeked = [f"- {name}: a false promise in {share:.1%}" for name, share in peeking(10 * trials).items()]
     opening = "The best of 20 variants, all of them 94.8 % right, promised 95 %:"
@@ -282,8 +282,8 @@ def _validity_lines(trials: int) -> tuple[list[str], bool]:
     """Return how often a promise was broken in the worst of 25 cells, and whether ours were kept in all of them."""
     opening = (
         f"How often less than the promised share of the accepted rows was right: the worst of 25 cells (gold {GOLD}, "
-        f"promised {TARGETS}), {trials:,} draws each from 5,000 rows, a quarter of them for thresholds from gold scores only; in brackets the number of cells with more than "
-        "the error and three standard errors."
+        f"promised {TARGETS}), {trials:,} draws each from 5,000 rows, a quarter of them for thresholds from gold "
+        "scores only; in brackets the number of cells with more than the error and three standard errors."
     )
     header = f"| distribution | error | {' | '.join(NAMES)} |"
     lines = [opening, "", header, "|---|---|" + "---|" * len(NAMES)]

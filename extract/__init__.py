@@ -56,6 +56,8 @@ if TYPE_CHECKING:
     from extract.evaluation import evaluate as evaluate
     from extract.evaluation.acceptance import accept as accept
     from extract.evaluation.accepted import Acceptance as Acceptance
+    from extract.evaluation.clearance import Clearance as Clearance
+    from extract.evaluation.clearance import clear_of as clear_of
     from extract.evaluation.second_opinion import LabelCheck as LabelCheck
     from extract.evaluation.second_opinion import check_labels as check_labels
     from extract.extractor.extractor import Extractor as Extractor
@@ -136,6 +138,7 @@ _NAMES_OF = {
     "evaluation": "Comparison Evaluation compare evaluate",
     "evaluation.acceptance": "accept",
     "evaluation.accepted": "Acceptance",
+    "evaluation.clearance": "Clearance clear_of",
     "evaluation.second_opinion": "LabelCheck check_labels",
     "extractor.extractor": "Extractor",
     "extractor.prompts": "Example",
