@@ -55,8 +55,12 @@ if TYPE_CHECKING:
     from extract.evaluation import Evaluation as Evaluation
     from extract.evaluation import compare as compare
     from extract.evaluation import evaluate as evaluate
+    from extract.evaluation.acceptance import accept as accept
+    from extract.evaluation.accepted import Acceptance as Acceptance
     from extract.evaluation.candidate_recall import CandidateRecall as CandidateRecall
     from extract.evaluation.candidate_recall import candidate_recall as candidate_recall
+    from extract.evaluation.clearance import Clearance as Clearance
+    from extract.evaluation.clearance import clear_of as clear_of
     from extract.evaluation.second_opinion import LabelCheck as LabelCheck
     from extract.evaluation.second_opinion import check_labels as check_labels
     from extract.extractor.candidates import Candidates as Candidates
@@ -149,6 +153,9 @@ _NAMES_OF = {
         Denied ExtractError Incomplete InvalidAnswer Issue LostRows NotRun OutputError Overloaded QuotaExhausted
         RateLimited SchemaError SchemaTooComplex TooManyFailures Unavailable Unfinished Unreachable""",
     "evaluation": "Comparison Evaluation compare evaluate",
+    "evaluation.acceptance": "accept",
+    "evaluation.accepted": "Acceptance",
+    "evaluation.clearance": "Clearance clear_of",
     "evaluation.second_opinion": "LabelCheck check_labels",
     "evaluation.candidate_recall": "CandidateRecall candidate_recall",
     "extractor.candidates": "Candidates",

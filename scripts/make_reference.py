@@ -21,7 +21,7 @@ CHAPTERS = {
     "Runs": """run run_async extract_one Extractor Example Pack Windows Union Limits Retry Budget ResponseCache Run
         Totals Outage Progress Outcome Attempt Span Usage""",
     "Schemas": "compile_schema OutputSchema Loss parse",
-    "Evaluation": "evaluate Evaluation compare Comparison check_labels LabelCheck",
+    "Evaluation": "evaluate Evaluation compare Comparison accept Acceptance clear_of Clearance check_labels LabelCheck",
     "Review": "draw_gold open_review write_gold apply_decisions",
     "The client": """Client AsyncClient Endpoint Request Generation Turn TextPart MediaPart Clip Pages TextFormat
         ImageFormat AudioFormat SafetySetting Interaction Citation Conversation RemoteFile""",

@@ -23,6 +23,7 @@ from extract.cli.arguments import (
 )
 from extract.cli.completion import outputs, pipelines
 from extract.cli.estimate_app import estimate
+from extract.cli.eval_app import evaluate
 from extract.cli.gold_app import gold_commands
 from extract.cli.review_app import review
 from extract.cli.tune_app import tune
@@ -203,74 +204,7 @@ def schema(pipeline: Pipeline, as_json: AsJson = False) -> None:
     schema_command(pipeline, as_json=as_json)
 
 
-@app.command(name="eval", short_help="Compare an output with gold answers, or with another.")
-def evaluate(
-    pipeline: Pipeline,
-    predicted: Annotated[str, typer.Argument(help="What `extract run` wrote.", show_default=False)],
-    gold: Annotated[
-        str | None, typer.Argument(help="The right answers, one row per record.", show_default=False)
-    ] = None,
-    *,
-    on: Annotated[str, typer.Option(help="Column that names a record in all files.", show_default=False)],
-    prefix: Annotated[
-        str | None, typer.Option(help="Prefix of the outputs' columns. [default: read from Parquet]")
-    ] = None,
-    day_first: Annotated[bool, typer.Option(help="Read 05/04/2026 in a text as 5 April, not as May 4.")] = True,
-    against: Annotated[
-        str | None, typer.Option(metavar="OTHER", help="Another output: what changed, which is right more often.")
-    ] = None,
-    confusion: Annotated[
-        str | None, typer.Option(metavar="FIELD", help="Show each label of a field, and what was answered instead.")
-    ] = None,
-    mistakes: Annotated[
-        int, typer.Option(metavar="N", min=0, help="List the first N wrong values, and N that differ in --against.")
-    ] = 0,
-    key: Annotated[
-        list[str] | None, typer.Option(metavar="LIST=FIELD,...", help="Fields that identify the members of a list.")
-    ] = None,
-    decide: Annotated[
-        list[str] | None,
-        typer.Option(metavar="FIELD,...", help="Ask the Decisions API about labels, by row. Paid."),
-    ] = None,
-    offline: Annotated[bool, typer.Option("--offline", help="--decide asks the built-in emulator.")] = False,
-    base_url: Annotated[str | None, typer.Option(help="Another address of the API, for --decide.")] = None,
-    root: Annotated[
-        list[Path] | None,
-        typer.Option(metavar="FOLDER", help="--decide sends files from here, too. Repeatable.", show_default=False),
-    ] = None,
-    csv_separator: Separator = None,
-    csv_quote: Quote = None,
-    csv_encoding: Encoding = None,
-    sheet: Sheet = None,
-    as_json: AsJson = False,
-) -> None:
-    """Compare an output with gold answers: matches per field, F1 and kappa, with 95 % intervals, cost per right row.
-
-    Options of csv files and workbooks are about GOLD.
-    """
-    from extract.cli.evaluate import EvalOptions, evaluate_command
-
-    options = EvalOptions(
-        on=on,
-        prefix=prefix,
-        day_first=day_first,
-        against=against,
-        confusion=confusion,
-        mistakes=mistakes,
-        key=key or (),
-        decide=[name for names in decide or () for name in names.split(",")],
-        offline=offline,
-        base_url=base_url,
-        root=root,
-        reading={
-            "csv_separator": csv_separator,
-            "csv_quote": csv_quote,
-            "csv_encoding": csv_encoding,
-            "sheet": sheet,
-        },
-        as_json=as_json,
-    )
-    evaluate_command(pipeline, predicted, gold, options)
+app.command(name="eval", short_help="Compare an output with gold answers, or with another.")(evaluate)
 
 
 @app.command(short_help="Write one HTML file about a run.")

@@ -10,6 +10,8 @@ from typing import Any, TypeAlias
 
 import polars as pl
 
+from extract.cli.accept_options import AcceptOptions
+from extract.cli.acceptance import accepted_part, check_accept_options, scores_part
 from extract.cli.eval_inputs import Output, read_output
 from extract.cli.pipelines import load_pipeline
 from extract.cli.terminal import plain
@@ -52,6 +54,7 @@ class EvalOptions:
     base_url: str | None
     root: Root
     reading: ReadKeywords
+    accept: AcceptOptions
     as_json: bool
 
 
@@ -59,6 +62,7 @@ def evaluate_command(pipeline: str, predicted: str, gold: str | None, options: E
     """Print one line per field of the pipeline's schema that the files have, and what the options add."""
     extractor = load_pipeline(pipeline)
     dtypes = schema_of(extractor).dtypes
+    check_accept_options(options.accept, gold)
     if gold is None:
         _check_goldless(options)
     output = read_output(predicted, dtypes, on=options.on, prefix=options.prefix)
@@ -70,14 +74,19 @@ def evaluate_command(pipeline: str, predicted: str, gold: str | None, options: E
         comparison = _compared(output.answers, gold_rows, dtypes, options)
         lines = [f"a: {predicted}, b: {options.against}", str(comparison)]
         parts.append(({"against": comparison.to_dict()}, [*lines, *_listed(comparison.changes, options.mistakes)]))
+    decided = None
     if options.decide:
         roots = Roots.joined(Roots.of(options.root), input_folder(predicted))
-        parts.append(_second_opinion(output, gold_rows, extractor, options, roots))
+        check, part = _second_opinion(output, gold_rows, extractor, options, roots)
+        decided = check.frame
+        parts.append(part)
+    if gold_rows is not None:
+        parts.append(_scored(output, gold_rows, options, decided))
     if options.as_json:
         printed = {name: value for part, _ in parts for name, value in part.items()}
         sys.stdout.write(json.dumps(printed, default=str) + "\n")
     else:
-        sys.stdout.write(plain("\n\n".join("\n".join(lines) for _, lines in parts)) + "\n")
+        sys.stdout.write(plain("\n\n".join("\n".join(lines) for _, lines in parts if lines)) + "\n")
 
 
 def _gold_rows(gold: str, dtypes: Mapping[str, Any], output: Output, options: EvalOptions) -> pl.DataFrame:
@@ -89,6 +98,13 @@ def _gold_rows(gold: str, dtypes: Mapping[str, Any], output: Output, options: Ev
 
 _Part: TypeAlias = tuple[dict[str, Any], list[str]]
 """One part of the output: as JSON, and as lines of text."""
+
+
+def _scored(output: Output, gold: pl.DataFrame, options: EvalOptions, decided: pl.DataFrame | None) -> _Part:
+    """Return what may be accepted, or else how well the score of the output tells right from wrong."""
+    if options.accept.right is None:
+        return scores_part(output, gold, options.accept, on=options.on, day_first=options.day_first)
+    return accepted_part(output, gold, options.accept, on=options.on, day_first=options.day_first, decided=decided)
 
 
 def _check_goldless(options: EvalOptions) -> None:
@@ -162,7 +178,7 @@ def _confusion(result: Evaluation, name: str | None) -> Iterator[str]:
 
 def _second_opinion(
     output: Output, gold: pl.DataFrame | None, extractor: Extractor, options: EvalOptions, roots: Roots | None
-) -> _Part:
+) -> tuple[LabelCheck, _Part]:
     if options.offline and options.base_url:
         raise ConfigError("--offline brings its own service; leave out --base-url")
     with offline_client() if options.offline else Client.from_env(base_url=options.base_url) as client:
@@ -175,7 +191,7 @@ def _second_opinion(
     if gold is not None:
         opinions["right"] = right = _right(check, output.answers, gold, options)
         lines += ["", *aligned(_RIGHT, [_right_cells(name, one) for name, one in right.items()], words=1)]
-    return {"decisions": opinions}, lines
+    return check, ({"decisions": opinions}, lines)
 
 
 def _right(check: LabelCheck, answers: pl.DataFrame, gold: pl.DataFrame, options: EvalOptions) -> dict[str, Any]:

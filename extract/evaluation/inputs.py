@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -18,7 +19,16 @@ from extract.io.sinks.open import read_manifest
 from extract.io.sources import read_table
 from extract.json_types import JsonObject
 
-__all__ = ["frames_of", "named_by_schema", "spent_by", "without_prefix"]
+__all__ = [
+    "AnsweredRows",
+    "answered_rows",
+    "frames_of",
+    "gold_beside",
+    "named_by_schema",
+    "rejected_rows",
+    "spent_by",
+    "without_prefix",
+]
 
 _UNTYPED = (".csv", ".tsv")
 
@@ -35,6 +45,50 @@ class _Run(Protocol):
 
     @property
     def frame(self) -> pl.DataFrame: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredRows:
+    """An output with all of its columns. `columns` maps those of the answer to the fields of the schema.
+
+    `answered` says which rows have an answer, `keys` are the fields' keys on the wire where these differ.
+    """
+
+    rows: pl.DataFrame
+    columns: Mapping[str, str]
+    answered: pl.Series
+    keys: Mapping[str, str]
+
+    @property
+    def answers(self) -> pl.DataFrame:
+        """The same rows with fields under their names in the schema."""
+        return named_by_schema(self.rows, self.columns)
+
+
+def answered_rows(data: Any) -> AnsweredRows:
+    """Return the rows of a Run, of what it wrote, or of any table, whose columns are then all taken for answers."""
+    run, manifest = _as_run(data), _manifest_of(data)
+    rows = read_table(data) if run is None else run.frame
+    prefix, keys = str(manifest.get("prefix") or ""), manifest.get("keys")
+    fields = {prefix + name: name for name in manifest.get("fields") or () if prefix + name in rows.columns}
+    columns = fields or {name: name for name in rows.columns if name not in ABOUT_ANSWERS}
+    rejected = rejected_rows(rows)
+    if run is not None and manifest.get("rejected_rows") == "null":
+        rejected |= pl.int_range(rows.height, eager=True).is_in(run.details.failed_places.implode())
+    return AnsweredRows(rows, columns, ~rejected, dict(keys) if isinstance(keys, dict) else {})
+
+
+def rejected_rows(rows: pl.DataFrame) -> pl.Series:
+    """Return which rows were rejected, by their provenance; none where they have none."""
+    if "code" not in inner_names(rows.schema, PROVENANCE):
+        return pl.repeat(value=False, n=rows.height, dtype=pl.Boolean, eager=True)
+    provenance = pl.col(PROVENANCE)
+    return rows.select(provenance.is_null() | provenance.struct.field("code").is_not_null()).to_series()
+
+
+def gold_beside(rows: pl.DataFrame, gold: Any) -> pl.DataFrame:
+    """Return gold as a frame; what is text in `rows` is read from a csv file as it is written."""
+    return read_table(gold, texts=_texts(rows) if _is_untyped(gold) else ())
 
 
 def frames_of(

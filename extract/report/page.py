@@ -19,7 +19,7 @@ from extract.evaluation.tables import figure, share
 from extract.io.sinks.formats import SINKS
 from extract.json_types import JsonObject
 from extract.limits.pricing import money
-from extract.report import plots
+from extract.report import plots, score_plots
 from extract.report.distributions import Bar
 from extract.report.facts import Facts
 from extract.report.timeline import Ledger
@@ -90,7 +90,12 @@ def embedded_json(value: Any) -> str:
 
 def _drawings(facts: Facts) -> JsonObject:
     judgement = facts.judgement
+    scored = None if judgement is None else judgement.reliability
     return {
+        "reliability": score_plots.draw_reliability(scored.calibration.bins)
+        if scored and scored.calibration.bins
+        else None,
+        "risk": score_plots.draw_risk(scored.curve) if scored else None,
         "fields": [plots.draw_distribution(spread) if spread.n else "" for spread in facts.distributions],
         "course": plots.draw_course(facts.course.moments) if facts.course.moments else None,
         "rates": plots.draw_rates(facts.ledger) if _has_other_runs(facts) and facts.ledger else None,

@@ -20,6 +20,7 @@ from extract.evaluation.rejected import inner_names
 from extract.io.read_options import ReadKeywords
 from extract.io.sources import read_table
 from extract.report.material import PROVENANCE, Columns, Material
+from extract.report.reliability import Reliability, reliability
 from extract.report.row_status import valid_rows
 
 __all__ = ["Cell", "ConfusionExcerpt", "Judgement", "WrongRows", "WrongValue", "judge"]
@@ -74,6 +75,7 @@ class Judgement:
     evaluation: Evaluation
     confusions: dict[str, ConfusionExcerpt]
     wrong: WrongRows
+    reliability: Reliability | None = None
 
 
 def judge(material: Material, columns: Columns, gold: Any, *, on: str, **reading: Unpack[ReadKeywords]) -> Judgement:
@@ -106,7 +108,8 @@ def judge(material: Material, columns: Columns, gold: Any, *, on: str, **reading
     evaluation = evaluate(left, right, on=on, fields=names, labels=labels, spent=spent)
     scores = {score.name: score.confusion for score in evaluation.fields}
     confusions = {name: _excerpt(confusion) for name, confusion in scores.items() if confusion is not None}
-    return Judgement(evaluation, confusions, _wrong_rows(evaluation, on, schema[on]))
+    wrong = _wrong_rows(evaluation, on, schema[on])
+    return Judgement(evaluation, confusions, wrong, reliability(material, columns, right, on=on, fields=names))
 
 
 def _wrong_rows(evaluation: Evaluation, on: str, dtype: pl.DataType) -> WrongRows:
