@@ -296,7 +296,12 @@ def _validity_lines(trials: int) -> tuple[list[str], bool]:
     return lines, kept
 
 
-STEPS: dict[str, tuple[float, ...]] = {"two starts (kept)": (0.5, 0.5), "one start": (1.0,), "four starts": (0.25,) * 4}
+STEPS: dict[str, tuple[float, ...]] = {
+    "two starts, 4 : 1 (kept)": (0.8, 0.2),
+    "two starts, 1 : 1": (0.5, 0.5),
+    "one start": (1.0,),
+    "four starts": (0.25,) * 4,
+}
 
 
 def _step_lines(quick: bool) -> Iterator[str]:
@@ -308,7 +313,7 @@ def _step_lines(quick: bool) -> Iterator[str]:
     yield "|---|---|---|---|"
     sets = [Trials(simulated(name, 0.95), np.random.default_rng(5)) for name in SETS]
     draws = [(runs, target, runs.oracle(target)) for runs in sets for target in (0.9, 0.95)]
-    for name in (*STEPS, "two starts, binomial tails", "one start, betting bounds"):
+    for name in (*STEPS, "two starts, 4 : 1, binomial tails", "one start, betting bounds"):
         means = [
             np.mean([_by_steps(name, runs, gold, Promise(at), trials) / best for runs, at, best in draws if best])
             for gold in golds
@@ -327,7 +332,7 @@ def _by_steps(name: str, runs: Trials, gold: int, promise: Promise, trials: int)
             accepted += _bet(runs, places, ends, promise)
         else:
             counts = runs.counts(places, ends, [None] * len(ends) if "binomial" in name else ends)
-            best = prove(counts, promise, shares=STEPS.get(name, (0.5, 0.5))).best
+            best = prove(counts, promise, shares=STEPS.get(name, (0.8, 0.2))).best
             accepted += 0 if best is None else ends[best]
     return accepted / trials
 

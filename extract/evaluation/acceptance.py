@@ -105,7 +105,7 @@ def accept_rows(
         fields=judged.fields,
         sources=scores.sources,
         shifts=_shifts(output, judged, scores, on),
-        notes=(*notes, *_notes(judged, scores, len(pairs) - len(scored))),
+        notes=(*notes, *_notes(output, judged, scores, len(pairs) - len(scored))),
         rows=_routed(output.rows, scores.row, threshold),
         columns=output.columns,
         answered=output.answered,
@@ -148,7 +148,9 @@ def _top(field: str, output: AnsweredRows) -> str:
     return field if field in output.columns.values() else field.partition(".")[0]
 
 
-def _notes(judged: JudgedGold, scores: Scores, unscored_gold: int) -> Iterator[str]:
+def _notes(output: AnsweredRows, judged: JudgedGold, scores: Scores, unscored_gold: int) -> Iterator[str]:
+    if ROUTE in output.rows.columns:
+        yield f"these rows have been accepted or not before ({ROUTE}): gold that chose them does not prove them again"
     if judged.unanswered:
         yield f"{judged.unanswered:,} gold rows have no answer in this output, and are not accepted"
     if unscored_gold:

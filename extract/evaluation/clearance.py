@@ -32,7 +32,7 @@ class Clearance:
     many gold rows have about as many.
 
         >>> rows = pl.DataFrame({"id": range(400), "bad": [True, False] * 200, "sure": [0.9] * 400})
-        >>> result = clear_of(rows, rows, on="id", label={"bad": True}, score="sure", found=0.9)
+        >>> result = clear_of(rows, rows, on="id", label={"bad": True}, score="sure", recall=0.9)
         >>> result.cleared.height, result.positives, result.missed
         (200, 200, 0)
     """
@@ -67,14 +67,14 @@ def clear_of(
     *,
     on: str,
     label: Mapping[str, Any],
-    found: float = 0.98,
+    recall: float = 0.98,
     confidence: float = 0.95,
     score: str | pl.Expr | None = None,
     decided: pl.DataFrame | None = None,
     used_gold: bool = False,
     day_first: bool = True,
 ) -> Clearance:
-    """Return the rows that need no look, such that a share of `found` of all rows with a label is among the others.
+    """Return the rows that need no look, such that a share of `recall` of all rows with a label is among the others.
 
     `label` is a field and its value: `{"harmful": True}`. A row is cleared where the answer is another and its score is
     high enough; all else is flagged. Only gold rows that have the label prove anything, so rare labels need much gold:
@@ -83,7 +83,7 @@ def clear_of(
     check_fork()
     if len(label) != 1:
         raise ConfigError(f"label is one field and its value, such as {{'harmful': True}}, not {dict(label)!r}")
-    (name, value), promise = next(iter(label.items())), Promise(found, confidence)
+    (name, value), promise = next(iter(label.items())), Promise(recall, confidence)
     output = answered_rows(predicted)
     proving, notes = proof_rows(gold_beside(output.rows, gold), used_gold=used_gold)
     judged = judge_gold(output, proving, on=on, fields=[name], day_first=day_first)

@@ -60,6 +60,8 @@ def row_scores(
     """
     if score is not None:
         return Scores(_named(rows, score), pl.DataFrame(), {"row": f"score {score}"})
+    if decided is not None and not {"row", "field", "extracted_probability"} <= set(decided.columns):
+        raise ConfigError(f"decided is the frame of check_labels(...), which this is not: it has {decided.columns!r}")
     column_of = {field: column for column, field in columns.items()}
     by_field: dict[str, pl.Series] = {}
     sources: dict[str, str] = {}
@@ -88,7 +90,12 @@ def _named(rows: pl.DataFrame, score: str | pl.Expr) -> pl.Series:
         raise ConfigError(
             f"the score {score} has {len(series):,} values for {rows.height:,} rows; it needs one per row"
         )
-    return series.fill_nan(None)
+    return _finite(series)
+
+
+def _finite(scores: pl.Series) -> pl.Series:
+    """Return scores with null for what is no number, or has no end."""
+    return pl.select(pl.when(scores.is_finite()).then(scores)).to_series().alias("score")
 
 
 def _expression(score: str | pl.Expr) -> pl.Expr:
@@ -135,7 +142,7 @@ def _declared(rows: pl.DataFrame, column_of: Mapping[str, str], field: str) -> t
     for name in (f"{field}_{_CONFIDENCE}", _CONFIDENCE):
         column = column_of.get(name)
         if name != field and column in rows.columns and rows.schema[column].is_numeric():
-            return rows[column].cast(pl.Float64).fill_nan(None), f"declared {name}"
+            return _finite(rows[column].cast(pl.Float64)), f"declared {name}"
     return None
 
 

@@ -119,6 +119,15 @@ def test_rows_without_an_answer_or_a_score_are_never_accepted_and_say_so() -> No
     assert any("gold rows have no score" in one for one in result.notes)
 
 
+@pytest.mark.parametrize("score", [float("nan"), float("inf"), float("-inf")])
+def test_a_score_that_is_no_finite_number_is_none(score: float) -> None:
+    output = OUTPUT.with_columns(sure=pl.when(pl.col("id") % 2 == 0).then(pl.lit(score)).otherwise("sure"))
+    result = accept(output, GOLD, on="id", score="sure")
+    assert result.accepted["sure"].is_finite().all()
+    assert result.accepted.height + result.rest.height == OUTPUT.height
+    json.dumps(result.to_dict(), allow_nan=False)
+
+
 def test_an_output_without_a_score_says_how_to_get_one() -> None:
     with pytest.raises(ConfigError, match=r"no score for \['city'\]: run it with samples .*--score"):
         accept(OUTPUT.drop("sure"), GOLD, on="id")
@@ -192,6 +201,18 @@ def test_probabilities_of_the_decisions_api_come_first() -> None:
     result = accept(frame, gold, on="id", right=0.8, confidence=0.5, decided=check.frame)
     assert [row.score for row in result.gold] == [0.9, 0.1] * 10
     assert result.accepted["value"].to_list() == ["good"] * 10
+
+
+def test_rows_that_were_accepted_before_are_not_proved_by_the_same_gold_without_a_word() -> None:
+    before = accept(OUTPUT, GOLD, on="id", score="sure")
+    again = accept(before.accepted, GOLD, on="id", score="sure")
+    assert any("gold that chose them does not prove them again" in one for one in again.notes)
+    assert again.accepted.columns.count("_route") == 1
+
+
+def test_decided_is_the_frame_of_check_labels_and_nothing_else() -> None:
+    with pytest.raises(ConfigError, match="decided is the frame of check_labels"):
+        accept(OUTPUT, GOLD, on="id", decided=pl.DataFrame({"id": [1]}))
 
 
 def test_rejected_rows_stay_in_the_rest_without_an_answer() -> None:

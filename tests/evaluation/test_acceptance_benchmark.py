@@ -20,4 +20,4 @@ def test_promises_are_kept_in_a_short_simulation_where_the_plug_in_threshold_bre
     assert ours.endswith("(0)")
     assert plug_in == "100.0% (25)"
     assert "| one path, together |" in done.stdout
-    assert "| two starts (kept) |" in done.stdout
+    assert "| two starts, 4 : 1 (kept) |" in done.stdout

@@ -30,7 +30,7 @@ def missed(cleared: pl.DataFrame, right: pl.DataFrame) -> float:
 
 
 def test_cleared_rows_miss_at_most_what_was_promised_and_flagged_rows_are_all_others() -> None:
-    result = clear_of(OUTPUT, RIGHT.sample(1_000, seed=1), on="id", label={"bad": True}, score="sure", found=0.95)
+    result = clear_of(OUTPUT, RIGHT.sample(1_000, seed=1), on="id", label={"bad": True}, score="sure", recall=0.95)
     assert result.threshold is not None
     assert result.cleared.height > 1_500
     assert result.cleared.height + result.flagged.height == OUTPUT.height
@@ -42,7 +42,7 @@ def test_cleared_rows_miss_at_most_what_was_promised_and_flagged_rows_are_all_ot
 def test_the_promise_is_broken_in_at_most_one_draw_of_twenty() -> None:
     output, right = table(1_000, seed=2)
     draws = [right.sample(400, seed=seed) for seed in range(60)]
-    results = [clear_of(output, gold, on="id", label={"bad": True}, score="sure", found=0.95) for gold in draws]
+    results = [clear_of(output, gold, on="id", label={"bad": True}, score="sure", recall=0.95) for gold in draws]
     assert sum(one.threshold is not None for one in results) > 30
     assert sum(missed(one.cleared, right) > 0.05 for one in results) <= 6
 
@@ -72,5 +72,5 @@ def test_a_label_is_one_field_and_its_value(label: dict[str, bool]) -> None:
 def test_labels_of_gold_in_another_notation_are_the_same() -> None:
     gold = RIGHT.sample(1_000, seed=1)
     named = gold.with_columns(pl.when("bad").then(pl.lit("Yes")).otherwise(pl.lit("no")).alias("bad"))
-    results = [clear_of(OUTPUT, one, on="id", label={"bad": True}, score="sure", found=0.95) for one in (gold, named)]
+    results = [clear_of(OUTPUT, one, on="id", label={"bad": True}, score="sure", recall=0.95) for one in (gold, named)]
     assert results[0].positives == results[1].positives > 0
