@@ -127,16 +127,24 @@ class Extractor(Generic[ModelT]):
         self._check_grounding()
         self._check_pack()
 
+    @property
+    def alone_for(self) -> str | None:
+        """What gives each record a request of its own, None where several may share one."""
+        reasons = {
+            "media": self.media,
+            "windows": self.windows,
+            "tools": self.tools,
+            "candidates": self.candidates,
+            "a tree of labels": isinstance(self.schema, LabelTree),
+        }
+        return next((name for name, given in reasons.items() if given), None)
+
     def _check_pack(self) -> None:
         object.__setattr__(self, "pack", Pack.of(self.pack))
         if self.pack is None:
             return
-        tree = isinstance(self.schema, LabelTree)
-        alone: dict[str, Any] = {"media": self.media, "windows": self.windows, "tools": self.tools}
-        alone |= {"candidates": self.candidates, "a tree of labels": tree}
-        for name, given in alone.items():
-            if given:
-                raise ConfigError(f"with {name} each row needs a request of its own: leave out pack, or {name}")
+        if (reason := self.alone_for) is not None:
+            raise ConfigError(f"with {reason} each row needs a request of its own: leave out pack, or {reason}")
         if not Template.parse(self.prompt).columns:
             raise ConfigError("pack: the prompt names no {column}, so there would be nothing in the rows")
 
