@@ -12,9 +12,11 @@ import typer
 __all__ = [
     "AcceptOptions",
     "AcceptedFile",
+    "Clear",
     "Confidence",
     "JudgedFields",
     "Overwrite",
+    "Recall",
     "RestFile",
     "Right",
     "ScoreBy",
@@ -40,6 +42,11 @@ AcceptedFile = Annotated[
 RestFile = Annotated[
     Path | None, typer.Option("--rest", metavar="QUEUE", help="Write the others as a queue for `extract review`.")
 ]
+Clear = Annotated[
+    str | None,
+    typer.Option(metavar="FIELD=VALUE", help="Clear rows of a label instead: those that need no look. See --recall."),
+]
+Recall = Annotated[float, typer.Option(metavar="SHARE", help="Of the rows with the label, the share not cleared.")]
 UsedGold = Annotated[
     bool, typer.Option("--used-gold", help="Count gold that was seen, or not drawn at random; then nothing is proved.")
 ]
@@ -56,5 +63,7 @@ class AcceptOptions:
     fields: Sequence[str]
     accepted: Path | None
     rest: Path | None
+    clear: str | None
+    recall: float
     used_gold: bool
     overwrite: bool
