@@ -11,7 +11,7 @@ import polars as pl
 from extract.evaluation.agreement import same_exactly
 from extract.evaluation.inputs import frames_of
 from extract.evaluation.pairing import Columns, Pairs, check_meeting, common_fields, paired, with_equal_keys
-from extract.evaluation.proof import proof_keys, without_proof
+from extract.evaluation.proof_rows import proof_keys, without_proof
 from extract.evaluation.rejected import split_rejected
 from extract.evaluation.tables import aligned, as_text, html_table
 from extract.evaluation.verdicts import verdicts

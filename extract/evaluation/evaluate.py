@@ -20,7 +20,7 @@ from extract.evaluation.labels import averages, label_intervals, label_scores
 from extract.evaluation.members import check_member_keys, member_score
 from extract.evaluation.mistakes import mistakes_of
 from extract.evaluation.pairing import Pairs, check_meeting, common_fields, paired, with_equal_keys
-from extract.evaluation.proof import proof_keys, without_proof
+from extract.evaluation.proof_rows import proof_keys, without_proof
 from extract.evaluation.rejected import split_rejected
 from extract.evaluation.scores import Evaluation, FieldKind, FieldScore
 from extract.evaluation.verdicts import Verdicts, verdicts

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from extract.errors import ConfigError
+from extract.evaluation.split import parse_shares
 from extract.extractor.extractor import Extractor
 from extract.review.apply import Applied, apply_to_table
 from extract.review.decision_file import DecisionFile
@@ -20,7 +21,6 @@ from extract.review.gold import Gold, Which, gold_of, write_table
 from extract.review.merge import merge_files
 from extract.review.sheet import write_sheet
 from extract.review.source_table import SourceTable, open_source_table
-from extract.review.split import parse_shares
 from extract.schema import OutputSchema, compile_schema
 
 __all__ = ["apply_decisions", "draw_gold", "write_gold"]
