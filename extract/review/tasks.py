@@ -54,6 +54,16 @@ class ReviewSetup:
     def __post_init__(self) -> None:
         object.__setattr__(self, "keys", {name: self.keys.get(name, name) for name in self.fields})
 
+    @property
+    def local_source(self) -> str | None:
+        """The table that the rows come from, None where it is not on this machine, or not known.
+
+        A file of decisions that comes from somebody else must not make this machine ask another one: such an address,
+        or a share of the network, is read only where the user names it.
+        """
+        is_elsewhere = self.source is None or "://" in self.source or self.source.startswith(("//", "\\\\"))
+        return None if is_elsewhere else self.source
+
     def as_json(self) -> JsonObject:
         """Return the setup as JSON."""
         return asdict(self)

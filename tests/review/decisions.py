@@ -15,13 +15,16 @@ __all__ = ["LABELS", "decide", "new_file"]
 LABELS = ["bug", "billing", "other"]
 
 
-def new_file(path: Path, rows: int = 6, *, queued: int = 0, answer: str | None = "bug") -> DecisionFile:
+def new_file(
+    path: Path, rows: int = 6, *, queued: int = 0, answer: str | None = "bug", source: str | None = None
+) -> DecisionFile:
     """Make a file of `rows` sample rows, then `queued` rows of a queue. Every row has the same answer, if any."""
     schema = compile_schema(LABELS)
     setup = ReviewSetup(
         schema=schema.full,
         fields=("value",),
         inputs=("text",),
+        source=source,
         population=100,
         seed=0,
         enough_at=rows,
