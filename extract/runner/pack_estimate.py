@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from pydantic_core import to_json
 
-from extract.extractor.extractor import Extractor
+from extract.extractor.extractor import Extractor, asked_alone
 from extract.extractor.pack import Pack
 from extract.extractor.plan import compile_extractor
 from extract.interactions.endpoint import Endpoint
@@ -54,7 +54,7 @@ def pack_estimates(
     `sizes` are the input tokens of some rows without what is constant, `rows` is how many are left to be asked, and
     `answer` the output tokens of one, where a paid sample has told.
     """
-    if extractor.alone_for is not None or not sizes or not rows:
+    if asked_alone(extractor) or not sizes or not rows:
         return ()
     mean = sum(sizes) / len(sizes)
     plan = compile_extractor(replace(extractor, pack=None), endpoint)

@@ -17,7 +17,7 @@ import pytest
 from commands import Extract, in_process
 
 from extract import Client, ConfigError, Emulator, Extractor, Pack, Tuning, Variant, tune
-from extract.evaluation.split import DEFAULT_SHARES, parse_shares, row_hash, split_of
+from extract.evaluation.split import parse_shares, row_hash, split_of
 from extract.testing import record_text, running_server
 from extract.tuning.halving import Standing, leaving, ranked, rounds_of
 from extract.tuning.pipeline_file import tuned_files
@@ -256,18 +256,6 @@ def test_rounds_double_and_end_with_all_rows() -> None:
     assert rounds_of(8, 400) == [100, 200, 400]
     assert rounds_of(2, 400) == [400]
     assert rounds_of(16, 40) == [30, 40]
-
-
-# -- the split
-
-
-def test_the_split_of_a_row_is_the_same_in_every_file_and_its_shares_are_kept() -> None:
-    assert row_hash({"id": 7, "text": "a"}) == row_hash({"text": "a", "id": "7"})
-    parts = [split_of(row_hash({"id": number})) for number in range(10_000)]
-    shares = {name: parts.count(name) / len(parts) for name in DEFAULT_SHARES}
-    assert shares == pytest.approx(DEFAULT_SHARES, abs=0.02)
-    with pytest.raises(ConfigError, match="names no shares"):
-        parse_shares("20/80")
 
 
 # -- the command
