@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from pydantic_core import to_json
 
@@ -13,12 +14,13 @@ from extract.extractor.plan import compile_extractor
 from extract.interactions.endpoint import Endpoint
 from extract.interactions.usage import Usage
 from extract.limits.pricing import find_price
-from extract.results.estimate import PackEstimate
+from extract.results.estimate import Estimate, PackEstimate
 from extract.schema.answer_size import answer_tokens
 
-__all__ = ["SIZES", "Constant", "constant_of", "pack_estimates"]
+__all__ = ["SIZES", "TIERS", "Constant", "constant_of", "guessed_costs", "pack_estimates", "together"]
 
 SIZES = (1, 4, 8, 16, 32)
+TIERS = ("standard", "flex")
 _FRAME_TOKENS = 14  # of the two lines around a row in a request, and of its number and tag in the answer
 _ITEM_TOKENS = 12
 _BYTES_PER_TOKEN = 4
@@ -87,3 +89,29 @@ def _estimate(
         constant_tokens=constant.tokens,
         constant_share=constant.tokens / max(1.0, constant.tokens + size * mean),
     )
+
+
+def together(
+    single: Estimate, extractor: Extractor, endpoint: Endpoint, sizes: Sequence[int], left: int, rows: int
+) -> Estimate:
+    """Return the estimate for requests with several rows in each."""
+    packed = pack_estimates(extractor, endpoint, sizes, left, counts=(rows,))
+    if not packed:
+        return single
+    one = packed[0]
+    usage = Usage(input_tokens=one.input_tokens, output_tokens=one.output_tokens)
+    return replace(
+        single,
+        requests=-(-single.requests // rows),
+        left=one.requests,
+        input_tokens=one.input_tokens,
+        input_interval=(one.input_tokens, one.input_tokens),
+        output_tokens=one.output_tokens,
+        costs=guessed_costs(extractor.model, usage),
+    )
+
+
+def guessed_costs(model: str, usage: Usage) -> dict[str, Decimal | None]:
+    """Return what tokens would cost on each service tier in US dollars, None where a price is unknown."""
+    prices = {tier: find_price(model, tier) for tier in TIERS}
+    return {tier: None if price is None else price.cost(usage) for tier, price in prices.items()}
