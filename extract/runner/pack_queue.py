@@ -17,7 +17,10 @@ __all__ = ["PackQueue", "WaitingRow"]
 
 @dataclass(slots=True, eq=False)
 class WaitingRow:
-    """A row that waits for its answer. `tries` counts the requests that had none for it."""
+    """A row that waits for its answer. `tries` counts the requests that had none for it.
+
+    `alone`: it has a request of its own. `divided`: a request with it was refused, and it stands in a part of that.
+    """
 
     turns: tuple[Turn, ...]
     block: str
@@ -26,6 +29,7 @@ class WaitingRow:
     answer: asyncio.Future[Interaction]
     tries: int = 0
     alone: bool = False
+    divided: bool = False
 
     @property
     def group(self) -> str:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import cast
 
 from extract.documents.parts import TextPart, Turn
-from extract.errors import ORDERS, AnswerError, BadRequest, ExtractError, InvalidAnswer, Issue
+from extract.errors import ORDERS, AnswerError, BadRequest, ExtractError, InvalidAnswer, Issue, SchemaTooComplex
 from extract.extractor.pack import PackForm, draw_tags
 from extract.extractor.plan import CompiledExtractor
 from extract.interactions.failures import judge
@@ -36,8 +36,8 @@ _ROOM = 0.6  # of it that the rows of a request are expected to fill
 _ITEM_TOKENS = 32  # of number, tag and braces around the answer to each row, and of what stands around them all
 _TOGETHER = 2  # times that a row without an answer is asked with others; then it is asked alone
 _MAX_TRIES = 6
-_REFUSED_SHARE = 0.05  # of the requests; where more are refused, fewer rows are asked at once
-_MIN_REQUESTS = 20  # before that share says anything
+_REFUSED_SHARE = 0.5  # of the requests; where more are refused, fewer rows cost less: halving finds most at a half
+_MIN_REQUESTS, _MIN_REFUSED = 20, 5  # before that share says anything
 
 _log = logging.getLogger("extract.runner")
 
@@ -186,6 +186,7 @@ class Packer:
 
     async def _serve(self, rows: list[WaitingRow]) -> None:
         """Ask about rows. What nobody has foreseen becomes theirs: a row must not wait for ever."""
+        self._requests += len(rows) > 1
         try:
             await self._ask(rows)
         except ORDERS:
@@ -212,7 +213,6 @@ class Packer:
         shed = any(row.trace.shed for row in rows)
         trace = RecordTrace(clock(), _Deadlines(clock, rows=deadlines), shed=shed)
         turn = self.form.turn([row.block for row in rows], tags)
-        self._requests += 1
         try:
             interaction = await self._in_flight(rows, self.send([turn], self._mode(rows, again=again), trace))
         except asyncio.CancelledError:
@@ -254,24 +254,29 @@ class Packer:
 
     async def _failed(self, rows: list[WaitingRow], error: BaseException) -> None:
         """Divide rows whose request was refused, since one of them may be why; other errors are those of all."""
-        if len(rows) > 1 and isinstance(error, AnswerError | BadRequest):
-            self._note_refusal()
+        if len(rows) > 1 and isinstance(error, AnswerError | BadRequest) and not isinstance(error, SchemaTooComplex):
+            if not rows[0].divided:  # the way to one bad row must not count as several
+                self._note_refusal()
             await self._halved(rows)
             return
         for row in rows:
             _fail(row, error)
 
     async def _halved(self, rows: list[WaitingRow]) -> None:
+        for row in rows:
+            row.divided = True
         middle = len(rows) // 2
         await self._ask(rows[:middle])
         await self._ask(rows[middle:])
 
     def _note_refusal(self) -> None:
         self._refused += 1
-        if self._requests >= _MIN_REQUESTS and self._refused > _REFUSED_SHARE * self._requests and self.size > 1:
+        many = self._refused >= _MIN_REFUSED and self._refused > _REFUSED_SHARE * self._requests
+        if many and self._requests >= _MIN_REQUESTS and self.size > 1:
             self.size = -(-self.size // 2)
             self._requests = self._refused = 0
-            _log.warning("many requests with several rows are refused: from now on at most %d rows each", self.size)
+            most = "1 row" if self.size == 1 else f"{self.size} rows"
+            _log.warning("many requests with several rows are refused: from now on at most %s each", most)
 
     async def _answered(
         self, interaction: Interaction, rows: list[WaitingRow], tags: Sequence[str], trace: RecordTrace, *, again: bool
