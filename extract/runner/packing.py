@@ -275,8 +275,8 @@ class Packer:
         if many and self._requests >= _MIN_REQUESTS and self.size > 1:
             self.size = -(-self.size // 2)
             self._requests = self._refused = 0
-            most = "1 row" if self.size == 1 else f"{self.size} rows"
-            _log.warning("many requests with several rows are refused: from now on at most %s each", most)
+            rows = "1 row" if self.size == 1 else f"{self.size} rows"
+            _log.warning("many requests with several rows are refused: from now on at most %s each", rows)
 
     async def _answered(
         self, interaction: Interaction, rows: list[WaitingRow], tags: Sequence[str], trace: RecordTrace, *, again: bool
