@@ -93,7 +93,7 @@ def estimate_command(
         sys.stdout.write(json.dumps(summary, default=str) + "\n")
         return
     say_warnings(schema)
-    lines = [*_lines(result), *_time_lines(result, quota), *_pack_lines(result, quota), *_loss_lines(schema)]
+    lines = [*_lines(result), *_time_lines(result, quota), *_pack_lines(result, quota, extractor.pack), *_loss_lines(schema)]
     lines += _candidate_lines(extractor, recall)
     sys.stdout.write(plain("\n".join(lines)) + "\n")
 
@@ -166,15 +166,15 @@ def _duration(minutes: float) -> str:
     return f"{minutes:,.0f} min" if minutes < 120 else f"{minutes / 60:,.1f} h"
 
 
-def _pack_lines(result: Estimate, quota: Quota) -> Iterator[str]:
+def _pack_lines(result: Estimate, quota: Quota, pack: Pack | None) -> Iterator[str]:
     """Yield a table: what more rows in one request would change. Two costs: nobody knows whether schemas are billed."""
     if not result.packs:
         return
-    single = result.packs[0]
+    asked = next((one for one in result.packs if pack is not None and one.rows == pack.rows), result.packs[0])
     minimum = _CACHING_MINIMUM_25 if "2.5" in result.model else _CACHING_MINIMUM
-    reached = "reach" if single.constant_tokens >= minimum else "do not reach"
+    reached = "reach" if asked.constant_tokens >= minimum else "do not reach"
     yield (
-        f"{single.constant_share:.0%} of a request is the same for all rows: about {single.constant_tokens:,} tokens, "
+        f"{asked.constant_share:.0%} of a request is the same in all: about {asked.constant_tokens:,} tokens, "
         f"which {reached} the {minimum:,} from which the service may cache them"
     )
     yield f"{'rows a request':>14} {'requests':>10} {'tokens in':>13} {'cost':>21} {'at least':>9}"

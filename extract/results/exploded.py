@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable
 from itertools import count
 from pathlib import Path
@@ -11,11 +12,12 @@ import polars as pl
 from polars.selectors import by_name
 
 from extract.errors import ConfigError
-from extract.io.sinks.open import open_sink
+from extract.io.sinks.open import errors_path, open_sink
 
 __all__ = ["check_exploded", "exploded", "exploded_path", "write_exploded"]
 
 _ADDED = ("_agreement", "_extract", "_spans")  # they are about a row as a whole
+_OWN_ENDINGS = re.compile(r"new\d*|partial")  # of an output's own name: beside a larger one, and unfinished
 _ROWS_AT_ONCE = 10_000
 
 
@@ -77,6 +79,8 @@ def check_exploded(output: Path, columns: Iterable[str], schema: pl.Schema, *, o
         if path.parent != output.parent:
             raise ConfigError(f"the column {column!r} cannot be part of a file's name; leave it out of explode")
         open_sink(path)
+        if path == errors_path(output) or _OWN_ENDINGS.fullmatch(column):
+            raise ConfigError(f"{path} is where other rows of a run go; leave {column!r} out of explode (Run.explode)")
         if path.exists() and not output.exists() and not overwrite:
             raise ConfigError(f"{path} exists, and {output} does not; choose another name, or add --overwrite")
 

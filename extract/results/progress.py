@@ -83,11 +83,15 @@ class Totals:
             else:
                 self.rejected += 1
         self.cached += outcome.cached
+        self.mended += bool(outcome.mended)
+        self.unnamed += outcome.unnamed
+        self.add_requests(outcome)
+
+    def add_requests(self, outcome: Outcome) -> None:
+        """Count what a record has used, without the record."""
         self.requests += outcome.attempts - outcome.shared
         self.retries += outcome.retries
         self.repairs += outcome.repairs
-        self.mended += bool(outcome.mended)
-        self.unnamed += outcome.unnamed
         self.unknown_attempts += outcome.unknown_attempts
         if outcome.attempts:
             self.cost = None if self.cost is None or outcome.cost is None else self.cost + outcome.cost

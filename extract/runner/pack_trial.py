@@ -11,7 +11,7 @@ import polars as pl
 from polars.selectors import by_name
 from pydantic_core import to_json
 
-from extract.errors import ConfigError, ExtractError
+from extract.errors import ConfigError, ExtractError, NotRun
 from extract.evaluation.pack_agreement import PACKS, Agreement, agreement_of
 from extract.extractor.pack import Pack
 from extract.extractor.plan import CompiledExtractor
@@ -39,6 +39,7 @@ _PACK_COST = (
 )
 _READ_ROWS = 100_000  # from which the rows of a trial are drawn
 _SEED = 11
+_INTERRUPTED = "the trial was interrupted"
 
 _log = logging.getLogger("extract.runner")
 
@@ -49,6 +50,7 @@ MakeParts = Callable[[CompiledExtractor], RunParts]
 class PackTrial:
     """How many rows share a request, and why: `tried` are the sizes, `totals` what the trial has used.
 
+    `interrupted`: the user has ended the trial, and the run with it, before it could say anything.
     `limiter` is what has let its requests in: it has learned what the service allows, and the run goes on with it.
     """
 
@@ -57,12 +59,17 @@ class PackTrial:
     limiter: Limiter
     totals: Totals
     tried: tuple[Agreement, ...] = ()
+    interrupted: bool = False
 
     def as_json(self) -> JsonObject:
         """Return what the output's manifest says of it."""
         names = ("rows", "packed", "single", "lower", "requests", "passed")
         tried = [{name: getattr(one, name) for name in names} for one in self.tried]
         return {"rows": self.rows, "reason": self.reason, "tried": tried, "trial_requests": self.totals.requests}
+
+
+class _Interrupted(NotRun):
+    """The user has ended the run while its trial was under way: rows that were not asked say nothing."""
 
 
 @dataclass(slots=True)
@@ -90,10 +97,12 @@ class _Arms:
             await runner.run()
         finally:
             if parts.extractor.packer is not None:
-                await parts.extractor.packer.close()
+                self.totals.add_spending(await parts.extractor.packer.close())
         self.totals.add_spending(runner.totals)
         if runner.stopped is not None:
             raise runner.stopped
+        if runner.interrupted:
+            raise _Interrupted(_INTERRUPTED)
         failed = set(runner.failed_rows().to_list())
         names = [f"answer.{name}" for name in self.plan.schema.dtypes]
         cells = sink.frame.select(by_name(*names)).rows()
@@ -130,6 +139,9 @@ async def with_chosen_pack(
     )
     try:
         rows, tried = await _largest(arms, sizes)
+    except _Interrupted:
+        trial = PackTrial(rows=1, reason=_INTERRUPTED, limiter=limiter, totals=arms.totals, interrupted=True)
+        return replace(plan, pack=None), trial
     except BaseException:
         if isinstance(meter := limiter.meter, TotalBudgetMeter):
             meter.close()

@@ -95,7 +95,8 @@ def _packer(
             await store.keep(key, encode(interaction), rung=ladder.rung, service=sender.plan.service)
 
     ahead = limits.concurrency + -(-limits.concurrency // 4)
-    return Packer(send, sender.release, sender.plan, sender.billing, pack.rows, ahead, keep)
+    slots = limits.concurrency
+    return Packer(send, sender.release, sender.plan, sender.billing, pack.rows, slots, ahead, keep)
 
 
 def _with_fallbacks(

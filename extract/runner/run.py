@@ -231,6 +231,8 @@ async def ask_all(
         if trial is not None:
             runner.totals.add_spending(trial.totals)
             manifest["pack"] = trial.as_json()
+            if trial.interrupted:
+                runner.interrupt()
         schema = runner.check()
         check_members(target, schema)
         opened = Opened(
@@ -271,7 +273,7 @@ async def _ask(runner: Scheduler, parts: RunParts, opened: Opened, on_start: Cal
                         await runner.run()
             finally:
                 if parts.extractor.packer is not None:
-                    await parts.extractor.packer.close()
+                    runner.totals.add_spending(await parts.extractor.packer.close())
                 await _delete_uploads(runner, parts)
             result = finish(opened, ending_of(runner, parts))
         _log_end(result)

@@ -119,7 +119,7 @@ def test_a_text_too_long_for_a_cell_is_cut_and_told(tmp_path: Path, caplog: pyte
     frame = pl.DataFrame({"text": ["a" * 40_000, "short"]})
     path = written(tmp_path / "o.xlsx", frame)
     assert scan_output(path, frame.schema).collect()["text"].str.len_chars().to_list() == [32_767, 5]
-    assert "1 texts are longer than a cell can be, and are cut" in caplog.text
+    assert "1 text is longer than a cell can be, and is cut" in caplog.text
 
 
 def test_more_rows_than_a_sheet_holds_are_refused_before_the_first_request(

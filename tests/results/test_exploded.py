@@ -83,6 +83,14 @@ def test_a_file_that_no_run_wrote_is_not_replaced(tmp_path: Path) -> None:
     assert pl.read_csv(tmp_path / "bills.parts.csv").height == 3
 
 
+@pytest.mark.parametrize("column", ["errors", "partial", "new", "new2"])
+def test_a_table_never_takes_the_place_of_other_rows(column: str, tmp_path: Path) -> None:
+    lists = {"type": "object", "properties": {column: {"type": "array", "items": {"type": "string"}}}}
+    with pytest.raises(ConfigError, match=f"{column!r} out of explode"):
+        run(ROWS, Extractor(lists, "{text}"), offline=True, output=tmp_path / "bills.parquet", explode=column)
+    assert not list(tmp_path.iterdir())
+
+
 def test_explode_without_an_output_says_what_is_missing() -> None:
     with pytest.raises(ConfigError, match="name one with output="):
         run(ROWS, BILLS, offline=True, explode="parts")

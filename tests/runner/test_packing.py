@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import threading
 from collections import Counter
@@ -22,6 +23,7 @@ from extract import (
     Generation,
     Limits,
     Nearest,
+    OutputError,
     Pack,
     ResponseCache,
     classify,
@@ -32,6 +34,7 @@ from extract import (
 )
 from extract.emulator import Fault
 from extract.interactions.usage import Usage
+from extract.runner.run import ask_all
 
 ROWS = [f"row number {n}" for n in range(600)]
 
@@ -154,6 +157,18 @@ def test_where_many_requests_are_refused_fewer_rows_are_asked_at_once(caplog: py
     assert emulator.stats()["requests"] < 600
 
 
+def test_a_few_bad_rows_do_not_make_requests_smaller(caplog: pytest.LogCaptureFixture) -> None:
+    def answer(body: dict[str, Any]) -> Any:
+        return Fault("blocked_failed") if number_in(body) % 400 == 7 else parity(body)
+
+    rows = [f"row number {n}" for n in range(2400)]
+    emulator = Emulator(answers=answer)
+    result = run(rows, parities(), client=client_of(emulator))
+    assert result.totals.rejected == 6
+    assert "refused" not in caplog.text
+    assert emulator.stats()["requests"] <= 1.1 * (2400 / 16 + 6 * 9)  # for each bad row its way by halving
+
+
 def test_rows_of_one_value_stand_together_and_no_others() -> None:
     seen: list[set[str]] = []
     emulator = Emulator(answers=parity)
@@ -270,7 +285,7 @@ def test_an_output_limit_of_a_row_holds_for_each_row() -> None:
     extractor = parities(generation=Generation(max_output_tokens=40))
     result = run(ROWS[:64], extractor, client=client_of(emulator))
     assert result.totals.valid == 64
-    assert {body["generation_config"]["max_output_tokens"] for body in bodies(emulator)} == {640}
+    assert {body["generation_config"]["max_output_tokens"] for body in bodies(emulator)} == {16 * (40 + 32)}
 
 
 def test_values_are_looked_for_in_their_own_row() -> None:
@@ -340,3 +355,74 @@ def test_examples_of_a_row_stand_in_its_own_block() -> None:
     assert result.totals.requests == 5
     assert all(len(body["input"]) == 1 for body in bodies(emulator))
     assert len({str(body["input"][0]["content"][0]) for body in bodies(emulator)}) == 1
+
+
+def bill_of(cache: ResponseCache) -> tuple[Usage, Decimal, Decimal]:
+    """Return what the ledger of a cache holds: tokens, dollars, and the most that lost requests can have cost."""
+    entries = cache.spent()
+    cost = sum((one.cost or Decimal(0) for one in entries), Decimal(0))
+    bound = sum((one.bound or Decimal(0) for one in entries), Decimal(0))
+    return sum((one.usage for one in entries if one.usage is not None), Usage()), cost, bound
+
+
+@pytest.mark.parametrize("concurrency", [1, 2, 16])
+def test_rows_whose_time_is_over_are_in_the_bill_and_their_requests_end(tmp_path: Path, concurrency: int) -> None:
+    emulator = Emulator(answers=parity, latency=0.05, latency_spread=1.0, seed=1)
+    limits = Limits(concurrency=concurrency, deadline=0.08)
+    with ResponseCache(tmp_path / "c") as cache:
+        result = run(ROWS[:160], parities(8), client=client_of(emulator), cache=cache, limits=limits)
+        bill = bill_of(cache)
+    assert set(result.totals.errors) == {"timeout"}
+    assert result.totals.requests == emulator.stats()["requests"]
+    assert result.totals.unknown_attempts > 0  # requests that nobody waited for any more have ended
+    assert (result.totals.usage, result.totals.cost, result.totals.unknown_cost) == bill
+    assert wrong(result.frame) == []
+
+
+@pytest.mark.parametrize("concurrency", [1, 2])
+def test_requests_are_full_also_where_answers_take_their_time(concurrency: int) -> None:
+    emulator = Emulator(answers=parity, latency=0.15)  # longer than rows wait for company
+    run(ROWS[:48], parities(8), client=client_of(emulator), limits=Limits(concurrency=concurrency))
+    assert emulator.stats()["requests"] == 6
+
+
+def test_samples_fill_requests_with_different_rows() -> None:
+    emulator = Emulator(answers=parity)
+    result = run(ROWS[:480], parities(16), client=client_of(emulator), samples=3)
+    assert result.totals.valid == 480
+    assert emulator.stats()["requests"] <= 1.1 * 3 * 480 / 16
+
+
+def test_an_output_limit_leaves_room_for_what_stands_around_an_answer() -> None:
+    extractor = parities(generation=Generation(max_output_tokens=8))  # enough for {"value":"even"}
+    emulator = Emulator(answers=parity)
+    result = run(ROWS[:64], extractor, client=client_of(emulator))
+    assert result.totals.valid == 64
+    assert emulator.stats()["requests"] == 4
+
+
+def test_what_nobody_has_foreseen_ends_the_run_and_leaves_no_row_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ValueError("a bug")
+
+    monkeypatch.setattr("extract.extractor.pack.PackForm.read", broken)
+    with pytest.raises(OutputError, match="a bug"):
+        run(ROWS[:40], parities(), client=client_of(Emulator(answers=parity)), limits=Limits(concurrency=1))
+
+
+def test_an_interrupted_trial_says_nothing_and_interrupts_the_run() -> None:
+    async def interrupted() -> Any:
+        runners: list[Any] = []
+
+        def started(runner: Any) -> None:
+            runners.append(runner)
+            asyncio.get_running_loop().call_later(0.2, runner.interrupt)
+
+        emulator = Emulator(answers=parity, latency=0.1)
+        rows = [f"row number {n}" for n in range(10_000)]
+        return await ask_all(rows, parities("auto"), {"client": client_of(emulator)}, started)
+
+    result = asyncio.run(interrupted())
+    assert result.interrupted
+    assert result.totals.not_run == 10_000
+    assert result.details.manifest["pack"]["reason"] == "the trial was interrupted"

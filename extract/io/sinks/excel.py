@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
@@ -26,7 +26,7 @@ __all__ = ["ExcelSink"]
 _MAX_ROWS, _MAX_COLUMNS, _MAX_TEXT = 1_048_575, 16_384, 32_767  # of a sheet, its header aside, and of one cell
 _EXACT = 2**53  # integers below are exact in a cell, which holds a 64-bit float
 _EXACT_DIGITS = 15  # of decimals
-_FIRST_YEAR = 1900  # of Excel's calendar
+_FIRST_DAY = date(1900, 1, 1)  # of Excel's calendar; xlsxwriter takes moments of it for a time of day
 _MICROSECONDS = 1000  # in the millisecond that a cell holds
 _WIDTHS = {"text": 40, "other": 14}  # characters
 
@@ -104,7 +104,12 @@ class ExcelSink(FileSink):
             raise unwritable(self._destination.path, error) from None
         self._written = self._destination.finish(whole=whole)
         if self._cut:
-            _log.warning("%s: %d texts are longer than a cell can be, and are cut", self._written, self._cut)
+            what = (
+                "text is longer than a cell can be, and is"
+                if self._cut == 1
+                else "texts are longer than a cell can be, and are"
+            )
+            _log.warning("%s: %d %s cut", self._written, self._cut, what)
         return self._written
 
     def scan(self, schema: pl.Schema) -> pl.LazyFrame:
@@ -158,7 +163,8 @@ class ExcelSink(FileSink):
     def _put_moment(self, row: int, place: int, value: Any) -> None:
         has_day = hasattr(value, "year")
         has_time = not has_day or isinstance(value, datetime)
-        if (has_day and value.year < _FIRST_YEAR) or (has_time and value.microsecond % _MICROSECONDS):
+        is_early = has_day and (value.date() <= _FIRST_DAY if has_time else value < _FIRST_DAY)
+        if is_early or (has_time and value.microsecond % _MICROSECONDS):
             self._put_text(row, place, value.isoformat())
             return
         shown = " ".join(["yyyy-mm-dd"] * has_day + ["hh:mm:ss"] * has_time)
