@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,12 +12,12 @@ import polars as pl
 
 from extract.documents.parts import Turn
 from extract.errors import BadRecord, ConfigError, InvalidAnswer
+from extract.extractor.gold import gold_table, without_proof_rows
 from extract.extractor.prompts import Template, check_columns, value_text
 from extract.extractor.question import canonical
 from extract.extractor.text_index import TextIndex
 from extract.io.retyping import retyped
 from extract.io.source import records_of
-from extract.io.sources import read_table
 from extract.schema import OutputSchema
 
 __all__ = ["Nearest", "NearestExamples"]
@@ -33,7 +32,8 @@ class Nearest:
     the columns of the prompt, and those of the answer under their names in the schema. Where the schema is a label or
     another single value, `answer` names its column. `on` names the column by which a gold row is known to be the record
     itself, which is never its own example; without it, or for an input without that column, no row with the same text
-    is. Similarity is computed here, by groups of letters and pairs of words; nothing is sent for it.
+    is. Rows that say `proof` in the column `_split` are left out: what was shown proves nothing. Similarity is computed
+    here, by groups of letters and pairs of words; nothing is sent for it.
 
     >>> gold = [{"text": "my card is lost", "label": "lost"}, {"text": "top up failed", "label": "top_up"}]
     >>> Extractor(["lost", "top_up"], "{text}", examples=Nearest(gold, k=1, answer="label")).examples
@@ -48,12 +48,11 @@ class Nearest:
     def __init__(self, gold: Any, k: int = 8, *, answer: str | None = None, on: str | None = None) -> None:
         if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= _MAX_EXAMPLES:
             raise ConfigError(f"Nearest(k=): a whole number of examples from 1 to {_MAX_EXAMPLES}, not {k!r}")
-        self.rows = read_table(gold)
-        if isinstance(gold, str | os.PathLike) and os.fspath(gold).lower().endswith((".csv", ".tsv")):
-            # Cells as they are written: the schema knows the types of its fields.
-            self.rows = read_table(gold, texts=self.rows.columns)
+        table = gold_table(gold)
+        self.rows = without_proof_rows(table)
         if self.rows.is_empty():
-            raise ConfigError("Nearest: the gold holds no rows")
+            only = "only proof rows, which are never shown" if table.height else "no rows"
+            raise ConfigError(f"Nearest: the gold holds {only}")
         self.k, self.answer, self.on = k, answer, on
         for name in filter(None, (answer, on)):
             if name not in self.rows.columns:

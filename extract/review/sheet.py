@@ -9,7 +9,7 @@ import polars as pl
 from polars.selectors import by_name
 
 from extract.errors import ConfigError, OutputError
-from extract.evaluation.split import SPLIT
+from extract.extractor.gold import SPLIT
 from extract.io.sinks.base import Destination
 from extract.review.drawn import Drawn
 from extract.review.gold import write_table
