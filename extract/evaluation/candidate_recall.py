@@ -76,8 +76,9 @@ def candidate_recall(extractor: Extractor, gold: Any, *, answer: str | None = No
     plan = compile_extractor(extractor, Endpoint(api_key="recall", base_url=GOOGLE_URL))
     if not isinstance(plan.candidates, LabelCandidates):
         raise ConfigError("the extractor shows all of its labels: give it candidates=")
-    rows = Nearest(gold_table(gold).drop(SPLIT, strict=False), answer=answer)  # nothing is shown: all rows count
-    right = LabelCandidates.labelled(rows.compiled(plan.template, plan.schema), plan.candidates.field)
+    # Nothing is shown: proof rows count, too.
+    rows = Nearest(gold_table(gold).drop(SPLIT, strict=False), answer=answer).compiled(plan.template, plan.schema)
+    right = LabelCandidates.labelled(rows, plan.candidates.field)
     k, rounds = plan.candidates.rule.k, plan.candidates.rule.rounds
     ranks = [
         _worst_rank(labels, plan.candidates.ranked(record))

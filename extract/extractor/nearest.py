@@ -12,7 +12,7 @@ import polars as pl
 
 from extract.documents.parts import Turn
 from extract.errors import BadRecord, ConfigError, InvalidAnswer
-from extract.extractor.gold import gold_table, without_proof_rows
+from extract.extractor.gold import gold_table, labelled_rows, without_proof_rows
 from extract.extractor.prompts import Template, check_columns, value_text
 from extract.extractor.question import canonical
 from extract.extractor.text_index import TextIndex
@@ -90,6 +90,7 @@ class NearestExamples:
     """Gold rows as examples: what is sent for each, the index of their texts, and which of them are the same record."""
 
     nearest: Nearest
+    rows: pl.DataFrame
     template: Template
     prompts: tuple[str, ...]
     answers: tuple[str, ...]
@@ -104,16 +105,20 @@ class NearestExamples:
         if not template.columns:
             raise ConfigError("examples=Nearest(...) compares texts: the prompt needs a {column} to compare by")
         check_columns(template.columns, columns)
-        records = records_of(nearest.rows.select(pl.col(list(template.columns))))
+        fields = _fields(nearest, schema)
+        rows = labelled_rows(nearest.rows, fields.values())
+        if rows.is_empty():
+            raise ConfigError(f"Nearest: nobody has labelled a row: {list(fields.values())!r} are empty")
+        records = records_of(rows.select(pl.col(list(template.columns))))
         try:
             prompts = tuple(map(template.render, records))
         except BadRecord as error:
             raise ConfigError(f"Nearest: the gold cannot be compared: {error}") from None
         _check_unicode(prompts)
-        answers = tuple(_answers(nearest, schema))
-        ids = nearest.rows[nearest.on].to_list() if nearest.on else []
+        answers = tuple(_answers(rows, fields, schema))
+        ids = rows[nearest.on].to_list() if nearest.on else []
         texts = [_compared(record, template) for record in records]
-        return cls(nearest, template, prompts, answers, TextIndex(texts), _places(texts), _places(map(_id, ids)))
+        return cls(nearest, rows, template, prompts, answers, TextIndex(texts), _places(texts), _places(map(_id, ids)))
 
     def turns(self, record: Mapping[str, Any]) -> tuple[Turn, ...]:
         """Return the examples for a record as turns; the most similar one comes last, beside the record."""
@@ -138,10 +143,9 @@ class NearestExamples:
         return self.by_text.get(_compared(record, self.template), frozenset())
 
 
-def _answers(nearest: Nearest, schema: OutputSchema) -> Iterator[str]:
+def _answers(rows: pl.DataFrame, fields: Mapping[str, str], schema: OutputSchema) -> Iterator[str]:
     """Yield the answer of each gold row as it is sent: typed and validated as the answers of a run are."""
-    fields = _fields(nearest, schema)
-    typed = retyped(nearest.rows.select(pl.col(column).alias(field) for field, column in fields.items()), schema.dtypes)
+    typed = retyped(rows.select(pl.col(column).alias(field) for field, column in fields.items()), schema.dtypes)
     empty = dict.fromkeys(schema.dtypes)
     for number, row in enumerate(typed.iter_rows(named=True), start=1):
         try:

@@ -11,6 +11,8 @@ from polars.selectors import by_name
 from extract.errors import ConfigError, OutputError
 from extract.extractor.gold import SPLIT
 from extract.io.sinks.base import Destination
+from extract.io.sinks.formats import SINKS, one_of
+from extract.review.decision_file import ENDING
 from extract.review.drawn import Drawn
 from extract.review.gold import write_table
 
@@ -27,6 +29,10 @@ def write_sheet(drawn: Drawn, path: Path, fields: Sequence[str], *, overwrite: b
     """
     if path.exists() and not overwrite:
         raise ConfigError(f"{path} exists, maybe with labels in it; choose another name or add --overwrite")
+    if path.suffix.lower() not in SINKS:
+        raise ConfigError(
+            f"{path}: rows to judge go to a {ENDING} file for the page, or as a sheet to {one_of()}"
+        )
     sheet = _sheet(drawn, fields)
     if path.suffix.lower() == _WORKBOOK:
         return _write_workbook(sheet, path)

@@ -14,7 +14,7 @@ from extract.errors import ConfigError
 from extract.evaluation.labels import label_fields, text_fields
 from extract.evaluation.pairing import check_meeting, with_equal_keys
 from extract.evaluation.split import Split, row_hash, split_of
-from extract.extractor.gold import SPLIT
+from extract.extractor.gold import SPLIT, labelled_rows
 from extract.extractor.nearest import Nearest
 from extract.extractor.plan import CompiledExtractor
 from extract.extractor.prompts import Example
@@ -123,4 +123,4 @@ def _answers(gold: Any, plan: CompiledExtractor, on: str, answer: str | None) ->
         hint = "; name the column of the label with --answer" if len(fields) == 1 else ""
         raise ConfigError(f"the gold needs fields of the answer {fields!r}; it has {rows.columns!r}{hint}")
     marks = [SPLIT] if SPLIT in rows.columns else []
-    return rows.select(on, *names, *marks)
+    return labelled_rows(rows, [name.partition(".")[0] for name in names]).select(on, *names, *marks)
