@@ -215,7 +215,7 @@ def _split(row: _Row) -> str:
 
 
 def write_table(frame: pl.DataFrame, path: Path, *, overwrite: bool = False) -> Path:
-    """Write a frame as csv, jsonl or Parquet, by the path's ending, so that `extract eval` reads the same values.
+    """Write a frame as csv, jsonl, Parquet or a workbook, by the path's ending; `extract eval` reads the same values.
 
     In a csv, lists and structs are JSON, null is an empty cell and an empty text is "". ConfigError for a file that is
     there, unless `overwrite`, and for types that the format cannot hold.
