@@ -15,6 +15,7 @@ from extract.cli.terminal import SOME_REJECTED, plain
 from extract.errors import ConfigError
 from extract.evaluation.tails import rows_to_prove, wrong_allowed
 from extract.review.apply import Refused
+from extract.review.decision_file import is_decision_file
 from extract.review.drawn import Drawn
 from extract.review.gold import Which
 from extract.review.gold_files import apply_decisions, draw_gold, write_gold
@@ -90,7 +91,14 @@ def _say_drawn(drawn: Drawn, output: Path, options: DrawOptions) -> None:
         lines.append(
             "rows are named by their position alone: to score an output with this gold, name a column with --on"
         )
+    lines.append(_next_step(output))
     _say([f"wrote {output}", *lines])
+
+
+def _next_step(output: Path) -> str:
+    if is_decision_file(output):
+        return f"next: extract review {output}"
+    return f"next: fill in the empty columns of {output}, which then is gold for extract eval"
 
 
 def _queue_lines(drawn: Drawn) -> list[str]:

@@ -18,9 +18,9 @@ from extract.cli.pipelines import load_pipeline
 from extract.cli.terminal import plain
 from extract.errors import ConfigError
 from extract.extractor.extractor import Extractor
-from extract.review.decision_file import DecisionFile
+from extract.review.decision_file import DecisionFile, is_decision_file
 from extract.review.progress import Progress
-from extract.review.start import DECISIONS, Choice, default_path, make_file
+from extract.review.start import Choice, default_path, make_file
 from extract.schema import OutputSchema, compile_schema
 
 __all__ = ["ReviewOptions", "review_command"]
@@ -57,7 +57,7 @@ def review_command(data: str, options: ReviewOptions) -> None:
             open_file(
                 path,
                 extractor=extractor,
-                source=options.source or (None if _is_decisions(data) else data),
+                source=options.source or (None if is_decision_file(data) else data),
                 person=options.person,
                 root=options.roots,
                 port=options.port,
@@ -75,7 +75,7 @@ def review_command(data: str, options: ReviewOptions) -> None:
 
 def _decision_file(data: str, options: ReviewOptions, extractor: Extractor | None) -> Path:
     """Return the decision file to go on with; it is made where there is none yet."""
-    if _is_decisions(data):
+    if is_decision_file(data):
         return Path(data)
     choice = options.choice
     path = options.decisions or default_path(data, choice.kind, blind=choice.blind)
@@ -87,10 +87,6 @@ def _decision_file(data: str, options: ReviewOptions, extractor: Extractor | Non
     with DecisionFile.open(path) as file:
         _check_same(file, data, choice)
     return path
-
-
-def _is_decisions(data: str) -> bool:
-    return data.lower().endswith(DECISIONS)
 
 
 def _schema(extractor: Extractor | None, labels: str | None) -> OutputSchema | None:

@@ -1,6 +1,9 @@
 """PDF pages for people: a picture of a page, and its words with their boxes, so that text can be selected on it.
 
 Pictures are drawn by pdfium, on this machine. They are bounded in pixels and in seconds; each call holds pdfium's lock.
+They are drawn in this process, as a person waits for each of them, in any size, and judges one document after the
+other. `extract.report.render_pages` draws those of a whole report in processes of their own: there nobody watches, and
+a page that crashes pdfium must not take the report with it.
 """
 
 from __future__ import annotations

@@ -11,6 +11,7 @@ from extract.errors import ConfigError
 from extract.evaluation.intervals import Interval, share_interval
 from extract.extractor.candidates import LabelCandidates
 from extract.extractor.extractor import Extractor
+from extract.extractor.gold import SPLIT, gold_table
 from extract.extractor.nearest import Nearest
 from extract.extractor.plan import compile_extractor
 from extract.interactions.endpoint import GOOGLE_URL, Endpoint
@@ -75,8 +76,9 @@ def candidate_recall(extractor: Extractor, gold: Any, *, answer: str | None = No
     plan = compile_extractor(extractor, Endpoint(api_key="recall", base_url=GOOGLE_URL))
     if not isinstance(plan.candidates, LabelCandidates):
         raise ConfigError("the extractor shows all of its labels: give it candidates=")
-    rows = Nearest(gold, answer=answer)
-    right = LabelCandidates.labelled(rows.compiled(plan.template, plan.schema), plan.candidates.field)
+    # Nothing is shown: proof rows count, too.
+    rows = Nearest(gold_table(gold).drop(SPLIT, strict=False), answer=answer).compiled(plan.template, plan.schema)
+    right = LabelCandidates.labelled(rows, plan.candidates.field)
     k, rounds = plan.candidates.rule.k, plan.candidates.rule.rounds
     ranks = [
         _worst_rank(labels, plan.candidates.ranked(record))

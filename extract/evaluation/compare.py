@@ -15,6 +15,7 @@ from extract.evaluation.proof_rows import proof_keys, without_proof
 from extract.evaluation.rejected import split_rejected
 from extract.evaluation.tables import aligned, as_text, html_table
 from extract.evaluation.verdicts import verdicts
+from extract.extractor.gold import labelled_rows
 from extract.io.forks import check_fork
 from extract.io.read_options import ReadKeywords
 
@@ -153,6 +154,7 @@ def compare(
     check_meeting({"a": a, "b": b}, on)
     (a, _), (b, _) = split_rejected(a, on), split_rejected(b, on)
     columns = common_fields(a, b, on, fields)
+    golds = [labelled_rows(one, [name.partition(".")[0] for name in columns]) for one in golds]
     keys, _, pairs = paired(b, a, on, [(in_b, in_a) for in_a, in_b in columns.values()])
     truth = _Truth.of(golds[0], a, b, on, columns, day_first=day_first) if golds else None
     compared = [_compared(name, keys.to_list(), pair, truth) for name, pair in zip(columns, pairs, strict=True)]

@@ -24,11 +24,12 @@ from extract.evaluation.proof_rows import proof_keys, without_proof
 from extract.evaluation.rejected import split_rejected
 from extract.evaluation.scores import Evaluation, FieldKind, FieldScore
 from extract.evaluation.verdicts import Verdicts, verdicts
+from extract.extractor.gold import labelled_rows
 from extract.io.forks import check_fork
 from extract.io.read_options import ReadKeywords
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Mapping, Sequence
     from decimal import Decimal
 
 __all__ = ["evaluate"]
@@ -89,6 +90,7 @@ def evaluate(
     predicted, gold = with_equal_keys({"predicted": answers, "gold": gold}, on)
     check_meeting({"predicted": predicted, "gold": gold}, on)
     columns = common_fields(predicted, gold, on, fields)
+    gold, unlabelled = _labelled(gold, columns)
     by_key = check_member_keys(keys or {}, columns, predicted)
     answered, failed = split_rejected(predicted, on, rejected)
     matched, unanswered, pairs = paired(answered, gold, on, list(columns.values()))
@@ -100,9 +102,19 @@ def evaluate(
     spend = _spend(answered, failed, gold, on, right, None if extra else spent, options)
     wrong = mistakes_of(on, matched, unanswered, dict(zip(columns, zip(pairs, judged, strict=True), strict=True)))
     proof = proof_keys(gold, on)
-    return Evaluation(
-        gold.height, missing, extra, scores, sum(right), spend, len(proof), _mistakes=without_proof(wrong, proof)
-    )
+    listed = without_proof(wrong, proof)
+    return Evaluation(gold.height, missing, extra, scores, sum(right), spend, len(proof), unlabelled, _mistakes=listed)
+
+
+def _labelled(gold: pl.DataFrame, fields: Iterable[str]) -> tuple[pl.DataFrame, int]:
+    """Return the gold rows that somebody has labelled, and the number of the others. ConfigError where all are others.
+
+    Fields within structs, `outer.inner`, are filled in with their struct.
+    """
+    labelled = labelled_rows(gold, [name.partition(".")[0] for name in fields])
+    if labelled.is_empty() and gold.height:
+        raise ConfigError(f"nobody has labelled a row of the gold: the columns of answers are empty, {list(fields)!r}")
+    return labelled, gold.height - labelled.height
 
 
 def _spend(

@@ -5,22 +5,20 @@ Who chooses a prompt by the mistakes on some rows, and then proves by the same r
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any
 
 import polars as pl
 
-from extract.evaluation.split import SPLIT
+from extract.extractor.gold import SPLIT, is_proof
 
 __all__ = ["proof_keys", "without_proof"]
-
-_PROOF: Final = "proof"
 
 
 def proof_keys(gold: pl.DataFrame, on: str) -> pl.Series:
     """Return the keys of the proof rows of gold; none where gold does not say what its rows are for."""
     if SPLIT not in gold.columns or on == SPLIT:
         return gold[on].head(0)
-    return gold.filter(pl.col(SPLIT).cast(pl.String, strict=False) == _PROOF)[on]
+    return gold.filter(is_proof())[on]
 
 
 def without_proof(listed: pl.DataFrame, proof: pl.Series) -> pl.DataFrame:

@@ -133,7 +133,8 @@ class Evaluation:
     `rows` counts gold rows, `missing` those of them without a prediction (wrong in every field), `extra` the
     predictions without gold (not judged). `correct` rows are right in every judged field, when normalised. `cost` is
     what these cost, None where the prediction has no `_extract.cost_usd`. `proof` counts the gold rows that are kept
-    for a proof, by the column `_split` of gold: they are in every figure, and never among the mistakes.
+    for a proof, by the column `_split` of gold: they are in every figure, and never among the mistakes. `unlabelled`
+    counts the rows of a sheet that nobody has filled in yet: they are in no figure.
 
         >>> frame = pl.DataFrame({"id": [1, 2], "city": ["Bonn", "Köln"]})
         >>> evaluation = evaluate(frame, frame, on="id")
@@ -148,6 +149,7 @@ class Evaluation:
     correct: int = 0
     cost: CostScore | None = field(default=None, compare=False)
     proof: int = 0
+    unlabelled: int = 0
     _mistakes: pl.DataFrame = field(default_factory=pl.DataFrame, compare=False)
 
     def mistakes(self, *fields: str) -> pl.DataFrame:
@@ -183,6 +185,7 @@ class Evaluation:
             cost["interval"] = [self.cost.interval.low, self.cost.interval.high]
         counts = {"rows": self.rows, "missing": self.missing, "extra": self.extra, "correct": self.correct}
         counts |= {"proof": self.proof} if self.proof else {}
+        counts |= {"unlabelled": self.unlabelled} if self.unlabelled else {}
         return counts | {"cost": cost, "fields": [item.to_dict() for item in self.fields]}
 
     def __repr__(self) -> str:
@@ -204,13 +207,18 @@ class Evaluation:
     def _notes(self) -> list[str]:
         """Say which gold labels no answer can have, and which rows are in no list."""
         note = f"{self.proof:,} proof rows count in every figure, and are never listed among the mistakes"
-        return [note] * bool(self.proof) + [
-            f"{item.name}: {sum(item.outside.values()):,} gold rows have labels that the schema lacks: "
-            + ", ".join(f"{label!r} ({rows:,})" for label, rows in list(item.outside.items())[:_MAX_OUTSIDE])
-            + (", ..." if len(item.outside) > _MAX_OUTSIDE else "")
-            for item in self.fields
-            if item.outside
-        ]
+        empty = f"{self.unlabelled:,} rows of the gold are not filled in yet, and count in no figure"
+        return (
+            [note] * bool(self.proof)
+            + [empty] * bool(self.unlabelled)
+            + [
+                f"{item.name}: {sum(item.outside.values()):,} gold rows have labels that the schema lacks: "
+                + ", ".join(f"{label!r} ({rows:,})" for label, rows in list(item.outside.items())[:_MAX_OUTSIDE])
+                + (", ..." if len(item.outside) > _MAX_OUTSIDE else "")
+                for item in self.fields
+                if item.outside
+            ]
+        )
 
     def _cost_lines(self) -> list[str]:
         if self.cost is None:

@@ -18,13 +18,10 @@ from pydantic_core import to_jsonable_python
 from extract.errors import ConfigError
 from extract.json_types import json_text
 
-__all__ = ["DEFAULT_SHARES", "SPLIT", "Split", "parse_shares", "row_hash", "split_of"]
+__all__ = ["DEFAULT_SHARES", "Split", "parse_shares", "row_hash", "split_of"]
 
 Split: TypeAlias = Literal["examples", "tuning", "proof"]
 """What the gold of a row may be used for. One row is used for one of them, in every file."""
-
-SPLIT: Final = "_split"
-"""The column of gold that says what a row is for. `extract gold` writes it."""
 
 DEFAULT_SHARES: Final[Mapping[Split, float]] = {"examples": 0.2, "tuning": 0.2, "proof": 0.6}
 _BYTES: Final = 16

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,12 +12,12 @@ import polars as pl
 
 from extract.documents.parts import Turn
 from extract.errors import BadRecord, ConfigError, InvalidAnswer
+from extract.extractor.gold import gold_table, labelled_rows, without_proof_rows
 from extract.extractor.prompts import Template, check_columns, value_text
 from extract.extractor.question import canonical
 from extract.extractor.text_index import TextIndex
 from extract.io.retyping import retyped
 from extract.io.source import records_of
-from extract.io.sources import read_table
 from extract.schema import OutputSchema
 
 __all__ = ["Nearest", "NearestExamples"]
@@ -33,7 +32,8 @@ class Nearest:
     the columns of the prompt, and those of the answer under their names in the schema. Where the schema is a label or
     another single value, `answer` names its column. `on` names the column by which a gold row is known to be the record
     itself, which is never its own example; without it, or for an input without that column, no row with the same text
-    is. Similarity is computed here, by groups of letters and pairs of words; nothing is sent for it.
+    is. Rows that say `proof` in the column `_split` are left out: what was shown proves nothing. Similarity is computed
+    here, by groups of letters and pairs of words; nothing is sent for it.
 
     >>> gold = [{"text": "my card is lost", "label": "lost"}, {"text": "top up failed", "label": "top_up"}]
     >>> Extractor(["lost", "top_up"], "{text}", examples=Nearest(gold, k=1, answer="label")).examples
@@ -48,12 +48,11 @@ class Nearest:
     def __init__(self, gold: Any, k: int = 8, *, answer: str | None = None, on: str | None = None) -> None:
         if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= _MAX_EXAMPLES:
             raise ConfigError(f"Nearest(k=): a whole number of examples from 1 to {_MAX_EXAMPLES}, not {k!r}")
-        self.rows = read_table(gold)
-        if isinstance(gold, str | os.PathLike) and os.fspath(gold).lower().endswith((".csv", ".tsv")):
-            # Cells as they are written: the schema knows the types of its fields.
-            self.rows = read_table(gold, texts=self.rows.columns)
+        table = gold_table(gold)
+        self.rows = without_proof_rows(table)
         if self.rows.is_empty():
-            raise ConfigError("Nearest: the gold holds no rows")
+            only = "only proof rows, which are never shown" if table.height else "no rows"
+            raise ConfigError(f"Nearest: the gold holds {only}")
         self.k, self.answer, self.on = k, answer, on
         for name in filter(None, (answer, on)):
             if name not in self.rows.columns:
@@ -91,6 +90,7 @@ class NearestExamples:
     """Gold rows as examples: what is sent for each, the index of their texts, and which of them are the same record."""
 
     nearest: Nearest
+    rows: pl.DataFrame
     template: Template
     prompts: tuple[str, ...]
     answers: tuple[str, ...]
@@ -105,16 +105,20 @@ class NearestExamples:
         if not template.columns:
             raise ConfigError("examples=Nearest(...) compares texts: the prompt needs a {column} to compare by")
         check_columns(template.columns, columns)
-        records = records_of(nearest.rows.select(pl.col(list(template.columns))))
+        fields = _fields(nearest, schema)
+        rows = labelled_rows(nearest.rows, fields.values())
+        if rows.is_empty():
+            raise ConfigError(f"Nearest: nobody has labelled a row: {list(fields.values())!r} are empty")
+        records = records_of(rows.select(pl.col(list(template.columns))))
         try:
             prompts = tuple(map(template.render, records))
         except BadRecord as error:
             raise ConfigError(f"Nearest: the gold cannot be compared: {error}") from None
         _check_unicode(prompts)
-        answers = tuple(_answers(nearest, schema))
-        ids = nearest.rows[nearest.on].to_list() if nearest.on else []
+        answers = tuple(_answers(rows, fields, schema))
+        ids = rows[nearest.on].to_list() if nearest.on else []
         texts = [_compared(record, template) for record in records]
-        return cls(nearest, template, prompts, answers, TextIndex(texts), _places(texts), _places(map(_id, ids)))
+        return cls(nearest, rows, template, prompts, answers, TextIndex(texts), _places(texts), _places(map(_id, ids)))
 
     def turns(self, record: Mapping[str, Any]) -> tuple[Turn, ...]:
         """Return the examples for a record as turns; the most similar one comes last, beside the record."""
@@ -139,10 +143,9 @@ class NearestExamples:
         return self.by_text.get(_compared(record, self.template), frozenset())
 
 
-def _answers(nearest: Nearest, schema: OutputSchema) -> Iterator[str]:
+def _answers(rows: pl.DataFrame, fields: Mapping[str, str], schema: OutputSchema) -> Iterator[str]:
     """Yield the answer of each gold row as it is sent: typed and validated as the answers of a run are."""
-    fields = _fields(nearest, schema)
-    typed = retyped(nearest.rows.select(pl.col(column).alias(field) for field, column in fields.items()), schema.dtypes)
+    typed = retyped(rows.select(pl.col(column).alias(field) for field, column in fields.items()), schema.dtypes)
     empty = dict.fromkeys(schema.dtypes)
     for number, row in enumerate(typed.iter_rows(named=True), start=1):
         try:

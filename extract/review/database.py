@@ -162,6 +162,9 @@ def _check(path: Path, database: sqlite3.Connection) -> None:
     if form != FORMAT:
         message = f"has the form {form}, and this release knows only {FORMAT}: use the release that wrote it, or newer"
         raise ConfigError(f"the decision file {printable(path)} {message}")
+    # Whoever made the file must not decide what becomes of the decisions that others add to it.
+    if database.execute("SELECT 1 FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchone():
+        raise ConfigError(f"{printable(path)} is no decision file of this package: it holds code that would run")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -28,7 +29,10 @@ from extract.review.stored import (
 )
 from extract.review.tasks import Action, Decision, DrawnRow, ReviewSetup, Task
 
-__all__ = ["DecisionFile"]
+__all__ = ["ENDING", "DecisionFile", "is_decision_file"]
+
+ENDING: Final = ".db"
+"""Of the name of a decision file."""
 
 _TASKS: Final = f"INSERT INTO tasks ({TASK_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608 - our own names
 _DECIDE: Final = f"INSERT INTO decisions ({DECISION_COLUMNS}) VALUES ({', '.join('?' * 13)})"  # noqa: S608
@@ -53,6 +57,11 @@ _COUNTS: Final = """
     WHERE person = ? AND task = ? AND action != 'undone' AND NOT EXISTS (SELECT 1 FROM decisions AS later
         WHERE later.undoes = decisions.number)
 """
+
+
+def is_decision_file(path: str | PathLike[str]) -> bool:
+    """Return whether a name is that of a decision file."""
+    return fspath(path).lower().endswith(ENDING)
 
 
 class DecisionFile:

@@ -12,10 +12,11 @@ from typing import Any
 import polars as pl
 
 from extract.errors import ConfigError
-from extract.evaluation.split import DEFAULT_SHARES, SPLIT, Split
+from extract.evaluation.split import DEFAULT_SHARES, Split
+from extract.extractor.gold import SPLIT
 from extract.io.sources import read_table
 from extract.json_types import JsonObject
-from extract.review.decision_file import DecisionFile
+from extract.review.decision_file import DecisionFile, is_decision_file
 from extract.review.drawn import Drawn, described
 from extract.review.dtypes import dtype_texts
 from extract.review.source_table import SourceTable, check_keys
@@ -23,8 +24,6 @@ from extract.review.tasks import ReviewSetup
 from extract.schema import OutputSchema, compile_schema
 
 __all__ = ["AnswerSchema", "Drawn", "draw_queue", "draw_sample", "proof_hashes", "review_setup"]
-
-_ENDING = ".db"
 
 
 def draw_sample(
@@ -174,7 +173,7 @@ def proof_hashes(paths: Iterable[str | os.PathLike[str]]) -> set[str]:
     """
     hashes: set[str] = set()
     for path in map(Path, paths):
-        if path.suffix.lower() == _ENDING:
+        if is_decision_file(path):
             with DecisionFile.open(path) as file:
                 hashes |= {one.row_hash for one in file.tasks(1, len(file)) if one.split == "proof"}
             continue

@@ -11,7 +11,8 @@ from typing import Any, Literal, TypeAlias
 import polars as pl
 
 from extract.errors import ConfigError, InvalidAnswer
-from extract.evaluation.split import SPLIT, row_hash
+from extract.evaluation.split import row_hash
+from extract.extractor.gold import SPLIT
 from extract.io.sinks.open import open_sink
 from extract.io.source import records_of
 from extract.review.answer_cells import AnswerCells
@@ -80,8 +81,9 @@ def gold_of(
     cells = AnswerCells(file.setup, schema)
     typed = [(row, known) for row in rows if (known := _cells(cells, row, left_out)) is not None]
     if not typed:
-        reasons = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items()) or "nothing is decided"
-        raise ConfigError(f"{file.path} holds no gold of this kind ({which}): {reasons}")
+        reasons = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items())
+        kind = f"of this kind ({which}): {reasons}" if reasons else "yet: nothing is decided in it"
+        raise ConfigError(f"{file.path} holds no gold {kind}")
     return Gold(
         frame=_frame(file, typed, cells, inputs, source),
         which=which,
@@ -213,7 +215,7 @@ def _split(row: _Row) -> str:
 
 
 def write_table(frame: pl.DataFrame, path: Path, *, overwrite: bool = False) -> Path:
-    """Write a frame as csv, jsonl or Parquet, by the path's ending, so that `extract eval` reads the same values.
+    """Write a frame as csv, jsonl, Parquet or a workbook, by the path's ending; `extract eval` reads the same values.
 
     In a csv, lists and structs are JSON, null is an empty cell and an empty text is "". ConfigError for a file that is
     there, unless `overwrite`, and for types that the format cannot hold.

@@ -13,7 +13,7 @@ from extract.errors import ConfigError
 from extract.evaluation.split import parse_shares
 from extract.extractor.extractor import Extractor
 from extract.review.apply import Applied, apply_to_table
-from extract.review.decision_file import DecisionFile
+from extract.review.decision_file import DecisionFile, is_decision_file
 from extract.review.draw import AnswerSchema, draw_queue, draw_sample, proof_hashes, review_setup
 from extract.review.drawn import Drawn
 from extract.review.dtypes import dtypes_of
@@ -24,8 +24,6 @@ from extract.review.source_table import SourceTable, open_source_table
 from extract.schema import OutputSchema, compile_schema
 
 __all__ = ["apply_decisions", "draw_gold", "write_gold"]
-
-_DATABASE = ".db"
 
 
 def draw_gold(
@@ -61,7 +59,7 @@ def draw_gold(
     shares = parse_shares(split)
     table = open_source_table(data, schema, prefix=prefix, on=on)
     known = AnswerSchema.of(schema) if schema else AnswerSchema.written(table.manifest)
-    is_database = output.suffix.lower() == _DATABASE
+    is_database = is_decision_file(output)
     chosen = _fields(fields, known, is_database=is_database)
     if queue is None:
         drawn = draw_sample(table, rows, seed=seed, fields=chosen, shares=shares)

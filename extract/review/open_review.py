@@ -12,8 +12,9 @@ from extract.errors import ConfigError
 from extract.extractor.extractor import Extractor
 from extract.io.sinks.parquet import footer
 from extract.results.run import Run
+from extract.review.decision_file import is_decision_file
 from extract.review.opened import OpenReview
-from extract.review.start import DECISIONS, Choice, default_path, make_file
+from extract.review.start import Choice, default_path, make_file
 from extract.schema import compile_schema
 
 __all__ = ["open_review"]
@@ -54,7 +55,7 @@ def open_review(
     if not path.exists():
         schema = None if extractor is None else compile_schema(extractor.schema, extra=extractor.extra)
         make_file(path, _table(data, path), choice, schema=schema).close()
-    source = None if isinstance(data, Run) or _is_decisions(data) else os.fspath(data)
+    source = None if isinstance(data, Run) or is_decision_file(data) else os.fspath(data)
     page = _open_file()(
         path, extractor=extractor, source=source, person=person, root=root, port=port, allowed=allow_hosts
     )
@@ -73,7 +74,7 @@ def _open_file() -> Callable[..., OpenReview]:
 
 def _decisions(data: Any, decisions: str | os.PathLike[str] | None, choice: Choice) -> Path:
     """Return the path of the decision file: the one named, else beside the output."""
-    if not isinstance(data, Run) and _is_decisions(data):
+    if not isinstance(data, Run) and is_decision_file(data):
         if not Path(data).is_file():
             raise ConfigError(f"there is no decision file {os.fspath(data)!r}")
         return Path(data)
@@ -83,10 +84,6 @@ def _decisions(data: Any, decisions: str | os.PathLike[str] | None, choice: Choi
     if address is None:
         raise ConfigError("this run has no output beside which its decisions could be: name a file, decisions=")
     return default_path(os.fspath(address), choice.kind, blind=choice.blind)
-
-
-def _is_decisions(data: str | os.PathLike[str]) -> bool:
-    return os.fspath(data).lower().endswith(DECISIONS)
 
 
 def _table(data: Run | str | os.PathLike[str], decisions: Path) -> str:

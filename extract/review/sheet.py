@@ -8,15 +8,14 @@ from pathlib import Path
 import polars as pl
 from polars.selectors import by_name
 
-from extract.errors import ConfigError, OutputError
-from extract.evaluation.split import SPLIT
-from extract.io.sinks.base import Destination
+from extract.errors import ConfigError
+from extract.extractor.gold import SPLIT
+from extract.io.sinks.formats import SINKS, one_of
+from extract.review.decision_file import ENDING
 from extract.review.drawn import Drawn
 from extract.review.gold import write_table
 
 __all__ = ["write_sheet"]
-
-_WORKBOOK = ".xlsx"
 
 
 def write_sheet(drawn: Drawn, path: Path, fields: Sequence[str], *, overwrite: bool = False) -> Path:
@@ -27,10 +26,9 @@ def write_sheet(drawn: Drawn, path: Path, fields: Sequence[str], *, overwrite: b
     """
     if path.exists() and not overwrite:
         raise ConfigError(f"{path} exists, maybe with labels in it; choose another name or add --overwrite")
-    sheet = _sheet(drawn, fields)
-    if path.suffix.lower() == _WORKBOOK:
-        return _write_workbook(sheet, path)
-    return write_table(sheet, path, overwrite=overwrite)
+    if path.suffix.lower() not in SINKS:
+        raise ConfigError(f"{path}: rows to judge go to a {ENDING} file for the page, or as a sheet to {one_of()}")
+    return write_table(_sheet(drawn, fields), path, overwrite=overwrite)
 
 
 def _sheet(drawn: Drawn, fields: Sequence[str]) -> pl.DataFrame:
@@ -42,23 +40,3 @@ def _sheet(drawn: Drawn, fields: Sequence[str]) -> pl.DataFrame:
     empty = [pl.Series(name, [None] * drawn.chosen.height, dtype=pl.String) for name in fields]
     about = [drawn.chosen["split"].alias(SPLIT), drawn.chosen["row_hash"].alias("_row_hash")]
     return pl.DataFrame([*columns, *empty, *about])
-
-
-def _write_workbook(sheet: pl.DataFrame, path: Path) -> Path:
-    destination = Destination(path)
-    destination.claim()
-    flat = sheet.with_columns(pl.selectors.nested().map_batches(_as_text), pl.selectors.binary().bin.encode("base64"))
-    try:
-        # Texts stay texts: a cell that begins with = is no formula.
-        flat.write_excel(destination.temporary, autofit=True, freeze_panes=(1, 0))
-    except ModuleNotFoundError:
-        destination.drop()
-        raise ConfigError(f"{path}: a workbook needs xlsxwriter: pip install xlsxwriter, or write .csv") from None
-    except Exception as error:
-        destination.drop()
-        raise OutputError(f"{path} cannot be written: {error}") from None
-    return destination.finish(whole=True)
-
-
-def _as_text(column: pl.Series) -> pl.Series:
-    return pl.Series(column.name, [None if cell is None else str(cell) for cell in column.to_list()], dtype=pl.String)

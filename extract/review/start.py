@@ -10,7 +10,7 @@ import polars as pl
 from extract.errors import ConfigError, SchemaError
 from extract.io.sinks.open import read_manifest
 from extract.io.sources import read_table
-from extract.review.decision_file import DecisionFile
+from extract.review.decision_file import ENDING, DecisionFile
 from extract.review.draw import AnswerSchema, Drawn, draw_queue, draw_sample, proof_hashes, review_setup
 from extract.review.queue import doubtful_rows
 from extract.review.source_table import SourceTable, open_source_table
@@ -18,8 +18,6 @@ from extract.review.tasks import Kind
 from extract.schema import OutputSchema
 
 __all__ = ["Choice", "answers_of", "default_path", "make_file"]
-
-DECISIONS = ".db"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +62,7 @@ def default_path(address: str, kind: Kind, *, blind: bool) -> Path:
         raise ConfigError(f"{address}: name the file of decisions with --decisions")
     path = Path(address)
     way = "queue" if kind == "queue" else "blind" if blind else "review"
-    return path.with_name(f"{path.name if path.is_dir() else path.stem}.{way}{DECISIONS}")
+    return path.with_name(f"{path.name if path.is_dir() else path.stem}.{way}{ENDING}")
 
 
 def make_file(

@@ -13,7 +13,8 @@ from pydantic_core import from_json
 from extract.errors import ConfigError
 from extract.evaluation.labels import label_fields, text_fields
 from extract.evaluation.pairing import check_meeting, with_equal_keys
-from extract.evaluation.split import SPLIT, Split, row_hash, split_of
+from extract.evaluation.split import Split, row_hash, split_of
+from extract.extractor.gold import SPLIT, labelled_rows
 from extract.extractor.nearest import Nearest
 from extract.extractor.plan import CompiledExtractor
 from extract.extractor.prompts import Example
@@ -118,8 +119,10 @@ def _answers(gold: Any, plan: CompiledExtractor, on: str, answer: str | None) ->
             raise ConfigError(f"--answer {answer}: for a single value, in a column of the gold: {rows.columns!r}")
         rows = rows.drop(fields[0], strict=False).rename({answer: fields[0]}) if answer != fields[0] else rows
     names = [name for name in rows.columns if name.partition(".")[0] in fields and name != on]
-    if on not in rows.columns or not names:
+    if on not in rows.columns:
+        raise ConfigError(f"--on {on}: the gold has no such column; it has {rows.columns!r}")
+    if not names:
         hint = "; name the column of the label with --answer" if len(fields) == 1 else ""
-        raise ConfigError(f"the gold needs {on!r} and fields of the answer {fields!r}; it has {rows.columns!r}{hint}")
+        raise ConfigError(f"the gold needs fields of the answer {fields!r}; it has {rows.columns!r}{hint}")
     marks = [SPLIT] if SPLIT in rows.columns else []
-    return rows.select(on, *names, *marks)
+    return labelled_rows(rows, [name.partition(".")[0] for name in names]).select(on, *names, *marks)

@@ -307,6 +307,28 @@ def test_a_sheet_that_is_filled_in_is_gold(labelled: Extract, ending: str) -> No
     assert "--overwrite" in again.stderr
 
 
+@pytest.mark.parametrize("ending", ["csv", "xlsx", "jsonl", "parquet"])
+def test_rows_of_a_sheet_that_nobody_has_filled_in_count_in_no_figure(labelled: Extract, ending: str) -> None:
+    labelled("gold", "draw", "texts.csv", "-o", f"sheet.{ending}", "--pipeline", "p.py", "--rows", "30")
+    words = ("eval", "p.py", "out.parquet", "filled.csv", "--on", "id")
+    sheet = open_source_table(f"sheet.{ending}").rows_at(range(30))
+    sheet.write_csv("filled.csv")
+    assert "nobody has labelled a row" in labelled(*words).stderr
+    known = [right()[int(key)]["value"] if place < 12 else None for place, key in enumerate(sheet["id"])]
+    sheet.with_columns(pl.Series("value", known)).write_csv("filled.csv")
+    scores = json.loads(labelled(*words, "--json").stdout)
+    assert (scores["rows"], scores["unlabelled"]) == (12, 18)
+    assert "18 rows of the gold are not filled in yet, and count in no figure" in labelled(*words).stdout
+    assert "12 gold rows" in labelled(*words, "--against", "out.parquet").stdout
+
+
+def test_draw_says_what_to_do_next_and_nothing_decided_is_no_gold_yet(labelled: Extract) -> None:
+    done = labelled("gold", "draw", "out.parquet", "-o", "review.db")
+    assert "next: extract review review.db" in done.stderr
+    assert "a .db file for the page" in labelled("gold", "draw", "out.parquet", "-o", "review.sqlite").stderr
+    assert "holds no gold yet: nothing is decided in it" in labelled("gold", "write", "review.db", "-o", "g.csv").stderr
+
+
 def test_a_cell_like_a_formula_is_a_text_in_a_workbook(extract: Extract) -> None:
     pl.DataFrame({"id": [1, 2], "text": ["=1+1", "@SUM(A1)"]}).write_csv("texts.csv")
     extract("gold", "draw", "texts.csv", "-o", "sheet.xlsx", "--labels", "a,b")

@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 
+import polars as pl
 import pytest
 
-from extract import ConfigError
+from extract import Candidates, ConfigError, Extractor, Nearest, candidate_recall, run
 from extract.evaluation.split import parse_shares, row_hash, split_of
 
 
@@ -50,3 +51,26 @@ def test_a_hash_holds_whatever_the_type_of_a_cell() -> None:
         "f": 1e400,
     }
     assert len(row_hash(cells)) == 32
+
+
+def test_proof_rows_are_never_shown_as_examples_and_count_in_the_recall_of_candidates() -> None:
+    gold = pl.DataFrame(
+        {
+            "text": ["card lost", "card late", "top up"],
+            "value": ["lost", "late", "top up"],
+            "_split": ["proof", "tuning", None],
+        }
+    )
+    assert Nearest(gold).rows["text"].to_list() == ["card late", "top up"]
+    extractor = Extractor(["lost", "late", "top up"], "{text}", candidates=Candidates(1, gold=Nearest(gold)))
+    assert candidate_recall(extractor, gold).rows == 3
+    with pytest.raises(ConfigError, match="only proof rows"):
+        Nearest(gold.filter(pl.col("_split") == "proof"))
+
+
+def test_rows_of_a_sheet_that_nobody_has_labelled_are_no_examples() -> None:
+    sheet = pl.DataFrame({"text": ["a b c", "d e f"], "value": ["x", ""], "_row_hash": ["0", "1"]})
+    extractor = Extractor(["x", "y"], "{text}", examples=Nearest(sheet, k=2))
+    assert run(["a b"], extractor, offline=True).totals.valid == 1
+    with pytest.raises(ConfigError, match="nobody has labelled a row"):
+        run(["a b"], Extractor(["x", "y"], "{text}", examples=Nearest(sheet.tail(1))), offline=True)

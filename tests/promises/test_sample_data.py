@@ -71,6 +71,13 @@ def test_every_record_that_says_something_has_one_gold_answer(
     assert readable[key].to_list() == read(gold)[key].to_list()
 
 
+def test_every_message_to_the_bank_has_one_gold_label() -> None:
+    messages, gold = read("bank_messages.csv"), read("bank_messages.gold.csv")
+    assert messages["id"].n_unique() == messages["text"].n_unique() == messages.height
+    assert messages["id"].to_list() == gold["id"].to_list()
+    assert gold["topic"].value_counts()["count"].to_list() == [16] * 6
+
+
 @pytest.mark.parametrize(("records", "gold", "key", "rows", "pipeline"), SETS)
 def test_the_prompt_of_the_pipeline_fits_the_columns(
     records: str, gold: str, key: str, rows: int, pipeline: str

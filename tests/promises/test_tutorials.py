@@ -31,7 +31,7 @@ def shown(notebook: Any) -> list[list[str]]:
 
 
 def test_there_is_one_for_each_use() -> None:
-    assert {path.stem for path in SOURCES} == {"classify", "documents", "moderate"}
+    assert {path.stem for path in SOURCES} == {"classify", "documents", "improve", "moderate"}
 
 
 @every_tutorial

@@ -11,7 +11,7 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TypeAlias
@@ -410,3 +410,13 @@ def test_half_characters_and_every_sign_come_back_as_they_were(tmp_path: Path) -
     assert counted is not None
     assert counted.value == value
     assert counted.spans == ({"path": "$.value", "start": 1},)
+
+
+def test_a_file_with_code_of_its_own_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "review.db"
+    new_file(path).close()
+    with closing(sqlite3.connect(path)) as database:
+        database.execute("CREATE TRIGGER t AFTER INSERT ON decisions BEGIN DELETE FROM decisions; END")
+        database.commit()
+    with pytest.raises(ConfigError, match="code that would run"):
+        DecisionFile.open(path)
