@@ -93,7 +93,12 @@ def estimate_command(
         sys.stdout.write(json.dumps(summary, default=str) + "\n")
         return
     say_warnings(schema)
-    lines = [*_lines(result), *_time_lines(result, quota), *_pack_lines(result, quota, extractor.pack), *_loss_lines(schema)]
+    lines = [
+        *_lines(result),
+        *_time_lines(result, quota),
+        *_pack_lines(result, quota, extractor.pack),
+        *_loss_lines(schema),
+    ]
     lines += _candidate_lines(extractor, recall)
     sys.stdout.write(plain("\n".join(lines)) + "\n")
 
