@@ -64,8 +64,8 @@ def pack_estimates(
     mean = sum(sizes) / len(sizes)
     plan = compile_extractor(replace(extractor, pack=None), endpoint)
     answer = answer_tokens(plan.schema.dtypes) if answer is None else answer
-    asked = () if extractor.pack is None or extractor.pack.rows == "auto" else (int(extractor.pack.rows),)
-    return tuple(_estimate(extractor, endpoint, size, mean, rows, answer) for size in sorted({*counts, *asked}))
+    requested = () if extractor.pack is None or extractor.pack.rows == "auto" else (int(extractor.pack.rows),)
+    return tuple(_estimate(extractor, endpoint, size, mean, rows, answer) for size in sorted({*counts, *requested}))
 
 
 def _estimate(
