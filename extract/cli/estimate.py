@@ -175,11 +175,11 @@ def _pack_lines(result: Estimate, quota: Quota, pack: Pack | None) -> Iterator[s
     """Yield a table: what more rows in one request would change. Two costs: nobody knows whether schemas are billed."""
     if not result.packs:
         return
-    chosen = next((one for one in result.packs if pack is not None and one.rows == pack.rows), result.packs[0])
+    requested = next((one for one in result.packs if pack is not None and one.rows == pack.rows), result.packs[0])
     minimum = _CACHING_MINIMUM_25 if "2.5" in result.model else _CACHING_MINIMUM
-    reached = "reach" if chosen.constant_tokens >= minimum else "do not reach"
+    reached = "reach" if requested.constant_tokens >= minimum else "do not reach"
     yield (
-        f"{chosen.constant_share:.0%} of a request is the same in all: about {chosen.constant_tokens:,} tokens, "
+        f"{requested.constant_share:.0%} of a request is the same in all: about {requested.constant_tokens:,} tokens, "
         f"which {reached} the {minimum:,} from which the service may cache them"
     )
     yield f"{'rows a request':>14} {'requests':>10} {'tokens in':>13} {'cost':>21} {'at least':>9}"

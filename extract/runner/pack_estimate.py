@@ -51,7 +51,7 @@ def pack_estimates(
     answer: float | None = None,
     counts: Sequence[int] = SIZES,
 ) -> tuple[PackEstimate, ...]:
-    """Return the estimate for some numbers of rows in a request; () where each row needs a request of its own.
+    """Return the estimate for some numbers of rows in a request, and for that of the extractor; () for rows alone.
 
     `sizes` are the input tokens of some rows without what is constant, `rows` is how many are left to be asked, and
     `answer` the output tokens of one, where a paid sample has told.
@@ -61,7 +61,8 @@ def pack_estimates(
     mean = sum(sizes) / len(sizes)
     plan = compile_extractor(replace(extractor, pack=None), endpoint)
     answer = answer_tokens(plan.schema.dtypes) if answer is None else answer
-    return tuple(_estimate(extractor, endpoint, size, mean, rows, answer) for size in counts)
+    requested = () if extractor.pack is None or extractor.pack.rows == "auto" else (int(extractor.pack.rows),)
+    return tuple(_estimate(extractor, endpoint, size, mean, rows, answer) for size in sorted({*counts, *requested}))
 
 
 def _estimate(

@@ -326,6 +326,7 @@ class Packer:
         if row.answer.done():
             return
         row.tries += 1
+        row.divided = False
         if row.tries >= _MAX_TRIES:
             _fail(row, InvalidAnswer((Issue("$", "no item of the answer is for this row"),)))
             return

@@ -326,6 +326,11 @@ def test_an_estimate_shows_what_more_rows_in_a_request_would_change() -> None:
     assert sizes[8].minutes(rpd=10) == 7 * 24 * 60
 
 
+def test_an_estimate_shows_the_size_that_is_asked_for() -> None:
+    shown = {one.rows: one.requests for one in estimate(ROWS[:100], parities(10)).packs}
+    assert shown == {1: 100, 4: 25, 8: 13, 10: 10, 16: 7, 32: 4}
+
+
 def test_the_estimate_of_requests_is_what_a_run_sends() -> None:
     expected = {one.rows: one.input_tokens for one in estimate(ROWS, parities(None)).packs}[16]
     result = run(ROWS, parities(16), client=client_of(Emulator(answers=parity)))
