@@ -1,0 +1,96 @@
+"""A sink for rows of which some are accepted: the accepted ones go on, the others to a file for people."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final, Literal, TypeAlias
+
+import polars as pl
+
+from extract.io.sinks.base import Sink
+from extract.json_types import JsonObject
+
+__all__ = ["Keeps", "RoutedSink", "review_path"]
+
+Keeps: TypeAlias = Literal["accepted", "answered", "all"]
+
+_ROUTE: Final = "_route"
+
+
+def review_path(output: Path) -> Path:
+    """Return where the rows of an output go that people are to look at."""
+    return output.with_name(f"{output.stem}.review.parquet")
+
+
+class RoutedSink(Sink):
+    """Divides rows by the column `_route`. `kept` takes those that are accepted, all that have an answer, or all, as
+    `keeps` says; `review` takes a queue of what is not accepted: the key `on`, score, reason and answer.
+
+    `spared` are keys of rows that people have judged already, as `on` holds them: they are in no queue. `columns` names
+    the columns of the answer, and their fields. Rows without a `_route` were not asked: they are in no queue.
+    `review_file` is the path of the queue, once it is closed.
+    """
+
+    def __init__(
+        self, kept: Sink, review: Sink, *, on: str, columns: dict[str, str], spared: pl.Series, keeps: Keeps
+    ) -> None:
+        self.rows_at_once: int = kept.rows_at_once
+        self.review_file: Path | None = None
+        self._kept, self._review = kept, review
+        self._on, self._columns, self._spared, self._keeps = on, columns, spared, keeps
+
+    def open(self, schema: pl.Schema, manifest: JsonObject) -> None:
+        self._kept.open(schema, manifest)
+        try:
+            self._review.open(self._queue(schema.to_frame()).schema, manifest)
+        except BaseException:
+            self._kept.abandon()
+            raise
+
+    def write(self, frame: pl.DataFrame) -> None:
+        route = pl.col(_ROUTE)
+        asked = frame.filter(route.is_not_null())
+        answered = asked.filter(route.struct.field("step").is_not_null())
+        accepted = answered.filter(route.struct.field("accepted"))
+        kept = {"all": frame, "answered": answered, "accepted": accepted}[self._keeps]
+        if kept.height:
+            self._kept.write(kept)
+        queue = self._queue(asked.filter(~route.struct.field("accepted")))
+        if queue.height:
+            self._review.write(queue)
+
+    def close(self, *, whole: bool, manifest: JsonObject) -> Path | None:
+        try:
+            self.review_file = self._review.close(whole=whole, manifest=manifest)
+        except BaseException:
+            self._kept.abandon()
+            raise
+        return self._kept.close(whole=whole, manifest=manifest)
+
+    def abandon(self) -> None:
+        self._kept.abandon()
+        self._review.abandon()
+
+    def scan(self, schema: pl.Schema) -> pl.LazyFrame | None:
+        return self._kept.scan(schema)
+
+    def on_interrupt(self) -> bool:
+        lost = self._review.on_interrupt()
+        return self._kept.on_interrupt() or lost
+
+    def _queue(self, rows: pl.DataFrame) -> pl.DataFrame:
+        route = pl.col(_ROUTE).struct
+        answer = pl.struct(pl.col(column).alias(field) for column, field in self._columns.items())
+        spared = pl.col(self._on).cast(self._spared.dtype).is_in(self._spared.implode())
+        score = route.field("score").alias("score")
+        return rows.filter(~spared).select(self._on, score, _reason().alias("reason"), answer=answer)
+
+
+def _reason() -> pl.Expr:
+    """Return why a row is not accepted."""
+    route = pl.col(_ROUTE).struct
+    score, threshold = route.field("score"), route.field("threshold")
+    below = pl.concat_str(pl.lit("score "), score.round(4), pl.lit(" is below "), threshold.round(4))
+    unanswered = pl.when(route.field("step").is_null()).then(pl.lit("no answer"))
+    unscored = unanswered.when(score.is_null()).then(pl.lit("no score"))
+    return unscored.when(threshold.is_null()).then(pl.lit("nothing is proved")).otherwise(below)
