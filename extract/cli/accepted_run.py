@@ -47,22 +47,24 @@ def accept_of(typed: Mapping[str, Any]) -> Accept | None:
 
 def accepted_lines(run: Run) -> Iterator[tuple[str, str]]:
     """Yield rows of the summary's table: what was accepted on which promise, and by which step."""
-    said = run.details.manifest.get("acceptance")
-    if not isinstance(said, dict) or "right" not in said:
+    acceptance = run.details.manifest.get("acceptance")
+    if not isinstance(acceptance, dict) or "right" not in acceptance:
         return
-    share = f"{said['accepted']:,} of {said['rows']:,} rows ({said['share']:.1%})"
-    promise = f"at least {_percent(said['right'])} are right, with {_percent(said['confidence'])} confidence"
-    gold = said["gold"]
-    if said["reason"] is not None:
-        yield "accepted", f"{share}: that {promise}, cannot be proved for any: {said['reason']}"
+    share = f"{acceptance['accepted']:,} of {acceptance['rows']:,} rows ({acceptance['share']:.1%})"
+    promise = (
+        f"at least {_percent(acceptance['right'])} are right, with {_percent(acceptance['confidence'])} confidence"
+    )
+    gold = acceptance["gold"]
+    if acceptance["reason"] is not None:
+        yield "accepted", f"{share}: that {promise}, cannot be proved for any: {acceptance['reason']}"
     else:
         wrong = f"{gold['accepted']:,} of {gold['rows']:,} gold rows accepted, {gold['wrong']:,} wrong"
         yield "accepted", f"{share}: {promise} ({wrong})"
-    for step in said["steps"]:
+    for step in acceptance["steps"]:
         cost = money(step["cost_usd"])
-        asked = f"{step['accepted']:,} accepted of {step['asked']:,} asked, {step['requests']:,} requests, {cost}"
-        yield f"step {step['step']}", f"{step['model']}: {asked}, {_level(step)}"
-    for note in said["notes"]:
+        line = f"{step['accepted']:,} accepted of {step['rows']:,} asked, {step['requests']:,} requests, {cost}"
+        yield f"step {step['step']}", f"{step['model']}: {line}, {_level(step)}"
+    for note in acceptance["notes"]:
         yield "note", note
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 import polars as pl
 
@@ -16,9 +17,10 @@ from extract.errors import ConfigError
 from extract.evaluation.row_scores import SCORE_WAYS
 from extract.extractor.plan import CompiledExtractor
 from extract.io.cache.response_cache import ResponseCache
-from extract.io.sinks.base import Sink
+from extract.io.sinks.base import FileSink, Sink
 from extract.io.sinks.frame import FrameSink
 from extract.io.sinks.open import check_output, open_sink
+from extract.io.sinks.replaced import Replaced
 from extract.io.sinks.routed import Keeps, RoutedSink, review_path
 from extract.io.sources import Source, open_source
 from extract.json_types import JsonObject
@@ -76,33 +78,40 @@ class Accepting:
         scores = [tuple(one.score for one in row) for row in given]
         return list(zip(scores, zip(*rights, strict=True), strict=True))
 
-    def divided(self, sink: Sink, target: OutputTarget, shape: OutputShape, pipeline: str) -> Sink:
-        """Return the sink that sends rows for people to a file beside the output; without an output all rows stay."""
+    def divided(
+        self, sink: Sink, replaced: Replaced | None, target: OutputTarget, shape: OutputShape, pipeline: str
+    ) -> tuple[Sink, Replaced | None]:
+        """Return the sink that sends rows for people to a file beside the output, and the output that it may replace.
+
+        Without an output all rows stay together.
+        """
         if target.path is None:
-            return sink
+            return sink, replaced
         path = review_path(target.path)
         check_output(path, pipeline=pipeline, cache=target.cache_path, overwrite=target.overwrite)
         keeps: Keeps = "accepted" if not self.accept.all else "answered" if shape.split_errors else "all"
         columns = {shape.prefix + name: name for name in self.gold.tops(self.cascade.plan)}
-        return RoutedSink(sink, open_sink(path), on=self.accept.on, columns=columns, spared=self.gold.keys, keeps=keeps)
+        output, review = cast("FileSink", sink), open_sink(path)
+        routed = RoutedSink(output, review, on=self.accept.on, columns=columns, spared=self.gold.keys, keeps=keeps)
+        return routed, replaced and replace(replaced, keep=routed.keep_beside)
 
     def as_json(self, totals: Totals | None = None) -> JsonObject:
         """Return what the manifest and the summary say: before the rows are asked, and with their `totals` after."""
         proven = self.proven
-        said: JsonObject = {} if proven is None else proven.as_json()
-        said["gold"] = {**said.get("gold", {}), "hash": self.gold.digest}
-        said |= {"on": self.accept.on, "fields": list(self.gold.fields), "notes": list(self.gold.notes)}
+        entry: JsonObject = {} if proven is None else proven.as_json()
+        entry["gold"] = {**entry.get("gold", {}), "hash": self.gold.digest}
+        entry |= {"on": self.accept.on, "fields": list(self.gold.fields), "notes": list(self.gold.notes)}
         if totals is not None:
             accepted = sum(step.accepted for step in self.cascade.steps)
-            said |= {"rows": totals.rows, "accepted": accepted, "share": _share(accepted, totals.rows)}
-        said["steps"] = [self._step(place, totals) for place in range(len(self.cascade.steps))]
-        return said
+            entry |= {"rows": totals.rows, "accepted": accepted, "share": _share(accepted, totals.rows)}
+        entry["steps"] = [self._step(place, totals) for place in range(len(self.cascade.steps))]
+        return entry
 
     def _step(self, place: int, totals: Totals | None) -> JsonObject:
         step, proven = self.cascade.steps[place], self.proven
         plan = step.parts.extractor.plan
         level = math.inf if proven is None else proven.levels[place]
-        said: JsonObject = {
+        entry: JsonObject = {
             "step": place + 1,
             "model": plan.extractor.model,
             "extractor": plan.key.hex(),
@@ -112,12 +121,12 @@ class Accepting:
         }
         if proven is not None:
             count = proven.by_step()[place]
-            said["gold"] = {"accepted": count.gold, "wrong": count.wrong}
+            entry["gold"] = {"accepted": count.gold, "wrong": count.wrong}
         if totals is not None:
             cost = step.totals.cost
-            said |= {"asked": step.asked, "accepted": step.accepted, "share": _share(step.accepted, totals.rows)}
-            said |= {"requests": step.totals.requests, "cost_usd": None if cost is None else float(cost)}
-        return said
+            entry |= {"rows": step.rows, "accepted": step.accepted, "share": _share(step.accepted, totals.rows)}
+            entry |= {"requests": step.totals.requests, "cost_usd": None if cost is None else float(cost)}
+        return entry
 
 
 async def make_accepting(accept: Accept, steps: Sequence[RunParts], source: Source, prefix: str) -> Accepting:

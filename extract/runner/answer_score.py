@@ -120,12 +120,12 @@ def _grounding(outcome: Outcome, key: str) -> float | None:
     """Return the least score of the values of a field, 0 for one that stands nowhere, 1 where none can be looked up."""
     if outcome.spans is None:
         return None
-    found = (
+    scores = (
         0.0 if span.status == "missing" else 1.0 if span.score is None else span.score
         for span in outcome.spans
         if top_key(span.path) == key
     )
-    return min(found, default=1.0)
+    return min(scores, default=1.0)
 
 
 def _is_quoted(dtype: Any) -> bool:

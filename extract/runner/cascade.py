@@ -37,12 +37,12 @@ class Scored(NamedTuple):
 
 @dataclass(slots=True, eq=False)
 class CascadeStep:
-    """One extractor of a run. `totals` is all that it was asked; `asked` and `accepted` count rows of the main run."""
+    """One extractor of a run. `totals` is all that it was asked; `rows` and `accepted` count those of the main run."""
 
     parts: RunParts
     scorer: AnswerScore
     totals: Totals = field(default_factory=Totals)
-    asked: int = 0
+    rows: int = 0
     accepted: int = 0
 
     def score(self, record: Mapping[str, Any], outcome: Outcome) -> float | None:
@@ -112,7 +112,7 @@ class Cascade:
         for place in self.open_steps:
             if given:
                 (prepared,) = self.steps[place].parts.extractor.prepare([prepared.record])
-            given.append(await self._asked(place, prepared, row_id))
+            given.append(await self._scored(place, prepared, row_id))
             error = given[-1].outcome.error
             if error is not None and error.code == "not_run":
                 return _added(given, given[-1])
@@ -123,7 +123,7 @@ class Cascade:
         shown = next((one for one in reversed(given) if one.outcome.ok), given[-1])
         return self._ended(given, shown, accepted=False)
 
-    async def _asked(self, place: int, prepared: PreparedRecord, row_id: Any) -> Scored:
+    async def _scored(self, place: int, prepared: PreparedRecord, row_id: Any) -> Scored:
         step = self.steps[place]
         outcome = await step.parts.extractor.extract(prepared, row_id)
         step.totals.add(outcome)
@@ -134,7 +134,7 @@ class Cascade:
 
     def _ended(self, given: Sequence[Scored], shown: Scored, *, accepted: bool) -> Outcome:
         for one in given:
-            self.steps[one.step].asked += self.levels is not None
+            self.steps[one.step].rows += self.levels is not None
         self.steps[shown.step].accepted += accepted
         level = math.inf if self.levels is None else self.levels[shown.step]
         step = shown.step + 1 if shown.outcome.ok else None

@@ -80,17 +80,17 @@ def find_gold(
     _, right = with_equal_keys({"input": typed.to_frame(), "gold": proving}, on)
     own = answers.select(by_name(*dict.fromkeys((on, *plan.schema.dtypes))))
     fields = tuple(common_fields(own, right, on, accept.fields))
-    rows = _found(source, on, right[on], list(dict.fromkeys((*columns, on))))
+    rows = _matches(source, on, right[on], list(dict.fromkeys((*columns, on))))
     return FoundGold(on=on, rows=rows, right=right, fields=fields, digest=_digest(right, on, fields), notes=notes)
 
 
-def _found(source: Source, on: str, keys: pl.Series, columns: Sequence[str]) -> pl.DataFrame:
+def _matches(source: Source, on: str, keys: pl.Series, columns: Sequence[str]) -> pl.DataFrame:
     """Return the rows of the input that have one of the keys."""
     key = pl.col(on).cast(keys.dtype)
-    found, all_keys = [], [keys.clear().to_frame(on)]
+    matches, all_keys = [], [keys.clear().to_frame(on)]
     for frame in source.batches(_READ_ROWS):
         all_keys.append(frame.select(key))
-        found.append(frame.filter(key.is_in(keys.implode())).select(by_name(*columns)))
+        matches.append(frame.filter(key.is_in(keys.implode())).select(by_name(*columns)))
     whole = pl.concat(all_keys)
     check_keys("input", whole, on)
     missing = keys.filter(~keys.is_in(whole[on].implode()))
@@ -99,7 +99,7 @@ def _found(source: Source, on: str, keys: pl.Series, columns: Sequence[str]) -> 
             f"{len(missing):,} of {len(keys):,} gold rows are not in the input, such as {on} "
             f"{missing.head(_SHOWN).to_list()!r}: gold is a draw of the rows of this run"
         )
-    return pl.concat(found)
+    return pl.concat(matches)
 
 
 def _digest(right: pl.DataFrame, on: str, fields: Sequence[str]) -> str:

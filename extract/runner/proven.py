@@ -75,8 +75,8 @@ def prove_steps(gold: Sequence[GoldRow], steps: int, promise: Promise) -> Proven
     path = _path(rows, steps, promise)
     counted = list(zip(path, path_counts(path, gold), strict=True))
     # What accepts no gold row can prove nothing; to leave it out says nothing of the labels.
-    kept = [(levels, count) for levels, count in counted if count.gold]
-    path, counts = [levels for levels, _ in kept], [count for _, count in kept]
+    useful = [(levels, count) for levels, count in counted if count.gold]
+    path, counts = [levels for levels, _ in useful], [count for _, count in useful]
     proof = prove(counts, promise) if steps == 1 else prove_path(path, counts, promise)
     closed = (math.inf,) * steps
     return Proven(proof, closed if proof.best is None else path[proof.best], gold)

@@ -238,7 +238,7 @@ async def ask_all(
         cache = stack.enter_context(ResponseCache(target.cache)) if isinstance(target.cache, Path) else target.cache
         if options.accept is not None:
             check_plans([plan, *others])
-            cache = cache or temporary_cache(stack)  # no gold row is paid twice
+            cache = temporary_cache(stack) if cache is None else cache  # no gold row is paid twice
         for note in notes_on(cache, plan.service):
             _log.warning("%s", note)
         plan, trial = await with_chosen_pack(plan, source, client, cache, options, on_start)
@@ -249,7 +249,7 @@ async def ask_all(
         accepting = None
         if options.accept is not None:
             accepting = await make_accepting(options.accept, [parts, *later], source, options.shape.prefix)
-            sink = accepting.divided(sink, target, options.shape, pipeline)
+            sink, replaced = accepting.divided(sink, replaced, target, options.shape, pipeline)
         listener = stack.enter_context(shown(keywords.get("progress"), keywords.get("on_event")))
         asker = parts.extractor if accepting is None else accepting.cascade
         shape = runner_shape(options.shape, divided=isinstance(sink, RoutedSink))
@@ -312,8 +312,8 @@ async def _ask(
                     if parts.extractor.packer is not None:
                         await parts.extractor.packer.close()
                     await _delete_uploads(runner, parts)
-            said = None if accepting is None else accepting.as_json(runner.totals)
-            result = finish(opened, ending_of(runner, steps, said))
+            acceptance = None if accepting is None else accepting.as_json(runner.totals)
+            result = finish(opened, ending_of(runner, steps, acceptance))
         _log_end(result)
         return result
     except BaseException:

@@ -7,7 +7,7 @@ from typing import Final, Literal, TypeAlias
 
 import polars as pl
 
-from extract.io.sinks.base import Sink
+from extract.io.sinks.base import FileSink, Sink
 from extract.json_types import JsonObject
 
 __all__ = ["Keeps", "RoutedSink", "review_path"]
@@ -23,7 +23,7 @@ def review_path(output: Path) -> Path:
 
 
 class RoutedSink(Sink):
-    """Divides rows by the column `_route`. `kept` takes those that are accepted, all that have an answer, or all, as
+    """Divides rows by the column `_route`. `output` takes those that are accepted, all that have an answer, or all, as
     `keeps` says; `review` takes a queue of what is not accepted: the key `on`, score, reason and answer.
 
     `spared` are keys of rows that people have judged already, as `on` holds them: they are in no queue. `columns` names
@@ -32,30 +32,30 @@ class RoutedSink(Sink):
     """
 
     def __init__(
-        self, kept: Sink, review: Sink, *, on: str, columns: dict[str, str], spared: pl.Series, keeps: Keeps
+        self, output: FileSink, review: FileSink, *, on: str, columns: dict[str, str], spared: pl.Series, keeps: Keeps
     ) -> None:
-        self.rows_at_once: int = kept.rows_at_once
+        self.rows_at_once: int = output.rows_at_once
         self.review_file: Path | None = None
-        self._kept, self._review = kept, review
+        self._output, self._review = output, review
         self._on, self._columns, self._spared, self._keeps = on, columns, spared, keeps
 
     def open(self, schema: pl.Schema, manifest: JsonObject) -> None:
-        self._kept.open(schema, manifest)
+        self._output.open(schema, manifest)
         try:
             self._review.open(self._queue(schema.to_frame()).schema, manifest)
         except BaseException:
-            self._kept.abandon()
+            self._output.abandon()
             raise
 
     def write(self, frame: pl.DataFrame) -> None:
         route = pl.col(_ROUTE)
-        asked = frame.filter(route.is_not_null())
-        answered = asked.filter(route.struct.field("step").is_not_null())
+        reached = frame.filter(route.is_not_null())
+        answered = reached.filter(route.struct.field("step").is_not_null())
         accepted = answered.filter(route.struct.field("accepted"))
-        kept = {"all": frame, "answered": answered, "accepted": accepted}[self._keeps]
-        if kept.height:
-            self._kept.write(kept)
-        queue = self._queue(asked.filter(~route.struct.field("accepted")))
+        stays = {"all": frame, "answered": answered, "accepted": accepted}[self._keeps]
+        if stays.height:
+            self._output.write(stays)
+        queue = self._queue(reached.filter(~route.struct.field("accepted")))
         if queue.height:
             self._review.write(queue)
 
@@ -63,20 +63,25 @@ class RoutedSink(Sink):
         try:
             self.review_file = self._review.close(whole=whole, manifest=manifest)
         except BaseException:
-            self._kept.abandon()
+            self._output.abandon()
             raise
-        return self._kept.close(whole=whole, manifest=manifest)
+        return self._output.close(whole=whole, manifest=manifest)
+
+    def keep_beside(self) -> None:
+        """Leave the output that is there, and its queue: `close` writes both beside them."""
+        self._output.keep_beside()
+        self._review.keep_beside()
 
     def abandon(self) -> None:
-        self._kept.abandon()
+        self._output.abandon()
         self._review.abandon()
 
     def scan(self, schema: pl.Schema) -> pl.LazyFrame | None:
-        return self._kept.scan(schema)
+        return self._output.scan(schema)
 
     def on_interrupt(self) -> bool:
         lost = self._review.on_interrupt()
-        return self._kept.on_interrupt() or lost
+        return self._output.on_interrupt() or lost
 
     def _queue(self, rows: pl.DataFrame) -> pl.DataFrame:
         route = pl.col(_ROUTE).struct
