@@ -120,8 +120,9 @@ def kills(quick: bool) -> None:
                     os.kill(child.pid, signal.SIGKILL)
                     child.communicate()
                     killed += 1
-                    if (folder / "out.parquet").exists():
-                        damaged += 1
+                    # A run that has just ended may be killed on its way out: then the file has its name, and is whole.
+                    if (output := folder / "out.parquet").exists():
+                        damaged += pl.read_parquet(output).height != count
                 again = answered.total() - len(answered) - before
                 worst, paid_again = max(worst, again), paid_again + again
             checked = subprocess.run(

@@ -25,10 +25,10 @@ import checkout  # noqa: F401 - before extract: the checkout's, not an installed
 import polars as pl
 
 from extract import Extractor
+from extract.evaluation.split import row_hash
 from extract.review.decision_file import DecisionFile
 from extract.review.dtypes import dtype_texts
-from extract.review.hashes import answer_hash, hash_of
-from extract.review.tasks import DrawnRow, ReviewSetup
+from extract.review.tasks import DrawnRow, ReviewSetup, answer_hash
 from extract.schema import compile_schema
 
 LABELS = [f"label {number}" for number in range(77)]
@@ -106,7 +106,7 @@ def drawn(rows: int) -> Iterator[DrawnRow]:
         place = number * step % rows
         cells = {"id": f"A-{place}", "text": TEXT.format(place)}
         answer = answer_hash({"value": LABELS[place % 77]}, ["value"])
-        yield DrawnRow(row_id=cells["id"], row_hash=hash_of(cells), answer_hash=answer)
+        yield DrawnRow(row_id=cells["id"], row_hash=row_hash(cells), answer_hash=answer)
 
 
 def round_trips(host: str, token: str, decisions: int) -> list[float]:

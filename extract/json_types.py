@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import json
-from typing import Any, TypeAlias
+from json import JSONEncoder
+from typing import Any, Final, TypeAlias
 
 __all__ = ["JsonObject", "json_text"]
 
 JsonObject: TypeAlias = dict[str, Any]
+_as_json: Final = JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
 
 
 def json_text(value: Any) -> str:
     """Return compact JSON. Raises ValueError for NaN and infinities, which are not JSON."""
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    return _as_json(value)

@@ -13,12 +13,14 @@ __all__ = [
     "AcceptAll",
     "AcceptOptions",
     "AcceptedFile",
+    "Clear",
     "Confidence",
     "Escalate",
     "GoldFile",
     "GoldKey",
     "JudgedFields",
     "Overwrite",
+    "Recall",
     "RestFile",
     "Right",
     "ScoreBy",
@@ -61,6 +63,11 @@ Escalate = Annotated[
 AcceptAll = Annotated[
     bool, typer.Option("--accept-all", help="Keep all rows in OUTPUT; `_route` says which are accepted.")
 ]
+Clear = Annotated[
+    str | None,
+    typer.Option(metavar="FIELD=VALUE", help="Clear rows of a label instead: those that need no look. See --recall."),
+]
+Recall = Annotated[float, typer.Option(metavar="SHARE", help="Of the rows with the label, the share not cleared.")]
 UsedGold = Annotated[
     bool, typer.Option("--used-gold", help="Count gold that was seen, or not drawn at random; then nothing is proved.")
 ]
@@ -77,5 +84,7 @@ class AcceptOptions:
     fields: Sequence[str]
     accepted: Path | None
     rest: Path | None
+    clear: str | None
+    recall: float
     used_gold: bool
     overwrite: bool

@@ -13,23 +13,31 @@ from extract.errors import ConfigError
 from extract.evaluation.acceptance import accept_rows, gold_scores
 from extract.evaluation.accepted import Acceptance
 from extract.evaluation.calibration import calibration
+from extract.evaluation.clearance import clear_rows
 from extract.evaluation.inputs import AnsweredRows, rejected_rows
 from extract.evaluation.proof import Promise
 from extract.io.sinks.open import open_sink
 
-__all__ = ["accepted_part", "check_accept_options", "scores_part"]
+__all__ = ["accepted_part", "check_accept_options", "cleared_part", "scores_part"]
 
 _Part = tuple[dict[str, Any], list[str]]
 
 
 def check_accept_options(options: AcceptOptions, gold: str | None) -> None:
     """Refuse options that have no meaning together, before anything is read. ConfigError."""
-    if options.right is None:
+    if options.right is not None and options.clear is not None:
+        raise ConfigError("--right and --clear are two promises: state one of them")
+    if options.right is None and options.clear is None:
         named = {"--accepted": options.accepted, "--rest": options.rest, "--used-gold": options.used_gold}
         if alone := [name for name, value in named.items() if value]:
-            raise ConfigError(f"{alone[0]} needs --right: the share of accepted rows that is to be right, such as 0.95")
-    if gold is None and (options.right is not None or options.score):
-        raise ConfigError("--right and --score need a file of gold answers")
+            raise ConfigError(
+                f"{alone[0]} needs --right: the share of accepted rows that is to be right, such as 0.95; or --clear"
+            )
+    if gold is None and (options.right is not None or options.clear or options.score):
+        raise ConfigError("--right, --clear and --score need a file of gold answers")
+    if options.clear is not None:
+        _label(options.clear)
+        Promise(options.recall, options.confidence)
     if options.right is not None:
         Promise(options.right, options.confidence)
     paths = [path for path in (options.accepted, options.rest) if path is not None]
@@ -66,6 +74,44 @@ def accepted_part(
     summary = acceptance.to_dict()
     lines = [str(acceptance), *str(acceptance.calibration).splitlines()[1:], *_written(acceptance, output, options)]
     return {"acceptance": summary}, lines
+
+
+def cleared_part(
+    output: Output,
+    gold: pl.DataFrame,
+    options: AcceptOptions,
+    *,
+    on: str,
+    day_first: bool,
+    decided: pl.DataFrame | None = None,
+) -> _Part:
+    """Return which rows may be cleared of a label, and write them, and the others, where the options say so."""
+    result = clear_rows(
+        answered(output),
+        gold,
+        Promise(options.recall, options.confidence),
+        on=on,
+        label=_label(options.clear or ""),
+        score=options.score,
+        decided=decided,
+        used_gold=options.used_gold,
+        day_first=day_first,
+    )
+    lines = [str(result)]
+    if options.accepted is not None:
+        _write(result.cleared, options.accepted, {})
+        lines.append(f"{options.accepted}: {result.cleared.height:,} cleared rows")
+    if options.rest is not None:
+        _write(result.queue, options.rest, {})
+        lines.append(f"{options.rest}: {result.queue.height:,} rows for people")
+    return {"clearance": result.to_dict()}, lines
+
+
+def _label(text: str) -> dict[str, str]:
+    name, equals, value = text.partition("=")
+    if not (name and equals):
+        raise ConfigError(f"--clear {text!r}: write a field and its value, such as harmful=true")
+    return {name: value}
 
 
 def answered(output: Output) -> AnsweredRows:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import polars as pl
 
 from extract.cli.accept_options import AcceptOptions
-from extract.cli.acceptance import accepted_part, check_accept_options, scores_part
+from extract.cli.acceptance import accepted_part, check_accept_options, cleared_part, scores_part
 from extract.cli.eval_inputs import Output, read_output
 from extract.cli.pipelines import load_pipeline
 from extract.cli.terminal import plain
@@ -102,6 +102,8 @@ _Part: TypeAlias = tuple[dict[str, Any], list[str]]
 
 def _scored(output: Output, gold: pl.DataFrame, options: EvalOptions, decided: pl.DataFrame | None) -> _Part:
     """Return what may be accepted, or else how well the score of the output tells right from wrong."""
+    if options.accept.clear is not None:
+        return cleared_part(output, gold, options.accept, on=options.on, day_first=options.day_first, decided=decided)
     if options.accept.right is None:
         return scores_part(output, gold, options.accept, on=options.on, day_first=options.day_first)
     return accepted_part(output, gold, options.accept, on=options.on, day_first=options.day_first, decided=decided)

@@ -13,12 +13,12 @@ from extract.cli.label_list import read_labels
 from extract.cli.pipelines import load_pipeline
 from extract.cli.terminal import SOME_REJECTED, plain
 from extract.errors import ConfigError
+from extract.evaluation.tails import rows_to_prove, wrong_allowed
 from extract.review.apply import Refused
 from extract.review.drawn import Drawn
 from extract.review.gold import Which
 from extract.review.gold_files import apply_decisions, draw_gold, write_gold
 from extract.review.merge import merge_files
-from extract.review.promise import rows_to_prove, wrong_allowed
 
 __all__ = ["DrawOptions", "apply_command", "draw_command", "merge_command", "write_command"]
 

@@ -57,7 +57,7 @@ def review_command(data: str, options: ReviewOptions) -> None:
             open_file(
                 path,
                 extractor=extractor,
-                source=options.source,
+                source=options.source or (None if _is_decisions(data) else data),
                 person=options.person,
                 root=options.roots,
                 port=options.port,
@@ -75,7 +75,7 @@ def review_command(data: str, options: ReviewOptions) -> None:
 
 def _decision_file(data: str, options: ReviewOptions, extractor: Extractor | None) -> Path:
     """Return the decision file to go on with; it is made where there is none yet."""
-    if data.lower().endswith(DECISIONS):
+    if _is_decisions(data):
         return Path(data)
     choice = options.choice
     path = options.decisions or default_path(data, choice.kind, blind=choice.blind)
@@ -87,6 +87,10 @@ def _decision_file(data: str, options: ReviewOptions, extractor: Extractor | Non
     with DecisionFile.open(path) as file:
         _check_same(file, data, choice)
     return path
+
+
+def _is_decisions(data: str) -> bool:
+    return data.lower().endswith(DECISIONS)
 
 
 def _schema(extractor: Extractor | None, labels: str | None) -> OutputSchema | None:

@@ -85,7 +85,8 @@ def _variants(typed: Mapping[str, Any]) -> list[Variant]:
         models=_parts(typed["models"]),
         prompts=prompts,
         examples=_parts(typed["examples"]),
-        samples=[_number(text) for text in _parts(typed["samples"])],
+        samples=[_number(text, "--samples") for text in _parts(typed["samples"])],
+        packs=[_number(text, "--pack") for text in _parts(typed["pack"])],
     )
     return [*listed, *grid]
 
@@ -94,9 +95,9 @@ def _parts(text: str | None) -> list[str]:
     return [part.strip() for part in (text or "").split(",") if part.strip()]
 
 
-def _number(text: str) -> int:
+def _number(text: str, option: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise ConfigError(f"--samples {text!r}: write whole numbers from 1, such as 1,3")
+        raise ConfigError(f"{option} {text!r}: write whole numbers from 1, such as 1,3")
     return int(text)
 
 

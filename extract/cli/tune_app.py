@@ -37,6 +37,7 @@ def tune(
         str | None, typer.Option(metavar="N,...", help="Gold rows to show: 0, 8 fixed ones, nearest:8.")
     ] = None,
     samples: Annotated[str | None, typer.Option(metavar="N,...", help="How often to ask each row.")] = None,
+    pack: Annotated[str | None, typer.Option(metavar="N,...", help="How many rows to ask in one request.")] = None,
     variants: Annotated[
         Path | None, typer.Option(metavar="FILE", help="A .toml that lists variants; see docs/tuning.md.")
     ] = None,
@@ -62,8 +63,8 @@ def tune(
 ) -> None:
     """Try variants of a pipeline on gold rows, choose one, and prove it on rows that played no part in the choice.
 
-    All combinations of --models, --prompts, --examples and --samples are tried, beside the pipeline as it is. Run the
-    same command again, or one with more variants: only what is new is asked.
+    All combinations of --models, --prompts, --examples, --samples and --pack are tried, beside the pipeline as it is.
+    Run the same command again, or one with more variants: only what is new is asked.
 
     Exit status: 0 done, 1 stopped, 2 wrong usage, 130 interrupted.
     """

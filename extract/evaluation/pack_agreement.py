@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import comb, sqrt
+from math import sqrt
 from statistics import fmean, stdev
 from typing import Any
+
+from extract.evaluation.tails import upper_bound
 
 __all__ = ["ERROR", "PACKS", "Agreement", "agreement_of"]
 
@@ -52,7 +54,7 @@ def agreement_of(
     difference = fmean(means) - single
     lower = difference - _quantile(len(means) - 1) * error
     spoilt = sum(mean < single - _SPOILT for mean in means)
-    passed = lower >= -tolerance and _upper_bound(spoilt, len(means)) <= tolerance
+    passed = lower >= -tolerance and upper_bound(spoilt, len(means), 1 - ERROR) <= tolerance
     return Agreement(rows=rows, packed=fmean(means), single=single, lower=lower, requests=len(means), passed=passed)
 
 
@@ -60,13 +62,3 @@ def _quantile(freedom: int) -> float:
     """Return Student's 95 % quantile, by its expansion around the normal one."""
     freedom = max(1, freedom)
     return _Z + (_Z**3 + _Z) / (4 * freedom) + (5 * _Z**5 + 16 * _Z**3 + 3 * _Z) / (96 * freedom**2)
-
-
-def _upper_bound(count: int, of: int) -> float:
-    """Return the exact 95 % upper bound of a share, by Clopper and Pearson (1934): found by halving."""
-    low, high = 0.0, 1.0
-    for _ in range(50):
-        middle = (low + high) / 2
-        tail = sum(comb(of, k) * middle**k * (1 - middle) ** (of - k) for k in range(count + 1))
-        low, high = (middle, high) if tail > ERROR else (low, middle)
-    return high

@@ -32,7 +32,8 @@ _GROWTH: Final = 1.05
 """The next threshold is to accept this many times as many rows."""
 _SHARES: Final = (0.8, 0.2)
 """How the starts share the error: the second stands in the middle of the sequence. Measured in benchmarks/acceptance.py
-beside one start, four starts and betting bounds, over score distributions: it accepts most."""
+beside one start, four starts and betting bounds, over score distributions: it accepts most on
+the whole, though not for each."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +160,10 @@ def thresholds(
 
     `scores` are those of the whole table, so that the thresholds say nothing of the draw; or, with `whole=False`, those
     of the gold rows, where the rest of the table is not known yet: then a threshold stands just above a gold row's
-    score, which itself is not counted. `gold_rows` is the number of gold rows that will prove. The last one accepts
+    score, which itself is not counted. One such threshold is tested exactly; for a sequence of them, which also depends
+    on the draw, that the error is kept is shown by simulation only.
+
+    `gold_rows` is the number of gold rows that will prove. The last one accepts
     every row that has a score. Equal scores are accepted together.
 
         >>> thresholds([0.9, 0.8, 0.8, 0.5], 4, Promise(0.5, 0.5))

@@ -9,10 +9,9 @@ from typing import Any, Final
 
 import polars as pl
 
-__all__ = ["SPLIT", "proof_keys", "without_proof"]
+from extract.evaluation.split import SPLIT
 
-SPLIT: Final = "_split"
-"""The column of gold that says what a row is for: examples, tuning or proof. `extract gold` writes it."""
+__all__ = ["proof_keys", "without_proof"]
 
 _PROOF: Final = "proof"
 

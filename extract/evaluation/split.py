@@ -18,9 +18,13 @@ from pydantic_core import to_jsonable_python
 from extract.errors import ConfigError
 from extract.json_types import json_text
 
-__all__ = ["DEFAULT_SHARES", "Split", "parse_shares", "row_hash", "split_of"]
+__all__ = ["DEFAULT_SHARES", "SPLIT", "Split", "parse_shares", "row_hash", "split_of"]
 
 Split: TypeAlias = Literal["examples", "tuning", "proof"]
+"""What the gold of a row may be used for. One row is used for one of them, in every file."""
+
+SPLIT: Final = "_split"
+"""The column of gold that says what a row is for. `extract gold` writes it."""
 
 DEFAULT_SHARES: Final[Mapping[Split, float]] = {"examples": 0.2, "tuning": 0.2, "proof": 0.6}
 _BYTES: Final = 16
@@ -28,7 +32,7 @@ _DIGITS: Final = 13  # of the hash, in hexadecimal: 52 bits, which a double hold
 
 
 def row_hash(cells: Mapping[str, Any]) -> str:
-    """Return the hash of a row's cells by column, whatever the order of the columns.
+    """Return the hash of a row's cells, all or some, by column, whatever the order of the columns.
 
     A value and its plain notation as text have one hash: 7 and "7", a date and "2026-05-04". So a row has the same hash
     in a csv file and in a Parquet file. Null and an empty text differ.
@@ -37,13 +41,18 @@ def row_hash(cells: Mapping[str, Any]) -> str:
     return blake2b(text.encode("utf-8", "surrogatepass"), digest_size=_BYTES).hexdigest()
 
 
-def split_of(row_hash: str, shares: Mapping[Split, float] = DEFAULT_SHARES) -> Split:
-    """Return the part of gold that the row of a hash belongs to.
+def split_of(mark: str, shares: Mapping[Split, float] = DEFAULT_SHARES, *, proof: bool = True) -> Split:
+    """Return the part of gold that the row with this hash belongs to.
+
+    Without `proof` the row is one that people or prompts have seen together with its answer: it is never a proof row.
 
     >>> split_of("8f" + "0" * 30)
     'proof'
     """
-    part = int(row_hash[:_DIGITS], 16) / 16**_DIGITS
+    part = int(mark[:_DIGITS], 16) / 16**_DIGITS
+    if not proof:  # what the two other parts would be without the third
+        seen = shares["examples"] + shares["tuning"]
+        return "examples" if seen and part < shares["examples"] / seen else "tuning"
     if part < shares["examples"]:
         return "examples"
     return "tuning" if part < shares["examples"] + shares["tuning"] else "proof"

@@ -21,7 +21,7 @@ from extract.interactions.requests import Generation, Tool, checked_generation
 from extract.interactions.tools.declared import declared
 from extract.interactions.tools.functions import Function, functions_of
 
-__all__ = ["Extractor", "ExtractorOptions"]
+__all__ = ["Extractor", "ExtractorOptions", "asked_alone"]
 
 ModelT = TypeVar("ModelT", default=Any)
 
@@ -131,12 +131,8 @@ class Extractor(Generic[ModelT]):
         object.__setattr__(self, "pack", Pack.of(self.pack))
         if self.pack is None:
             return
-        tree = isinstance(self.schema, LabelTree)
-        alone: dict[str, Any] = {"media": self.media, "windows": self.windows, "tools": self.tools}
-        alone |= {"candidates": self.candidates, "a tree of labels": tree}
-        for name, given in alone.items():
-            if given:
-                raise ConfigError(f"with {name} each row needs a request of its own: leave out pack, or {name}")
+        if alone := asked_alone(self):
+            raise ConfigError(f"with {alone[0]} each row needs a request of its own: leave out pack, or {alone[0]}")
         if not Template.parse(self.prompt).columns:
             raise ConfigError("pack: the prompt names no {column}, so there would be nothing in the rows")
 
@@ -158,6 +154,13 @@ class Extractor(Generic[ModelT]):
             raise ConfigError(f"windows: name the column that holds the long text, Windows(column=): one of {read!r}")
         if windows.column is not None and windows.column not in read:
             raise ConfigError(f"windows: the column {windows.column!r} is neither in the prompt nor in media")
+
+
+def asked_alone(extractor: Extractor) -> list[str]:
+    """Return the names of what makes each row need a request of its own; [] where rows may share one."""
+    labels = "a tree of labels" if isinstance(extractor.candidates, LabelTree) else "candidates"
+    given = {"media": extractor.media, "windows": extractor.windows, "tools": extractor.tools}
+    return [name for name, value in {**given, labels: extractor.candidates}.items() if value]
 
 
 def _examples(given: Any, media: Sequence[str]) -> tuple[Example, ...] | Nearest:

@@ -13,15 +13,15 @@ import polars as pl
 
 from extract.errors import ConfigError, InvalidAnswer
 from extract.evaluation.rejected import PROVENANCE, inner_names
+from extract.evaluation.split import row_hash
 from extract.io.sinks.open import open_sink
 from extract.io.source import records_of
 from extract.review.answer_cells import AnswerCells
 from extract.review.corrected_spans import spans_after
 from extract.review.decision_file import DecisionFile
-from extract.review.hashes import answer_hash, hash_of
 from extract.review.progress import settled
 from extract.review.source_table import REVIEW, SourceTable
-from extract.review.tasks import Decision, RowId
+from extract.review.tasks import Decision, RowId, answer_hash
 from extract.review.verdicts import same_cell
 from extract.schema import OutputSchema
 
@@ -163,7 +163,7 @@ class _Work:
 
     def _refusal(self, one: _Settled, record: Mapping[str, Any]) -> str | None:
         setup = self.file.setup
-        if hash_of({name: record[name] for name in setup.inputs}) != one.row_hash:
+        if row_hash({name: record[name] for name in setup.inputs}) != one.row_hash:
             return "the row has changed since it was judged"
         answer = self.table.answer_of(record)
         if one.answer_hash is not None and answer_hash(answer, setup.fields) != one.answer_hash:

@@ -12,14 +12,14 @@ from typing import Any
 import polars as pl
 
 from extract.errors import ConfigError
+from extract.evaluation.split import DEFAULT_SHARES, SPLIT, Split
 from extract.io.sources import read_table
 from extract.json_types import JsonObject
 from extract.review.decision_file import DecisionFile
 from extract.review.drawn import Drawn, described
 from extract.review.dtypes import dtype_texts
 from extract.review.source_table import SourceTable, check_keys
-from extract.review.split import DEFAULT_SHARES
-from extract.review.tasks import ReviewSetup, Split
+from extract.review.tasks import ReviewSetup
 from extract.schema import OutputSchema, compile_schema
 
 __all__ = ["AnswerSchema", "Drawn", "draw_queue", "draw_sample", "proof_hashes", "review_setup"]
@@ -179,7 +179,7 @@ def proof_hashes(paths: Iterable[str | os.PathLike[str]]) -> set[str]:
                 hashes |= {one.row_hash for one in file.tasks(1, len(file)) if one.split == "proof"}
             continue
         gold = read_table(path)
-        if not {"_row_hash", "_split"} <= set(gold.columns):
+        if not {"_row_hash", SPLIT} <= set(gold.columns):
             raise ConfigError(f"{path} does not say which rows prove something: it has no columns _row_hash, _split")
-        hashes |= set(gold.filter(pl.col("_split") == "proof")["_row_hash"].to_list())
+        hashes |= set(gold.filter(pl.col(SPLIT) == "proof")["_row_hash"].to_list())
     return hashes

@@ -8,11 +8,10 @@ from typing import Final, overload
 
 import polars as pl
 
+from extract.evaluation.split import DEFAULT_SHARES, Split, row_hash, split_of
 from extract.io.source import records_of
-from extract.review.hashes import answer_hash, hash_of
 from extract.review.source_table import SourceTable
-from extract.review.split import DEFAULT_SHARES, split_of
-from extract.review.tasks import DrawnRow, Kind, Split
+from extract.review.tasks import DrawnRow, Kind, answer_hash
 
 __all__ = ["Drawn", "described"]
 
@@ -100,11 +99,11 @@ def _described(
     table: SourceTable, placed: pl.DataFrame, kind: Kind, fields: Sequence[str], shares: Mapping[Split, float]
 ) -> pl.DataFrame:
     records = records_of(placed)
-    row_hashes = [hash_of({name: record[name] for name in table.inputs}) for record in records]
+    row_hashes = [row_hash({name: record[name] for name in table.inputs}) for record in records]
     answers = [table.answer_of(record) if table.answers else None for record in records]
     named = placed[table.on or _PLACE]
     is_json = (named.dtype.is_numeric() and not named.dtype.is_decimal()) or named.dtype in _KEY
-    splits = [split_of(row_hash, shares, proof=kind == "sample") for row_hash in row_hashes]
+    splits = [split_of(one, shares, proof=kind == "sample") for one in row_hashes]
     return pl.DataFrame(
         [
             placed[_ORDER],

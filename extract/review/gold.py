@@ -11,11 +11,11 @@ from typing import Any, Literal, TypeAlias
 import polars as pl
 
 from extract.errors import ConfigError, InvalidAnswer
+from extract.evaluation.split import SPLIT, row_hash
 from extract.io.sinks.open import open_sink
 from extract.io.source import records_of
 from extract.review.answer_cells import AnswerCells
 from extract.review.decision_file import DecisionFile
-from extract.review.hashes import hash_of
 from extract.review.progress import settled
 from extract.review.source_table import SourceTable
 from extract.review.tasks import Decision, RowId, Task
@@ -26,7 +26,7 @@ __all__ = ["Gold", "Which", "gold_of", "records_by_id", "write_table"]
 Which: TypeAlias = Literal["blind", "prefilled", "queue", "all"]
 """Which decisions become gold: of the sample those made blind, or in sight of the answer; of a queue; or all."""
 
-_ABOUT = ("_split", "_row_hash", "_kind", "_blind", "_people")
+_ABOUT = (SPLIT, "_row_hash", "_kind", "_blind", "_people")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,7 +44,7 @@ class Gold:
 
     def counts(self) -> dict[str, int]:
         """Return how many rows may be used for what."""
-        return dict(sorted(self.frame["_split"].value_counts().iter_rows()))
+        return dict(sorted(self.frame[SPLIT].value_counts().iter_rows()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +159,7 @@ def _inputs(rows: Sequence[_Row], source: SourceTable, left_out: Counter[str]) -
     for row in rows:
         record = records.get(repr(row.task.row_id))
         cells = None if record is None else {name: record.get(name) for name in source.inputs}
-        if cells is None or hash_of(cells) != row.task.row_hash:
+        if cells is None or row_hash(cells) != row.task.row_hash:
             left_out["that have changed since, or are gone"] += 1
         else:
             inputs[row.task.number] = cells

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from extract.errors import ConfigError
+from extract.evaluation.split import parse_shares
 from extract.extractor.extractor import Extractor
 from extract.review.apply import Applied, apply_to_table
 from extract.review.decision_file import DecisionFile
@@ -20,7 +21,6 @@ from extract.review.gold import Gold, Which, gold_of, write_table
 from extract.review.merge import merge_files
 from extract.review.sheet import write_sheet
 from extract.review.source_table import SourceTable, open_source_table
-from extract.review.split import parse_shares
 from extract.schema import OutputSchema, compile_schema
 
 __all__ = ["apply_decisions", "draw_gold", "write_gold"]
@@ -131,12 +131,9 @@ def _opened(paths: Sequence[Path], folder: Path) -> AbstractContextManager[Decis
 
 
 def _inputs_of(file: DecisionFile, source: str | PathLike[str] | None) -> SourceTable | None:
-    """Return the table that rows were drawn from; None where it is no longer there, and nobody has named another.
-
-    A file that comes from somebody else must not make this machine ask another one: an address is read only if named.
-    """
-    known = file.setup.source
-    is_here = known is not None and "://" not in known and Path(known).is_file()
+    """Return the table that rows were drawn from; None where it is no longer there, and nobody has named another."""
+    known = file.setup.local_source
+    is_here = known is not None and Path(known).is_file()
     address = source or (known if is_here else None)
     return None if address is None else _table_of(file, address, None, None)
 

@@ -54,7 +54,10 @@ def open_review(
     if not path.exists():
         schema = None if extractor is None else compile_schema(extractor.schema, extra=extractor.extra)
         make_file(path, _table(data, path), choice, schema=schema).close()
-    page = _open_file()(path, extractor=extractor, person=person, root=root, port=port, allowed=allow_hosts)
+    source = None if isinstance(data, Run) or _is_decisions(data) else os.fspath(data)
+    page = _open_file()(
+        path, extractor=extractor, source=source, person=person, root=root, port=port, allowed=allow_hosts
+    )
     page.start()
     return page
 
@@ -70,7 +73,7 @@ def _open_file() -> Callable[..., OpenReview]:
 
 def _decisions(data: Any, decisions: str | os.PathLike[str] | None, choice: Choice) -> Path:
     """Return the path of the decision file: the one named, else beside the output."""
-    if not isinstance(data, Run) and os.fspath(data).lower().endswith(DECISIONS):
+    if not isinstance(data, Run) and _is_decisions(data):
         if not Path(data).is_file():
             raise ConfigError(f"there is no decision file {os.fspath(data)!r}")
         return Path(data)
@@ -80,6 +83,10 @@ def _decisions(data: Any, decisions: str | os.PathLike[str] | None, choice: Choi
     if address is None:
         raise ConfigError("this run has no output beside which its decisions could be: name a file, decisions=")
     return default_path(os.fspath(address), choice.kind, blind=choice.blind)
+
+
+def _is_decisions(data: str | os.PathLike[str]) -> bool:
+    return os.fspath(data).lower().endswith(DECISIONS)
 
 
 def _table(data: Run | str | os.PathLike[str], decisions: Path) -> str:

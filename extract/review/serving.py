@@ -67,9 +67,10 @@ def _review(
     stack: ExitStack,
 ) -> Review:
     setup = file.setup
-    address = source or setup.source
+    address = source or setup.local_source
     if address is None:
-        raise ConfigError(f"{file.path} does not say where its rows come from: name the table with --source")
+        known = "does not say where its rows come from" if setup.source is None else f"names {setup.source}"
+        raise ConfigError(f"{file.path} {known}: name the table with --source, if it is to be read")
     # First, as it is the largest in memory: what it needs is free again for what follows.
     rows = parquet_rows(address)
     index = None if rows is None else _index(rows, setup.on)

@@ -9,6 +9,7 @@ import polars as pl
 from polars.selectors import by_name
 
 from extract.errors import ConfigError, OutputError
+from extract.evaluation.split import SPLIT
 from extract.io.sinks.base import Destination
 from extract.review.drawn import Drawn
 from extract.review.gold import write_table
@@ -39,7 +40,7 @@ def _sheet(drawn: Drawn, fields: Sequence[str]) -> pl.DataFrame:
     named = drawn.chosen["row_id"].alias(key)
     columns = [named, *drawn.frame.select(by_name(*inputs)).get_columns()]
     empty = [pl.Series(name, [None] * drawn.chosen.height, dtype=pl.String) for name in fields]
-    about = [drawn.chosen["split"].alias("_split"), drawn.chosen["row_hash"].alias("_row_hash")]
+    about = [drawn.chosen["split"].alias(SPLIT), drawn.chosen["row_hash"].alias("_row_hash")]
     return pl.DataFrame([*columns, *empty, *about])
 
 

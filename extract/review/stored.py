@@ -9,9 +9,10 @@ from types import NoneType
 from typing import Any, Final, get_args
 
 from extract.errors import ConfigError, in_one_line
+from extract.evaluation.split import Split
 from extract.json_types import JsonObject, json_text
 from extract.review.progress import Judged
-from extract.review.tasks import Action, Decision, DrawnRow, Kind, ReviewSetup, Split, Task
+from extract.review.tasks import Action, Decision, DrawnRow, Kind, ReviewSetup, Task
 
 __all__ = [
     "CURRENT",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from functools import cache
 from typing import Any, Literal, TypeAlias
@@ -10,15 +10,13 @@ from typing import Any, Literal, TypeAlias
 from pydantic import TypeAdapter, ValidationError
 
 from extract.errors import ConfigError
+from extract.evaluation.split import Split, row_hash
 from extract.json_types import JsonObject
 
-__all__ = ["Action", "Decision", "DrawnRow", "Kind", "ReviewSetup", "RowId", "Split", "Task"]
+__all__ = ["Action", "Decision", "DrawnRow", "Kind", "ReviewSetup", "RowId", "Task", "answer_hash"]
 
 Kind: TypeAlias = Literal["sample", "queue"]
 """How a row was chosen: drawn uniformly from all, or because something speaks against its answer."""
-
-Split: TypeAlias = Literal["examples", "tuning", "proof"]
-"""What the gold of a row may be used for. One row is used for one of them, in every file."""
 
 Action: TypeAlias = Literal["right", "corrected", "skipped", "undone"]
 
@@ -55,6 +53,16 @@ class ReviewSetup:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "keys", {name: self.keys.get(name, name) for name in self.fields})
+
+    @property
+    def local_source(self) -> str | None:
+        """The table that the rows come from, None where it is not on this machine, or not known.
+
+        A file of decisions that comes from somebody else must not make this machine ask another one: such an address,
+        or a share of the network, is read only where the user names it.
+        """
+        is_elsewhere = self.source is None or "://" in self.source or self.source.startswith(("//", "\\\\"))
+        return None if is_elsewhere else self.source
 
     def as_json(self) -> JsonObject:
         """Return the setup as JSON."""
@@ -128,3 +136,8 @@ class Decision:
     def right(self) -> bool | None:
         """Whether the answer that was there is right in every field under review; None where nothing can be said."""
         return all(self.verdicts.values()) if self.verdicts else None
+
+
+def answer_hash(answer: Mapping[str, Any] | None, fields: Iterable[str]) -> str | None:
+    """Return the hash of the fields under review of an answer, by field; None where there is no answer."""
+    return None if answer is None else row_hash({name: answer.get(name) for name in fields})

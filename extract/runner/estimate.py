@@ -36,7 +36,7 @@ from extract.results.run import Run
 from extract.runner.cache_service import key_service, others_of
 from extract.runner.long_documents import long_text
 from extract.runner.options import AnswerRules, Root, RunKeywords
-from extract.runner.pack_estimate import pack_estimates
+from extract.runner.pack_estimate import TIERS, guessed_costs, pack_estimates, together
 from extract.runner.run import run
 from extract.schema.answer_size import answer_tokens
 
@@ -45,7 +45,6 @@ __all__ = ["estimate", "pay_sample", "stored_usage"]
 _SAMPLE_ROWS = 2_000  # different rows whose prompts are counted where there are more
 _COUNTED_ROWS = 100_000  # up to that many different rows, every prompt is written and counted
 _BATCH_ROWS = 65_536
-_TIERS = ("standard", "flex")
 _SEED = 0  # fixed, so that a second paid sample asks the same rows and finds them in the cache
 _Z = 1.96  # the normal distribution's 97.5 % quantile: two-sided intervals of 95 %
 # Student's 97.5 % quantiles for 1 to 10 degrees of freedom, where the expansion of `_quantile` is too rough.
@@ -135,10 +134,10 @@ def estimate(
         output_tokens=guess,
         output_interval=None,
         sampled=survey.rows if survey.whole else survey.different,
-        costs=_guessed_costs(extractor.model, Usage(input_tokens=round(expected), output_tokens=guess)),
-        cost_intervals=dict.fromkeys(_TIERS),
+        costs=guessed_costs(extractor.model, Usage(input_tokens=round(expected), output_tokens=guess)),
+        cost_intervals=dict.fromkeys(TIERS),
         left=left,
-        prices={tier: find_price(extractor.model, tier) for tier in _TIERS},
+        prices={tier: find_price(extractor.model, tier) for tier in TIERS},
         priced_on=datetime.now(UTC).date(),
         price_source=PRICE_SOURCE,
         samples=samples,
@@ -147,32 +146,12 @@ def estimate(
         unknown_service=0 if stored is None else stored.unknown,
     )
     if plan.pack is not None and plan.pack.rows != "auto":
-        result = _together(result, extractor, endpoint, survey.sizes, still_to_ask, plan.pack.rows)
+        result = together(result, extractor, endpoint, survey.sizes, still_to_ask, plan.pack.rows)
     if paid is None:
         return result
     output = sum(usage.output_tokens + usage.thought_tokens for usage in paid.usages) / max(1, len(paid.usages))
     packs = pack_estimates(extractor, endpoint, survey.sizes, left, answer=output)
     return replace(_with_paid(result, paid, left_rows), packs=packs)
-
-
-def _together(
-    single: Estimate, extractor: Extractor, endpoint: Endpoint, sizes: Sequence[int], left: int, rows: int
-) -> Estimate:
-    """Return the estimate for requests with several rows in each."""
-    packed = pack_estimates(extractor, endpoint, sizes, left, counts=(rows,))
-    if not packed:
-        return single
-    one = packed[0]
-    usage = Usage(input_tokens=one.input_tokens, output_tokens=one.output_tokens)
-    return replace(
-        single,
-        requests=-(-single.requests // rows),
-        left=one.requests,
-        input_tokens=one.input_tokens,
-        input_interval=(one.input_tokens, one.input_tokens),
-        output_tokens=one.output_tokens,
-        costs=_guessed_costs(extractor.model, usage),
-    )
 
 
 def _opened(
@@ -363,9 +342,9 @@ def stored_usage(
 def _with_paid(guess: Estimate, paid: PaidSample, left: int) -> Estimate:
     """Return the estimate with output tokens and costs as in the paid sample, for the `left` rows still to be asked."""
     output, margin = _total([usage.output_tokens + usage.thought_tokens for usage in paid.usages], left, left)
-    costs: dict[str, Decimal | None] = dict.fromkeys(_TIERS)
-    intervals: dict[str, tuple[Decimal, Decimal] | None] = dict.fromkeys(_TIERS)
-    for tier in _TIERS:
+    costs: dict[str, Decimal | None] = dict.fromkeys(TIERS)
+    intervals: dict[str, tuple[Decimal, Decimal] | None] = dict.fromkeys(TIERS)
+    for tier in TIERS:
         if (price := find_price(guess.model, tier)) is not None:
             # Cost by cost: prices may depend on the size of each prompt, so the mean usage would not do.
             dollars, margin_of_cost = _total([float(price.cost(usage)) for usage in paid.usages], left, left)
@@ -379,11 +358,6 @@ def _with_paid(guess: Estimate, paid: PaidSample, left: int) -> Estimate:
         cost_intervals=intervals,
         paid=paid,
     )
-
-
-def _guessed_costs(model: str, usage: Usage) -> dict[str, Decimal | None]:
-    prices = {tier: find_price(model, tier) for tier in _TIERS}
-    return {tier: None if price is None else price.cost(usage) for tier, price in prices.items()}
 
 
 def _total(sample: Sequence[float], count: int, unseen: int) -> tuple[float, float]:

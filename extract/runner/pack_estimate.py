@@ -4,21 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 
 from pydantic_core import to_json
 
-from extract.extractor.extractor import Extractor
+from extract.extractor.extractor import Extractor, asked_alone
 from extract.extractor.pack import Pack
 from extract.extractor.plan import compile_extractor
 from extract.interactions.endpoint import Endpoint
 from extract.interactions.usage import Usage
 from extract.limits.pricing import find_price
-from extract.results.estimate import PackEstimate
+from extract.results.estimate import Estimate, PackEstimate
 from extract.schema.answer_size import answer_tokens
 
-__all__ = ["SIZES", "Constant", "constant_of", "pack_estimates"]
+__all__ = ["SIZES", "TIERS", "Constant", "constant_of", "guessed_costs", "pack_estimates", "together"]
 
 SIZES = (1, 4, 8, 16, 32)
+TIERS = ("standard", "flex")
 _FRAME_TOKENS = 14  # of the two lines around a row in a request, and of its number and tag in the answer
 _ITEM_TOKENS = 12
 _BYTES_PER_TOKEN = 4
@@ -40,11 +42,6 @@ def constant_of(extractor: Extractor, endpoint: Endpoint, rows: int) -> Constant
     return Constant(plan.envelope(packed=rows > 1).tokens + said_once, len(to_json(wire)) // _BYTES_PER_TOKEN)
 
 
-def can_be_packed(extractor: Extractor) -> bool:
-    """Return whether rows of an extractor may share a request."""
-    return not (extractor.media or extractor.windows or extractor.tools)
-
-
 def pack_estimates(
     extractor: Extractor,
     endpoint: Endpoint,
@@ -59,7 +56,7 @@ def pack_estimates(
     `sizes` are the input tokens of some rows without what is constant, `rows` is how many are left to be asked, and
     `answer` the output tokens of one, where a paid sample has told.
     """
-    if not can_be_packed(extractor) or not sizes or not rows:
+    if asked_alone(extractor) or not sizes or not rows:
         return ()
     mean = sum(sizes) / len(sizes)
     plan = compile_extractor(replace(extractor, pack=None), endpoint)
@@ -92,3 +89,29 @@ def _estimate(
         constant_tokens=constant.tokens,
         constant_share=constant.tokens / max(1.0, constant.tokens + size * mean),
     )
+
+
+def together(
+    single: Estimate, extractor: Extractor, endpoint: Endpoint, sizes: Sequence[int], left: int, rows: int
+) -> Estimate:
+    """Return the estimate for requests with several rows in each."""
+    packed = pack_estimates(extractor, endpoint, sizes, left, counts=(rows,))
+    if not packed:
+        return single
+    one = packed[0]
+    usage = Usage(input_tokens=one.input_tokens, output_tokens=one.output_tokens)
+    return replace(
+        single,
+        requests=-(-single.requests // rows),
+        left=one.requests,
+        input_tokens=one.input_tokens,
+        input_interval=(one.input_tokens, one.input_tokens),
+        output_tokens=one.output_tokens,
+        costs=guessed_costs(extractor.model, usage),
+    )
+
+
+def guessed_costs(model: str, usage: Usage) -> dict[str, Decimal | None]:
+    """Return what tokens would cost on each service tier in US dollars, None where a price is unknown."""
+    prices = {tier: find_price(model, tier) for tier in TIERS}
+    return {tier: None if price is None else price.cost(usage) for tier, price in prices.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import blake2b
-from typing import Any, Final, get_args
+from typing import Any, get_args
 
 import polars as pl
 from pydantic_core import from_json
@@ -13,7 +13,7 @@ from pydantic_core import from_json
 from extract.errors import ConfigError
 from extract.evaluation.labels import label_fields, text_fields
 from extract.evaluation.pairing import check_meeting, with_equal_keys
-from extract.evaluation.split import Split, row_hash, split_of
+from extract.evaluation.split import SPLIT, Split, row_hash, split_of
 from extract.extractor.nearest import Nearest
 from extract.extractor.plan import CompiledExtractor
 from extract.extractor.prompts import Example
@@ -21,9 +21,8 @@ from extract.io.source import records_of
 from extract.io.sources import read_table
 from extract.tuning.variants import Shown
 
-__all__ = ["SPLIT", "TuningGold", "read_gold"]
+__all__ = ["TuningGold", "read_gold"]
 
-SPLIT: Final = "_split"  # a column that `extract gold write` writes
 _MIN_ROWS = 10  # to choose by, and to prove with: fewer say nothing
 
 

@@ -79,14 +79,20 @@ def _lines(result: Tuning, target: Path) -> Iterator[str]:
     yield "from dataclasses import replace  # noqa: E402"
     if "nearest" in changes:
         yield "from pathlib import Path  # noqa: E402"
-    if shown := [name for name in ("nearest", "examples") if changes.get(name)]:
-        yield f"from extract import {'Nearest' if shown[0] == 'nearest' else 'Example'}  # noqa: E402"
+    names = [("nearest", "Nearest"), ("examples", "Example"), ("pack", "Pack")]
+    if used := sorted(
+        name for option, name in names if changes.get(option) and (option, changes[option]) != ("pack", 1)
+    ):
+        yield f"from extract import {', '.join(used)}  # noqa: E402"
     yield ""
     yield "extractor = replace("
     yield "    extractor,"
     for name in ("model", "prompt", "system"):
         if name in changes:
             yield f"    {name}={changes[name]!r},"
+    if "pack" in changes:
+        rows = changes["pack"]
+        yield f"    pack={f'Pack(rows={rows})' if rows > 1 else None},"
     yield from _example_lines(result, target)
     yield ")"
 

@@ -95,7 +95,9 @@ def tune(
 def _checked(variants: Sequence[Variant]) -> list[Variant]:
     names = [one.name for one in variants]
     if len(names) < 2:
-        raise ConfigError("name at least one variant to try: --models, --prompts, --examples, --samples or --variants")
+        raise ConfigError(
+            "name a variant to try: at least one of --models, --prompts, --examples, --samples, --pack and --variants"
+        )
     if twice := [name for name in names if names.count(name) > 1]:
         raise ConfigError(f"two variants have the name {twice[0]!r}")
     return list(variants)

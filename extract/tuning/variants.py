@@ -13,6 +13,7 @@ from typing import Any, Final
 from extract.errors import ConfigError
 from extract.extractor.extractor import Extractor
 from extract.extractor.nearest import Nearest
+from extract.extractor.pack import Pack
 from extract.extractor.prompts import Example
 
 __all__ = ["AS_IT_IS", "Shown", "Variant", "read_prompt", "read_variants", "variant_grid"]
@@ -34,7 +35,7 @@ class Variant:
     """What a variant does otherwise than the pipeline; None is as there.
 
     `examples` is a number of gold rows that all records are shown, 0 for none; `nearest` how many similar ones each
-    record is shown. `samples` is how often a row is asked.
+    record is shown. `samples` is how often a row is asked, `pack` how many rows share a request.
 
     >>> Variant(name="cheaper", model="gemini-3.5-flash-lite", nearest=8).changes
     {'model': 'gemini-3.5-flash-lite', 'nearest': 8}
@@ -47,11 +48,12 @@ class Variant:
     examples: int | None = None
     nearest: int | None = None
     samples: int = 1
+    pack: int | None = None
 
     def __post_init__(self) -> None:
         if self.examples is not None and self.nearest is not None:
             raise ConfigError(f"variant {self.name!r}: examples or nearest, not both")
-        for name in ("examples", "nearest", "samples"):
+        for name in ("examples", "nearest", "samples", "pack"):
             value = getattr(self, name)
             if value is not None and (isinstance(value, bool) or not isinstance(value, int) or value < 0):
                 raise ConfigError(f"variant {self.name!r}: {name} is a whole number, not {value!r}")
@@ -80,6 +82,8 @@ class Variant:
         elif self.examples is not None:
             changes["examples"] = shown.fixed(self.examples)
         try:
+            if self.pack is not None:
+                changes["pack"] = Pack.of(self.pack)
             return replace(base, **changes)
         except ConfigError as error:
             raise ConfigError(f"variant {self.name!r}: {error}") from None
@@ -91,6 +95,7 @@ def variant_grid(
     prompts: Mapping[str, str] | None = None,
     examples: Sequence[str] = (),
     samples: Sequence[int] = (),
+    packs: Sequence[int] = (),
 ) -> list[Variant]:
     """Return a variant for each combination of what is given. ConfigError for examples that are none.
 
@@ -104,6 +109,7 @@ def variant_grid(
         [("prompt", name, {"prompt": text}) for name, text in (prompts or {}).items()],
         [_examples(text) for text in examples],
         [("samples", str(number), {"samples": number}) for number in samples],
+        [("pack", str(number), {"pack": number}) for number in packs],
     ]
     combined = product(*(axis for axis in axes if axis))
     return [_named(parts) for parts in combined if parts]

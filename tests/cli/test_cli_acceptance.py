@@ -95,6 +95,10 @@ def test_an_output_without_a_score_is_evaluated_as_before() -> None:
     ("words", "message"),
     [
         (["gold.csv", "--on", "id", "--rest", "q.csv"], "--rest needs --right"),
+        (["gold.csv", "--on", "id", "--right", "0.9", "--clear", "city=Bonn"], "two promises: state one of them"),
+        (["gold.csv", "--on", "id", "--clear", "city"], "write a field and its value, such as harmful=true"),
+        (["gold.csv", "--on", "id", "--clear", "town=Bonn"], "cannot judge ['town']"),
+        (["--on", "id", "--against", "out.parquet", "--clear", "city=Bonn"], "need a file of gold answers"),
         (["gold.csv", "--on", "id", "--used-gold"], "--used-gold needs --right"),
         (["--on", "id", "--against", "out.parquet", "--right", "0.9"], "need a file of gold answers"),
         (["gold.csv", "--on", "id", "--right", "95"], "right is a share above 0 and below 1, such as 0.95, not 95"),
@@ -106,6 +110,19 @@ def test_an_output_without_a_score_is_evaluated_as_before() -> None:
 )
 def test_options_that_make_no_sense_together_are_refused_in_a_line(words: list[str], message: str) -> None:
     assert message in refused(*words)
+
+
+def test_rows_are_cleared_of_a_label_and_the_others_are_a_queue() -> None:
+    output = pl.read_parquet("out.parquet")
+    answers = output.with_columns(city=pl.when(pl.col("id") % 4 == 0).then(pl.lit("Cologne")).otherwise("city"))
+    answers.write_parquet("out.parquet")
+    answers.select("id", "city").sample(600, seed=1).write_csv("gold.csv")
+    printed = evaluated("--clear", "city=cologne", "--recall", "0.9", "--accepted", "c.parquet", "--rest", "q.csv")
+    cleared, queue = pl.read_parquet("c.parquet"), pl.read_csv("q.csv")
+    assert f"{cleared.height:,} of 1,500 rows cleared: at least 90.00% of the label's rows are found" in printed
+    assert set(cleared["city"]) == {"Bonn"}
+    assert set(queue["reason"]) == {"has the label"}
+    assert json.loads(evaluated("--clear", "city=Cologne", "--json"))["clearance"]["recall"] == 0.98
 
 
 def test_a_file_that_is_there_is_replaced_only_when_that_is_said() -> None:

@@ -18,6 +18,6 @@ def test_promises_are_kept_in_a_short_simulation_where_the_plug_in_threshold_bre
     ties = next(line for line in done.stdout.splitlines() if line.startswith("| adversarial ties | 5%"))
     ours, _, plug_in, _ = (cell.strip() for cell in ties.strip("| ").split("|")[2:])
     assert ours.endswith("(0)")
-    assert plug_in == "100.0% (25)"
+    assert plug_in.endswith("(4)")
     assert "| one path, together |" in done.stdout
     assert "| two starts, 4 : 1 (kept) |" in done.stdout

@@ -159,7 +159,9 @@ def test_a_rerun_takes_up_at_once_what_a_killed_process_has_left(
 
 
 def test_a_stopped_process_is_waited_for_so_long_and_no_longer(service: Service, start: Start, tmp_path: Path) -> None:
-    first, second = start(40), start(40)
+    first = start(40)
+    service.until(4)  # the first one asks: what is stopped below holds requests
+    second = start(40)
     service.until(12)
     first.send_signal(signal.SIGSTOP)
     status, counts, err = ended(second)

@@ -5,36 +5,40 @@ from __future__ import annotations
 from pathlib import Path
 
 from extract import compile_schema
+from extract.evaluation.split import row_hash, split_of
 from extract.review.decision_file import DecisionFile
 from extract.review.dtypes import dtype_texts
-from extract.review.hashes import hash_of
-from extract.review.split import split_of
-from extract.review.tasks import Action, Decision, DrawnRow, ReviewSetup
+from extract.review.tasks import Action, Decision, DrawnRow, ReviewSetup, answer_hash
 
 __all__ = ["LABELS", "decide", "new_file"]
 
 LABELS = ["bug", "billing", "other"]
 
 
-def new_file(path: Path, rows: int = 6, *, queued: int = 0, answer: str | None = "bug") -> DecisionFile:
+def new_file(
+    path: Path, rows: int = 6, *, queued: int = 0, answer: str | None = "bug", source: str | None = None
+) -> DecisionFile:
     """Make a file of `rows` sample rows, then `queued` rows of a queue. Every row has the same answer, if any."""
     schema = compile_schema(LABELS)
     setup = ReviewSetup(
         schema=schema.full,
         fields=("value",),
         inputs=("text",),
+        source=source,
         population=100,
         seed=0,
         enough_at=rows,
         dtypes=dtype_texts(schema.dtypes),
     )
-    answer_hash = None if answer is None else hash_of({"value": answer})
+    judged = None if answer is None else {"value": answer}
     drawn = []
     for number in range(rows + queued):
-        row_hash = hash_of({"text": f"row {number}"})
+        mark = row_hash({"text": f"row {number}"})
         kind = "sample" if number < rows else "queue"
-        split = split_of(row_hash, proof=kind == "sample")
-        drawn.append(DrawnRow(row_id=number, row_hash=row_hash, answer_hash=answer_hash, kind=kind, split=split))
+        split = split_of(mark, proof=kind == "sample")
+        drawn.append(
+            DrawnRow(row_id=number, row_hash=mark, answer_hash=answer_hash(judged, ["value"]), kind=kind, split=split)
+        )
     return DecisionFile.create(path, setup, drawn)
 
 

@@ -11,8 +11,8 @@ import polars as pl
 import pytest
 from commands import in_process
 
+from extract.evaluation.tails import rows_to_prove, wrong_allowed
 from extract.review.decision_file import DecisionFile
-from extract.review.promise import rows_to_prove, wrong_allowed
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "review.md").read_text("utf-8")

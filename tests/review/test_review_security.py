@@ -16,6 +16,7 @@ from typing import Any
 import polars as pl
 import pytest
 from asking import Asking
+from decisions import new_file
 from hostile import PAYLOADS
 
 from extract import ConfigError, Extractor, open_review, run
@@ -283,6 +284,24 @@ def test_only_files_that_the_input_may_name_are_shown(tmp_path: Path, monkeypatc
             assert page.send("GET", f"/api/rows/{number}/media").status == 404
             assert page.send("GET", f"/api/rows/{number}/pages/1.png").status == 404
             assert picture not in json.dumps(row).encode()
+
+
+@pytest.mark.parametrize(
+    "source", ["s3://bucket/rows.parquet", "https://host.example/rows.csv", "//host/rows.csv", r"\\host\rows.csv"]
+)
+def test_decisions_of_somebody_else_make_this_machine_ask_no_other(tmp_path: Path, source: str) -> None:
+    new_file(tmp_path / "d.db", source=source).close()
+    with pytest.raises(ConfigError, match=r"names .*name the table with --source"):
+        open_review(tmp_path / "d.db")
+
+
+def test_the_table_that_is_named_is_the_one_that_is_shown(tmp_path: Path) -> None:
+    """Its folder may have moved since the rows were drawn."""
+    (tmp_path / "before").mkdir()
+    served(tmp_path / "before").review.close()
+    (tmp_path / "before").rename(tmp_path / "after")
+    with Asking(open_review(tmp_path / "after" / "out.parquet", person="ann")) as asking:
+        assert asking.get("/api/rows/1")["source"]["kind"] == "text"
 
 
 def test_a_picture_in_the_input_s_folder_is_shown_as_a_file_of_its_type(tmp_path: Path) -> None:

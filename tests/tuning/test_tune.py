@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,11 @@ import polars as pl
 import pytest
 from commands import Extract, in_process
 
-from extract import Client, ConfigError, Emulator, Extractor, Tuning, Variant, tune
-from extract.evaluation.split import DEFAULT_SHARES, parse_shares, row_hash, split_of
+from extract import Client, ConfigError, Emulator, Extractor, Pack, Tuning, Variant, tune
+from extract.evaluation.split import parse_shares, row_hash, split_of
 from extract.testing import record_text, running_server
 from extract.tuning.halving import Standing, leaving, ranked, rounds_of
+from extract.tuning.pipeline_file import tuned_files
 from extract.tuning.variants import read_variants, variant_grid
 
 ROWS = [{"id": number, "text": f"message {number}"} for number in range(400)]
@@ -158,10 +160,29 @@ def test_samples_are_a_variant_too() -> None:
     assert three.cost == pytest.approx(3 * one.cost)
 
 
+def test_rows_in_a_request_are_a_variant_too(tmp_path: Path) -> None:
+    model = Model(lambda body: 0.8)
+    base = replace(BASE, system="what is the same for all rows is said once " * 50)
+    given: dict[str, Any] = {"on": "id", "answer": "label", "shares": SHARES, "client": model.client}
+    result = tune(ROWS, base, GOLD, variant_grid(packs=[8]), **given)
+    costs = {one.variant.name: one.cost for one in result.scores}
+    together, alone = costs["pack 8"], costs["as it is"]
+    assert together is not None
+    assert alone is not None
+    assert together < alone
+    assert result.winner.name == "pack 8"
+    assert result.extractor.pack == Pack(rows=8)
+    (tmp_path / "p.py").write_text(PIPELINE)
+    written = tuned_files(str(tmp_path / "p.py"), result, tmp_path / "tuned.py").text
+    made: dict[str, Any] = {"__file__": str(tmp_path / "tuned.py")}
+    exec(written, made)
+    assert made["extractor"].pack == Pack(rows=8)
+
+
 @pytest.mark.parametrize(
     ("rows", "gold", "variants", "message"),
     [
-        (ROWS, GOLD, [], "at least one variant"),
+        (ROWS, GOLD, [], "name a variant to try"),
         (ROWS, GOLD, [*skilled(1), *skilled(1)], "two variants have the name"),
         (ROWS, [{"id": 1000, "label": "odd"}], skilled(1), "no key 'id' stands on both sides"),
         (ROWS, GOLD[:20], skilled(1), "label more rows"),
@@ -235,18 +256,6 @@ def test_rounds_double_and_end_with_all_rows() -> None:
     assert rounds_of(8, 400) == [100, 200, 400]
     assert rounds_of(2, 400) == [400]
     assert rounds_of(16, 40) == [30, 40]
-
-
-# -- the split
-
-
-def test_the_split_of_a_row_is_the_same_in_every_file_and_its_shares_are_kept() -> None:
-    assert row_hash({"id": 7, "text": "a"}) == row_hash({"text": "a", "id": "7"})
-    parts = [split_of(row_hash({"id": number})) for number in range(10_000)]
-    shares = {name: parts.count(name) / len(parts) for name in DEFAULT_SHARES}
-    assert shares == pytest.approx(DEFAULT_SHARES, abs=0.02)
-    with pytest.raises(ConfigError, match="names no shares"):
-        parse_shares("20/80")
 
 
 # -- the command
@@ -335,7 +344,7 @@ def test_costs_and_budget_over_the_socket(extract: Extract) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ((), "at least one variant"),
+        ((), "name a variant to try"),
         (("--examples", "some"), "write a number of fixed examples, or nearest:8"),
         (("--examples", "2", "-o", "p.py"), "is the pipeline itself"),
         (("--examples", "2", "-o", "in.csv"), "ends in .py"),
