@@ -52,8 +52,9 @@ class Proven:
         scored = sum(any(score is not None for score in scores) for scores, _ in self.gold)
         if scored < promise.rows_needed or not self.proof.steps:
             return f"it takes {promise.rows_needed:,} accepted gold rows without an error, and {scored:,} have a score"
-        count = min(self.proof.steps, key=lambda one: one.chance).count
-        allowed = wrong_allowed(count.gold, promise.right, promise.confidence) if count.gold else None
+        best = min((one for one in self.proof.steps if one.level), key=lambda one: one.chance)
+        count = best.count
+        allowed = wrong_allowed(count.gold, promise.right, 1 - best.level)
         may_be = "and so few rows prove nothing" if allowed is None else f"and {allowed:,} may be"
         return f"where the scores tell most, {count.wrong:,} of {count.gold:,} accepted gold rows are wrong, {may_be}"
 

@@ -35,9 +35,11 @@ from extract import (
     lazy_run,
     run,
 )
+from extract.evaluation.proof import Promise
 from extract.evaluation.row_scores import row_scores
 from extract.interactions.usage import Usage
 from extract.io.sinks.open import read_manifest
+from extract.runner.proven import prove_steps
 from extract.testing import running_server
 
 CHEAP, STRONG = "gemini-2.5-flash-lite", "gemini-2.5-pro"
@@ -124,12 +126,13 @@ def queue_of(result: Run) -> pl.DataFrame:
 def test_the_promise_is_kept_for_less_than_the_strong_model_alone(tmp_path: Path) -> None:
     world = World()
     result = accepted_run(world, output=tmp_path / "out.parquet")
-    alone = run(world.data, step(STRONG), client=Client("key", transport=Emulator(answers=world.answer).transport))
+    client = Client("key", transport=Emulator(answers=world.answer).transport)
+    alone = run(world.data.head(150), step(STRONG), client=client)
     assert result.frame.height >= 1_400
     assert world.right(result.frame) >= 0.93
     assert result.cost is not None
     assert alone.cost is not None
-    assert result.cost < alone.cost * Decimal("0.6")
+    assert result.cost < 10 * alone.cost * Decimal("0.6")
     assert result.frame["_route"].struct.field("step").unique().sort().to_list() == [1, 2]
 
 
@@ -165,12 +168,12 @@ def test_a_row_that_the_first_step_accepts_is_not_asked_of_the_second() -> None:
     assert set(world.asked.values()) == {1}
 
 
-@pytest.mark.parametrize("share", [0.1, 0.5, 0.75, 0.9])
+@pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_a_budget_stops_it_anywhere_and_the_same_call_goes_on_without_paying_twice(
     tmp_path: Path, share: float
 ) -> None:
-    whole, stopped = World(600), World(600)
-    accept = Accept(right=0.9, gold=whole.gold(150), on="id")
+    whole, stopped = World(400), World(400)
+    accept = Accept(right=0.85, gold=whole.gold(100), on="id")
     expected = accepted_run(whole, accept=accept)
     assert expected.cost is not None
     options: dict[str, Any] = {"accept": accept, "cache": tmp_path / "c", "limits": Limits(concurrency=4)}
@@ -178,7 +181,7 @@ def test_a_budget_stops_it_anywhere_and_the_same_call_goes_on_without_paying_twi
         first = accepted_run(stopped, budget=Budget(dollars=expected.cost * Decimal(str(share))), **options)
         assert isinstance(first.stopped, BudgetExceeded)
     except BudgetExceeded:
-        assert share < 0.75  # before the thresholds are fixed there is nothing to return
+        assert share < 0.9  # before the thresholds are fixed there is nothing to return
     before = stopped.asked.total()
     assert 0 < before < whole.asked.total()
     result = accepted_run(stopped, **options)
@@ -226,6 +229,17 @@ def test_too_few_gold_rows_are_told_from_wrong_ones() -> None:
     world = World(200)
     result = accepted_run(world, accept=Accept(right=0.95, gold=world.gold(40), on="id"))
     assert said(result)["reason"] == "it takes 59 accepted gold rows without an error, and 40 have a score"
+
+
+def test_the_reason_names_more_wrong_rows_than_there_may_be() -> None:
+    reasons = []
+    for seed in range(12):
+        random = Random(seed)
+        gold = [((random.random(),), (random.random() < 0.82,)) for _ in range(118)]
+        reasons.append(prove_steps(gold, 1, Promise(0.8)).reason())
+    counts = [re.search(r"(\d+) of \d+ accepted gold rows are wrong, and (\d+) may be", one) for one in reasons if one]
+    assert len(counts) >= 6
+    assert all(one is not None and int(one[1]) > int(one[2]) for one in counts)
 
 
 def test_all_rows_stay_with_the_flag_where_they_are_wanted(tmp_path: Path) -> None:
