@@ -27,7 +27,8 @@ class RoutedSink(Sink):
     `keeps` says; `review` takes a queue of what is not accepted: the key `on`, score, reason and answer.
 
     `spared` are keys of rows that people have judged already, as `on` holds them: they are in no queue. `columns` names
-    the columns of the answer, and their fields. Rows without a `_route` were not asked: they are in no queue.
+    the columns of the answer, and their fields. Rows without a `_route` were not asked: they are in no queue;
+    nor are those without an answer where all others stay in the output.
     `review_file` is the path of the queue, once it is closed.
     """
 
@@ -55,7 +56,8 @@ class RoutedSink(Sink):
         stays = {"all": frame, "answered": answered, "accepted": accepted}[self._keeps]
         if stays.height:
             self._output.write(stays)
-        queue = self._queue(reached.filter(~route.struct.field("accepted")))
+        listed = answered if self._keeps == "answered" else reached  # what is reviewed beside the output stands in it
+        queue = self._queue(listed.filter(~route.struct.field("accepted")))
         if queue.height:
             self._review.write(queue)
 
