@@ -126,6 +126,7 @@ if TYPE_CHECKING:
     from extract.review.gold_files import write_gold as write_gold
     from extract.review.open_review import open_review as open_review
     from extract.review.opened import OpenReview as OpenReview
+    from extract.runner.accept import Accept as Accept
     from extract.runner.estimate import estimate as estimate
     from extract.runner.lazy import lazy_run as lazy_run
     from extract.runner.run import extract_one as extract_one
@@ -196,6 +197,7 @@ _NAMES_OF = {
     "review.gold_files": "apply_decisions draw_gold write_gold",
     "review.open_review": "open_review",
     "review.opened": "OpenReview",
+    "runner.accept": "Accept",
     "runner.estimate": "estimate",
     "runner.lazy": "lazy_run",
     "runner.run": "extract_one run run_async",

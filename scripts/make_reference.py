@@ -18,8 +18,8 @@ import extract
 
 PAGE = Path(__file__).resolve().parents[1] / "docs" / "reference.md"
 CHAPTERS = {
-    "Runs": """run run_async extract_one Extractor Example Pack Windows Union Limits Retry Budget ResponseCache Run
-        Totals Outage Progress Outcome Attempt Span Usage""",
+    "Runs": """run run_async extract_one Accept Extractor Example Pack Windows Union Limits Retry Budget ResponseCache
+        Run Totals Outage Progress Outcome Attempt Span Usage""",
     "Schemas": "compile_schema OutputSchema Loss parse",
     "Evaluation": "evaluate Evaluation compare Comparison accept Acceptance clear_of Clearance check_labels LabelCheck",
     "Review": "draw_gold open_review write_gold apply_decisions",

@@ -1,4 +1,4 @@
-"""The options of `extract eval` that state a promise: signatures and values only."""
+"""The options of `extract run` and `extract eval` that state a promise: signatures and values only."""
 
 from __future__ import annotations
 
@@ -10,10 +10,14 @@ from typing import Annotated
 import typer
 
 __all__ = [
+    "AcceptAll",
     "AcceptOptions",
     "AcceptedFile",
     "Clear",
     "Confidence",
+    "Escalate",
+    "GoldFile",
+    "GoldKey",
     "JudgedFields",
     "Overwrite",
     "Recall",
@@ -41,6 +45,23 @@ AcceptedFile = Annotated[
 ]
 RestFile = Annotated[
     Path | None, typer.Option("--rest", metavar="QUEUE", help="Write the others as a queue for `extract review`.")
+]
+GoldFile = Annotated[
+    str | None, typer.Option("--gold", metavar="FILE", help="Rows of INPUT drawn at random, with their right answers.")
+]
+GoldKey = Annotated[
+    str | None, typer.Option("--on", metavar="COLUMN", help="Column that names a row here and in gold.")
+]
+Escalate = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="PIPELINE",
+        help="Ask this one where the answer before it is not good enough. Repeatable, from cheap to strong.",
+        show_default=False,
+    ),
+]
+AcceptAll = Annotated[
+    bool, typer.Option("--accept-all", help="Keep all rows in OUTPUT; `_route` says which are accepted.")
 ]
 Clear = Annotated[
     str | None,

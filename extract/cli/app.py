@@ -7,6 +7,17 @@ from typing import Annotated, Literal
 
 import typer
 
+from extract.cli.accept_options import (
+    AcceptAll,
+    Confidence,
+    Escalate,
+    GoldFile,
+    GoldKey,
+    JudgedFields,
+    Right,
+    ScoreBy,
+    UsedGold,
+)
 from extract.cli.arguments import (
     AsJson,
     CacheService,
@@ -143,6 +154,15 @@ def run(
             show_default=False,
         ),
     ] = None,
+    right: Right = None,
+    gold: GoldFile = None,
+    on: GoldKey = None,
+    escalate: Escalate = None,
+    accept_all: AcceptAll = False,
+    confidence: Confidence = 0.95,
+    score: ScoreBy = None,
+    fields: JudgedFields = None,
+    used_gold: UsedGold = False,
     wait: Annotated[bool, typer.Option("--wait", help="Wait while another run writes OUTPUT, then begin.")] = False,
     engine: Annotated[
         Literal["local", "ray"], typer.Option(help="ray: on a Ray cluster, from Parquet files (docs/cluster.md).")
@@ -162,7 +182,8 @@ def run(
 ) -> None:
     """Ask the pipeline of every row of INPUT and write a typed table.
 
-    Rejected rows go to OUTPUT's name + .errors.parquet. Run the same command again to continue where it stopped.
+    Rejected rows go to OUTPUT's name + .errors.parquet. Run the same command again to continue where it stopped. With
+    --right, OUTPUT holds the accepted rows, and OUTPUT's name + .review.parquet those that people are to look at.
 
     Exit status: 0 every row valid, 3 some rejected, 1 stopped, 2 wrong usage, 130 interrupted.
     """

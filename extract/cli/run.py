@@ -12,6 +12,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from extract.cli.accepted_run import accept_of
 from extract.cli.json_log import JsonLog
 from extract.cli.live_progress import LogForm, Watcher, watched
 from extract.cli.pipelines import load_pipeline, pipeline_name
@@ -48,6 +49,7 @@ class Command:
     keywords: RunKeywords
     model: str | None
     pack: str | None
+    escalate: list[str] | None
     base_url: str | None
     dialect: Literal["steps", "outputs"]
     request_timeout: str | None
@@ -86,6 +88,8 @@ def _keywords(typed: Mapping[str, Any]) -> RunKeywords:
         "limits": Limits(**limits),
         "budget": _budget(typed["budget"], typed["budget_tokens"], typed["budget_total"]),
         "errors": "split",
+        "accept": accept_of(typed),
+        "escalate": None,
     }
     return cast("RunKeywords", same | converted)
 
@@ -102,7 +106,8 @@ def run_command(pipeline: str, data: str, **typed: Any) -> int:
     quiet = command.quiet or command.as_json
     if not quiet and command.log != "json":
         say_warnings(schema_of(extractor))
-    keywords = cast("RunKeywords", {**command.keywords, "pipeline": pipeline_name(pipeline)})
+    steps = [load_pipeline(one) for one in command.escalate or ()]
+    keywords = cast("RunKeywords", {**command.keywords, "pipeline": pipeline_name(pipeline), "escalate": steps})
     watcher: Watcher | None = None
     try:
         with watched(quiet=quiet, log=command.log) as watcher, _client(command) as client:

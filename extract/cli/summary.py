@@ -9,6 +9,7 @@ from datetime import timedelta
 from rich.console import Console
 from rich.text import Text
 
+from extract.cli.accepted_run import accepted_lines
 from extract.cli.terminal import console_for, duration, money, plain, rate, width_of
 from extract.limits.outage import Outage
 from extract.results.run import Run
@@ -60,6 +61,7 @@ def _table(run: Run, limit: str) -> Iterator[tuple[str, str]]:
     yield "requests", f"{totals.requests:,}" + (f", of these {', '.join(repeated)}" if repeated else "")
     if (packed := _packed(run)) is not None:
         yield "pack", packed
+    yield from accepted_lines(run)
     yield "tokens", f"{usage.input_tokens:,} in, {usage.output_tokens + usage.thought_tokens:,} out"
     yield "cost", money(totals.cost) + _budgeted(run)
     done = totals.rows - totals.not_run
@@ -120,6 +122,8 @@ def _written(run: Run) -> Iterator[tuple[str, str]]:
         yield str(run.output), ""
     if run.errors_file is not None:
         yield str(run.errors_file), ": the rows without an answer, and why"
+    if run.review_file is not None:
+        yield str(run.review_file), ": the rows for people"
     for path in run.member_files:
         yield str(path), ": a row for each member"
 

@@ -53,6 +53,8 @@ def run_on_ray(
     """
     if target.path is None:
         raise ConfigError("--engine ray needs a file for the rows: -o OUTPUT.parquet")
+    if options.accept is not None:
+        raise ConfigError("accept asks gold rows first, which a cluster cannot: leave out --engine ray")
     options.reading.check_for("the Parquet files of --engine ray")
     with held_output_here(target):
         return _run_on_ray(data, extractor, options, target=target, client=client, spec=spec, on_event=on_event)

@@ -21,7 +21,7 @@ __all__ = [
     "with_equal_keys",
 ]
 
-ABOUT_ANSWERS: Final = ("_extract", "_spans", "_agreement")
+ABOUT_ANSWERS: Final = ("_extract", "_spans", "_agreement", "_route")
 """Columns about the answers, not answers: judged only where they are named."""
 
 Columns: TypeAlias = tuple[pl.Expr, pl.Expr]

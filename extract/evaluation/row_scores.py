@@ -19,7 +19,7 @@ from pydantic_core import from_json
 from extract.errors import ConfigError
 from extract.evaluation.rejected import inner_names
 
-__all__ = ["SCORE_WAYS", "Scores", "row_scores"]
+__all__ = ["SCORE_WAYS", "Scores", "row_scores", "top_key"]
 
 _AGREEMENT, _SPANS, _CONFIDENCE = "_agreement", "_spans", "confidence"
 
@@ -158,7 +158,7 @@ def _grounding(rows: pl.DataFrame, key: str) -> pl.Series | None:
     is_missing = span.field("status").cast(pl.String) == "missing"
     score = pl.when(is_missing).then(0.0).otherwise(span.field("score").cast(pl.Float64).fill_null(1.0))
     scored = spans.select("row", path=span.field("path").cast(pl.String), score=score)
-    mine = [path for path in scored["path"].unique().drop_nulls() if _top(path) == key]
+    mine = [path for path in scored["path"].unique().drop_nulls() if top_key(path) == key]
     lowest = scored.filter(pl.col("path").is_in(mine)).group_by("row").agg(pl.col("score").min())
     if lowest.is_empty():
         return None
@@ -173,7 +173,7 @@ def _members(rows: pl.DataFrame) -> list[str]:
     return [field.name for field in inner.fields] if isinstance(inner, pl.Struct) else []
 
 
-def _top(path: str) -> str:
+def top_key(path: str) -> str:
     """Return the first key of a JSON path."""
     rest = path.removeprefix("$")
     if rest.startswith('["'):

@@ -20,6 +20,7 @@ from extract.extractor.plan import CompiledExtractor
 from extract.interactions.citations import Citation
 from extract.interactions.usage import Attempt, Usage
 from extract.results.outcome import Outcome
+from extract.results.route import route_frame
 
 __all__ = [
     "OutputShape",
@@ -191,11 +192,11 @@ def _span_row(span: Span) -> dict[str, Any]:
     return row
 
 
-def added_schema(*, spans: bool, provenance: bool, sampled: Sequence[str] = ()) -> pl.Schema:
+def added_schema(*, spans: bool, provenance: bool, sampled: Sequence[str] = (), routed: bool = False) -> pl.Schema:
     """Return the columns beside those of the answer; `sampled` names the latter where rows have several samples."""
     agreement = agreement_frame((), sampled).schema if sampled else {}
     added = (spans_frame(()).schema if spans else {}) | (provenance_frame(()).schema if provenance else {})
-    return pl.Schema(agreement | added)
+    return pl.Schema(agreement | added | (route_frame(()).schema if routed else {}))
 
 
 def _citation_row(citation: Citation) -> dict[str, Any]:
@@ -259,7 +260,7 @@ class OutputShape:
 
 
 def output_schema(
-    source: pl.Schema, plan: CompiledExtractor, shape: OutputShape, *, sampled: bool = False
+    source: pl.Schema, plan: CompiledExtractor, shape: OutputShape, *, sampled: bool = False, routed: bool = False
 ) -> pl.Schema:
     """Return the output's schema for the schema of an input. Raises ConfigError where names clash."""
     if shape.row_id and shape.row_id not in source:
@@ -269,6 +270,7 @@ def output_schema(
         spans=bool(plan.extractor.grounding),
         provenance=shape.provenance,
         sampled=[*plan.schema.dtypes] if sampled else (),
+        routed=routed,
     )
     if clash := [name for name in columns if name in source or name in added]:
         raise ConfigError(
@@ -286,6 +288,7 @@ def block_columns(
     shape: OutputShape,
     *,
     sampled: bool = False,
+    routed: bool = False,
 ) -> pl.DataFrame:
     """Return a frame's output, with the columns of `output_schema`: one outcome for each row, in their order.
 
@@ -301,6 +304,8 @@ def block_columns(
         frame = frame.hstack(spans_frame(outcomes))
     if shape.provenance:
         frame = frame.hstack(provenance_frame(outcomes))
+    if routed:
+        frame = frame.hstack(route_frame([outcome.route for outcome in outcomes]))
     valid = [outcome.error is None for outcome in outcomes]
     # A filter starts Polars' engine: as much work as all else that a block of valid rows takes.
     return frame.filter(pl.Series(valid)) if shape.split_errors and not all(valid) else frame

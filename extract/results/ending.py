@@ -12,6 +12,7 @@ from extract.errors import ORDERS, ExtractError, unforeseen
 from extract.io.sinks.base import Sink
 from extract.io.sinks.open import write_errors
 from extract.io.sinks.replaced import Replaced
+from extract.io.sinks.routed import RoutedSink
 from extract.json_types import JsonObject
 from extract.limits.budget import BudgetMeter
 from extract.limits.outage import Outage
@@ -56,7 +57,8 @@ class Ending:
     """How a run went, on one machine or on many.
 
     `sink_failed`: the sink could not take all rows. `sink_lost`: an interrupt has taken from it what it had.
-    `failed_places` are the positions of `errors` in the input, counted from 0.
+    `failed_places` are the positions of `errors` in the input, counted from 0. `acceptance` says what was accepted, on
+    which promise; None where nothing was to be.
     """
 
     totals: Totals
@@ -73,6 +75,7 @@ class Ending:
     outages: tuple[Outage, ...] = ()
     row_ids: RowIds | None = None
     meter: BudgetMeter | None = None
+    acceptance: JsonObject | None = None
 
     @property
     def whole(self) -> bool:
@@ -89,6 +92,8 @@ def finish(opened: Opened, ending: Ending) -> Run:
     if ending.stopped is not None and ending.totals.valid == ending.totals.rejected == 0:
         raise ending.stopped
     stopped, manifest = ending.stopped, opened.manifest | {"run": course_of(ending)}
+    if ending.acceptance is not None:
+        manifest["acceptance"] = ending.acceptance
     output: Path | None = None
     errors_file: Path | None = None
     member_files: tuple[Path, ...] = ()
@@ -127,6 +132,7 @@ def finish(opened: Opened, ending: Ending) -> Run:
         output=output,
         errors_file=errors_file,
         member_files=member_files,
+        review_file=opened.sink.review_file if isinstance(opened.sink, RoutedSink) else None,
         details=RunDetails(
             schema=opened.schema,
             input_columns=opened.input_columns,

@@ -12,6 +12,7 @@ from extract.documents.windows.conflicts import Conflict
 from extract.errors import ExtractError
 from extract.interactions.citations import Citation
 from extract.interactions.usage import Attempt, Usage
+from extract.results.route import Route
 
 __all__ = ["Outcome"]
 
@@ -32,7 +33,8 @@ class Outcome:
     the share of a record's samples that give each column's value, None for a single sample. `encoding` is what its text
     files were written in, `files` the SHA-256 hash of what its files held; both are None without one. `pack` is how
     many rows stood in the last request for it, None where that was its own; `shared` counts those of its attempts that
-    another row of the same request counts.
+    another row of the same request counts. `route` says which of several steps gave the answer, and whether it is
+    accepted; None where nothing is to be.
 
         >>> outcome = extract_one({"text": "It works"}, Extractor(["good", "bad"], "{text}"), offline=True)
         >>> outcome.ok, outcome.attempts
@@ -68,6 +70,7 @@ class Outcome:
     pack: int | None = None
     shared: int = 0
     files: str | None = None
+    route: Route | None = None
 
     @property
     def ok(self) -> bool:

@@ -46,7 +46,7 @@ class Rerun:
         """Return a run of all rows in which the failed ones were sent again."""
         if run.details.failed_places.is_empty():
             return run
-        if self._is_in_memory and run.frame.height == run.totals.rows:
+        if self._is_in_memory and self.options.get("accept") is None and run.frame.height == run.totals.rows:
             return self._patched(run)
         if self.options.get("cache") is None or self.options.get("sink") is not None:
             raise ConfigError(

@@ -94,7 +94,8 @@ class Run(Generic[ModelT]):
     is still checked locally. `budget` is how a budget was used, None without one. `files_left` counts uploaded files
     that could not be deleted: the next run with the same cache deletes them, or the service after 48 hours. `outages`
     are the times in which the service did not answer. `row_ids` says whether the ids of the column `row_id` name the
-    rows, each its own; None without that column. `member_files` are the tables of `explode`. `report` is the file that
+    rows, each its own; None without that column. `member_files` are the tables of `explode`, `review_file` is the
+    queue of rows that were not accepted. `report` is the file that
     notebooks link to, if any. `details` is for this package's own modules.
 
     `Run[Invoice]` is the run of an Extractor whose schema is the class Invoice; `models` gives these objects back.
@@ -123,6 +124,7 @@ class Run(Generic[ModelT]):
     output: Path | None = None
     errors_file: Path | None = None
     member_files: tuple[Path, ...] = ()
+    review_file: Path | None = None
     report: Path | None = None
     details: RunDetails = field(default_factory=RunDetails, repr=False)
 
@@ -167,6 +169,8 @@ class Run(Generic[ModelT]):
             "output": str(self.output) if self.output else None,
             "errors": dict(sorted(self.totals.errors.items())),
             "errors_file": str(self.errors_file) if self.errors_file else None,
+            "acceptance": self.details.manifest.get("acceptance"),
+            "review_file": str(self.review_file) if self.review_file else None,
             "member_files": [str(path) for path in self.member_files],
             "files_left": self.files_left,
             "outages": [outage.as_json() for outage in self.outages],

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager, nullcontext
 from decimal import Decimal
 from pathlib import Path
@@ -25,6 +25,7 @@ from extract.io.sinks.base import Sink
 from extract.io.sinks.frame import FrameSink
 from extract.io.sinks.open import check_output, open_sink
 from extract.io.sinks.replaced import Replaced, replaced_by
+from extract.json_types import JsonObject
 from extract.limits.budget import Budget, BudgetMeter
 from extract.limits.limiter import Limiter
 from extract.limits.limits import Limits
@@ -150,13 +151,18 @@ def make_parts(
     *,
     limiter: Limiter | None = None,
     files: FileTable | None = None,
+    beside: RunParts | None = None,
 ) -> RunParts:
-    """Return the parts of a run, bound to the running event loop. ConfigError for options that cannot be met."""
+    """Return the parts of a run, bound to the running event loop. ConfigError for options that cannot be met.
+
+    `beside` are the parts of another extractor of the same run, which has the same limiter.
+    """
     limits = options.limits or Limits(retry=client.retry)
     budget, free = options.budget, client.endpoint.service == OFFLINE
     check_terms(plan, budget, free=free, require_grounding=options.rules.require_grounding)
+    limiter = beside.limiter if beside else limiter
     limiter = limiter or Limiter(limits, asyncio.get_running_loop().time, _meter(budget, cache))
-    return assemble(plan, client, cache, options, limits=limits, limiter=limiter, files=files)
+    return assemble(plan, client, cache, options, limits=limits, limiter=limiter, files=files, beside=beside)
 
 
 def _meter(budget: Budget | None, cache: AnswerStore | None) -> BudgetMeter | None:
@@ -178,9 +184,12 @@ def _what_is_left(total: Decimal, left: Decimal, funds: Funds) -> str:
     return f"{money(max(left, Decimal(0)))} is left of the total budget of {money(total)}: {spent}"
 
 
-def ending_of(runner: Scheduler, parts: RunParts) -> Ending:
-    """Return how a run on this machine went, once no request is in flight."""
-    meter = parts.limiter.meter
+def ending_of(runner: Scheduler, steps: Sequence[RunParts], acceptance: JsonObject | None = None) -> Ending:
+    """Return how a run on this machine went, once no request is in flight.
+
+    `steps` are the parts of its extractors, `acceptance` is what is said of the accepted rows.
+    """
+    meter = steps[0].limiter.meter
     return Ending(
         totals=runner.totals,
         timeline=runner.timeline,
@@ -191,9 +200,10 @@ def ending_of(runner: Scheduler, parts: RunParts) -> Ending:
         failed_places=runner.failed_rows(),
         sink_failed=runner.writer.failed,
         sink_lost=runner.sink_lost,
-        rung=parts.ladder.rung,
-        files_left=parts.uploads.left,
-        outages=parts.outages.reported(),
+        rung=max(one.ladder.rung for one in steps),
+        files_left=sum(one.uploads.left for one in steps),
+        outages=steps[0].outages.reported(),
         row_ids=runner.row_ids,
+        acceptance=acceptance,
         meter=meter.used() if isinstance(meter, TotalBudgetMeter) else meter,
     )

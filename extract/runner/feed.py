@@ -16,9 +16,10 @@ from extract.io.source import records_of
 from extract.io.sources import Source
 from extract.results.outcome import Outcome
 from extract.results.row_ids import RowIdCounter, RowIds
+from extract.runner.asker import Asker
 from extract.runner.event_loop import in_thread
 from extract.runner.interrupts import Interrupts
-from extract.runner.record import PreparedRecord, RecordExtractor
+from extract.runner.record import PreparedRecord
 from extract.runner.state import RunState
 
 __all__ = ["Block", "Feed"]
@@ -57,9 +58,7 @@ class Feed:
     opened: int
     rows: int
 
-    def __init__(
-        self, source: Source, extractor: RecordExtractor, interrupts: Interrupts, *, row_id: str | None = None
-    ) -> None:
+    def __init__(self, source: Source, extractor: Asker, interrupts: Interrupts, *, row_id: str | None = None) -> None:
         self.opened = self.rows = 0
         self._source, self._extractor, self._interrupts, self._row_id = source, extractor, interrupts, row_id
         self._ids: RowIdCounter | None = RowIdCounter() if row_id else None
@@ -147,7 +146,7 @@ class Feed:
         return frame[self._row_id].to_list() if self._row_id else list(range(self.rows, self.rows + frame.height))
 
     def _records(self, frame: pl.DataFrame) -> list[PreparedRecord | None]:
-        columns = list(self._extractor.plan.columns)
+        columns = list(self._extractor.columns)
         records = records_of(frame.select(by_name(*columns))) if columns else [{}] * frame.height
         # Questions are as large again as their records: long texts are written when it is their turn.
         if frame.estimated_size() > _PREPARED_BYTES:

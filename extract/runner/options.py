@@ -18,6 +18,7 @@ from typing import Any, Literal, TypedDict, Unpack
 
 from extract.documents.roots import Root, Roots
 from extract.errors import ConfigError
+from extract.extractor.extractor import Extractor
 from extract.interactions.client import AsyncClient, Client
 from extract.interactions.requests import Generation, ServiceTier
 from extract.io.cache.response_cache import ResponseCache
@@ -27,6 +28,7 @@ from extract.limits.budget import Budget
 from extract.limits.limits import Limits
 from extract.results.columns import OutputShape
 from extract.results.progress import Progress
+from extract.runner.accept import Accept, checked_accept, checked_steps
 
 __all__ = [
     "INLINE_BYTES",
@@ -123,6 +125,8 @@ class RunKeywords(LazyKeywords, total=False):
     sheet: str | int | None
     pipeline: str | None
     note: str | None
+    accept: Accept | None
+    escalate: Iterable[Extractor] | None
 
 
 #: What a retry of rejected rows is told: all but what is about the whole input or output, and `retry_rejected` itself.
@@ -136,7 +140,8 @@ class RunOptions:
     `limits` is None for those of the client. `limit` is the number of rows to stop after, None for all. `root` are the
     folders that the files named in records must lie under, None where the input alone decides. `cache_service` is the
     name of the service in content keys, None for that of the client. `reading` is how a file
-    of the input is to be read.
+    of the input is to be read. `accept` is the promise that accepted rows keep, `escalate` are the extractors behind
+    the first.
     """
 
     shape: OutputShape = OutputShape()
@@ -149,6 +154,8 @@ class RunOptions:
     root: Roots | None = None
     cache_service: str | None = None
     reading: ReadOptions = ReadOptions()
+    accept: Accept | None = None
+    escalate: tuple[Extractor, ...] = ()
 
     @classmethod
     def of(cls, **keywords: Unpack[RunKeywords]) -> RunOptions:
@@ -162,6 +169,7 @@ class RunOptions:
         limits = keywords.get("limits")
         if limits is not None and not isinstance(limits, Limits):
             raise ConfigError(f"limits is a Limits, such as Limits(concurrency=8), not a {type(limits).__name__}")
+        accept = checked_accept(keywords.get("accept"))
         return cls(
             shape=OutputShape(**_named_in(OutputShape, given)),
             rules=AnswerRules(**_named_in(AnswerRules, given)),
@@ -173,6 +181,8 @@ class RunOptions:
             root=Roots.of(keywords.get("root")),
             cache_service=keywords.get("cache_service"),
             reading=ReadOptions.of(keywords),
+            accept=accept,
+            escalate=checked_steps(keywords.get("escalate"), accept),
         )
 
 

@@ -54,15 +54,16 @@ def assemble(
     limits: Limits,
     limiter: Limiter,
     files: FileTable | None = None,
+    beside: RunParts | None = None,
 ) -> RunParts:
     """Return the parts of a run. `files` is the table of uploaded files, by default that of the store.
 
-    `limits` are those of this process, which may have less than the options say.
+    `limits` are those of this process, which may have less than the options say. `beside` are the parts of another
+    extractor of the same run: what ends it, and outages, are known to both.
     """
     table = files or _files_of(store)
-    watch = OutageWatch(limits.retry, stops_early=limits.stop_after_failures > 0)
-    state = RunState(limiter, FailureStreak(limits.stop_after_failures), watch=watch)
-    outages = Outages(state, client, plan.extractor.model, limits)
+    state = _state(limiter, limits) if beside is None else beside.extractor.state
+    outages = Outages(state, client, plan.extractor.model, limits) if beside is None else beside.outages
     uploads = Uploads(
         client.files,
         client.endpoint.service,
@@ -80,6 +81,11 @@ def assemble(
     answers = Answers(packer or send, plan.service, release, ladder, state, store)
     extractor = RecordExtractor(plan, answers, options.rules, limits, state, packer)
     return RunParts(extractor, uploads, ladder, limiter, outages)
+
+
+def _state(limiter: Limiter, limits: Limits) -> RunState:
+    watch = OutageWatch(limits.retry, stops_early=limits.stop_after_failures > 0)
+    return RunState(limiter, FailureStreak(limits.stop_after_failures), watch=watch)
 
 
 def _packer(

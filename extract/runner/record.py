@@ -83,6 +83,16 @@ class RecordExtractor:
         await self.answers.prefetch([self.plan.answer_key(question, 0) for question in questions])
 
     @property
+    def columns(self) -> tuple[str, ...]:
+        """The input columns that are read."""
+        return self.plan.columns
+
+    @property
+    def routes(self) -> bool:
+        """False: every outcome comes from the same extractor."""
+        return False
+
+    @property
     def in_hand(self) -> int:
         """How many records are asked at a time at most."""
         return self.limits.concurrency * (self.packer.size if self.packer else 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
 from dataclasses import replace
 from decimal import Decimal
@@ -23,6 +23,7 @@ from extract.interactions.requests import ServiceTier
 from extract.io.cache.response_cache import ResponseCache
 from extract.io.forks import note_run
 from extract.io.sinks.base import Sink
+from extract.io.sinks.routed import RoutedSink
 from extract.io.sources import open_source
 from extract.limits.budget import Budget
 from extract.limits.limits import Limits
@@ -35,6 +36,8 @@ from extract.results.progress import Progress
 from extract.results.progress_bar import shown
 from extract.results.rerun import Rerun
 from extract.results.run import Run
+from extract.runner.accept import Accept
+from extract.runner.accepting import Accepting, check_plans, make_accepting, runner_shape, temporary_cache
 from extract.runner.assembly import check_extractor, check_members, ending_of, held_output, make_parts, open_target
 from extract.runner.cache_service import key_service, notes_on
 from extract.runner.gc_pause import gc_paused
@@ -88,6 +91,8 @@ def run(
     cache_service: str | None = None,
     pipeline: str | None = None,
     note: str | None = None,
+    accept: Accept | None = None,
+    escalate: Iterable[Extractor] | None = None,
     progress: bool | None = None,
     on_event: Callable[[Progress], None] | None = None,
 ) -> Run[ModelT]:
@@ -145,6 +150,14 @@ def run(
     - `require_grounding`: reject rows with a value that is nowhere in the columns of `Extractor(grounding=)`.
     - `retry_rejected`: True asks again for rows that an earlier run rejected.
 
+    Which rows are accepted:
+
+    - `accept`: an Accept, a promise with gold that proves it. The gold rows are asked first; then the output has the
+      rows of which at least that share is right, with the column `_route`, and OUTPUT.review.parquet is a queue of the
+      others. In memory, and with a `sink`, all rows stay, and `_route` says which are accepted.
+    - `escalate`: Extractors with the same columns, from cheap to strong: a row whose answer is not good enough to be
+      accepted goes on to the next.
+
     What the run may use:
 
     - `limits`: concurrency, rates, deadline, retries; by default those of the client.
@@ -201,38 +214,54 @@ async def ask_all(
     check_extractor(extractor)
     note_run()
     options, target = RunOptions.of(**keywords), OutputTarget.of(**keywords)
-    options.rules.check(extractor.generation)
+    for one in (extractor, *options.escalate):
+        options.rules.check(one.generation)
     async with AsyncExitStack() as stack:
         service = open_client(
             keywords.get("client"), offline=keywords.get("offline", False), service_tier=options.service_tier
         )
         client = await stack.enter_async_context(service)
         service_name = key_service(client.endpoint, options.cache_service)
-        plan = compile_extractor(extractor, client.endpoint, service=service_name, service_tier=options.service_tier)
+        plans = [
+            compile_extractor(one, client.endpoint, service=service_name, service_tier=options.service_tier)
+            for one in (extractor, *options.escalate)
+        ]
         source = open_source(data, limit=options.limit, **options.reading.keywords)
         for note in source.notes:
             _log.warning("%s", note)
         roots = Roots.joined(options.root, source.folder)
         with source.explained():
-            plan = plan.fitted(list(source.schema), roots)
+            plan, *others = [one.fitted(list(source.schema), roots) for one in plans]
         pipeline = target.pipeline or plan.schema.name
         await stack.enter_async_context(held_output(target))
         sink, replaced = open_target(target, pipeline, data, options, source.height)
         cache = stack.enter_context(ResponseCache(target.cache)) if isinstance(target.cache, Path) else target.cache
+        if options.accept is not None:
+            check_plans([plan, *others])
+            cache = temporary_cache(stack) if cache is None else cache  # no gold row is paid twice
         for note in notes_on(cache, plan.service):
             _log.warning("%s", note)
         plan, trial = await with_chosen_pack(plan, source, client, cache, options, on_start)
         parts = make_parts(plan, client, cache, options, limiter=None if trial is None else trial.limiter)
         if isinstance(meter := parts.limiter.meter, TotalBudgetMeter):
             stack.callback(meter.close)
+        later = [make_parts(one, client, cache, options, beside=parts) for one in others]
+        accepting = None
+        if options.accept is not None:
+            accepting = await make_accepting(options.accept, [parts, *later], source, options.shape.prefix)
+            sink, replaced = accepting.divided(sink, replaced, target, options.shape, pipeline)
         listener = stack.enter_context(shown(keywords.get("progress"), keywords.get("on_event")))
-        runner = Scheduler(source, parts.extractor, sink, options.shape, on_event=listener)
+        asker = parts.extractor if accepting is None else accepting.cascade
+        shape = runner_shape(options.shape, divided=isinstance(sink, RoutedSink))
+        runner = Scheduler(source, asker, sink, shape, on_event=listener)
         manifest = manifest_of(pipeline, plan, client.endpoint, options.shape, data, samples=options.rules.samples)
         if trial is not None:
             runner.totals.add_spending(trial.totals)
             manifest["pack"] = trial.as_json()
             if trial.interrupted:
                 runner.interrupt()
+        if accepting is not None:
+            manifest["acceptance"] = accepting.as_json()
         schema = runner.check()
         check_members(target, schema)
         opened = Opened(
@@ -247,7 +276,7 @@ async def ask_all(
             answers=plan.schema,
             replaced=replaced,
         )
-        result = await _ask(runner, parts, opened, on_start)
+        result = await _ask(runner, [parts, *later], opened, on_start, accepting)
     # Without an output or a cache, rejected rows are asked again from `Run.frame`: the input need not stay in memory.
     rerun_data = data if result.output or keywords.get("cache") else None
     # The rows of a file may come back as those of a frame: they are still held to the roots of the file.
@@ -257,25 +286,36 @@ async def ask_all(
     return result
 
 
-async def _ask(runner: Scheduler, parts: RunParts, opened: Opened, on_start: Callable[[Scheduler], None]) -> Run:
-    """Ask the rows, and finish the output: in full, in part, or not at all."""
+async def _ask(
+    runner: Scheduler,
+    steps: Sequence[RunParts],
+    opened: Opened,
+    on_start: Callable[[Scheduler], None],
+    accepting: Accepting | None = None,
+) -> Run:
+    """Ask the rows, and finish the output: in full, in part, or not at all. `steps` are the parts by extractor."""
     manifest, height = opened.manifest, runner.source.height
     rows = "rows of unknown number" if height is None else f"{height:,} rows"
     names = (manifest["pipeline"], manifest["model"], manifest["service"])
     _log.info("run begins: %s, pipeline %s, %s at %s", rows, *names)
     opened.sink.open(opened.schema, opened.manifest)
-    on_start(runner)
     try:
         with ending_in_one_line("the run broke off"):
             try:
-                async with _joined(parts):
+                async with _joined(steps[0]):
                     with gc_paused():
+                        if accepting is not None:
+                            await accepting.prove(on_start)
+                            runner.totals.add_spending(accepting.spent)
+                        on_start(runner)
                         await runner.run()
             finally:
-                if parts.extractor.packer is not None:
-                    runner.totals.add_spending(await parts.extractor.packer.close())
-                await _delete_uploads(runner, parts)
-            result = finish(opened, ending_of(runner, parts))
+                for parts in steps:
+                    if parts.extractor.packer is not None:
+                        runner.totals.add_spending(await parts.extractor.packer.close())
+                    await _delete_uploads(runner, parts)
+            acceptance = None if accepting is None else accepting.as_json(runner.totals)
+            result = finish(opened, ending_of(runner, steps, acceptance))
         _log_end(result)
         return result
     except BaseException:

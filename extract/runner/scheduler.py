@@ -18,11 +18,12 @@ from extract.results.outcome import Outcome
 from extract.results.progress import Progress, Totals
 from extract.results.row_ids import RowIds
 from extract.results.timeline import Timeline
+from extract.runner.asker import Asker
 from extract.runner.feed import Block, Feed
 from extract.runner.interrupts import Interrupts
 from extract.runner.pool import WorkerPool
 from extract.runner.progress import ProgressReporter
-from extract.runner.record import PreparedRecord, RecordExtractor
+from extract.runner.record import PreparedRecord
 from extract.runner.rejected import RejectedRows
 from extract.runner.state import RunState
 from extract.runner.writer import Writer
@@ -40,14 +41,14 @@ class Scheduler:
     record that takes a quarter of an hour holds back neither the others nor memory.
     """
 
-    extractor: RecordExtractor
+    extractor: Asker
     shape: OutputShape
     source: Source
 
     def __init__(
         self,
         source: Source,
-        extractor: RecordExtractor,
+        extractor: Asker,
         sink: Sink,
         shape: OutputShape,
         *,
@@ -66,6 +67,7 @@ class Scheduler:
         self._pool = WorkerPool(self._work, self.state, extractor.in_hand)
         self._block: Block | None = None
         self._feeding = asyncio.Lock()
+        self._ended = False
 
     @property
     def timeline(self) -> Timeline:
@@ -102,7 +104,9 @@ class Scheduler:
     def check(self) -> pl.Schema:
         """Return the output's schema. ConfigError for clashes of names, before anything is sent."""
         plan = self.extractor.plan
-        self._schema = output_schema(self.source.schema, plan, self.shape, sampled=self._is_sampled)
+        self._schema = output_schema(
+            self.source.schema, plan, self.shape, sampled=self._is_sampled, routed=self.extractor.routes
+        )
         return self._schema
 
     def stop(self, error: ExtractError) -> None:
@@ -110,7 +114,9 @@ class Scheduler:
         self.state.stop(error)
 
     def interrupt(self) -> None:
-        """Drain at the first call; at the second give up what is in flight as well."""
+        """Drain at the first call; at the second give up what is in flight as well. Nothing, once the run has ended."""
+        if self._ended:  # such as a trial before the run, which has the same state
+            return
         self._interrupts.interrupt()
         self._progress.report()
 
@@ -136,6 +142,7 @@ class Scheduler:
                 self.writer.end(self._feed.opened)
                 await writer
         finally:
+            self._ended = True
             # Whatever happened, no task and no temporary file of this run outlives it.
             self._pool.cancel()
             for task in (writer, *watches):
@@ -234,7 +241,10 @@ class Scheduler:
 
     def _columns(self, block: Block, outcomes: list[Outcome]) -> pl.DataFrame:
         self._rejected.add(block.number, block.start, outcomes, self._id_type)
-        return block_columns(block.frame, outcomes, self.extractor.plan, self.shape, sampled=self._is_sampled)
+        asker = self.extractor
+        return block_columns(
+            block.frame, outcomes, asker.plan, self.shape, sampled=self._is_sampled, routed=asker.routes
+        )
 
     @property
     def _is_sampled(self) -> bool:

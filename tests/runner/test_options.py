@@ -44,7 +44,7 @@ from extract.runner.options import (
 FRAME = pl.DataFrame({"text": ["I love it", "It broke"]})
 TOPIC = Extractor(["praise", "complaint"], "{text}")
 # What is named otherwise on the command line, or has no place there.
-ON_THE_COMMAND_LINE = {"row_id": "id_column"}
+ON_THE_COMMAND_LINE = {"row_id": "id_column", "accept": "right"}
 NOT_ON_THE_COMMAND_LINE = {"client", "sink", "progress", "on_event", "errors", "pipeline", "limits"}
 
 
