@@ -130,8 +130,8 @@ class Acceptance:
                 f"it takes {promise.rows_needed:,} accepted gold rows without an error, and "
                 f"{len(scored):,} have a score"
             )
-        step = max(self.proof.steps, key=lambda one: -one.chance)
-        allowed = wrong_allowed(step.count.gold, promise.right, promise.confidence) if step.count.gold else None
+        step = min((one for one in self.proof.steps if one.level), key=lambda one: one.chance)
+        allowed = wrong_allowed(step.count.gold, promise.right, 1 - step.level) if step.count.gold else None
         return (
             f"where the score tells most, {step.count.wrong:,} of {step.count.gold:,} accepted gold rows are wrong, "
             + (f"and {allowed:,} may be" if allowed is not None else "and so few rows prove nothing")
