@@ -233,12 +233,12 @@ def test_too_few_gold_rows_are_told_from_wrong_ones() -> None:
 
 def test_the_reason_names_more_wrong_rows_than_there_may_be() -> None:
     reasons = []
-    for seed in range(12):
+    for seed in range(30):
         random = Random(seed)
-        gold = [((random.random(),), (random.random() < 0.82,)) for _ in range(118)]
+        gold = [((random.random(),), (random.random() < 0.88,)) for _ in range(118)]
         reasons.append(prove_steps(gold, 1, Promise(0.8)).reason())
     counts = [re.search(r"(\d+) of \d+ accepted gold rows are wrong, and (\d+) may be", one) for one in reasons if one]
-    assert len(counts) >= 6
+    assert len(counts) >= 20
     assert all(one is not None and int(one[1]) > int(one[2]) for one in counts)
 
 
