@@ -31,6 +31,10 @@ def accept_of(typed: Mapping[str, Any]) -> Accept | None:
         return None
     if typed["engine"] == "ray":
         raise ConfigError("--right asks gold rows first, which a cluster cannot: run it here, without --engine ray")
+    if typed["show"] and typed["output"] is not None and not typed["accept_all"]:
+        raise ConfigError(
+            "--show prints rows in turn, and --right leaves some out of OUTPUT: add --accept-all, or look later"
+        )
     if typed["gold"] is None or typed["on"] is None:
         raise ConfigError("--right needs rows with right answers, --gold FILE, and the column that names them, --on ID")
     return Accept(

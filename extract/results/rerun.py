@@ -105,10 +105,12 @@ class Rerun:
 
     def _checked(self, plan: CompiledExtractor, row: Mapping[str, Any], reasons: Mapping[int, str]) -> CheckedRow:
         prompt, source = _prompt(plan, row)
-        prefix = self.options.get("prefix", "")
+        prefix, accept = self.options.get("prefix", ""), self.options.get("accept")
+        # Of accepted rows alone, no place in the output says which place in the input a row has.
+        key = self.options.get("row_id") or (_POSITION if accept is None else accept.on)
         reason = reasons.get(row[_POSITION])
         return CheckedRow(
-            row_id=row[self.options.get("row_id") or _POSITION],
+            row_id=row[key],
             prompt=prompt,
             answer=None if reason else {name: row[prefix + name] for name in plan.schema.dtypes},
             error=reason,

@@ -422,6 +422,14 @@ def test_a_run_that_covers_fewer_rows_leaves_the_output_and_its_queue_as_they_ar
     assert read_manifest(tmp_path / "out.review.parquet")["acceptance"]["rows"] == 400
 
 
+def test_a_sample_of_accepted_rows_names_them_by_their_key(tmp_path: Path) -> None:
+    world = World(300, cheap=0.8)
+    accept = Accept(right=0.9, gold=world.gold(150), on="id")
+    result = accepted_run(world, accept=accept, escalate=(), output=tmp_path / "out.parquet")
+    assert 0 < result.frame.height < 300
+    assert all(f"row number {one.row_id}" == one.prompt for one in result.sample(5, seed=1).rows)
+
+
 def test_rejected_rows_are_sent_again_with_the_same_promise(tmp_path: Path) -> None:
     world = World(300)
     world.broken = {7}
@@ -498,6 +506,7 @@ def test_a_run_that_was_killed_ends_with_the_table_of_one_that_was_not(
         (["--accept-all"], "--accept-all needs --right"),
         (["--right", "0.9"], "--right needs rows with right answers, --gold FILE"),
         (["--right", "0.9", "--gold", "g.csv", "--on", "id", "--engine", "ray"], "--right asks gold rows first"),
+        (["--right", "0.9", "--gold", "g.csv", "--on", "id", "--show"], "--show prints rows in turn"),
         (["--right", "2", "--gold", "g.csv", "--on", "id"], "right is a share above 0 and below 1"),
     ],
 )
