@@ -15,7 +15,7 @@ def trace_at(seconds: float = 0.0) -> RecordTrace:
 
 def test_an_outcome_takes_over_every_field_of_its_trace() -> None:
     trace = trace_at(2.5)
-    own = {"row_id", "value", "row", "error"}
+    own = {"row_id", "value", "row", "error", "route"}  # a route is told of several traces
     shared = {one.name for one in fields(Outcome)} - own
     trace.answer, trace.attempts, trace.model, trace.windows = "{}", 2, "m", 3
     trace.agreement, trace.mended = {"a": 0.5}, ("fence",)
