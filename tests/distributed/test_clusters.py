@@ -494,11 +494,11 @@ class FakeCacheActor:
         return self.lookups[-1]
 
     async def _keep(
-        self, worker: str, number: int, answers: list[tuple[bytes, bytes, int]], attempts: list[Any]
+        self, worker: str, number: int, answers: list[tuple[bytes, bytes, int, str | None]], attempts: list[Any]
     ) -> None:
         if self._broken is not None:
             raise self._broken
-        self.stored |= {key: text for key, text, _ in answers}
+        self.stored |= {key: text for key, text, *_ in answers}
 
 
 def client_with(send: Callable[[WorkerReport], Awaitable[Any]], stops: list[Exception]) -> Any:
