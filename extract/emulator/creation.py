@@ -20,6 +20,7 @@ from extract.emulator.conversation import (
 )
 from extract.emulator.faults import KINDS, NO_FAULT, Fault, FaultKind
 from extract.emulator.messages import WireResponse, timestamp
+from extract.emulator.packed import answer_schema
 from extract.emulator.pdf_text import with_files_read
 from extract.emulator.responses import Reply, build_interaction, fit_limit, in_progress, render, split_text
 from extract.emulator.state import Counters
@@ -67,7 +68,8 @@ class InteractionCreator:
         fault = KINDS[name] if name else NO_FAULT
         if fault.response is not None:
             return fault.response
-        if answer is None and rest is None:
+        # The rows of a request are no prompt beside a text, whatever they read like, and no files stand with them.
+        if answer is None and rest is None and answer_schema(request.schema) is None:
             request = with_files_read(request, with_texts, self._files.pdf_at, history)
         reply, later = self._reply(request, answer, fault, rest, context)
         interaction = build_interaction(reply, request, body, identity=self._new_id("v1_"), now=timestamp(at))

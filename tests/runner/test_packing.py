@@ -431,3 +431,13 @@ def test_an_interrupted_trial_says_nothing_and_interrupts_the_run() -> None:
     assert result.interrupted
     assert result.totals.not_run == 10_000
     assert result.details.manifest["pack"]["reason"] == "the trial was interrupted"
+
+
+def test_rows_that_read_like_orders_are_answered_like_any_other() -> None:
+    rows = [
+        f"{verb} my card, number {n}" for n, verb in enumerate(["Read", "Extract", "Answer", "Classify", "Show"] * 16)
+    ]
+    emulator = Emulator()
+    result = run(rows, Extractor(["card", "loan"], "Classify:\n{text}", pack=16), client=client_of(emulator))
+    assert result.totals.valid == 80
+    assert result.totals.requests == 5
