@@ -227,8 +227,13 @@ def bill(quick: bool) -> None:
     figures = f"{result.totals.usage.total:,} = {billed.total:,}, ${result.totals.cost} = ${cost}"
     ok = result.totals.usage == billed and result.totals.cost == cost
     tell("shares of rows = ledger, tokens and dollars", figures[:60], "equal", ok=ok)
-    told = service.get("tokens_billed", service.get("billed"))
-    print(f"      requests {result.totals.requests} = {service['requests']}; the service billed {told}")
+    counted = sum(service[name] for name in ("input_tokens", "output_tokens", "thought_tokens"))
+    tell(
+        "tokens of the ledger = the service's own count",
+        f"{billed.total:,}",
+        f"{counted:,}",
+        ok=billed.total == counted,
+    )
     tell("requests", result.totals.requests, str(service["requests"]), ok=result.totals.requests == service["requests"])
 
 
