@@ -20,8 +20,9 @@ class TunedFiles:
     """A pipeline file that is to be written, the gold rows that it shows beside it, and how it differs from the old."""
 
     def __init__(self, target: Path, old: str, text: str, rows: Nearest | None, *, source: str) -> None:
-        self.target, self.text = target, text
-        self.diff = "".join(unified_diff(old.splitlines(True), text.splitlines(True), source, str(target)))
+        self.target: Path = target
+        self.text: str = text
+        self.diff: str = "".join(unified_diff(old.splitlines(True), text.splitlines(True), source, str(target)))
         self._rows = rows
 
     @property
