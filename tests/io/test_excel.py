@@ -14,7 +14,7 @@ from typing import Any
 import fastexcel
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -73,6 +73,7 @@ rows = st.fixed_dictionaries(
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(rows | st.just({}), min_size=1, max_size=4))
+@example([{"real": sys.float_info.max}, {"real": -sys.float_info.max}, {"real": float("-inf")}])
 def test_a_workbook_gives_back_every_value_that_was_written(rows: list[dict[str, Any]]) -> None:
     frame = pl.DataFrame(rows, schema=SCHEMA)
     with TemporaryDirectory() as name:

@@ -26,6 +26,7 @@ __all__ = ["ExcelSink"]
 _MAX_ROWS, _MAX_COLUMNS, _MAX_TEXT = 1_048_575, 16_384, 32_767  # of a sheet, its header aside, and of one cell
 _EXACT = 2**53  # integers below are exact in a cell, which holds a 64-bit float
 _EXACT_DIGITS = 15  # of decimals
+_LARGEST = 9.99999999999999e307  # number of a cell; beyond it, the 16 digits that are written may round to infinity
 _FIRST_DAY = date(1900, 1, 1)  # of Excel's calendar; xlsxwriter takes moments of it for a time of day
 _MICROSECONDS = 1000  # in the millisecond that a cell holds
 _WIDTHS = {"text": 40, "other": 14}  # characters
@@ -155,7 +156,7 @@ class ExcelSink(FileSink):
                 self._sheet.write_number(row, place, float(value), self._format(num_format=shown))
             else:
                 self._put_text(row, place, f"{whole}.{places}" if places else whole)
-        elif value - value != 0 or (isinstance(value, int) and abs(value) >= _EXACT):  # endless, no number, too long
+        elif not abs(value) <= _LARGEST or (isinstance(value, int) and abs(value) >= _EXACT):  # nan is not <= either
             self._put_text(row, place, value)
         else:
             self._sheet.write_number(row, place, value)
