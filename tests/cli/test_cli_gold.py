@@ -371,7 +371,8 @@ def test_a_queue_brings_score_and_reason_and_never_a_proof_row(labelled: Extract
                 tasks = file.tasks(1, 99)
             assert [task.row_id for task in tasks] == [key for key in order if key not in proof]
             assert all(task.kind == "queue" and task.split != "proof" for task in tasks)
-            assert all((task.score, task.reason) == (task.row_id / 100, f"why {task.row_id}") for task in tasks)  # type: ignore[operator]
+            scored = [(key / 100, f"why {key}") for key in order if key not in proof]
+            assert [(task.score, task.reason) for task in tasks] == scored
 
 
 @pytest.mark.parametrize(
