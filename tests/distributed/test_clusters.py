@@ -180,6 +180,19 @@ class TestOnACluster:
         assert {name: result.summary()[name] for name in same} == {name: alone.summary()[name] for name in same}
         assert result.cost == alone.cost
 
+    def test_many_rows_in_one_request_give_the_table_of_one_machine(self, tmp_path: Path, cluster: None) -> None:
+        texts(40).write_parquet(tmp_path / "in.parquet")
+        sorter = Extractor(["bug", "billing", "other"], "{text}", pack=8)
+        emulator = Emulator()
+        with running_server(emulator) as url:
+            result = on_cluster(tmp_path, url, sorter, workers=1)
+            asked = len(emulator.requests)
+            alone = run(tmp_path / "in.parquet", sorter, client=Client("key", base_url=url), row_id="key")
+        assert asked < 40 / 2
+        assert result.summary()["requests"] == asked
+        assert result.summary()["valid"] == 40
+        assert pl.read_parquet(result.output).equals(alone.frame)
+
     def test_a_rerun_asks_nothing_whatever_the_number_of_workers_or_the_engine(
         self, tmp_path: Path, cluster: None
     ) -> None:
